@@ -1,0 +1,1 @@
+"""The runner: plan, train, measure, store, report."""

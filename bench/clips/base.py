@@ -1,0 +1,93 @@
+"""What every clipping setting promises.
+
+A clip works on the rows of a gradient matrix (R, P), a row a trial, after the whole backward pass and before
+the update. It never looks across rows: the norm is that of one trial, over all of its parameters.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from tasks.options import UsageError, spell
+
+TOLERANCE = 1e-5
+"""Relative difference up to which a clipped norm counts as the one promised: float32 gradients, scaled once."""
+
+
+@dataclass(frozen=True)
+class Clip(ABC):
+    """A clipping setting as a value, spelled ``name`` or ``name:threshold``; fields are its thresholds, above zero."""
+
+    summary: ClassVar[str]
+    reference: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if not (math.isfinite(value) and value > 0):
+                raise UsageError(f"clip {self.spec!r}: {item.name} must be a finite number above 0")
+
+    @classmethod
+    def name(cls) -> str:
+        """The word users write; also the name of the file."""
+        return cls.__module__.rpartition(".")[2]
+
+    @property
+    def spec(self) -> str:
+        """The shortest spelling: ``none``, ``norm:1``."""
+        return ":".join([self.name(), *(spell(getattr(self, item.name)) for item in fields(self))])
+
+    @classmethod
+    def from_texts(cls, given: Sequence[str]) -> Self:
+        """Make the clip from the texts behind its name.
+
+        Raises:
+            UsageError: There are too many or too few, or one is no number above zero.
+        """
+        names = [item.name for item in fields(cls)]
+        if len(given) != len(names):
+            form = ":".join([cls.name(), *names])
+            raise UsageError(f"clip {':'.join([cls.name(), *given])!r} is not of the form {form}")
+        try:
+            return cls(*(float(text) for text in given))
+        except ValueError as error:
+            if isinstance(error, UsageError):
+                raise
+            raise UsageError(f"clip {':'.join([cls.name(), *given])!r}: {names[0]} must be a number above 0") from None
+
+    @abstractmethod
+    def apply(self, gradients: Tensor, norms: Tensor) -> None:
+        """Clip in place.
+
+        Args:
+            gradients: (R, P), the raw gradients of R trials.
+            norms: (R,) float64, their norms.
+        """
+
+    @abstractmethod
+    def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor) -> Tensor:
+        """Say for each row whether what the optimiser took is what this setting promises, (R,) bool.
+
+        Written from the definition, not from `apply`: it is how a run proves that clipping acted. Rows with a
+        non-finite raw gradient are the caller's business.
+
+        Args:
+            raw: (R, P), gradients as the backward pass left them.
+            taken: (R, P), gradients as the optimiser read them.
+            raw_norms: (R,) float64, norms of ``raw``.
+            taken_norms: (R,) float64, norms of ``taken``.
+        """
+
+
+def row_norms(matrix: Tensor) -> Tensor:
+    """Return the Euclidean norm of each row, (R,) float64.
+
+    A row at a time, so that a trial's norm is the same bytes in any company; in float64, so that the norm is
+    non-finite only where an entry is (float32 squares overflow at 1e19).
+    """
+    return torch.stack([torch.linalg.vector_norm(row, dtype=torch.float64) for row in matrix])

@@ -1,0 +1,22 @@
+"""No clipping: the gradient is taken as it is."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from bench.clips.base import Clip
+
+
+@dataclass(frozen=True)
+class NoClip(Clip):
+    """g stays g."""
+
+    summary: ClassVar[str] = "no clipping"
+    reference: ClassVar[str] = "the control"
+
+    def apply(self, gradients: Tensor, norms: Tensor) -> None:
+        pass
+
+    def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor) -> Tensor:
+        return (raw == taken).all(1)

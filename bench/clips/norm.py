@@ -1,0 +1,30 @@
+"""Norm clipping: the gradient is shortened to a largest length, its direction kept.
+
+    g <- g * c / |g|   if |g| > c, with |g| over all parameters of the trial
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from bench.clips.base import TOLERANCE, Clip
+
+
+@dataclass(frozen=True)
+class ClipNorm(Clip):
+    """Norm clipping at ``max_norm``."""
+
+    summary: ClassVar[str] = "gradient scaled to norm c where its norm is above c"
+    reference: ClassVar[str] = "Pascanu, Mikolov & Bengio 2013, section 3.2"
+
+    max_norm: float
+
+    def apply(self, gradients: Tensor, norms: Tensor) -> None:
+        factors = torch.where(norms > self.max_norm, self.max_norm / norms, 1.0)
+        gradients.mul_(factors.to(gradients.dtype).unsqueeze(1))
+
+    def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor) -> Tensor:
+        promised = raw_norms.clamp(max=self.max_norm)
+        return (taken_norms - promised).abs() <= TOLERANCE * promised

@@ -1,0 +1,143 @@
+"""One training run as a value, what came out of it, and how it ended.
+
+A trial is the fields that decide its result, nothing else; its key is made of them. This module needs no heavy
+library, so that plans and stores can speak of trials without torch.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+
+class Status(StrEnum):
+    """How a trial ended; every trial ends in exactly one, and the first four are results."""
+
+    SOLVED = "solved"
+    UNSOLVED = "unsolved"
+    EXPLODED = "exploded"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+
+    @property
+    def is_result(self) -> bool:
+        """Whether the trial need not be trained again."""
+        return self not in (Status.FAILED, Status.TIMEOUT)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Everything that decides one training run's result.
+
+    Specs are in their shortest spelling (`registry.canonical`), so that equal settings are equal values.
+    ``task_version`` and ``cell_version`` are raised where the meaning of a task or cell changes.
+    """
+
+    task: str
+    cell: str
+    clip: str
+    lr: float
+    seed: int
+    task_version: int = 1
+    cell_version: int = 1
+    optimizer: str = "adam"
+    schedule: str = "constant"
+    weight_decay: float = 0.0
+    hidden_size: int = 32
+    layers: int = 1
+    batch_size: int = 32
+    updates: int = 1000
+    eval_every: int = 100
+    dtype: str = "float32"
+    device: str = "cpu"
+
+    @cached_property
+    def key(self) -> str:
+        """Sixteen hexadecimal digits from the content; fields at their default are left out."""
+        content = {item.name: getattr(self, item.name) for item in fields(self) if getattr(self, item.name) != item.default}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def cohort(self) -> tuple[Any, ...]:
+        """What trials that train together share: everything but seed, learning rate and clip."""
+        return tuple(value for name, value in asdict(self).items() if name not in ("seed", "lr", "clip"))
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one evaluation saw; train-side numbers are over the updates since the evaluation before.
+
+    Attributes:
+        update: Updates done.
+        loss: Loss on the evaluation batch.
+        error: Error on the evaluation batch.
+        train_loss: Mean loss of the training batches; None at update 0.
+        grad_norm_median: Median gradient norm before clipping; None at update 0.
+        grad_norm_max: Largest finite one.
+        clipped_fraction: Share of updates whose gradient the clip changed.
+        parameter_norm: Euclidean norm of all parameters.
+        slices: Error by slice: ``{"attractors": {"0": 0.0, "1": 0.4}}``.
+    """
+
+    update: int
+    loss: float
+    error: float
+    train_loss: float | None
+    grad_norm_median: float | None
+    grad_norm_max: float | None
+    clipped_fraction: float | None
+    parameter_norm: float
+    slices: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What came out of one trial. Numbers that do not exist are None, never NaN or a sentinel.
+
+    Attributes:
+        error: Error at the last evaluation; None where it is not finite or there was none.
+        confirmed_error: Error on the confirmation stream; only solved trials have one.
+        updates: Updates done.
+        updates_to_solve: The first of the two evaluations in a row that were below `solved_below`.
+        diverged_at: The update at which a number became non-finite, counted from 1.
+        diverged_in: That quantity: ``loss``, ``gradient`` or ``parameters``.
+        exploded_at: The update at which the trial counted as exploded.
+        path: Which code computed the scans: ``readable`` or ``fused``.
+        grad_norm_median: Over all updates, before clipping, finite ones.
+        grad_norm_max: The largest finite one, reached at update `grad_norm_max_at`.
+        grad_norm_after_max: The largest norm that the optimiser took.
+        clipped_fraction: Share of updates whose gradient the clip changed.
+        num_parameters: Trainable numbers.
+        state_size: Numbers carried from one time step to the next.
+        example: What the task's example gave, by name.
+        reason: Why it failed or timed out.
+        measurements: The curve, one entry an evaluation.
+        wall_seconds: This trial's share of its cohort's time.
+        environment: Versions, processor and source of the code that made it.
+    """
+
+    trial: Trial
+    status: Status
+    error: float | None = None
+    confirmed_error: float | None = None
+    updates: int = 0
+    updates_to_solve: int | None = None
+    diverged_at: int | None = None
+    diverged_in: str | None = None
+    exploded_at: int | None = None
+    path: str | None = None
+    grad_norm_median: float | None = None
+    grad_norm_max: float | None = None
+    grad_norm_max_at: int | None = None
+    grad_norm_after_max: float | None = None
+    clipped_fraction: float | None = None
+    num_parameters: int | None = None
+    state_size: int | None = None
+    example: dict[str, float] = field(default_factory=dict)
+    reason: str | None = None
+    measurements: tuple[Measurement, ...] = ()
+    wall_seconds: float | None = None
+    environment: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""The tasks: one small file each, with a dial for the distance. Knows nothing of ``bench``."""

@@ -1,0 +1,157 @@
+"""What every task promises.
+
+Shape letters, used all over the project: S trials in a cohort, B sequences in a batch, T time steps, I inputs,
+H hidden units, O outputs, P parameters; N scored steps of a batch, M judged answers of a batch.
+Time comes before batch: a batch of tokens is (T, B), of vectors (T, B, I).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.options import Configurable
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences, what is asked about them, and how their answers may be grouped.
+
+    Attributes:
+        inputs: (T, B) int64 tokens, or (T, B, I) float32.
+        targets: (N,) int64 classes or (N, O) float32 values, for the scored steps in time-major order.
+        mask: (T, B) bool, the steps that enter the loss; N of them are true.
+        lengths: (B,) int64, the time steps of each sequence where they differ; None where all have T.
+        decoder_inputs: (T', B) int64, where there is a decoder.
+        slices: Names to (M,) int64: what judged answers can be grouped by.
+        headline: (M,) bool, the answers that enter the error; None where all do. The others show in slices only.
+        notes: Whatever else the task's own `errors` needs.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    mask: Tensor
+    lengths: Tensor | None = None
+    decoder_inputs: Tensor | None = None
+    slices: Mapping[str, Tensor] = field(default_factory=dict)
+    headline: Tensor | None = None
+    notes: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def scored(self) -> Tensor:
+        """(N,) int64, the scored steps as positions in the flattened (T·B)."""
+        return self.mask.flatten().nonzero().squeeze(1)
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """Return the batch with every tensor changed: to another device, another dtype."""
+        return replace(
+            self,
+            inputs=change(self.inputs),
+            targets=change(self.targets),
+            mask=change(self.mask),
+            lengths=None if self.lengths is None else change(self.lengths),
+            decoder_inputs=None if self.decoder_inputs is None else change(self.decoder_inputs),
+            slices={name: change(value) for name, value in self.slices.items()},
+            headline=None if self.headline is None else change(self.headline),
+            notes={name: change(value) for name, value in self.notes.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Task(Configurable, ABC):
+    """A stateless source of batches with a distance dial, a loss and an error (lower is better, 0 is perfect)."""
+
+    kind: ClassVar[str] = "task"
+    reference: ClassVar[str]
+    causal: ClassVar[bool]
+    """Whether later inputs reveal the targets, so that only left-to-right networks are admitted."""
+    tokens: ClassVar[bool]
+    """Whether inputs are int64 tokens below `input_size`, rather than vectors of `input_size` numbers."""
+    reduction: ClassVar[str]
+    """The loss and what it is averaged over: it scales gradients, and so what a clip threshold means."""
+    error_name: ClassVar[str]
+    """What the error is, with its unit, for axis labels: ``wrong symbols (share)``."""
+
+    @property
+    @abstractmethod
+    def input_size(self) -> int:
+        """Vocabulary size of token inputs, else numbers a step."""
+
+    @property
+    @abstractmethod
+    def output_size(self) -> int:
+        """Numbers the network puts out at a step."""
+
+    @property
+    @abstractmethod
+    def length(self) -> int:
+        """Time steps of the longest sequence."""
+
+    @property
+    @abstractmethod
+    def lag(self) -> int:
+        """The distance dial, in time steps."""
+
+    @property
+    @abstractmethod
+    def min_lag(self) -> int:
+        """The smallest window, in time steps, with which `solved_below` can be reached."""
+
+    @property
+    @abstractmethod
+    def solved_below(self) -> float:
+        """The error under which the task counts as solved; it lies under every partial floor."""
+
+    @abstractmethod
+    def floor(self, window: int) -> float:
+        """The best error of a left-to-right network that sees only the last ``window`` steps before it answers."""
+
+    @property
+    @abstractmethod
+    def partial_floors(self) -> Mapping[str, float]:
+        """The best error with one operand or part known, by what is known; empty where no part helps."""
+
+    @property
+    def baseline_error(self) -> float:
+        """The error of the best answer without any memory."""
+        return self.floor(0)
+
+    @abstractmethod
+    def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
+        """Draw a batch.
+
+        Args:
+            generator: The only source of randomness.
+            batch_size: Sequences to draw.
+            held_out: Draw for evaluation, where whatever the task keeps out of training may occur.
+        """
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Return the scalar that is trained on, from outputs (N, O) at the scored steps."""
+
+    @abstractmethod
+    def errors(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Return the error of each judged answer, (M,), from outputs (N, O) at the scored steps."""
+
+    def score(self, error: float) -> float:
+        """1 for no error, 0 at the floor, negative (and not cut) above it."""
+        return 1 - error / self.baseline_error
+
+    def example(self) -> Batch | None:
+        """A fixed batch whose answers are worth storing, read by `read_example`; most tasks have none."""
+        return None
+
+    def read_example(self, outputs: Tensor) -> dict[str, float]:
+        """Name the numbers to store, from outputs (N, O) on `example`."""
+        raise NotImplementedError(f"{self.name()} has no example")
+
+
+def as_tokens(array: np.ndarray) -> Tensor:
+    """Turn an integer array into int64."""
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64))
