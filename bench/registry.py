@@ -76,7 +76,9 @@ def _from_module(kind: str, classes: "tuple[type[Configurable], ...]", spec: str
     name, given = split_spec(spec, kind)
     known = {found.name(): found for found in classes}
     if name not in known:
-        raise UsageError(f"no {kind} is called {name!r}{near(name, known) or '; there are ' + ', '.join(sorted(known))}")
+        raise UsageError(
+            f"no {kind} is called {name!r}{near(name, known) or '; there are ' + ', '.join(sorted(known))}"
+        )
     return known[name].from_texts(given)
 
 

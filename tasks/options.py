@@ -134,7 +134,9 @@ class Configurable:
 
     def changed(self) -> dict[str, Value]:
         """The options that differ from their defaults: what a key and a spelling hold."""
-        return {item.name: getattr(self, item.name) for item in fields(self) if getattr(self, item.name) != item.default}
+        return {
+            item.name: getattr(self, item.name) for item in fields(self) if getattr(self, item.name) != item.default
+        }
 
     @property
     def spec(self) -> str:

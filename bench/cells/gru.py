@@ -1,8 +1,8 @@
 """Gated recurrent unit, reset after the product (the variant of `torch.nn.GRU`).
 
-    r, z = sigmoid(x_t W + b + h_{t-1} U)                                reset, update gate
-    n    = tanh(x_t W + b + r * (h_{t-1} U + candidate_bias))            candidate
-    h_t  = (1 - z) * n + z * h_{t-1}
+r, z = sigmoid(x_t W + b + h_{t-1} U)                                reset, update gate
+n    = tanh(x_t W + b + r * (h_{t-1} U + candidate_bias))            candidate
+h_t  = (1 - z) * n + z * h_{t-1}
 """
 
 from dataclasses import dataclass

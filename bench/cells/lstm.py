@@ -1,9 +1,9 @@
 """Long short-term memory with a forget gate (Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000).
 
-    i, f, o = sigmoid(x_t W + b + h_{t-1} U)     input, forget, output gate
-    g       = tanh(x_t W + b + h_{t-1} U)        candidate
-    c_t     = f * c_{t-1} + i * g
-    h_t     = o * tanh(c_t)
+i, f, o = sigmoid(x_t W + b + h_{t-1} U)     input, forget, output gate
+g       = tanh(x_t W + b + h_{t-1} U)        candidate
+c_t     = f * c_{t-1} + i * g
+h_t     = o * tanh(c_t)
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,9 @@ class Lstm(Cell):
     """The LSTM of `torch.nn.LSTM`; gates stand in its order (input, forget, candidate, output)."""
 
     version: ClassVar[int] = 1
-    reference: ClassVar[str] = "Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000; bias 1: Jozefowicz et al. 2015"
+    reference: ClassVar[str] = (
+        "Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000; its bias: Jozefowicz et al. 2015"
+    )
     gates: ClassVar[tuple[str, ...]] = ("input", "forget", "candidate", "output")
     states: ClassVar[tuple[str, ...]] = ("h", "c")
 

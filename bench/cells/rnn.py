@@ -1,6 +1,6 @@
 """The plain recurrent network (Elman 1990).
 
-    h_t = f(x_t W + b + h_{t-1} U)
+h_t = f(x_t W + b + h_{t-1} U)
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Norm clipping: the gradient is shortened to a largest length, its direction kept.
 
-    g <- g * c / |g|   if |g| > c, with |g| over all parameters of the trial
+g <- g * c / |g|   if |g| > c, with |g| over all parameters of the trial
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Value clipping: every component of the gradient is held within bounds; the direction may change.
 
-    g_i <- min(max(g_i, -c), c)
+g_i <- min(max(g_i, -c), c)
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,1 @@
+"""Reports: pure functions from data frames to files; never imports torch."""

@@ -1,0 +1,99 @@
+"""Evaluates a network on the fixed streams of its task."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from bench import registry
+from bench.network import Network
+from bench.seeding import stream
+from tasks.base import Batch, Task
+
+EVALUATION_SEQUENCES = 1000
+CONFIRMATION_SEQUENCES = 10_000
+_CHUNK_NUMBERS = 2**24
+"""Hidden numbers of one chunk of an evaluation (T·B·H): 64 MiB of float32, decided by the trial's shape alone."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found; numbers may be non-finite."""
+
+    loss: float
+    error: float
+    slices: dict[str, dict[str, float]]
+
+
+def to_device(batch: Batch, device: str, dtype: torch.dtype) -> Batch:
+    """Move a batch; floating-point tensors take the network's precision."""
+    if device == "cpu" and dtype == torch.float32:
+        return batch
+    return batch.map(lambda part: part.to(device, dtype) if part.is_floating_point() else part.to(device))
+
+
+@lru_cache(maxsize=64)
+def _draw(spec: str, name: str, index: int, start: int, size: int, device: str, dtype: torch.dtype) -> Batch:
+    task = registry.task(spec)
+    generator = stream(name, spec, task.version, start).generator(index)
+    return to_device(task.draw(generator, size, held_out=True), device, dtype)
+
+
+def _chunks(task: Task, network: Network, name: str, index: int, total: int, like: Tensor) -> Iterator[Batch]:
+    size = min(EVALUATION_SEQUENCES, max(1, _CHUNK_NUMBERS // (task.length * network.hidden_size)))
+    for start in range(0, total, size):
+        yield _draw(task.spec, name, index, start, min(size, total - start), str(like.device), like.dtype)
+
+
+def evaluate(network: Network, task: Task, row: Tensor) -> Evaluation:
+    """Evaluate one trial, from its row (P,), on the evaluation stream, the same for all trials of the task."""
+    return _evaluate(network, task, row, "evaluation", 0, EVALUATION_SEQUENCES)
+
+
+def confirm(network: Network, task: Task, row: Tensor, look: int) -> float:
+    """Return one trial's error on the confirmation stream, which no stopping rule has seen.
+
+    Args:
+        network: The network.
+        task: Its task.
+        row: (P,), its parameters.
+        look: How often this trial has been put to the test, this time included; each look has its own sequences.
+    """
+    return _evaluate(network, task, row, "confirmation", look, CONFIRMATION_SEQUENCES).error
+
+
+def example(network: Network, task: Task, row: Tensor) -> dict[str, float]:
+    """Return what the trained network makes of the task's example; nothing where the task has none."""
+    batch = task.example()
+    if batch is None:
+        return {}
+    with torch.no_grad():
+        outputs = network.outputs(network.layout.views(row), to_device(batch, str(row.device), row.dtype))
+    return {name: value for name, value in task.read_example(outputs).items() if math.isfinite(value)}
+
+
+@torch.no_grad()
+def _evaluate(network: Network, task: Task, row: Tensor, name: str, index: int, total: int) -> Evaluation:
+    views = network.layout.views(row)
+    loss, scored = 0.0, 0
+    errors: list[Tensor] = []
+    headline: list[Tensor] = []
+    slices: dict[str, list[Tensor]] = {}
+    for batch in _chunks(task, network, name, index, total, row):
+        outputs = network.outputs(views, batch)
+        loss += task.loss(outputs, batch).item() * len(outputs)
+        scored += len(outputs)
+        errors.append(task.errors(outputs, batch).double())
+        headline.append(torch.ones_like(errors[-1], dtype=torch.bool) if batch.headline is None else batch.headline)
+        for label, values in batch.slices.items():
+            slices.setdefault(label, []).append(values)
+    found = torch.cat(errors)
+    by_slice = {label: _means(found, torch.cat(values)) for label, values in slices.items()}
+    return Evaluation(loss / scored, found[torch.cat(headline)].mean().item(), by_slice)
+
+
+def _means(errors: Tensor, values: Tensor) -> dict[str, float]:
+    return {str(value): errors[values == value].mean().item() for value in sorted(set(values.tolist()))}

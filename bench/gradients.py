@@ -1,0 +1,159 @@
+"""The gradients of a cohort: how they are computed, and the book kept of what clipping did to them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from bench.clips.base import Clip, row_norms
+from bench.network import Network
+from tasks.base import Batch, Task
+
+
+class ClippingError(RuntimeError):
+    """The gradient that the optimiser took is not the one the clipping setting promises: a fault of the program."""
+
+
+def write_gradients(
+    network: Network, task: Task, parameters: Tensor, gradients: Tensor, batches: Sequence[Batch]
+) -> Tensor:
+    """Write each trial's gradient into its row and return the losses, (S,).
+
+    A trial at a time: products and vectorised functions choose their order of summation and their rounding by
+    shape and place, and a trial's numbers must not depend on its company.
+
+    Args:
+        parameters: (S, P).
+        gradients: (S, P), overwritten; padding stays zero.
+        batches: One for each trial; trials may share them.
+    """
+    losses = []
+    for row, gradient, batch in zip(parameters, gradients, batches, strict=True):
+        leaves = {name: view.detach().requires_grad_() for name, view in network.layout.views(row).items()}
+        loss = task.loss(network.outputs(leaves, batch), batch)
+        found = torch.autograd.grad(loss, list(leaves.values()))
+        for slot, value in zip(network.layout.slots, found, strict=True):
+            slot.view(gradient).copy_(value)
+        losses.append(loss.detach())
+    return torch.stack(losses)
+
+
+@dataclass(frozen=True)
+class Block:
+    """The rows of a cohort that share a clipping setting; a cohort is ordered so that they lie together."""
+
+    clip: Clip
+    rows: slice
+
+
+def blocks_of(clips: Sequence[Clip]) -> list[Block]:
+    """Cut the rows into runs of equal clips.
+
+    >>> from bench.clips.norm import ClipNorm
+    >>> [block.rows for block in blocks_of([ClipNorm(1.0), ClipNorm(1.0), ClipNorm(2.0)])]
+    [slice(0, 2, None), slice(2, 3, None)]
+    """
+    starts = [i for i, clip in enumerate(clips) if i == 0 or clip != clips[i - 1]]
+    return [Block(clips[start], slice(start, end)) for start, end in pairwise([*starts, len(clips)])]
+
+
+@dataclass
+class Ledger:
+    """What clipping did, update by update, for every setting; kept as tensors until an evaluation reads it.
+
+    `before` is called when the backward pass has ended, `taken` by the optimiser with the gradients it reads.
+    The ledger holds one against the other, so that a clip that is called too early, too late or on the joint
+    norm of a cohort is seen, whatever the learning does.
+    """
+
+    blocks: list[Block]
+    raw_norms: list[Tensor] = field(default_factory=list)
+    taken_norms: list[Tensor] = field(default_factory=list)
+    clipped: list[Tensor] = field(default_factory=list)
+    broken: list[Tensor] = field(default_factory=list)
+    _raw: Tensor | None = None
+
+    def before(self, gradients: Tensor) -> Tensor:
+        """Note the raw gradients (S, P) and return their norms, (S,) float64."""
+        self._raw = gradients.clone()
+        self.raw_norms.append(row_norms(gradients))
+        return self.raw_norms[-1]
+
+    def taken(self, gradients: Tensor) -> None:
+        """Note the gradients (S, P) that the optimiser reads."""
+        assert self._raw is not None, "the optimiser reads before a backward pass"
+        raw, raw_norms, norms = self._raw, self.raw_norms[-1], row_norms(gradients)
+        holds = [
+            block.clip.holds(raw[block.rows], gradients[block.rows], raw_norms[block.rows], norms[block.rows])
+            for block in self.blocks
+        ]
+        self.broken.append(raw_norms.isfinite() & ~torch.cat(holds))
+        self.clipped.append(((raw != gradients) & ~raw.isnan()).any(1))
+        self.taken_norms.append(norms)
+
+    def flush(self, active: Tensor) -> list["Account"]:
+        """Return each trial's account since the last flush and start anew.
+
+        Args:
+            active: (U, S) bool, the updates that each trial took part in.
+
+        Raises:
+            ClippingError: In some update the gradient taken was not the one promised.
+        """
+        if not self.raw_norms:
+            nothing = torch.zeros(0, dtype=torch.float64)
+            return [Account(nothing, nothing, nothing.bool())] * active.shape[1]
+        broken = (torch.stack(self.broken) & active).any(0)
+        for block in self.blocks:
+            if broken[block.rows].any():
+                raise ClippingError(f"the optimiser did not take the gradient that clip {block.clip.spec} promises")
+        columns = [torch.stack(kept) for kept in (self.raw_norms, self.taken_norms, self.clipped)]
+        for kept in (self.raw_norms, self.taken_norms, self.clipped, self.broken):
+            kept.clear()
+        return [Account(*(column[active[:, s], s].cpu() for column in columns)) for s in range(active.shape[1])]
+
+
+@dataclass(frozen=True)
+class Account:
+    """What one trial's gradients were over some updates, each (U,).
+
+    Attributes:
+        norms: Before clipping, float64.
+        taken: After, float64.
+        clipped: Whether the clip changed anything.
+    """
+
+    norms: Tensor
+    taken: Tensor
+    clipped: Tensor
+
+    def join(self, other: "Account") -> "Account":
+        """Return both, one behind the other."""
+        pairs = ((self.norms, other.norms), (self.taken, other.taken), (self.clipped, other.clipped))
+        return Account(*(torch.cat(pair) for pair in pairs))
+
+    @property
+    def median(self) -> float | None:
+        """Median norm before clipping; of an even number the mean of the middle two."""
+        finite = self.norms[self.norms.isfinite()]
+        return float(finite.quantile(0.5)) if len(finite) else None
+
+    @property
+    def largest(self) -> tuple[float, int] | None:
+        """The largest finite norm before clipping and its place, from 0."""
+        finite = torch.where(self.norms.isfinite(), self.norms, -1.0)
+        place = int(finite.argmax()) if len(finite) else 0
+        return (float(finite[place]), place) if len(finite) and finite[place] >= 0 else None
+
+    @property
+    def largest_taken(self) -> float | None:
+        """The largest finite norm after clipping."""
+        finite = self.taken[self.taken.isfinite()]
+        return float(finite.max()) if len(finite) else None
+
+    @property
+    def clipped_fraction(self) -> float | None:
+        """Share of updates whose gradient was changed."""
+        return float(self.clipped.double().mean()) if len(self.clipped) else None

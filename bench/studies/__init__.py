@@ -1,0 +1,1 @@
+"""The named plans, one TOML file each."""

@@ -1,0 +1,189 @@
+"""Trains a cohort: trials alike but for seed, learning rate and clip, their parameters one matrix.
+
+Knows neither files nor printing: a finished trial is handed to a callback at once and leaves its cohort.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench import registry
+from bench.clips.base import row_norms
+from bench.evaluation import to_device
+from bench.gradients import Ledger, blocks_of, write_gradients
+from bench.network import Network
+from bench.record import Interval, Record
+from bench.seeding import stream
+from bench.trial import Trial, TrialResult
+from tasks.base import Batch
+
+JUMP = 10.0
+"""A trial has exploded when one update multiplies the norm of its parameters by more than this."""
+
+QUANTITIES = ("loss", "gradient", "parameters")
+"""Where an update looks for non-finite numbers, in the order in which they come about."""
+
+
+def train(
+    trials: Sequence[Trial], report: Callable[[TrialResult], None], environment: dict[str, Any] | None = None
+) -> None:
+    """Train a cohort to its end and report each trial's result as soon as it has one.
+
+    Args:
+        trials: Trials with the same `Trial.cohort`, in any order.
+        report: Called once a trial, in the order in which they end.
+        environment: Stored with each result.
+
+    Raises:
+        ClippingError: The optimiser took a gradient that its clip does not promise.
+    """
+    with _one_thread():
+        cohort = Cohort(trials, environment or {})
+        while True:
+            results = [cohort.judge(place, interval) for place, interval in enumerate(cohort.intervals())]
+            for result in results:
+                if result is not None:
+                    report(result)
+            going_on = [place for place, result in enumerate(results) if result is None]
+            if not going_on:
+                return
+            cohort.keep(going_on)
+            cohort.advance()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Hold torch to one thread: how a product is cut between threads decides its rounding."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class Cohort:
+    """Trials trained together; a row of each (S, P) matrix is a trial, ordered by clip so that equal clips adjoin."""
+
+    def __init__(self, trials: Sequence[Trial], environment: dict[str, Any]) -> None:
+        assert len({trial.cohort for trial in trials}) == 1, "trials of a cohort differ in seed, lr and clip only"
+        self.common = trials[0]
+        self.task = registry.task(self.common.task)
+        self.optimiser = registry.optimizer(self.common.optimizer)
+        self.schedule = registry.schedule(self.common.schedule)
+        cell = registry.cell(self.common.cell)
+        self.network = Network.for_task(cell, self.task, self.common.hidden_size, self.common.layers)
+        ordered = sorted(trials, key=lambda trial: trial.clip)
+        self.records = [Record(trial, self.network, self.task, environment) for trial in ordered]
+        rows = torch.stack([torch.from_numpy(self.network.initial_row(trial.seed)) for trial in ordered])
+        self.parameters = rows.to(self.common.device, getattr(torch, self.common.dtype))
+        self.state = self.optimiser.start(self.parameters)
+        self.update = 0
+        self._make_buffers()
+
+    def _make_buffers(self) -> None:
+        """Make what follows the rows: gradients, rates, ledger, and the flags that an evaluation reads."""
+        trials, device = [record.trial for record in self.records], self.parameters.device
+        self.gradients = torch.zeros_like(self.parameters)
+        self.rates = torch.tensor([[trial.lr] for trial in trials], dtype=torch.float64, device=device)
+        self.ledger = Ledger(blocks_of([registry.clip(trial.clip) for trial in trials]))
+        self.norms = row_norms(self.parameters)
+        self.active = torch.ones(len(trials), dtype=torch.bool, device=device)
+        never = torch.zeros(len(trials), dtype=torch.int64, device=device)
+        self.diverged_at, self.diverged_in, self.exploded_at = never, never, never
+        self.losses: list[Tensor] = []
+        self.was_active: list[Tensor] = []
+
+    def advance(self) -> None:
+        """Do the updates up to the next evaluation."""
+        started = time.perf_counter()
+        self.losses, self.was_active = [], []
+        every = self.common.eval_every
+        end = min(self.update - self.update % every + every, self.common.updates)
+        while self.update < end:
+            self.update += 1
+            self._backward()
+            self._clip()
+            self._step()
+        for record in self.records:
+            record.seconds += (time.perf_counter() - started) / len(self.records)
+
+    def _backward(self) -> None:
+        losses = write_gradients(self.network, self.task, self.parameters, self.gradients, self._batches())
+        self.losses.append(losses)
+        self.was_active.append(self.active)
+        self.raw_norms = self.ledger.before(self.gradients)
+
+    def _batches(self) -> list[Batch]:
+        """Draw this update's batches; trials of one seed share theirs."""
+        seeds = [record.trial.seed for record in self.records]
+        drawn = {}
+        for seed in set(seeds):
+            generator = stream("batches", self.task.spec, self.task.version, seed).generator(self.update)
+            batch = self.task.draw(generator, self.common.batch_size)
+            drawn[seed] = to_device(batch, str(self.parameters.device), self.parameters.dtype)
+        return [drawn[seed] for seed in seeds]
+
+    def _clip(self) -> None:
+        for block in self.ledger.blocks:
+            block.clip.apply(self.gradients[block.rows], self.raw_norms[block.rows])
+
+    def _step(self) -> None:
+        """Update the active trials, and freeze by selection those that became non-finite or jumped."""
+        rates = self.rates * self.schedule.factor(self.update, self.common.updates)
+        decay = self.common.weight_decay
+        step = self.optimiser.step(
+            self.parameters, self.gradients, self.state, rates.to(self.parameters.dtype), self.update, decay,
+            witness=self.ledger.taken,
+        )  # fmt: skip
+        moved = torch.where(self.active.unsqueeze(1), self.parameters - step, self.parameters)
+        norms = row_norms(moved)
+        finite = torch.stack([self.losses[-1].isfinite(), self.ledger.taken_norms[-1].isfinite(), norms.isfinite()])
+        diverged = self.active & ~finite.all(0)
+        exploded = self.active & ~diverged & (norms > JUMP * self.norms)
+        self.diverged_at = torch.where(diverged, self.update, self.diverged_at)
+        self.diverged_in = torch.where(diverged, finite.int().argmin(0), self.diverged_in)
+        self.exploded_at = torch.where(exploded, self.update, self.exploded_at)
+        self.active = self.active & ~diverged & ~exploded
+        self.parameters, self.norms = moved, norms
+
+    def intervals(self) -> list[Interval]:
+        """Return what each trial went through since the last evaluation; before the first update, nothing."""
+        count = len(self.records)
+        active = torch.stack(self.was_active) if self.was_active else torch.zeros(0, count, dtype=torch.bool)
+        losses = torch.stack(self.losses) if self.losses else torch.zeros(0, count)
+        accounts = self.ledger.flush(active)
+        found = []
+        for place in range(count):
+            diverged_at, exploded_at = int(self.diverged_at[place]), int(self.exploded_at[place])
+            found.append(
+                Interval(
+                    update=self.update,
+                    losses=losses[active[:, place], place].cpu(),
+                    account=accounts[place],
+                    parameter_norm=float(self.norms[place]),
+                    diverged=(diverged_at, QUANTITIES[int(self.diverged_in[place])]) if diverged_at else None,
+                    exploded_at=exploded_at or None,
+                )
+            )
+        return found
+
+    def judge(self, place: int, interval: Interval) -> TrialResult | None:
+        """Let one trial's record take in an interval; return the trial's result if it has ended."""
+        started = time.perf_counter()
+        record = self.records[place]
+        result = record.judge(interval, self.parameters[place])
+        record.seconds += time.perf_counter() - started
+        return result
+
+    def keep(self, places: list[int]) -> None:
+        """Go on with these rows only."""
+        if len(places) < len(self.records):
+            self.records = [self.records[place] for place in places]
+            self.parameters = self.parameters[places]
+            self.state = {name: value[places] for name, value in self.state.items()}
+            self._make_buffers()
