@@ -25,6 +25,8 @@ def write_gradients(
     shape and place, and a trial's numbers must not depend on its company.
 
     Args:
+        network: The network of every trial.
+        task: Its task.
         parameters: (S, P).
         gradients: (S, P), overwritten; padding stays zero.
         batches: One for each trial; trials may share them.

@@ -22,6 +22,7 @@ class Slot:
 
     @property
     def size(self) -> int:
+        """Numbers in the tensor."""
         return prod(self.shape)
 
     def view(self, row: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ def find(kind: str, name: str) -> type:
     """
     known = names(kind)
     if name not in known:
-        raise UsageError(f"no {kind} is called {name!r}{near(name, known) or '; there are ' + ', '.join(known)}")
+        raise _unknown(kind, name, known)
     module = importlib.import_module(f"{_FOLDERS[kind].replace('/', '.')}.{name}")
     classes = [
         found
@@ -46,6 +46,10 @@ def find(kind: str, name: str) -> type:
     ]
     assert len(classes) == 1, f"{module.__name__} must define exactly one {kind}, not {len(classes)}"
     return classes[0]
+
+
+def _unknown(kind: str, name: str, known: list[str]) -> UsageError:
+    return UsageError(f"no {kind} is called {name!r}{near(name, known) or '; there are ' + ', '.join(known)}")
 
 
 def _configured(kind: str, spec: str) -> Any:

@@ -21,7 +21,7 @@ from bench.seeding import stream
 from bench.trial import Trial, TrialResult
 from tasks.base import Batch
 
-JUMP = 10.0
+JUMP = 100.0
 """A trial has exploded when one update multiplies the norm of its parameters by more than this."""
 
 QUANTITIES = ("loss", "gradient", "parameters")

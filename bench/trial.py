@@ -57,9 +57,7 @@ class Trial:
     @cached_property
     def key(self) -> str:
         """Sixteen hexadecimal digits from the content; fields at their default are left out."""
-        content = {
-            item.name: getattr(self, item.name) for item in fields(self) if getattr(self, item.name) != item.default
-        }
+        content = {item.name: value for item in fields(self) if (value := getattr(self, item.name)) != item.default}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     @property

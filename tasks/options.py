@@ -134,9 +134,7 @@ class Configurable:
 
     def changed(self) -> dict[str, Value]:
         """The options that differ from their defaults: what a key and a spelling hold."""
-        return {
-            item.name: getattr(self, item.name) for item in fields(self) if getattr(self, item.name) != item.default
-        }
+        return {item.name: value for item in fields(self) if (value := getattr(self, item.name)) != item.default}
 
     @property
     def spec(self) -> str:
@@ -165,7 +163,7 @@ class Configurable:
         try:
             if kind is bool:
                 return {"true": True, "false": False}[text.lower()]
-            return kind.parse(text) if kind is Range else kind(text)
+            return Range.parse(text) if kind is Range else _from_text(kind, text)
         except (ValueError, KeyError):
             raise UsageError(f"{cls.kind} {cls.name()}: {name} must be {_RULES[kind]}, not {text!r}") from None
 
@@ -181,6 +179,10 @@ class Configurable:
                 continue
             if not math.isfinite(end) or (low is not None and end < low) or (high is not None and end > high):
                 raise UsageError(f"{label} must be {_span(low, high)}, not {spell(value)}")
+
+
+def _from_text(kind: type, text: str) -> Value:
+    return int(text) if kind is int else float(text) if kind is float else text
 
 
 def _span(low: float | None, high: float | None) -> str:
