@@ -1,1 +1,76 @@
-"""The command line."""
+"""The command line: a thin skin over the library. Loads nothing heavy until a command needs it."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from bench.cli import inspect, reports, training
+from bench.store_file import StoreError
+from tasks.options import UsageError, near
+
+EXIT_USAGE, EXIT_STORE, EXIT_INTERRUPTED = 2, 4, 130
+
+
+class Commands(click.Group):
+    """A group that offers a near match for a mistyped command and turns known errors into one line."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or offer one that is spelled alike."""
+        if args and self.get_command(ctx, args[0]) is None:
+            known = self.list_commands(ctx)
+            raise UsageError(f"no command is called {args[0]!r}{near(args[0], known) or '; see longlag --help'}")
+        return super().resolve_command(ctx, args)
+
+    def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
+        """Run a command and end the process with its exit code."""
+        try:
+            sys.exit(super().main(args, standalone_mode=False, **extra) or 0)
+        except click.ClickException as error:
+            _complain(error.format_message())
+            sys.exit(error.exit_code)
+        except UsageError as error:
+            _complain(str(error))
+            sys.exit(EXIT_USAGE)
+        except StoreError as error:
+            _complain(str(error))
+            sys.exit(EXIT_STORE)
+        except (click.Abort, KeyboardInterrupt):
+            _complain("interrupted")
+            sys.exit(EXIT_INTERRUPTED)
+        except BrokenPipeError:  # the reader of a pipe has had enough: `longlag export quick | head`
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+
+
+def _complain(message: str) -> None:
+    click.echo(f"longlag: {message}", err=True)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="longlag", prog_name="longlag")
+def main() -> None:
+    """How far back can a recurrent network remember, under which gradient clipping, and what does it cost?
+
+    Tasks, cells and optimizers are spelled NAME or NAME:OPTION=VALUE,...; clips NAME or NAME:THRESHOLD.
+    """
+
+
+for command in (
+    training.plan,
+    training.run,
+    reports.show,
+    reports.figures,
+    reports.tables,
+    reports.export,
+    training.rerun,
+    inspect.list_names,
+    inspect.doctor,
+):
+    main.add_command(command)

@@ -1,0 +1,49 @@
+# make bench    trains the study `quick`, prints its summary, writes results/quick/
+# make test     the fast tests
+# PIP_ARGS      passed to pip, for instance an index of CPU builds: make bench PIP_ARGS="--index-url URL"
+
+PYTHON ?= python3
+VENV ?= .venv
+STUDY ?= quick
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help bench test test-all lint types format clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make bench [STUDY=quick]  train a study, print its summary, write results/STUDY/"
+	@echo "make test                 run the fast tests"
+	@echo "make test-all             run all tests, the slow ones too"
+	@echo "make lint | types         check style | types"
+	@echo "make format               format the code"
+	@echo "make clean                remove the virtual environment and caches; results stay"
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e ".[dev,parquet]"
+	@touch $(INSTALLED)
+
+bench: $(INSTALLED)
+	$(BIN)/longlag run $(STUDY)
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n auto
+
+test-all: $(INSTALLED)
+	$(BIN)/python -m pytest -n auto -m "not gpu"
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find bench tasks tests -name __pycache__ -type d -prune -exec rm -rf {} +

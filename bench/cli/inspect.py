@@ -1,0 +1,78 @@
+"""Commands that say what there is."""
+
+from pathlib import Path
+
+import click
+
+from bench.cli.options import results_option
+from tasks.options import UsageError, near
+
+_KINDS = {"tasks": "task", "cells": "cell", "clips": "clip"}
+
+
+@click.command("list")
+@click.argument("what", metavar="tasks|cells|clips|optimizers|schedules|studies")
+def list_names(what: str) -> None:
+    """List what can be named, with options."""
+    kinds = [*_KINDS, "optimizers", "schedules", "studies"]
+    if what not in kinds:
+        raise UsageError(f"nothing to list is called {what!r}{near(what, kinds) or '; there are ' + ', '.join(kinds)}")
+    if what == "studies":
+        _list_studies()
+    else:
+        _list_configurable(what)
+
+
+def _list_studies() -> None:
+    from bench import study_file
+
+    for name in study_file.names():
+        click.echo(f"{name:16} {study_file.find(name).title}")
+
+
+def _list_configurable(what: str) -> None:
+    from dataclasses import fields
+
+    from bench import registry
+
+    if what in _KINDS:
+        classes = {name: registry.find(_KINDS[what], name) for name in registry.names(_KINDS[what])}
+    else:
+        from bench import optimisers
+
+        found = optimisers.OPTIMISERS if what == "optimizers" else optimisers.SCHEDULES
+        classes = {made.name(): made for made in found}
+    for name, made in classes.items():
+        click.echo(f"{name:16} {(made.__doc__ or '').splitlines()[0]}")
+        for item in fields(made):
+            summary = item.metadata.get("summary", "above 0")
+            default = f" [{item.default}]" if "summary" in item.metadata else ""
+            click.echo(f"{'':16}   {item.name}: {summary}{default}")
+
+
+@click.command()
+@results_option
+def doctor(results: Path) -> None:
+    """Show versions, threads, device and the health of every store."""
+    import torch
+
+    from bench import provenance
+    from bench.store import Store
+    from bench.store_file import StoreError
+
+    for name, value in provenance.environment().items():
+        click.echo(f"{name:16} {value}")
+    click.echo(f"{'threads':16} {torch.get_num_threads()} (a training process uses 1)")
+    click.echo(f"{'vector unit':16} {torch.backends.cpu.get_cpu_capability()}")
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    click.echo(f"{'cuda':16} {device}")
+    click.echo(f"{'path':16} readable")
+    broken = []
+    for path in sorted(results.glob("*/store.sqlite")):
+        try:
+            with Store.open_for_reading(path) as store:
+                click.echo(f"{'store':16} {path}: healthy, {len(store.stored())} trials")
+        except StoreError as error:
+            broken.append(error)
+    if broken:
+        raise StoreError("; ".join(str(error) for error in broken))

@@ -1,0 +1,90 @@
+"""Shows a run's progress: one live display on a terminal, plain lines elsewhere; always on stderr."""
+
+import sys
+import time
+from collections import Counter
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Display
+
+from bench.cli.training import minutes
+from bench.runner import Plan, expected_seconds
+from bench.trial import Status, TrialResult
+
+_LINE_SECONDS = 10.0
+_COLOURS = {
+    Status.SOLVED: "green",
+    Status.UNSOLVED: "yellow",
+    Status.EXPLODED: "magenta",
+    Status.DIVERGED: "magenta",
+    Status.FAILED: "red",
+    Status.TIMEOUT: "red",
+}
+
+
+class Progress:
+    """An observer of a run. Time left is judged by the expected cost of what is done and what is not."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._statuses: Counter[Status] = Counter()
+        self._total = 0
+        self._cost_done = self._cost = 0.0
+        self._started = self._last_line = time.monotonic()
+        self._display: Display | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._display:
+            self._display.stop()
+        if isinstance(error, KeyboardInterrupt):
+            done = sum(self._statuses.values())
+            self._say(f"stopped; {done} of {self._total} trials were finished and are kept: the same command resumes")
+
+    def started(self, plan: Plan) -> None:
+        """Show what is to come."""
+        self._total = len(plan.missing)
+        self._cost = sum(expected_seconds(trial) for trial in plan.missing)
+        kept = len(plan.trials) - self._total
+        self._say(f"study {plan.study.name}: {len(plan.trials)} trials, {kept} stored, {self._total} to train")
+        if self._total and self._console.is_terminal:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[note]}"),
+            )
+            self._display = Display(*columns, console=self._console)
+            self._display.add_task("training", total=self._total, note="")
+            self._display.start()
+
+    def finished(self, result: TrialResult) -> None:
+        """Count a trial that has ended."""
+        self._statuses[result.status] += 1
+        self._cost_done += expected_seconds(result.trial)
+        done = sum(self._statuses.values())
+        if self._display:
+            self._display.update(self._display.task_ids[0], completed=done, note=self._note(done, coloured=True))
+        elif done == self._total or time.monotonic() - self._last_line >= _LINE_SECONDS:
+            self._last_line = time.monotonic()
+            self._say(f"{done}/{self._total} {self._note(done, coloured=False)}")
+
+    def _note(self, done: int, coloured: bool) -> str:
+        seconds = time.monotonic() - self._started
+        left = seconds * (self._cost - self._cost_done) / self._cost_done
+        counts = ", ".join(
+            f"[{_COLOURS[status]}]{count} {status}[/]" if coloured else f"{count} {status}"
+            for status in Status
+            if (count := self._statuses[status])
+        )
+        return f"{done / seconds:.1f}/s, {minutes(left)} left: {counts}"
+
+    def _say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)

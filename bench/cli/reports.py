@@ -1,0 +1,73 @@
+"""Commands that read what is stored."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from bench.cli.options import results_option
+from tasks.options import UsageError
+
+
+@click.command()
+@click.argument("study")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@results_option
+def show(study: str, as_json: bool, results: Path) -> None:
+    """Print a study's summary table."""
+    from bench.report.text import render_text, to_json
+    from bench.results import load_study
+
+    data = load_study(study, results)
+    click.echo(to_json(data) if as_json else render_text(data))
+
+
+@click.command()
+@click.argument("study")
+@results_option
+def figures(study: str, results: Path) -> None:
+    """Redraw a study's figures from its store."""
+    from bench.report.figures import draw_figures
+    from bench.results import load_study
+
+    for path in draw_figures(load_study(study, results), results / study):
+        click.echo(path)
+
+
+@click.command()
+@click.argument("study")
+@results_option
+def tables(study: str, results: Path) -> None:
+    """Rewrite a study's tables from its store."""
+    from bench.report.tables import write_tables
+    from bench.results import load_study
+
+    for path in write_tables(load_study(study, results), results / study):
+        click.echo(path)
+
+
+@click.command()
+@click.argument("study")
+@click.option("--format", "form", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write; CSV goes to stdout without."
+)
+@click.option("--timings", is_flag=True, help="Add durations, the only columns that differ between runs.")
+@click.option("--curves", is_flag=True, help="One row an evaluation instead of one row a trial.")
+@results_option
+def export(study: str, form: str, out: Path | None, timings: bool, curves: bool, results: Path) -> None:
+    """Write a study's rows, one a trial, sorted by key."""
+    from bench.results import load, load_curves, write_csv, write_parquet
+
+    if form == "parquet" and out is None:
+        raise UsageError("--format parquet needs --out FILE")
+    if curves and timings:
+        raise UsageError("--timings belongs to rows of trials; curves have none")
+    if out is not None and not out.parent.is_dir():
+        raise UsageError(f"--out {out}: there is no folder {out.parent}")
+    frame = load_curves(study, results) if curves else load(study, results, timings=timings)
+    if form == "parquet":
+        assert out is not None
+        write_parquet(frame, out)
+    else:
+        write_csv(frame, sys.stdout if out is None else out)

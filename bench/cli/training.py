@@ -1,0 +1,188 @@
+"""Commands that plan and train."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.cli.options import grid_options, results_option
+from tasks.options import UsageError
+
+if TYPE_CHECKING:
+    from bench.study import Study
+    from bench.trial import TrialResult
+
+EXIT_SOME_FAILED = 3
+_MOST_WORKERS = 1024
+_MOST_SECONDS = 10_000_000
+
+
+def study_of(name: str | None, new_name: str | None, options: dict[str, Any]) -> "Study":
+    """Return the named study with its values replaced, or an ad-hoc one made of options alone.
+
+    Raises:
+        UsageError: There is no such study, or an option is refused.
+    """
+    from dataclasses import replace
+
+    from bench import study, study_file
+
+    given = {key: value for key, value in options.items() if value is not None and value != ()}
+    if name is not None:
+        found = study_file.find(name).replaced(**given)
+        return replace(found, name=new_name) if new_name else found
+    if new_name in study_file.names():
+        raise UsageError(f"--name {new_name}: a study file has that name; choose another, or run it by its name")
+    return study.adhoc(new_name, **given)
+
+
+@click.command()
+@click.argument("study", required=False)
+@click.option("--name", help="Store under this name.")
+@click.option("--workers", type=int, help="Processes to estimate for.  [default: all cores]")
+@click.option("--fresh", is_flag=True, help="Count rows that other source code made as missing.")
+@grid_options
+@results_option
+def plan(study: str | None, name: str | None, workers: int | None, fresh: bool, results: Path, **options: Any) -> None:
+    """Show what a run would train; train nothing."""
+    from bench import runner
+
+    workers = checked_workers(workers)
+    found = runner.make_plan(study_of(study, name, options), results, fresh)
+    kept = len(found.trials) - len(found.missing)
+    click.echo(f"study     {found.study.name}: {found.study.title}")
+    click.echo(f"trials    {len(found.trials)}")
+    click.echo(
+        f"stored    {kept}" + (f", {found.other_source} made by other source code" if found.other_source else "")
+    )
+    click.echo(f"to train  {len(found.missing)} in {len(found.cohorts())} cohorts")
+    click.echo(f"time      {minutes(found.seconds(workers))} at most, {workers} workers (estimated)")
+    if found.outside:
+        click.echo(f"outside   {found.outside} stored trials are not part of this plan")
+
+
+@click.command()
+@click.argument("study", required=False)
+@click.option("--name", help="Store under this name.  [default: the study's, or adhoc]")
+@click.option("--workers", type=int, help="Training processes.  [default: all cores]")
+@click.option(
+    "--timeout", type=float, default=3600.0, show_default=True, help="Seconds a trial; a cohort gets the sum."
+)
+@click.option("--fresh", is_flag=True, help="Train rows again that other source code made.")
+@grid_options
+@results_option
+def run(
+    study: str | None,
+    name: str | None,
+    workers: int | None,
+    timeout: float,
+    fresh: bool,
+    results: Path,
+    **options: Any,
+) -> int:
+    """Train what is missing of STUDY, or of the grid that the options span; then print and draw what came out.
+
+    The same command again resumes. With a STUDY, options replace its values.
+    """
+    from bench import runner
+    from bench.cli.progress import Progress
+
+    workers = checked_workers(workers)
+    if not 0 < timeout <= _MOST_SECONDS:
+        raise UsageError(f"--timeout must be above 0 and at most {_MOST_SECONDS} seconds, not {timeout:g}")
+    found = study_of(study, name, options)
+    with Progress() as progress:
+        ended = runner.run(found, results, workers=workers, timeout_seconds=timeout, fresh=fresh, observer=progress)
+    write_reports(found.name, results)
+    missing = sum(count for status, count in ended.items() if not status.is_result)
+    return EXIT_SOME_FAILED if missing else 0
+
+
+def write_reports(name: str, results: Path) -> None:
+    """Print a study's summary and write its tables and figures."""
+    from bench.report.figures import draw_figures
+    from bench.report.tables import write_tables
+    from bench.report.text import render_text
+    from bench.results import load_study
+
+    data = load_study(name, results)
+    click.echo(render_text(data))
+    written = write_tables(data, results / name) + draw_figures(data, results / name)
+    click.echo(f"{len(written)} files in {results / name / 'tables'} and {results / name / 'figures'}", err=True)
+
+
+@click.command()
+@click.argument("key")
+@results_option
+def rerun(key: str, results: Path) -> None:
+    """Train one stored trial again, alone, and show it beside its stored numbers.
+
+    KEY is the key of a stored trial, or enough of its first digits.
+    """
+    from bench import provenance
+    from bench.training import train
+
+    stored = _find_result(key, results)
+    found: list[TrialResult] = []
+    train([stored.trial], found.append, provenance.environment())
+    click.echo(f"{'':20} {'stored':>24} {'again':>24}")
+    same = True
+    for name in ("status", "error", "updates", "updates_to_solve", "diverged_at", "grad_norm_max", "clipped_fraction"):
+        before, after = getattr(stored, name), getattr(found[0], name)
+        same &= before == after
+        click.echo(f"{name:20} {_shown(before):>24} {_shown(after):>24}")
+    same &= stored.measurements == found[0].measurements
+    click.echo("every number of the curve is the same" if same else "the curves differ")
+    if stored.environment != found[0].environment:
+        names = stored.environment.keys() | found[0].environment.keys()
+        differing = sorted(n for n in names if stored.environment.get(n) != found[0].environment.get(n))
+        click.echo(f"the stored one was made with other {', '.join(differing)}")
+
+
+def _find_result(key: str, results: Path) -> "TrialResult":
+    from bench.store import Store
+
+    found: dict[str, Path] = {}
+    for path in sorted(results.glob("*/store.sqlite")):
+        with Store.open_for_reading(path) as store:
+            found |= {stored: path for stored in store.stored() if stored.startswith(key)}
+    if len(found) != 1:
+        what = "no stored trial has" if not found else f"{len(found)} stored trials have"
+        raise UsageError(f"{what} a key that begins with {key!r} in {results}")
+    (whole, path) = found.popitem()
+    with Store.open_for_reading(path) as store:
+        result = store.result(whole)
+    assert result is not None
+    return result
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else repr(value) if isinstance(value, float) else str(value)
+
+
+def checked_workers(workers: int | None) -> int:
+    """Return how many processes to use: as many as this process may use cores, unless said.
+
+    Raises:
+        UsageError: The number is out of range.
+    """
+    if workers is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not 1 <= workers <= _MOST_WORKERS:
+        raise UsageError(f"--workers must be a whole number from 1 to {_MOST_WORKERS}, not {workers}")
+    return workers
+
+
+def minutes(seconds: float) -> str:
+    """Write a duration for people.
+
+    >>> minutes(42), minutes(150), minutes(7300)
+    ('42 s', '2 min 30 s', '2 h 2 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

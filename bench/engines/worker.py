@@ -1,0 +1,110 @@
+"""One worker process: the end that the coordinator holds, and what runs in it."""
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+
+from bench import provenance
+from bench.trial import Trial, TrialResult
+
+_ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class WorkerError(Exception):
+    """A worker did not finish its cohort.
+
+    Attributes:
+        timed_out: It ran past its time.
+        can_go_on: It has only raised, and can take another cohort.
+        environment: Of the worker, for the row.
+    """
+
+    def __init__(self, reason: str, *, timed_out: bool = False, can_go_on: bool = False) -> None:
+        super().__init__(reason)
+        self.timed_out = timed_out
+        self.can_go_on = can_go_on
+        self.environment = provenance.environment()
+
+
+class Worker:
+    """A process that trains one cohort after another."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def kill(self) -> None:
+        """End the process, whatever it does; also one that is stopped."""
+        self._process.kill()
+
+    def train(self, trials: Sequence[Trial], timeout_seconds: float) -> Iterator[TrialResult]:
+        """Train a cohort and yield its results as they come.
+
+        Raises:
+            WorkerError: The worker raised, died or ran past the time; what was yielded before stays good.
+        """
+        expired = threading.Event()
+
+        def expire() -> None:
+            expired.set()
+            self.kill()
+
+        # A timer and not a poll with a deadline: a worker stopped halfway through a message would block the read.
+        timer = threading.Timer(timeout_seconds, expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            self._connection.send(tuple(trials))
+            while not isinstance(message := self._connection.recv(), _Done):
+                yield message
+        except (EOFError, OSError, pickle.UnpicklingError):
+            self._process.kill()
+            self._process.join()
+            if expired.is_set():
+                raise WorkerError(f"took longer than {timeout_seconds:g} s", timed_out=True) from None
+            raise WorkerError(f"the worker process ended with exit code {self._process.exitcode}") from None
+        finally:
+            timer.cancel()
+        if message.error:
+            raise WorkerError(message.error, can_go_on=True)
+
+
+class _Done:
+    """The last message about a cohort."""
+
+    def __init__(self, error: str | None = None) -> None:
+        self.error = error
+
+
+def _serve(connection: Connection) -> None:
+    """Train what comes down the pipe until it closes; the body of the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the coordinator decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))  # before torch loads
+    from bench.training import train
+
+    environment = provenance.environment()
+    with contextlib.suppress(EOFError):
+        while True:
+            trials: tuple[Trial, ...] = connection.recv()
+            try:
+                train(trials, connection.send, environment)
+                done = _Done()
+            except Exception as error:  # whatever a task or cell raises becomes the row's reason
+                done = _Done(f"{type(error).__name__}: {error}")
+            connection.send(done)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)

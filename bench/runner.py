@@ -1,0 +1,139 @@
+"""From a study to stored results: what is missing is planned, trained and committed as it comes."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bench import provenance
+from bench.engines.local import LocalEngine
+from bench.store import Store, store_path, stored
+from bench.study import Study, facts
+from bench.trial import Status, Trial, TrialResult
+from tasks.options import UsageError
+
+COHORT_SIZE = 8
+"""Most trials that train together."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run of a study would do.
+
+    Attributes:
+        study: The study.
+        trials: All of its trials.
+        missing: Those that are to be trained.
+        outside: Stored trials that the study does not hold.
+        other_source: Stored trials of the study that other source code made.
+    """
+
+    study: Study
+    trials: tuple[Trial, ...]
+    missing: tuple[Trial, ...]
+    outside: int
+    other_source: int
+
+    def cohorts(self) -> list[tuple[Trial, ...]]:
+        """Cut the missing trials into cohorts, the most expensive first, so that no worker waits long at the end."""
+        alike: dict[object, list[Trial]] = defaultdict(list)
+        for trial in self.missing:
+            alike[trial.cohort].append(trial)
+        cut = []
+        for trials in alike.values():
+            trials.sort(key=lambda trial: (trial.seed, trial.lr, trial.clip))  # trials of one seed share their batches
+            cut += [tuple(trials[i : i + COHORT_SIZE]) for i in range(0, len(trials), COHORT_SIZE)]
+        return sorted(cut, key=lambda cohort: -sum(expected_seconds(trial) for trial in cohort))
+
+    def seconds(self, workers: int) -> float:
+        """Estimate how long it takes; trials that stop early make it shorter."""
+        return sum(expected_seconds(trial) for trial in self.missing) / workers
+
+
+class Observer(Protocol):
+    """Whoever shows a run's progress."""
+
+    def started(self, plan: Plan) -> None:
+        """The plan is known and training begins."""
+
+    def finished(self, result: TrialResult) -> None:
+        """A trial has ended."""
+
+
+def make_plan(study: Study, results: Path, fresh: bool = False) -> Plan:
+    """Compare a study with what is stored.
+
+    Args:
+        study: The study.
+        results: The results folder.
+        fresh: Train again what other source code made.
+
+    Raises:
+        UsageError: The study names something impossible.
+        StoreError: The store cannot be read.
+    """
+    trials = tuple(study.trials())
+    if any(trial.device == "cuda" for trial in trials):
+        _need_cuda()
+    source = provenance.source_hash()
+    held = stored(store_path(study.name, results))
+    done = {key for key, row in held.items() if row.status.is_result and not (fresh and row.source != source)}
+    keys = {trial.key for trial in trials}
+    return Plan(
+        study=study,
+        trials=trials,
+        missing=tuple(trial for trial in trials if trial.key not in done),
+        outside=len(held.keys() - keys),
+        other_source=sum(row.source != source for key, row in held.items() if key in keys),
+    )
+
+
+def run(
+    study: Study, results: Path, *, workers: int, timeout_seconds: float, fresh: bool, observer: Observer
+) -> Counter[Status]:
+    """Train what is missing and return how the study's trials ended, the stored ones included.
+
+    A result is committed within half a second of its arrival; an interruption keeps what has arrived.
+
+    Raises:
+        UsageError: The study names something impossible; nothing was written.
+        StoreError: The store cannot be used; what was committed stays.
+    """
+    plan = make_plan(study, results, fresh)
+    with Store.open_for_writing(store_path(study.name, results)) as store:
+        store.write_plan(study.title, [(trial, facts(trial)) for trial in plan.trials])
+        observer.started(plan)
+        arriving = LocalEngine(workers, timeout_seconds).run(plan.cohorts())
+        try:
+            for result in arriving:
+                if result is not None:
+                    store.add(result, facts(result.trial))
+                    observer.finished(result)
+                store.flush_if_due()
+        finally:
+            arriving.close()
+        store.flush()
+        held = store.stored()
+    return Counter(held[trial.key].status for trial in plan.trials if trial.key in held)
+
+
+def expected_seconds(trial: Trial) -> float:
+    """Estimate what a trial takes on one core if it uses its whole budget."""
+    from bench import registry
+
+    task, cell = registry.task(trial.task), registry.cell(trial.cell)
+    products = 6 * trial.batch_size * trial.hidden_size**2 * len(cell.gates) * trial.layers
+    step = _STEP_SECONDS * len(cell.gates) * trial.layers + products / _PRODUCTS_PER_SECOND
+    return trial.updates * task.length * step
+
+
+_STEP_SECONDS = 35e-6
+"""Overhead of a time step and gate on the readable path, forward and backward, measured on a server core."""
+_PRODUCTS_PER_SECOND = 30e9
+
+
+def _need_cuda() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise UsageError("--device cuda: this machine has no CUDA device that torch can use")
