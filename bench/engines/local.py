@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 
-from bench.engines.worker import Worker, WorkerError
+from bench.engines.worker import Train, Worker, WorkerError, train_cohort
 from bench.trial import Status, Trial, TrialResult
 
 _ATTEMPTS_TOGETHER = 2
@@ -32,11 +32,13 @@ class LocalEngine:
     Attributes:
         workers: Processes at a time.
         timeout_seconds: What a trial may take; a cohort of n gets n times that.
+        train: What a worker does with a cohort; a function that a new process can import.
     """
 
-    def __init__(self, workers: int, timeout_seconds: float) -> None:
+    def __init__(self, workers: int, timeout_seconds: float, train: Train = train_cohort) -> None:
         self.workers = workers
         self.timeout_seconds = timeout_seconds
+        self.train = train
         self._results: queue.SimpleQueue[TrialResult] = queue.SimpleQueue()
         self._jobs: deque[_Job] = deque()
         self._running = 0
@@ -124,7 +126,7 @@ class LocalEngine:
         with self._changed:
             if self._closing:
                 raise WorkerError("the run is ending")
-            worker = Worker()
+            worker = Worker(self.train)
             self._alive.add(worker)
             return worker
 

@@ -6,13 +6,25 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
+from typing import Any
 
 from bench import provenance
 from bench.trial import Trial, TrialResult
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+Train = Callable[[Sequence[Trial], Callable[[TrialResult], None], dict[str, Any]], None]
+"""What a worker does with a cohort: `bench.training.train`, or in tests something that fails."""
+
+
+def train_cohort(trials: Sequence[Trial], report: Callable[[TrialResult], None], environment: dict[str, Any]) -> None:
+    """Call `bench.training.train`, which loads torch, when the first cohort comes."""
+    from bench.training import train
+
+    train(trials, report, environment)
 
 
 class WorkerError(Exception):
@@ -34,10 +46,10 @@ class WorkerError(Exception):
 class Worker:
     """A process that trains one cohort after another."""
 
-    def __init__(self) -> None:
+    def __init__(self, train: Train) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, train), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -84,13 +96,11 @@ class _Done:
         self.error = error
 
 
-def _serve(connection: Connection) -> None:
+def _serve(connection: Connection, train: Train) -> None:
     """Train what comes down the pipe until it closes; the body of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the coordinator decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))  # before torch loads
-    from bench.training import train
-
     environment = provenance.environment()
     with contextlib.suppress(EOFError):
         while True:

@@ -1,0 +1,194 @@
+"""The axes of a study: the product of a few settings, each value checked before anything is trained.
+
+Needs no heavy library: specs are words here; that they name something is checked where trials are made.
+"""
+
+import math
+import re
+import reprlib
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, cast
+
+from bench.trial import Trial
+from tasks.options import UsageError, near, spell
+
+AXES = ("task", "cell", "clip", "optimizer", "lr")
+"""What a grid spans; everything else but the seeds has one value in it."""
+_RESERVED = ("reference", "perf")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LARGEST_SEED = 2**32 - 1
+_LARGEST_FLOAT = sys.float_info.max
+
+_WHOLE = {
+    "updates": (1, 10_000_000),
+    "eval_every": (1, 10_000_000),
+    "batch_size": (1, 65_536),
+    "hidden_size": (1, 16_384),
+    "layers": (1, 64),
+}
+_MOST_SEEDS = 10_000
+_CHOICES = {"dtype": ("float32", "float64"), "device": ("cpu", "cuda")}
+
+Label = Callable[[str], str]
+"""Says where a key was read: ``quick.toml: grids 1: lr`` or ``--lr``."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The product of task, cell, clip, optimizer, lr and seeds; an empty ``lr`` leaves it to the study's rates.
+
+    ``eval_every`` None means as usual, or once at the end where the budget is smaller than that.
+    """
+
+    task: tuple[str, ...]
+    cell: tuple[str, ...]
+    clip: tuple[str, ...] = ("none",)
+    optimizer: tuple[str, ...] = (Trial.optimizer,)
+    lr: tuple[float, ...] = ()
+    seeds: tuple[int, ...] = (0, 1, 2)
+    updates: int = Trial.updates
+    eval_every: int | None = None
+    batch_size: int = Trial.batch_size
+    hidden_size: int = Trial.hidden_size
+    layers: int = Trial.layers
+    schedule: str = Trial.schedule
+    weight_decay: float = Trial.weight_decay
+    dtype: str = Trial.dtype
+    device: str = Trial.device
+
+    @property
+    def evaluation_interval(self) -> int:
+        """Updates between evaluations."""
+        return min(Trial.eval_every, self.updates) if self.eval_every is None else self.eval_every
+
+    def size(self) -> int:
+        """Trials in the product, each without a rate counted once."""
+        return math.prod(
+            len(axis) for axis in (self.task, self.cell, self.clip, self.optimizer, self.lr or (None,), self.seeds)
+        )
+
+
+KEYS = tuple(item.name for item in fields(Grid))
+
+
+def checked_name(name: str) -> str:
+    """Return a study's name if it may name a folder.
+
+    Raises:
+        UsageError: It may not.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot name a study: 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
+        )
+    if name.lower() in _RESERVED:
+        raise UsageError(f"{name!r} cannot name a study: the name is reserved")
+    return name
+
+
+def checked(values: Mapping[str, object], label: Label) -> dict[str, Any]:
+    """Check what a grid's keys were given; a single value stands for a list of one.
+
+    Raises:
+        UsageError: A key is unknown, or a value is of the wrong type, out of range or given twice.
+    """
+    return {key: _checked(key, value, label(key)) for key, value in values.items()}
+
+
+def known_keys(values: Mapping[str, object], keys: tuple[str, ...], where: str) -> None:
+    """Refuse keys that are not among those named.
+
+    Raises:
+        UsageError: One is not.
+    """
+    for key in values:
+        if key not in keys:
+            raise UsageError(f"{where}: no key {key!r}{near(key, keys) or '; there are ' + ', '.join(keys)}")
+
+
+def check_interval(grid: Grid, label: Label) -> None:
+    """Refuse a grid that would never be evaluated within its budget.
+
+    Raises:
+        UsageError: The interval is longer than the budget.
+    """
+    if grid.evaluation_interval > grid.updates:
+        raise UsageError(f"{label('eval_every')} must be at most updates ({grid.updates}), not {grid.eval_every}")
+
+
+def number(value: object, label: str, low: float = 0.0, above: bool = False) -> float:
+    """Return a finite number of at least, or above, ``low``.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    right = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= _LARGEST_FLOAT
+    if not right or (above and value == low):
+        rule = f"a finite number {'above' if above else 'of at least'} {spell(low)}"
+        raise UsageError(f"{label} must be {rule}, not {_shown(value)}")
+    return float(cast(float, value))
+
+
+def word(value: object, label: str) -> str:
+    """Return a text that is not empty and has one line.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise UsageError(f"{label} must be one line of text, not {_shown(value)}")
+    return value.strip()
+
+
+def _checked(key: str, value: object, label: str) -> Any:
+    if key == "lr":
+        return _axis(value, label, lambda item: number(item, label, above=True))
+    if key in AXES:
+        return _axis(value, label, lambda item: word(item, label))
+    if key == "seeds":
+        return _seeds(value, label)
+    if key in _WHOLE:
+        return _whole(value, label, *_WHOLE[key])
+    if key == "weight_decay":
+        return number(value, label)
+    if key in _CHOICES and value not in (choices := _CHOICES[key]):
+        offer = near(str(value), choices) if isinstance(value, str) else ""
+        raise UsageError(f"{label} must be {' or '.join(choices)}, not {_shown(value)}{offer}")
+    return word(value, label)
+
+
+def _axis(value: object, label: str, read: Callable[[object], Any]) -> tuple[Any, ...]:
+    found = [read(item) for item in (value if isinstance(value, list | tuple) else [value])]
+    if not found:
+        raise UsageError(f"{label} must have at least one value")
+    for item, count in Counter(found).items():
+        if count > 1:
+            raise UsageError(f"{label} has {item if isinstance(item, str) else spell(item)} twice")
+    return tuple(found)
+
+
+def _seeds(value: object, label: str) -> tuple[int, ...]:
+    if isinstance(value, list | tuple):
+        if len(value) > _MOST_SEEDS:
+            raise UsageError(f"{label} must have at most {_MOST_SEEDS} values, not {len(value)}")
+        return _axis(value, label, lambda item: _whole(item, label, 0, _LARGEST_SEED))
+    return tuple(range(_whole(value, label, 1, _MOST_SEEDS)))
+
+
+def _whole(value: object, label: str, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise UsageError(f"{label} must be a whole number from {low} to {high}, not {_shown(value)}")
+    return value
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, int) and abs(value) >= 10**30:  # Python refuses to write the longest ones
+        return "a number of more than 30 digits"
+    return _SHORT.repr(value)
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80

@@ -1,0 +1,63 @@
+"""The engine outlives its workers: each fault costs retries, then a row, and nobody else anything."""
+
+import faulty
+import pytest
+
+from bench.engines.local import LocalEngine
+from bench.trial import Status, Trial
+
+
+def trials(count: int) -> list[Trial]:
+    return [Trial("copy:items=1,blanks=2", "rnn", "none", 0.01, seed, updates=4, eval_every=2) for seed in range(count)]
+
+
+def ran(cohorts: list[list[Trial]], train: faulty.Report, workers: int = 2, timeout: float = 60) -> dict[Trial, object]:
+    found = [one for one in LocalEngine(workers, timeout, train).run(cohorts) if one is not None]
+    assert len({one.trial for one in found}) == len(found)  # nothing is reported twice
+    return {one.trial: one for one in found}
+
+
+def test_every_trial_of_every_cohort_is_reported_once() -> None:
+    cohorts = [trials(6)[:2], trials(6)[2:5], trials(6)[5:]]
+    found = ran(cohorts, faulty.well)
+    assert set(found) == set(trials(6))
+    assert {one.status for one in found.values()} == {Status.UNSOLVED}
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (faulty.raises, "ValueError: a cell that cannot be trained"),
+        (faulty.exits, "exit code 7"),
+        (faulty.is_killed, "exit code -9"),
+    ],
+)
+def test_a_fault_costs_one_trial_and_gives_its_reason(fault: faulty.Report, reason: str) -> None:
+    found = ran([trials(3), [Trial("copy:items=1,blanks=2", "lstm", "none", 0.01, 9)]], fault)
+    by_seed = {trial.seed: one for trial, one in found.items()}
+    assert by_seed[faulty.BAD_SEED].status is Status.FAILED
+    assert reason in by_seed[faulty.BAD_SEED].reason
+    assert all(one.status is Status.UNSOLVED for seed, one in by_seed.items() if seed != faulty.BAD_SEED)
+    assert set(by_seed) == {0, 1, 2, 9}
+
+
+@pytest.mark.parametrize("fault", [faulty.stops, faulty.loops])
+def test_a_worker_that_hangs_runs_out_of_time(fault: faulty.Report) -> None:
+    found = ran([trials(2)], fault, timeout=1.0)  # a new process imports for part of that, hence not less
+    by_seed = {trial.seed: one for trial, one in found.items()}
+    assert by_seed[faulty.BAD_SEED].status is Status.TIMEOUT
+    assert "took longer than 1 s" in by_seed[faulty.BAD_SEED].reason
+    assert by_seed[0].status is Status.UNSOLVED
+
+
+def test_closing_the_run_early_ends_the_workers() -> None:
+    engine = LocalEngine(2, 60, faulty.loops)
+    arriving = engine.run([trials(2), trials(2)[1:]])
+    while next(arriving) is None:
+        pass
+    processes = [worker._process for worker in engine._alive]
+    arriving.close()
+    for process in processes:
+        process.join(timeout=10)
+    assert processes
+    assert not any(process.is_alive() for process in processes)

@@ -1,0 +1,192 @@
+"""A study is planned, trained, killed and resumed; what is stored does not depend on how it came about."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench import runner
+from bench.results import load, load_curves
+from bench.store import Store, StoreError, store_path
+from bench.study import Study, adhoc
+from bench.trial import Status, TrialResult
+from tasks.options import UsageError
+
+COMMAND = [sys.executable, "-m", "bench"]
+GRID = [
+    *("--task", "copy:items=2,symbols=4,blanks=3", "--task", "adding:length=8", "--cell", "rnn", "--cell", "gru"),
+    *("--clip", "none", "--clip", "norm:1", "--seeds", "3", "--updates", "60", "--eval-every", "20"),
+    *("--hidden-size", "9", "--batch-size", "5"),
+]
+
+
+class Silent:
+    def started(self, plan: runner.Plan) -> None:
+        self.plan = plan
+
+    def finished(self, result: TrialResult) -> None:
+        pass
+
+
+def small(**options: object) -> Study:
+    defaults = {"task": ("copy:items=1,symbols=2,blanks=2",), "cell": ("rnn",), "updates": 10, "eval_every": 5}
+    return adhoc("small", **(defaults | {"hidden_size": 4, "batch_size": 3, "seeds": 2} | options))
+
+
+def go(study: Study, results: Path, workers: int = 1, fresh: bool = False) -> runner.Plan:
+    observer = Silent()
+    runner.run(study, results, workers=workers, timeout_seconds=60, fresh=fresh, observer=observer)
+    return observer.plan
+
+
+def test_a_second_run_trains_nothing(tmp_path: Path) -> None:
+    assert len(go(small(), tmp_path).missing) == 2
+    assert len(go(small(), tmp_path).missing) == 0
+
+
+def test_a_larger_study_trains_only_what_is_new(tmp_path: Path) -> None:
+    go(small(), tmp_path)
+    assert {trial.seed for trial in go(small(seeds=4), tmp_path).missing} == {2, 3}
+    assert runner.make_plan(small(seeds=1), tmp_path).outside == 3
+
+
+def test_failed_rows_are_tried_again_and_results_are_not(tmp_path: Path) -> None:
+    study = small(seeds=3)
+    trials = study.trials()
+    with Store.open_for_writing(store_path("small", tmp_path)) as store:
+        for trial, status in zip(trials, (Status.FAILED, Status.DIVERGED, Status.TIMEOUT), strict=True):
+            store.add(TrialResult(trial, status, reason="before"), runner.facts(trial))
+    assert runner.make_plan(study, tmp_path).missing == (trials[0], trials[2])
+
+
+def test_fresh_trains_again_what_other_source_made(tmp_path: Path) -> None:
+    study = small()
+    made_here, made_elsewhere = study.trials()
+    with Store.open_for_writing(store_path("small", tmp_path)) as store:
+        for trial, source in ((made_here, runner.provenance.source_hash()), (made_elsewhere, "other")):
+            store.add(TrialResult(trial, Status.UNSOLVED, environment={"source": source}), runner.facts(trial))
+    plan = runner.make_plan(study, tmp_path, fresh=True)
+    assert (plan.missing, plan.other_source) == ((made_elsewhere,), 1)
+    assert runner.make_plan(study, tmp_path).missing == ()
+
+
+def test_a_cohort_holds_trials_alike_but_for_seed_rate_and_clip(tmp_path: Path) -> None:
+    study = small(cell=("rnn", "gru"), clip=("none", "norm:1"), lr=(0.1, 0.2), seeds=5)
+    cohorts = runner.make_plan(study, tmp_path).cohorts()
+    assert all(len({trial.cohort for trial in cohort}) == 1 for cohort in cohorts)
+    assert all(len(cohort) <= runner.COHORT_SIZE for cohort in cohorts)
+    assert sorted(trial.key for cohort in cohorts for trial in cohort) == sorted(trial.key for trial in study.trials())
+
+
+def test_a_missing_cuda_device_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UsageError, match="--device cuda: this machine has no CUDA device"):
+        go(small(device="cuda"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_run_of_a_running_study_is_refused(tmp_path: Path) -> None:
+    with (
+        Store.open_for_writing(store_path("small", tmp_path)),
+        pytest.raises(StoreError, match="another run"),
+    ):
+        go(small(), tmp_path)
+
+
+def exported(results: Path, name: str, *extra: str) -> bytes:
+    found = subprocess.run(
+        [*COMMAND, "export", name, "--results", str(results), *extra], capture_output=True, check=True
+    )
+    return found.stdout
+
+
+def test_killed_and_resumed_gives_the_bytes_of_an_undisturbed_run(tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    subprocess.run([*COMMAND, "run", *GRID, "--results", str(whole), "--workers", "1"], check=True, capture_output=True)
+    for _ in range(2):
+        process = subprocess.Popen(
+            [*COMMAND, "run", *GRID, "--results", str(broken), "--workers", "2"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until(lambda before=stored_count(broken): stored_count(broken) > before or process.poll() is not None)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert 0 < stored_count(broken) <= 24
+    subprocess.run([*COMMAND, "run", *GRID, "--results", str(broken), "--workers", "2"], check=True, capture_output=True)
+    assert exported(broken, "adhoc") == exported(whole, "adhoc")
+    assert exported(broken, "adhoc", "--curves") == exported(whole, "adhoc", "--curves")
+    for table in ("summary.csv", "summary.md", "summary.tex"):
+        assert (broken / "adhoc/tables" / table).read_bytes() == (whole / "adhoc/tables" / table).read_bytes()
+
+
+def test_interrupting_keeps_what_is_finished_and_says_so(tmp_path: Path) -> None:
+    command = [*COMMAND, "run", "--task", "adding:length=50", "--cell", "gru", "--seeds", "2", "--updates", "100000"]
+    quick_one = ["--task", "copy:items=1,blanks=1"]
+    process = subprocess.Popen(
+        [*command, *quick_one, "--lr", "1e-2", "--workers", "2", "--results", str(tmp_path)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_until(lambda: stored_count(tmp_path) > 0)
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "trials were finished and are kept: the same command resumes" in messages
+    assert stored_count(tmp_path) > 0
+
+
+def test_no_worker_outlives_a_killed_coordinator(tmp_path: Path) -> None:
+    command = [*COMMAND, "run", "--task", "adding:length=50", "--cell", "gru", "--updates", "100000", "--seeds", "2"]
+    process = subprocess.Popen(
+        [*command, "--workers", "2", "--results", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    wait_until(lambda: len(children(process.pid)) >= 1)
+    workers = children(process.pid)
+    process.kill()
+    process.wait()
+    wait_until(lambda: not any(alive(pid) for pid in workers))
+
+
+def test_rows_are_loaded_as_they_were_trained(tmp_path: Path) -> None:
+    go(small(clip=("none", "norm:1")), tmp_path)
+    frame = load("small", tmp_path)
+    assert list(frame["key"]) == sorted(frame["key"])
+    assert set(frame["clip"]) == {"none", "norm:1"}
+    assert (frame["score"] == 1 - frame["error"] / frame["baseline_error"]).all()
+    assert list(load_curves("small", tmp_path).query(f"key == '{frame['key'][0]}'")["update"]) == [0, 5, 10]
+
+
+def stored_count(results: Path) -> int:
+    path = store_path("adhoc", results)
+    if not path.exists():
+        return 0
+    with Store.open_for_reading(path) as store:
+        return len(store.stored())
+
+
+def children(pid: int) -> list[int]:
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
+    return [int(word) for word in found.stdout.split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
+
+
+def wait_until(condition, limit: float = 60.0) -> None:
+    deadline = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)  # polls; what is waited for is asserted above
+
+

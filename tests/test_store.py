@@ -1,0 +1,364 @@
+"""The store: whole rows or none, one writer, and a clear word about a file that cannot be used."""
+
+import math
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from sample_results import FACTS, diverged, measurement, result, trial, write
+
+from bench import schema, store_file
+from bench.schema import plain_trial, result_row
+from bench.store import COMMIT_SECONDS, Store, StoreError, store_path, stored
+from bench.trial import Status, Trial, TrialResult
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return store_path("mine", tmp_path / "results")
+
+
+@contextmanager
+def writing_process(path: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, str(ROOT / "tests" / "sample_results.py"), str(path)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def fill_the_disk(store: Store) -> None:
+    store._connection.execute("PRAGMA max_page_count = 1")  # SQLite takes the present size where that is larger
+
+
+def test_a_result_comes_back_as_it_was(path: Path) -> None:
+    original = result(3, Status.SOLVED, confirmed_error=0.001, updates_to_solve=100)
+    write(path, [result(2), original])
+    with Store.open_for_reading(path) as store:
+        assert store.result(original.trial.key) == original
+
+
+def test_a_result_that_is_not_stored_is_none(path: Path) -> None:
+    write(path, [result(2)])
+    with Store.open_for_reading(path) as store:
+        assert store.result("0" * 16) is None
+
+
+def test_every_field_has_a_column(path: Path) -> None:
+    write(path, [result()])
+    with closing(sqlite3.connect(path)) as connection:
+        columns = {row[1] for row in connection.execute("PRAGMA table_info(trials)")}
+    expected = {item.name for kind in (Trial, TrialResult) for item in fields(kind)} - {"trial", "measurements"}
+    assert columns == expected | {"key", "budget_updates", "source", *schema.FACTS}
+
+
+def test_numbers_that_are_not_finite_are_stored_as_null(path: Path) -> None:
+    write(path, [diverged(1)])
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT error, grad_norm_max, diverged_at FROM trials").fetchone() == (None, None, 17)
+        last = 'SELECT loss, error, parameter_norm, slices FROM measurements WHERE "update" = 100'
+        assert connection.execute(last).fetchone() == (None, None, None, '{"position": {"0": null}}')
+
+
+def test_a_curve_that_left_the_finite_is_read_back_as_nan(path: Path) -> None:
+    write(path, [diverged(1)])
+    with Store.open_for_reading(path) as store:
+        found = store.result(trial(1).key)
+    assert found is not None
+    assert math.isnan(found.measurements[1].loss)
+    assert math.isnan(found.measurements[1].slices["position"]["0"])
+    assert found.error is None
+
+
+def test_a_row_that_is_made_again_replaces_row_and_curve(path: Path) -> None:
+    write(path, [result(1, Status.FAILED, reason="it raised")])
+    again = result(1, Status.SOLVED, measurements=(measurement(0), measurement(50)))
+    write(path, [again])
+    with Store.open_for_reading(path) as store:
+        assert store.result(again.trial.key) == again
+        assert len(store.trials()) == 1
+        assert [point["update"] for point in store.measurements()] == [0, 50]
+
+
+def test_a_failure_does_not_replace_a_result(path: Path) -> None:
+    write(path, [result(1)])
+    write(path, [result(1, Status.TIMEOUT, measurements=())])
+    with Store.open_for_reading(path) as store:
+        assert store.result(trial(1).key) == result(1)
+
+
+def test_rows_come_by_key_over_many_pages(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.store._PAGE", 2)
+    results = [result(seed) for seed in range(7)]
+    write(path, results)
+    keys = sorted(item.trial.key for item in results)
+    with Store.open_for_reading(path) as store:
+        assert [row["key"] for row in store.trials()] == keys
+        points = [(row["key"], row["update"]) for row in store.measurements()]
+    assert points == [(key, update) for key in keys for update in (0, 100, 200)]
+
+
+def test_the_plan_keeps_its_order_and_is_replaced_by_the_next(path: Path) -> None:
+    with Store.open_for_writing(path) as store:
+        store.write_plan("Before", [(trial(9), FACTS)])
+        store.write_plan("Now", [(trial(seed), FACTS) for seed in (5, 1, 3)])
+        assert store.title() == "Now"
+        assert [row["seed"] for row in store.plan()] == [5, 1, 3]
+        assert store.plan()[0] == plain_trial(trial(5)) | FACTS | {"position": 0}
+
+
+def test_results_wait_for_a_flush_and_say_since_when(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 10.0
+    monkeypatch.setattr("bench.store.time.monotonic", lambda: now)
+    with Store.open_for_writing(path) as store:
+        assert store.waiting_since is None
+        store.add(result(1), FACTS)
+        now += COMMIT_SECONDS / 2
+        store.add(result(2), FACTS)
+        store.flush_if_due()
+        assert store.waiting_since == 10.0
+        assert stored(path) == {}
+        now += COMMIT_SECONDS / 2
+        store.flush_if_due()
+        assert store.waiting_since is None
+        assert len(stored(path)) == 2
+
+
+def test_an_interrupted_run_keeps_what_waits(path: Path) -> None:
+    store = Store.open_for_writing(path)
+    store.add(result(1), FACTS)
+    store.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert stored(path)[trial(1).key].status is Status.UNSOLVED
+
+
+def test_a_plan_knows_status_and_source_of_stored_rows(path: Path) -> None:
+    write(path, [result(1, Status.FAILED)])
+    assert {key: (row.status, row.source) for key, row in stored(path).items()} == {trial(1).key: ("failed", "aaaa")}
+
+
+def test_nothing_is_stored_where_there_is_no_file(path: Path) -> None:
+    assert stored(path) == {}
+    assert not path.parent.exists()
+
+
+def test_reading_a_missing_store_is_refused_and_makes_nothing(path: Path) -> None:
+    with pytest.raises(StoreError, match=r"store\.sqlite cannot be opened"):
+        Store.open_for_reading(path)
+    assert not path.parent.exists()
+
+
+def test_an_empty_file_counts_as_a_store_without_rows(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert stored(path) == {}
+    write(path, [result(1)])
+    assert len(stored(path)) == 1
+
+
+def test_the_file_is_synchronised_and_has_a_rollback_journal(path: Path) -> None:
+    with Store.open_for_writing(path) as store:
+        assert store._connection.execute("PRAGMA synchronous").fetchone()[0] == 2
+        assert store._connection.execute("PRAGMA journal_mode").fetchone()[0] == "delete"
+
+
+def test_readers_cannot_write(path: Path) -> None:
+    write(path, [result(1)])
+    with Store.open_for_reading(path) as store, pytest.raises(StoreError, match="read-only"):
+        store.write_plan("Mine", [])
+
+
+def test_a_reader_between_two_pages_does_not_hold_up_the_writer(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.store._PAGE", 1)
+    monkeypatch.setattr(store_file, "_BUSY_SECONDS", 0.0)
+    write(path, [result(seed) for seed in range(3)])
+    with Store.open_for_reading(path) as reader:
+        points = reader.measurements()
+        next(points)
+        write(path, [result(9)])
+
+
+@pytest.mark.parametrize("opening", [Store.open_for_reading, Store.open_for_writing])
+def test_a_newer_store_is_refused_and_left_as_it_is(path: Path, opening) -> None:
+    write(path, [result(1)])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=r"mine/store\.sqlite was written by a newer longlag") as refusal:
+        opening(path)
+    assert "\n" not in str(refusal.value)
+    assert path.read_bytes() == before
+
+
+def _no_database(content: bytes) -> bytes:
+    return b"no database at all\n" * 400
+
+
+def _cut_off(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def _overwritten(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + b"\xff" * 4096 + content[middle + 4096 :]
+
+
+@pytest.mark.parametrize("opening", [Store.open_for_reading, Store.open_for_writing])
+@pytest.mark.parametrize("damage", [_no_database, _cut_off, _overwritten])
+def test_a_damaged_store_is_named_and_left_as_it_is(path: Path, opening, damage) -> None:
+    write(path, [result(seed) for seed in range(30)])
+    path.write_bytes(damage(path.read_bytes()))
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=r"mine/store\.sqlite is damaged and was left as it is") as refusal:
+        opening(path)
+    assert "\n" not in str(refusal.value)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("opening", [Store.open_for_reading, Store.open_for_writing])
+def test_another_programs_database_is_refused_and_left_as_it_is(path: Path, opening) -> None:
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE trials (mine)")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="is not a longlag store"):
+        opening(path)
+    assert path.read_bytes() == before
+
+
+def test_a_refused_store_is_free_for_the_next_run(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no database at all\n" * 400)
+    with pytest.raises(StoreError, match="damaged"):
+        Store.open_for_writing(path)
+    path.unlink()
+    write(path, [result(1)])
+
+
+def test_results_that_are_a_file_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("mine")
+    with pytest.raises(StoreError, match=r"results/mine/store\.sqlite cannot be written: Not a directory"):
+        Store.open_for_writing(store_path("mine", tmp_path / "results"))
+    assert (tmp_path / "results").read_text() == "mine"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder in which not even root may write")
+def test_results_that_are_read_only_are_refused() -> None:
+    with pytest.raises(StoreError, match=r"/sys/longlag/mine/store\.sqlite cannot be written"):
+        Store.open_for_writing(store_path("mine", "/sys/longlag"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write read-only files")
+def test_a_read_only_store_is_refused(path: Path) -> None:
+    write(path, [result(1)])
+    path.chmod(0o444)
+    with pytest.raises(StoreError, match="is read-only"):
+        Store.open_for_writing(path)
+
+
+def test_a_full_disk_says_what_is_kept_and_keeps_it(path: Path) -> None:
+    write(path, [result(1)])
+    store = Store.open_for_writing(path)
+    fill_the_disk(store)
+    for seed in range(2, 200):
+        store.add(result(seed), FACTS)
+    with pytest.raises(StoreError, match="the disk is full; what was finished before is kept"):
+        store.__exit__(None, None, None)
+    assert list(stored(path)) == [trial(1).key]
+    write(path, [result(2)])
+    assert len(stored(path)) == 2
+
+
+def test_what_did_not_fit_waits_for_the_next_try(path: Path) -> None:
+    with Store.open_for_writing(path) as store:
+        fill_the_disk(store)
+        for seed in range(200):
+            store.add(result(seed), FACTS)
+        with pytest.raises(StoreError, match="full"):
+            store.flush()
+        store._connection.execute("PRAGMA max_page_count = 100000")
+    assert len(stored(path)) == 200
+
+
+def test_a_second_run_in_the_same_process_is_refused(path: Path) -> None:
+    with Store.open_for_writing(path), pytest.raises(StoreError, match="is being written by a run of this process"):
+        Store.open_for_writing(path)
+    write(path, [result(1)])
+
+
+def test_a_second_run_is_refused_until_the_first_one_is_killed(path: Path) -> None:
+    with writing_process(path) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with pytest.raises(StoreError, match=rf"is being written by another run \(process {process.pid}\)"):
+            Store.open_for_writing(path)
+        assert stored(path)  # readers are let in
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        write(path, [result(10**7)])
+
+
+def test_a_forked_worker_that_outlives_its_run_does_not_keep_the_lock(path: Path) -> None:
+    script = (
+        "import os, sys, time; from pathlib import Path; from bench.store import Store\n"
+        "store = Store.open_for_writing(Path(sys.argv[1]))\n"
+        "child = os.fork()\n"
+        "child or time.sleep(60)\n"
+        "print(child, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", script, str(path)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        worker = int(process.stdout.readline())
+        process.wait()
+        try:
+            write(path, [result(1)])
+        finally:
+            os.kill(worker, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("round_", range(4))
+def test_a_kill_at_any_moment_loses_nothing_committed(path: Path, round_: int) -> None:
+    lines = random.Random(round_).randrange(1, 60)
+    with writing_process(path) as process:
+        assert process.stdout is not None
+        committed = [process.stdout.readline().strip() for _ in range(lines)]
+        process.kill()
+        process.wait()
+    with Store.open_for_writing(path) as store:
+        assert set(committed) <= store.stored().keys()
+        whole = {row["key"]: 0 for row in store.trials()}
+        for point in store.measurements():
+            whole[point["key"]] += 1
+    assert set(whole.values()) == {3}
+
+
+def test_a_journal_left_by_a_kill_is_rolled_back_by_a_reader(path: Path) -> None:
+    write(path, [result(1)])
+    script = (
+        "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "c.execute('PRAGMA cache_size = 1'); c.execute('BEGIN IMMEDIATE')\n"
+        "c.execute('UPDATE trials SET status = ?', ('x' * 10**6,))\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(path)], check=False)
+    assert path.with_name("store.sqlite-journal").stat().st_size > 0
+    assert stored(path)[trial(1).key].status is Status.UNSOLVED
+
+
+def test_a_row_is_complete_without_its_curve() -> None:
+    assert result_row(result(1), FACTS)["source"] == "aaaa"
+    assert result_row(result(1, environment={}), FACTS)["source"] is None

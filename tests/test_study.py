@@ -1,0 +1,413 @@
+"""Studies: which trials a plan makes, how options change it, and every way to get one wrong."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.grid import KEYS, Grid
+from bench.study import Rate, Study, adhoc, facts
+from bench.study_file import find, names, read
+from bench.trial import Trial
+from tasks.options import UsageError
+
+COPY, ADDING = "copy:items=3,blanks=10", "adding:length=20"
+GRID = Grid((COPY, ADDING), ("rnn", "lstm"), ("none", "norm:1"), lr=(0.01,), seeds=(0, 1), updates=200)
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def study(*grids: Grid, rates: tuple[Rate, ...] = ()) -> Study:
+    return Study("mine", "A title", grids, rates)
+
+
+def one_trial(**changes: object) -> Trial:
+    (trial,) = adhoc(**({"task": ADDING, "cell": "gru", "seeds": 1} | changes)).trials()
+    return trial
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "mine.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_key_does_not_change() -> None:
+    trial = Trial(COPY, "lstm", "norm:1", 0.003, 2, optimizer="sgd:momentum=0.9", updates=1200)
+    assert trial.key == "1eec0e3d32145b78"
+
+
+def test_trials_are_the_product_in_a_stable_order() -> None:
+    trials = study(GRID).trials()
+    assert len(trials) == 2 * 2 * 2 * 2
+    settings_ = [(trial.task, trial.cell, trial.clip, trial.seed) for trial in trials[:5]]
+    assert settings_ == [
+        (COPY, "rnn", "none", 0),
+        (COPY, "rnn", "none", 1),
+        (COPY, "rnn", "norm:1", 0),
+        (COPY, "rnn", "norm:1", 1),
+        (COPY, "lstm", "none", 0),
+    ]
+
+
+def test_a_trial_holds_every_setting_of_its_grid() -> None:
+    options = {
+        "task": ["adding:length=30"],
+        "cell": ["gru"],
+        "clip": ["value:.10"],
+        "optimizer": ["sgd:momentum=.9"],
+        "lr": [0.5],
+        "seeds": [7],
+        "updates": 30,
+        "eval_every": 10,
+        "batch_size": 4,
+        "hidden_size": 5,
+        "layers": 2,
+        "schedule": "warmup:updates=20",
+        "weight_decay": 0.25,
+        "dtype": "float64",
+        "device": "cuda",
+    }
+    expected = options | {
+        "task": "adding:length=30",
+        "cell": "gru",
+        "clip": "value:0.1",
+        "optimizer": "sgd:momentum=0.9",
+        "lr": 0.5,
+    }
+    del expected["seeds"]
+    assert adhoc(**options).trials() == [Trial(**expected, seed=7)]
+
+
+def test_equal_settings_in_two_grids_are_trained_once() -> None:
+    longer = replace(GRID, task=("copy:blanks=10,items=3",), seeds=(1, 2))
+    trials = study(GRID, longer).trials()
+    assert len(trials) == len({trial.key for trial in trials}) == 16 + 4
+
+
+def test_specs_are_shortened_and_versions_filled_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasks.copy import Copy
+
+    monkeypatch.setattr(Copy, "version", 7)
+    trial = one_trial(task="copy:symbols=8,blanks=10,items=3", cell="lstm:forget_bias=1.0")
+    assert (trial.task, trial.cell, trial.task_version, trial.cell_version) == (COPY, "lstm", 7, 1)
+
+
+def test_a_spec_given_twice_in_two_spellings_is_refused() -> None:
+    with pytest.raises(UsageError, match="cell 'lstm:forget_bias=1' is given twice, before as 'lstm'"):
+        adhoc(task=ADDING, cell=["lstm", "lstm:forget_bias=1"])
+
+
+@pytest.mark.parametrize(
+    ("clip", "optimizer", "lr"),
+    [("none", "adam", 0.1), ("none", "sgd", 0.2), ("norm:1", "adam", 0.3), ("norm:1", "sgd", 0.4)],
+)
+def test_the_most_specific_rate_wins(clip: str, optimizer: str, lr: float) -> None:
+    rates = (
+        Rate(COPY, "rnn", 0.1),
+        Rate("copy:blanks=10,items=3", "rnn", 0.4, clip="norm:1.0", optimizer="sgd"),
+        Rate(COPY, "rnn", 0.2, optimizer="sgd"),
+        Rate(COPY, "rnn", 0.3, clip="norm:1"),
+        Rate(COPY, "lstm", 0.9),
+    )
+    grid = Grid((COPY,), ("rnn",), (clip,), (optimizer,), seeds=(0,))
+    assert [trial.lr for trial in study(grid, rates=rates).trials()] == [lr]
+
+
+def test_a_missing_rate_is_refused() -> None:
+    with pytest.raises(UsageError, match="no learning rate for task adding:length=20, cell rnn, clip none"):
+        study(replace(GRID, lr=()), rates=(Rate(COPY, "rnn", 0.1), Rate(COPY, "lstm", 0.1))).trials()
+
+
+def test_two_rates_for_the_same_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"a second learning rate for copy:items=3,blanks=10, rnn$"):
+        study(GRID, rates=(Rate(COPY, "rnn", 0.1), Rate("copy:blanks=10,items=3", "rnn", 0.2))).trials()
+
+
+def test_far_too_many_trials_are_refused_before_they_are_made() -> None:
+    many = replace(GRID, lr=tuple(range(1, 1000)), seeds=tuple(range(10_000)))
+    with pytest.raises(UsageError, match="study mine has 79920000 trials; at most 1000000"):
+        study(many).trials()
+
+
+def test_options_replace_the_values_of_every_grid() -> None:
+    changed = study(GRID, replace(GRID, hidden_size=8, clip=("none",))).replaced(seeds=1, cell="gru", hidden_size=16)
+    trials = changed.trials()
+    assert {(trial.cell, trial.hidden_size, trial.seed) for trial in trials} == {("gru", 16, 0)}
+    assert len(trials) == 2 * 2
+
+
+def test_a_rate_option_replaces_the_rates() -> None:
+    grid = Grid((COPY,), ("rnn",), seeds=(0,))
+    changed = study(grid, rates=(Rate(COPY, "rnn", 0.1),)).replaced(lr=[0.5, 0.6])
+    assert [trial.lr for trial in changed.trials()] == [0.5, 0.6]
+
+
+def test_options_that_are_not_given_change_nothing() -> None:
+    assert study(GRID).replaced(cell=None, lr=None) == study(GRID)
+
+
+def test_a_shorter_budget_brings_an_unsaid_interval_with_it() -> None:
+    assert [one_trial(updates=updates).eval_every for updates in (30, 1000)] == [30, 100]
+    assert {trial.eval_every for trial in study(GRID).replaced(updates=50).trials()} == {50}
+
+
+def test_an_interval_that_was_said_is_never_changed() -> None:
+    with pytest.raises(UsageError, match=r"--eval-every must be at most updates \(50\), not 80"):
+        adhoc(task=COPY, cell="rnn", updates=50, eval_every=80)
+    with pytest.raises(UsageError, match=r"--eval-every must be at most updates \(200\), not 201"):
+        study(GRID).replaced(eval_every=201)
+
+
+def test_an_ad_hoc_study_has_sensible_defaults() -> None:
+    made = adhoc(task=COPY, cell="rnn")
+    assert made.name == "adhoc"
+    assert made.trials() == [Trial(COPY, "rnn", "none", 0.003, seed) for seed in range(3)]
+
+
+def test_an_ad_hoc_study_needs_a_task_and_a_cell() -> None:
+    with pytest.raises(UsageError, match="an ad-hoc study needs at least one --cell"):
+        adhoc(task=COPY)
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "", "reference", "Perf", "x" * 65, "-x", "a b", "x\n"])
+def test_a_name_that_is_no_folder_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="cannot name a study"):
+        Study(name, "A title", (GRID,))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("seeds", 0, "--seeds must be a whole number from 1 to 10000, not 0"),
+        ("seeds", 10**12, "--seeds must be a whole number from 1 to 10000, not 1000000000000"),
+        ("batch_size", 0, "--batch-size must be a whole number from 1 to 65536, not 0"),
+        ("batch_size", 10**12, "--batch-size .* not 1000000000000"),
+        ("hidden_size", -1, "--hidden-size must be a whole number from 1 to 16384, not -1"),
+        ("hidden_size", 10**12, "--hidden-size"),
+        ("hidden_size", 10**40, "--hidden-size .* not a number of more than 30 digits"),
+        ("updates", 0, "--updates must be a whole number from 1 to 10000000, not 0"),
+        ("updates", 10**12, "--updates"),
+        ("eval_every", 0, "--eval-every must be a whole number from 1 to 10000000, not 0"),
+        ("layers", 0, "--layers must be a whole number from 1 to 64"),
+        ("updates", 1.5, "--updates must be a whole number .* not 1.5"),
+        ("updates", True, "--updates must be a whole number .* not True"),
+        ("lr", 0.0, r"--lr must be a finite number above 0, not 0\.0"),
+        ("lr", -1, "--lr must be a finite number above 0, not -1"),
+        ("lr", float("nan"), "--lr .* not nan"),
+        ("lr", float("inf"), "--lr .* not inf"),
+        ("lr", 10**400, "--lr .* not a number of more than 30 digits"),
+        ("lr", [0.1, 0.1], r"--lr has 0\.1 twice"),
+        ("weight_decay", -0.1, "--weight-decay must be a finite number of at least 0"),
+        ("dtype", "float23", "--dtype must be float32 or float64, not 'float23'; did you mean float32"),
+        ("device", "gpu", "--device must be cpu or cuda, not 'gpu'"),
+        ("task", "coppy", "no task is called 'coppy'; did you mean copy"),
+        ("task", ["copy", "copy"], "--task has copy twice"),
+        ("cell", "lsmt", "no cell is called 'lsmt'; did you mean lstm"),
+        ("clip", "norm:0", "clip 'norm:0'"),
+        ("clip", "nrom:1", "no clip is called 'nrom'; did you mean norm"),
+        ("optimizer", "adamm", "no optimizer is called 'adamm'; did you mean adam"),
+        ("schedule", "cosin", "no schedule is called 'cosin'; did you mean cosine"),
+        ("hidden", 3, "options: no key 'hidden'; did you mean hidden_size"),
+    ],
+)
+def test_a_wrong_option_is_refused_with_its_rule(option: str, value: object, said: str) -> None:
+    with pytest.raises(UsageError, match=said) as refusal:
+        adhoc(**({"task": COPY, "cell": "rnn"} | {option: value}))
+    assert "\n" not in str(refusal.value)
+    with pytest.raises(UsageError, match=said):
+        study(GRID).replaced(**{option: value})
+
+
+def test_facts_follow_from_task_and_cell() -> None:
+    found = facts(one_trial(task=COPY, cell="lstm"))
+    assert (found["lag"], found["min_lag"], found["baseline_error"], found["solved_below"]) == (13, 14, 0.875, 0.01)
+    assert found["task_options"] == {"items": 3, "symbols": 8, "blanks": 10}
+    assert found["cell_options"] == {"forget_bias": 1.0}
+    assert json.dumps(found)
+
+
+FILE = """
+title = "A title"
+[[grids]]
+task = "copy:items=3,blanks=10"
+cell = ["rnn", "lstm"]
+clip = ["none", "norm:1"]
+seeds = [100, 101]
+updates = 400
+hidden_size = 16
+[[rates]]
+task = "copy:items=3,blanks=10"
+cell = "rnn"
+lr = 1
+[[rates]]
+task = "copy:items=3,blanks=10"
+cell = "lstm"
+clip = "norm:1"
+lr = 3e-2
+[[rates]]
+task = "copy:items=3,blanks=10"
+cell = "lstm"
+lr = 1e-2
+"""
+
+
+def test_a_file_is_read_as_written(tmp_path: Path) -> None:
+    made = read(write(tmp_path, FILE))
+    assert (made.name, made.title) == ("mine", "A title")
+    found = {(trial.cell, trial.clip, trial.lr, trial.seed) for trial in made.trials() if trial.seed == 100}
+    assert found == {
+        ("rnn", "none", 1.0, 100),
+        ("rnn", "norm:1", 1.0, 100),
+        ("lstm", "none", 0.01, 100),
+        ("lstm", "norm:1", 0.03, 100),
+    }
+    assert {(trial.updates, trial.hidden_size, type(trial.lr)) for trial in made.trials()} == {(400, 16, float)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('title = "A title"', "", "title is missing"),
+        ('title = "A title"', "title = 3", "title must be one line of text, not 3"),
+        ('title = "A title"', 'tilte = "A"', "no key 'tilte'; did you mean title"),
+        ("seeds = [100, 101]", "seedz = 3", "grids 1: no key 'seedz'; did you mean seeds"),
+        ("seeds = [100, 101]", "seeds = [1, 1]", "grids 1: seeds has 1 twice"),
+        ("seeds = [100, 101]", "seeds = []", "grids 1: seeds must have at least one value"),
+        ("seeds = [100, 101]", "seeds = [-1]", "grids 1: seeds must be a whole number from 0 to 4294967295, not -1"),
+        ("seeds = [100, 101]", "seeds = 0", "grids 1: seeds must be a whole number from 1 to 10000, not 0"),
+        ("seeds = [100, 101]", "seeds = '3'", "grids 1: seeds must be a whole number from 1 to 10000, not '3'"),
+        ("updates = 400", "updates = 4e2", "grids 1: updates must be a whole number"),
+        ("updates = 400", "updates = true", "grids 1: updates must be a whole number"),
+        ("updates = 400", "updates = 400\nupdates = 400", "is not TOML"),
+        ("updates = 400", "updates = 400\neval_every = 401", r"grids 1: eval_every must be at most updates \(400\)"),
+        ("updates = 400", "updates = 400\nlr = []", "grids 1: lr must have at least one value"),
+        ("updates = 400", "updates = 400\nlr = ['3e-3']", "grids 1: lr must be a finite number above 0, not '3e-3'"),
+        ("updates = 400", "updates = 400\nlr = nan", "grids 1: lr must be a finite number above 0, not nan"),
+        ("updates = 400", "updates = 400\ndtype = 3", "grids 1: dtype must be float32 or float64, not 3"),
+        ("updates = 400", "updates = 400\nschedule = ''", "grids 1: schedule must be one line of text, not ''"),
+        ('cell = ["rnn", "lstm"]', "", "grids 1: cell is missing"),
+        ('cell = ["rnn", "lstm"]', 'cell = ["rnn", "rnn"]', "grids 1: cell has rnn twice"),
+        ('cell = ["rnn", "lstm"]', "cell = [3]", "grids 1: cell must be one line of text, not 3"),
+        ('cell = ["rnn", "lstm"]', 'cell = ["lsmt"]', "grids 1: no cell is called 'lsmt'; did you mean lstm"),
+        ('cell = ["rnn", "lstm"]', 'cell = ["rnn:a=1,a=2"]', "grids 1: cell 'rnn:a=1,a=2'.* twice"),
+        ('clip = ["none", "norm:1"]', 'clip = ["norm:-1"]', "grids 1: clip 'norm:-1'"),
+        ("[[grids]]", "[grids]", "grids must be tables"),
+        ("[[grids]]", "[[grid]]", "no key 'grid'; did you mean grids"),
+        ("lr = 1\n", "", "rates 1: lr is missing"),
+        ("lr = 1\n", "lr = -1\n", "rates 1: lr must be a finite number above 0, not -1"),
+        ("lr = 1\n", "rate = 1\n", "rates 1: no key 'rate'"),
+        ('cell = "rnn"\n', 'cell = "rn"\n', "rates 1: no cell is called 'rn'; did you mean rnn"),
+        ('clip = "norm:1"\n', "", "rates 3: a second learning rate for copy:items=3,blanks=10, lstm"),
+        ('clip = "norm:1"\n', "clip = []\n", r"rates 2: clip must be one line of text, not \[\]"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_file_key_and_rule(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in FILE
+    path = write(tmp_path, FILE.replace(old, new, 1))
+    with pytest.raises(UsageError, match=said) as refusal:
+        read(path).trials()
+    assert str(path) in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"title = ", "is not TOML"),
+        (b"\xff\xfe", "is not TOML"),
+        (b"a = " + b"[" * 5000, "is not TOML"),
+        (b"title = 'x'\ngrids = []", "grids must hold at least one grid"),
+        (b"title = 'x'\ngrids = 3", "grids must be tables"),
+        (b"a = " + b"9" * 5000, "is not TOML"),
+    ],
+)
+def test_a_file_that_is_no_study_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "mine.toml").write_bytes(content)
+    with pytest.raises(UsageError, match=said) as refusal:
+        read(tmp_path / "mine.toml")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"nowhere\.toml: No such file"):
+        find(str(tmp_path / "nowhere.toml"))
+
+
+words = st.sampled_from(["title", "grids", "rates", "task", "cell", "lr", "seeds", "dtype", "copy", "rnn", "x"])
+values = st.recursive(
+    st.integers() | st.floats() | st.booleans() | st.text(max_size=5) | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+thrown = settings(max_examples=100, derandomize=True, database=None, deadline=None)
+
+
+def refusal_of(make: Callable[[], object]) -> str:
+    """Return what a refusal says, nothing where there is none; anything but a refusal gets through."""
+    try:
+        make()
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
+@thrown
+@given(st.sampled_from(KEYS), values)
+def test_whatever_an_option_holds_there_is_no_traceback(key: str, value: object) -> None:
+    assert "\n" not in refusal_of(lambda: adhoc(**({"task": COPY, "cell": "rnn"} | {key: value})))
+
+
+@thrown
+@given(st.data())
+def test_whatever_a_file_holds_there_is_no_traceback(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    pieces = re.split(r"(\W+)", FILE)
+    for _ in range(data.draw(st.integers(1, 3))):
+        piece = data.draw(st.sampled_from(pieces) | st.sampled_from(["nan", "[", '"', "3", "1e999", ""]))
+        pieces[data.draw(st.integers(0, len(pieces) - 1))] = piece
+    path = write(tmp_path_factory.getbasetemp(), "".join(pieces))
+    assert "\n" not in refusal_of(lambda: read(path).trials())
+
+
+def test_shipped_studies_are_listed_and_read_without_torch() -> None:
+    script = (
+        "import sys; from bench.study_file import find, names; [find(name) for name in names()]\n"
+        "sys.exit('torch' in sys.modules or names()[0] > 'r')"
+    )
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
+
+
+def test_an_unknown_study_offers_a_near_one() -> None:
+    with pytest.raises(UsageError, match="no study is called 'quikc'; did you mean quick"):
+        find("quikc")
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_shipped_study_makes_trials(name: str) -> None:
+    made = find(name)
+    trials = made.trials()
+    assert len(trials) == sum(grid.size() for grid in made.grids)
+    assert all(facts(trial)["lag"] > 0 for trial in trials)
+
+
+def test_smoke_has_the_shape_of_quick() -> None:
+    shapes = [
+        {(trial.task.partition(":")[0], trial.cell, trial.clip, trial.optimizer) for trial in find(name).trials()}
+        for name in ("quick", "smoke")
+    ]
+    assert shapes[0] == shapes[1]
+
+
+def test_the_folder_is_the_list(tmp_path: Path) -> None:
+    write(tmp_path, FILE)
+    assert names(tmp_path) == ["mine"]
