@@ -73,7 +73,10 @@ class Study:
         checked_name(self.name)
 
     def replaced(self, **options: object) -> "Study":
-        """Return the study with a grid's keys replaced in every grid; None means not given.
+        """Return the study with a grid's keys replaced; None means not given.
+
+        Where some grids hold one of the tasks (cells, clips, optimizers) that are given, the others are left out:
+        a corner with another optimizer and its own budget has nothing to say about them.
 
         Args:
             **options: Keys of `Grid`. ``lr`` replaces the rates as well.
@@ -82,7 +85,10 @@ class Study:
             UsageError: An option is unknown or its value is refused.
         """
         given = _options(options)
-        grids = tuple(replace(grid, **given) for grid in self.grids)
+        kept = [self._shortest(grid, position) for position, grid in enumerate(self.grids, 1)]
+        for axis in given.keys() & {"task", "cell", "clip", "optimizer"}:
+            kept = [grid for grid in kept if set(given[axis]) & set(getattr(grid, axis))] or kept
+        grids = tuple(replace(grid, **given) for grid in kept)
         for grid in grids:
             check_interval(grid, option_label)
         return replace(self, grids=grids, rates=() if "lr" in given else self.rates)

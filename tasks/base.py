@@ -68,14 +68,17 @@ class Task(Configurable, ABC):
 
     kind: ClassVar[str] = "task"
     reference: ClassVar[str]
-    causal: ClassVar[bool]
-    """Whether later inputs reveal the targets, so that only left-to-right networks are admitted."""
     tokens: ClassVar[bool]
     """Whether inputs are int64 tokens below `input_size`, rather than vectors of `input_size` numbers."""
     reduction: ClassVar[str]
     """The loss and what it is averaged over: it scales gradients, and so what a clip threshold means."""
     error_name: ClassVar[str]
     """What the error is, with its unit, for axis labels: ``wrong symbols (share)``."""
+
+    @property
+    @abstractmethod
+    def causal(self) -> bool:
+        """Whether later inputs reveal the targets, so that only left-to-right networks are admitted."""
 
     @property
     @abstractmethod

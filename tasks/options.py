@@ -177,7 +177,8 @@ class Configurable:
         for end in ends:
             if not isinstance(end, int | float) or isinstance(end, bool):
                 continue
-            if not math.isfinite(end) or (low is not None and end < low) or (high is not None and end > high):
+            finite = isinstance(end, int) or math.isfinite(end)  # some whole numbers are too large for a float
+            if not finite or (low is not None and end < low) or (high is not None and end > high):
                 raise UsageError(f"{label} must be {_span(low, high)}, not {spell(value)}")
 
 

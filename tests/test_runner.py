@@ -94,7 +94,7 @@ def test_a_missing_cuda_device_is_refused_before_anything_is_written(
 def test_a_second_run_of_a_running_study_is_refused(tmp_path: Path) -> None:
     with (
         Store.open_for_writing(store_path("small", tmp_path)),
-        pytest.raises(StoreError, match="another run"),
+        pytest.raises(StoreError, match="is being written by"),
     ):
         go(small(), tmp_path)
 
@@ -115,11 +115,13 @@ def test_killed_and_resumed_gives_the_bytes_of_an_undisturbed_run(tmp_path: Path
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_until(lambda before=stored_count(broken): stored_count(broken) > before or process.poll() is not None)
+        before = stored_count(broken)
+        wait_until(lambda: stored_count(broken) > before or process.poll() is not None)  # noqa: B023 - called at once
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert 0 < stored_count(broken) <= 24
-    subprocess.run([*COMMAND, "run", *GRID, "--results", str(broken), "--workers", "2"], check=True, capture_output=True)
+    last = [*COMMAND, "run", *GRID, "--results", str(broken), "--workers", "2"]
+    subprocess.run(last, check=True, capture_output=True)
     assert exported(broken, "adhoc") == exported(whole, "adhoc")
     assert exported(broken, "adhoc", "--curves") == exported(whole, "adhoc", "--curves")
     for table in ("summary.csv", "summary.md", "summary.tex"):
@@ -188,5 +190,3 @@ def wait_until(condition, limit: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)  # polls; what is waited for is asserted above
-
-

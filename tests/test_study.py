@@ -143,6 +143,17 @@ def test_options_replace_the_values_of_every_grid() -> None:
     assert len(trials) == 2 * 2
 
 
+def test_a_task_given_with_a_study_leaves_out_the_grids_of_other_tasks() -> None:
+    other = replace(GRID, task=("adding:length=21",), updates=333)
+    trials = study(GRID, other).replaced(task="adding:length=21").trials()
+    assert {(trial.task, trial.updates) for trial in trials} == {("adding:length=21", 333)}
+
+
+def test_a_task_that_no_grid_holds_takes_the_place_of_all() -> None:
+    trials = study(GRID).replaced(task="adding:length=7", lr=0.1).trials()
+    assert {trial.task for trial in trials} == {"adding:length=7"}
+
+
 def test_a_rate_option_replaces_the_rates() -> None:
     grid = Grid((COPY,), ("rnn",), seeds=(0,))
     changed = study(grid, rates=(Rate(COPY, "rnn", 0.1),)).replaced(lr=[0.5, 0.6])

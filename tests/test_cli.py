@@ -1,0 +1,175 @@
+"""The command line in process: exit codes, what is printed where, and that bad input writes nothing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bench import runner
+from bench.cli import main
+from bench.store import Store, store_path
+from bench.study import adhoc
+from bench.trial import Measurement, Status, TrialResult
+
+TINY = ["--task", "copy:items=1,symbols=2,blanks=1", "--cell", "rnn", "--updates", "4", "--eval-every", "2"]
+TINY += ["--hidden-size", "3", "--batch-size", "2", "--seeds", "2", "--workers", "1"]
+
+
+def call(*args: str) -> Result:
+    return CliRunner().invoke(main, list(args))
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """A results folder with one study of two trials, made without training."""
+    study = adhoc("made", task="copy:items=1,symbols=2,blanks=1", cell="rnn", updates=4, eval_every=2, seeds=2)
+    with Store.open_for_writing(store_path("made", tmp_path)) as store:
+        store.write_plan(study.title, [(trial, runner.facts(trial)) for trial in study.trials()])
+        for trial in study.trials():
+            curve = (Measurement(0, 0.7, 0.5, None, None, None, None, 1.0), Measurement(4, 0.6, 0.4, 0.6, 1, 2, 0, 1.0))
+            done = TrialResult(trial, Status.UNSOLVED, 0.4, updates=4, measurements=curve, wall_seconds=1.0)
+            store.add(done, runner.facts(trial))
+    return tmp_path
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "import sys, bench.cli; print(sorted({'torch', 'numpy', 'pandas', 'matplotlib', 'rich'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_a_run_prints_its_summary_and_writes_tables_and_figures(tmp_path: Path) -> None:
+    result = call("run", *TINY, "--name", "mine", "--results", str(tmp_path))
+    assert result.exit_code == 0
+    assert "copy (items 1, symbols 2, blanks 1)" in result.stdout
+    assert "2/2" in result.stderr
+    assert {path.suffix for path in (tmp_path / "mine").rglob("*")} >= {".csv", ".md", ".tex", ".png", ".pdf"}
+    again = call("run", *TINY, "--name", "mine", "--results", str(tmp_path))
+    assert "2 stored, 0 to train" in again.stderr
+
+
+def test_a_run_with_failed_trials_exits_with_3(tmp_path: Path) -> None:
+    result = call("run", *TINY, "--timeout", "0.001", "--results", str(tmp_path))
+    assert result.exit_code == 3
+    assert "timeout" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["rnu"], "no command is called 'rnu'; did you mean run?"),
+        (["run", "quik"], "no study is called 'quik'; did you mean quick?"),
+        (["run", "--task", "cpoy", "--cell", "rnn"], "no task is called 'cpoy'; did you mean copy?"),
+        (["run", "--task", "copy", "--cell", "lsmt"], "no cell is called 'lsmt'; did you mean lstm?"),
+        (["run", *TINY, "--clip", "nrom:1"], "no clip is called 'nrom'; did you mean norm?"),
+        (["run", *TINY, "--clip", "norm:0"], "clip 'norm:0': max_norm must be a number above 0"),
+        (["run", *TINY, "--clip", "norm:nan"], "clip 'norm:nan': max_norm must be a number above 0"),
+        (["run", *TINY, "--clip", "norm"], "clip 'norm' is not of the form norm:max_norm"),
+        (["run", *TINY, "--clip", "value:abc"], "clip 'value:abc': clip_value must be a number above 0"),
+        (["run", *TINY, "--clip", "none:1"], "clip 'none:1' is not of the form none"),
+        (["run", *TINY, "--optimizer", "adm"], "no optimizer is called 'adm'; did you mean adam?"),
+        (["run", *TINY, "--schedule", "cosin"], "no schedule is called 'cosin'; did you mean cosine?"),
+        (["run", *TINY, "--lr", "0"], "--lr must be a finite number above 0, not 0.0"),
+        (["run", *TINY, "--lr", "nan"], "--lr must be a finite number above 0, not nan"),
+        (["run", *TINY, "--seeds", "0"], "--seeds must be a whole number from 1 to 10000, not 0"),
+        (["run", *TINY, "--hidden-size", "-1"], "--hidden-size must be a whole number from 1"),
+        (["run", *TINY, "--updates", "1000000000000"], "--updates must be a whole number from 1 to"),
+        (["run", *TINY, "--workers", "0"], "--workers must be a whole number from 1 to 1024, not 0"),
+        (["run", *TINY, "--timeout", "-1"], "--timeout must be above 0"),
+        (["run", *TINY, "--name", "../up"], "'../up' cannot name a study"),
+        (["run", *TINY, "--name", "perf"], "'perf' cannot name a study: the name is reserved"),
+        (["run", *TINY, "--name", "quick"], "--name quick: a study file has that name"),
+        (["run", "--task", "adding:length=1", "--cell", "rnn"], "task adding: length must be from 2 to 100000, not 1"),
+        (["run", "--task", "copy:items=1,items=2", "--cell", "rnn"], "task 'copy:items=1,items=2' gives items twice"),
+        (["run", "--task", "copy:itms=1", "--cell", "rnn"], "task copy has no option 'itms'; did you mean items?"),
+        (["run", "--task", "copy"], "an ad-hoc study needs at least one --cell"),
+        (["run", "quick", "--tsk", "copy"], "No such option '--tsk'"),
+        (["plan", "quick", "--dtype", "float16"], "--dtype must be float32 or float64, not 'float16'"),
+        (["list", "task"], "nothing to list is called 'task'; did you mean tasks?"),
+        (["show", "quick"], "no study called 'quick' has results"),
+        (["export", "quick", "--format", "parquet"], "--format parquet needs --out FILE"),
+        (["rerun", "abc"], "no stored trial has a key that begins with 'abc'"),
+    ],
+)
+def test_bad_input_gets_one_line_and_writes_nothing(args: list[str], message: str, tmp_path: Path) -> None:
+    folder = [] if args[0] in ("rnu", "list") else ["--results", str(tmp_path / "results")]
+    result = call(*args, *folder)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"longlag: {message}")
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_results_path_that_is_a_file_exits_with_4(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("mine")
+    result = call("run", *TINY, "--results", str(tmp_path / "results"))
+    assert result.exit_code == 4
+    assert (tmp_path / "results").read_text() == "mine"
+
+
+def test_a_damaged_store_exits_with_4_and_is_named(results: Path) -> None:
+    path = store_path("made", results)
+    path.write_bytes(b"no database" * 1000)
+    for command in (["show", "made"], ["run", *TINY, "--name", "made"], ["doctor"]):
+        result = call(*command, "--results", str(results))
+        assert result.exit_code == 4
+        assert str(path) in result.stderr
+    assert path.read_bytes() == b"no database" * 1000
+
+
+def test_export_writes_csv_to_stdout_and_files_on_request(results: Path) -> None:
+    result = call("export", "made", "--results", str(results))
+    assert result.stdout.splitlines()[0].startswith("key,study,task,lag,min_lag,cell,hidden_size,layers,clip,optimizer")
+    assert "wall_seconds" not in result.stdout
+    assert len(result.stdout.splitlines()) == 3
+    assert "wall_seconds" in call("export", "made", "--timings", "--results", str(results)).stdout
+    assert len(call("export", "made", "--curves", "--results", str(results)).stdout.splitlines()) == 5
+    out = results / "rows.parquet"
+    assert call("export", "made", "--format", "parquet", "--out", str(out), "--results", str(results)).exit_code == 0
+    assert out.read_bytes()[:4] == b"PAR1"
+
+
+def test_show_prints_a_table_or_json(results: Path) -> None:
+    assert "RNN tanh" in call("show", "made", "--results", str(results)).stdout
+    assert json.loads(call("show", "made", "--json", "--results", str(results)).stdout)
+
+
+def test_figures_and_tables_are_redrawn_to_the_same_bytes(results: Path) -> None:
+    def drawn(command: str) -> dict[str, bytes]:
+        paths = [Path(line) for line in call(command, "made", "--results", str(results)).stdout.splitlines()]
+        assert paths
+        return {str(path): path.read_bytes() for path in paths}
+
+    for command in ("figures", "tables"):
+        assert drawn(command) == drawn(command)
+
+
+def test_plan_counts_without_training(results: Path) -> None:
+    printed = call("plan", *TINY, "--name", "made", "--seeds", "5", "--results", str(results)).stdout
+    assert "trials    5" in printed
+    assert "to train  5 in 1 cohorts" in printed  # those stored have another width
+
+
+def test_every_list_has_its_names() -> None:
+    assert "agreement" in call("list", "tasks").stdout
+    assert "lstm" in call("list", "cells").stdout
+    assert "norm" in call("list", "clips").stdout
+    assert "rmsprop" in call("list", "optimizers").stdout
+    assert "cosine" in call("list", "schedules").stdout
+    assert "quick" in call("list", "studies").stdout
+
+
+def test_rerun_shows_stored_and_new_numbers_side_by_side(tmp_path: Path) -> None:
+    call("run", *TINY, "--name", "mine", "--results", str(tmp_path))
+    key = call("export", "mine", "--results", str(tmp_path)).stdout.splitlines()[1][:10]
+    printed = call("rerun", key, "--results", str(tmp_path)).stdout
+    assert "every number of the curve is the same" in printed
+
+
+def test_doctor_reports_versions_and_healthy_stores(results: Path) -> None:
+    printed = call("doctor", "--results", str(results)).stdout
+    assert "torch" in printed
+    assert f"{store_path('made', results)}: healthy, 2 trials" in printed
