@@ -1,7 +1,7 @@
 """From a study to stored results: what is missing is planned, trained and committed as it comes."""
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,8 @@ from tasks.options import UsageError
 
 COHORT_SIZE = 8
 """Most trials that train together."""
+SEED_LADDER = (3, 5, 8, 10, 15, 20, 30, 50, 100)
+"""How many seeds a study may be cut to."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,26 @@ def make_plan(study: Study, results: Path, fresh: bool = False) -> Plan:
         missing=tuple(trial for trial in trials if trial.key not in done),
         outside=len(held.keys() - keys),
         other_source=sum(row.source != source for key, row in held.items() if key in keys),
+    )
+
+
+def fitted(study: Study, workers: int, minutes: float) -> Study:
+    """Return the study with as many seeds, from `SEED_LADDER`, as are expected to fit; its title says how many.
+
+    The whole study is counted, stored trials included, so that the same command again chooses the same seeds.
+
+    Raises:
+        UsageError: Even the smallest number of seeds takes longer.
+    """
+    most = max(len(grid.seeds) for grid in study.grids)
+    for count in sorted({min(count, most) for count in SEED_LADDER}, reverse=True):
+        grids = tuple(replace(grid, seeds=grid.seeds[:count]) for grid in study.grids)
+        cut = replace(study, grids=grids, title=f"{study.title} ({count} of {most} seeds, to fit {minutes:g} minutes)")
+        seconds = sum(expected_seconds(trial) for trial in cut.trials()) / workers
+        if seconds <= 60 * minutes:
+            return cut
+    raise UsageError(
+        f"--budget-minutes {minutes:g}: study {study.name} with {count} seeds takes about {seconds / 60:.0f}"
     )
 
 

@@ -61,6 +61,7 @@ class Study:
         grids: Products of axes; what they have in common is trained once.
         rates: Learning rates of grids that have none of their own.
         origin: The file it was read from, for messages.
+        tuning: The study whose trials choose the rates.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Study:
     grids: tuple[Grid, ...]
     rates: tuple[Rate, ...] = ()
     origin: str = ""
+    tuning: str | None = None
 
     def __post_init__(self) -> None:
         checked_name(self.name)

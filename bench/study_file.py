@@ -10,7 +10,7 @@ from bench.study import Rate, Study
 from tasks.options import UsageError, near
 
 STUDIES = Path(__file__).resolve().parent / "studies"
-_TOP = ("title", "grids", "rates")
+_TOP = ("title", "tuning", "grids", "rates")
 _RATE = ("task", "cell", "clip", "optimizer", "lr")
 
 
@@ -52,7 +52,8 @@ def read(path: Path) -> Study:
     if not grids:
         raise UsageError(f"{path}: grids must hold at least one grid")
     rates = tuple(_rate(table, where) for where, table in _tables(content, "rates", str(path)))
-    return Study(name, title, tuple(_grid(table, where) for where, table in grids), rates, origin=str(path))
+    tuning = word(content["tuning"], f"{path}: tuning") if "tuning" in content else None
+    return Study(name, title, tuple(_grid(table, where) for where, table in grids), rates, str(path), tuning)
 
 
 def _tables(content: Mapping[str, Any], key: str, where: str) -> list[tuple[str, Mapping[str, Any]]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bench.cli import inspect, reports, training
+from bench.cli import inspect, reports, training, tuning
 from bench.store_file import StoreError
 from tasks.options import UsageError, near
 
@@ -65,6 +65,7 @@ def main() -> None:
 for command in (
     training.plan,
     training.run,
+    tuning.tune,
     reports.show,
     reports.figures,
     reports.tables,

@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Display
 
-from bench.cli.training import minutes
 from bench.runner import Plan, expected_seconds
 from bench.trial import Status, TrialResult
 
@@ -88,3 +87,17 @@ class Progress:
 
     def _say(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
+
+
+def minutes(seconds: float) -> str:
+    """Write a duration for people.
+
+    >>> minutes(42), minutes(150), minutes(7300)
+    ('42 s', '2 min 30 s', '2 h 2 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -10,10 +10,13 @@ from bench.cli.options import grid_options, results_option
 from tasks.options import UsageError
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from bench.study import Study
-    from bench.trial import TrialResult
+    from bench.trial import Status, TrialResult
 
 EXIT_SOME_FAILED = 3
+TIMEOUT_SECONDS = 3600.0
 _MOST_WORKERS = 1024
 _MOST_SECONDS = 10_000_000
 
@@ -42,14 +45,24 @@ def study_of(name: str | None, new_name: str | None, options: dict[str, Any]) ->
 @click.option("--name", help="Store under this name.")
 @click.option("--workers", type=int, help="Processes to estimate for.  [default: all cores]")
 @click.option("--fresh", is_flag=True, help="Count rows that other source code made as missing.")
+@click.option("--budget-minutes", type=float, metavar="M", help="Cut the seeds to as many as should fit.")
 @grid_options
 @results_option
-def plan(study: str | None, name: str | None, workers: int | None, fresh: bool, results: Path, **options: Any) -> None:
+def plan(
+    study: str | None,
+    name: str | None,
+    workers: int | None,
+    fresh: bool,
+    budget_minutes: float | None,
+    results: Path,
+    **options: Any,
+) -> None:
     """Show what a run would train; train nothing."""
     from bench import runner
+    from bench.cli.progress import minutes
 
     workers = checked_workers(workers)
-    found = runner.make_plan(study_of(study, name, options), results, fresh)
+    found = runner.make_plan(within(study_of(study, name, options), workers, budget_minutes), results, fresh)
     kept = len(found.trials) - len(found.missing)
     click.echo(f"study     {found.study.name}: {found.study.title}")
     click.echo(f"trials    {len(found.trials)}")
@@ -67,9 +80,10 @@ def plan(study: str | None, name: str | None, workers: int | None, fresh: bool, 
 @click.option("--name", help="Store under this name.  [default: the study's, or adhoc]")
 @click.option("--workers", type=int, help="Training processes.  [default: all cores]")
 @click.option(
-    "--timeout", type=float, default=3600.0, show_default=True, help="Seconds a trial; a cohort gets the sum."
+    "--timeout", type=float, default=TIMEOUT_SECONDS, show_default=True, help="Seconds a trial; a cohort gets the sum."
 )
 @click.option("--fresh", is_flag=True, help="Train rows again that other source code made.")
+@click.option("--budget-minutes", type=float, metavar="M", help="Cut the seeds to as many as should fit.")
 @grid_options
 @results_option
 def run(
@@ -78,6 +92,7 @@ def run(
     workers: int | None,
     timeout: float,
     fresh: bool,
+    budget_minutes: float | None,
     results: Path,
     **options: Any,
 ) -> int:
@@ -85,18 +100,42 @@ def run(
 
     The same command again resumes. With a STUDY, options replace its values.
     """
-    from bench import runner
-    from bench.cli.progress import Progress
-
     workers = checked_workers(workers)
     if not 0 < timeout <= _MOST_SECONDS:
         raise UsageError(f"--timeout must be above 0 and at most {_MOST_SECONDS} seconds, not {timeout:g}")
-    found = study_of(study, name, options)
-    with Progress() as progress:
-        ended = runner.run(found, results, workers=workers, timeout_seconds=timeout, fresh=fresh, observer=progress)
+    found = within(study_of(study, name, options), workers, budget_minutes)
+    ended = train_study(found, results, workers=workers, timeout_seconds=timeout, fresh=fresh)
     write_reports(found.name, results)
     missing = sum(count for status, count in ended.items() if not status.is_result)
     return EXIT_SOME_FAILED if missing else 0
+
+
+def within(study: "Study", workers: int, minutes: float | None) -> "Study":
+    """Return the study cut to a number of seeds that should fit into so many minutes, if any are given.
+
+    Raises:
+        UsageError: It cannot fit.
+    """
+    from bench import runner
+
+    if minutes is None:
+        return study
+    if not 0 < minutes <= _MOST_SECONDS:
+        raise UsageError(f"--budget-minutes must be above 0 and at most {_MOST_SECONDS}, not {minutes:g}")
+    return runner.fitted(study, workers, minutes)
+
+
+def train_study(
+    study: "Study", results: Path, *, workers: int, timeout_seconds: float = TIMEOUT_SECONDS, fresh: bool = False
+) -> "Counter[Status]":
+    """Train what is missing of a study, showing progress; return how its trials ended."""
+    from bench import runner
+    from bench.cli.progress import Progress
+
+    with Progress() as progress:
+        return runner.run(
+            study, results, workers=workers, timeout_seconds=timeout_seconds, fresh=fresh, observer=progress
+        )
 
 
 def write_reports(name: str, results: Path) -> None:
@@ -172,17 +211,3 @@ def checked_workers(workers: int | None) -> int:
     if not 1 <= workers <= _MOST_WORKERS:
         raise UsageError(f"--workers must be a whole number from 1 to {_MOST_WORKERS}, not {workers}")
     return workers
-
-
-def minutes(seconds: float) -> str:
-    """Write a duration for people.
-
-    >>> minutes(42), minutes(150), minutes(7300)
-    ('42 s', '2 min 30 s', '2 h 2 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,68 @@
+"""The command that chooses a study's learning rates."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.cli.options import results_option
+from tasks.options import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@click.command()
+@click.argument("study")
+@click.option("--write", is_flag=True, help="Put the rates into the study's file.")
+@click.option("--workers", type=int, help="Training processes.  [default: all cores]")
+@results_option
+def tune(study: str, write: bool, workers: int | None, results: Path) -> int:
+    """Run the tuning study of STUDY, resuming what is stored, and print the best learning rates.
+
+    Every task, cell and clip is tried at the same rates and seeds, other seeds than those STUDY reports.
+    """
+    from bench import results as stored
+    from bench import study_file, tuning
+    from bench.cli.training import EXIT_SOME_FAILED, checked_workers, train_study
+
+    path = study_file.STUDIES / f"{study_file.find(study).name}.toml"
+    if write and not (study_file.STUDIES.parents[1] / "pyproject.toml").exists():
+        raise UsageError("--write changes the study's file: it needs a checkout, this is an installed package")
+    tuned_by = study_file.find(study).tuning
+    if tuned_by is None:
+        raise UsageError(f'study {study} names no tuning study: add a line such as tuning = "tune" to {path}')
+    plan = study_file.find(tuned_by)
+    if set(_seeds(plan)) & set(_seeds(study_file.find(study))):
+        raise UsageError(
+            f"studies {tuned_by} and {study} share seeds: rates are chosen on other seeds than those reported"
+        )
+    ended = train_study(plan, results, workers=checked_workers(workers))
+    if any(not status.is_result for status in ended):
+        return EXIT_SOME_FAILED
+    choices = tuning.choose(stored.load(tuned_by, results))
+    folder = results / tuned_by / "tables"
+    folder.mkdir(exist_ok=True)
+    stored.write_csv(choices, folder / "rates.csv")
+    _print(choices)
+    if write:
+        tuning.write(choices, path)
+        click.echo(f"written to {path}", err=True)
+    return 0
+
+
+def _seeds(study: object) -> list[int]:
+    return [seed for grid in study.grids for seed in grid.seeds]  # type: ignore[attr-defined]
+
+
+def _print(choices: "pd.DataFrame") -> None:
+    for task, rows in choices.groupby("task", sort=True):
+        click.echo(f"\n{task}")
+        for row in rows.to_dict("records"):
+            edge = f"  the {row['edge']} rate tried" if row["edge"] else ""
+            tried = f"{row['all_solved']}/{row['all_tries']} over {row['rates_tried']} rates"
+            best = f"{row['lr']:<8g} {row['solved']}/{row['tries']} solved, {tried}"
+            click.echo(f"  {row['cell']:38} {row['clip']:10} {row['optimizer']:18} {best}{edge}")
+    share = choices["all_solved"].sum() / choices["all_tries"].sum()
+    click.echo(f"\n{share:.0%} of all tries solve their task; {int((choices['edge'] != '').sum())} of "
+               f"{len(choices)} best rates lie at the edge of what was tried")  # fmt: skip

@@ -1,0 +1,126 @@
+"""What all figures share: a grid of frames with titles, lines with names, a legend outside, bytes that repeat."""
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bench.report import style
+from bench.report.outcomes import progress
+from bench.results import StudyData
+
+GREY = "0.35"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure and the numbers it shows."""
+
+    figure: Figure
+    data: pd.DataFrame
+
+    def settle(self) -> None:
+        """Lay the frames out once, for all formats alike."""
+        if self.figure.get_layout_engine() is not None:
+            with style.report_style():
+                self.figure.draw_without_rendering()
+            self.figure.set_layout_engine("none")
+
+    def save(self, folder: Path, name: str) -> list[Path]:
+        """Write PNG, PDF and CSV; the same drawing gives the same bytes."""
+        self.settle()
+        paths = [folder / f"{name}{ending}" for ending in (".png", ".pdf", ".csv")]
+        with style.report_style():
+            self.figure.savefig(paths[0], metadata={"Software": None})
+            self.figure.savefig(paths[1], metadata={"CreationDate": None, "Creator": None, "Producer": None})
+        text = self.data.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        paths[2].write_text(text, encoding="utf-8", newline="\n")
+        return paths
+
+
+def grid(rows: int, columns: int, heights: Sequence[float], **options: Any) -> tuple[Figure, np.ndarray]:
+    """Make a figure of ``rows`` times ``columns`` frames.
+
+    Args:
+        rows: Frames above each other.
+        columns: Frames side by side.
+        heights: Inches of each row, repeated as often as needed.
+        options: For `Figure.subplots`.
+
+    Returns:
+        The figure and its frames, (rows, columns).
+    """
+    width = style.INCHES.get(columns, max(7.0, 1.75 * columns))
+    inches = [heights[row % len(heights)] for row in range(rows)]
+    figure = Figure(figsize=(width, sum(inches) + 0.75), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw={"height_ratios": inches}, **options)
+    return figure, axes
+
+
+def caption(figure: Figure, study: StudyData, what: str, explained: str) -> None:
+    """Write a figure's title: what it shows, of how many trials, and how to read it."""
+    mixed = ", mixed source" if len(study.sources) > 1 else ""
+    wrapped = textwrap.fill(explained, int(figure.get_figwidth() * 17))
+    text = f"{what} · {study.name}, {progress(study)}{mixed}\n{wrapped}"
+    figure.suptitle(text, x=0.008, ha="left", fontsize=7.5, linespacing=1.35)
+
+
+def titles(ax: Axes, row: str, column: str) -> None:
+    """Write a row's name (in its first frame) above the frame's own."""
+    ax.set_title(f"{row}\n " if row else "", loc="left", fontweight="bold")
+    ax.set_title(column, loc="center")
+
+
+def reference_line(ax: Axes, height: float, text: str, line: style.LineStyle = "-", above: bool = True) -> None:
+    """Draw a thin labelled line across the frame: named above its right end, or below its left one."""
+    ax.axhline(height, color=GREY, linewidth=0.6, linestyle=line, zorder=1)
+    ax.annotate(
+        text,
+        (1.0 if above else 0.015, height),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 1.5 if above else -1.5),
+        textcoords="offset points",
+        ha="right" if above else "left",
+        va="bottom" if above else "top",
+        fontsize=5.5,
+        color=GREY,
+    )
+
+
+def cell_handles(cells: Iterable[str], line: style.LineStyle = "-") -> list[Artist]:
+    """Return a legend entry for each cell."""
+    handles: list[Artist] = []
+    for cell in cells:
+        look = style.cell_look(cell)
+        handles.append(Line2D([], [], color=look.color, marker=look.marker, linestyle=line, label=look.label))
+    return handles
+
+
+def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
+    """Put the legend outside, under the frames, as wide as its longest label allows."""
+    widths = [0.62 + 0.058 * len(str(handle.get_label())) for handle in handles]
+    columns = max(len(widths), 1)
+    while columns > 1 and _legend_width(widths, columns) > figure.get_figwidth():
+        columns -= 1
+    rows = -(-len(widths) // columns)
+    figure.set_figheight(figure.get_figheight() + 0.17 * rows)
+    figure.legend(handles=list(handles), loc="outside lower center", ncols=-(-len(widths) // rows) if rows else 1)
+
+
+def _legend_width(widths: list[float], columns: int) -> float:
+    """Return the inches of a legend, which is filled column by column."""
+    rows = -(-len(widths) // columns)
+    return sum(max(widths[start : start + rows]) for start in range(0, len(widths), rows))
+
+
+def blank(ax: Axes) -> None:
+    """Leave a frame out, for what the plan does not hold."""
+    ax.axis("off")

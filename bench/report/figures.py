@@ -1,0 +1,34 @@
+"""Draws a study's figures and writes each as PNG, PDF and the CSV of its numbers."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.report.agreement import agreement, has_agreement
+from bench.report.canvas import Drawing
+from bench.report.curves import gradient_norms, learning_curves
+from bench.report.standings import solved, statuses, updates_to_solve
+from bench.results import StudyData
+
+FIGURES: dict[str, Callable[[StudyData], Drawing]] = {
+    "learning_curves": learning_curves,
+    "solved": solved,
+    "statuses": statuses,
+    "updates_to_solve": updates_to_solve,
+    "gradient_norms": gradient_norms,
+    "agreement": agreement,
+}
+
+
+def draw_figures(study: StudyData, folder: Path) -> list[Path]:
+    """Draw every figure that the study has numbers for; the same numbers give the same bytes.
+
+    Returns:
+        The files written, in ``folder/figures``.
+    """
+    target = folder / "figures"
+    target.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, draw in FIGURES.items():
+        if name != "agreement" or has_agreement(study):
+            written += draw(study).save(target, name)
+    return written

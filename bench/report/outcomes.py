@@ -1,0 +1,208 @@
+"""What a report says of each planned trial, and how trials are put side by side.
+
+A *setting* is everything but the seed. A *panel* is what can be drawn in one frame: a task, and wherever the same
+cell and clip were trained in several ways (two optimisers, three rates) one of those ways.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from bench.report import style
+from bench.results import StudyData
+from bench.trial import Status
+
+FACTS = ("lag", "min_lag", "baseline_error", "solved_below", "error_name")
+WAYS = (
+    "optimizer",
+    "schedule",
+    "weight_decay",
+    "hidden_size",
+    "layers",
+    "batch_size",
+    "budget_updates",
+    "eval_every",
+    "dtype",
+    "device",
+    "lr",
+)
+"""The axes beside task, cell, clip and seed, in the order in which panels are split by them."""
+
+SETTING = ("task", "cell", "clip", *WAYS)
+
+_RESULTS = (
+    "status",
+    "error",
+    "updates",
+    "updates_to_solve",
+    "grad_norm_median",
+    "clipped_fraction",
+    "num_parameters",
+)
+_LOST = (Status.DIVERGED, Status.EXPLODED)
+
+
+def outcomes(study: StudyData) -> pd.DataFrame:
+    """Return one row a planned trial with what came out of it, in the order of reports.
+
+    Added columns: ``counted`` (it has a result), ``solved``, ``charged_error`` (the floor where it diverged or
+    exploded) and ``watched_updates`` (until solved, else the whole budget, also where it diverged before).
+    """
+    results = study.trials.reindex(columns=["key", *_RESULTS])
+    frame = study.plan.drop(columns=[name for name in _RESULTS if name in study.plan])
+    frame = frame.merge(results, on="key", how="left")
+    for name in _RESULTS[1:]:
+        frame[name] = pd.to_numeric(frame[name]).astype(float)
+    frame["status"] = frame["status"].astype(object)
+    frame["counted"] = frame["status"].isin([status for status in Status if status.is_result])
+    frame["solved"] = frame["status"] == Status.SOLVED
+    lost = frame["status"].isin(_LOST) | (frame["counted"] & frame["error"].isna())
+    frame["charged_error"] = frame["error"].where(~lost, frame["baseline_error"])
+    frame["watched_updates"] = frame["updates_to_solve"].where(frame["solved"], frame["budget_updates"])
+    return in_order(frame)
+
+
+def in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """Sort by task in the study's order, then ways, cell and clip in the order of legends, then seed."""
+    names = [name for name in ("task", *WAYS, "cell", "clip", "seed") if name in frame]
+    tasks = list(frame["task"].unique())
+    ranks: dict[str, Callable[[Any], Any]] = {
+        "task": tasks.index,
+        "cell": style.cell_rank,
+        "clip": style.clip_rank,
+    }
+    keyed = [[ranks[name](value) if name in ranks else value for value in frame[name]] for name in names]
+    rows = list(zip(*keyed, strict=True))
+    return frame.iloc[sorted(range(len(frame)), key=rows.__getitem__)].reset_index(drop=True)
+
+
+def several(frame: pd.DataFrame, names: tuple[str, ...] = SETTING) -> list[str]:
+    """Return those axes that take more than one value."""
+    return [name for name in names if frame[name].nunique() > 1]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The trials drawn in one frame.
+
+    Attributes:
+        task: Their task.
+        ways: What sets them apart from the task's other panels: ``{"optimizer": "sgd", "lr": 0.6}``.
+        frame: Their rows of `outcomes`.
+    """
+
+    task: str
+    ways: dict[str, Any]
+    frame: pd.DataFrame
+
+    @property
+    def label(self) -> str:
+        """The task, then what sets the panel apart."""
+        return ", ".join(filter(None, [style.task_label(self.task), self.ways_label]))
+
+    @property
+    def ways_label(self) -> str:
+        """What sets the panel apart from the task's others; empty where nothing does."""
+        return ", ".join(style.way_label(*way) for way in self.ways.items())
+
+    @property
+    def lag(self) -> int:
+        """The task's distance dial, in time steps."""
+        return int(self.frame["lag"].iloc[0])
+
+    @property
+    def floor(self) -> float:
+        """The best error without memory."""
+        return float(self.frame["baseline_error"].iloc[0])
+
+    @property
+    def solved_below(self) -> float:
+        """The error under which a trial counts as solved."""
+        return float(self.frame["solved_below"].iloc[0])
+
+    @property
+    def error_name(self) -> str:
+        """What the error is, with its unit."""
+        return str(self.frame["error_name"].iloc[0])
+
+    @property
+    def budget(self) -> int:
+        """The largest number of updates a trial may take."""
+        return int(self.frame["budget_updates"].max())
+
+    @property
+    def cells(self) -> list[str]:
+        """Its cells, in the order of legends."""
+        return sorted(self.frame["cell"].unique(), key=style.cell_rank)
+
+    @property
+    def clips(self) -> list[str]:
+        """Its clips, in the order of legends."""
+        return sorted(self.frame["clip"].unique(), key=style.clip_rank)
+
+    def of(self, cell: str | None = None, clip: str | None = None) -> pd.DataFrame:
+        """Return the rows of a cell, a clip, or both."""
+        frame = self.frame if cell is None else self.frame[self.frame["cell"] == cell]
+        return frame if clip is None else frame[frame["clip"] == clip]
+
+
+def panels(frame: pd.DataFrame) -> list[Panel]:
+    """Cut `outcomes` into panels, tasks in the order of the rows."""
+    named = ["optimizer"] if frame["optimizer"].nunique() > 1 else []
+    found = []
+    for task in frame["task"].unique():
+        for ways, part in _split(frame[frame["task"] == task], WAYS):
+            told = {name: part[name].iloc[0] for name in named} | ways
+            found.append(Panel(str(task), told, part))
+    return found
+
+
+def _split(frame: pd.DataFrame, axes: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Split by an axis only where the same cell and clip have several of its values; always by optimiser."""
+    if not axes:
+        yield {}, frame
+        return
+    axis, *rest = axes
+    spread = frame.groupby(["cell", "clip"])[axis].nunique().max()
+    if spread == 1 and not (axis == "optimizer" and frame[axis].nunique() > 1):
+        yield from _split(frame, tuple(rest))
+        return
+    for value, part in frame.groupby(axis, sort=True):
+        for ways, rows in _split(part, tuple(rest)):
+            yield {axis: value, **ways}, rows
+
+
+def progress(study: StudyData) -> str:
+    """Say how many trials there are, and how many are missing: ``37 of 135 trials``.
+
+    Trials that failed or ran out of time are not counted as there.
+    """
+    frame = outcomes(study)
+    planned, there = len(frame), int(frame["counted"].sum())
+    return f"{planned} trials" if there == planned else f"{there} of {planned} trials"
+
+
+def seeds(frame: pd.DataFrame) -> str:
+    """Say how many results stand behind a setting: ``n = 5`` or ``n = 2 to 5``."""
+    counts = frame.groupby([*SETTING])["counted"].sum()
+    low, high = int(counts.min()), int(counts.max())
+    return f"n = {low}" if low == high else f"n = {low} to {high}"
+
+
+def notes(study: StudyData) -> list[str]:
+    """Say whatever makes the numbers less than they seem: missing, failed, foreign or mixed trials."""
+    frame = outcomes(study)
+    failed = int(frame["status"].isin([Status.FAILED, Status.TIMEOUT]).sum())
+    missing = int(frame["status"].isna().sum())
+    said = []
+    if missing:
+        said.append(f"Half-finished: {progress(study)} have results; {missing} not trained yet.")
+    if failed:
+        said.append(f"{failed} of {len(frame)} trials failed or timed out; they count in N, not in n.")
+    if len(study.sources) > 1:
+        said.append(f"Mixed source: {len(study.sources)} versions of the code made these trials.")
+    if study.outside:
+        said.append(f"{study.outside} stored trials lie outside the plan and are left out.")
+    return said

@@ -1,0 +1,85 @@
+"""One row a setting, seeds taken together, best first within a task."""
+
+import pandas as pd
+
+from bench import stats
+from bench.report.outcomes import SETTING, outcomes, several
+from bench.results import StudyData
+from bench.trial import Status
+
+
+def summarise(study: StudyData) -> pd.DataFrame:
+    """Summarise a study; numbers that do not exist are missing values.
+
+    Columns: every axis but the seed; ``lag, min_lag, floor, n`` (trials with a result), ``N`` (planned),
+    ``solved_count, solved_fraction, solved_low, solved_high`` (exact 95 % interval), ``updates_to_solve`` (median,
+    unsolved censored; missing where fewer than half are solved), ``error, error_low, error_high`` (interquartile
+    mean and bootstrap interval), ``score, diverged_fraction, exploded_fraction, diverged_count, exploded_count,
+    failed_count, missing_count, grad_norm_median, clipped_fraction, num_parameters, mixed_source``.
+    """
+    frame = outcomes(study)
+    rows = [_row(part) for _, part in frame.groupby(list(SETTING), sort=False, dropna=False)]
+    found = pd.DataFrame(rows)
+    found["mixed_source"] = len(study.sources) > 1
+    return _best_first(found)
+
+
+def _row(part: pd.DataFrame) -> dict[str, object]:
+    first = part.iloc[0]
+    setting = {name: first[name] for name in SETTING}
+    counted = part[part["counted"]]
+    n, solved = len(counted), int(counted["solved"].sum())
+    counts = {status: int((part["status"] == status).sum()) for status in Status}
+    share = stats.share_interval(solved, n)
+    errors = counted["charged_error"].tolist()
+    error = stats.interquartile_mean(errors)
+    spread = stats.interquartile_interval([errors], *(str(value) for value in setting.values()))
+    return {
+        **setting,
+        "lag": first["lag"],
+        "min_lag": first["min_lag"],
+        "floor": first["baseline_error"],
+        "n": n,
+        "N": len(part),
+        "solved_count": solved,
+        "solved_fraction": solved / n if n else None,
+        "solved_low": share.low if share else None,
+        "solved_high": share.high if share else None,
+        "updates_to_solve": stats.median_updates(counted["watched_updates"].tolist(), counted["solved"].tolist()),
+        "error": error,
+        "error_low": spread.low if spread else None,
+        "error_high": spread.high if spread else None,
+        "score": None if error is None else 1 - error / first["baseline_error"],
+        "diverged_fraction": counts[Status.DIVERGED] / n if n else None,
+        "exploded_fraction": counts[Status.EXPLODED] / n if n else None,
+        "diverged_count": counts[Status.DIVERGED],
+        "exploded_count": counts[Status.EXPLODED],
+        "failed_count": counts[Status.FAILED] + counts[Status.TIMEOUT],
+        "missing_count": int(part["status"].isna().sum()),
+        "grad_norm_median": counted["grad_norm_median"].median(),
+        "clipped_fraction": counted["clipped_fraction"].mean(),
+        "num_parameters": counted["num_parameters"].max(),
+    }
+
+
+def _best_first(found: pd.DataFrame) -> pd.DataFrame:
+    """Rank within a task by solved share, then updates to solve, then error; settings without results last."""
+    for name in found.columns.difference([*SETTING, "mixed_source"]):
+        found[name] = pd.to_numeric(found[name])
+    tasks = list(found["task"].unique())
+    keys = list(
+        zip(
+            [tasks.index(task) for task in found["task"]],
+            -found["solved_fraction"].fillna(-1.0),
+            found["updates_to_solve"].fillna(float("inf")),
+            found["error"].fillna(float("inf")),
+            strict=True,
+        )
+    )
+    return found.iloc[sorted(range(len(found)), key=keys.__getitem__)].reset_index(drop=True)
+
+
+def shared_values(study: StudyData) -> dict[str, object]:
+    """Return the axes that have one value in the whole plan: tables name them once instead of in a column."""
+    varying = several(study.plan)
+    return {name: study.plan[name].iloc[0] for name in SETTING if name not in varying}

@@ -1,0 +1,191 @@
+"""Figures are complete, legible and the same when drawn twice."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from synthetic import ADDING, AGREEMENT, CELLS, COPY, MORE_CELLS, Shape, make_study
+
+from bench.report import style
+from bench.report.agreement import has_agreement, last_noun_error
+from bench.report.figures import FIGURES, draw_figures
+from tasks.options import Range
+
+FULL = Shape(tasks=(COPY, AGREEMENT), clips=("none", "norm:1"), seeds=2)
+HALF = replace(FULL, cells=MORE_CELLS, stored=0.7, failed=True, sources=2)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """Every figure of a half-finished study of twelve cells, laid out."""
+    study = make_study(HALF)
+    drawings = {name: draw(study) for name, draw in FIGURES.items()}
+    for drawing in drawings.values():
+        drawing.settle()
+    return drawings
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The files of one study, written twice."""
+    study = make_study(replace(FULL, tasks=(AGREEMENT,), cells=CELLS[2:]))
+    folders = [tmp_path_factory.mktemp(name) for name in "ab"]
+    return [draw_figures(study, folder) for folder in folders]
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.findobj(mpl.text.Text) if text.get_text() and text.get_visible()]
+
+
+def test_figures_drawn_twice_are_the_same_bytes(written):
+    assert len(written[0]) == 3 * len(FIGURES)
+    for first, second in zip(*written, strict=True):
+        assert first.read_bytes() == second.read_bytes(), first.name
+
+
+def test_each_figure_has_its_numbers_beside_it(written):
+    for name in FIGURES:
+        paths = {path.suffix: path for path in written[0] if path.stem == name}
+        assert set(paths) == {".png", ".pdf", ".csv"}
+        assert len(pd.read_csv(paths[".csv"])) > 0
+
+
+def test_fonts_are_embedded_as_truetype_and_no_date_is_kept(written):
+    for path in (path for path in written[0] if path.suffix == ".pdf"):
+        content = path.read_bytes()
+        assert b"/Subtype /Type3" not in content
+        assert b"/FontFile2" in content  # an embedded TrueType program
+        assert b"CreationDate" not in content
+
+
+def test_a_half_finished_study_says_so_in_every_figure(drawn):
+    study = make_study(HALF)
+    results = study.trials["status"].isin(["solved", "unsolved", "exploded", "diverged"]).sum()
+    for drawing in drawn.values():
+        title = drawing.figure.get_suptitle()
+        assert f"{results} of {len(study.plan)} trials" in title
+        assert "mixed source" in title
+
+
+def test_twelve_cells_do_not_make_a_legend_cover_anything(drawn):
+    for name, drawing in drawn.items():
+        renderer = FigureCanvasAgg(drawing.figure).get_renderer()
+        whole = drawing.figure.get_window_extent(renderer).padded(1)
+        frames = [ax.get_tightbbox(renderer) for ax in drawing.figure.axes]
+        for legend in drawing.figure.legends:
+            box = legend.get_window_extent(renderer)
+            assert whole.containsx(box.x0) and whole.containsx(box.x1) and whole.containsy(box.y0), name  # noqa: PT018
+            assert not any(box.overlaps(frame) for frame in frames), name
+
+
+def test_titles_do_not_touch_each_other(drawn):
+    for name, drawing in drawn.items():
+        renderer = FigureCanvasAgg(drawing.figure).get_renderer()
+        shown = [
+            title for ax in drawing.figure.axes for title in (ax.title, ax._left_title) if title.get_text().strip()
+        ]
+        lines = [title for title in shown if "\n" not in title.get_text().rstrip()]
+        for first, second in combinations([title for title in lines if "\n" not in title.get_text()], 2):
+            assert not first.get_window_extent(renderer).overlaps(second.get_window_extent(renderer)), name
+
+
+def test_frames_are_labelled_with_n_lag_floor_and_units(drawn):
+    said = "\n".join(texts(drawn["learning_curves"].figure))
+    for part in (
+        "copy (items 3, blanks 10)",
+        "lag 13",
+        "n = ",
+        "floor 0.875",
+        "solved below 0.01",
+        "log axis",
+        "updates",
+    ):
+        assert part in said
+    assert "probability of the next word, log axis" in texts(drawn["agreement"].figure)
+    assert "clipped above 1" in texts(drawn["gradient_norms"].figure)
+
+
+def test_the_heat_map_holds_the_counts():
+    study = make_study(FULL)
+    drawing = FIGURES["solved"](study)
+    found = drawing.data.set_index(["task", "cell", "clip"]).loc[(COPY, CELLS[2], "norm:1")]
+    assert (found["solved_count"], found["n"], found["N"]) == (2, 2, 2)
+    assert texts(drawing.figure).count("2/2") == (drawing.data["solved_count"] == 2).sum()
+
+
+def test_status_counts_add_up_to_the_plan(drawn):
+    study = make_study(HALF)
+    data = drawn["statuses"].data
+    assert data["trials"].sum() == len(study.plan)
+    counts = data.groupby("status")["trials"].sum()
+    assert counts["failed"] == (study.trials["status"] == "failed").sum()
+    assert counts["not trained yet"] == len(study.plan) - len(study.trials)
+
+
+def test_survival_ends_at_the_budget_also_for_diverged_trials():
+    data = FIGURES["updates_to_solve"](make_study(FULL)).data
+    lost = data[(data["cell"] == CELLS[2]) & (data["clip"] == "none") & (data["task"] == COPY)]
+    assert lost[["update", "unsolved_fraction"]].to_numpy().tolist() == [[0, 1], [1000, 1]]
+
+
+def test_a_lost_trial_counts_as_the_floor_in_the_median():
+    data = FIGURES["learning_curves"](make_study(replace(FULL, tasks=(COPY,)))).data
+    bold = data[(data["cell"] == CELLS[2]) & (data["clip"] == "none") & (data["seed"] == "median")]
+    assert bold["error"].iloc[-1] == 0.875
+
+
+def test_a_subset_keeps_its_colours():
+    looks = {cell: style.cell_look(cell) for cell in MORE_CELLS}
+    figure = FIGURES["updates_to_solve"](make_study(replace(FULL, tasks=(ADDING,), cells=("gru", "ugrnn")))).figure
+    colors = [handle.get_color() for handle in figure.legends[0].legend_handles]
+    assert colors == [looks["gru"].color, looks["ugrnn"].color]
+    assert len({(look.color, look.marker) for look in looks.values()}) == len(looks)
+
+
+def test_the_order_of_options_does_not_change_a_look():
+    assert style.cell_look("rnn:init=identity,nonlinearity=relu").label == "IRNN"
+    assert style.cell_look("scrn:a=1,b=2")[1:] == style.cell_look("scrn:b=2,a=1")[1:]
+
+
+def test_known_clips_have_lines_of_their_own():
+    lines = [style.clip_line(clip) for clip in ("none", "norm:1", "value:0.1", "norm:5")]
+    assert len(set(map(str, lines))) == 4
+
+
+def test_drawing_leaves_the_callers_settings_alone():
+    before = dict(mpl.rcParams)
+    with mpl.rc_context({"font.size": 30.0}):
+        FIGURES["solved"](make_study(FULL))
+        assert mpl.rcParams["font.size"] == 30.0
+    assert dict(mpl.rcParams) == before
+
+
+def test_a_study_without_results_is_drawn():
+    study = make_study(Shape(tasks=(COPY,), cells=("lstm",), clips=("none",), stored=0))
+    for draw in [draw for name, draw in FIGURES.items() if name != "agreement"]:
+        assert "0 of 3 trials" in draw(study).figure.get_suptitle()
+
+
+def test_agreement_is_drawn_only_where_there_is_some():
+    assert not has_agreement(make_study(replace(FULL, tasks=(COPY,))))
+    assert not has_agreement(make_study(replace(FULL, stored=0)))
+    assert has_agreement(make_study(FULL))
+
+
+@pytest.mark.parametrize(
+    ("nouns", "name", "count", "error"),
+    [
+        (Range(2, 2), "attractors", 1, 1 / 2),
+        (Range(4, 4), "congruent", 1, 3 / 4),
+        (Range(0, 4), "congruent", 4, 0.0),
+        (Range(0, 4), "attractors", 4, 1.0),
+        # one or two nouns: P(1 noun | 1 attractor) is (1/2) / (1/2 + 2/4)
+        (Range(1, 2), "attractors", 1, 0.5 * 1 + 0.5 * 0.5),
+        (Range(1, 2), "attractors", 3, None),
+    ],
+)
+def test_the_last_noun_rule_errs_as_often_as_counted_by_hand(nouns, name, count, error):
+    assert last_noun_error(nouns, name, count) == error

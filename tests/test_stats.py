@@ -1,0 +1,105 @@
+"""Values against arithmetic done by hand or printed in tables."""
+
+import math
+
+import numpy as np
+import pytest
+
+from bench import stats
+
+
+@pytest.mark.parametrize(
+    ("count", "n", "low", "high"),
+    [
+        (5, 5, 0.025 ** (1 / 5), 1.0),  # all solved: low**n = .025
+        (10, 10, 0.6915, 1.0),
+        (20, 20, 0.8316, 1.0),
+        (0, 8, 0.0, 1 - 0.025 ** (1 / 8)),
+        (0, 10, 0.0, 0.3085),
+        (3, 3, 0.2924, 1.0),
+        (5, 10, 0.1871, 0.8129),
+    ],
+)
+def test_the_interval_of_a_share_is_exact(count, n, low, high):
+    found = stats.share_interval(count, n)
+    assert found == pytest.approx((low, high), abs=1e-4)
+
+
+def test_nothing_observed_has_no_interval_and_no_mean():
+    assert stats.share_interval(0, 0) is None
+    assert stats.interquartile_mean([]) is None
+    assert stats.interquartile_interval([[]]) is None
+    assert stats.median_updates([], []) is None
+    assert stats.survival([], []) == ([], [])
+
+
+def test_the_interquartile_mean_leaves_out_a_quarter_at_each_end():
+    assert stats.interquartile_mean([9.0, 1.0, 2.0, 3.0, 100.0]) == pytest.approx((2 + 3 + 9) / 3)
+    assert stats.interquartile_mean([1.0, 2.0, 6.0]) == 3.0
+    assert stats.interquartile_mean([0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 50.0, 60.0]) == 2.5
+
+
+def test_the_bootstrap_depends_on_its_names_only():
+    values = [[0.1, 0.2, 0.41, 0.83, 0.9, 0.97, 1.3, 1.8, 2.6]]
+    state = np.random.get_state()[1].tolist()
+    first = stats.interquartile_interval(values, "copy", "lstm")
+    assert first == stats.interquartile_interval(values, "copy", "lstm")
+    assert first != stats.interquartile_interval(values, "copy", "gru")
+    assert np.random.get_state()[1].tolist() == state
+
+
+def test_the_bootstrap_draws_within_strata():
+    low, high = stats.interquartile_interval([[1.0, 1.0], [3.0, 3.0]], "strata")
+    assert (low, high) == (2.0, 2.0)  # drawn over all four together the mean would vary
+
+
+def test_the_bootstrap_covers_the_values_in_between():
+    low, high = stats.interquartile_interval([[0.0] * 4 + [1.0] * 4], "two peaks")
+    assert low < 0.3
+    assert high > 0.7
+    assert stats.interquartile_interval([[1.0]]) is None
+
+
+def test_unsolved_trials_are_censored_not_dropped():
+    curve = stats.survival([100, 300, 300, 1000], [True, True, True, False])
+    assert curve.updates == [100, 300]
+    assert curve.unsolved == pytest.approx([0.75, 0.25])
+
+
+def test_a_trial_censored_early_leaves_those_at_risk():
+    # Kaplan-Meier by hand: 3/4, then of the two left one is solved: 3/4 * 1/2.
+    curve = stats.survival([100, 200, 300, 400], [True, False, True, False])
+    assert curve.unsolved == pytest.approx([0.75, 0.375])
+
+
+@pytest.mark.parametrize(
+    ("updates", "solved", "median"),
+    [
+        ([100, 200, 900], [True, True, True], 200),
+        ([100, 200, 1000, 1000], [True, True, False, False], 200),  # exactly half
+        ([100, 200, 1000, 1000, 1000], [True, True, False, False, False], None),
+        ([1000], [False], None),
+    ],
+)
+def test_the_median_exists_where_half_are_solved(updates, solved, median):
+    assert stats.median_updates(updates, solved) == median
+
+
+def test_fisher_agrees_with_counting_by_hand():
+    # 5/5 against 0/5: two of the C(10, 5) = 252 equally likely splits are as extreme.
+    assert stats.fisher_p((5, 5), (0, 5)) == pytest.approx(2 / 252)
+    assert stats.fisher_p((5, 5), (2, 5)) == pytest.approx(1 / 6, abs=1e-9)
+    assert stats.fisher_p((3, 3), (0, 3)) == pytest.approx(2 / math.comb(6, 3))
+
+
+def test_looking_at_many_clips_makes_none_look_decided():
+    pair = ((5, 5), (0, 5))  # p = .008
+    assert stats.compare([pair])[0].decided
+    assert all(found.decided for found in stats.compare([pair] * 6))
+    assert not any(found.decided for found in stats.compare([pair] * 7))  # .05 / 7 < .008
+
+
+def test_comparisons_that_cannot_decide_cost_nothing():
+    pair, idle = ((5, 5), (0, 5)), ((5, 5), (5, 5))
+    assert stats.compare([pair, *[idle] * 20])[0].decided
+    assert stats.compare([]) == []

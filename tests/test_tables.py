@@ -1,0 +1,189 @@
+"""The summary says what the trials say, in every format."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from synthetic import ADDING, COPY, Shape, make_study
+
+from bench.report.outcomes import outcomes, panels
+from bench.report.story import stories
+from bench.report.summary import summarise
+from bench.report.tables import escape_latex, write_tables
+from bench.report.text import render_text, to_json
+from bench.trial import Status
+
+IRNN = "rnn:nonlinearity=relu,init=identity"
+BROKEN = Shape(stored=0.6, seeds=8, failed=True, sources=2, outside=3, timed=True)
+
+
+def row_of(summary, **setting):
+    found = summary
+    for name, value in setting.items():
+        found = found[found[name] == value]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+def with_statuses(*statuses, errors=None):
+    """Return a study of one setting whose trials ended so."""
+    study = make_study(Shape(tasks=(COPY,), cells=("lstm",), clips=("none",), seeds=len(statuses)))
+    trials = study.trials.sort_values("seed").assign(status=list(map(str, statuses)))
+    trials["error"] = errors or [0.4] * len(statuses)
+    solved = trials["status"] == Status.SOLVED
+    trials["updates_to_solve"] = pd.Series(range(100, 100 * len(trials) + 1, 100), index=trials.index).where(solved)
+    return replace(study, trials=trials)
+
+
+def test_diverged_and_exploded_trials_count_as_unsolved_and_as_the_floor():
+    study = with_statuses(Status.SOLVED, Status.DIVERGED, Status.EXPLODED, errors=[0.0, None, 0.1])
+    row = summarise(study).iloc[0]
+    assert (row["n"], row["N"], row["solved_count"]) == (3, 3, 1)
+    assert row["error"] == pytest.approx((0 + 0.875 + 0.875) / 3)
+    assert row["diverged_fraction"] == row["exploded_fraction"] == pytest.approx(1 / 3)
+    assert outcomes(study)["watched_updates"].tolist() == [100, 1000, 1000]
+
+
+def test_failed_and_missing_trials_count_in_planned_only():
+    study = with_statuses(Status.SOLVED, Status.FAILED, Status.TIMEOUT, Status.UNSOLVED)
+    study = replace(study, trials=study.trials.iloc[:3])
+    row = summarise(study).iloc[0]
+    assert (row["n"], row["N"], row["failed_count"], row["missing_count"]) == (1, 4, 2, 1)
+    assert row["solved_fraction"] == 1
+
+
+def test_the_median_is_above_the_budget_below_half_solved():
+    row = summarise(with_statuses(Status.SOLVED, Status.UNSOLVED, Status.UNSOLVED)).iloc[0]
+    assert pd.isna(row["updates_to_solve"])
+    assert "> 1000" in render_text(with_statuses(Status.SOLVED, Status.UNSOLVED, Status.UNSOLVED))
+    half = summarise(with_statuses(Status.SOLVED, Status.SOLVED, Status.UNSOLVED)).iloc[0]
+    assert half["updates_to_solve"] == 200
+
+
+def test_the_score_is_one_minus_error_over_floor():
+    row = summarise(with_statuses(Status.UNSOLVED, errors=[0.4375])).iloc[0]
+    assert row["score"] == pytest.approx(0.5)
+
+
+def test_rows_come_best_first_within_a_task():
+    summary = summarise(make_study())
+    assert list(summary["task"].unique()) == [COPY, ADDING, "agreement:nouns=0-4"]  # the study's order
+    for _, rows in summary.groupby("task"):
+        assert rows["solved_fraction"].is_monotonic_decreasing
+        tied = rows[rows["solved_fraction"] == 1]["updates_to_solve"]
+        assert tied.is_monotonic_increasing
+
+
+def test_columns_of_axes_with_one_value_are_left_out(tmp_path):
+    write_tables(make_study(), tmp_path)
+    columns = pd.read_csv(tmp_path / "tables" / "summary.csv").columns
+    assert {"task", "cell", "clip", "lr"} <= set(columns)
+    assert not {"hidden_size", "optimizer", "dtype"} & set(columns)
+
+
+def test_numbers_in_the_csv_are_those_of_the_trials(tmp_path):
+    study = make_study()
+    write_tables(study, tmp_path)
+    row = row_of(pd.read_csv(tmp_path / "tables" / "summary.csv"), task=COPY, cell=IRNN, clip="norm:1")
+    trials = study.trials.query("task == @COPY and cell == @IRNN and clip == 'norm:1'")
+    assert row["solved_count"] == (trials["status"] == "solved").sum() == 3
+    assert row["updates_to_solve"] == trials["updates_to_solve"].median()
+    assert row["solved_low"] == pytest.approx(0.2924, abs=1e-4)
+
+
+def test_tables_are_the_same_bytes_for_the_same_results(tmp_path):
+    study = make_study(BROKEN)
+    shuffled = replace(study, trials=study.trials.sample(frac=1, random_state=1), curves=study.curves.iloc[::-1])
+    for first, second in zip(write_tables(study, tmp_path / "a"), write_tables(shuffled, tmp_path / "b"), strict=True):
+        assert first.read_bytes() == second.read_bytes()
+        assert b"\r" not in first.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["summary.md", "summary.tex"])
+def test_readable_tables_tell_what_is_missing_and_mixed(tmp_path, name):
+    write_tables(make_study(BROKEN), tmp_path)
+    text = (tmp_path / "tables" / name).read_text(encoding="utf-8")
+    for said in ("not trained yet", "failed or timed out", "Mixed source: 2", "3 stored trials lie outside"):
+        assert said in text
+
+
+def test_the_csv_and_json_tell_what_is_missing_and_mixed(tmp_path):
+    study = make_study(BROKEN)
+    write_tables(study, tmp_path)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "tables" / "summary.csv").read_text(encoding="utf-8"))))
+    assert {row["mixed_source"] for row in rows} == {"True"}
+    assert sum(int(row["failed_count"]) for row in rows) > 0
+    content = json.loads(to_json(study))
+    assert content["mixed_source"]
+    assert content["planned"] == content["with_result"] + content["failed"] + content["missing"]
+    assert sum(row["missing_count"] for row in content["settings"]) == content["missing"] > 0
+
+
+def test_latex_is_escaped_and_has_one_cell_a_column(tmp_path):
+    write_tables(make_study(), tmp_path)
+    text = (tmp_path / "tables" / "summary.tex").read_text(encoding="utf-8")
+    assert {"\\toprule", "\\midrule", "\\bottomrule"} <= set(text.split())
+    body = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert len({line.count(" & ") for line in body}) == 1
+    assert len(body) == 46
+    assert "%" not in body[1].replace(r"\%", "")
+    assert escape_latex("a_b & 5 % ≤ #1") == r"a\_b \& 5 \% $\le$ \#1"
+
+
+def test_markdown_has_one_row_a_setting(tmp_path):
+    write_tables(make_study(), tmp_path)
+    text = (tmp_path / "tables" / "summary.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 2 + 45
+    assert len({row.count("|") for row in rows}) == 1
+
+
+def test_timings_are_in_a_file_of_their_own(tmp_path):
+    assert [path.name for path in write_tables(make_study(), tmp_path)] == ["summary.csv", "summary.md", "summary.tex"]
+    paths = write_tables(make_study(Shape(timed=True)), tmp_path)
+    assert paths[-1].name == "timings.csv"
+    assert {"wall_seconds", "updates_per_second"} <= set(pd.read_csv(paths[-1]).columns)
+    assert all("1.25" not in path.read_text(encoding="utf-8") for path in paths[:-1])
+
+
+def test_text_fits_a_terminal_and_shows_floors_and_lags():
+    text = render_text(make_study())
+    assert max(len(line) for line in text.splitlines() if "exploded" not in line) <= 100
+    assert "copy (items 3, blanks 10) · lag 13 · floor 0.875" in text
+    assert "1 diverged, 1 exploded" in text
+
+
+def test_a_study_without_results_is_told_as_such(tmp_path):
+    study = make_study(Shape(stored=0))
+    assert "No results yet of 45 trials." in render_text(study)
+    assert json.loads(to_json(study))["with_result"] == 0
+    assert write_tables(study, tmp_path)
+
+
+def test_the_story_says_undecided_with_three_seeds_and_decides_with_eight():
+    few = stories(make_study())[COPY]
+    assert "whether clipping matters is undecided for IRNN (norm ≤ 1 3/3, no clip 0/3)" in few
+    assert "decides" not in few
+    many = stories(make_study(Shape(seeds=8)))[COPY]
+    assert "clipping decides for IRNN (norm ≤ 1 8/8, no clip 0/8; p < .001)" in many
+
+
+def test_the_story_names_those_at_the_floor_and_those_that_diverged():
+    study = with_statuses(Status.UNSOLVED, Status.UNSOLVED, errors=[0.87, 0.88])
+    assert stories(study)[COPY] == "LSTM (0/2) stays at the floor."
+    told = stories(with_statuses(Status.DIVERGED, Status.SOLVED))[COPY]
+    assert told == "Solved in some by LSTM (1/2); diverged: LSTM with no clip (1/2)."
+
+
+def test_rates_that_differ_between_cells_do_not_split_panels_and_two_of_one_cell_do():
+    assert len(panels(outcomes(make_study()))) == 3  # gru has another rate than lstm
+    split = panels(outcomes(make_study(Shape(tasks=(ADDING,), lrs=(0.06, 0.6), optimizers=("adam", "sgd")))))
+    assert [part.label for part in split] == [
+        "adding (length 30), adam, lr 0.06",
+        "adding (length 30), adam, lr 0.6",
+        "adding (length 30), sgd, lr 0.06",
+        "adding (length 30), sgd, lr 0.6",
+    ]
