@@ -1,11 +1,12 @@
 """Figures of how trials ended: solved shares, statuses, and how long they took to solve."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
-from matplotlib.image import AxesImage
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
@@ -32,14 +33,27 @@ _WHITE_EDGE: dict[str, Any] = {"edgecolor": "white", "linewidth": 0.4}
 _GREY_EDGE: dict[str, Any] = {"edgecolor": "0.5", "linewidth": 0.4}
 
 
-def _wrapped_grid(parts: list[Panel], height: float) -> tuple[Any, list[Axes]]:
-    """Lay panels out in rows of three; frames left over are blank."""
-    columns = min(PER_ROW, len(parts))
-    rows = -(-len(parts) // columns)
-    figure, axes = canvas.grid(rows, columns, [height], sharey=True)
+def _wrapped_grid(parts: list[Panel], height: Callable[[int], float]) -> tuple[Any, list[Axes], list[list[str]]]:
+    """Lay panels out in rows of three; frames left over are blank.
+
+    Args:
+        parts: The panels.
+        height: Inches of a row of frames, by its number of cells.
+
+    Returns:
+        The figure, a frame for each panel, and for each panel the cells of its row of frames.
+    """
+    lines = [parts[start : start + PER_ROW] for start in range(0, len(parts), PER_ROW)]
+    cells = [all_cells(line) for line in lines]
+    heights = [height(len(names)) for names in cells]
+    figure, axes = canvas.grid(len(lines), min(PER_ROW, len(parts)), heights, sharey="row")
     for ax in axes.flat[len(parts) :]:
         canvas.blank(ax)
-    return figure, list(axes.flat[: len(parts)])
+    return (
+        figure,
+        list(axes.flat[: len(parts)]),
+        [names for line, names in zip(lines, cells, strict=True) for _ in line],
+    )
 
 
 def _title(ax: Axes, part: Panel) -> None:
@@ -52,56 +66,64 @@ def _title(ax: Axes, part: Panel) -> None:
 def solved(study: StudyData) -> canvas.Drawing:
     """Draw the solved share as cell × clip heat map for each panel, counts written in."""
     parts = panels(outcomes(study))
-    cells, clips = all_cells(parts), all_clips(parts)
-    figure, axes = _wrapped_grid(parts, 0.55 + 0.26 * len(cells))
-    shown, images = [], []
-    for part, ax in zip(parts, axes, strict=True):
+    clips = all_clips(parts)
+    figure, axes, rows = _wrapped_grid(parts, lambda count: 0.55 + 0.26 * count)
+    shown = []
+    for part, ax, cells in zip(parts, axes, rows, strict=True):
         _title(ax, part)
-        image, data = draw_shares(ax, part, cells, clips)
-        images.append(image)
-        shown.append(data)
-    bar = figure.colorbar(images[0], ax=axes, shrink=0.7, aspect=25, pad=0.015)
+        shown.append(draw_shares(ax, part, cells, clips))
+    bar = figure.colorbar(axes[0].collections[0], ax=axes, shrink=0.7, aspect=25, pad=0.015)
     bar.set_label("solved share of trials")
     title = "solved / trials with a result; crossed out: not in the plan; a dash: no result yet"
     canvas.caption(figure, study, "Solved share", title)
     return canvas.Drawing(figure, pd.concat(shown, ignore_index=True))
 
 
-def draw_shares(ax: Axes, part: Panel, cells: list[str], clips: list[str]) -> tuple[AxesImage, pd.DataFrame]:
-    """Draw one heat map and return it with its numbers."""
-    shares = np.full((len(cells), len(clips)), np.nan)
+def draw_shares(ax: Axes, part: Panel, cells: list[str], clips: list[str]) -> pd.DataFrame:
+    """Draw one heat map and return its numbers."""
+    shares = pd.DataFrame(np.nan, index=cells, columns=clips)
+    counts = pd.DataFrame("", index=cells, columns=clips)
     shown = []
-    for y, cell in enumerate(cells):
-        for x, clip in enumerate(clips):
+    for cell in cells:
+        for clip in clips:
             rows = part.of(cell, clip)
             if rows.empty:
-                ax.plot([x - 0.5, x + 0.5], [y + 0.5, y - 0.5], color="0.85", linewidth=0.6)
+                y, x = cells.index(cell), clips.index(clip)
+                ax.plot([x, x + 1], [y + 1, y], color="0.85", linewidth=0.6)
                 continue
             n, count = int(rows["counted"].sum()), int(rows["solved"].sum())
-            shares[y, x] = count / n if n else np.nan
-            color = "white" if n and count / n > 0.5 else "black"
-            ax.text(x, y, f"{count}/{n}" if n else "-", ha="center", va="center", color=color, fontsize=6.5)
+            shares.loc[cell, clip] = count / n if n else 0.0
+            counts.loc[cell, clip] = f"{count}/{n}" if n else "-"
             shown.append((part.task, part.ways_label, cell, clip, count, n, len(rows)))
-    image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    ax.set_xticks(range(len(clips)), [style.clip_label(clip) for clip in clips], rotation=30 if len(clips) > 3 else 0)
-    ax.set_yticks(range(len(cells)), [style.cell_label(cell) for cell in cells])
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    ax.set_xticks(np.arange(len(clips) - 1) + 0.5, minor=True)
-    ax.set_yticks(np.arange(len(cells) - 1) + 0.5, minor=True)
-    ax.grid(which="minor", color="white", linewidth=1.2)
-    ax.tick_params(which="minor", length=0)
-    return image, pd.DataFrame(shown, columns=["task", "ways", "cell", "clip", "solved_count", "n", "N"])
+    seaborn.heatmap(
+        shares.astype(float),
+        annot=counts,
+        fmt="",
+        annot_kws={"fontsize": 6.5},
+        cmap="Blues",
+        vmin=0,
+        vmax=1,
+        cbar=False,
+        linewidths=1.2,
+        linecolor="white",
+        xticklabels=[style.clip_label(clip) for clip in clips],
+        yticklabels=[style.cell_label(cell) for cell in cells],
+        ax=ax,
+    )
+    ax.tick_params(length=0, rotation=0)
+    if len(clips) > 3:
+        ax.tick_params(axis="x", rotation=30)
+    return pd.DataFrame(shown, columns=["task", "ways", "cell", "clip", "solved_count", "n", "N"])
 
 
 @style.report_style()
 def statuses(study: StudyData) -> canvas.Drawing:
     """Draw how the trials of each setting ended as stacked bars."""
     parts = panels(outcomes(study))
-    cells, clips = all_cells(parts), all_clips(parts)
-    figure, axes = _wrapped_grid(parts, 0.5 + len(cells) * (0.125 * len(clips) + 0.15))
+    clips = all_clips(parts)
+    figure, axes, rows = _wrapped_grid(parts, lambda count: 0.5 + count * (0.125 * len(clips) + 0.15))
     shown = []
-    for part, ax in zip(parts, axes, strict=True):
+    for part, ax, cells in zip(parts, axes, rows, strict=True):
         _title(ax, part)
         shown.append(draw_statuses(ax, part, cells, clips))
         ax.set_xlabel("trials")
