@@ -15,8 +15,11 @@ from tasks.base import Batch, Task
 
 EVALUATION_SEQUENCES = 1000
 CONFIRMATION_SEQUENCES = 10_000
-_CHUNK_NUMBERS = 2**24
-"""Hidden numbers of one chunk of an evaluation (T·B·H): 64 MiB of float32, decided by the trial's shape alone."""
+SMALLEST_SLICE = 10
+"""Answers that a slice needs for its error to be worth keeping."""
+_CHUNK_STEPS = 2**17
+"""Time steps of one chunk of an evaluation (T·B): 64 MiB of float32 states at 128 hidden units. The task alone
+decides how a stream is cut, so that networks of every size see the same sequences."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +38,21 @@ def to_device(batch: Batch, device: str, dtype: torch.dtype) -> Batch:
     return batch.map(lambda part: part.to(device, dtype) if part.is_floating_point() else part.to(device))
 
 
-@lru_cache(maxsize=64)
 def _draw(spec: str, name: str, index: int, start: int, size: int, device: str, dtype: torch.dtype) -> Batch:
     task = registry.task(spec)
     generator = stream(name, spec, task.version, start).generator(index)
     return to_device(task.draw(generator, size, held_out=True), device, dtype)
 
 
-def _chunks(task: Task, network: Network, name: str, index: int, total: int, like: Tensor) -> Iterator[Batch]:
-    size = min(EVALUATION_SEQUENCES, max(1, _CHUNK_NUMBERS // (task.length * network.hidden_size)))
+_draw_once = lru_cache(maxsize=64)(_draw)
+"""For the evaluation stream, which every trial sees at every evaluation."""
+
+
+def _chunks(task: Task, name: str, index: int, total: int, like: Tensor) -> Iterator[Batch]:
+    size = min(EVALUATION_SEQUENCES, max(1, _CHUNK_STEPS // task.length))
     for start in range(0, total, size):
-        yield _draw(task.spec, name, index, start, min(size, total - start), str(like.device), like.dtype)
+        draw = _draw_once if name == "evaluation" else _draw
+        yield draw(task.spec, name, index, start, min(size, total - start), str(like.device), like.dtype)
 
 
 def evaluate(network: Network, task: Task, row: Tensor) -> Evaluation:
@@ -82,7 +89,7 @@ def _evaluate(network: Network, task: Task, row: Tensor, name: str, index: int, 
     errors: list[Tensor] = []
     headline: list[Tensor] = []
     slices: dict[str, list[Tensor]] = {}
-    for batch in _chunks(task, network, name, index, total, row):
+    for batch in _chunks(task, name, index, total, row):
         outputs = network.outputs(views, batch)
         loss += task.loss(outputs, batch).item() * len(outputs)
         scored += len(outputs)
@@ -96,4 +103,5 @@ def _evaluate(network: Network, task: Task, row: Tensor, name: str, index: int, 
 
 
 def _means(errors: Tensor, values: Tensor) -> dict[str, float]:
-    return {str(value): errors[values == value].mean().item() for value in sorted(set(values.tolist()))}
+    found = {value: errors[values == value] for value in sorted(set(values.tolist()))}
+    return {str(value): part.mean().item() for value, part in found.items() if len(part) >= SMALLEST_SLICE}

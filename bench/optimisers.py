@@ -1,8 +1,8 @@
 """Optimisers and learning-rate schedules on the cohort's matrix: one elementwise update for all trials.
 
 Every operation here rounds once (+, -, ×, ÷, square root), so that a number is the same bytes wherever in the
-matrix it lies; torch's own fused steps multiply and add in one rounding in the body of an array and in two at
-its tail. Weight decay is added to the gradient after clipping, as in torch.optim.
+matrix it lies; a fused multiply-and-add may round once in the body of a vectorised loop and twice at its tail.
+Weight decay is added to the gradient after clipping, as in torch.optim.
 """
 
 from abc import ABC, abstractmethod
@@ -78,7 +78,7 @@ class Adam(Optimiser):
 
     beta1: float = option(0.9, "decay of the mean", low=0, high=0.999999)
     beta2: float = option(0.999, "decay of the mean square", low=0, high=0.999999)
-    eps: float = option(1e-8, "added to the root", low=0, high=1)
+    eps: float = option(1e-8, "added to the root", low=1e-30, high=1)  # above 0: padding divides by it
 
     def _direction(self, gradients: Tensor, state: State, update: int) -> Tensor:
         mean, square = state["mean"], state["square"]
@@ -109,7 +109,7 @@ class Rmsprop(Optimiser):
     memory: ClassVar[tuple[str, ...]] = ("square",)
 
     alpha: float = option(0.99, "decay of the mean square", low=0, high=0.999999)
-    eps: float = option(1e-8, "added to the root", low=0, high=1)
+    eps: float = option(1e-8, "added to the root", low=1e-30, high=1)  # above 0: padding divides by it
 
     def _direction(self, gradients: Tensor, state: State, update: int) -> Tensor:
         square = state["square"]

@@ -73,7 +73,8 @@ class Record:
             return self._result(Status.DIVERGED, at, diverged_at=at, diverged_in=quantity)
         found = evaluation.evaluate(self.network, self.task, row)
         if not (math.isfinite(found.loss) and math.isfinite(found.error)):
-            return self._result(Status.DIVERGED, interval.update, diverged_at=interval.update, diverged_in="loss")
+            at = interval.exploded_at or interval.update  # a trial that jumped stands still since
+            return self._result(Status.DIVERGED, at, diverged_at=at, diverged_in="loss")
         self._curve.append(_measurement(interval, found))
         exploded_at = interval.exploded_at or (interval.update if self._stays_high() else None)
         if exploded_at:

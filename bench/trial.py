@@ -54,6 +54,10 @@ class Trial:
     dtype: str = "float32"
     device: str = "cpu"
 
+    def __post_init__(self) -> None:
+        for name in ("lr", "weight_decay"):  # 1 and 1.0 are equal, but not in a key
+            object.__setattr__(self, name, float(getattr(self, name)))
+
     @cached_property
     def key(self) -> str:
         """Sixteen hexadecimal digits from the content; fields at their default are left out."""

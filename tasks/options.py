@@ -45,7 +45,7 @@ class Range:
 
 
 Value = bool | int | float | str | Range
-_RULES = {bool: "true or false", int: "a whole number", float: "a number", Range: "a range such as 0-4"}
+_RULES = {bool: "true or false", int: "a whole number", float: "a number", Range: "a range such as 0-4", str: "a word"}
 
 
 def option(
@@ -107,7 +107,7 @@ def split_spec(text: str, what: str) -> tuple[str, dict[str, str]]:
         if not (key and equals and value):
             raise UsageError(f"{what} {text!r}: {part!r} is not of the form option=value")
         if key in given:
-            raise UsageError(f"{what} {text!r} gives {key} twice")
+            raise UsageError(f"{what} {text!r} gives {key if key.isprintable() else repr(key)} twice")
         given[key] = value
     return name, given
 
@@ -120,8 +120,11 @@ class Configurable:
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        for name, value in self.values().items():
-            self._check(name, value)
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if type(item.default) is float and type(value) is int:
+                object.__setattr__(self, item.name, value := float(value))
+            self._check(item.name, value)
 
     @classmethod
     def name(cls) -> str:
@@ -169,6 +172,8 @@ class Configurable:
 
     def _check(self, name: str, value: Value) -> None:
         rules = {item.name: item for item in fields(self)}[name]
+        if type(value) is not type(rules.default):
+            raise UsageError(f"{self.kind} {self.name()}: {name} must be {_RULES[type(rules.default)]}, not {value!r}")
         low, high, choices = (rules.metadata[rule] for rule in ("low", "high", "choices"))
         label = f"{self.kind} {self.name()}: {name}"
         if choices and value not in choices:

@@ -47,6 +47,9 @@ class Commands(click.Group):
             with contextlib.suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
+        except OSError as error:  # a full disk or a read-only folder, met while writing tables or figures
+            _complain(f"{error.filename or 'output'}: {error.strerror or error}; what was stored is kept")
+            sys.exit(EXIT_STORE)
 
 
 def _complain(message: str) -> None:

@@ -93,7 +93,7 @@ def minutes(seconds: float) -> str:
     """Write a duration for people.
 
     >>> minutes(42), minutes(150), minutes(7300)
-    ('42 s', '2 min 30 s', '2 h 2 min')
+    ('42 s', '2 min 30 s', '2 h 1 min')
     """
     whole = round(seconds)
     if whole < 60:

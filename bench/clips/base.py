@@ -4,7 +4,6 @@ A clip works on the rows of a gradient matrix (R, P), a row a trial, after the w
 the update. It never looks across rows: the norm is that of one trial, over all of its parameters.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -18,6 +17,9 @@ from tasks.options import UsageError, spell
 TOLERANCE = 1e-5
 """Relative difference up to which a clipped norm counts as the one promised: float32 gradients, scaled once."""
 
+SMALLEST, LARGEST = 1e-30, 1e30
+"""The thresholds allowed: float32 holds them, and the components of a gradient of that norm, in full precision."""
+
 
 @dataclass(frozen=True)
 class Clip(ABC):
@@ -29,8 +31,8 @@ class Clip(ABC):
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            if not (math.isfinite(value) and value > 0):
-                raise UsageError(f"clip {self.spec!r}: {item.name} must be a finite number above 0")
+            if not SMALLEST <= value <= LARGEST:
+                raise UsageError(f"clip {self.spec!r}: {item.name} must be a number above 0, from 1e-30 to 1e30")
 
     @classmethod
     def name(cls) -> str:
@@ -88,6 +90,12 @@ def row_norms(matrix: Tensor) -> Tensor:
     """Return the Euclidean norm of each row, (R,) float64.
 
     A row at a time, so that a trial's norm is the same bytes in any company; in float64, so that the norm is
-    non-finite only where an entry is (float32 squares overflow at 1e19).
+    non-finite only where an entry is (float32 squares overflow at 1e19). Rows that are float64 themselves are
+    divided by their largest entry first, for the same reason.
     """
-    return torch.stack([torch.linalg.vector_norm(row, dtype=torch.float64) for row in matrix])
+    if matrix.dtype != torch.float64:
+        return torch.stack([torch.linalg.vector_norm(row, dtype=torch.float64) for row in matrix])
+    peaks = matrix.abs().amax(1)
+    scales = torch.where(peaks.isfinite() & (peaks > 0), peaks, 1.0)
+    scaled = matrix / scales.unsqueeze(1)
+    return torch.stack([torch.linalg.vector_norm(row) for row in scaled]) * scales

@@ -23,7 +23,7 @@ class ClipNorm(Clip):
 
     def apply(self, gradients: Tensor, norms: Tensor) -> None:
         factors = torch.where(norms > self.max_norm, self.max_norm / norms, 1.0)
-        gradients.mul_(factors.to(gradients.dtype).unsqueeze(1))
+        gradients.mul_(factors.unsqueeze(1))  # in float64, rounded once: c / |g| may be below what float32 holds
 
     def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor) -> Tensor:
         promised = raw_norms.clamp(max=self.max_norm)
