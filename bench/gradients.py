@@ -1,13 +1,14 @@
 """The gradients of a cohort: how they are computed, and the book kept of what clipping did to them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from bench.clips.base import Clip, row_norms
+from bench.clips.base import Clip, Context, row_norms
+from bench.kernels.find import kernel_for
 from bench.network import Network
 from tasks.base import Batch, Task
 
@@ -31,15 +32,51 @@ def write_gradients(
         gradients: (S, P), overwritten; padding stays zero.
         batches: One for each trial; trials may share them.
     """
-    losses = []
-    for row, gradient, batch in zip(parameters, gradients, batches, strict=True):
-        leaves = {name: view.detach().requires_grad_() for name, view in network.layout.views(row).items()}
-        loss = task.loss(network.outputs(leaves, batch), batch)
-        found = torch.autograd.grad(loss, list(leaves.values()))
-        for slot, value in zip(network.layout.slots, found, strict=True):
-            slot.view(gradient).copy_(value)
-        losses.append(loss.detach())
-    return torch.stack(losses)
+    fused = network.path(parameters.device.type, str(parameters.dtype)) == "fused"
+    write = _write_fused if fused else _write_readable
+    rows = zip(parameters, gradients, batches, strict=True)
+    return torch.stack([write(network, task, row, gradient, batch) for row, gradient, batch in rows])
+
+
+def prepare(network: Network, task: Task, device: str, dtype: str) -> None:
+    """Compile what `write_gradients` will need, so that no update is timed with it."""
+    kernel = kernel_for(network.cell)
+    if kernel is not None and network.path(device, dtype) == "fused":
+        from bench.kernels.stack import warm
+
+        warm(kernel, task.tokens, dtype)
+
+
+def _write_readable(network: Network, task: Task, row: Tensor, gradient: Tensor, batch: Batch) -> Tensor:
+    """Write one trial's gradient and return its loss; autograd goes all the way."""
+    leaves = {name: view.detach().requires_grad_() for name, view in network.layout.views(row).items()}
+    loss = task.loss(network.outputs(leaves, batch), batch)
+    found = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
+    for slot, value in zip(network.layout.slots, found, strict=True):
+        slot.view(gradient).copy_(value)
+    return loss.detach()
+
+
+def _write_fused(network: Network, task: Task, row: Tensor, gradient: Tensor, batch: Batch) -> Tensor:
+    """Do the same by kernels; autograd differentiates the loss by the outputs only, the rest is closed forms."""
+    from bench.kernels.stack import Stack
+
+    views, target = network.layout.arrays(row.numpy()), network.layout.arrays(gradient.numpy())
+    kernel = kernel_for(network.cell)
+    assert kernel is not None
+    stack = Stack(kernel, network.by_layer(views), batch.inputs.numpy())
+    states = torch.from_numpy(stack.outputs).flatten(0, 1).index_select(0, batch.scored)
+    weight = torch.from_numpy(views["readout.weight"])
+    outputs = torch.addmm(torch.from_numpy(views["readout.bias"]), states, weight).requires_grad_()
+    loss = task.loss(outputs, batch)
+    (by_outputs,) = torch.autograd.grad(loss, outputs)
+    torch.mm(states.T, by_outputs, out=torch.from_numpy(target["readout.weight"]))
+    torch.sum(by_outputs, 0, out=torch.from_numpy(target["readout.bias"]))
+    found = stack.backward(batch.scored.numpy(), torch.mm(by_outputs, weight.T).numpy())
+    for to, by_name in zip(network.by_layer(target), found, strict=True):
+        for name, array in to.items():
+            array[...] = by_name[name]
+    return loss.detach()
 
 
 @dataclass(frozen=True)
@@ -74,26 +111,45 @@ class Ledger:
     raw_norms: list[Tensor] = field(default_factory=list)
     taken_norms: list[Tensor] = field(default_factory=list)
     clipped: list[Tensor] = field(default_factory=list)
+    cosines: list[Tensor] = field(default_factory=list)
     broken: list[Tensor] = field(default_factory=list)
     _raw: Tensor | None = None
+    _context: Context | None = None
 
-    def before(self, gradients: Tensor) -> Tensor:
-        """Note the raw gradients (S, P) and return their norms, (S,) float64."""
-        self._raw = gradients.clone()
-        self.raw_norms.append(row_norms(gradients))
-        return self.raw_norms[-1]
+    def before(self, gradients: Tensor, context: Context) -> Tensor:
+        """Note the raw gradients (S, P), let clips observe their norms, and return these, (S,) float64.
+
+        Args:
+            gradients: As the backward pass left them.
+            context: What clips may look at, of all S trials.
+        """
+        self._raw, self._context = gradients.clone(), context
+        norms = row_norms(gradients)
+        for block in self.blocks:
+            block.clip.observe(norms[block.rows], context.rows(block.rows))
+        self.raw_norms.append(norms)
+        return norms
 
     def taken(self, gradients: Tensor) -> None:
         """Note the gradients (S, P) that the optimiser reads."""
-        assert self._raw is not None, "the optimiser reads before a backward pass"
-        raw, raw_norms, norms = self._raw, self.raw_norms[-1], row_norms(gradients)
+        raw, context = self._raw, self._context
+        assert raw is not None, "the optimiser reads before a backward pass"
+        assert context is not None
+        raw_norms, norms = self.raw_norms[-1], row_norms(gradients)
         holds = [
-            block.clip.holds(raw[block.rows], gradients[block.rows], raw_norms[block.rows], norms[block.rows])
+            block.clip.holds(
+                raw[block.rows], gradients[block.rows], raw_norms[block.rows], norms[block.rows],
+                context.rows(block.rows),
+            )
             for block in self.blocks
-        ]
+        ]  # fmt: skip
         self.broken.append(raw_norms.isfinite() & ~torch.cat(holds))
         self.clipped.append(((raw != gradients) & ~raw.isnan()).any(1))
         self.taken_norms.append(norms)
+        products = [torch.dot(one.double(), other.double()) for one, other in zip(raw, gradients, strict=True)]
+        self.cosines.append(
+            (torch.stack(products) / (raw_norms * norms)).clamp(-1, 1)
+        )  # NaN where one has no direction
 
     def flush(self, active: Tensor) -> list["Account"]:
         """Return each trial's account since the last flush and start anew.
@@ -106,13 +162,13 @@ class Ledger:
         """
         if not self.raw_norms:
             nothing = torch.zeros(0, dtype=torch.float64)
-            return [Account(nothing, nothing, nothing.bool())] * active.shape[1]
+            return [Account(nothing, nothing, nothing.bool(), nothing)] * active.shape[1]
         broken = (torch.stack(self.broken) & active).any(0)
         for block in self.blocks:
             if broken[block.rows].any():
                 raise ClippingError(f"the optimiser did not take the gradient that clip {block.clip.spec} promises")
-        columns = [torch.stack(kept) for kept in (self.raw_norms, self.taken_norms, self.clipped)]
-        for kept in (self.raw_norms, self.taken_norms, self.clipped, self.broken):
+        columns = [torch.stack(kept) for kept in (self.raw_norms, self.taken_norms, self.clipped, self.cosines)]
+        for kept in (self.raw_norms, self.taken_norms, self.clipped, self.cosines, self.broken):
             kept.clear()
         return [Account(*(column[active[:, s], s].cpu() for column in columns)) for s in range(active.shape[1])]
 
@@ -125,16 +181,17 @@ class Account:
         norms: Before clipping, float64.
         taken: After, float64.
         clipped: Whether the clip changed anything.
+        cosines: Of the gradient after clipping to the one before, float64; NaN where one of them has no direction.
     """
 
     norms: Tensor
     taken: Tensor
     clipped: Tensor
+    cosines: Tensor
 
     def join(self, other: "Account") -> "Account":
         """Return both, one behind the other."""
-        pairs = ((self.norms, other.norms), (self.taken, other.taken), (self.clipped, other.clipped))
-        return Account(*(torch.cat(pair) for pair in pairs))
+        return Account(*(torch.cat([getattr(self, item.name), getattr(other, item.name)]) for item in fields(self)))
 
     @property
     def median(self) -> float | None:
@@ -159,3 +216,9 @@ class Account:
     def clipped_fraction(self) -> float | None:
         """Share of updates whose gradient was changed."""
         return float(self.clipped.double().mean()) if len(self.clipped) else None
+
+    @property
+    def mean_cosine(self) -> float | None:
+        """Mean cosine over the updates in which both gradients have a direction."""
+        finite = self.cosines[self.cosines.isfinite()]
+        return float(finite.mean()) if len(finite) else None

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
+import torch
 from torch import Tensor
 
 ALIGNMENT = 16
@@ -13,12 +15,16 @@ and a product reads the same alignment whichever row of the cohort it serves."""
 
 @dataclass(frozen=True)
 class Slot:
-    """One tensor of a network: its place in a row, its shape, and the axis that counts units."""
+    """One tensor of a network: its place in a row, its shape, and the axis that counts units.
+
+    ``parts`` are the widths of the logical tensors that lie side by side along the last axis, one a gate.
+    """
 
     name: str
     offset: int
     shape: tuple[int, ...]
     unit_axis: int = -1
+    parts: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -29,6 +35,11 @@ class Slot:
         """Return this tensor as a view of a row (P,)."""
         return row[self.offset : self.offset + self.size].view(self.shape)
 
+    def part_views(self, rows: Tensor) -> list[Tensor]:
+        """Return each logical tensor as a view (R, ...) of rows (R, P)."""
+        block = rows[:, self.offset : self.offset + self.size].view(-1, *self.shape)
+        return list(torch.split(block, list(self.parts or self.shape[-1:]), dim=-1))
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -38,16 +49,27 @@ class Layout:
     row_size: int
 
     @classmethod
-    def of(cls, shapes: Mapping[str, tuple[int, ...]]) -> "Layout":
+    def of(
+        cls,
+        shapes: Mapping[str, tuple[int, ...]],
+        parts: Mapping[str, tuple[int, ...]] | None = None,
+        unit_axes: Mapping[str, int] | None = None,
+    ) -> "Layout":
         """Lay tensors out one behind the other, each padded to `ALIGNMENT` elements.
 
         >>> [slot.offset for slot in Layout.of({"weight": (2, 3), "bias": (3,)}).slots]
         [0, 16]
+
+        Args:
+            shapes: By name, in order.
+            parts: As `Slot` has them; one whole by default.
+            unit_axes: As `Slot` has them; the last by default.
         """
         slots: list[Slot] = []
         offset = 0
         for name, shape in shapes.items():
-            slots.append(Slot(name, offset, shape))
+            axis, widths = (unit_axes or {}).get(name, -1), (parts or {}).get(name, shape[-1:])
+            slots.append(Slot(name, offset, shape, axis, widths))
             offset += -(-slots[-1].size // ALIGNMENT) * ALIGNMENT
         return cls(tuple(slots), offset)
 
@@ -59,3 +81,7 @@ class Layout:
     def views(self, row: Tensor) -> dict[str, Tensor]:
         """Return every tensor as a view of a row (P,), by name."""
         return {slot.name: slot.view(row) for slot in self.slots}
+
+    def arrays(self, row: np.ndarray) -> dict[str, np.ndarray]:
+        """Return every tensor as a view of a row (P,) that is an array, by name."""
+        return {slot.name: row[slot.offset : slot.offset + slot.size].reshape(slot.shape) for slot in self.slots}

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -33,6 +34,7 @@ def environment() -> dict[str, str]:
         "python": platform.python_version(),
         "numpy": version("numpy"),
         "torch": version("torch"),
+        "numba": version("numba") if find_spec("numba") else "none",
         "platform": sys.platform,
         "machine": platform.machine(),
         "cpu": _cpu_model(),

@@ -75,7 +75,7 @@ class Record:
         if not (math.isfinite(found.loss) and math.isfinite(found.error)):
             at = interval.exploded_at or interval.update  # a trial that jumped stands still since
             return self._result(Status.DIVERGED, at, diverged_at=at, diverged_in="loss")
-        self._curve.append(_measurement(interval, found))
+        self._curve.append(_measurement(interval, found, self.network.orthogonality_error(row)))
         exploded_at = interval.exploded_at or (interval.update if self._stays_high() else None)
         if exploded_at:
             return self._result(Status.EXPLODED, exploded_at, row, exploded_at=exploded_at)
@@ -108,12 +108,13 @@ class Record:
             status=status,
             error=None if status is Status.DIVERGED else self._curve[-1].error,
             updates=updates,
-            path="readable",
+            path=self.network.path(self.trial.device, self.trial.dtype),
             grad_norm_median=account.median,
             grad_norm_max=largest,
             grad_norm_max_at=None if largest_at is None else largest_at + 1,
             grad_norm_after_max=account.largest_taken,
             clipped_fraction=account.clipped_fraction,
+            clip_cosine=account.mean_cosine,
             num_parameters=self.network.layout.num_parameters,
             state_size=self.network.state_size,
             example={} if row is None else evaluation.example(self.network, self.task, row),
@@ -124,7 +125,7 @@ class Record:
         )
 
 
-def _measurement(interval: Interval, found: evaluation.Evaluation) -> Measurement:
+def _measurement(interval: Interval, found: evaluation.Evaluation, orthogonality_error: float | None) -> Measurement:
     largest = interval.account.largest
     return Measurement(
         update=interval.exploded_at or interval.update,
@@ -134,6 +135,8 @@ def _measurement(interval: Interval, found: evaluation.Evaluation) -> Measuremen
         grad_norm_median=interval.account.median,
         grad_norm_max=largest[0] if largest else None,
         clipped_fraction=interval.account.clipped_fraction,
+        clip_cosine=interval.account.mean_cosine,
         parameter_norm=interval.parameter_norm,
         slices=found.slices,
+        orthogonality_error=orthogonality_error,
     )

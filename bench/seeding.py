@@ -8,6 +8,7 @@ trial, a prefetched batch and another device see the same integers. The generato
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -20,9 +21,12 @@ class Stream:
 
     def generator(self, index: int = 0) -> np.random.Generator:
         """Return a fresh generator for draw number ``index``; equal names and index give equal draws."""
+        return np.random.Generator(np.random.Philox(key=self._key, counter=[0, 0, 0, index]))
+
+    @cached_property
+    def _key(self) -> np.ndarray:
         digest = hashlib.sha256(json.dumps(self.names).encode()).digest()
-        key = np.frombuffer(digest[:16], dtype="<u8")
-        return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, index]))
+        return np.frombuffer(digest[:16], dtype="<u8")
 
 
 def stream(*names: str | int) -> Stream:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from bench import registry
-from bench.clips.base import row_norms
+from bench.clips.base import Context, row_norms
 from bench.evaluation import to_device
-from bench.gradients import Ledger, blocks_of, write_gradients
+from bench.gradients import Ledger, blocks_of, prepare, write_gradients
 from bench.network import Network
 from bench.record import Interval, Record
 from bench.seeding import stream
@@ -78,10 +78,18 @@ class Cohort:
         cell = registry.cell(self.common.cell)
         self.network = Network.for_task(cell, self.task, self.common.hidden_size, self.common.layers)
         ordered = sorted(trials, key=lambda trial: trial.clip)
+        prepare(self.network, self.task, self.common.device, self.common.dtype)
+        names = ("batches", self.task.spec, self.task.version)
+        self.streams = {trial.seed: stream(*names, trial.seed) for trial in trials}
         self.records = [Record(trial, self.network, self.task, environment) for trial in ordered]
         rows = torch.stack([torch.from_numpy(self.network.initial_row(trial.seed)) for trial in ordered])
         self.parameters = rows.to(self.common.device, getattr(torch, self.common.dtype))
         self.state = self.optimiser.start(self.parameters)
+        factors = self.network.rate_factors()
+        self.factors = None if factors is None else factors.to(self.parameters.device)
+        remembered = max(registry.clip(trial.clip).memory for trial in trials)
+        self.memory = torch.zeros(len(trials), remembered, dtype=torch.float64, device=self.parameters.device)
+        self.dropped = torch.zeros(len(trials), dtype=torch.int64, device=self.parameters.device)
         self.update = 0
         self._make_buffers()
 
@@ -105,44 +113,56 @@ class Cohort:
         every = self.common.eval_every
         end = min(self.update - self.update % every + every, self.common.updates)
         while self.update < end:
-            self.update += 1
-            self._backward()
-            self._clip()
-            self._step()
+            self.step()
         for record in self.records:
             record.seconds += (time.perf_counter() - started) / len(self.records)
+
+    def step(self) -> None:
+        """Do one update of every trial."""
+        self.update += 1
+        self._backward()
+        self._clip()
+        self._step()
 
     def _backward(self) -> None:
         losses = write_gradients(self.network, self.task, self.parameters, self.gradients, self._batches())
         self.losses.append(losses)
         self.was_active.append(self.active)
-        self.raw_norms = self.ledger.before(self.gradients)
+        self.context = Context(self.network.layout, self.parameters, self.memory)
+        self.raw_norms = self.ledger.before(self.gradients, self.context)
 
     def _batches(self) -> list[Batch]:
         """Draw this update's batches; trials of one seed share theirs."""
         seeds = [record.trial.seed for record in self.records]
         drawn = {}
         for seed in set(seeds):
-            generator = stream("batches", self.task.spec, self.task.version, seed).generator(self.update)
-            batch = self.task.draw(generator, self.common.batch_size)
+            batch = self.task.draw(self.streams[seed].generator(self.update), self.common.batch_size)
             drawn[seed] = to_device(batch, str(self.parameters.device), self.parameters.dtype)
         return [drawn[seed] for seed in seeds]
 
     def _clip(self) -> None:
         for block in self.ledger.blocks:
-            block.clip.apply(self.gradients[block.rows], self.raw_norms[block.rows])
+            rows = block.rows
+            block.clip.apply(self.gradients[rows], self.raw_norms[rows], self.context.rows(rows))
 
     def _step(self) -> None:
         """Update the active trials, and freeze by selection those that became non-finite or jumped."""
         rates = self.rates * self.schedule.factor(self.update, self.common.updates)
-        decay = self.common.weight_decay
+        if self.factors is not None:
+            rates = rates * self.factors
+        drops = self._dropped()
+        before = {name: value.clone() for name, value in self.state.items()} if drops is not None else {}
         step = self.optimiser.step(
-            self.parameters, self.gradients, self.state, rates.to(self.parameters.dtype), self.update, decay,
-            witness=self.ledger.taken,
+            self.parameters, self.gradients, self.state, rates.to(self.parameters.dtype), self._updates_taken(drops),
+            self.common.weight_decay, witness=self.ledger.taken,
         )  # fmt: skip
-        moved = torch.where(self.active.unsqueeze(1), self.parameters - step, self.parameters)
+        moves, sound = self.active, self.losses[-1].isfinite()
+        if drops is not None:
+            moves, sound = moves & ~drops, sound | drops  # what is not learnt from may be anything
+            self.state = {name: torch.where(drops.unsqueeze(1), old, self.state[name]) for name, old in before.items()}
+        moved = torch.where(moves.unsqueeze(1), self.parameters - step, self.parameters)
         norms = row_norms(moved)
-        finite = torch.stack([self.losses[-1].isfinite(), self.ledger.taken_norms[-1].isfinite(), norms.isfinite()])
+        finite = torch.stack([sound, self.ledger.taken_norms[-1].isfinite(), norms.isfinite()])
         diverged = self.active & ~finite.all(0)
         exploded = self.active & ~diverged & (norms > JUMP * self.norms)
         self.diverged_at = torch.where(diverged, self.update, self.diverged_at)
@@ -150,6 +170,19 @@ class Cohort:
         self.exploded_at = torch.where(exploded, self.update, self.exploded_at)
         self.active = self.active & ~diverged & ~exploded
         self.parameters, self.norms = moved, norms
+
+    def _dropped(self) -> Tensor | None:
+        """Say which trials drop this update, (S,) bool; None where no clip here ever drops one."""
+        if not any(block.clip.drops for block in self.ledger.blocks):
+            return None
+        return torch.cat([block.clip.dropped(self.raw_norms[block.rows]) for block in self.ledger.blocks])
+
+    def _updates_taken(self, drops: Tensor | None) -> int | list[int]:
+        """Return how many updates the optimiser has taken, this one included: the same for all, or for each trial."""
+        if drops is None:
+            return self.update
+        self.dropped += drops
+        return (self.update - self.dropped + drops.int()).tolist()
 
     def intervals(self) -> list[Interval]:
         """Return what each trial went through since the last evaluation; before the first update, nothing."""
@@ -186,4 +219,5 @@ class Cohort:
             self.records = [self.records[place] for place in places]
             self.parameters = self.parameters[places]
             self.state = {name: value[places] for name, value in self.state.items()}
+            self.memory, self.dropped = self.memory[places], self.dropped[places]
             self._make_buffers()

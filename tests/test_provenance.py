@@ -70,6 +70,6 @@ def test_a_plan_is_no_source(copy: Path) -> None:
 
 def test_the_environment_names_versions_machine_and_source() -> None:
     found = environment()
-    assert set(found) == {"source", "python", "numpy", "torch", "platform", "machine", "cpu"}
+    assert set(found) == {"source", "python", "numpy", "torch", "numba", "platform", "machine", "cpu"}
     assert found["source"] == source_hash()
     assert all(found.values())

@@ -1,0 +1,63 @@
+"""The layer as a step of autograd."""
+
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from bench.kernels import workspace
+from bench.kernels.base import Kernel
+from bench.kernels.layer import Layer
+
+
+def run_kernel(
+    kernel: Kernel, weights: Mapping[str, Tensor], inputs: Tensor, initial: Sequence[Tensor] | None = None
+) -> tuple[Tensor, ...]:
+    """Run a kernel over a batch of sequences; arguments as of `Layer`, gradients through every tensor.
+
+    Returns:
+        The outputs (T, B, H), and every last state but the output's, (B, H) each.
+    """
+    names = tuple(weights)
+    tensors = [inputs, *weights.values(), *(initial or ())]
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        return _Scan.apply(kernel, names, *tensors)  # type: ignore[no-untyped-call,no-any-return]
+    outputs, last, _ = _layer(kernel, names, tensors).forward(keep=False)
+    return torch.from_numpy(outputs), *map(torch.from_numpy, last)
+
+
+def _layer(kernel: Kernel, names: tuple[str, ...], tensors: Sequence[Tensor]) -> Layer:
+    inputs, *others = (tensor.detach().contiguous().numpy() for tensor in tensors)
+    return Layer(kernel, dict(zip(names, others, strict=False)), inputs, others[len(names) :] or None)
+
+
+class _Scan(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, kernel: Kernel, names: tuple[str, ...], *tensors: Tensor) -> tuple[Tensor, ...]:
+        found, last, kept = _layer(kernel, names, tensors).forward(keep=True)
+        assert kept is not None
+        if kept.chunk:  # their memory is free when neither the caller nor this step of autograd holds the outputs
+            found = found.view()
+            weakref.finalize(found, workspace.give_back, [kept.chunk[2]]).atexit = False
+        outputs = torch.from_numpy(found)
+        # Saved, the outputs live as long as the way back needs them, and autograd notices if they are changed.
+        ctx.save_for_backward(*tensors, outputs)
+        ctx.kernel, ctx.names, ctx.kept = kernel, names, kept
+        return outputs, *map(torch.from_numpy, last)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        *tensors, _ = ctx.saved_tensors
+        layer = _layer(ctx.kernel, ctx.names, tensors)
+        kept, ctx.kept = ctx.kept, None
+        if kept is None:  # a second time, the graph having been retained
+            _, _, kept = layer.forward(keep=True)
+        arriving = [grad.numpy() for grad in grads]
+        found, first = layer.backward(kept, arriving[0], arriving[1:], ctx.needs_input_grad[2])
+        initial = first if len(tensors) > 1 + len(ctx.names) else []
+        by_inputs = torch.from_numpy(found["inputs"]) if "inputs" in found else None
+        return None, None, by_inputs, *map(torch.from_numpy, [*(found[name] for name in ctx.names), *initial])

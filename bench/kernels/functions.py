@@ -1,0 +1,97 @@
+"""exp, tanh and the logistic function without branches, so that loops over them run on the vector unit.
+
+With n = round(x / ln 2) and r = x - n ln 2, so that |r| <= ln(2)/2: exp(x) = 2^n exp(r), and exp(r) - 1 is its
+Taylor series. NaN passes through every line; Inf is held to the largest exponent and gives the limit.
+
+What follows from a function's value, its slope, is here too: with y = tanh(x), dy/dx = 1 - y².
+"""
+
+from collections.abc import Callable
+from math import factorial, log
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, overload
+
+from bench.kernels.compiler import INLINE, inlined
+
+_LOG2E = 1 / log(2)
+_SINGLE = {"lowest": -87.0, "highest": 88.0, "ln2": 0.693359375, "ln2_rest": -2.12194440e-4, "mantissa": 23}
+_DOUBLE = {"lowest": -708.0, "highest": 709.0, "ln2": 0.69314718036912381649, "mantissa": 52}
+_DOUBLE["ln2_rest"] = 1.90821492927058770002e-10  # ln 2 in two parts: n times the first is exact
+
+
+@intrinsic
+def _power_of_two(_context: Any, x: Any) -> Any:
+    """2^n for x = n + 1.5 · 2^mantissa: the lowest bits of such a number are n, and become the exponent."""
+    bits, mantissa, bias = (32, 23, 127) if x == types.float32 else (64, 52, 1023)
+
+    def code(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        integer = ir.IntType(bits)
+        n = builder.shl(builder.bitcast(arguments[0], integer), integer(mantissa))
+        return builder.bitcast(builder.add(n, integer(bias << mantissa)), arguments[0].type)
+
+    return x(x), code
+
+
+def _split_exp(x: Any) -> Any:
+    """Return (s, m) with exp(x) = s (1 + m) and s a power of two."""
+
+
+@overload(_split_exp, jit_options=INLINE)
+def _choose_split_exp(x: Any) -> Callable[..., Any]:
+    constants, real = (_SINGLE, np.float32) if x == types.float32 else (_DOUBLE, np.float64)
+    lowest, highest, log2e = real(constants["lowest"]), real(constants["highest"]), real(_LOG2E)
+    ln2, ln2_rest, large = real(constants["ln2"]), real(constants["ln2_rest"]), real(1.5 * 2 ** constants["mantissa"])
+    c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13 = (real(1 / factorial(k)) for k in range(2, 14))
+
+    @inlined
+    def reduce(x: Any) -> Any:
+        x = lowest if x < lowest else x
+        x = highest if x > highest else x
+        shifted = x * log2e + large  # rounds to a whole number
+        n = shifted - large
+        return _power_of_two(shifted), x - n * ln2 - n * ln2_rest
+
+    def single(x: Any) -> Any:
+        s, r = reduce(x)
+        return s, r + r * r * (c2 + r * (c3 + r * (c4 + r * (c5 + r * (c6 + r * c7)))))
+
+    def double(x: Any) -> Any:
+        s, r = reduce(x)
+        tail = c8 + r * (c9 + r * (c10 + r * (c11 + r * (c12 + r * c13))))
+        return s, r + r * r * (c2 + r * (c3 + r * (c4 + r * (c5 + r * (c6 + r * (c7 + r * tail))))))
+
+    return single if x == types.float32 else double
+
+
+@inlined
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x))."""
+    one = type(x)(1)
+    s, m = _split_exp(-x)
+    return one / (one + (s + s * m))
+
+
+@inlined
+def tanh(x: Any) -> Any:
+    """(1 - e) / (1 + e) with e = exp(-2|x|), and the sign of x; 1 - e is taken before it loses digits."""
+    one = type(x)(1)
+    s, m = _split_exp(-abs(x + x))
+    less = s * m + (s - one)  # e - 1
+    y = less / (less + (one + one))
+    return y if x < type(x)(0) else -y
+
+
+@inlined
+def sigmoid_slope(y: Any) -> Any:
+    """The slope of the logistic function where its value is y."""
+    return y - y * y
+
+
+@inlined
+def tanh_slope(y: Any) -> Any:
+    """The slope of tanh where its value is y."""
+    return type(y)(1) - y * y

@@ -1,0 +1,197 @@
+"""One layer of a network for one trial on the CPU: input projection, scan, and their gradients.
+
+A long sequence is cut into chunks of time. Where there is more than one, only the states at their borders are
+kept, and the way back computes each chunk again. A chunk's length follows from the layer's shape alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.kernels import weights as outside
+from bench.kernels import workspace
+from bench.kernels.base import Kernel
+from bench.kernels.products import packed, panel_width
+from bench.kernels.scan import scan_backward, scan_forward
+
+Array = np.ndarray[Any, Any]
+
+KEPT_NUMBERS = 2**25
+"""Pre-activations that the way forward keeps for the way back, at most: 128 MiB of float32."""
+PASSING_NUMBERS = 2**18
+"""The same where no way back follows: they need not leave the processor's cache."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the way back needs, arrays as in `scan`: the states at the chunks' borders, and a single chunk whole."""
+
+    borders: list[Array]
+    chunk: tuple[Array, Array, Array] | None
+
+
+class Layer:
+    """The weights of one layer and one batch, laid out for the scan; all arrays are contiguous.
+
+    Args:
+        kernel: The kernel.
+        weights: ``input_weight`` (I, G·H), I the number of tokens where inputs are tokens; ``bias`` (G·H,);
+            ``recurrent_weight`` (H, G·H); and the kernel's `apart_bias`, (A·H,), where it has one.
+        inputs: Tokens (T, B) or vectors (T, B, I), T and B at least 1.
+        initial: One (B, H) array for each state; zeros by default.
+    """
+
+    def __init__(
+        self, kernel: Kernel, weights: Mapping[str, Array], inputs: Array, initial: Sequence[Array] | None = None
+    ) -> None:
+        self.kernel, self.gates, self.inputs = kernel, kernel.gates, inputs
+        self.recurrent_weight, self.input_weight = weights["recurrent_weight"], weights["input_weight"]
+        self.dtype = self.recurrent_weight.dtype
+        self.steps, self.batch = inputs.shape[:2]
+        assert self.steps >= 1 <= self.batch, "a kernel needs a time step and a sequence"
+        self.units = len(self.recurrent_weight)
+        self.row = self._whole_panels(self.units)
+        self.size = self.batch * self.row
+        self._first = np.zeros((kernel.states, self.size), self.dtype)
+        for place, part in enumerate(initial or ()):
+            self._first[place] = self._pad(part).reshape(-1)
+        self._pack(weights)
+
+    def forward(self, keep: bool) -> tuple[Array, list[Array], Kept | None]:
+        """Run forward in time.
+
+        Args:
+            keep: Keep what `backward` needs.
+
+        Returns:
+            The outputs (T, B, H), the last states but the first of them, (B, H) each, and what was kept.
+        """
+        chunk = self._chunk_steps(KEPT_NUMBERS if keep else PASSING_NUMBERS)
+        whole, state, borders = chunk == self.steps, self._first, []
+        if not whole:
+            outputs = workspace.fresh((self.steps, self.size), self.dtype)
+        for start in range(0, self.steps, chunk):
+            borders.append(state)
+            gates, apart, states = self._advance(start, min(start + chunk, self.steps), state)
+            state = states[:, -1].copy()
+            if whole:
+                outputs = states[0, 1:]
+            else:
+                outputs[start : start + chunk] = states[0, 1:]
+                workspace.give_back([states])
+            if not (whole and keep):
+                workspace.give_back([gates, apart])
+        kept = Kept(borders, (gates, apart, states) if whole else None) if keep else None
+        return self._unpad(outputs), [self._unpad(part) for part in state[1:]], kept
+
+    def backward(
+        self, kept: Kept, grads: Array, last_grads: Sequence[Array] = (), wants_inputs: bool = False
+    ) -> tuple[dict[str, Array], list[Array]]:
+        """Run backward in time; what was kept can be used once.
+
+        Args:
+            kept: From `forward`.
+            grads: (T, B, H), the loss's gradients by the outputs; or with whole panels, the padding zero.
+            last_grads: By the other last states.
+            wants_inputs: Return the gradients by the inputs, too.
+
+        Returns:
+            The gradients by the weights (and ``inputs``), by name, and by the initial states.
+        """
+        chunk, together = self._chunk_steps(KEPT_NUMBERS), self.gates - self.kernel.apart
+        output_grads = self._pad(grads).reshape(self.steps, self.size)
+        carry = np.zeros((self.kernel.states, 1, self.size), self.dtype)
+        for place, part in enumerate(last_grads):
+            carry[1 + place] = self._pad(part).reshape(1, -1)
+        by_input, by_bias = self._zeros(self.gates, len(self.input_weight)), self._zeros(self.gates)
+        by_recurrent, by_apart = self._zeros(self.gates, self.units), self._zeros(self.kernel.apart)
+        ones, by_inputs = np.ones(1, self.dtype), None
+        if wants_inputs:
+            by_inputs = np.zeros((self.steps, self.batch, self._whole_panels(self.inputs.shape[2])), self.dtype)
+            input_weights = packed(self.input_weight, self.gates, True)
+        recurrent = packed(self.recurrent_weight, self.gates, True)
+        for start in reversed(range(0, self.steps, chunk)):
+            end = min(start + chunk, self.steps)
+            pre, apart, states = kept.chunk or self._advance(start, end, kept.borders[start // chunk])
+            scan_backward(self.kernel, pre, apart, recurrent, states, output_grads[start:end], carry)
+            outside.add_products(states[0, :-1], self.units, pre[:together], by_recurrent[:together])
+            outside.add_products(states[0, :-1], self.units, apart, by_recurrent[together:])
+            outside.add_sums(apart, ones, by_apart)
+            outside.add_sums(pre, ones, by_bias)
+            self._add_input_weights(start, end, pre, by_input)
+            if by_inputs is not None:
+                outside.add_input_grads(pre, input_weights, by_inputs[start:end].reshape(end - start, -1))
+            workspace.give_back([pre, apart] if kept.chunk else [pre, apart, states])
+        found = {"input_weight": by_input, "bias": by_bias, "recurrent_weight": by_recurrent}
+        if self.kernel.apart:
+            found[self.kernel.apart_bias] = by_apart
+        named = {name: self._side_by_side(array) for name, array in found.items()}
+        if by_inputs is not None:
+            named["inputs"] = by_inputs[..., : self.inputs.shape[2]]
+        return named, [self._unpad(part[0]) for part in carry]
+
+    def _whole_panels(self, columns: int) -> int:
+        panel = panel_width(self.dtype)
+        return -(-columns // panel) * panel
+
+    def _chunk_steps(self, numbers: int) -> int:
+        return int(min(self.steps, max(1, numbers // (self.size * (self.gates + self.kernel.apart)))))
+
+    def _pack(self, weights: Mapping[str, Array]) -> None:
+        """Lay the weights out for the way forward."""
+        self._recurrent = packed(self.recurrent_weight, self.gates, False)
+        bias = self._pad(weights["bias"].reshape(self.gates, self.units))
+        if self.inputs.ndim == 3:
+            self._input = packed(self.input_weight, self.gates, False)
+            self._bias = np.tile(bias, self.batch)
+        else:
+            by_gate = self.input_weight.reshape(-1, self.gates, self.units).transpose(1, 0, 2)
+            with np.errstate(all="ignore"):  # a diverging trial is no news here
+                self._table = self._pad(by_gate) + bias[:, None]
+        self._apart_bias = np.zeros((self.kernel.apart, self.size), self.dtype)
+        if self.kernel.apart:
+            apart_bias = weights[self.kernel.apart_bias].reshape(-1, self.units)
+            self._apart_bias[:] = np.tile(self._pad(apart_bias), self.batch)
+
+    def _advance(self, start: int, end: int, state: Array) -> tuple[Array, Array, Array]:
+        """Project the inputs of a chunk and scan it; return gates, what stands apart, and states."""
+        steps, kernel, inputs = end - start, self.kernel, self.inputs[start:end]
+        gates = workspace.take((self.gates, steps, self.size), self.dtype)
+        apart = workspace.take((kernel.apart, steps, self.size), self.dtype)
+        states = workspace.take((kernel.states, steps + 1, self.size), self.dtype)
+        states[:, 0] = state
+        if inputs.ndim == 3:
+            outside.project_vectors(inputs.reshape(steps, -1), self._input, self._bias, gates)
+        else:
+            outside.project_tokens(inputs, self._table, gates.reshape(self.gates, steps, self.batch, self.row))
+        scan_forward(kernel, gates, apart, self._apart_bias, self._recurrent, states)
+        return gates, apart, states
+
+    def _add_input_weights(self, start: int, end: int, pre: Array, found: Array) -> None:
+        inputs, steps = self.inputs[start:end], end - start
+        if inputs.ndim == 3:
+            outside.add_products(inputs.reshape(steps, -1), inputs.shape[2], pre, found)
+        else:
+            outside.add_by_token(inputs, pre.reshape(self.gates, steps, self.batch, self.row), found)
+
+    def _pad(self, array: Array) -> Array:
+        """Return rows of H units as rows of whole panels; leave those that are."""
+        if array.shape[-1] == self.row:
+            return np.ascontiguousarray(array)
+        found = np.zeros((*array.shape[:-1], self.row), self.dtype)
+        found[..., : self.units] = array
+        return found
+
+    def _unpad(self, array: Array) -> Array:
+        """Turn (..., N) into (..., B, H), a view."""
+        return array.reshape(*array.shape[:-1], self.batch, self.row)[..., : self.units]
+
+    def _side_by_side(self, found: Array) -> Array:
+        """Turn (G, ..., padded units) into (..., G·H)."""
+        units = np.moveaxis(found[..., : self.units], 0, -2)
+        return units.reshape(*units.shape[:-2], -1)
+
+    def _zeros(self, *shape: int) -> Array:
+        return np.zeros((*shape, self.row), self.dtype)

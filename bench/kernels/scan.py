@@ -1,0 +1,92 @@
+"""The loops over time, shared by all kernels: the recurrent products and one pass over the units a time step.
+
+Arrays are padded: the units of a sequence fill whole panels (`products.panel_width`), and the units of a time
+step's B sequences lie one behind the other, N = B · padded units. Padded weights are zero, so nothing leaks out
+of the padding. ``gates`` (G, T, N) comes in as input projections and is overwritten: by what the kernel keeps on
+the way forward, by the gradients of the pre-activations on the way back. ``apart`` (A, T, N) is overwritten by
+recurrent products, then by their gradients. ``states`` is (states, T + 1, N), the initial ones first.
+"""
+
+from typing import Any
+
+from bench.kernels.base import backward, forward, load, store
+from bench.kernels.compiler import compiled, separate
+from bench.kernels.products import times_packed
+
+
+@compiled
+def scan_forward(kernel: Any, gates: Any, apart: Any, apart_bias: Any, weights: Any, states: Any) -> None:
+    """Run a kernel forward in time.
+
+    Args:
+        kernel: The kernel.
+        gates: (G, T, N), projected inputs; becomes what the kernel keeps.
+        apart: (A, T, N), becomes the recurrent products that stand apart.
+        apart_bias: (A, N), added to them.
+        weights: The recurrent weights of each gate, packed.
+        states: (states, T + 1, N), the initial ones at time 0; the others are written.
+    """
+    count, steps, _ = gates.shape
+    together = count - len(apart)
+    for t in range(steps):
+        for gate in range(together):
+            times_packed(states[0, t], weights[gate], gates[gate, t])
+        for gate in range(together, count):
+            apart[gate - together, t] = apart_bias[gate - together]
+            times_packed(states[0, t], weights[gate], apart[gate - together, t])
+        _advance(kernel, gates, apart, states, t)
+
+
+@compiled
+def scan_backward(kernel: Any, gates: Any, apart: Any, weights: Any, states: Any, grads: Any, carry: Any) -> None:
+    """Run a kernel backward in time.
+
+    Args:
+        kernel: The kernel.
+        gates: (G, T, N), as `scan_forward` left it; becomes the gradients of the pre-activations.
+        apart: (A, T, N), as `scan_forward` left it; becomes the gradients of the products that stand apart.
+        weights: The recurrent weights of each gate, transposed and packed.
+        states: (states, T + 1, N), as `scan_forward` left it.
+        grads: (T, N), gradients of the outputs.
+        carry: (states, 1, N), gradients of the last states by what comes later; becomes the initial states'.
+    """
+    count, steps, _ = gates.shape
+    together = count - len(apart)
+    for t in range(steps - 1, -1, -1):
+        _retreat(kernel, gates, apart, states, grads, carry, t)
+        for gate in range(together):
+            times_packed(gates[gate, t], weights[gate], carry[0, 0])
+        for gate in range(together, count):
+            times_packed(apart[gate - together, t], weights[gate], carry[0, 0])
+
+
+@separate
+def _advance(kernel: Any, gates: Any, apart: Any, states: Any, t: int) -> None:
+    """Apply the kernel's forward function to every unit of a time step."""
+    for unit in range(gates.shape[2]):
+        after, kept = forward(
+            kernel,
+            load(kernel, "gates", gates, t, unit),
+            load(kernel, "apart", apart, t, unit),
+            load(kernel, "states", states, t, unit),
+        )
+        store(states, t + 1, unit, after)
+        store(gates, t, unit, kept)
+
+
+@separate
+def _retreat(kernel: Any, gates: Any, apart: Any, states: Any, grads: Any, carry: Any, t: int) -> None:
+    """Apply the kernel's backward function to every unit of a time step."""
+    for unit in range(gates.shape[2]):
+        carry[0, 0, unit] += grads[t, unit]
+        pre_grads, apart_grads, before_grads = backward(
+            kernel,
+            load(kernel, "states", carry, 0, unit),
+            load(kernel, "kept", gates, t, unit),
+            load(kernel, "apart", apart, t, unit),
+            load(kernel, "states", states, t, unit),
+            load(kernel, "states", states, t + 1, unit),
+        )
+        store(gates, t, unit, pre_grads)
+        store(apart, t, unit, apart_grads)
+        store(carry, 0, unit, before_grads)

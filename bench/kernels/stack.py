@@ -1,0 +1,62 @@
+"""Layers one above the other, there and back without autograd: what the training of a cohort spends its time in."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bench.kernels import workspace
+from bench.kernels.base import Kernel
+from bench.kernels.layer import Array, Kept, Layer
+
+
+class Stack:
+    """Layers of one kernel for one trial and one batch.
+
+    Args:
+        kernel: The kernel.
+        weights: Of each layer, from the bottom, as `Layer` wants them.
+        inputs: Tokens (T, B) or vectors (T, B, I).
+
+    Attributes:
+        outputs: (T, B, H), of the top layer; they last until `backward`.
+    """
+
+    def __init__(self, kernel: Kernel, weights: Sequence[Mapping[str, Array]], inputs: Array) -> None:
+        self.layers: list[tuple[Layer, Kept]] = []
+        self.outputs = inputs
+        for layer_weights in weights:
+            layer = Layer(kernel, layer_weights, self.outputs)
+            outputs, _, kept = layer.forward(keep=True)
+            assert kept is not None
+            self.outputs = np.ascontiguousarray(outputs)
+            self.layers.append((layer, kept))
+
+    def backward(self, scored: Array, grads: Array) -> list[dict[str, Array]]:
+        """Return the gradients by each layer's weights, from the bottom; the stack is used up.
+
+        Args:
+            scored: (N,), different positions.
+            grads: (N, H), the loss's gradients by the top layer's outputs there.
+        """
+        top, found = self.layers[-1][0], []
+        arriving = workspace.take((top.steps, top.batch, top.row), top.dtype)
+        buffer = arriving
+        arriving.fill(0)
+        arriving.reshape(-1, top.row)[scored, : top.units] = grads
+        for place, (layer, kept) in reversed(list(enumerate(self.layers))):
+            by_name, _ = layer.backward(kept, arriving, wants_inputs=place > 0)
+            found.append(by_name)
+            arriving = by_name.get("inputs", arriving)
+        workspace.give_back([buffer, *(kept.chunk[2] for _, kept in self.layers if kept.chunk)])
+        self.layers.clear()
+        return found[::-1]
+
+
+def warm(kernel: Kernel, tokens: bool, dtype: str) -> None:
+    """Compile what training needs, or load it from disk, so that no update is timed with it."""
+    real = np.dtype(dtype)
+    shapes = {"input_weight": (1, kernel.gates), "bias": (kernel.gates,), "recurrent_weight": (1, kernel.gates)}
+    weights = {name: np.zeros(shape, real) for name, shape in shapes.items()}
+    weights |= {kernel.apart_bias: np.zeros(kernel.apart, real)} if kernel.apart else {}
+    inputs = np.zeros((1, 1), np.int64) if tokens else np.zeros((1, 1, 1), real)
+    Stack(kernel, [weights, weights], inputs).backward(np.zeros(1, np.int64), np.zeros((1, 1), real))
