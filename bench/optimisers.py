@@ -6,7 +6,7 @@ Weight decay is added to the gradient after clipping, as in torch.optim.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import cos, pi
 from typing import ClassVar, final
@@ -46,7 +46,7 @@ class Optimiser(_NamedByClass, ABC):
         gradients: Tensor,
         state: State,
         rates: Tensor,
-        update: int,
+        update: int | Sequence[int],
         decay: float,
         witness: Callable[[Tensor], None],
     ) -> Tensor:
@@ -57,7 +57,7 @@ class Optimiser(_NamedByClass, ABC):
             gradients: (S, P), after clipping.
             state: The running quantities, changed in place.
             rates: (S, 1), this update's learning rates.
-            update: Which update this is, from 1.
+            update: Which update this is, from 1; for each trial, where some have dropped updates.
             decay: Weight decay.
             witness: Gets the very gradients that are taken, to hold them against the clip's promise.
         """
@@ -65,7 +65,7 @@ class Optimiser(_NamedByClass, ABC):
         return self._direction(gradients + parameters * decay if decay else gradients, state, update) * rates
 
     @abstractmethod
-    def _direction(self, gradients: Tensor, state: State, update: int) -> Tensor:
+    def _direction(self, gradients: Tensor, state: State, update: int | Sequence[int]) -> Tensor:
         """Return the step at learning rate 1, (S, P)."""
 
 
@@ -80,12 +80,19 @@ class Adam(Optimiser):
     beta2: float = option(0.999, "decay of the mean square", low=0, high=0.999999)
     eps: float = option(1e-8, "added to the root", low=1e-30, high=1)  # above 0: padding divides by it
 
-    def _direction(self, gradients: Tensor, state: State, update: int) -> Tensor:
+    def _direction(self, gradients: Tensor, state: State, update: int | Sequence[int]) -> Tensor:
         mean, square = state["mean"], state["square"]
         mean.mul_(self.beta1).add_(gradients * (1 - self.beta1))
         square.mul_(self.beta2).add_(gradients.square().mul_(1 - self.beta2))
-        root = square.sqrt().div_((1 - self.beta2**update) ** 0.5).add_(self.eps)
-        return (mean / (1 - self.beta1**update)).div_(root)
+        root = square.sqrt().div_(_each(lambda n: (1 - self.beta2**n) ** 0.5, update, square)).add_(self.eps)
+        return (mean / _each(lambda n: 1 - self.beta1**n, update, mean)).div_(root)
+
+
+def _each(correction: Callable[[int], float], update: int | Sequence[int], like: Tensor) -> float | Tensor:
+    """Return a correction that depends on the update: a number, or a column (S, 1) of the same numbers."""
+    if isinstance(update, int):
+        return correction(update)
+    return torch.tensor([[correction(n)] for n in update], dtype=like.dtype, device=like.device)
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ class Sgd(Optimiser):
 
     momentum: float = option(0.0, "share of the last step that is kept", low=0, high=0.999999)
 
-    def _direction(self, gradients: Tensor, state: State, update: int) -> Tensor:
+    def _direction(self, gradients: Tensor, state: State, update: int | Sequence[int]) -> Tensor:
         return state["velocity"].mul_(self.momentum).add_(gradients).clone()
 
 
@@ -111,7 +118,7 @@ class Rmsprop(Optimiser):
     alpha: float = option(0.99, "decay of the mean square", low=0, high=0.999999)
     eps: float = option(1e-8, "added to the root", low=1e-30, high=1)  # above 0: padding divides by it
 
-    def _direction(self, gradients: Tensor, state: State, update: int) -> Tensor:
+    def _direction(self, gradients: Tensor, state: State, update: int | Sequence[int]) -> Tensor:
         square = state["square"]
         square.mul_(self.alpha).add_(gradients.square().mul_(1 - self.alpha))
         return gradients / square.sqrt().add_(self.eps)

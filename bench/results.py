@@ -5,8 +5,6 @@ in ``wall_seconds`` and ``updates_per_second`` only.
 """
 
 import csv
-import json
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,79 +12,12 @@ from typing import Any, TextIO
 import pandas as pd
 
 from bench.grid import checked_name
-from bench.schema import Row
 from bench.store import Store, store_path
+from bench.store_frames import PLAN, ROW, TIMINGS, TRIALS, finished, read_curves, read_examples, read_plan, read_trials
 from tasks.options import UsageError, near, spell
 
-_TEXT, _COUNT, _MAYBE, _NUMBER = "str", "int64", "Int64", "float64"  # Int64: whole numbers that may be missing
 
-_SETTING = {
-    "key": _TEXT,
-    "study": _TEXT,
-    "task": _TEXT,
-    "lag": _COUNT,
-    "min_lag": _COUNT,
-    "cell": _TEXT,
-    "hidden_size": _COUNT,
-    "layers": _COUNT,
-    "clip": _TEXT,
-    "optimizer": _TEXT,
-    "lr": _NUMBER,
-    "seed": _COUNT,
-}
-_OUTCOME = {
-    "status": _TEXT,
-    "error": _NUMBER,
-    "baseline_error": _NUMBER,
-    "score": _NUMBER,
-    "updates": _COUNT,
-    "updates_to_solve": _MAYBE,
-    "sequences_to_solve": _MAYBE,
-    "diverged_at": _MAYBE,
-    "diverged_in": _TEXT,
-    "exploded_at": _MAYBE,
-    "path": _TEXT,
-    "grad_norm_median": _NUMBER,
-    "grad_norm_max": _NUMBER,
-    "grad_norm_max_at": _MAYBE,
-    "grad_norm_after_max": _NUMBER,
-    "clipped_fraction": _NUMBER,
-    "num_parameters": _MAYBE,
-    "state_size": _MAYBE,
-}
-_REST = {
-    "batch_size": _COUNT,
-    "budget_updates": _COUNT,
-    "eval_every": _COUNT,
-    "schedule": _TEXT,
-    "weight_decay": _NUMBER,
-    "dtype": _TEXT,
-    "device": _TEXT,
-}
-_NOTES = {"confirmed_error": _NUMBER, "reason": _TEXT}
-_VERSIONS = {"task_version": _COUNT, "cell_version": _COUNT}
-_TIMINGS = {"wall_seconds": _NUMBER, "updates_per_second": _NUMBER}
-_FACTS = {"solved_below": _NUMBER, "error_name": _TEXT}
-
-_ROW = _SETTING | _OUTCOME | _REST | _NOTES | _VERSIONS | {"source": _TEXT}
-_PLAN = _SETTING | {"baseline_error": _NUMBER} | _REST | _VERSIONS | _FACTS
-_TRIALS = _ROW | _FACTS | {"environment": _TEXT} | _TIMINGS
-_CURVES = {
-    "key": _TEXT,
-    "update": _COUNT,
-    "loss": _NUMBER,
-    "error": _NUMBER,
-    "train_loss": _NUMBER,
-    "grad_norm_median": _NUMBER,
-    "grad_norm_max": _NUMBER,
-    "clipped_fraction": _NUMBER,
-    "parameter_norm": _NUMBER,
-}
-_SLICES = {"key": _TEXT, "update": _COUNT, "slice": _TEXT, "value": _TEXT, "error": _NUMBER}
-_EXAMPLES = {"key": _TEXT, "name": _TEXT, "value": _NUMBER}
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StudyData:
     """Everything a report needs to know of a study, as the last run planned it.
 
@@ -131,8 +62,8 @@ def load(study: str, results: str | Path = "results", timings: bool = False) -> 
         StoreError: The store cannot be used.
     """
     with _opened(study, results) as store:
-        rows = _trial_rows(store, study)
-    return _frame(rows, _ROW | (_TIMINGS if timings else {}), options=True)
+        trials, _ = read_trials(store, read_plan(store, study))
+    return finished(trials, ROW | (TIMINGS if timings else {}))
 
 
 def load_curves(study: str, results: str | Path = "results") -> pd.DataFrame:
@@ -153,20 +84,19 @@ def load_study(study: str, results: str | Path = "results") -> StudyData:
         StoreError: The store cannot be used.
     """
     with _opened(study, results) as store:
-        plan = [row | {"study": study} for row in store.plan()]
-        rows = _trial_rows(store, study)
-        keys = {row["key"] for row in rows}
-        points = [point for point in store.measurements() if point["key"] in keys]
+        plan = read_plan(store, study)
+        trials, outside = read_trials(store, plan)
+        curves, slices = read_curves(store, pd.Index(trials["key"]))
         return StudyData(
             name=study,
             title=store.title() or study,
-            plan=_frame(plan, _PLAN, options=True),
-            trials=_frame(rows, _TRIALS, options=True),
-            curves=_frame(points, _CURVES),
-            slices=_frame(_slice_rows(points), _SLICES),
-            examples=_frame(_example_rows(rows), _EXAMPLES),
-            outside=len(store.stored().keys() - {row["key"] for row in plan}),
-            sources=tuple(sorted({row["source"] for row in rows if row["source"]})),
+            plan=finished(plan, PLAN),
+            trials=finished(trials, TRIALS),
+            curves=curves,
+            slices=slices,
+            examples=read_examples(trials),
+            outside=outside,
+            sources=tuple(sorted(source for source in trials["source"].dropna().unique() if source)),
         )
 
 
@@ -201,59 +131,6 @@ def _opened(study: str, results: str | Path) -> Store:
         offer = near(study, known) or (f"; there are {', '.join(known)}" if known else "")
         raise UsageError(f"no study called {study!r} has results in {results}{offer}")
     return Store.open_for_reading(path)
-
-
-def _trial_rows(store: Store, study: str) -> list[Row]:
-    """Return the stored rows of the plan; what follows from the settings is the plan's word, as in its other rows."""
-    planned = {row["key"]: row for row in store.plan()}
-    return [_completed(row | planned[row["key"]], study) for row in store.trials() if row["key"] in planned]
-
-
-def _completed(row: Row, study: str) -> Row:
-    error, to_solve, seconds = row["error"], row["updates_to_solve"], row["wall_seconds"]
-    return row | {
-        "study": study,
-        "score": None if error is None else 1 - error / row["baseline_error"],
-        "sequences_to_solve": None if to_solve is None else to_solve * row["batch_size"],
-        "updates_per_second": row["updates"] / seconds if seconds else None,
-        "environment": json.dumps(row["environment"], sort_keys=True),
-    }
-
-
-def _slice_rows(points: Iterable[Row]) -> list[Row]:
-    return [
-        {"key": point["key"], "update": point["update"], "slice": name, "value": value, "error": error}
-        for point in points
-        for name, errors in point["slices"].items()
-        for value, error in errors.items()
-    ]
-
-
-def _example_rows(rows: Iterable[Row]) -> list[Row]:
-    return [{"key": row["key"], "name": name, "value": value} for row in rows for name, value in row["example"].items()]
-
-
-def _frame(rows: Sequence[Row], columns: Mapping[str, str], options: bool = False) -> pd.DataFrame:
-    found = {name: pd.Series([row[name] for row in rows], dtype=kind) for name, kind in columns.items()}
-    return pd.DataFrame(found | (_option_columns(rows) if options else {}))
-
-
-def _option_columns(rows: Sequence[Row]) -> dict[str, Any]:
-    """Make a column for each option of the rows' tasks and cells; one that another task has is missing."""
-    columns = {}
-    for kind in ("task", "cell"):
-        given = [row[f"{kind}_options"] for row in rows]
-        for name in sorted({name for options in given for name in options}):
-            columns[f"{kind}.{name}"] = _option_series([options.get(name) for options in given])
-    return columns
-
-
-def _option_series(values: list[Any]) -> Any:
-    kinds = {type(value) for value in values if value is not None}
-    if len(kinds) == 1:
-        dtype = {bool: "boolean", int: _MAYBE, float: _NUMBER}.get(kinds.pop(), _TEXT)
-        return pd.Series(values, dtype=dtype)
-    return pd.Series([None if value is None else spell(value) for value in values], dtype=_TEXT)
 
 
 def _cell_text(value: Any) -> str:

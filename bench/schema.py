@@ -24,7 +24,17 @@ _SETTING = """
     schedule TEXT NOT NULL, weight_decay REAL NOT NULL, hidden_size INTEGER NOT NULL, layers INTEGER NOT NULL,
     batch_size INTEGER NOT NULL, budget_updates INTEGER NOT NULL, eval_every INTEGER NOT NULL, dtype TEXT NOT NULL,
     device TEXT NOT NULL, lag INTEGER NOT NULL, min_lag INTEGER NOT NULL, baseline_error REAL NOT NULL,
-    solved_below REAL NOT NULL, error_name TEXT NOT NULL, task_options TEXT NOT NULL, cell_options TEXT NOT NULL"""
+    solved_below REAL NOT NULL, error_name TEXT NOT NULL, task_options TEXT NOT NULL, cell_options TEXT NOT NULL,
+    plugins TEXT NOT NULL DEFAULT ''"""
+
+_PLUGINS: dict[str, tuple[str, str | None]] = {"plugins": ("TEXT NOT NULL DEFAULT ''", "")}
+_COSINE: dict[str, tuple[str, str | None]] = {"clip_cosine": ("REAL", None)}
+ADDED: Mapping[str, Mapping[str, tuple[str, str | None]]] = {
+    "plan": _PLUGINS,
+    "trials": _PLUGINS | _COSINE,
+    "measurements": _COSINE | {"orthogonality_error": ("REAL", None)},
+}
+"""Columns, by table, that files of this version may lack: how they are made, what stands in for them."""
 
 TABLES = (
     "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -32,12 +42,12 @@ TABLES = (
     f"""CREATE TABLE trials ({_SETTING},
     status TEXT NOT NULL, error REAL, confirmed_error REAL, updates INTEGER NOT NULL, updates_to_solve INTEGER,
     diverged_at INTEGER, diverged_in TEXT, exploded_at INTEGER, path TEXT, grad_norm_median REAL, grad_norm_max REAL,
-    grad_norm_max_at INTEGER, grad_norm_after_max REAL, clipped_fraction REAL, num_parameters INTEGER,
+    grad_norm_max_at INTEGER, grad_norm_after_max REAL, clipped_fraction REAL, clip_cosine REAL, num_parameters INTEGER,
     state_size INTEGER, example TEXT NOT NULL, reason TEXT, wall_seconds REAL, environment TEXT NOT NULL,
     source TEXT) WITHOUT ROWID""",
     """CREATE TABLE measurements (key TEXT NOT NULL, "update" INTEGER NOT NULL, loss REAL, error REAL, train_loss REAL,
     grad_norm_median REAL, grad_norm_max REAL, clipped_fraction REAL, parameter_norm REAL, slices TEXT NOT NULL,
-    PRIMARY KEY (key, "update")) WITHOUT ROWID""",
+    clip_cosine REAL, orthogonality_error REAL, PRIMARY KEY (key, "update")) WITHOUT ROWID""",
 )
 
 FACTS = ("lag", "min_lag", "baseline_error", "solved_below", "error_name", "task_options", "cell_options")
@@ -73,8 +83,10 @@ def measurement_rows(result: TrialResult) -> list[Row]:
 
 
 def decoded(row: Mapping[str, Any]) -> Row:
-    """Return a row with its JSON read."""
-    return {name: json.loads(value) if name in _JSON else value for name, value in row.items()}
+    """Return a row with its JSON read, and with what the file is too old to hold."""
+    table = "trials" if "updates" in row else "plan" if "task" in row else "measurements" if "update" in row else None
+    added = {name: value for name, (_, value) in ADDED.get(table or "", {}).items() if name not in row}
+    return added | {name: json.loads(value) if name in _JSON else value for name, value in row.items()}
 
 
 def result_from(row: Row, curve: list[Row]) -> TrialResult:

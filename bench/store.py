@@ -16,14 +16,18 @@ from typing import Any, Self
 
 from bench import schema
 from bench.schema import Facts, Row
-from bench.store_file import Lock, StoreError, closed_on_error, connect, create, empty, explained, is_fresh
+from bench.store_file import Lock, StoreError, closed_on_error, complete, connect, create, empty, explained, is_fresh
 from bench.trial import Status, Trial, TrialResult
 
-__all__ = ["COMMIT_SECONDS", "Store", "StoreError", "Stored", "store_path", "stored"]
+__all__ = ["COMMIT_SECONDS", "Columns", "Store", "StoreError", "Stored", "store_path", "stored"]
 
 COMMIT_SECONDS = 0.5
 """The longest a finished result waits for its commit; what a kill can cost is those that wait."""
-_PAGE = 500
+_PAGE = 5000
+_ORDER = {"plan": ("key",), "trials": ("key",), "measurements": ("key", "update")}
+
+Columns = dict[str, Sequence[Any]]
+"""Rows of a table, by column; as in the file, so that JSON is text."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,7 @@ class Store:
                     connection.execute("PRAGMA synchronous = FULL")
                     store = cls(path, connection, lock)
                     with store._transaction():  # also where nothing is missing: a read-only file says so now
-                        if fresh:
-                            create(connection)
+                        create(connection) if fresh else complete(connection)
         except BaseException:
             lock.release()
             raise
@@ -158,15 +161,30 @@ class Store:
 
     def plan(self) -> list[Row]:
         """Return the plan last run, in its order."""
-        return sorted(self._pages("plan", "key"), key=lambda row: row["position"])
+        return sorted(self._read("plan"), key=lambda row: row["position"])
 
     def trials(self) -> list[Row]:
         """Return every stored row, by key, whether planned or not."""
-        return list(self._pages("trials", "key"))
+        return list(self._read("trials"))
 
     def measurements(self) -> Iterator[Row]:
         """Yield every curve's points, by key and update."""
-        return self._pages("measurements", "key", "update")
+        return self._read("measurements")
+
+    def pages(self, table: str) -> Iterator[Columns]:
+        """Yield ``plan``, ``trials`` or ``measurements`` by key, a page at a time; where it is empty, one empty page.
+
+        What the file is too old to hold is filled in.
+        """
+        order = _ORDER[table]
+        names = ", ".join(f'"{name}"' for name in order)
+        after = f"WHERE ({names}) > ({', '.join('?' * len(order))})"
+        page = self._columns(f"SELECT * FROM {table} ORDER BY {names} LIMIT {_PAGE}")
+        yield _completed(page, table)
+        while len(page["key"]) == _PAGE:
+            last = [page[name][-1] for name in order]
+            page = self._columns(f"SELECT * FROM {table} {after} ORDER BY {names} LIMIT {_PAGE}", *last)
+            yield _completed(page, table)
 
     def stored(self) -> dict[str, Stored]:
         """Return status and source of every stored row, by key."""
@@ -198,14 +216,18 @@ class Store:
         with explained(self.path):
             return [schema.decoded(dict(row)) for row in self._connection.execute(query, values).fetchall()]
 
-    def _pages(self, table: str, *order: str) -> Iterator[Row]:
-        names = ", ".join(f'"{name}"' for name in order)
-        after = f"WHERE ({names}) > ({', '.join('?' * len(order))})"
-        page = self._rows(f"SELECT * FROM {table} ORDER BY {names} LIMIT {_PAGE}")
-        while page:
-            yield from page
-            last = [page[-1][name] for name in order]
-            page = self._rows(f"SELECT * FROM {table} {after} ORDER BY {names} LIMIT {_PAGE}", *last)
+    def _columns(self, query: str, *values: object) -> Columns:
+        with explained(self.path):
+            cursor = self._connection.cursor()
+            cursor.row_factory = None  # tuples
+            rows = cursor.execute(query, values).fetchall()
+        names = [column[0] for column in cursor.description]
+        return dict(zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True))
+
+    def _read(self, table: str) -> Iterator[Row]:
+        for page in self.pages(table):
+            for values in zip(*page.values(), strict=True):
+                yield schema.decoded(dict(zip(page, values, strict=True)))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -217,3 +239,8 @@ class Store:
             if self._connection.in_transaction:  # a full disk may have ended it already
                 self._connection.execute("ROLLBACK")
             raise
+
+
+def _completed(page: Columns, table: str) -> Columns:
+    count = len(page["key"])
+    return {name: [value] * count for name, (_, value) in schema.ADDED[table].items() if name not in page} | page

@@ -41,6 +41,14 @@ def create(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def complete(connection: sqlite3.Connection) -> None:
+    """Add the columns that a file written before them lacks."""
+    for table, added in schema.ADDED.items():
+        held = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
+        for name in sorted(added.keys() - held):
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {added[name][0]}")
+
+
 def is_fresh(path: Path, connection: sqlite3.Connection) -> bool:
     """Refuse what is no sound store of a known version; say whether the file holds nothing at all yet."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]

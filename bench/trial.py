@@ -33,7 +33,8 @@ class Trial:
     """Everything that decides one training run's result.
 
     Specs are in their shortest spelling (`registry.canonical`), so that equal settings are equal values.
-    ``task_version`` and ``cell_version`` are raised where the meaning of a task or cell changes.
+    ``task_version`` and ``cell_version`` are raised where the meaning of a task or cell changes. ``plugins`` are those
+    that the specs name, each with a hash of its content (`registry.labels_of`).
     """
 
     task: str
@@ -53,6 +54,7 @@ class Trial:
     eval_every: int = 100
     dtype: str = "float32"
     device: str = "cpu"
+    plugins: str = ""
 
     def __post_init__(self) -> None:
         for name in ("lr", "weight_decay"):  # 1 and 1.0 are equal, but not in a key
@@ -82,7 +84,9 @@ class Measurement:
         grad_norm_median: Median gradient norm before clipping; None at update 0.
         grad_norm_max: Largest finite one.
         clipped_fraction: Share of updates whose gradient the clip changed.
+        clip_cosine: Mean cosine of the gradient after clipping to the one before; None where none has a direction.
         parameter_norm: Euclidean norm of all parameters.
+        orthogonality_error: Largest entry of |B^T B - 1| for a cell that keeps a matrix B orthogonal; else None.
         slices: Error by slice: ``{"attractors": {"0": 0.0, "1": 0.4}}``.
     """
 
@@ -95,6 +99,8 @@ class Measurement:
     clipped_fraction: float | None
     parameter_norm: float
     slices: dict[str, dict[str, float]] = field(default_factory=dict)
+    clip_cosine: float | None = None
+    orthogonality_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,7 @@ class TrialResult:
         grad_norm_max: The largest finite one, reached at update `grad_norm_max_at`.
         grad_norm_after_max: The largest norm that the optimiser took.
         clipped_fraction: Share of updates whose gradient the clip changed.
+        clip_cosine: Mean cosine of the gradient after clipping to the one before, over updates in which both have one.
         num_parameters: Trainable numbers.
         state_size: Numbers carried from one time step to the next.
         example: What the task's example gave, by name.
@@ -138,6 +145,7 @@ class TrialResult:
     grad_norm_max_at: int | None = None
     grad_norm_after_max: float | None = None
     clipped_fraction: float | None = None
+    clip_cosine: float | None = None
     num_parameters: int | None = None
     state_size: int | None = None
     example: dict[str, float] = field(default_factory=dict)

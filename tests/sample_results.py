@@ -26,6 +26,8 @@ def trial(seed: int = 0, clip: str = "norm:1") -> Trial:
 def measurement(update: int, error: float = 0.25) -> Measurement:
     """Return an evaluation; the first one has no training behind it."""
     trained = {"train_loss": 0.5, "grad_norm_median": 0.1, "grad_norm_max": 0.7, "clipped_fraction": 0.0}
+    trained["clip_cosine"] = 0.5
+    trained["orthogonality_error"] = 1e-7
     seen = trained if update else dict.fromkeys(trained)
     return Measurement(update, 1.5, error, **seen, parameter_norm=7.25, slices={"position": {"0": 0.125, "1": 0.5}})
 
@@ -39,6 +41,7 @@ def result(seed: int = 0, status: Status = Status.UNSOLVED, **changes: object) -
         "grad_norm_max": 0.7,
         "grad_norm_max_at": 3,
         "clipped_fraction": 0.5,
+        "clip_cosine": 0.75,
         "num_parameters": 1000,
         "state_size": 64,
         "example": {"is": 0.75, "are": 0.25},

@@ -95,7 +95,7 @@ def make_study(shape: Shape = Shape()) -> StudyData:
 
 _CURVE = (
     "key", "update", "loss", "error", "train_loss", "grad_norm_median", "grad_norm_max", "clipped_fraction",
-    "parameter_norm",
+    "clip_cosine", "parameter_norm", "orthogonality_error",
 )  # fmt: skip
 
 _SLICES = ("key", "update", "slice", "value", "error")
@@ -134,7 +134,7 @@ def _row(trial: Trial, status: Status, error: float | None, until: int, shape: S
     plain = {
         **_planned(trial), "study": "made-up", "status": str(status), "error": error, "updates": until,
         "updates_to_solve": until if status is Status.SOLVED else None, "grad_norm_median": 0.8,
-        "clipped_fraction": 0.0 if trial.clip == "none" else 0.3, "num_parameters": 1200,
+        "clipped_fraction": 0.0 if trial.clip == "none" else 0.3, "clip_cosine": 1.0, "num_parameters": 1200,
         "diverged_at": 387 if status is Status.DIVERGED else None,
     }  # fmt: skip
     return plain | ({"wall_seconds": 1.25, "updates_per_second": 800.0} if shape.timed else {})
@@ -156,7 +156,7 @@ def _curve(
             "train_loss": float(error) if update else None, "grad_norm_median": float(norm) if update else None,
             "grad_norm_max": float(3 * norm) if update else None,
             "clipped_fraction": float(norm > 1) * 0.8 if update and trial.clip != "none" else (0.0 if update else None),
-            "parameter_norm": 10.0,
+            "clip_cosine": 1.0 if update else None, "parameter_norm": 10.0, "orthogonality_error": None,
         }
         for update, error, norm in zip(updates, errors, norms * wild, strict=True)
     ]  # fmt: skip

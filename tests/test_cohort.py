@@ -281,7 +281,7 @@ NOTHING = torch.zeros(0, dtype=torch.float64)
 
 
 def interval_at(update, **ended):
-    return Interval(update, NOTHING, Account(NOTHING, NOTHING, NOTHING.bool()), 1.0, **ended)
+    return Interval(update, NOTHING, Account(NOTHING, NOTHING, NOTHING.bool(), NOTHING), 1.0, **ended)
 
 
 @pytest.fixture

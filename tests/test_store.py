@@ -189,6 +189,22 @@ def test_a_reader_between_two_pages_does_not_hold_up_the_writer(path: Path, monk
         write(path, [result(9)])
 
 
+def test_a_store_from_before_a_column_is_read_without_it_and_completed_by_the_next_writer(path: Path) -> None:
+    write(path, [result(1)])
+    with closing(sqlite3.connect(path)) as connection:
+        for table in ("trials", "measurements"):
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN clip_cosine")
+        connection.execute("ALTER TABLE measurements DROP COLUMN orthogonality_error")
+    with Store.open_for_reading(path) as store:
+        old = store.result(result(1).trial.key)
+    assert old.clip_cosine is None
+    assert {(point.clip_cosine, point.orthogonality_error) for point in old.measurements} == {(None, None)}
+    write(path, [result(2)])
+    with Store.open_for_reading(path) as store:
+        assert store.result(result(1).trial.key) == old
+        assert store.result(result(2).trial.key) == result(2)
+
+
 @pytest.mark.parametrize("opening", [Store.open_for_reading, Store.open_for_writing])
 def test_a_newer_store_is_refused_and_left_as_it_is(path: Path, opening) -> None:
     write(path, [result(1)])

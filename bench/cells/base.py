@@ -4,14 +4,20 @@ A cell is the equations of one time step. Its input projection lies outside, so 
 time steps: ``projected = inputs @ input_weight + bias``, a block of ``hidden_size`` columns for each gate. The
 cell gets one time step of it. Every tensor may carry a leading trial axis S; weights then carry it too, and
 biases an axis of one behind it, so that the equations read the same.
+
+Most cells say no more than that. One whose blocks or states have other sizes says so in `gate_widths` and
+`state_shapes`; one whose weights follow from others (an orthogonal matrix) makes them in `prepare`, once a
+sequence; one that reads its output from its state does so in `output`.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar, final
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from bench.seeding import stream
@@ -30,11 +36,42 @@ class Cell(Configurable, ABC):
     gates: ClassVar[tuple[str, ...]]
     """The blocks of the input projection, in order."""
     states: ClassVar[tuple[str, ...]]
-    """The vectors carried from step to step, each of ``hidden_size``; the first is the output."""
+    """What is carried from step to step; the first is the output, where `output` says nothing else."""
+    biased: ClassVar[bool] = True
+    """Whether the input projection has a bias."""
+    unit_axis: ClassVar[int] = -1
+    """The axis of a weight matrix that counts the units it leads to."""
+
+    @property
+    def standard(self) -> bool:
+        """Whether the equations are those of the default options, as a kernel of the cell computes them."""
+        return True
+
+    def gate_widths(self, hidden_size: int) -> dict[str, int]:
+        """Return the columns of each block of the input projection, in order: by default ``hidden_size`` each."""
+        return dict.fromkeys(self.gates, hidden_size)
+
+    def state_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each state of one sequence: by default a vector of ``hidden_size``."""
+        return dict.fromkeys(self.states, (hidden_size,))
 
     @abstractmethod
     def recurrent_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of the weights that `step` uses; products are ``state @ weight``."""
+        """Return the shapes of the weights that `step` uses; products are ``state @ weight``, units stand last."""
+
+    def parts(self, name: str, hidden_size: int) -> tuple[int, ...]:
+        """Return the columns of each logical tensor stored side by side in one of `shapes`: one a gate.
+
+        By default a tensor called ``...weight`` or ``...bias`` holds blocks of ``hidden_size``, any other is one.
+        """
+        if name in ("input_weight", "bias"):
+            return tuple(self.gate_widths(hidden_size).values())
+        columns = self.recurrent_shapes(hidden_size)[name][-1]
+        return (hidden_size,) * (columns // hidden_size) if name.endswith(("weight", "bias")) else (columns,)
+
+    def prepare(self, weights: Weights) -> Weights:
+        """Return what `step` and `output` get for their weights, made once a sequence; by default the weights."""
+        return weights
 
     @abstractmethod
     def step(self, projected: Tensor, state: State, weights: Weights) -> State:
@@ -42,20 +79,57 @@ class Cell(Configurable, ABC):
 
         Args:
             projected: The input projection of this step, (B, G·H) for G gates.
-            state: One (B, H) tensor for each of `states`.
-            weights: The tensors of `recurrent_shapes`.
+            state: One (B, H) tensor for each of `states`, or (B, ...) as `state_shapes` says.
+            weights: The tensors of `recurrent_shapes`, as `prepare` returns them.
         """
+
+    def output(self, projected: Tensor, state: State, weights: Weights) -> Tensor:
+        """Return the output (B, H) of a step from its state after it; by default the first state."""
+        return state[0]
+
+    def rate_factors(self) -> Mapping[str, float]:
+        """Return factors on the learning rate, by tensor; nothing by default."""
+        return {}
 
     def initialise(self, values: dict[str, np.ndarray], generator: np.random.Generator) -> None:
         """Change the default initial values (uniform on ±1/√H, as in torch.nn) in place; nothing by default."""
 
-    @final
     def shapes(self, input_size: int, hidden_size: int) -> dict[str, tuple[int, ...]]:
         """Return the shapes of all of the cell's tensors, input projection first."""
-        width = len(self.gates) * hidden_size
-        return {"input_weight": (input_size, width), "bias": (width,)} | self.recurrent_shapes(hidden_size)
+        width = sum(self.gate_widths(hidden_size).values())
+        bias: dict[str, tuple[int, ...]] = {"bias": (width,)} if self.biased else {}
+        return {"input_weight": (input_size, width)} | bias | self.recurrent_shapes(hidden_size)
 
     @final
+    def count(self, input_size: int, hidden_size: int) -> int:
+        """Return the parameters of a layer."""
+        return sum(prod(shape) for shape in self.shapes(input_size, hidden_size).values())
+
+    @final
+    def state_count(self, hidden_size: int) -> int:
+        """Return the numbers that a layer carries from step to step."""
+        return sum(prod(shape) for shape in self.state_shapes(hidden_size).values())
+
+    @final
+    def orthogonality_error(self, weights: Weights) -> Tensor | None:
+        """Return max |B^T B - 1| where `prepare` makes a matrix called ``orthogonal``, which B should be."""
+        matrix = self.prepare(weights).get("orthogonal")
+        if matrix is None:
+            return None
+        one = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
+        return (matrix.mT @ matrix - one).abs().max()
+
+    @final
+    def hidden_size(self, weights: Weights) -> int:
+        """Return the hidden size that fits the weights' input projection."""
+        fixed, one = (sum(self.gate_widths(size).values()) for size in (0, 1))
+        return (weights["input_weight"].shape[-1] - fixed) // (one - fixed)
+
+    @final
+    def start(self, batch_size: int, hidden_size: int, like: Tensor) -> State:
+        """Return the state before the first step: zeros, (B, ...) each, of a tensor's kind."""
+        return tuple(like.new_zeros(batch_size, *shape) for shape in self.state_shapes(hidden_size).values())
+
     def initial_weights(self, input_size: int, hidden_size: int, *names: str | int) -> dict[str, np.ndarray]:
         """Draw initial weights (float64), each tensor from its own stream below ``names``."""
         bound = hidden_size**-0.5
@@ -71,3 +145,52 @@ def orthogonal(generator: np.random.Generator, size: int) -> np.ndarray:
     """Draw a matrix (size, size) uniformly from the orthogonal group (QR with signs fixed: Mezzadri 2007)."""
     q, r = np.linalg.qr(generator.standard_normal((size, size)))
     return q * np.sign(np.diag(r))
+
+
+def skew(values: Tensor, size: int) -> Tensor:
+    """Make a skew-symmetric matrix from its strict upper triangle, row by row.
+
+    >>> skew(torch.tensor([1, 2, 3]), 3)
+    tensor([[ 0,  1,  2],
+            [-1,  0,  3],
+            [-2, -3,  0]])
+
+    Args:
+        values: (N,), N = size (size - 1) / 2; or (S, 1, N) with a trial axis.
+        size: Of the matrix (size, size); or (S, size, size).
+    """
+    upper = values.new_zeros(*values.shape[:-2], size, size)
+    rows, columns = torch.triu_indices(size, size, 1, device=values.device)
+    upper[..., rows, columns] = values.squeeze(-2) if values.ndim > 1 else values
+    return upper - upper.mT
+
+
+def rotations(angles: np.ndarray, size: int) -> np.ndarray:
+    """Return the strict upper triangle of a skew-symmetric matrix of 2x2 blocks, row by row.
+
+    >>> rotations(np.array([5.0]), 3)
+    array([5., 0., 0.])
+    """
+    matrix = np.zeros((size, size))
+    matrix[np.arange(0, size - 1, 2), np.arange(1, size, 2)] = angles
+    return matrix[np.triu_indices(size, 1)]
+
+
+def modrelu(signal: Tensor, bias: Tensor) -> Tensor:
+    """Return ``signal`` with its magnitude changed by the bias, or 0 where none is left (Arjovsky et al. 2016).
+
+    >>> modrelu(torch.tensor([-3.0, 0.5, 2.0]), torch.tensor(-1.0))
+    tensor([-2.,  0.,  1.])
+    """
+    return signal.sign() * torch.relu(signal.abs() + bias)
+
+
+def chrono(generator: np.random.Generator, size: int, span: int) -> np.ndarray:
+    """Draw forget biases log U(1, span - 1): gates that hold for 2 to ``span`` steps (Tallec & Ollivier 2018)."""
+    return np.log(generator.uniform(1, span - 1, size))
+
+
+def softplus_inverse(values: np.ndarray) -> np.ndarray:
+    """Return what softplus makes these positive numbers of."""
+    found: np.ndarray = values + np.log(-np.expm1(-values))
+    return found

@@ -1,8 +1,14 @@
-"""Gated recurrent unit, reset after the product (the variant of `torch.nn.GRU`).
+"""Gated recurrent unit, by default reset after the product (the variant of `torch.nn.GRU`).
 
 r, z = sigmoid(x_t W + b + h_{t-1} U)                                reset, update gate
 n    = tanh(x_t W + b + r * (h_{t-1} U + candidate_bias))            candidate
 h_t  = (1 - z) * n + z * h_{t-1}
+
+With ``reset=before`` (Cho et al. 2014, equation 8) the candidate is
+
+n    = tanh(x_t W + b + (r * h_{t-1}) U)
+
+Parameters: 3 H (I + H + 1) + H; before: 3 H (I + H + 1). State: H.
 """
 
 from dataclasses import dataclass
@@ -12,6 +18,7 @@ import torch
 from torch import Tensor
 
 from bench.cells.base import Cell, State, Weights
+from tasks.options import option
 
 
 @dataclass(frozen=True)
@@ -23,13 +30,27 @@ class Gru(Cell):
     gates: ClassVar[tuple[str, ...]] = ("reset", "update", "candidate")
     states: ClassVar[tuple[str, ...]] = ("h",)
 
+    reset: str = option("after", "reset gate after or before the recurrent product", choices=("after", "before"))
+
+    @property
+    def standard(self) -> bool:
+        return self.reset == "after"
+
     def recurrent_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
-        return {"recurrent_weight": (hidden_size, 3 * hidden_size), "candidate_bias": (hidden_size,)}
+        bias: dict[str, tuple[int, ...]] = {"candidate_bias": (hidden_size,)} if self.reset == "after" else {}
+        return {"recurrent_weight": (hidden_size, 3 * hidden_size)} | bias
 
     def step(self, projected: Tensor, state: State, weights: Weights) -> State:
         (h,) = state
         size = h.shape[-1]
+        if self.reset == "before":
+            return self._step_reset_before(projected, h, weights["recurrent_weight"], size)
         recurrent = h @ weights["recurrent_weight"]
         r, z = torch.sigmoid(projected[..., : 2 * size] + recurrent[..., : 2 * size]).chunk(2, dim=-1)
         n = torch.tanh(projected[..., 2 * size :] + r * (recurrent[..., 2 * size :] + weights["candidate_bias"]))
+        return (n + z * (h - n),)
+
+    def _step_reset_before(self, projected: Tensor, h: Tensor, weight: Tensor, size: int) -> State:
+        r, z = torch.sigmoid(projected[..., : 2 * size] + h @ weight[..., : 2 * size]).chunk(2, dim=-1)
+        n = torch.tanh(projected[..., 2 * size :] + (r * h) @ weight[..., 2 * size :])
         return (n + z * (h - n),)

@@ -4,6 +4,12 @@ i, f, o = sigmoid(x_t W + b + h_{t-1} U)     input, forget, output gate
 g       = tanh(x_t W + b + h_{t-1} U)        candidate
 c_t     = f * c_{t-1} + i * g
 h_t     = o * tanh(c_t)
+
+Options change the equations: ``forget_gate=false`` sets f = 1 (the cell of 1997), ``coupled=true`` i = 1 - f (Greff
+et al. 2017), and ``peepholes=true`` adds p * c_{t-1} inside i and f, and p * c_t inside o (Gers & Schmidhuber 2000).
+
+Parameters: G H (I + H + 1) with G = 4 gates, or 3 without a forget or an input gate of its own; peepholes add
+(G - 1) H. State: 2 H.
 """
 
 from dataclasses import dataclass
@@ -13,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.cells.base import Cell, State, Weights
-from tasks.options import option
+from bench.cells.base import Cell, State, Weights, chrono
+from tasks.options import UsageError, option
 
 
 @dataclass(frozen=True)
@@ -23,22 +29,61 @@ class Lstm(Cell):
 
     version: ClassVar[int] = 1
     reference: ClassVar[str] = (
-        "Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000; its bias: Jozefowicz et al. 2015"
+        "Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000; its bias: Jozefowicz et al. 2015; "
+        "chrono: Tallec & Ollivier 2018; peepholes: Gers & Schmidhuber 2000; coupled: Greff et al. 2017"
     )
     gates: ClassVar[tuple[str, ...]] = ("input", "forget", "candidate", "output")
     states: ClassVar[tuple[str, ...]] = ("h", "c")
 
     forget_bias: float = option(1.0, "initial bias of the forget gate", low=-100, high=100)
+    init: str = option("default", "initial biases of input and forget gate", choices=("default", "chrono"))
+    span: int = option(100, "longest lag that init=chrono is made for, in steps", low=2, high=1_000_000)
+    peepholes: bool = option(False, "let the gates see the cell state")
+    forget_gate: bool = option(True, "false: the cell of 1997")
+    coupled: bool = option(False, "input gate = 1 - forget gate")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.forget_gate and (self.coupled or self.init == "chrono" or "forget_bias" in self.changed()):
+            raise UsageError("cell lstm: coupled, init=chrono and forget_bias need the forget gate")
+        if self.init == "chrono" and "forget_bias" in self.changed():
+            raise UsageError("cell lstm: init=chrono draws the forget gate's bias; leave out forget_bias")
+        if self.init != "chrono" and "span" in self.changed():
+            raise UsageError("cell lstm: span is an option of init=chrono")
+
+    @property
+    def standard(self) -> bool:
+        return self.forget_gate and not (self.coupled or self.peepholes)
+
+    def gate_widths(self, hidden_size: int) -> dict[str, int]:
+        absent = {"input": self.coupled, "forget": not self.forget_gate}
+        return {name: hidden_size for name in self.gates if not absent.get(name)}
 
     def recurrent_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
-        return {"recurrent_weight": (hidden_size, 4 * hidden_size)}
+        gates = len(self.gate_widths(hidden_size))
+        shapes: dict[str, tuple[int, ...]] = {"recurrent_weight": (hidden_size, gates * hidden_size)}
+        return shapes | ({"peephole_weight": ((gates - 1) * hidden_size,)} if self.peepholes else {})
 
     def initialise(self, values: dict[str, np.ndarray], generator: np.random.Generator) -> None:
         size = len(values["recurrent_weight"])
-        values["bias"][size : 2 * size] = self.forget_bias
+        names = list(self.gate_widths(size))
+        bias = dict(zip(names, values["bias"].reshape(-1, size), strict=True))  # views
+        if "forget" in bias:
+            bias["forget"][:] = chrono(generator, size, self.span) if self.init == "chrono" else self.forget_bias
+        if "input" in bias and self.init == "chrono":
+            bias["input"][:] = -bias["forget"]
 
     def step(self, projected: Tensor, state: State, weights: Weights) -> State:
         h, c = state
-        i, f, g, o = (projected + h @ weights["recurrent_weight"]).chunk(4, dim=-1)
-        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-        return torch.sigmoid(o) * torch.tanh(c), c
+        names = list(self.gate_widths(h.shape[-1]))
+        pre = dict(zip(names, (projected + h @ weights["recurrent_weight"]).chunk(len(names), dim=-1), strict=True))
+        g = torch.tanh(pre.pop("candidate"))
+        peep = dict(zip(pre, weights["peephole_weight"].chunk(len(pre), dim=-1), strict=True)) if self.peepholes else {}
+        i, f = (
+            torch.sigmoid(pre[name] + peep[name] * c if peep else pre[name]) if name in pre else None
+            for name in ("input", "forget")
+        )
+        kept = c if f is None else f * c
+        c = kept + (1 - f if i is None else i) * g  # type: ignore[operator]
+        o = torch.sigmoid(pre["output"] + peep["output"] * c if peep else pre["output"])
+        return o * torch.tanh(c), c

@@ -1,17 +1,19 @@
 """What every clipping setting promises.
 
 A clip works on the rows of a gradient matrix (R, P), a row a trial, after the whole backward pass and before
-the update. It never looks across rows: the norm is that of one trial, over all of its parameters.
+the update. It never looks across rows: the norm is that of one trial, over all of its parameters. What else it may
+look at, the place of each tensor, the parameters and what it remembers of a trial, is in a `Context`.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
+from bench.layout import Layout
 from tasks.options import UsageError, spell
 
 TOLERANCE = 1e-5
@@ -22,17 +24,43 @@ SMALLEST, LARGEST = 1e-30, 1e30
 
 
 @dataclass(frozen=True)
+class Context:
+    """What a clip may look at beside the gradients.
+
+    Attributes:
+        layout: Where each tensor lies in a row.
+        parameters: (R, P), before the update.
+        memory: (R, M) float64, what the clip remembers of each trial: zeros at first, at least `Clip.memory` columns.
+    """
+
+    layout: Layout
+    parameters: Tensor
+    memory: Tensor
+
+    def rows(self, rows: slice) -> "Context":
+        """Return the same for some of the trials; their memory can be changed through it."""
+        return replace(self, parameters=self.parameters[rows], memory=self.memory[rows])
+
+
+@dataclass(frozen=True)
 class Clip(ABC):
     """A clipping setting as a value, spelled ``name`` or ``name:threshold``; fields are its thresholds, above zero."""
 
     summary: ClassVar[str]
     reference: ClassVar[str]
+    largest: ClassVar[float] = LARGEST
+    """The largest threshold."""
+    memory: ClassVar[int] = 0
+    """Numbers that it remembers of each trial."""
+    drops: ClassVar[bool] = False
+    """Whether it may drop a whole update: see `dropped`."""
 
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            if not SMALLEST <= value <= LARGEST:
-                raise UsageError(f"clip {self.spec!r}: {item.name} must be a number above 0, from 1e-30 to 1e30")
+            if not SMALLEST <= value <= self.largest:
+                largest = "1e30" if self.largest == LARGEST else spell(self.largest)
+                raise UsageError(f"clip {self.spec!r}: {item.name} must be a number above 0, from 1e-30 to {largest}")
 
     @classmethod
     def name(cls) -> str:
@@ -62,17 +90,28 @@ class Clip(ABC):
                 raise
             raise UsageError(f"clip {':'.join([cls.name(), *given])!r}: {names[0]} must be a number above 0") from None
 
+    def observe(self, norms: Tensor, context: Context) -> None:  # noqa: B027 - most clips remember nothing
+        """Note the norms (R,) of an update's raw gradients in the memory, before `apply`; nothing by default."""
+
     @abstractmethod
-    def apply(self, gradients: Tensor, norms: Tensor) -> None:
+    def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
         """Clip in place.
 
         Args:
             gradients: (R, P), the raw gradients of R trials.
             norms: (R,) float64, their norms.
+            context: What else there is to look at; only read.
         """
 
+    def dropped(self, norms: Tensor) -> Tensor:
+        """Say from the raw norms (R,) which updates are dropped: no parameter and no running quantity moves, (R,) bool.
+
+        A clip that drops updates says so in `drops`.
+        """
+        return torch.zeros_like(norms, dtype=torch.bool)
+
     @abstractmethod
-    def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor) -> Tensor:
+    def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor, context: Context) -> Tensor:
         """Say for each row whether what the optimiser took is what this setting promises, (R,) bool.
 
         Written from the definition, not from `apply`: it is how a run proves that clipping acted. Rows with a
@@ -83,6 +122,7 @@ class Clip(ABC):
             taken: (R, P), gradients as the optimiser read them.
             raw_norms: (R,) float64, norms of ``raw``.
             taken_norms: (R,) float64, norms of ``taken``.
+            context: As `apply` had it.
         """
 
 

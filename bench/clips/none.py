@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from bench.clips.base import Clip
+from bench.clips.base import Clip, Context
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,8 @@ class NoClip(Clip):
     summary: ClassVar[str] = "no clipping"
     reference: ClassVar[str] = "the control"
 
-    def apply(self, gradients: Tensor, norms: Tensor) -> None:
+    def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
         pass
 
-    def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor) -> Tensor:
+    def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor, context: Context) -> Tensor:
         return (raw == taken).all(1)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.clips.base import TOLERANCE, Clip
+from bench.clips.base import TOLERANCE, Clip, Context
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class ClipNorm(Clip):
 
     max_norm: float
 
-    def apply(self, gradients: Tensor, norms: Tensor) -> None:
+    def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
         factors = torch.where(norms > self.max_norm, self.max_norm / norms, 1.0)
         gradients.mul_(factors.unsqueeze(1))  # in float64, rounded once: c / |g| may be below what float32 holds
 
-    def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor) -> Tensor:
+    def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor, context: Context) -> Tensor:
         promised = raw_norms.clamp(max=self.max_norm)
         return (taken_norms - promised).abs() <= TOLERANCE * promised

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.clips.base import Clip
+from bench.clips.base import Clip, Context
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class ClipValue(Clip):
 
     clip_value: float
 
-    def apply(self, gradients: Tensor, norms: Tensor) -> None:
+    def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
         gradients.clamp_(-self.clip_value, self.clip_value)
 
-    def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor) -> Tensor:
+    def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor, context: Context) -> Tensor:
         bounded = torch.minimum(torch.maximum(raw, raw.new_tensor(-self.clip_value)), raw.new_tensor(self.clip_value))
         return (bounded == taken).all(1)

@@ -1,0 +1,39 @@
+"""Norm clipping by tensor: every logical tensor is shortened to a largest length of its own.
+
+g_k <- g_k * c / |g_k|   if |g_k| > c, for each tensor k
+
+Tensors are counted as the equations write them, one for each gate, however they are stored.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from bench.clips.base import TOLERANCE, Clip, Context, row_norms
+
+
+@dataclass(frozen=True)
+class ClipLayer(Clip):
+    """Norm clipping of each tensor at ``max_norm``."""
+
+    summary: ClassVar[str] = "gradient of each tensor, one a gate, scaled to norm c where its norm is above c"
+    reference: ClassVar[str] = "Pascanu, Mikolov & Bengio 2013, section 3.2, by tensor instead of over all parameters"
+
+    max_norm: float
+
+    def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
+        for slot in context.layout.slots:
+            for part in slot.part_views(gradients):
+                lengths = row_norms(part.flatten(1))
+                factors = torch.where(lengths > self.max_norm, self.max_norm / lengths, 1.0)
+                part.mul_(factors.view(-1, *[1] * (part.ndim - 1)))
+
+    def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor, context: Context) -> Tensor:
+        kept = torch.ones_like(raw_norms, dtype=torch.bool)
+        for slot in context.layout.slots:
+            for before, after in zip(slot.part_views(raw), slot.part_views(taken), strict=True):
+                promised = row_norms(before.flatten(1)).clamp(max=self.max_norm)
+                kept &= (row_norms(after.flatten(1)) - promised).abs() <= TOLERANCE * promised
+        return kept
