@@ -17,7 +17,11 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from tasks.base import Batch, Task
-from tasks.options import option
+from tasks.drawing import TwoMarkers, ask_once
+from tasks.options import UsageError, option
+
+RULES = {"arjovsky2016": "halves", "pascanu2013": "tenths", "hochreiter1997": "first_ten", "tcn2018": "anywhere"}
+SHORTEST = {"halves": 2, "tenths": 11, "first_ten": 26, "anywhere": 2}
 
 
 @dataclass(frozen=True)
@@ -27,16 +31,46 @@ class Adding(Task):
     Each value has variance 1/12, so the constant 1 errs by 1/6, and a network that has one of the two by 1/12.
     A window of k of T steps misses both markers with some probability; for even T its floor is (1 - k/T) / 6.
     Reaching `solved_below` therefore needs less than the whole sequence: that is `min_lag`.
+
+    `arjovsky2016` marks a step in each half, `tcn2018` any two steps. The other variants draw a length L for every
+    sequence, from S up to 1.1 S, of which `length` is the longest (S = 100 is ``length=110``), and count wrong answers:
+
+    - `pascanu2013` marks a step in the first tenth of L and one in the next four tenths. The target is half the sum,
+      and wrong is a squared error of .04 or more: .36 of all answers without either value, .2 with one of them.
+    - `hochreiter1997` has values on [-1, 1] and marks one of the first ten steps and another one of the first
+      S/2 - 1. The first and the last step have the marker -1; where the first step is drawn its value becomes 0.
+      The target is .5 + sum/4, and wrong is an error of .04 or more: about .846 of all answers without either value,
+      .84 with one. The paper asks for 2,000 right answers in a row, `solved_below` for fewer than .001 wrong ones.
     """
 
     version: ClassVar[int] = 1
     reference: ClassVar[str] = "Le, Jaitly & Hinton 2015, section 4.1; Arjovsky, Shah & Bengio 2016, section 4.2"
     causal: ClassVar[bool] = False
     tokens: ClassVar[bool] = False
+    dial: ClassVar[str] = "length"
     reduction: ClassVar[str] = "squared error, mean over sequences"
-    error_name: ClassVar[str] = "squared error of the sum"
 
-    length: int = option(100, "time steps (T)", low=2, high=100_000)
+    length: int = option(100, "time steps of the longest sequence (T)", low=2, high=100_000)
+    variant: str = option("arjovsky2016", "the paper whose rules hold", choices=tuple(RULES))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.length < (least := SHORTEST[RULES[self.variant]]):
+            raise UsageError(f"task adding: {self.variant} needs a length of at least {least}, not {self.length}")
+
+    @property
+    def markers(self) -> TwoMarkers:
+        """Where the two markers lie."""
+        return TwoMarkers(RULES[self.variant], self.length)
+
+    @property
+    def _tolerance(self) -> float | None:
+        """The error from which on an answer is wrong; None where the error is the square."""
+        return {"pascanu2013": 0.2, "hochreiter1997": 0.04}.get(self.variant)
+
+    @property
+    def error_name(self) -> str:
+        return "squared error of the sum" if self._tolerance is None else "wrong sums (share)"
 
     @property
     def input_size(self) -> int:
@@ -51,41 +85,51 @@ class Adding(Task):
         return self.length
 
     @property
-    def min_lag(self) -> int:
-        return next(window for window in range(self.length + 1) if self.floor(window) < self.solved_below)
-
-    @property
     def solved_below(self) -> float:
-        return 0.01
+        return 0.001 if self.variant == "hochreiter1997" else 0.01
 
     def floor(self, window: int) -> float:
-        half = self.length // 2
-        unseen = max(self.length - window, 0)  # steps before the window
-        first_missed = min(unseen / half, 1)
-        second_missed = max(unseen - half, 0) / (self.length - half)
-        return (first_missed + second_missed) / 12
+        one, both = self.markers.unseen(window)
+        if self.variant == "pascanu2013":
+            return 0.2 * one + 0.36 * both
+        if self.variant == "hochreiter1997":  # a value of 0 on the first step is as good as known
+            other_one, other_both = self.markers.unseen(window, above=1)
+            return 0.84 * (other_one + both - other_both) + 0.8464 * other_both
+        return (one + 2 * both) / 12
 
     @property
     def partial_floors(self) -> Mapping[str, float]:
-        return {"one of the two values": 1 / 12}
+        known = {"pascanu2013": 0.2, "hochreiter1997": 0.84 * self.markers.unseen(0, above=1)[1]}
+        return {"one of the two values": known.get(self.variant, 1 / 12)}
 
     def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
-        half = self.length // 2
         values = generator.random((self.length, batch_size), dtype=np.float32)
-        markers = np.zeros_like(values)
+        one, other, lengths = self.markers.draw(generator, batch_size)
         column = np.arange(batch_size)
-        markers[generator.integers(half, size=batch_size), column] = 1
-        markers[generator.integers(half, self.length, size=batch_size), column] = 1
-        inputs = torch.from_numpy(np.stack([values, markers], axis=2))
-        mask = torch.zeros(self.length, batch_size, dtype=torch.bool)
-        mask[-1] = True
-        return Batch(inputs, marked_sum(inputs).unsqueeze(1), mask)
+        markers = np.zeros_like(values)
+        markers[one, column] = 1
+        markers[other, column] = 1
+        if self.variant == "hochreiter1997":
+            values = 2 * values - 1
+            values[0, markers[0] == 1] = 0
+            markers[0] = markers[lengths - 1, column] = -1
+        varied = {"length": lengths} if len(self.markers.lengths) > 1 else {}
+        inputs = np.stack([values, markers], axis=2)
+        if varied:
+            inputs[np.arange(self.length)[:, None] >= lengths] = 0
+        sums = marked_sum(torch.from_numpy(inputs)).unsqueeze(1)
+        targets = {"pascanu2013": sums / 2, "hochreiter1997": 0.5 + sums / 4}.get(self.variant, sums)
+        return ask_once(torch.from_numpy(inputs), targets.numpy(), lengths - 1, varied, lengths=bool(varied))
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         return mse_loss(outputs, batch.targets)
 
     def errors(self, outputs: Tensor, batch: Batch) -> Tensor:
-        return (outputs - batch.targets).square().squeeze(1)
+        away = (outputs - batch.targets).squeeze(1)
+        return away.square() if self._tolerance is None else (~(away.abs() < self._tolerance)).to(outputs.dtype)
+
+    def carried(self, batch: Batch) -> Tensor:
+        return batch.inputs[..., 1] > 0
 
 
 def marked_sum(inputs: Tensor) -> Tensor:
@@ -94,4 +138,4 @@ def marked_sum(inputs: Tensor) -> Tensor:
     >>> marked_sum(torch.tensor([[[0.5, 1.0]], [[0.9, 0.0]], [[0.25, 1.0]]]))
     tensor([0.7500])
     """
-    return (inputs[..., 0] * inputs[..., 1]).sum(0)
+    return (inputs[..., 0] * (inputs[..., 1] > 0)).sum(0)

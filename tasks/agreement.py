@@ -8,7 +8,7 @@ A sentence with two intervening nouns, the second of which is an attractor (its 
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -99,6 +99,7 @@ class Agreement(Task):
     version: ClassVar[int] = 1
     reference: ClassVar[str] = "Linzen, Dupoux & Goldberg 2016; Marvin & Linzen 2018; attraction: Bock & Miller 1991"
     tokens: ClassVar[bool] = True
+    dial: ClassVar[str] = "nouns"
     reduction: ClassVar[str] = "cross-entropy, mean over the scored steps (lm: every word; number: one a sentence)"
     error_name: ClassVar[str] = "verbs of the wrong number (share)"
 
@@ -217,6 +218,18 @@ class Agreement(Task):
         answers = outputs[batch.notes["judged"]]
         right, wrong = (answers.gather(1, batch.notes[form].unsqueeze(1)).squeeze(1) for form in ("right", "wrong"))
         return 1 - (right > wrong).to(outputs.dtype) - 0.5 * (right == wrong).to(outputs.dtype)
+
+    @property
+    def token_names(self) -> Sequence[str]:
+        return VOCABULARY
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        return VOCABULARY if self.objective == "lm" else ("singular", "plural")
+
+    def carried(self, batch: Batch) -> Tensor:
+        nouns = torch.isin(batch.inputs, as_tokens(NOUNS))
+        return nouns & (nouns.cumsum(0) == 1)
 
     def example(self) -> Batch:
         sentence = np.array(tokens_of(EXAMPLE.split()))[:, None]

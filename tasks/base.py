@@ -6,16 +6,18 @@ Time comes before batch: a batch of tokens is (T, B), of vectors (T, B, I).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
-from tasks.options import Configurable
+from tasks.options import Configurable, Range
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,15 @@ class Task(Configurable, ABC):
     reference: ClassVar[str]
     tokens: ClassVar[bool]
     """Whether inputs are int64 tokens below `input_size`, rather than vectors of `input_size` numbers."""
+    dial: ClassVar[str] = ""
+    """The option that sets the distance: a whole number or a range; empty where none does."""
     reduction: ClassVar[str]
     """The loss and what it is averaged over: it scales gradients, and so what a clip threshold means."""
-    error_name: ClassVar[str]
-    """What the error is, with its unit, for axis labels: ``wrong symbols (share)``."""
+
+    @property
+    @abstractmethod
+    def error_name(self) -> str:
+        """What the error is, with its unit, for axis labels: ``wrong symbols (share)``."""
 
     @property
     @abstractmethod
@@ -101,9 +108,9 @@ class Task(Configurable, ABC):
         """The distance dial, in time steps."""
 
     @property
-    @abstractmethod
     def min_lag(self) -> int:
         """The smallest window, in time steps, with which `solved_below` can be reached."""
+        return bisect_left(range(self.length + 1), True, key=lambda window: self.floor(window) < self.solved_below)
 
     @property
     @abstractmethod
@@ -154,7 +161,46 @@ class Task(Configurable, ABC):
         """Name the numbers to store, from outputs (N, O) on `example`."""
         raise NotImplementedError(f"{self.name()} has no example")
 
+    @property
+    def dial_range(self) -> tuple[int, int]:
+        """The smallest and the largest setting of the dial."""
+        rules = next(item.metadata for item in fields(self) if item.name == self.dial)
+        return int(rules["low"]), int(rules["high"])
+
+    def turned(self, setting: int) -> Self:
+        """Return the task with its dial at another setting.
+
+        Raises:
+            UsageError: Its other options do not allow it.
+        """
+        ranged = isinstance(getattr(self, self.dial), Range)
+        return replace(self, **{self.dial: Range(setting, setting) if ranged else setting})
+
+    @property
+    def token_names(self) -> Sequence[str] | None:
+        """How input tokens are written; None where they are numbers."""
+        return None
+
+    @property
+    def class_names(self) -> Sequence[str] | None:
+        """How target classes are written; None where they are numbers."""
+        return None
+
+    def carried(self, batch: Batch) -> Tensor:
+        """Say which inputs must be carried to the answers, (T, B) bool; none where the task does not say."""
+        return torch.zeros_like(batch.mask)
+
+
+class ClassTask(Task, ABC):
+    """A task whose answers are classes: the highest output is the answer, and an error is 0 or 1."""
+
+    def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
+        return cross_entropy(outputs, batch.targets)
+
+    def errors(self, outputs: Tensor, batch: Batch) -> Tensor:
+        return (outputs.argmax(1) != batch.targets).to(outputs.dtype)
+
 
 def as_tokens(array: np.ndarray) -> Tensor:
     """Turn an integer array into int64."""
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64))
+    return torch.from_numpy(np.require(array, np.int64, ["C", "W"]))

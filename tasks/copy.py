@@ -6,21 +6,21 @@ With 3 items a, b, c and 4 blanks, a sequence reads (``.`` blank, ``>`` marker):
     targets               a b c     (scored: the last 3 steps)
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from tasks.base import Batch, Task, as_tokens
+from tasks.base import Batch, ClassTask, as_tokens
+from tasks.drawing import at_least, letters
 from tasks.options import option
 
 
 @dataclass(frozen=True)
-class Copy(Task):
+class Copy(ClassTask):
     """K items out of a set of symbols, T - 1 blanks, a marker, K steps of recall: T + 2K time steps.
 
     Item i stands at step i and is asked for at step T + K + i, so every item lies ``lag`` = T + K steps back;
@@ -29,18 +29,23 @@ class Copy(Task):
 
     The loss is taken over the recall steps only. Averaged over all steps, as in the papers, its floor is
     K ln(symbols) / (T + 2K) and it is nearly blind to failure at large T.
+
+    With ``variant=variable`` each sequence has a delay of its own in place of T, uniform from 1 to T, so that no
+    clock can replace the marker. A window of w steps then misses the items of the delays above w - K - 1.
     """
 
     version: ClassVar[int] = 1
-    reference: ClassVar[str] = "Hochreiter & Schmidhuber 1997; Arjovsky, Shah & Bengio 2016, section 4.1"
+    reference: ClassVar[str] = "Arjovsky, Shah & Bengio 2016, section 4.1; variable: Henaff, Szlam & LeCun 2016"
     causal: ClassVar[bool] = True
     tokens: ClassVar[bool] = True
+    dial: ClassVar[str] = "blanks"
     reduction: ClassVar[str] = "cross-entropy, mean over the recall steps"
     error_name: ClassVar[str] = "wrong recalled symbols (share)"
 
     items: int = option(10, "symbols to carry (K)", low=1, high=1000)
     symbols: int = option(8, "size of the set they are drawn from", low=2, high=1000)
     blanks: int = option(100, "steps from the last item to the marker (T)", low=1, high=100_000)
+    variant: str = option("fixed", "one delay, or one drawn for each sequence", choices=("fixed", "variable"))
 
     @property
     def input_size(self) -> int:
@@ -59,15 +64,14 @@ class Copy(Task):
         return self.blanks + self.items
 
     @property
-    def min_lag(self) -> int:
-        return self.lag + 1
-
-    @property
     def solved_below(self) -> float:
         return min([0.01, *(0.5 * floor for floor in self.partial_floors.values())])
 
     def floor(self, window: int) -> float:
-        return 0.0 if window >= self.min_lag else 1 - 1 / self.symbols
+        enough = window - self.items - 1  # the longest delay that the window spans
+        if self.variant == "fixed":
+            return 0.0 if enough >= self.blanks else 1 - 1 / self.symbols
+        return (1 - 1 / self.symbols) * (1 - min(max(enough, 0), self.blanks) / self.blanks)
 
     @property
     def partial_floors(self) -> Mapping[str, float]:
@@ -76,21 +80,37 @@ class Copy(Task):
 
     def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
         items = generator.integers(self.symbols, size=(self.items, batch_size))
-        inputs = copy_inputs(items, self.blanks, self.symbols)
-        mask = torch.zeros(inputs.shape, dtype=torch.bool)
-        mask[-self.items :] = True
-        position = np.repeat(np.arange(self.items), batch_size)
-        return Batch(inputs, as_tokens(items.ravel()), mask, slices={"position": as_tokens(position)})
+        varied = self.variant == "variable"
+        delays = generator.integers(1, self.blanks + 1, size=batch_size) if varied else np.full(batch_size, self.blanks)
+        inputs = copy_inputs(items, self.blanks, self.symbols, delays)
+        position = np.arange(self.length)[:, None] - self.items - delays
+        mask = (position >= 0) & (position < self.items)
+        asked, sequence = position[mask], mask.nonzero()[1]
+        slices = {"position": asked} | ({"lag_at_least": at_least(delays[sequence] + self.items)} if varied else {})
+        return Batch(
+            inputs,
+            as_tokens(items[asked, sequence]),
+            torch.from_numpy(mask),
+            as_tokens(delays + 2 * self.items) if varied else None,
+            slices={name: as_tokens(values) for name, values in slices.items()},
+        )
 
-    def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        return cross_entropy(outputs, batch.targets)
+    @property
+    def token_names(self) -> Sequence[str]:
+        return [*letters(self.symbols), ".", ">"]
 
-    def errors(self, outputs: Tensor, batch: Batch) -> Tensor:
-        return (outputs.argmax(1) != batch.targets).to(outputs.dtype)
+    @property
+    def class_names(self) -> Sequence[str]:
+        return letters(self.symbols)
+
+    def carried(self, batch: Batch) -> Tensor:
+        return batch.inputs < self.symbols
 
 
-def copy_inputs(items: np.ndarray, blanks: int, symbols: int) -> Tensor:
+def copy_inputs(items: np.ndarray, blanks: int, symbols: int, delays: int | np.ndarray | None = None) -> Tensor:
     """Lay out the input tokens around the items, (K, B): the blank is ``symbols``, the marker ``symbols`` + 1.
+
+    The marker ends the ``blanks``, or, where the sequences differ, as many of them as ``delays`` (B,) says.
 
     >>> copy_inputs(np.array([[1], [0]]), blanks=3, symbols=2).flatten().tolist()
     [1, 0, 2, 2, 3, 2, 2]
@@ -98,5 +118,5 @@ def copy_inputs(items: np.ndarray, blanks: int, symbols: int) -> Tensor:
     count, batch_size = items.shape
     inputs = np.full((blanks + 2 * count, batch_size), symbols)
     inputs[:count] = items
-    inputs[count + blanks - 1] = symbols + 1
+    inputs[count - 1 + (blanks if delays is None else delays), np.arange(batch_size)] = symbols + 1
     return as_tokens(inputs)

@@ -1,0 +1,128 @@
+"""The command that shows what a task asks."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.cli.options import plugin_option
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tasks.base import Batch, Task
+
+WIDTH = 100
+"""Characters a line: as wide as the help, whatever the terminal, so that the same command prints the same text."""
+
+
+@click.command("show-task")
+@click.argument("task", metavar="TASK")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the examples.")
+@click.option("--examples", type=click.IntRange(1, 100), default=3, show_default=True, metavar="N", help="How many.")
+@click.option("--held-out", is_flag=True, help="As drawn for evaluation, with what is kept out of training.")
+@plugin_option
+def show_task(task: str, seed: int, examples: int, held_out: bool) -> None:
+    """Draw a few examples of a task: what goes in, what must be carried, what is asked and when.
+
+    In the last row * marks the steps that enter the error, + those that enter the loss only.
+    """
+    from bench import registry
+    from bench.seeding import stream
+
+    made = registry.task(task)
+    batch = made.draw(stream("batches", made.spec, made.version, seed).generator(), examples, held_out)
+    counted = counted_steps(made, batch)
+    lines = facts(made)
+    for column in range(examples):
+        lines += ["", f"example {column + 1}", *table(rows(made, batch, counted, column))]
+    click.echo("\n".join(lines))
+
+
+def facts(task: "Task") -> list[str]:
+    """Say what a task is and how far back it asks."""
+    partial = [f"floor {floor:.3g} with {known}" for known, floor in task.partial_floors.items()]
+    criterion = f"solved below {task.solved_below:.3g}"
+    return [
+        f"{task.spec}: {(type(task).__doc__ or '').splitlines()[0]}",
+        f"lag {task.lag}, min_lag {task.min_lag}, floor {task.baseline_error:.3g}, {criterion}",
+        *partial,
+        f"error: {task.error_name}",
+        f"loss: {task.reduction}",
+        f"read from left to right only: {'yes' if task.causal else 'no'}",
+        f"from: {task.reference}",
+    ]
+
+
+def counted_steps(task: "Task", batch: "Batch") -> "Tensor":
+    """Find the steps that enter the error, (T, B) bool: a right and an opposite answer there make it differ."""
+    import torch
+
+    classes = not batch.targets.is_floating_point()
+    right = torch.nn.functional.one_hot(batch.targets, task.output_size).float() if classes else batch.targets
+    opposite = -right if classes else right + 10
+    answers = torch.zeros_like(right)
+    headline = slice(None) if batch.headline is None else batch.headline
+    counted = torch.zeros(batch.mask.numel(), dtype=torch.bool)
+    for place, step in enumerate(batch.scored):
+        errors = []
+        for answer in (right, opposite):
+            answers[place] = answer[place]
+            errors.append(task.errors(answers, batch)[headline])
+        counted[step] = not torch.equal(*errors)
+    return counted.view(batch.mask.shape)
+
+
+def rows(task: "Task", batch: "Batch", counted: "Tensor", column: int) -> dict[str, list[str]]:
+    """Write one sequence as rows of cells, a cell a time step, by name."""
+    steps = len(batch.mask) if batch.lengths is None else int(batch.lengths[column])
+    found: dict[str, list[str]] = {}
+    if task.tokens:
+        found["inputs"] = [named(task.token_names, token) for token in batch.inputs[:steps, column].tolist()]
+    else:
+        for channel, values in enumerate(batch.inputs[:steps, column].T.tolist(), start=1):
+            found[f"input {channel}"] = [f"{value:.2g}" for value in values]
+    carried = task.carried(batch)[:steps, column].tolist()
+    if any(carried):
+        found["carried"] = ["^" if marked else "" for marked in carried]
+    scored = batch.mask[:steps, column].tolist()
+    due = iter(batch.targets[batch.scored % batch.mask.shape[1] == column].tolist())
+    found["targets"] = [target(task, next(due)) if asked else "" for asked in scored]
+    in_error = counted[:steps, column].tolist()
+    found["scored"] = ["*" if also else "+" if asked else "" for asked, also in zip(scored, in_error, strict=True)]
+    return found
+
+
+def named(names: Sequence[str] | None, token: int) -> str:
+    """Write a token or a class by its name, or as a number where it has none."""
+    return str(token) if names is None else names[token]
+
+
+def target(task: "Task", value: int | list[float]) -> str:
+    """Write a class, or numbers."""
+    if isinstance(value, list):
+        return " ".join(f"{number:.2g}" for number in value)
+    return named(task.class_names, value)
+
+
+def table(cells: dict[str, list[str]]) -> list[str]:
+    """Align rows of cells, a line each; what is wider than a line goes on below.
+
+    >>> table({"inputs": ["a", "b", ">"], "targets": ["", "", "ab"]})
+    ['inputs   a b  >', 'targets      ab']
+    """
+    head = max(map(len, cells)) + 2
+    widths = [max(map(len, column)) for column in zip(*cells.values(), strict=True)]
+    lines: list[str] = []
+    start = 0
+    while start < len(widths):
+        end, used = start + 1, head + widths[start]
+        while end < len(widths) and used + 1 + widths[end] <= WIDTH:
+            used += 1 + widths[end]
+            end += 1
+        for name, row in cells.items():
+            part = " ".join(cell.rjust(width) for cell, width in zip(row[start:end], widths[start:end], strict=True))
+            lines.append(f"{name:{head}}{part}".rstrip())
+        start = end
+        lines += [""] if start < len(widths) else []
+    return lines

@@ -1,0 +1,209 @@
+"""Digits: handwritten numerals read a pixel at a time, row by row or in one fixed shuffled order; which digit is it?
+
+An image of 3 by 3 pixels and 2 blanks, read row by row::
+
+    inputs    0 .4 0  0 .9 0  0 .5 0  0 0
+    target                              1     (scored: the last step)
+
+The images of 8 by 8 pixels come with scikit-learn (``pip install 'longlag[digits]'``). Those of 28 by 28 pixels are
+read from the four files of MNIST, packed or not, in the folder that the environment variable LONGLAG_MNIST names.
+"""
+
+import gzip
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.base import Batch, ClassTask
+from tasks.drawing import ask_once
+from tasks.options import UsageError, option
+
+MNIST_COUNTS = (  # images of each digit, in training and for evaluation: what tells the set from its look-alikes
+    (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
+    (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
+)
+SIDES = {"digits": 8, "mnist": 28}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images of one purpose: pixels (n, T) from 0 to 1, labels (n,)."""
+
+    pixels: np.ndarray
+    labels: np.ndarray
+
+    def draw(self, generator: np.random.Generator, batch_size: int) -> np.ndarray:
+        """Draw images, (B,), all digits alike and all images of a digit alike."""
+        order = np.argsort(self.labels, kind="stable")
+        counts = np.bincount(self.labels, minlength=10)
+        label = generator.integers(10, size=batch_size)
+        drawn: np.ndarray = order[(counts.cumsum() - counts)[label] + generator.integers(counts[label])]
+        return drawn
+
+
+@dataclass(frozen=True)
+class Digits(ClassTask):
+    """Every digit is as likely as the others; every fifth of the 8 by 8 images, or MNIST's test set, is kept out.
+
+    The images are real, so that nobody knows the best error. The floor is a bound that holds for certain: images that
+    agree in all the pixels a window holds must get the same answer, which costs at least ``floor(window)`` among those
+    kept out. It falls fast, and `min_lag` with it: what a network must span for certain is little more than `blanks`.
+    A plain rule on the last half of the pixels, the nearest mean of a digit's training images, is the partial floor.
+    """
+
+    version: ClassVar[int] = 1
+    reference: ClassVar[str] = "Le, Jaitly & Hinton 2015, section 4.2; Alpaydin & Kaynak 1998; LeCun et al. 1998"
+    causal: ClassVar[bool] = False
+    tokens: ClassVar[bool] = False
+    dial: ClassVar[str] = "blanks"
+    reduction: ClassVar[str] = "cross-entropy, mean over sequences"
+    error_name: ClassVar[str] = "wrong digits (share)"
+    input_size: ClassVar[int] = 1
+    output_size: ClassVar[int] = 10
+
+    images: str = option("digits", "scikit-learn's 8 by 8 or MNIST's 28 by 28", choices=tuple(SIDES))
+    order: str = option("rows", "of the pixels", choices=("rows", "permuted"))
+    blanks: int = option(0, "black pixels after the image", low=0, high=100_000)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        load(self.images)  # refuses early what is not there
+
+    @property
+    def length(self) -> int:
+        return int(SIDES[self.images] ** 2) + self.blanks
+
+    @property
+    def lag(self) -> int:
+        return self.length - 1
+
+    @property
+    def solved_below(self) -> float:
+        return 0.1 if self.images == "digits" else 0.05
+
+    def floor(self, window: int) -> float:
+        return _bound(self.images, self.order, max(window - self.blanks, 0))
+
+    @property
+    def partial_floors(self) -> Mapping[str, float]:
+        return {"the last half of the pixels": _half(self.images, self.order)}
+
+    def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
+        part = load(self.images)[int(held_out)]
+        drawn = part.draw(generator, batch_size)
+        pixels = part.pixels[drawn][:, order_of(self.order, part.pixels.shape[1])]
+        inputs = np.zeros((self.length, batch_size, 1), dtype=np.float32)
+        inputs[: pixels.shape[1], :, 0] = pixels.T
+        labels = part.labels[drawn]
+        last = np.full(batch_size, self.length - 1)
+        return ask_once(torch.from_numpy(inputs), labels, last, {"digit": labels}, lengths=False)
+
+    def carried(self, batch: Batch) -> Tensor:
+        return batch.inputs[..., 0] > 0
+
+
+def order_of(order: str, count: int) -> np.ndarray:
+    """Return which of ``count`` pixels each step shows; the shuffled order is the same always.
+
+    >>> order_of("rows", 4), order_of("permuted", 4)
+    (array([0, 1, 2, 3]), array([3, 1, 0, 2]))
+    """
+    if order == "rows":
+        return np.arange(count)
+    return np.random.Generator(np.random.Philox(key=count)).permutation(count)
+
+
+def collision_error(pixels: np.ndarray, labels: np.ndarray) -> float:
+    """Return the least error of any rule on images, all digits alike: equal rows of (n, k) get one answer.
+
+    >>> collision_error(np.array([[0], [0], [1]]), np.array([4, 7, 7]))  # a 0 is a 4, or half of the 7s
+    0.25
+    """
+    kinds, counts = np.unique(labels, return_counts=True)
+    look = np.zeros(len(labels), dtype=np.int64)
+    if pixels.shape[1]:
+        look = np.unique(np.ascontiguousarray(pixels).view(f"V{pixels[0].nbytes}"), return_inverse=True)[1].ravel()
+    weights = np.zeros((look.max() + 1, len(kinds)))
+    np.add.at(
+        weights, (look, np.searchsorted(kinds, labels)), (1 / counts / len(kinds))[np.searchsorted(kinds, labels)]
+    )
+    return round(1 - float(weights.max(1).sum()), 12)
+
+
+@cache
+def _bound(images: str, order: str, seen: int) -> float:
+    kept = load(images)[1]
+    shown = kept.pixels[:, order_of(order, kept.pixels.shape[1])]
+    return collision_error(shown[:, max(shown.shape[1] - seen, 0) :], kept.labels)
+
+
+@cache
+def _half(images: str, order: str) -> float:
+    """Return the error of the nearest mean on the last half of the pixels."""
+    met, kept = load(images)
+    half = order_of(order, met.pixels.shape[1])[met.pixels.shape[1] // 2 :]
+    means = np.stack([met.pixels[met.labels == digit][:, half].mean(0) for digit in range(10)])
+    nearest = np.square(kept.pixels[:, None, half] - means).sum(2).argmin(1)
+    return float(np.mean([(nearest[kept.labels == digit] != digit).mean() for digit in range(10)]))
+
+
+@cache
+def load(images: str) -> tuple[Part, Part]:
+    """Return the images for training and those kept out.
+
+    Raises:
+        UsageError: They are not installed, not there, or not what they should be.
+    """
+    if images == "digits":
+        spec = find_spec("sklearn")
+        path = Path(spec.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if spec else None
+        if path is None or not path.exists():
+            raise UsageError("task digits needs scikit-learn: pip install 'longlag[digits]'")
+        return read_table(path)
+    if not (folder := os.environ.get("LONGLAG_MNIST")):
+        raise UsageError("task digits:images=mnist needs LONGLAG_MNIST=FOLDER, the folder of MNIST's four files")
+    parts = []
+    for name, counts in zip(("train", "t10k"), MNIST_COUNTS, strict=True):
+        pixels, labels = (read_idx(Path(folder), f"{name}-{what}-ubyte") for what in ("images-idx3", "labels-idx1"))
+        if pixels.shape != (sum(counts), 28, 28) or tuple(np.bincount(labels.ravel(), minlength=10)) != counts:
+            raise UsageError(f"task digits: the {name} files in {folder} are not those of MNIST")
+        parts.append(Part(pixels.reshape(len(pixels), -1).astype(np.float32) / 255, labels.astype(np.int64)))
+    return parts[0], parts[1]
+
+
+def read_table(path: Path) -> tuple[Part, Part]:
+    """Read rows of pixels from 0 to 16 and a label; every fifth is kept out."""
+    with gzip.open(path, "rt", encoding="ascii") as lines:
+        rows = np.loadtxt(lines, delimiter=",")
+    kept = np.arange(len(rows)) % 5 == 4
+    parts = [
+        Part((part[:, :-1] / 16).astype(np.float32), part[:, -1].astype(np.int64)) for part in (rows[~kept], rows[kept])
+    ]
+    return parts[0], parts[1]
+
+
+def read_idx(folder: Path, name: str) -> np.ndarray:
+    """Read an array of bytes in the IDX format from a file, packed by gzip or not.
+
+    Raises:
+        UsageError: There is no such file, or it holds something else.
+    """
+    spellings = [name, f"{name}.gz", name.replace("-idx", ".idx")]
+    path = next((folder / spelling for spelling in spellings if (folder / spelling).is_file()), None)
+    if path is None:
+        raise UsageError(f"no file {name} or {name}.gz in {folder}")
+    raw = path.read_bytes()
+    data = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    header = np.frombuffer(data[4 : 4 + 4 * data[3]], dtype=">u4") if data[:3] == b"\x00\x00\x08" else None
+    body = np.frombuffer(data[4 + 4 * data[3] :], dtype=np.uint8) if header is not None else np.empty(0)
+    if header is None or body.size != int(np.prod(header, dtype=np.int64)):
+        raise UsageError(f"{path} is not a complete IDX file of bytes")
+    return body.reshape(header.astype(np.int64))

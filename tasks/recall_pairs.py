@@ -1,0 +1,134 @@
+"""Recall of pairs (multi-query associative recall): keys with values first, later the keys alone; what was the value?
+
+With 2 pairs, a sequence reads (capital keys, small values, ``.`` blank)::
+
+    inputs    B d A c . . A . . . B .
+    targets               c       d       (scored: the steps of the queries)
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.base import Batch, ClassTask, as_tokens
+from tasks.drawing import at_least, letters
+from tasks.options import UsageError, option
+
+
+@dataclass(frozen=True)
+class RecallPairs(ClassTask):
+    """P different keys, each followed by its value, all different; then every key once more, on every other step.
+
+    Which keys, which values and which belong together is drawn anew for each sequence. Queries stand on different
+    slots of two steps each, all choices alike (the paper crowds them towards the pairs by a power law). What counts
+    as memory is whose a value is, not which values occur: floors are those of a network that is told the values of
+    its sequence, 1 - 1/P without any pair and (P - m - 1)/P with m pairs in the window.
+
+    Distances differ, and so do floors: `lag_at_least` groups answers by the distance of their pair.
+    """
+
+    version: ClassVar[int] = 1
+    reference: ClassVar[str] = "Arora et al. 2024, Zoology: multi-query associative recall"
+    causal: ClassVar[bool] = False
+    tokens: ClassVar[bool] = True
+    dial: ClassVar[str] = "length"
+    reduction: ClassVar[str] = "cross-entropy, mean over the queries"
+    error_name: ClassVar[str] = "wrong values (share)"
+
+    pairs: int = option(4, "pairs in a sequence (P)", low=2, high=1000)
+    vocabulary: int = option(32, "keys to choose from, and values as many", low=2, high=100_000)
+    length: int = option(64, "time steps", low=8, high=100_000)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pairs > self.vocabulary:
+            raise UsageError(
+                f"task recall_pairs: pairs must be at most the vocabulary, {self.vocabulary}, not {self.pairs}"
+            )
+        if self.length < 4 * self.pairs:
+            raise UsageError(
+                f"task recall_pairs: {self.pairs} pairs need a length of {4 * self.pairs} or more, not {self.length}"
+            )
+
+    @property
+    def input_size(self) -> int:
+        return 2 * self.vocabulary + 1  # keys, values, the blank
+
+    @property
+    def output_size(self) -> int:
+        return self.vocabulary
+
+    @property
+    def lag(self) -> int:
+        return 2 * (self._slots - 1) + 2 * self.pairs  # from the first key to a query on the last slot
+
+    @property
+    def _slots(self) -> int:
+        return (self.length - 2 * self.pairs) // 2
+
+    @property
+    def solved_below(self) -> float:
+        return min(0.01, 0.5 / self.pairs)
+
+    def floor(self, window: int) -> float:
+        answered = 2 * self.pairs + 2 * np.arange(self._slots)
+        missed = np.clip(-((window - 1 - answered) // 2), 0, self.pairs)  # pairs that begin before the window
+        return float(np.mean(np.maximum(missed - 1, 0))) / self.pairs
+
+    @property
+    def partial_floors(self) -> Mapping[str, float]:
+        return {"which values occur": 1 - 1 / self.pairs, "all pairs but two": 1 / self.pairs}
+
+    @property
+    def token_names(self) -> Sequence[str]:
+        names = letters(self.vocabulary)
+        return [*(name.upper() for name in names), *(name if name.isalpha() else f"v{name}" for name in names), "."]
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        return self.token_names[self.vocabulary : -1]
+
+    def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
+        keys, values = (different(generator, self.vocabulary, self.pairs, batch_size) for _ in range(2))
+        slots = different(generator, self._slots, self.pairs, batch_size)
+        inputs = pair_inputs(keys, values, slots, self.length, self.vocabulary)
+        queries = 2 * self.pairs + 2 * slots
+        mask = np.zeros(inputs.shape, dtype=bool)
+        np.put_along_axis(mask, queries, True, axis=0)
+        targets = np.zeros_like(inputs)
+        np.put_along_axis(targets, queries, values, axis=0)
+        distances = np.ones_like(inputs)
+        np.put_along_axis(distances, queries, queries - 2 * np.arange(self.pairs)[:, None], axis=0)
+        return Batch(
+            as_tokens(inputs),
+            as_tokens(targets[mask]),
+            torch.from_numpy(mask),
+            slices={"lag_at_least": as_tokens(at_least(distances[mask]))},
+        )
+
+    def carried(self, batch: Batch) -> Tensor:
+        return torch.arange(len(batch.inputs)).unsqueeze(1).expand(batch.inputs.shape) < 2 * self.pairs
+
+
+def pair_inputs(keys: np.ndarray, values: np.ndarray, slots: np.ndarray, length: int, vocabulary: int) -> np.ndarray:
+    """Lay out pairs and the slots on which their keys are asked for, (P, B) each, as (T, B) tokens.
+
+    >>> keys, values, slots = np.array([[1], [0]]), np.array([[3], [2]]), np.array([[2], [0]])
+    >>> pair_inputs(keys, values, slots, length=10, vocabulary=4).ravel()  # 8 is the blank
+    array([1, 7, 0, 6, 0, 8, 8, 8, 1, 8])
+    """
+    inputs = np.full((length, keys.shape[1]), 2 * vocabulary)
+    inputs[0 : 2 * len(keys) : 2] = keys
+    inputs[1 : 2 * len(keys) : 2] = vocabulary + values
+    np.put_along_axis(inputs, 2 * len(keys) + 2 * slots, keys, axis=0)
+    return inputs
+
+
+def different(generator: np.random.Generator, size: int, count: int, batch_size: int) -> np.ndarray:
+    """Draw ``count`` different numbers below ``size`` in random order for every sequence, (count, B)."""
+    ranks = np.argsort(generator.random((size, batch_size), dtype=np.float32), axis=0)
+    return ranks[:count]

@@ -1,0 +1,127 @@
+"""Selective copy: a few symbols lie scattered over a long stretch of blanks; write them down in their order.
+
+With 3 items and 5 blanks, a sequence reads (``.`` blank, ``>`` recall)::
+
+    inputs    . b . . a . . b > > >
+    targets                   b a b     (scored: the last 3 steps)
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import comb
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.base import Batch, ClassTask, as_tokens
+from tasks.drawing import at_least, letters
+from tasks.options import option
+
+
+@dataclass(frozen=True)
+class SelectiveCopy(ClassTask):
+    """K items on different steps out of the first T + K, all choices alike, then K steps of recall: T + 2K steps.
+
+    A network without gates that depend on the input cannot tell how far back an item lies. For a window of w steps
+    item i is lost if at least i + 1 items lie before it, a hypergeometric share; without it nothing beats guessing.
+    Distances differ, and so do floors: `lag_at_least` groups answers by the distance of their item.
+    """
+
+    version: ClassVar[int] = 1
+    reference: ClassVar[str] = (
+        "Jing et al. 2019, denoise; Gu & Dao 2023, selective copying, with their marked recall steps"
+    )
+    causal: ClassVar[bool] = False
+    tokens: ClassVar[bool] = True
+    dial: ClassVar[str] = "blanks"
+    reduction: ClassVar[str] = "cross-entropy, mean over the recall steps"
+    error_name: ClassVar[str] = "wrong recalled symbols (share)"
+
+    items: int = option(10, "symbols to carry (K)", low=1, high=200)
+    symbols: int = option(8, "size of the set they are drawn from", low=2, high=1000)
+    blanks: int = option(80, "blanks among them (T)", low=0, high=100_000)
+
+    @property
+    def input_size(self) -> int:
+        return self.symbols + 2  # the symbols, the blank, the recall marker
+
+    @property
+    def output_size(self) -> int:
+        return self.symbols
+
+    @property
+    def length(self) -> int:
+        return self.blanks + 2 * self.items
+
+    @property
+    def lag(self) -> int:
+        return self.blanks + self.items
+
+    @property
+    def solved_below(self) -> float:
+        return min([0.01, *(0.5 * floor for floor in self.partial_floors.values())])
+
+    def floor(self, window: int) -> float:
+        stage = self.blanks + self.items
+        unseen = [min(max(stage + item + 1 - window, 0), stage) for item in range(self.items)]
+        lost = [shares_before(stage, self.items, before)[item + 1] for item, before in enumerate(unseen)]
+        return (1 - 1 / self.symbols) * sum(lost) / self.items
+
+    @property
+    def partial_floors(self) -> Mapping[str, float]:
+        return {"all items but one": (1 - 1 / self.symbols) / self.items} if self.items > 1 else {}
+
+    @property
+    def token_names(self) -> Sequence[str]:
+        return [*letters(self.symbols), ".", ">"]
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        return letters(self.symbols)
+
+    def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
+        stage = self.blanks + self.items
+        places = np.argpartition(generator.random((stage, batch_size), dtype=np.float32), self.items - 1, axis=0)
+        steps = np.sort(places[: self.items], axis=0)
+        items = generator.integers(self.symbols, size=(self.items, batch_size))
+        inputs = np.full((self.length, batch_size), self.symbols)
+        np.put_along_axis(inputs, steps, items, axis=0)
+        inputs[stage:] = self.symbols + 1
+        mask = torch.zeros(inputs.shape, dtype=torch.bool)
+        mask[stage:] = True
+        item = np.arange(self.items)[:, None]
+        slices = {"position": np.broadcast_to(item, items.shape), "lag_at_least": at_least(stage + item - steps)}
+        return Batch(
+            as_tokens(inputs),
+            scattered(as_tokens(inputs), self.symbols).flatten(),
+            mask,
+            slices={name: as_tokens(values.ravel()) for name, values in slices.items()},
+        )
+
+    def carried(self, batch: Batch) -> Tensor:
+        return batch.inputs < self.symbols
+
+
+def scattered(inputs: Tensor, symbols: int) -> Tensor:
+    """Collect the tokens below ``symbols`` of (T, B) inputs in their order, (K, B); each sequence has as many.
+
+    >>> scattered(torch.tensor([[2, 0], [1, 2], [2, 1], [0, 2]]), symbols=2)
+    tensor([[1, 0],
+            [0, 1]])
+    """
+    by_sequence = inputs.T
+    return by_sequence[by_sequence < symbols].reshape(len(by_sequence), -1).T
+
+
+@cache
+def shares_before(stage: int, items: int, before: int) -> list[float]:
+    """Return the share of choices of ``items`` among ``stage`` steps with 0, 1, 2, ... or more in the first ``before``.
+
+    >>> shares_before(4, 2, 1)
+    [1.0, 0.5, 0.0]
+    """
+    ways = [comb(before, count) * comb(stage - before, items - count) for count in range(items + 1)]
+    return [sum(ways[count:]) / comb(stage, items) for count in range(items + 1)]

@@ -1,0 +1,127 @@
+"""Temporal order: two or three marked symbols stand far apart among distractors; in which order did they come?
+
+A sequence with two marked symbols (E begins, B ends, a to d are distractors)::
+
+    inputs    E c X a d b c Y d a a c b B
+    target                              XY    (scored: the last step)
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from tasks.base import Batch, ClassTask, as_tokens
+from tasks.drawing import ask_once
+from tasks.options import UsageError, option
+
+TOKENS = ("X", "Y", "a", "b", "c", "d", "E", "B")
+FIRST_DISTRACTOR, BEGIN, END = 2, 6, 7
+
+
+@dataclass(frozen=True)
+class TemporalOrder(ClassTask):
+    """Each marked symbol is X or Y; the class is the word they spell, one of 4 or 8, all equally likely.
+
+    `hochreiter1997` draws a length L for each sequence, from S to 1.1 S, of which `length` is the longest (S = 100 is
+    ``length=110``), frames it with E and B, and lets the marked symbols stand on the steps .1 S to .2 S and .5 S to
+    .6 S, or, where there are three, .1 S to .2 S, .33 S to .43 S and .66 S to .76 S, both ends included.
+    `pascanu2013` has sequences of one length T without a frame and steps from .1 T, .5 T, or .1 T, .3 T, .6 T on, up
+    to .1 T later, that end excluded.
+
+    Every symbol that a window misses halves the chance of a right guess: the floor is 1 - E[2 ** -missed].
+    """
+
+    version: ClassVar[int] = 1
+    reference: ClassVar[str] = "Hochreiter & Schmidhuber 1997, experiment 6; Pascanu, Mikolov & Bengio 2013"
+    causal: ClassVar[bool] = False
+    tokens: ClassVar[bool] = True
+    dial: ClassVar[str] = "length"
+    reduction: ClassVar[str] = "cross-entropy, mean over sequences"
+    error_name: ClassVar[str] = "wrong orders (share)"
+    solved_below: ClassVar[float] = 0.01
+    partial_floors: ClassVar[Mapping[str, float]] = {"all marked symbols but one": 0.5}
+    token_names: ClassVar[Sequence[str]] = TOKENS
+
+    length: int = option(110, "time steps of the longest sequence", low=2, high=100_000)
+    marked: int = option(2, "marked symbols", low=2, high=3)
+    variant: str = option("hochreiter1997", "the paper whose rules hold", choices=("hochreiter1997", "pascanu2013"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.length < (least := 11 if self.variant == "hochreiter1997" else 10):
+            raise UsageError(
+                f"task temporal_order: {self.variant} needs a length of {least} or more, not {self.length}"
+            )
+
+    @property
+    def input_size(self) -> int:
+        return 8 if self.variant == "hochreiter1997" else 6
+
+    @property
+    def output_size(self) -> int:
+        return int(2**self.marked)
+
+    @property
+    def lag(self) -> int:
+        return self.length
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        return ["".join(word) for word in product("XY", repeat=self.marked)]
+
+    @property
+    def lengths(self) -> range:
+        """The lengths that sequences have, all equally often."""
+        shortest = self.length * 10 // 11
+        varied = self.variant == "hochreiter1997"
+        return range(shortest, shortest + shortest // 10 + 1) if varied else range(self.length, self.length + 1)
+
+    @property
+    def spans(self) -> list[range]:
+        """The steps on which each marked symbol may stand."""
+        size = self.lengths[0]
+        if self.variant == "hochreiter1997":
+            starts = (size // 10, size // 2) if self.marked == 2 else (size // 10, size // 3, 2 * size // 3)
+            return [range(start, start + size // 10 + 1) for start in starts]
+        starts = (size // 10, size // 2) if self.marked == 2 else (size // 10, 3 * size // 10, 6 * size // 10)
+        return [range(start, start + size // 10) for start in starts]
+
+    def floor(self, window: int) -> float:
+        right = [
+            np.prod([1 - 0.5 * min(max(length - window - span.start, 0) / len(span), 1) for span in self.spans])
+            for length in self.lengths
+        ]
+        return 1 - float(np.mean(right))
+
+    def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
+        inputs = generator.integers(FIRST_DISTRACTOR, BEGIN, size=(self.length, batch_size))
+        lengths = generator.integers(self.lengths[0], self.lengths[-1] + 1, size=batch_size)
+        column = np.arange(batch_size)
+        for span in self.spans:
+            step = generator.integers(span.start, span.stop, size=batch_size)
+            inputs[step, column] = generator.integers(2, size=batch_size)
+        if self.variant == "hochreiter1997":
+            inputs[0], inputs[lengths - 1, column] = BEGIN, END
+            inputs[np.arange(self.length)[:, None] >= lengths] = FIRST_DISTRACTOR
+        slices = {"length": lengths} if len(self.lengths) > 1 else {}
+        targets = order_of(as_tokens(inputs), self.marked).numpy()
+        return ask_once(as_tokens(inputs), targets, lengths - 1, slices, lengths=bool(slices))
+
+    def carried(self, batch: Batch) -> Tensor:
+        return batch.inputs < FIRST_DISTRACTOR
+
+
+def order_of(inputs: Tensor, marked: int) -> Tensor:
+    """Return the class that the marked symbols of (T, B) inputs spell, X as 0 and Y as 1, (B,).
+
+    >>> import torch
+    >>> order_of(torch.tensor([6, 3, 1, 2, 0, 5, 7]).unsqueeze(1), marked=2)  # E b Y a X d B: YX
+    tensor([2])
+    """
+    symbols = inputs < FIRST_DISTRACTOR
+    later = marked - symbols.cumsum(0)  # marked symbols still to come
+    return (symbols * inputs * 2 ** later.clamp(min=0)).sum(0)

@@ -1,0 +1,284 @@
+"""Tasks that ask for what was seen: layouts by hand, answers worked out a plain way, what is kept out of training."""
+
+import re
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hunting import SIGMAS, drawn
+
+from bench import registry
+from tasks import recall
+from tasks.copy import Copy
+from tasks.memorisation import Memorisation, memorised
+from tasks.options import UsageError
+from tasks.permutation import Permutation
+from tasks.recall import STORIES, VOCABULARY, Recall
+from tasks.recall_pairs import RecallPairs
+from tasks.selective_copy import SelectiveCopy
+
+DRAWS = 10_000
+
+
+def columns(batch):
+    """List, for every sequence, its inputs and its (step, target) questions."""
+    asked = [[] for _ in range(batch.mask.shape[1])]
+    steps, sequences = np.divmod(batch.scored.numpy(), batch.mask.shape[1])
+    for step, sequence, target in zip(steps.tolist(), sequences.tolist(), batch.targets.tolist(), strict=True):
+        asked[sequence].append((step, target))
+    return list(zip(batch.inputs.T.tolist(), asked, strict=True))
+
+
+def outputs_of(targets, size, wrong=()):
+    """Return outputs that answer right, but for the places in ``wrong``."""
+    outputs = torch.nn.functional.one_hot(targets, size).float()
+    outputs[list(wrong)] *= -1
+    return outputs
+
+
+# Copy with a delay of its own in every sequence
+
+
+def test_variable_copy_asks_after_a_marker_that_comes_1_to_t_steps_after_the_items():
+    batch = drawn(Copy(items=2, symbols=3, blanks=4, variant="variable"), 500)
+    delays = set()
+    for (inputs, asked), length in zip(columns(batch), batch.lengths.tolist(), strict=True):
+        marker = inputs.index(4)
+        delay = marker - 1
+        assert asked == [(marker + 1, inputs[0]), (marker + 2, inputs[1])]
+        assert inputs[2:marker] == [3] * (delay - 1)
+        assert inputs[marker + 1 :] == [3] * (len(inputs) - marker - 1)
+        assert length == marker + 3
+        delays.add(delay)
+    assert delays == {1, 2, 3, 4}
+    assert set(batch.slices["lag_at_least"].tolist()) == {2, 4}
+
+
+def test_variable_copy_reaches_as_far_back_as_fixed_copy():
+    fixed, varied = Copy(blanks=100), Copy(blanks=100, variant="variable")
+    assert (fixed.lag, fixed.min_lag, varied.lag) == (110, 111, 110)
+    assert 109 <= varied.min_lag <= 111
+    assert varied.floor(11 + 50) == pytest.approx(0.875 / 2)
+
+
+# Memorisation
+
+
+def test_memorisation_lays_out_pattern_distractors_cue_and_recall():
+    inputs, targets = memorised(torch.tensor([[0, 4], [3, 1]]), distractors=2, values=5)
+    assert inputs.T.tolist() == [[0, 3, 5, 5, 6, 5], [4, 1, 5, 5, 6, 5]]
+    assert targets.T.tolist() == [[5, 5, 5, 5, 0, 3], [5, 5, 5, 5, 4, 1]]
+
+
+@pytest.mark.parametrize(("pattern", "items", "values"), [("bits", 5, 2), ("symbols", 10, 5)])
+def test_memorisation_trains_on_all_steps_and_scores_the_recall(pattern, items, values):
+    task = Memorisation(pattern=pattern, distractors=7)
+    batch = drawn(task, 3)
+    assert batch.mask.all()
+    assert len(batch.inputs) == 7 + 2 * items
+    assert torch.equal(batch.targets[-3 * items :].view(items, 3), batch.inputs[:items])
+    errors = task.errors(outputs_of(batch.targets, values + 1, wrong=[0, 1, -3]), batch)
+    assert errors.tolist() == [0] * (3 * items - 3) + [1, 0, 0]
+    assert batch.slices["position"].tolist() == [item for item in range(items) for _ in range(3)]
+
+
+def test_all_32_patterns_of_bits_are_drawn():
+    codes = (drawn(Memorisation(), 2000).inputs[:5] * 2 ** torch.arange(5).unsqueeze(1)).sum(0)
+    assert len(codes.unique()) == 32
+
+
+# Permutation
+
+
+def test_permutation_repeats_its_first_symbol_which_stands_nowhere_else():
+    batch = drawn(Permutation(length=20), DRAWS)
+    assert torch.equal(batch.targets, batch.inputs[0])
+    assert set(batch.inputs[0].tolist()) == {0, 1}
+    assert set(batch.inputs[1:].unique().tolist()) == set(range(2, 100))
+    assert abs(batch.targets.double().mean().item() - 0.5) < SIGMAS * 0.5 / DRAWS**0.5
+    assert Permutation(length=20).min_lag == 20
+
+
+# Selective copy
+
+
+def test_selective_copy_asks_for_the_items_in_the_order_in_which_they_stood():
+    task = SelectiveCopy(items=3, symbols=4, blanks=6)
+    batch = drawn(task, 300)
+    distances = iter(batch.slices["lag_at_least"].view(3, 300).T.tolist())
+    for inputs, asked in columns(batch):
+        places = [step for step, token in enumerate(inputs) if token < 4]
+        assert asked == [(9 + item, inputs[place]) for item, place in enumerate(places)]
+        assert inputs[9:] == [5, 5, 5]
+        assert sum(token == 4 for token in inputs) == 6
+        by_hand = [9 + item - place for item, place in enumerate(places)]
+        assert all(low <= lag < 2 * low for low, lag in zip(next(distances), by_hand, strict=True))
+
+
+def test_selective_copy_chooses_all_sets_of_steps_alike():
+    batch = drawn(SelectiveCopy(items=2, symbols=2, blanks=3), DRAWS)
+    taken = batch.inputs[:5] < 2
+    counts = np.unique((taken * 2 ** torch.arange(5).unsqueeze(1)).sum(0).numpy(), return_counts=True)[1]
+    assert len(counts) == 10
+    assert np.abs(counts / DRAWS - 0.1).max() < SIGMAS * (0.09 / DRAWS) ** 0.5
+
+
+# Recall of pairs
+
+
+def test_recall_pairs_asks_each_key_once_for_the_value_that_followed_it():
+    task = RecallPairs(pairs=3, vocabulary=5, length=20)
+    for inputs, asked in columns(drawn(task, 300)):
+        pairs = dict(zip(inputs[0:6:2], inputs[1:6:2], strict=True))
+        assert len(pairs) == len(set(pairs.values())) == 3
+        assert all(key < 5 <= value < 10 for key, value in pairs.items())
+        assert {inputs[step]: 5 + target for step, target in asked} == pairs
+        assert all(step >= 6 and step % 2 == 0 for step, _ in asked)
+        assert [token for step, token in enumerate(inputs) if step >= 6 and step not in dict(asked)] == [10] * 11
+
+
+def test_recall_pairs_slices_by_the_distance_of_the_pair():
+    batch = drawn(RecallPairs(pairs=3, vocabulary=5, length=20), 100)
+    steps, sequences = np.divmod(batch.scored.numpy(), 100)
+    tokens = batch.inputs.numpy()
+    keys = tokens[steps, sequences]
+    placed = 2 * (tokens[0:6:2][:, sequences] == keys).argmax(0)
+    lows = batch.slices["lag_at_least"].numpy()
+    assert ((lows <= steps - placed) & (steps - placed < 2 * lows)).all()
+
+
+def test_recall_pairs_floor_is_one_of_the_pairs_not_one_of_the_vocabulary():
+    assert RecallPairs(pairs=4, vocabulary=1000).baseline_error == 1 - 1 / 4
+    assert RecallPairs(pairs=4).partial_floors["which values occur"] == 1 - 1 / 4
+
+
+def test_who_is_told_the_values_of_a_sequence_and_sees_some_pairs_reaches_the_floor():
+    task = RecallPairs(pairs=4, vocabulary=6, length=24)
+    batch = drawn(task, DRAWS)
+    steps, sequences = np.divmod(batch.scored.numpy(), DRAWS)
+    tokens = batch.inputs.numpy()
+    generator = np.random.default_rng(0)
+    for window in range(25):
+        first = np.maximum(steps - window + 1, 0)
+        place = (tokens[0:8:2][:, sequences] == tokens[steps, sequences]).argmax(0)
+        hidden = np.minimum((first + 1) // 2, 4)  # pairs that begin before the window
+        guess = generator.integers(np.maximum(hidden, 1))
+        errors = np.where(2 * place >= first, False, guess != place)
+        assert abs(errors.mean() - task.floor(window)) <= SIGMAS * errors.std() / DRAWS**0.5, window
+
+
+# Recall
+
+
+def stories(task, count, held_out=True):
+    batch = drawn(task, count, held_out=held_out)
+    words = np.array(VOCABULARY)[torch.cat([batch.inputs, batch.targets.view(batch.inputs.shape)[-1:]]).numpy()]
+    return batch, [" ".join(column) for column in words.T]
+
+
+def test_the_lexicon_keeps_its_promises():
+    nouns = STORIES["nouns"]
+    assert len(nouns) == len(set(nouns)) >= 40
+    assert len(nouns) % 10 == 0
+    assert len(STORIES["frames"]) >= 4
+    elsewhere = " ".join(text for part, texts in STORIES.items() if part != "nouns" for text in texts).split()
+    assert not set(nouns) & set(elsewhere)
+    openings, closings = zip(*(frame.split(" | ") for frame in STORIES["frames"]), strict=True)
+    assert {len(text.split()) for text in openings} == {recall.OPENING_WORDS}
+    assert {len(text.split()) for text in closings} == {recall.CLOSING_WORDS}
+    assert {len(text.split()) for text in STORIES["loud"] + STORIES["fillers"]} == {recall.CLAUSE_WORDS}
+    assert all(text.split().count("NOUN") == 1 for text in openings)
+    assert all(text.split().count("LOUD") == 1 for text in STORIES["loud"])
+    assert not {"NOUN", "LOUD"} & set(" ".join(STORIES["fillers"] + list(closings)).split())
+
+
+def test_a_story_names_its_noun_first_and_last_and_the_loud_one_more_often_and_more_recently():
+    _, told = stories(Recall(), 500)
+    for story in told:
+        found = [word for word in story.split() if word in STORIES["nouns"]]
+        assert found[0] == found[-1]
+        assert len(set(found[1:-1])) == 1
+        assert len(found[1:-1]) == 3
+        assert found[1] != found[0]
+
+
+def test_a_story_keeps_to_its_frame_and_its_person():
+    batch, told = stories(Recall(clauses=2), 300)
+    for story, frame in zip(told, batch.slices["frame"].tolist(), strict=True):
+        name, she, her = next(row.split() for row in STORIES["people"] if row.split()[0] in story.split())
+        noun = story.split()[-1]
+        opening, closing = (
+            re.sub("NAME", name, re.sub("SHE", she, re.sub("HER", her, re.sub("NOUN", noun, text))))
+            for text in STORIES["frames"][frame].split(" | ")
+        )
+        assert story.startswith(f"{opening} ")
+        assert story.endswith(f"{closing} {noun}")
+
+
+def test_the_lag_of_a_story_is_seven_words_a_clause():
+    assert [Recall(clauses=clauses).lag for clauses in (0, 1, 5)] == [31, 38, 66]
+    assert Recall(clauses=1).min_lag - Recall(clauses=0).min_lag == 7
+    assert Recall().floor(0) == 1 - 1 / 50
+    assert Recall().floor(20) == pytest.approx(1 - 1 / 49)
+
+
+def test_recall_scores_the_last_word_and_trains_on_all():
+    task = Recall(clauses=0)
+    batch = drawn(task, 3)
+    assert batch.mask.all()
+    assert torch.equal(batch.targets[:-3], batch.inputs[1:].flatten())
+    errors = task.errors(outputs_of(batch.targets, task.output_size, wrong=[0, -2]), batch)
+    assert errors.tolist() == [0, 1, 0]
+
+
+def test_pairs_of_nouns_kept_out_are_met_in_evaluation_only():
+    place = {noun: index for index, noun in enumerate(STORIES["nouns"])}
+    for held_out in (False, True):
+        batch, told = stories(Recall(clauses=0), DRAWS, held_out)
+        pairs = [(place[words[-1]], place[next(w for w in words if w in place and w != words[-1])])
+                 for words in (story.split() for story in told)]  # fmt: skip
+        unmet = [(7 * noun + loud) % 10 == 9 for noun, loud in pairs]
+        assert unmet == (batch.slices["held_out"] == 1).tolist()
+        assert np.mean(unmet) == pytest.approx(0.1 * held_out, abs=0.015)
+        shares = Counter(noun for noun, _ in pairs)
+        assert len(shares) == 50
+        assert max(shares.values()) < 2 * min(shares.values())
+
+
+def test_answering_the_loud_noun_is_always_wrong_and_any_other_nearly():
+    _, told = stories(Recall(), DRAWS)
+    generator = np.random.default_rng(0)
+    wrong = 0
+    for words in (story.split() for story in told):
+        loud = next(word for word in words if word in STORIES["nouns"] and word != words[-1])
+        others = [noun for noun in STORIES["nouns"] if noun != loud]
+        wrong += others[generator.integers(49)] != words[-1]
+    expected = Recall().partial_floors["which noun is loud"]
+    assert abs(wrong / DRAWS - expected) < SIGMAS * (expected * (1 - expected) / DRAWS) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("recall_pairs:pairs=40", "pairs must be at most the vocabulary, 32, not 40"),
+        ("recall_pairs:pairs=20", "20 pairs need a length of 80 or more, not 64"),
+        ("memorisation:pattern=bit", "did you mean bits"),
+        ("selective_copy:items=0", "items must be from 1 to 200, not 0"),
+        ("permutation:symbols=2", "symbols must be from 3 to 10000, not 2"),
+        ("recall:loud=1", "loud must be from 2 to 100, not 1"),
+        ("copy:variant=random", "variant must be one of fixed, variable"),
+    ],
+)
+def test_bad_options_are_refused(spec, message):
+    with pytest.raises(UsageError, match=message):
+        registry.task(spec)
+
+
+@pytest.mark.parametrize("spec", ["copy:variant=variable", "selective_copy", "recall_pairs", "recall:clauses=0"])
+def test_floors_fall_with_the_window(spec):
+    task = registry.task(spec)
+    floors = [task.floor(window) for window in range(task.length + 2)]
+    assert all(later <= earlier for earlier, later in pairwise(floors))
+    assert floors[-1] == 0
