@@ -44,7 +44,7 @@ def _draw(spec: str, name: str, index: int, start: int, size: int, device: str, 
     return to_device(task.draw(generator, size, held_out=True), device, dtype)
 
 
-_draw_once = lru_cache(maxsize=64)(_draw)
+_draw_once = registry.forgetful(lru_cache(maxsize=64)(_draw))
 """For the evaluation stream, which every trial sees at every evaluation."""
 
 

@@ -1,14 +1,18 @@
-"""Finds tasks, cells, clips and optimisers by name; the directories are the lists.
+"""Finds tasks, cells, clips and optimisers by name; the directories are the lists, and plugins add to them.
 
 Names come from file names, without importing anything; a class is imported when it is asked for.
 """
 
 import importlib
 import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from bench import plugins
+from bench.plugins import Plugin
 from tasks.options import Configurable, UsageError, near, split_spec
 
 if TYPE_CHECKING:
@@ -19,15 +23,79 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).resolve().parent.parent
 _FOLDERS = {"task": "tasks", "cell": "bench/cells", "clip": "bench/clips"}
-_NOT_LISTED = {"__init__", "base", "options"}
+_NOT_LISTED = {"__init__", "base", "drawing", "options"}
+
+Cached = TypeVar("Cached", bound=Callable[..., Any])
+_files: dict[tuple[str, str], Plugin] = {}
+_forget: list[Callable[[], None]] = []
 
 
-def names(kind: str) -> list[str]:
-    """List the names of a kind (``task``, ``cell``, ``clip``), sorted, without importing them."""
+def forgetful(cached: Cached) -> Cached:
+    """Let a cached function forget what it knows when other plugins are used."""
+    _forget.append(cached.cache_clear)  # type: ignore[attr-defined]
+    return cached
+
+
+def use(paths: Sequence[Path | str], digests: Sequence[str] = ()) -> None:
+    """Use these files as plugins, and no others.
+
+    Args:
+        paths: The files.
+        digests: Of the contents that are expected, where they are known.
+
+    Raises:
+        UsageError: A file is refused, or two things would have one name; then none is used.
+    """
+    _files.clear()
+    for clear in _forget:
+        clear()
+    found: dict[tuple[str, str], Plugin] = {}
+    for place, path in enumerate(paths):
+        made = plugins.read(Path(path), digests[place] if digests else None)
+        if made.name in shipped(made.kind):
+            raise UsageError(f"plugin {path}: a {made.kind} called {made.name!r} is shipped; rename the file")
+        if made.name in [name for _, name in found]:
+            raise UsageError(f"plugin {path}: two plugins are called {made.name!r}")
+        found[made.kind, made.name] = made
+    _files.update(found)
+
+
+def used() -> list[Plugin]:
+    """Return the plugins of `use`."""
+    return list(_files.values())
+
+
+def shipped(kind: str) -> list[str]:
+    """List the names of a kind that come with this package, sorted, without importing them."""
     files = (_ROOT / _FOLDERS[kind]).glob("*.py")
     return sorted(file.stem for file in files if file.stem not in _NOT_LISTED)
 
 
+def names(kind: str) -> list[str]:
+    """List the names of a kind (``task``, ``cell``, ``clip``), sorted: the shipped ones and the plugins in use."""
+    return sorted([*shipped(kind), *(name for of, name in _files if of == kind)])
+
+
+def offered(kind: str) -> list[str]:
+    """List what installed packages offer under other names, sorted, without importing it."""
+    return sorted(plugins.offered(kind).keys() - set(names(kind)))
+
+
+@forgetful
+@cache
+def plugin(kind: str, name: str) -> Plugin | None:
+    """Return the plugin of a name; None where the name is shipped or unknown.
+
+    Raises:
+        UsageError: An installed package offers the name, and what it offers is refused.
+    """
+    if (kind, name) in _files or name in shipped(kind):
+        return _files.get((kind, name))
+    point = plugins.offered(kind).get(name)
+    return None if point is None else plugins.from_package(kind, point)
+
+
+@forgetful
 @cache
 def find(kind: str, name: str) -> type:
     """Import the one concrete class of a file.
@@ -35,9 +103,11 @@ def find(kind: str, name: str) -> type:
     Raises:
         UsageError: There is no such name.
     """
+    if (made := plugin(kind, name)) is not None:
+        return made.made
     known = names(kind)
     if name not in known:
-        raise _unknown(kind, name, known)
+        raise _unknown(kind, name, [*known, *offered(kind)])
     module = importlib.import_module(f"{_FOLDERS[kind].replace('/', '.')}.{name}")
     classes = [
         found
@@ -54,21 +124,52 @@ def _unknown(kind: str, name: str, known: list[str]) -> UsageError:
 
 def _configured(kind: str, spec: str) -> Any:
     name, given = split_spec(spec, kind)
-    return find(kind, name).from_texts(given)  # type: ignore[attr-defined]
+    with blamed(kind, name):
+        return find(kind, name).from_texts(given)  # type: ignore[attr-defined]
 
 
+@contextmanager
+def blamed(kind: str, name: str) -> Iterator[None]:
+    """Turn whatever a plugin raises into one line that names its file; nothing where the name is no plugin's.
+
+    Raises:
+        UsageError: It raised, or took too long.
+    """
+    made = plugin(kind, name)
+    if made is None:
+        yield
+        return
+    with plugins.blamed(f"plugin {made.path}"):
+        yield
+
+
+def plugins_of(task: str, cell: str, clip: str) -> list[Plugin]:
+    """Return the plugins that specs name, by name."""
+    parts = [("task", task), ("cell", cell), *(("clip", part) for part in clip.split("+"))]
+    found = {made for kind, spec in parts if (made := plugin(kind, spec.strip().partition(":")[0])) is not None}
+    return sorted(found, key=lambda made: made.label)
+
+
+def labels_of(task: str, cell: str, clip: str) -> str:
+    """Return what a trial holds of the plugins that its specs name: ``mine:ab12...``; empty where there are none."""
+    return ",".join(made.label for made in plugins_of(task, cell, clip))
+
+
+@forgetful
 @cache
 def task(spec: str) -> "Task":
     """Make the task of a spec such as ``copy:blanks=50``."""
     return cast("Task", _configured("task", spec))
 
 
+@forgetful
 @cache
 def cell(spec: str) -> "Cell":
     """Make the cell of a spec such as ``lstm:forget_bias=1``."""
     return cast("Cell", _configured("cell", spec))
 
 
+@forgetful
 @cache
 def clip(spec: str) -> "Clip":
     """Make the clipping setting of a spec such as ``norm:1``."""

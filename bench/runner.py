@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench import provenance
+from bench.costs import cohort_size, expected_seconds
 from bench.engines.local import LocalEngine
 from bench.store import Store, store_path, stored
 from bench.study import Study, facts
@@ -14,6 +15,10 @@ from tasks.options import UsageError
 
 COHORT_SIZE = 8
 """Most trials that train together."""
+PARTS = 8
+"""A cohort costs at most this part of what each worker has to do."""
+MEMORY = 2**30
+"""Bytes that a worker may take for a cohort, unless said otherwise."""
 SEED_LADDER = (3, 5, 8, 10, 15, 20, 30, 50, 100)
 """How many seeds a study may be cut to."""
 
@@ -36,16 +41,26 @@ class Plan:
     outside: int
     other_source: int
 
-    def cohorts(self) -> list[tuple[Trial, ...]]:
-        """Cut the missing trials into cohorts, the most expensive first, so that no worker waits long at the end."""
+    def cohorts(self, workers: int = 1, memory: int = MEMORY) -> list[tuple[Trial, ...]]:
+        """Cut the missing trials into cohorts, so that no worker waits long for another at the end.
+
+        The most expensive cohorts come first, and none is more than a small part of a worker's share.
+
+        Args:
+            workers: Processes that train them.
+            memory: Bytes that a worker may take for a cohort.
+        """
         alike: dict[object, list[Trial]] = defaultdict(list)
         for trial in self.missing:
             alike[trial.cohort].append(trial)
-        cut = []
+        share = self.seconds(workers) / PARTS
+        cut: list[tuple[float, tuple[Trial, ...]]] = []
         for trials in alike.values():
             trials.sort(key=lambda trial: (trial.seed, trial.lr, trial.clip))  # trials of one seed share their batches
-            cut += [tuple(trials[i : i + COHORT_SIZE]) for i in range(0, len(trials), COHORT_SIZE)]
-        return sorted(cut, key=lambda cohort: -sum(expected_seconds(trial) for trial in cohort))
+            cost = expected_seconds(trials[0])
+            size = max(1, min(cohort_size(trials[0], memory, COHORT_SIZE), int(share / cost)))
+            cut += [(cost * size, tuple(trials[i : i + size])) for i in range(0, len(trials), size)]
+        return [trials for _, trials in sorted(cut, key=lambda part: -part[0])]
 
     def seconds(self, workers: int) -> float:
         """Estimate how long it takes; trials that stop early make it shorter."""
@@ -111,7 +126,14 @@ def fitted(study: Study, workers: int, minutes: float) -> Study:
 
 
 def run(
-    study: Study, results: Path, *, workers: int, timeout_seconds: float, fresh: bool, observer: Observer
+    study: Study,
+    results: Path,
+    *,
+    workers: int,
+    timeout_seconds: float,
+    fresh: bool,
+    observer: Observer,
+    memory: int = MEMORY,
 ) -> Counter[Status]:
     """Train what is missing and return how the study's trials ended, the stored ones included.
 
@@ -122,10 +144,11 @@ def run(
         StoreError: The store cannot be used; what was committed stays.
     """
     plan = make_plan(study, results, fresh)
+    planned = [(trial, facts(trial)) for trial in plan.trials]
     with Store.open_for_writing(store_path(study.name, results)) as store:
-        store.write_plan(study.title, [(trial, facts(trial)) for trial in plan.trials])
+        store.write_plan(study.title, planned)
         observer.started(plan)
-        arriving = LocalEngine(workers, timeout_seconds).run(plan.cohorts())
+        arriving = LocalEngine(workers, timeout_seconds).run(plan.cohorts(workers, memory))
         try:
             for result in arriving:
                 if result is not None:
@@ -137,21 +160,6 @@ def run(
         store.flush()
         held = store.stored()
     return Counter(held[trial.key].status for trial in plan.trials if trial.key in held)
-
-
-def expected_seconds(trial: Trial) -> float:
-    """Estimate what a trial takes on one core if it uses its whole budget."""
-    from bench import registry
-
-    task, cell = registry.task(trial.task), registry.cell(trial.cell)
-    products = 6 * trial.batch_size * trial.hidden_size**2 * len(cell.gates) * trial.layers
-    step = _STEP_SECONDS * len(cell.gates) * trial.layers + products / _PRODUCTS_PER_SECOND
-    return trial.updates * task.length * step
-
-
-_STEP_SECONDS = 35e-6
-"""Overhead of a time step and gate on the readable path, forward and backward, measured on a server core."""
-_PRODUCTS_PER_SECOND = 30e9
 
 
 def _need_cuda() -> None:

@@ -13,6 +13,7 @@ from scipy import stats
 from bench.seeding import stream
 
 RESAMPLES = 2000
+_BLOCK = 50_000  # values looked at together
 
 
 class Interval(NamedTuple):
@@ -43,12 +44,13 @@ def interquartile_mean(values: Sequence[float]) -> float | None:
     >>> interquartile_mean([0.0, 1.0, 2.0, 100.0])
     1.5
     """
-    return float(_middle(np.asarray(values, dtype=float)[None])[0]) if len(values) else None
+    return float(_middle(np.sort(np.asarray(values, dtype=float))[None])[0]) if len(values) else None
 
 
 def _middle(rows: np.ndarray) -> np.ndarray:
+    """Return the interquartile mean of each row of sorted values."""
     n = rows.shape[1]
-    means: np.ndarray = np.sort(rows, axis=1)[:, n // 4 : n - n // 4].mean(axis=1)
+    means: np.ndarray = rows[:, n // 4 : n - n // 4].mean(axis=1)
     return means
 
 
@@ -68,14 +70,35 @@ def interquartile_interval(
     if not strata or min(len(values) for values in strata) < 2:
         return None
     generator = stream("bootstrap", *names).generator()
-    drawn = []
+    pooled = np.concatenate([np.asarray(values, dtype=float) for values in strata])
+    order = np.argsort(pooled, kind="stable")
+    ranks = np.empty(len(pooled), dtype=np.int32)
+    ranks[order] = np.arange(len(pooled))
+    drawn = np.empty((RESAMPLES, len(pooled)), dtype=np.int32)
+    first = 0
     for values in strata:
-        picks = generator.integers(len(values), size=(RESAMPLES, len(values)))
-        drawn.append(np.asarray(values, dtype=float)[picks])
-    means = _middle(np.concatenate(drawn, axis=1))
+        last = first + len(values)
+        for rows in _blocks(len(values)):
+            picks = generator.integers(len(values), size=(rows.stop - rows.start, len(values)))
+            drawn[rows, first:last] = ranks[first:last][picks]
+        first = last
+    means = np.concatenate([_middle(_in_order(pooled[order], drawn[rows])) for rows in _blocks(len(pooled))])
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(low), float(high))
+
+
+def _blocks(width: int) -> list[slice]:
+    """Cut the resamples, each so wide, into blocks that stay in the processor's cache."""
+    height = max(1, _BLOCK // width)
+    return [slice(start, min(start + height, RESAMPLES)) for start in range(0, RESAMPLES, height)]
+
+
+def _in_order(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Return each resample's values in order, by counting how often it holds each rank: faster than sorting it."""
+    rows, n = ranks.shape
+    counts = np.bincount((ranks + n * np.arange(rows)[:, None]).ravel(), minlength=rows * n)
+    return np.repeat(np.tile(values, rows), counts).reshape(rows, n)
 
 
 class Survival(NamedTuple):
@@ -152,3 +175,68 @@ def _smallest_p(first: tuple[int, int], second: tuple[int, int]) -> float:
     total, n, m = first[0] + second[0], first[1], second[1]
     ends = (max(0, total - m), min(n, total))
     return min(fisher_p((count, n), (total - count, m)) for count in ends)
+
+
+class Horizon(NamedTuple):
+    """Where half of the seeds still solve, in lags; what lies outside the lags tried is None.
+
+    Attributes:
+        lag: The estimate.
+        low: Lower end of its interval.
+        high: Upper end.
+        shortest: The shortest lag tried.
+        longest: The longest.
+        beyond: Whether the estimate lies beyond the longest, rather than below the shortest.
+    """
+
+    lag: float | None
+    low: float | None
+    high: float | None
+    shortest: int
+    longest: int
+    beyond: bool = False
+
+    def __str__(self) -> str:
+        if self.lag is None:
+            return f"> {self.longest}" if self.beyond else f"< {self.shortest}"
+        low = f"< {self.shortest}" if self.low is None else f"{self.low:.0f}"
+        high = f"> {self.longest}" if self.high is None else f"{self.high:.0f}"
+        return f"{self.lag:.0f} [{low}, {high}]"
+
+
+_SLOPES = np.geomspace(0.5, 8, 12)
+"""Slopes of the logistic curve per doubling of the lag; held finite, so that a sharp edge has an estimate."""
+
+
+def horizon(lags: Sequence[int], solved: Sequence[int], n: Sequence[int], *names: str | int) -> Horizon:
+    """Fit a logistic curve of the solved share against log lag and return where it passes one half.
+
+    The estimate is censored at both ends. The interval is the bootstrap's, seeds drawn anew on each rung, widened
+    to the rungs on either side of the estimate: where all solve on one and none on the next, seeds do not vary,
+    but the distance between the rungs is still not known.
+
+    Args:
+        lags: The rungs, ascending.
+        solved: Seeds that solved on each.
+        n: Seeds with a result on each, at least one somewhere.
+        names: What is fitted, naming the bootstrap's stream.
+
+    >>> str(horizon([8, 16, 32, 64], [10, 10, 0, 0], [10, 10, 10, 10]))
+    '23 [16, 32]'
+    >>> str(horizon([8, 16], [10, 9], [10, 10])), str(horizon([8, 16], [1, 0], [10, 10]))
+    ('> 16', '< 8')
+    """
+    rungs, counts, trials = np.log2(lags), np.asarray(solved), np.asarray(n)
+    middles = np.linspace(rungs[0] - 1, rungs[-1] + 1, 401)
+    curves = stats.logistic.cdf(_SLOPES[:, None, None] * (middles[:, None] - rungs)).reshape(-1, len(rungs))
+    chances = np.clip(curves, 1e-9, 1 - 1e-9)
+    generator = stream("bootstrap", "horizon", *names).generator()
+    drawn = generator.binomial(trials, counts / np.maximum(trials, 1), size=(RESAMPLES, len(rungs)))
+    hits = np.vstack([counts, drawn])
+    likelihood = hits @ np.log(chances).T + (trials - hits) @ np.log1p(-chances).T
+    estimate, *resampled = np.tile(middles, len(_SLOPES))[likelihood.argmax(axis=1)]
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    below, above = rungs[rungs <= estimate], rungs[rungs >= estimate]
+    ends = (estimate, min(low, *below[-1:]) if len(below) else low, max(high, *above[:1]) if len(above) else high)
+    lag, lower, upper = (float(2**end) if rungs[0] <= end <= rungs[-1] else None for end in ends)
+    return Horizon(lag, lower, upper, int(lags[0]), int(lags[-1]), beyond=bool(estimate > rungs[-1]))

@@ -175,18 +175,21 @@ def facts(trial: Trial) -> dict[str, Any]:
     return dict(_facts(trial.task, trial.cell))
 
 
+@registry.forgetful
 @cache
 def _facts(task_spec: str, cell_spec: str) -> Mapping[str, Any]:
     task, cell = registry.task(task_spec), registry.cell(cell_spec)
-    return {
-        "lag": task.lag,
-        "min_lag": task.min_lag,
-        "baseline_error": task.baseline_error,
-        "solved_below": task.solved_below,
-        "error_name": task.error_name,
-        "task_options": _plain_options(task),
-        "cell_options": _plain_options(cell),
-    }
+    with registry.blamed("task", task.name()):
+        assert min(task.length, task.input_size, task.output_size) > 0, "length, input_size and output_size are above 0"
+        return {
+            "lag": task.lag,
+            "min_lag": task.min_lag,
+            "baseline_error": task.baseline_error,
+            "solved_below": task.solved_below,
+            "error_name": task.error_name,
+            "task_options": _plain_options(task),
+            "cell_options": _plain_options(cell),
+        }
 
 
 def _plain_options(of: Configurable) -> dict[str, Any]:
@@ -239,4 +242,5 @@ def _trial(grid: Grid, task: str, cell: str, clip: str, optimizer: str, lr: floa
         eval_every=grid.evaluation_interval,
         dtype=grid.dtype,
         device=grid.device,
+        plugins=registry.labels_of(task, cell, clip),
     )

@@ -150,7 +150,21 @@ def test_figures_and_tables_are_redrawn_to_the_same_bytes(results: Path) -> None
 def test_plan_counts_without_training(results: Path) -> None:
     printed = call("plan", *TINY, "--name", "made", "--seeds", "5", "--results", str(results)).stdout
     assert "trials    5" in printed
-    assert "to train  5 in 1 cohorts" in printed  # those stored have another width
+    assert "to train  5 in" in printed  # those stored have another width
+
+
+def test_details_of_cells_are_their_source_sizes_and_path() -> None:
+    lines = call("list", "cells", "--details").stdout.splitlines()
+    place = next(place for place, line in enumerate(lines) if line.startswith("lem "))
+    assert lines[place].split(maxsplit=1) == ["lem", "Long expressive memory."]
+    assert [line.strip() for line in lines[place + 1 : place + 3]] == [
+        "33,024 parameters, state 128, readable",  # 4 * 64 * (64 + 64 + 1), 2 * 64
+        "Rusch, Mishra, Erichson & Mahoney 2022, section 2",
+    ]
+    assert [line for line in lines if line.startswith("selective")]
+    refused = call("list", "clips", "--details")
+    assert refused.exit_code == 2
+    assert "--details is for cells" in refused.stderr
 
 
 def test_every_list_has_its_names() -> None:

@@ -14,19 +14,35 @@ ROOT = Path(__file__).resolve().parent.parent
 # A name that ends in ``.*`` stands for everything inside a package, one that ends in ``*`` for a common beginning.
 # The first pattern that fits decides.
 LAYERS = (
-    ("tasks", "bench", "bench.cells", "bench.clips", "bench.engines", "bench.kernels", "bench.report", "bench.studies"),
-    ("tasks.base", "tasks.options", "bench.cells.base", "bench.clips.base", "bench.seeding", "bench.layout"),
+    (
+        "tasks",
+        "bench",
+        "bench.cells",
+        "bench.clips",
+        "bench.engines",
+        "bench.kernels",
+        "bench.perf",
+        "bench.checks",
+        "bench.report",
+        "bench.skeletons",
+        "bench.studies",
+    ),
+    (
+        *("tasks.base", "tasks.drawing", "tasks.options", "bench.cells.base", "bench.clips.base"),
+        *("bench.seeding", "bench.layout", "bench.ambient", "bench.limits"),
+    ),
     (
         *("tasks.*", "bench.cells.*", "bench.clips.*", "bench.kernels.*"),
-        *("bench.optimisers", "bench.trial", "bench.provenance"),
+        *("bench.optimisers", "bench.trial", "bench.provenance", "bench.plugins", "bench.module_cell"),
+        "bench.skeletons.*",
     ),
     (
         *("bench.registry", "bench.study*", "bench.grid", "bench.network", "bench.gradients", "bench.schema"),
-        *("bench.store*", "bench.results", "bench.stats", "bench.tuning", "bench.report.*"),
+        *("bench.store*", "bench.results", "bench.stats", "bench.tuning", "bench.cohort", "bench.report.*"),
     ),
-    ("bench.evaluation", "bench.record", "bench.training"),
-    ("bench.engines.*", "bench.runner"),
-    ("bench.cli", "bench.cli.*", "bench.__main__"),
+    ("bench.evaluation", "bench.record", "bench.training", "bench.costs", "bench.horizon"),
+    ("bench.engines.*", "bench.runner", "bench.checks.*"),
+    ("bench.perf.*", "bench.cli", "bench.cli.*", "bench.__main__"),
 )
 """From the bottom: the packages themselves, which import nothing, then layers 0 to 5."""
 
@@ -112,7 +128,7 @@ def test_tasks_import_torch_numpy_and_the_standard_library_only(module):
 @pytest.mark.parametrize("package", ["tasks", "bench.cells", "bench.clips"])
 def test_neither_tasks_nor_cells_nor_clips_import_each_other(package):
     members = {name for name in FILES if name.startswith(f"{package}.")}
-    shared = {f"{package}.base", "tasks.options"}
+    shared = {f"{package}.base", "tasks.drawing", "tasks.options"}
     for module in members - shared:
         assert IMPORTS[module] & members <= shared, f"{module} imports a neighbour"
 

@@ -129,7 +129,7 @@ def test_killed_and_resumed_gives_the_bytes_of_an_undisturbed_run(tmp_path: Path
 
 
 def test_interrupting_keeps_what_is_finished_and_says_so(tmp_path: Path) -> None:
-    command = [*COMMAND, "run", "--task", "adding:length=50", "--cell", "gru", "--seeds", "2", "--updates", "100000"]
+    command = [*COMMAND, "run", "--task", "adding:length=900", "--cell", "gru", "--seeds", "2", "--updates", "100000"]
     quick_one = ["--task", "copy:items=1,blanks=1"]
     process = subprocess.Popen(
         [*command, *quick_one, "--lr", "1e-2", "--workers", "2", "--results", str(tmp_path)],

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench import registry
 from bench.grid import KEYS, Grid
 from bench.study import Rate, Study, adhoc, facts
 from bench.study_file import find, names, read
@@ -239,8 +240,9 @@ def test_a_wrong_option_is_refused_with_its_rule(option: str, value: object, sai
 def test_facts_follow_from_task_and_cell() -> None:
     found = facts(one_trial(task=COPY, cell="lstm"))
     assert (found["lag"], found["min_lag"], found["baseline_error"], found["solved_below"]) == (13, 14, 0.875, 0.01)
-    assert found["task_options"] == {"items": 3, "symbols": 8, "blanks": 10}
-    assert found["cell_options"] == {"forget_bias": 1.0}
+    assert found["task_options"] == {"items": 3, "symbols": 8, "blanks": 10, "variant": "fixed"}
+    assert found["cell_options"] == registry.cell("lstm").values()
+    assert found["cell_options"]["forget_bias"] == 1.0
     assert json.dumps(found)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bench.cli import inspect, reports, training, tuning
+from bench.cli import author, horizon, inspect, perf, reports, show_task, training, tuning
 from bench.store_file import StoreError
 from tasks.options import UsageError, near
 
@@ -75,6 +75,14 @@ for command in (
     reports.export,
     training.rerun,
     inspect.list_names,
+    show_task.show_task,
+    author.check_task,
+    author.check_cell,
+    author.check_clip,
+    author.new,
+    perf.perf,
+    horizon.horizon,
+    horizon.frontier,
     inspect.doctor,
 ):
     main.add_command(command)

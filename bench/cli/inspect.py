@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import results_option
+from bench.cli.options import plugin_option, results_option
 from tasks.options import UsageError, near
 
 _KINDS = {"tasks": "task", "cells": "cell", "clips": "clip"}
@@ -12,12 +12,18 @@ _KINDS = {"tasks": "task", "cells": "cell", "clips": "clip"}
 
 @click.command("list")
 @click.argument("what", metavar="tasks|cells|clips|optimizers|schedules|studies")
-def list_names(what: str) -> None:
+@click.option("--details", is_flag=True, help="Cells only: source, size and path of each.")
+@plugin_option
+def list_names(what: str, details: bool) -> None:
     """List what can be named, with options."""
     kinds = [*_KINDS, "optimizers", "schedules", "studies"]
     if what not in kinds:
         raise UsageError(f"nothing to list is called {what!r}{near(what, kinds) or '; there are ' + ', '.join(kinds)}")
-    if what == "studies":
+    if details and what != "cells":
+        raise UsageError("--details is for cells: longlag list cells --details")
+    if details:
+        _list_cell_details()
+    elif what == "studies":
         _list_studies()
     else:
         _list_configurable(what)
@@ -28,6 +34,26 @@ def _list_studies() -> None:
 
     for name in study_file.names():
         click.echo(f"{name:16} {study_file.find(name).title}")
+
+
+_SIZE = 64
+"""Inputs and hidden size of the layer whose parameters and state are shown."""
+
+
+def _list_cell_details() -> None:
+    from bench import registry
+    from bench.network import Network
+
+    click.echo(f"a layer of {_SIZE} inputs and {_SIZE} units: parameters, state numbers, path\n")
+    for name in registry.names("cell"):
+        cell = registry.cell(name)
+        network = Network(cell, _SIZE, 1, _SIZE)
+        parameters = network.layout.num_parameters - (_SIZE + 1)  # without the readout
+        click.echo(f"{name:16} {(cell.__doc__ or '').splitlines()[0]}")
+        click.echo(
+            f"{'':16}   {parameters:,} parameters, state {network.state_size:,}, {network.path('cpu', 'float32')}"
+        )
+        click.echo(f"{'':16}   {cell.reference}")
 
 
 def _list_configurable(what: str) -> None:
@@ -43,11 +69,13 @@ def _list_configurable(what: str) -> None:
         found = optimisers.OPTIMISERS if what == "optimizers" else optimisers.SCHEDULES
         classes = {made.name(): made for made in found}
     for name, made in classes.items():
-        click.echo(f"{name:16} {(made.__doc__ or '').splitlines()[0]}")
+        click.echo(f"{name:16} {next(iter((made.__doc__ or '').splitlines()), '')}")
         for item in fields(made):
             summary = item.metadata.get("summary", "above 0")
             default = f" [{item.default}]" if "summary" in item.metadata else ""
             click.echo(f"{'':16}   {item.name}: {summary}{default}")
+    for name in registry.offered(_KINDS[what]) if what in _KINDS else ():
+        click.echo(f"{name:16} offered by an installed package; imported when named")
 
 
 @click.command()
@@ -56,7 +84,8 @@ def doctor(results: Path) -> None:
     """Show versions, threads, device and the health of every store."""
     import torch
 
-    from bench import provenance
+    from bench import provenance, registry
+    from bench.kernels.find import kernel_for
     from bench.store import Store
     from bench.store_file import StoreError
 
@@ -66,12 +95,14 @@ def doctor(results: Path) -> None:
     click.echo(f"{'vector unit':16} {torch.backends.cpu.get_cpu_capability()}")
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     click.echo(f"{'cuda':16} {device}")
-    click.echo(f"{'path':16} readable")
+    for name in registry.names("cell"):
+        path = "readable" if kernel_for(registry.cell(name)) is None else "fused"
+        click.echo(f"{'path':16} {name}: {path}")
     broken = []
-    for path in sorted(results.glob("*/store.sqlite")):
+    for file in sorted(results.glob("*/store.sqlite")):
         try:
-            with Store.open_for_reading(path) as store:
-                click.echo(f"{'store':16} {path}: healthy, {len(store.stored())} trials")
+            with Store.open_for_reading(file) as store:
+                click.echo(f"{'store':16} {file}: healthy, {len(store.stored())} trials")
         except StoreError as error:
             broken.append(error)
     if broken:

@@ -20,11 +20,30 @@ def results_option(command: Command) -> Command:
     )(command)
 
 
+def plugin_option(command: Command) -> Command:
+    """Add ``--plugin``, which lets the command use the names of plugins."""
+    return click.option(
+        "--plugin",
+        multiple=True,
+        metavar="FILE",
+        expose_value=False,
+        callback=_use,
+        help="File of a task, cell or clip of yours; its name is the name to use. Repeatable.",
+    )(command)
+
+
+def _use(context: click.Context, parameter: click.Parameter, files: tuple[str, ...]) -> None:
+    from bench import registry
+
+    if not context.resilient_parsing:
+        registry.use(files)
+
+
 def grid_options(command: Command) -> Command:
-    """Add the options that make a grid, or replace values of a named study's grids."""
+    """Add the options that make a grid, or replace values of a named study's grids; and ``--plugin``."""
     for option in reversed(_GRID):
         command = option(command)
-    return command
+    return plugin_option(command)
 
 
 _GRID = [

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Display
 
-from bench.runner import Plan, expected_seconds
+from bench.costs import expected_seconds
+from bench.runner import Plan
 from bench.trial import Status, TrialResult
 
 _LINE_SECONDS = 10.0

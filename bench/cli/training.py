@@ -1,19 +1,21 @@
 """Commands that plan and train."""
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.options import grid_options, results_option
+from bench.cli.options import grid_options, plugin_option, results_option
+from bench.limits import first_line
 from tasks.options import UsageError
 
 if TYPE_CHECKING:
     from collections import Counter
 
     from bench.study import Study
-    from bench.trial import Status, TrialResult
+    from bench.trial import Status, Trial, TrialResult
 
 EXIT_SOME_FAILED = 3
 TIMEOUT_SECONDS = 3600.0
@@ -69,7 +71,7 @@ def plan(
     click.echo(
         f"stored    {kept}" + (f", {found.other_source} made by other source code" if found.other_source else "")
     )
-    click.echo(f"to train  {len(found.missing)} in {len(found.cohorts())} cohorts")
+    click.echo(f"to train  {len(found.missing)} in {len(found.cohorts(workers))} cohorts")
     click.echo(f"time      {minutes(found.seconds(workers))} at most, {workers} workers (estimated)")
     if found.outside:
         click.echo(f"outside   {found.outside} stored trials are not part of this plan")
@@ -82,6 +84,7 @@ def plan(
 @click.option(
     "--timeout", type=float, default=TIMEOUT_SECONDS, show_default=True, help="Seconds a trial; a cohort gets the sum."
 )
+@click.option("--memory", default="1GiB", show_default=True, help="For a worker's cohort: 512MiB, 2GiB.")
 @click.option("--fresh", is_flag=True, help="Train rows again that other source code made.")
 @click.option("--budget-minutes", type=float, metavar="M", help="Cut the seeds to as many as should fit.")
 @grid_options
@@ -91,6 +94,7 @@ def run(
     name: str | None,
     workers: int | None,
     timeout: float,
+    memory: str,
     fresh: bool,
     budget_minutes: float | None,
     results: Path,
@@ -104,7 +108,7 @@ def run(
     if not 0 < timeout <= _MOST_SECONDS:
         raise UsageError(f"--timeout must be above 0 and at most {_MOST_SECONDS} seconds, not {timeout:g}")
     found = within(study_of(study, name, options), workers, budget_minutes)
-    ended = train_study(found, results, workers=workers, timeout_seconds=timeout, fresh=fresh)
+    ended = train_study(found, results, workers=workers, timeout_seconds=timeout, fresh=fresh, memory=as_bytes(memory))
     write_reports(found.name, results)
     missing = sum(count for status, count in ended.items() if not status.is_result)
     return EXIT_SOME_FAILED if missing else 0
@@ -126,7 +130,13 @@ def within(study: "Study", workers: int, minutes: float | None) -> "Study":
 
 
 def train_study(
-    study: "Study", results: Path, *, workers: int, timeout_seconds: float = TIMEOUT_SECONDS, fresh: bool = False
+    study: "Study",
+    results: Path,
+    *,
+    workers: int,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    fresh: bool = False,
+    memory: int = 2**30,
 ) -> "Counter[Status]":
     """Train what is missing of a study, showing progress; return how its trials ended."""
     from bench import runner
@@ -134,7 +144,13 @@ def train_study(
 
     with Progress() as progress:
         return runner.run(
-            study, results, workers=workers, timeout_seconds=timeout_seconds, fresh=fresh, observer=progress
+            study,
+            results,
+            workers=workers,
+            timeout_seconds=timeout_seconds,
+            fresh=fresh,
+            observer=progress,
+            memory=memory,
         )
 
 
@@ -153,6 +169,7 @@ def write_reports(name: str, results: Path) -> None:
 
 @click.command()
 @click.argument("key")
+@plugin_option
 @results_option
 def rerun(key: str, results: Path) -> None:
     """Train one stored trial again, alone, and show it beside its stored numbers.
@@ -160,11 +177,17 @@ def rerun(key: str, results: Path) -> None:
     KEY is the key of a stored trial, or enough of its first digits.
     """
     from bench import provenance
-    from bench.training import train
+    from bench.engines.worker import train_cohort
 
     stored = _find_result(key, results)
+    _need_plugins(stored.trial)
     found: list[TrialResult] = []
-    train([stored.trial], found.append, provenance.environment())
+    try:
+        train_cohort([stored.trial], found.append, provenance.environment())
+    except Exception as error:
+        if not stored.trial.plugins:
+            raise
+        raise UsageError(f"trial {stored.trial.key} with plugin {stored.trial.plugins}: {first_line(error)}") from error
     click.echo(f"{'':20} {'stored':>24} {'again':>24}")
     same = True
     for name in ("status", "error", "updates", "updates_to_solve", "diverged_at", "grad_norm_max", "clipped_fraction"):
@@ -196,8 +219,37 @@ def _find_result(key: str, results: Path) -> "TrialResult":
     return result
 
 
+def _need_plugins(trial: "Trial") -> None:
+    """Refuse to train what was made with other plugins than those in use."""
+    from bench import registry
+
+    labels = {made.name: made.label for made in registry.used()}
+    for label in filter(None, trial.plugins.split(",")):
+        name = label.partition(":")[0]
+        if name not in labels and not any(name in registry.offered(kind) for kind in ("task", "cell", "clip")):
+            raise UsageError(f"trial {trial.key} was made with the plugin {label}: give its file by --plugin")
+        if labels.get(name, label) != label:
+            raise UsageError(f"trial {trial.key} was made with the plugin {label}: this file is {labels[name]}")
+
+
 def _shown(value: object) -> str:
     return "" if value is None else repr(value) if isinstance(value, float) else str(value)
+
+
+def as_bytes(text: str) -> int:
+    """Read an amount of memory.
+
+    >>> as_bytes("512MiB") == 2**29, as_bytes("2GiB") == 2**31
+    (True, True)
+
+    Raises:
+        UsageError: It is none, or out of range.
+    """
+    found = re.fullmatch(r"(\d{1,6})(MiB|GiB)", text)
+    amount = int(found[1]) * {"MiB": 2**20, "GiB": 2**30}[found[2]] if found else 0
+    if not 2**26 <= amount <= 2**44:
+        raise UsageError(f"--memory must be a whole number of MiB or GiB, from 64MiB to 16384GiB, not {text!r}")
+    return amount
 
 
 def checked_workers(workers: int | None) -> int:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.options import results_option
+from bench.cli.options import plugin_option, results_option
 from tasks.options import UsageError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 @click.argument("study")
 @click.option("--write", is_flag=True, help="Put the rates into the study's file.")
 @click.option("--workers", type=int, help="Training processes.  [default: all cores]")
+@plugin_option
 @results_option
 def tune(study: str, write: bool, workers: int | None, results: Path) -> int:
     """Run the tuning study of STUDY, resuming what is stored, and print the best learning rates.

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 
-from bench.engines.worker import Train, Worker, WorkerError, train_cohort
+from bench.engines.worker import Train, Worker, WorkerError, plugin_paths, train_cohort
 from bench.trial import Status, Trial, TrialResult
 
 _ATTEMPTS_TOGETHER = 2
@@ -119,7 +119,8 @@ class LocalEngine:
             return [_Job((trial,), attempts) for trial in job.trials]
         status = Status.TIMEOUT if lost.timed_out else Status.FAILED
         for trial in job.trials:
-            self._results.put(TrialResult(trial, status, reason=str(lost), environment=lost.environment))
+            environment = lost.environment | plugin_paths([trial])
+            self._results.put(TrialResult(trial, status, reason=str(lost), environment=environment))
         return []
 
     def _hire(self) -> Worker:

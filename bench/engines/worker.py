@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from bench import provenance
+from bench import provenance, registry
 from bench.trial import Trial, TrialResult
+from tasks.options import UsageError
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -24,7 +25,40 @@ def train_cohort(trials: Sequence[Trial], report: Callable[[TrialResult], None],
     """Call `bench.training.train`, which loads torch, when the first cohort comes."""
     from bench.training import train
 
-    train(trials, report, environment)
+    if any(trial.plugins for trial in trials):
+        report = watched(trials, report)
+    train(trials, report, environment | plugin_paths(trials))
+
+
+def watched(trials: Sequence[Trial], report: Callable[[TrialResult], None]) -> Callable[[TrialResult], None]:
+    """Let no result of a plugin pass that read or moved the global random state, or that is not the planned one.
+
+    Raises:
+        UsageError: The plugins of this process are not those of the trials.
+    """
+    from bench import ambient
+
+    for trial in trials:
+        found = registry.labels_of(trial.task, trial.cell, trial.clip)
+        if found != trial.plugins:
+            raise UsageError(f"the trial was planned with plugin {trial.plugins}, not {found or 'without one'}")
+    before = ambient.random_state()
+
+    def checked(result: TrialResult) -> None:
+        if libraries := ambient.moved(before):
+            names = ", ".join(made.path for made in registry.plugins_of(trials[0].task, trials[0].cell, trials[0].clip))
+            raise RuntimeError(f"plugin {names}: moves the global random state of {', '.join(libraries)}")
+        report(result)
+
+    return checked
+
+
+def plugin_paths(trials: Sequence[Trial]) -> dict[str, str]:
+    """Say where the plugins of a cohort lie, as it is stored beside its results; nothing where it has none."""
+    if not any(trial.plugins for trial in trials):
+        return {}
+    found = {made for trial in trials for made in registry.plugins_of(trial.task, trial.cell, trial.clip)}
+    return {"plugins": ", ".join(sorted(made.path for made in found))}
 
 
 class WorkerError(Exception):
@@ -47,9 +81,10 @@ class Worker:
     """A process that trains one cohort after another."""
 
     def __init__(self, train: Train) -> None:
+        plugins = [(made.path, made.digest) for made in registry.used()]
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, train), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, train, plugins), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -96,8 +131,14 @@ class _Done:
         self.error = error
 
 
-def _serve(connection: Connection, train: Train) -> None:
-    """Train what comes down the pipe until it closes; the body of the process."""
+def _serve(connection: Connection, train: Train, plugins: Sequence[tuple[str, str]]) -> None:
+    """Train what comes down the pipe until it closes; the body of the process.
+
+    Args:
+        connection: The pipe.
+        train: What to do with a cohort.
+        plugins: Files to use, each with its hash.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the coordinator decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))  # before torch loads
@@ -106,6 +147,8 @@ def _serve(connection: Connection, train: Train) -> None:
         while True:
             trials: tuple[Trial, ...] = connection.recv()
             try:
+                if len(registry.used()) < len(plugins):  # here, where a plugin that hangs runs out of the cohort's time
+                    registry.use(*zip(*plugins, strict=True))
                 train(trials, connection.send, environment)
                 done = _Done()
             except Exception as error:  # whatever a task or cell raises becomes the row's reason

@@ -1,0 +1,40 @@
+"""What is asked of batches: are two equal, is a tensor as promised, what would right answers look like?"""
+
+from dataclasses import fields
+
+import torch
+from torch import Tensor
+
+from bench.checks.finding import expect
+from tasks.base import Batch, Task
+
+
+def answering(task: Task, targets: Tensor) -> Tensor:
+    """Return outputs (N, O) that answer with these targets."""
+    if targets.is_floating_point():
+        return targets.reshape(len(targets), -1).float()
+    return 20.0 * torch.nn.functional.one_hot(targets, task.output_size).float()
+
+
+def tensors_of(batch: Batch) -> dict[str, Tensor]:
+    """Name every tensor of a batch."""
+    parts = {item.name: getattr(batch, item.name) for item in fields(Batch)}
+    nested = {f"{group}.{name}": value for group in ("slices", "notes") for name, value in parts.pop(group).items()}
+    return {name: value for name, value in (parts | nested).items() if value is not None}
+
+
+def same(one: Batch, other: Batch) -> bool:
+    """Whether two batches are equal in every tensor."""
+    ours, theirs = tensors_of(one), tensors_of(other)
+    return ours.keys() == theirs.keys() and all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def all_same(targets: Tensor) -> bool:
+    """Whether there are targets, all equal."""
+    return len(targets) > 0 and bool((targets == targets[0]).all())
+
+
+def check_tensor(values: Tensor, name: str, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    """Refuse a tensor of another type or shape."""
+    said = f"{name} must be {dtype} of shape {shape}, not {values.dtype} of shape {tuple(values.shape)}"
+    expect(values.dtype == dtype and tuple(values.shape) == shape, said)

@@ -1,0 +1,233 @@
+"""The contract of a cell, run as one layer of a network, as a trial would run it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench import registry
+from bench.cells.base import Cell
+from bench.checks.cost import update_ratio
+from bench.checks.finding import Finding, expect, findings, random_state_untouched
+from bench.checks.trials import cohort
+from bench.module_cell import ModuleCell
+from bench.network import Network, run_readable
+from bench.seeding import stream
+
+STEPS, BATCH, INPUTS, HIDDEN = 6, 4, 3, 6
+EXACT, ROUNDED = 1e-9, 1e-4
+"""Relative differences allowed in float64, and between float64 and float32."""
+Weights = dict[str, Tensor]
+
+
+def check_cell(spec: str, timed: bool = True) -> Iterator[Finding]:
+    """Run a cell's contract.
+
+    Args:
+        spec: The cell, as users write it.
+        timed: Measure its cost as well.
+
+    Raises:
+        UsageError: There is no such cell.
+    """
+    layer = Layer(registry.cell(spec))
+    rules: dict[str, Callable[[], str]] = {
+        "shapes": layer.shapes,
+        "random state": layer.random_state,
+        "determinism": layer.determinism,
+        "tokens": layer.tokens,
+        "causality": layer.causality,
+        "gradient": layer.gradient,
+        "batch": layer.batch,
+        "cohort": lambda: cohort(spec),
+        "float64": layer.float64,
+        "derivatives": layer.derivatives,
+        "fused": layer.fused,
+        "counts": layer.counts,
+    }
+    if timed:
+        rules["cost"] = lambda: update_ratio(registry.cell(spec))
+    return findings(rules)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a cell, in float64 unless said."""
+
+    cell: Cell
+
+    @property
+    def network(self) -> Network:
+        """Made anew each time, so that nothing is shared."""
+        return Network(self.cell, INPUTS, 1, HIDDEN)
+
+    def weights(self, seed: int = 0, dtype: torch.dtype = torch.float64) -> Weights:
+        """Draw initial weights, and move them so that nothing is right by special values."""
+        row = self.network.initial_row(seed)
+        row += 0.3 * stream("check", seed).generator().standard_normal(len(row))
+        return {name: view.clone() for name, view in self.network.layout.views(torch.from_numpy(row).to(dtype)).items()}
+
+    def run(self, inputs: Tensor, weights: Weights) -> Tensor:
+        """Return the outputs (T, B, H)."""
+        return self.network.states(weights, inputs)
+
+    def shapes(self) -> str:
+        """Outputs have one place for every step, sequence and unit."""
+        weights = self.weights(dtype=torch.float32)
+        outputs = self.run(sequences().float(), weights)
+        expect(outputs.dtype == torch.float32, f"float32 inputs and weights give {outputs.dtype} outputs")
+        expect(outputs.isfinite().all(), "outputs are not finite with initial weights")
+        expect(self.run(sequences(steps=1).float(), weights).shape == (1, BATCH, HIDDEN), "one step alone fails")
+        return f"inputs (T, B, I) = {STEPS, BATCH, INPUTS} give outputs (T, B, H) = {tuple(outputs.shape)}"
+
+    def tokens(self) -> str:
+        """A token does what its one-hot vector does."""
+        tokens = torch.tensor([[0, 2], [1, 1], [2, 0]])
+        vectors = torch.nn.functional.one_hot(tokens, INPUTS).double()
+        same = close(self.run(tokens, self.weights()), self.run(vectors, self.weights()))
+        expect(same, "a token gives other outputs than its one-hot vector")
+        return "a token gives what its one-hot vector gives"
+
+    def causality(self) -> str:
+        """No output depends on a later input."""
+        weights, inputs = self.weights(), sequences()
+        before = self.run(inputs, weights)
+        for step in range(1, STEPS):
+            changed = inputs.clone()
+            changed[step:] += 1
+            after = self.run(changed, weights)
+            for place in range(step):
+                kept = close(before[place], after[place])
+                expect(kept, f"the output of step {place} changes with inputs from step {step} on")
+        return "no output depends on a later input"
+
+    def gradient(self) -> str:
+        """The last output can be learnt from by every step."""
+        inputs = sequences().requires_grad_()
+        weights = {name: value.detach() for name, value in self.weights().items()}
+        factors = sequences(9)[0, :, :1]  # unequal, so that nothing cancels
+        (by_inputs,) = torch.autograd.grad(
+            (self.run(inputs, weights)[-1] * factors).sum(), inputs, materialize_grads=True
+        )
+        reach = by_inputs.abs().sum((1, 2))
+        for step, size in enumerate(reach.tolist()):
+            expect(size > 0, f"the last output has no gradient at step {step}")
+        ratio = reach[0] / reach[-1]
+        return f"the last of {STEPS} outputs has a gradient at the first step, {ratio:.2g} of that at the last"
+
+    def batch(self) -> str:
+        """Sequences of a batch do not touch."""
+        weights, inputs = self.weights(), sequences()
+        before = self.run(inputs, weights)
+        changed = inputs.clone()
+        changed[:, 1] += 2
+        after = self.run(changed, weights)
+        for other in (0, 2, 3):
+            expect(close(before[:, other], after[:, other]), f"sequence {other} changes when sequence 1 does")
+        alone = torch.cat([self.run(inputs[:, [place]], weights) for place in range(BATCH)], 1)
+        expect(close(before, alone), "a sequence alone gives other outputs than in a batch")
+        return "a sequence gives the same alone, in a batch, and beside others"
+
+    def determinism(self) -> str:
+        """Equal inputs and weights give equal bytes; equal seeds equal weights."""
+        weights = self.weights()
+        first = self.run(sequences(), weights)
+        self.run(sequences(1), weights)  # whatever it may leave behind
+        expect(torch.equal(first, self.run(sequences(), weights)), "the same inputs give other outputs the second time")
+        one, again, other = (self.network.initial_row(seed) for seed in (0, 0, 1))
+        expect((one == again).all(), "the same seed gives other initial weights the second time")
+        expect((one != other).any(), "every seed gives the same initial weights")
+        return "the same bytes every time; initial weights follow the seed"
+
+    def random_state(self) -> str:
+        """Nothing is drawn from global generators."""
+
+        def work() -> list[Tensor]:
+            weights = {name: value.requires_grad_() for name, value in self.weights().items()}
+            outputs = self.run(sequences(), weights)
+            return [outputs.detach(), torch.from_numpy(self.network.initial_row(0))]
+
+        return random_state_untouched(work, lambda one, other: all(map(torch.equal, one, other)))  # type: ignore[call-overload]
+
+    def float64(self) -> str:
+        """Everything runs in float64 too, and agrees."""
+        exact = self.run(sequences(), self.weights())
+        expect(exact.dtype == torch.float64, f"float64 inputs and weights give {exact.dtype} outputs")
+        rough = self.run(sequences().float(), self.weights(dtype=torch.float32)).double()
+        furthest = float((exact - rough).abs().max())
+        expect(close(exact, rough, ROUNDED), f"float32 is {furthest:.1e} away from float64")
+        return f"runs, float32 is within {furthest:.0e} of it"
+
+    def derivatives(self) -> str:
+        """Autograd's gradients agree with finite differences."""
+        weights = {name: value.requires_grad_() for name, value in self.weights().items() if name.startswith("0.")}
+        leaves = [sequences(steps=3)[:, :2].clone().requires_grad_(), *weights.values()]
+        rest = {name: value for name, value in self.weights().items() if name not in weights}
+
+        def outputs(inputs: Tensor, *values: Tensor) -> Tensor:
+            return self.run(inputs, rest | dict(zip(weights, values, strict=True)))
+
+        expect(
+            torch.autograd.gradcheck(outputs, leaves, raise_exception=False), "gradients differ from finite differences"
+        )
+        return "gradients agree with finite differences"
+
+    def fused(self) -> str:
+        """The fused path, where there is one, computes what the readable one does."""
+        if self.network.path("cpu", "float64") != "fused":
+            return "no kernel: runs on the readable path"
+        found = []
+        for run in (
+            self.run,
+            lambda inputs, weights: run_readable(self.cell, inputs, self.network.by_layer(weights)[0]),
+        ):
+            weights = {name: value.requires_grad_() for name, value in self.weights().items()}
+            used = [value for name, value in weights.items() if name.startswith("0.")]
+            outputs = run(sequences(), weights)
+            gradients = torch.autograd.grad((outputs * sequences(9)[..., :1]).sum(), used)
+            found.append([outputs.detach(), *gradients])
+        for one, other in zip(*found, strict=True):
+            expect(close(one, other, 1e-8), f"fused and readable differ by {float((one - other).abs().max()):.1e}")
+        return "values and gradients equal the readable path's"
+
+    def counts(self) -> str:
+        """Parameters and state are as declared, and every parameter takes part."""
+        self._state_as_stated()
+        weights = {name: value.requires_grad_() for name, value in self.weights().items() if name.startswith("0.")}
+        rest = {name: value for name, value in self.weights().items() if name not in weights}
+        signal = (self.run(sequences(), weights | rest) * sequences(9)[..., :1]).sum()
+        gradients = torch.autograd.grad(signal, list(weights.values()), materialize_grads=True)
+        for name, gradient in zip(weights, gradients, strict=True):
+            expect((gradient != 0).any(), f"weight {name.partition('.')[2]!r} is counted but takes no part")
+        large = Network(self.cell, 2, 1, 64)
+        parameters = sum(slot.size for slot in large.layout.slots if slot.name.startswith("0."))
+        counted = f"with 64 units and 2 inputs {parameters} parameters, {large.state_size} numbers of state"
+        return f"every parameter takes part; {counted}"
+
+    def _state_as_stated(self) -> None:
+        if isinstance(self.cell, ModuleCell):
+            return
+        weights = self.network.by_layer(self.weights())[0]
+        drawn = self.cell.initial_weights(INPUTS, HIDDEN, "check")
+        for name, shape in self.cell.shapes(INPUTS, HIDDEN).items():
+            expect(drawn[name].shape == shape, f"weight {name!r} is {drawn[name].shape}, stated as {shape}")
+            expect(drawn[name].dtype == np.float64, f"weight {name!r} is drawn as {drawn[name].dtype}, not float64")
+        projected = sequences()[0] @ weights["input_weight"] + weights.get("bias", 0)
+        start = self.cell.start(BATCH, HIDDEN, projected)
+        state = self.cell.step(projected, start, self.cell.prepare(weights))
+        named = list(self.cell.state_shapes(HIDDEN))
+        expect(named == list(self.cell.states), f"state_shapes names {named}, states {list(self.cell.states)}")
+        found, stated = [tuple(part.shape) for part in state], [tuple(part.shape) for part in start]
+        expect(found == stated, f"a step returns states {found}, stated as {stated} ({', '.join(self.cell.states)})")
+
+
+def sequences(seed: int = 0, steps: int = STEPS) -> Tensor:
+    """Draw inputs (T, B, I)."""
+    return torch.from_numpy(stream("check", "inputs", seed).generator().standard_normal((steps, BATCH, INPUTS)))
+
+
+def close(one: Tensor, other: Tensor, tolerance: float = EXACT) -> bool:
+    """Whether two tensors agree up to rounding."""
+    return one.shape == other.shape and torch.allclose(one, other, rtol=tolerance, atol=tolerance)

@@ -1,0 +1,187 @@
+"""The contract of a clipping setting, on made-up gradients of many sizes and in a short run."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from bench import registry
+from bench.checks.finding import Finding, expect, findings, random_state_untouched
+from bench.checks.trials import short_run
+from bench.clips.base import Clip, Context, row_norms
+from bench.layout import Layout
+from bench.network import Network
+from bench.seeding import stream
+
+SIZES = (1e-12, 0.01, 1.0, 3.0, 1e4)
+"""Norms of the rows, so that any threshold lies between some of them."""
+THRESHOLD = "0.5"
+"""Stands in for each threshold that is not given."""
+
+
+def complete_spec(spec: str) -> str:
+    """Return a clip's spec; a name alone gets thresholds."""
+    name, *given = spec.strip().split(":")
+    return spec if given or "+" in spec else ":".join([name, *[THRESHOLD] * len(fields(registry.find("clip", name)))])
+
+
+def check_clip(spec: str) -> Iterator[Finding]:
+    """Run a clip's contract.
+
+    Args:
+        spec: The clip, as users write it; a name alone is checked at 0.5.
+
+    Raises:
+        UsageError: There is no such clip.
+    """
+    spec = complete_spec(spec)
+    rows = Rows(registry.clip(spec), Network(registry.cell("gru"), 3, 2, 5).layout)
+    rules: dict[str, Callable[[], str]] = {
+        "shape": rows.shape,
+        "promise": rows.promise,
+        "watch": rows.watch,
+        "rows": rows.company,
+        "padding": rows.padding,
+        "inert": rows.inert,
+        "not finite": rows.not_finite,
+        "determinism": rows.determinism,
+        "random state": rows.random_state,
+        "run": lambda: short_run(spec),
+    }
+    return findings(rules)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A clip and the layout of the rows it gets."""
+
+    clip: Clip
+    layout: Layout
+
+    def gradients(self, dtype: torch.dtype = torch.float64, sizes: tuple[float, ...] = SIZES) -> Tensor:
+        """Make rows of these norms, zero in the padding."""
+        rows = torch.zeros(len(sizes), self.layout.row_size, dtype=torch.float64)
+        generator = stream("check", "gradients").generator()
+        for row in rows:
+            for view in self.layout.views(row).values():
+                view.copy_(torch.from_numpy(generator.standard_normal(view.shape)))
+        scales = torch.tensor(sizes, dtype=torch.float64) / row_norms(rows)
+        return (rows * scales.unsqueeze(1)).to(dtype)
+
+    def context(self, raw: Tensor) -> Context:
+        """Make what a clip may look at, before the first update."""
+        parameters = self.gradients(raw.dtype, (3.0,)).flip(1).expand_as(raw).clone()
+        return Context(self.layout, parameters, torch.zeros(len(raw), max(self.clip.memory, 1), dtype=torch.float64))
+
+    def clipped(self, raw: Tensor, context: Context | None = None) -> Tensor:
+        """Return what the clip makes of raw gradients."""
+        context = context or self.context(raw)
+        norms, taken = row_norms(raw), raw.clone()
+        self.clip.observe(norms, context)
+        self.clip.apply(taken, norms, context)
+        return taken
+
+    def kept(self, raw: Tensor, change: Callable[[Tensor], Tensor] = lambda taken: taken) -> list[bool]:
+        """Clip, change what came out, and ask `holds`."""
+        context = self.context(raw)
+        taken = change(self.clipped(raw, context))
+        found = self.clip.holds(raw, taken, row_norms(raw), row_norms(taken), context)
+        expect(
+            found.dtype == torch.bool and found.shape == (len(raw),),
+            f"holds() must return {len(raw)} bools, one a row, not {found.dtype} of shape {tuple(found.shape)}",
+        )
+        return [bool(one) for one in found]
+
+    def shape(self) -> str:
+        """Gradients are changed in place."""
+        for dtype in (torch.float32, torch.float64):
+            raw = self.gradients(dtype)
+            context, norms = self.context(raw), row_norms(raw)
+            before = context.parameters.clone()
+            self.clip.observe(norms, context)
+            returned: object = self.clip.apply(raw, norms, context)
+            expect(returned is None, "apply() must change the gradients in place and return nothing")
+            expect(torch.equal(norms, row_norms(self.gradients(dtype))), "apply() changes the norms it is given")
+            expect(torch.equal(before, context.parameters), "apply() changes the parameters")
+        return "changes the gradients in place and nothing else, float32 and float64"
+
+    def promise(self) -> str:
+        """What `apply` does is what `holds` asks for."""
+        for dtype in (torch.float32, torch.float64):
+            for place, kept in enumerate(self.kept(self.gradients(dtype))):
+                expect(kept, f"holds() does not accept what apply() makes of a gradient of norm {SIZES[place]:g}")
+        expect(all(self.kept(torch.zeros(2, self.layout.row_size))), "holds() does not accept a gradient of zeros")
+        return (
+            f"holds() accepts what apply() makes of gradients of norms {', '.join(f'{size:g}' for size in SIZES)} and 0"
+        )
+
+    def watch(self) -> str:
+        """`holds` sees a gradient that is not the one promised, in its row only."""
+        raw = self.gradients()
+        places = [place for place, drops in enumerate(self.clip.dropped(row_norms(raw)).tolist()) if not drops]
+        for place in places:
+            longer = torch.ones(len(raw), 1)
+            longer[place] = 1.5
+            kept = self.kept(raw, lambda taken, longer=longer: taken * longer)  # type: ignore[misc]
+            size = f"of norm {SIZES[place]:g}"
+            expect(not kept.pop(place), f"holds() accepts a gradient {size} half as long again as promised")
+            expect(all(kept), "holds() refuses rows because of another row")
+        return "holds() sees a gradient that is not the one promised, in its row"
+
+    def company(self) -> str:
+        """A row is clipped alike in any company."""
+        raw = self.gradients(torch.float32)
+        together = self.clipped(raw)
+        for place in range(len(raw)):
+            alone = self.clipped(raw[place : place + 1])[0]
+            expect(torch.equal(alone, together[place]), "a row alone is clipped to other bytes than beside others")
+        expect(torch.equal(self.clipped(raw.flip(0)), together.flip(0)), "the order of rows matters")
+        return "a row is clipped to the same bytes alone, beside others and in another order"
+
+    def padding(self) -> str:
+        """Zeros between tensors stay zeros."""
+        taken = self.clipped(self.gradients())
+        for row in taken:
+            for view in self.layout.views(row).values():
+                view.zero_()
+        expect((taken == 0).all(), "the padding between tensors does not stay zero")
+        return "the padding between tensors stays zero"
+
+    def inert(self) -> str:
+        """Say from which norm on it acts."""
+        sizes = tuple(10.0**power for power in range(-12, 13))
+        raws = [self.gradients(sizes=(size,)) for size in sizes]
+        acted = [size for size, raw in zip(sizes, raws, strict=True) if not torch.equal(self.clipped(raw), raw)]
+        if not acted:
+            return "leaves gradients of norms from 1e-12 to 1e12 as they are, each the first of its trial"
+        if acted[0] == sizes[0]:
+            return "acts on gradients of every size, of norm 1e-12 too"
+        return f"leaves small gradients as they are; acts from about norm {acted[0]:g} on"
+
+    def not_finite(self) -> str:
+        """A row that is not finite is its own affair."""
+        found = []
+        for value in (float("nan"), float("inf")):
+            raw = self.gradients()
+            expected = self.clipped(raw)
+            raw[2, 0] = value
+            taken = self.clipped(raw)
+            others = [0, 1, 3, 4]
+            expect(torch.equal(taken[others], expected[others]), f"a {value} in one row changes other rows")
+            dropped = self.clip.drops and bool(self.clip.dropped(row_norms(raw))[2])
+            stays = "finite" if taken[2].isfinite().all() else "not finite"
+            found.append(f"{value} " + ("drops the update" if dropped else f"leaves a row that is {stays}"))
+        return ", ".join(found) + "; other rows do not see it"
+
+    def determinism(self) -> str:
+        """Equal gradients give equal bytes."""
+        raw = self.gradients()
+        first = self.clipped(raw)
+        self.clipped(self.gradients(sizes=(1e3,)))  # whatever it may leave behind
+        expect(torch.equal(first, self.clipped(raw)), "the same gradients are clipped otherwise the second time")
+        return "the same bytes every time"
+
+    def random_state(self) -> str:
+        """Nothing is drawn from global generators."""
+        return random_state_untouched(lambda: self.clipped(self.gradients()), torch.equal)  # type: ignore[arg-type]

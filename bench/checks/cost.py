@@ -1,0 +1,62 @@
+"""What things cost, as ratios to an update of an lstm on the same machine; informational."""
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from bench import registry
+from bench.cells.base import Cell
+from bench.gradients import write_gradients
+from bench.network import Network
+from bench.seeding import stream
+from tasks.base import Task
+
+LENGTH, BATCH, HIDDEN = 50, 16, 64
+_ROUNDS = 5
+_LEAST_SECONDS = 0.005
+
+
+def update_ratio(cell: Cell) -> str:
+    """Time a forward and backward pass of a cell against that of an lstm, each on the path that runs."""
+    task = registry.task(f"adding:length={LENGTH}")
+    networks = [Network.for_task(one, task, HIDDEN) for one in (cell, registry.cell("lstm"))]
+    ours, theirs = timed([passes(network, task, BATCH) for network in networks])
+    paths = " against ".join(network.path("cpu", "float32") for network in networks)
+    return f"forward and backward take {ours / theirs:.2g} times those of lstm ({paths}; {1e3 * ours:.2g} ms)"
+
+
+def draw_ratio(task: Task) -> str:
+    """Time a task's batch against an update of an lstm at the same shape."""
+    network = Network.for_task(registry.cell("lstm"), task, HIDDEN)
+    draw, update = timed([lambda: task.draw(stream("cost").generator(), 32), passes(network, task, 32)])
+    return f"a batch of 32 takes {1e3 * draw:.2g} ms, {draw / update:.1%} of an update of an lstm with {HIDDEN} units"
+
+
+def passes(network: Network, task: Task, batch_size: int) -> Callable[[], object]:
+    """Return a function that computes one trial's gradient."""
+    row = torch.from_numpy(network.initial_row(0)).float().unsqueeze(0)
+    batch = task.draw(stream("cost").generator(), batch_size)
+    return lambda: write_gradients(network, task, row, torch.zeros_like(row), [batch])
+
+
+def timed(works: list[Callable[[], object]]) -> list[float]:
+    """Return the shortest of a few times of each, taken in turns on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for work in works:
+            work()
+        rounds = [[_seconds(work) for work in works] for _ in range(_ROUNDS)]
+    finally:
+        torch.set_num_threads(threads)
+    return [min(column) for column in zip(*rounds, strict=True)]
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """Repeat until the clock can tell."""
+    count, started = 0, time.perf_counter()
+    while (taken := time.perf_counter() - started) < _LEAST_SECONDS:
+        work()
+        count += 1
+    return taken / count

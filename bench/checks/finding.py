@@ -1,0 +1,87 @@
+"""A finding, and how rules are run: each within its time, whatever it raises."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from bench import ambient
+from bench.limits import TookTooLongError, first_line, time_limit
+
+RULE_SECONDS = 60.0
+"""The longest that one rule may take."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one rule came to.
+
+    Attributes:
+        rule: The rule in a few words.
+        ok: Whether it is kept.
+        detail: What was seen, in plain words.
+    """
+
+    rule: str
+    ok: bool
+    detail: str
+
+    @property
+    def line(self) -> str:
+        """The finding as one line."""
+        return f"{'ok' if self.ok else 'FAILED':7} {self.rule}: {self.detail}"
+
+
+class BrokenRuleError(Exception):
+    """A rule is not kept: its message says in plain words what was seen."""
+
+
+def expect(kept: object, otherwise: str) -> None:
+    """Go on where a rule is kept.
+
+    Raises:
+        BrokenRuleError: It is not.
+    """
+    if not kept:
+        raise BrokenRuleError(otherwise)
+
+
+def findings(rules: Mapping[str, Callable[[], str]]) -> Iterator[Finding]:
+    """Run rules by name; a rule returns what it saw, or raises."""
+    for name, rule in rules.items():
+        yield _finding(name, rule)
+
+
+def _finding(name: str, rule: Callable[[], str]) -> Finding:
+    try:
+        with time_limit(RULE_SECONDS):
+            return Finding(name, True, rule())
+    except BrokenRuleError as broken:
+        return Finding(name, False, str(broken))
+    except TookTooLongError as slow:
+        return Finding(name, False, f"it {slow}")
+    except Exception as error:  # whatever is checked may raise whatever it likes
+        return Finding(name, False, f"raises {first_line(error)}{_place(error)}")
+
+
+def _place(error: BaseException) -> str:
+    """Say where in the user's own file an exception came from, if it did."""
+    trace = inspect.getinnerframes(error.__traceback__) if error.__traceback__ else []
+    own = [frame for frame in trace if frame.frame.f_globals.get("__name__", "").startswith("longlag_plugins.")]
+    return f" (line {own[-1].lineno} of {own[-1].filename})" if own else ""
+
+
+def random_state_untouched(what: Callable[[], object], same: Callable[[object, object], bool]) -> str:
+    """Run something twice, from different global random states: they must neither move nor matter.
+
+    Raises:
+        BrokenRuleError: They do.
+    """
+    found = []
+    for seed in (1, 2):
+        with ambient.seeded(seed):
+            before = ambient.random_state()
+            found.append(what())
+            libraries = ambient.moved(before)
+        expect(not libraries, f"draws from the global random state of {', '.join(libraries)}")
+    expect(same(*found), "reads a global random state: other seeds there give other numbers")
+    return "neither read nor moved (python, numpy, torch)"

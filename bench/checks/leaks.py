@@ -1,0 +1,101 @@
+"""Hunts leaks: a small network that sees only the last steps must not beat the floor of that window.
+
+It has one hidden layer and is trained by the task's own loss. That it finds nothing is no proof.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.seeding import stream
+from tasks.base import Batch, Task
+
+HIDDEN, RATE = 64, 0.01
+UPDATES, BATCH = 150, 64
+JUDGED = 4000
+"""Sequences on which the trained network is judged, at most."""
+_MOST_NUMBERS = 200_000
+"""Numbers seen, and put out, in one batch, at most; at least four sequences."""
+
+
+@dataclass(frozen=True)
+class Hunt:
+    """What came of one window.
+
+    Attributes:
+        window: Steps seen.
+        error: Of the small network, on fresh sequences.
+        deviation: Standard deviation of that mean.
+        floor: What the task says is the best with this window.
+    """
+
+    window: int
+    error: float
+    deviation: float
+    floor: float
+
+    @property
+    def leaks(self) -> bool:
+        """Whether the error lies below the floor by more than chance."""
+        return self.error < self.floor - 4 * self.deviation - 0.01 * self.floor
+
+
+def hunt(task: Task, window: int, updates: int = UPDATES) -> Hunt:
+    """Train a small network that sees the last ``window`` steps, the one that asks included."""
+    width = task.input_size * max(window, 1)
+    scored = max(1, int(task.draw(_generator("size", 0), 8).mask.sum()) // 8)
+    numbers = window if task.tokens else width
+    batch_size = max(4, min(BATCH, _MOST_NUMBERS // (scored * max(numbers, task.output_size))))
+    generator = torch.Generator().manual_seed(0)
+    weights = [_drawn(generator, width, HIDDEN), _drawn(generator, HIDDEN, task.output_size)]
+    biases = [torch.zeros(HIDDEN), torch.zeros(task.output_size)]
+    leaves = [value.requires_grad_() for value in (*weights, *biases)]
+    optimiser = torch.optim.Adam(leaves, RATE)
+
+    def outputs(batch: Batch) -> Tensor:
+        hidden = _seen(batch, window, task, weights[0]) if window else torch.zeros(len(batch.scored), HIDDEN)
+        answers: Tensor = torch.relu(hidden + biases[0]) @ weights[1] + biases[1]
+        return answers
+
+    for update in range(updates):
+        batch = task.draw(_generator("train", update), batch_size)
+        optimiser.zero_grad()
+        task.loss(outputs(batch), batch).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    errors = []
+    with torch.no_grad():
+        for index in range(max(1, JUDGED // (batch_size * 4))):
+            batch = task.draw(_generator("judge", index), batch_size * 4, held_out=True)
+            found = task.errors(outputs(batch), batch).double()
+            errors.append(found if batch.headline is None else found[batch.headline])
+    return _judged(task, window, torch.cat(errors))
+
+
+def _judged(task: Task, window: int, errors: Tensor) -> Hunt:
+    deviation = float(errors.std()) / len(errors) ** 0.5 if len(errors) > 1 else 1.0
+    return Hunt(window, float(errors.mean()), deviation, task.floor(window))
+
+
+def _seen(batch: Batch, window: int, task: Task, weight: Tensor) -> Tensor:
+    """Multiply the last steps up to each answer, nothing before step 0, with a weight (window·I, H); return (N, H)."""
+    inputs = batch.inputs
+    before = torch.full((window - 1, *inputs.shape[1:]), -1 if task.tokens else 0).to(inputs.dtype)
+    padded = torch.cat([before, inputs])
+    steps, places = batch.scored // batch.mask.shape[1], batch.scored % batch.mask.shape[1]
+    seen = torch.stack([padded[steps + back, places] for back in range(window)], 1)
+    if not task.tokens:
+        return seen.flatten(1) @ weight
+    rows = torch.where(seen < 0, len(weight), seen + task.input_size * torch.arange(window))  # a one-hot product
+    padded_weight = torch.cat([weight, weight.new_zeros(1, weight.shape[1])])
+    return nn.functional.embedding_bag(rows, padded_weight, mode="sum")
+
+
+def _drawn(generator: torch.Generator, rows: int, columns: int) -> Tensor:
+    bound: float = min(rows, 1000) ** -0.5
+    return (torch.rand(rows, columns, generator=generator) * 2 - 1) * bound
+
+
+def _generator(name: str, index: int) -> np.random.Generator:
+    return stream("leaks", name).generator(index)

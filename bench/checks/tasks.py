@@ -1,0 +1,226 @@
+"""The contract of a task: what it draws, what it says of itself, and whether one agrees with the other."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from bench import registry
+from bench.checks.batches import all_same, answering, check_tensor, same
+from bench.checks.cost import draw_ratio
+from bench.checks.finding import Finding, expect, findings, random_state_untouched
+from bench.checks.leaks import hunt
+from bench.seeding import stream
+from tasks.base import Batch, Task
+
+BATCH, _MANY = 6, 64
+DRAWN = 2000
+"""Sequences by which balance and floor are judged."""
+_SLICE = 200
+"""Answers that a slice needs for its balance to be judged."""
+_COMMON = 10
+"""Classes that are tried as constant answers, the most common ones."""
+_NUMBERS = 3_000_000
+"""Inputs and outputs of the sequences by which balance is judged, at most."""
+_FLOORS = 300
+"""Windows whose floors are compared, at most."""
+
+
+def check_task(spec: str, timed: bool = True, hunted: bool = True) -> Iterator[Finding]:
+    """Run a task's contract.
+
+    Args:
+        spec: The task, as users write it.
+        timed: Measure its cost as well.
+        hunted: Hunt for leaks as well, which takes the longest.
+
+    Raises:
+        UsageError: There is no such task.
+    """
+    task = Drawn(registry.task(spec))
+    rules: dict[str, Callable[[], str]] = {
+        "shapes": task.shapes,
+        "range": task.within_range,
+        "repeatable": task.repeatable,
+        "seeds": task.seeds,
+        "random state": task.random_state,
+        "loss": task.loss,
+        "errors": task.errors,
+        "floors": task.floors,
+        "lag": task.lag,
+        "balance": task.balance,
+    }
+    if hunted:
+        rules["leaks"] = task.leaks
+    if timed:
+        rules["cost"] = lambda: draw_ratio(task.task)
+    return findings(rules)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A task and what is drawn from it."""
+
+    task: Task
+
+    def batch(self, seed: int = 0, update: int = 1, size: int = BATCH, held_out: bool = False) -> Batch:
+        """Draw a batch as a run would."""
+        return self.task.draw(stream("check", seed).generator(update), size, held_out)
+
+    def outputs(self, batch: Batch) -> Tensor:
+        """Make up outputs (N, O)."""
+        generator = torch.Generator().manual_seed(0)
+        return torch.randn(int(batch.mask.sum()), self.task.output_size, generator=generator)
+
+    def shapes(self) -> str:
+        """A batch has the promised tensors."""
+        for held_out, size in (
+            (False, BATCH),
+            (True, BATCH),
+            (False, BATCH + 3),
+        ):  # one may be as large as another axis
+            batch = self.batch(size=size, held_out=held_out)
+            steps = len(batch.mask)
+            check_tensor(batch.mask, "mask", torch.bool, (steps, size))
+            expect(steps <= self.task.length, f"a batch has {steps} time steps, more than length = {self.task.length}")
+            expect(batch.mask.any(0).all(), "some sequences are asked nothing: no step of theirs is in the mask")
+            vectors = (steps, size, self.task.input_size)
+            if self.task.tokens:
+                check_tensor(batch.inputs, "inputs", torch.int64, vectors[:2])
+            else:
+                check_tensor(batch.inputs, "inputs", torch.float32, vectors)
+            scored = int(batch.mask.sum())
+            if batch.targets.is_floating_point():
+                check_tensor(batch.targets, "targets", torch.float32, (scored, self.task.output_size))
+            else:
+                check_tensor(batch.targets, "targets", torch.int64, (scored,))
+            if batch.lengths is not None:
+                check_tensor(batch.lengths, "lengths", torch.int64, (size,))
+                late = torch.arange(steps).unsqueeze(1) >= batch.lengths
+                expect(not (batch.mask & late).any(), "steps behind a sequence's length are scored")
+        kind = "tokens" if self.task.tokens else "vectors"
+        return f"inputs are {kind} {tuple(batch.inputs.shape)}, {scored} steps of {size} sequences are scored"
+
+    def within_range(self) -> str:
+        """Tokens and classes are below the sizes stated, numbers are finite."""
+        batch = self.batch(size=200)
+        limits = [("inputs", batch.inputs, self.task.input_size), ("targets", batch.targets, self.task.output_size)]
+        for name, values, limit in limits:
+            expect(values.isfinite().all(), f"{name} are not finite")
+            low, high = values.min().item(), values.max().item()
+            whole = not values.is_floating_point()
+            expect(not whole or 0 <= low <= high < limit, f"{name} run from {low} to {high}, not from 0 to {limit - 1}")
+        return "tokens and classes are below the sizes stated, numbers are finite"
+
+    def repeatable(self) -> str:
+        """The same stream and update give the same batch, whatever was drawn before."""
+        first = self.batch(update=4)
+        for update in (1, 2, 3):
+            self.batch(update=update)
+        expect(same(first, self.batch(update=4)), "the same stream and update give another batch the second time")
+        return "the same stream and update give the same batch, whatever was drawn before"
+
+    def seeds(self) -> str:
+        """Another seed or update gives another batch."""
+        first = self.batch(size=_MANY)
+        expect(not same(first, self.batch(seed=1, size=_MANY)), "another seed gives the same batch")
+        expect(not same(first, self.batch(update=2, size=_MANY)), "another update gives the same batch")
+        return "another seed or another update gives another batch"
+
+    def random_state(self) -> str:
+        """Nothing is drawn from global generators."""
+        return random_state_untouched(self.batch, same)  # type: ignore[arg-type]
+
+    def loss(self) -> str:
+        """The loss is one number that every scored step has a part in."""
+        batch = self.batch()
+        outputs = self.outputs(batch).requires_grad_()
+        loss = self.task.loss(outputs, batch)
+        expect(
+            loss.shape == () and loss.isfinite(), f"the loss is not one finite number but of shape {tuple(loss.shape)}"
+        )
+        (gradient,) = torch.autograd.grad(loss, outputs)
+        expect((gradient != 0).any(1).all(), "some scored steps have no part in the loss")
+        return f"one number; every scored step takes part ({self.task.reduction})"
+
+    def errors(self) -> str:
+        """Errors are not negative and speak of the same answers as slices; right answers have none."""
+        batch = self.batch(size=50)
+        errors = self.task.errors(self.outputs(batch), batch)
+        expect(errors.ndim == 1 and (errors >= 0).all(), "errors are not one number an answer, 0 or more")
+        for name, values in batch.slices.items():
+            check_tensor(values, f"slice {name!r}", torch.int64, tuple(errors.shape))
+        if batch.headline is not None:
+            check_tensor(batch.headline, "headline", torch.bool, tuple(errors.shape))
+        right = self.task.errors(answering(self.task, batch.targets), batch).max().item()
+        expect(right <= 1e-6, f"right answers have errors of up to {right:.2g}, not 0")
+        return f"{len(errors)} answers of 50 sequences, errors 0 or more; right answers have none"
+
+    def floors(self) -> str:
+        """Floors fall with the window, from above 0 to 0, and what counts as solved lies under all of them."""
+        task = self.task
+        windows = sorted({round(place * (task.length + 1) / _FLOORS) for place in range(_FLOORS + 1)})
+        values = [task.floor(window) for window in windows]
+        for (shorter, before), (longer, after) in pairwise(zip(windows, values, strict=True)):
+            expect(after <= before, f"the floor of {longer} steps ({after:g}) is above that of {shorter} ({before:g})")
+        expect(values[-1] == 0, f"the floor of the whole sequence is {values[-1]:g}, not 0")
+        expect(task.floor(0) == task.baseline_error > 0, "floor(0) is not the baseline, or not above 0")
+        limit = min([task.baseline_error, *task.partial_floors.values()])
+        below = f"solved_below = {task.solved_below:g} is not above 0 and under every partial floor ({limit:g})"
+        expect(0 < task.solved_below < limit, below)
+        return f"fall from {task.baseline_error:.4g} without memory to 0; solved below {task.solved_below:g}"
+
+    def lag(self) -> str:
+        """`min_lag` is the smallest window that can solve."""
+        task = self.task
+        expect(task.lag >= 1 and 0 < task.min_lag <= task.length, f"min_lag {task.min_lag} is not within the sequence")
+        short, enough = task.floor(task.min_lag - 1), task.floor(task.min_lag)
+        expect(enough < task.solved_below <= short, f"min_lag {task.min_lag} is not the smallest window that can solve")
+        return f"lag {task.lag}, min_lag {task.min_lag} of {task.length} steps"
+
+    def balance(self) -> str:
+        """No constant answer beats the floor, neither altogether nor within a slice."""
+        batch = self.batch(size=self._enough(), held_out=True)
+        if batch.targets.is_floating_point():
+            constants = [batch.targets.mean(0).expand_as(batch.targets)]
+        else:
+            counts = batch.targets.bincount(minlength=self.task.output_size)
+            common = counts.argsort(descending=True)[:_COMMON]
+            constants = [answering(self.task, torch.full_like(batch.targets, int(one))) for one in common]
+        errors = torch.stack([self.task.errors(constant, batch) for constant in constants]).double()
+        headline = torch.ones(errors.shape[1], dtype=torch.bool) if batch.headline is None else batch.headline
+        parts = {"all answers": headline}
+        for name, values in batch.slices.items():
+            parts |= {f"slice {name} = {value}": headline & (values == value) for value in sorted(set(values.tolist()))}
+        if len(batch.targets) == len(headline):  # a slice by the answer itself has one answer
+            parts = {name: part for name, part in parts.items() if not all_same(batch.targets[part])}
+        judged = [self._unbeaten(name, errors[:, part]) for name, part in parts.items() if part.sum() >= _SLICE]
+        best = judged[0] if judged else math.nan
+        slices = f"; none errs by less in any of {len(judged) - 1} slices" if len(judged) > 1 else ""
+        return f"the best constant answer errs by {best:.3g}, the floor is {self.task.floor(0):.3g}{slices}"
+
+    def _unbeaten(self, name: str, errors: Tensor) -> float:
+        means = errors.mean(1)
+        best = int(means.argmin())
+        deviation = float(errors[best].std()) / errors.shape[1] ** 0.5
+        floor = self.task.floor(0)
+        said = f"{name}: one constant answer errs by {means[best]:.3g}, below the floor without memory, {floor:.3g}"
+        expect(means[best] >= floor - 6 * deviation - 1e-6, said)
+        return float(means[best])
+
+    def _enough(self) -> int:
+        scored = int(self.batch(size=8).mask.sum()) // 8
+        return max(50, min(DRAWN, _NUMBERS // self.task.length, _NUMBERS // (scored * self.task.output_size)))
+
+    def leaks(self) -> str:
+        """A small network that sees too little does not beat the floor."""
+        windows = sorted({0, self.task.min_lag // 2, self.task.min_lag - 1})
+        found = [hunt(self.task, window) for window in windows]
+        for one in found:
+            seen = f"a small network that sees the last {one.window} steps errs by {one.error:.3g}"
+            expect(not one.leaks, f"{seen}, below the floor of that window, {one.floor:.3g}")
+        said = ", ".join(f"{one.error:.3g} with {one.window} steps (floor {one.floor:.3g})" for one in found)
+        return f"none found by a small network: its error is {said}"

@@ -1,0 +1,45 @@
+"""Rules that are seen in training: a few updates of a tiny trial."""
+
+from bench import registry
+from bench.checks.finding import expect
+from bench.study import adhoc
+from bench.training import train
+from bench.trial import TrialResult
+
+HIDDEN, BATCH = 6, 4
+
+
+def cohort(spec: str) -> str:
+    """Train a trial alone and in company: the same numbers."""
+    study = adhoc(
+        "check", task="copy:items=1,blanks=2", cell=spec, clip=("none", "norm:0.1"), lr=(0.01, 0.1), seeds=2,
+        updates=4, eval_every=2, hidden_size=HIDDEN, batch_size=BATCH,
+    )  # fmt: skip
+    trials = study.trials()
+    together: list[TrialResult] = []
+    train(trials, together.append)
+    by_key = {result.trial.key: result for result in together}
+    alone: list[TrialResult] = []
+    train([trials[-1]], alone.append)
+    one, other = alone[0], by_key[trials[-1].key]
+    expect(one.status == other.status, f"alone it ends {one.status}, in a cohort {other.status}")
+    same = one.measurements == other.measurements
+    expect(same, "a trial alone gives other numbers than in a cohort")
+    return f"a trial gives the same bytes alone and beside {len(trials) - 1} others"
+
+
+def short_run(spec: str) -> str:
+    """Train a few updates, every one of which is held against the promise."""
+    study = adhoc(
+        "check", task="copy:items=1,blanks=2", cell="rnn", clip=tuple(dict.fromkeys((spec, "none"))), lr=0.1, seeds=2,
+        updates=6, eval_every=3, hidden_size=6, batch_size=4,
+    )  # fmt: skip
+    found: list[TrialResult] = []
+    for trial in study.trials():  # alone, since a cohort is of one set of plugins
+        train([trial], found.append)
+    ours = [result for result in found if result.trial.clip == registry.clip(spec).spec]
+    expect(
+        all(result.updates == 6 for result in ours), f"the run ended {ours[0].status} after {ours[0].updates} updates"
+    )
+    shares = [result.clipped_fraction or 0 for result in ours]
+    return f"a run of 6 updates held the promise each time; {sum(shares) / len(shares):.0%} of the updates were clipped"

@@ -1,0 +1,1 @@
+"""Speed and memory, measured on the user's machine as ratios in one run."""

@@ -1,0 +1,82 @@
+"""Part `kernels`: one layer forward and backward, against torch.nn and against its matrix products alone."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from bench import registry
+from bench.network import run_layer
+from bench.perf.measure import Comparison, compare
+from bench.perf.ordinary import recurrent
+
+SHAPES = ((20, 64), (32, 64), (32, 128), (128, 128), (64, 256))
+"""Batch and hidden size."""
+CELLS = ("rnn", "gru", "lstm")
+_INPUTS = 2
+
+
+def measure(lengths: tuple[int, ...], shapes: tuple[tuple[int, int], ...], repeats: int) -> Iterator[Comparison]:
+    """Yield, for each cell, length and shape, ours against torch's module and against the products alone."""
+    for cell in CELLS:
+        for length in lengths:
+            for batch_size, hidden_size in shapes:
+                setting = f"T={length}, batch {batch_size}, hidden {hidden_size}"
+                ours = our_layer(cell, length, batch_size, hidden_size)
+                module = torch_layer(cell, length, batch_size, hidden_size)
+                products = products_alone(len(registry.cell(cell).gates), length, batch_size, hidden_size)
+                name = {"rnn": "nn.RNN", "gru": "nn.GRU", "lstm": "nn.LSTM"}[cell]
+                yield compare("kernels", cell, setting, ours, (name, module), repeats)
+                yield compare("kernels", cell, setting, ours, ("its products alone", products), repeats)
+
+
+def our_layer(cell: str, length: int, batch_size: int, hidden_size: int) -> Callable[[], object]:
+    """Return a call that runs our layer forward and backward, inputs and weights as in a trial."""
+    made = registry.cell(cell)
+    weights = {
+        name: torch.from_numpy(value).float().requires_grad_()
+        for name, value in made.initial_weights(_INPUTS, hidden_size, "perf").items()
+    }
+    inputs = _numbers(length, batch_size, _INPUTS)
+    upstream = _numbers(length, batch_size, hidden_size)
+
+    def call() -> object:
+        return torch.autograd.grad(run_layer(made, inputs, weights), list(weights.values()), upstream)
+
+    return call
+
+
+def torch_layer(cell: str, length: int, batch_size: int, hidden_size: int) -> Callable[[], object]:
+    """Return a call that runs torch's module forward and backward."""
+    module = recurrent(cell, _INPUTS, hidden_size)
+    inputs = _numbers(length, batch_size, _INPUTS)
+    upstream = _numbers(length, batch_size, hidden_size)
+    parameters = list(module.parameters())
+
+    def call() -> object:
+        return torch.autograd.grad(module(inputs)[0], parameters, upstream)
+
+    return call
+
+
+def products_alone(gates: int, length: int, batch_size: int, hidden_size: int) -> Callable[[], object]:
+    """Return a call that does a layer's recurrent products and nothing else: the arithmetic no scan can save."""
+    width = gates * hidden_size
+    state, weight = _numbers(batch_size, hidden_size), _numbers(hidden_size, width)
+    delta, back = _numbers(batch_size, width), _numbers(width, hidden_size)
+    states, deltas = _numbers(length * batch_size, hidden_size), _numbers(length * batch_size, width)
+    forward, backward = torch.empty(batch_size, width), torch.empty(batch_size, hidden_size)
+    gradient = torch.empty(hidden_size, width)
+
+    def call() -> None:
+        for _ in range(length):
+            torch.mm(state, weight, out=forward)
+        for _ in range(length):
+            torch.mm(delta, back, out=backward)
+        torch.mm(states.T, deltas, out=gradient)
+
+    return call
+
+
+def _numbers(*shape: int) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(1)) - 0.5

@@ -1,0 +1,87 @@
+"""The ordinary PyTorch loop, as a good engineer would write it: what the suite's speed is held against.
+
+One trial at a time on one thread: the fused modules of torch.nn, an embedding where inputs are tokens, the readout
+at the scored steps only, torch's fused Adam, `clip_grad_norm_`, gradients set to None. Data come from the task.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from bench import registry
+from bench.seeding import stream
+from bench.trial import Trial
+from tasks.base import Batch, Task
+
+
+def recurrent(cell: str, input_size: int, hidden_size: int) -> nn.RNN | nn.LSTM | nn.GRU:
+    """Return torch's module for a cell's spec.
+
+    Raises:
+        KeyError: Torch has none.
+    """
+    if cell == "lstm":
+        return nn.LSTM(input_size, hidden_size)
+    if cell == "gru":
+        return nn.GRU(input_size, hidden_size)
+    nonlinearity = {"rnn": "tanh", "rnn:nonlinearity=relu": "relu"}[cell]
+    return nn.RNN(input_size, hidden_size, nonlinearity=nonlinearity)
+
+
+class OrdinaryNetwork(nn.Module):
+    """torch.nn's recurrent module between an embedding, for tokens, and a linear readout."""
+
+    def __init__(self, task: Task, cell: str, hidden_size: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(task.input_size, hidden_size) if task.tokens else None
+        self.recurrent = recurrent(cell, hidden_size if task.tokens else task.input_size, hidden_size)
+        self.readout = nn.Linear(hidden_size, task.output_size)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return outputs (N, O) at the scored steps."""
+        inputs = self.embedding(batch.inputs) if self.embedding else batch.inputs
+        states, _ = self.recurrent(inputs)
+        scored: Tensor = self.readout(states.flatten(0, 1).index_select(0, batch.scored))
+        return scored
+
+
+class OrdinaryTrial:
+    """One trial in the ordinary way."""
+
+    def __init__(self, trial: Trial) -> None:
+        self.trial = trial
+        self.task = registry.task(trial.task)
+        with torch.random.fork_rng():
+            torch.manual_seed(trial.seed)
+            self.network = OrdinaryNetwork(self.task, trial.cell, trial.hidden_size)
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=trial.lr, fused=True)
+        self.update = 0
+
+    def step(self) -> None:
+        """Do one update."""
+        self.update += 1
+        generator = stream("batches", self.trial.task, self.trial.seed).generator(self.update)
+        batch = self.task.draw(generator, self.trial.batch_size)
+        self.optimiser.zero_grad(set_to_none=True)
+        self.task.loss(self.network(batch), batch).backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimiser.step()
+
+    @torch.no_grad()
+    def evaluate(self, batch: Batch) -> float:
+        """Return the error on a batch."""
+        return self.task.errors(self.network(batch), batch).mean().item()
+
+
+def train(trials: Sequence[Trial], sequences: int) -> None:
+    """Train trials one after the other, each to its budget, evaluating as often as the suite does."""
+    torch.set_num_threads(1)
+    for trial in trials:
+        ordinary = OrdinaryTrial(trial)
+        batch = ordinary.task.draw(stream("evaluation", trial.task).generator(), sequences, held_out=True)
+        ordinary.evaluate(batch)
+        for update in range(1, trial.updates + 1):
+            ordinary.step()
+            if update % trial.eval_every == 0:
+                ordinary.evaluate(batch)

@@ -1,0 +1,68 @@
+"""Writes what was measured: a table, JSON, and one figure a part."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import seaborn
+from matplotlib.figure import Figure
+
+from bench.perf.measure import Comparison
+from bench.report.style import report_style
+
+
+def frame(found: Sequence[Comparison]) -> pd.DataFrame:
+    """Return one row a comparison."""
+    return pd.DataFrame([one.row() for one in found])
+
+
+def line(one: Comparison) -> str:
+    """Return a comparison as one line for a terminal."""
+    start = f"{one.part:8} {one.what:12} {one.setting:52} {1000 * one.ours:10.2f} ms"
+    if one.theirs is None or one.ratio is None:
+        return start
+    spread = f"{min(one.ratios):.2f} to {max(one.ratios):.2f}"
+    return f"{start}  {one.reference:24} {1000 * one.theirs:10.2f} ms  {one.ratio:.2f} times  ({spread})"
+
+
+def write(found: Sequence[Comparison], environment: dict[str, str], folder: Path) -> list[Path]:
+    """Write table, JSON and figures into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = frame(found)
+    rows.to_csv(folder / "perf.csv", index=False, lineterminator="\n")
+    (folder / "perf.json").write_text(as_json(found, environment), encoding="utf-8")
+    paths = [folder / "perf.csv", folder / "perf.json"]
+    for part, of_part in rows.dropna(subset=["ratio"]).groupby("part", sort=False):
+        path = folder / f"{part}.png"
+        _draw(str(part), of_part, path)
+        paths.append(path)
+    return paths
+
+
+def as_json(found: Sequence[Comparison], environment: dict[str, str]) -> str:
+    """Return everything measured, with what it was measured on."""
+    content = {"schema": 1, "environment": environment, "rows": [one.row() for one in found]}
+    return json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+
+@report_style()
+def _draw(part: str, rows: pd.DataFrame, path: Path) -> None:
+    """Draw the ratios of one part as points with their range, 1 as a line."""
+    labels = rows["what"] + ", " + rows["setting"]
+    figure = Figure(figsize=(7, 0.9 + 0.16 * labels.nunique()), layout="constrained")
+    ax = figure.subplots()
+    seaborn.stripplot(x=rows["ratio"], y=labels, hue=rows["reference"], palette="colorblind", ax=ax, jitter=False)
+    for place, label in enumerate(labels.unique()):
+        for _, row in rows[labels == label].iterrows():
+            ax.plot([row["ratio_low"], row["ratio_high"]], [place, place], color="0.6", linewidth=1, zorder=0)
+    ax.axvline(1, color="0.35", linewidth=0.6)
+    ax.set_xscale("log")
+    ax.set_xlabel("time of the reference ÷ our time (log axis; right of 1: ours is faster; lines: all pairs)")
+    ax.set_ylabel("")
+    ax.set_title(f"{part}: median of {len(rows)} comparisons", loc="left")
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    legend = ax.get_legend()
+    if legend is not None:
+        legend.remove()
+    figure.savefig(path, metadata={"Software": None})

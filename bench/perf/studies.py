@@ -1,0 +1,81 @@
+"""Part `studies`: a mixed study on worker processes, against the ordinary loop on as many processes."""
+
+import multiprocessing
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bench import runner
+from bench.evaluation import EVALUATION_SEQUENCES
+from bench.perf import ordinary
+from bench.perf.measure import Comparison
+from bench.study import Study, adhoc
+from bench.trial import Trial, TrialResult
+
+CELLS = ("rnn", "rnn:nonlinearity=relu", "gru", "lstm")
+
+
+class _Silent:
+    def started(self, plan: runner.Plan) -> None:
+        pass
+
+    def finished(self, result: TrialResult) -> None:
+        pass
+
+
+def mixed(seeds: int, updates: int) -> Study:
+    """Return equal shares of four cells on adding; the rate is so small that no trial ends early."""
+    return adhoc(
+        "mixed",
+        task="adding",
+        cell=CELLS,
+        clip="norm:1",
+        lr=1e-9,
+        seeds=seeds,
+        updates=updates,
+        eval_every=updates,
+        hidden_size=64,
+    )
+
+
+def ours(study: Study, workers: int) -> float:
+    """Return the seconds of a run into a new folder, from plan to last commit."""
+    folder = Path(tempfile.mkdtemp())
+    try:
+        started = time.perf_counter()
+        runner.run(study, folder, workers=workers, timeout_seconds=3600, fresh=False, observer=_Silent())
+        return time.perf_counter() - started
+    finally:
+        shutil.rmtree(folder)
+
+
+def theirs(study: Study, processes: int) -> float:
+    """Return the seconds of the ordinary loop over the same trials, dealt out to processes, their start included."""
+    trials = study.trials()
+    context = multiprocessing.get_context("spawn")
+    hands: list[Sequence[Trial]] = [trials[place::processes] for place in range(processes)]
+    workers = [context.Process(target=ordinary.train, args=(hand, EVALUATION_SEQUENCES)) for hand in hands]
+    started = time.perf_counter()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return time.perf_counter() - started
+
+
+def measure(seeds: int, updates: int, workers: int, repeats: int) -> Iterator[Comparison]:
+    """Yield the mixed study against the ordinary loop, and against itself on one worker."""
+    study = mixed(seeds, updates)
+    setting = f"{len(study.trials())} trials of {updates} updates, T=100, hidden 64, {workers} processes"
+    pairs = [(ours(study, workers), theirs(study, workers)) for _ in range(repeats)]
+    yield _comparison("mixed study", setting, f"ordinary loop, {workers} processes", pairs)
+    pairs = [(ours(study, workers), ours(study, 1)) for _ in range(repeats)]
+    yield _comparison("mixed study", setting, "one worker", pairs)
+
+
+def _comparison(what: str, setting: str, reference: str, pairs: list[tuple[float, float]]) -> Comparison:
+    pairs = sorted(pairs)
+    median = pairs[len(pairs) // 2]
+    return Comparison("studies", what, setting, *median, reference, tuple(b / a for a, b in pairs))

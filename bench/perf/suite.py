@@ -1,0 +1,52 @@
+"""What `longlag perf` measures, in full and quickly."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from bench.perf import kernels, storage, studies, updates
+from bench.perf.measure import Comparison
+
+_REPEATS = 7
+
+
+def measure(parts: Sequence[str], quick: bool) -> Iterator[Comparison]:
+    """Yield one comparison after the other, on one thread but for the parts that use processes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for part in parts:
+            yield from _PARTS[part](quick)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _kernels(quick: bool) -> Iterator[Comparison]:
+    if quick:
+        return kernels.measure((100,), ((20, 64), (32, 128)), 3)
+    return kernels.measure((100, 500), kernels.SHAPES, _REPEATS)
+
+
+def _updates(quick: bool) -> Iterator[Comparison]:
+    if quick:
+        return updates.measure(updates.TASKS[1:2], updates.CELLS, 3)
+    return updates.measure(updates.TASKS, updates.CELLS, _REPEATS)
+
+
+def _studies(quick: bool) -> Iterator[Comparison]:
+    return studies.measure(2, 50, 2, 1) if quick else studies.measure(8, 300, 2, 3)
+
+
+def _scaling(quick: bool) -> Iterator[Comparison]:
+    if quick:
+        return updates.scaling((64, 256), (1, 8), (32,), 3)
+    return updates.scaling((64, 256, 1024, 4096), (1, 2, 4, 8, 16), (16, 32, 64, 128, 256), 3)
+
+
+def _storage(quick: bool) -> Iterator[Comparison]:
+    yield from storage.measure(1000 if quick else 10_000)
+    if not quick:
+        yield from storage.measure(100_000)
+
+
+_PARTS = {"kernels": _kernels, "updates": _updates, "studies": _studies, "scaling": _scaling, "storage": _storage}

@@ -1,0 +1,63 @@
+"""Part `updates`: whole updates (data, forward, backward, clipping, Adam) against the ordinary loop; and scaling."""
+
+from collections.abc import Callable, Iterator
+
+from bench import registry
+from bench.perf.measure import Comparison, compare
+from bench.perf.ordinary import OrdinaryTrial
+from bench.training import Cohort
+from bench.trial import Trial
+
+TASKS = ("copy:blanks=80", "adding", "agreement:nouns=0-6")
+"""The first two have 100 time steps."""
+CELLS = ("rnn", "gru", "lstm")
+_COHORT = 8
+
+
+def trials(task: str, cell: str, count: int, hidden_size: int = 64) -> list[Trial]:
+    """Return trials that differ in the seed; their rate is so small that nothing is solved meanwhile."""
+    return [
+        Trial(registry.task(task).spec, cell, "norm:1", 1e-9, seed, hidden_size=hidden_size) for seed in range(count)
+    ]
+
+
+def update_of(cohort: Cohort) -> Callable[[], object]:
+    """Return a call that does one update of a cohort."""
+
+    def call() -> None:
+        cohort.step()
+
+    return call
+
+
+def measure(tasks: tuple[str, ...], cells: tuple[str, ...], repeats: int) -> Iterator[Comparison]:
+    """Yield one trial's update in a cohort of eight against the ordinary loop's."""
+    for task in tasks:
+        for cell in cells:
+            found = compare_update(task, cell, _COHORT, 64, repeats)
+            yield found
+
+
+def compare_update(task: str, cell: str, count: int, hidden_size: int, repeats: int) -> Comparison:
+    """Compare an update of ``count`` trials, ours together, the ordinary ones one after the other."""
+    ours = update_of(Cohort(trials(task, cell, count, hidden_size), {}))
+    ordinary = [OrdinaryTrial(trial) for trial in trials(task, cell, count, hidden_size)]
+
+    def loop() -> None:
+        for trial in ordinary:
+            trial.step()
+
+    setting = f"{task}, batch 32, hidden {hidden_size}, cohort of {count}"
+    return compare("updates", cell, setting, ours, ("ordinary loop", loop), repeats)
+
+
+def scaling(
+    lengths: tuple[int, ...], counts: tuple[int, ...], widths: tuple[int, ...], repeats: int
+) -> Iterator[Comparison]:
+    """Yield updates of a gru on adding over sequence length, cohort size and hidden size."""
+    for length in lengths:
+        yield compare_update(f"adding:length={length}", "gru", 2, 64, repeats)
+    for count in counts:
+        yield compare_update("adding", "gru", count, 64, repeats)
+    for width in widths:
+        yield compare_update("adding", "gru", 4, width, repeats)

@@ -1,0 +1,174 @@
+"""Reports how far back settings remember: a table and a figure of horizons, and the frontier of items and lag."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import seaborn
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench import stats
+from bench.report import style
+from bench.results import write_csv
+from tasks.options import split_spec
+
+SETTING = ["task", "cell", "clip"]
+
+
+def horizons(rungs: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a setting with its horizon.
+
+    Args:
+        rungs: One row a rung and setting, as `bench.horizon.run` returns them.
+
+    Returns:
+        `SETTING`, ``horizon``, ``low``, ``high`` (missing where censored), ``shortest`` and ``longest`` (the lags
+        tried), ``censored`` (``below``, ``beyond`` or empty), ``text``, ``seeds``.
+    """
+    return pd.DataFrame(
+        [_horizon(tuple(map(str, setting)), rows) for setting, rows in rungs.groupby(SETTING, sort=True)]
+    )
+
+
+def _horizon(setting: tuple[str, ...], rows: pd.DataFrame) -> dict[str, object]:
+    rows = rows[rows["n"] > 0].sort_values("lag")
+    found = stats.horizon(rows["lag"].tolist(), rows["solved"].tolist(), rows["n"].tolist(), *map(str, setting))
+    return dict(zip(SETTING, setting, strict=True)) | {
+        "horizon": found.lag,
+        "low": found.low,
+        "high": found.high,
+        "shortest": found.shortest,
+        "longest": found.longest,
+        "censored": "" if found.lag is not None else "beyond" if found.beyond else "below",
+        "text": str(found),
+        "seeds": int(rows["n"].max()),
+    }
+
+
+def render(found: pd.DataFrame) -> str:
+    """Return the horizons as aligned lines, farthest first within a task."""
+    lines = []
+    for task, rows in found.groupby("task", sort=True):
+        lines.append(f"\n{style.task_label(str(task))}: lag (smallest window) at which half of the seeds still solve")
+        ranked = rows.assign(rank=[_rank(row) for _, row in rows.iterrows()]).sort_values("rank", ascending=False)
+        for row in ranked.to_dict("records"):
+            names = f"{style.cell_label(row['cell']):24} {style.clip_label(row['clip']):14}"
+            lines.append(f"  {names} {row['text']:20} n = {row['seeds']}")
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _rank(row: pd.Series) -> float:
+    return float({"beyond": row["longest"] * 2.0, "below": 0.0}.get(row["censored"], row["horizon"]))
+
+
+def write(rungs: pd.DataFrame, folder: Path) -> list[Path]:
+    """Write rungs and horizons as CSV, and the figure as PNG and PDF."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = horizons(rungs)
+    write_csv(rungs, folder / "rungs.csv")
+    write_csv(found, folder / "horizons.csv")
+    return [folder / "rungs.csv", folder / "horizons.csv", *_save(draw(found), folder / "horizons")]
+
+
+@style.report_style()
+def draw(found: pd.DataFrame) -> Figure:
+    """Draw horizons with intervals, a frame a task, a line a cell, a mark a clip; arrows where they are censored."""
+    tasks = list(found["task"].unique())
+    cells = sorted(found["cell"].unique(), key=style.cell_rank)
+    clips = sorted(found["clip"].unique(), key=style.clip_rank)
+    height = 0.35 * len(cells) * max(1, len(clips) / 2) + 1.1
+    figure = Figure(figsize=(max(3.4, 2.6 * len(tasks) + 1), height), layout="constrained")
+    axes = figure.subplots(1, len(tasks), squeeze=False, sharey=True)[0]
+    for task, ax in zip(tasks, axes, strict=True):
+        _draw_task(ax, found[found["task"] == task], cells, clips)
+        ax.set_title(style.task_label(task), loc="left")
+        ax.set_xlabel("horizon: smallest window (time steps, log axis)")
+    axes[0].set_yticks(range(len(cells)), [style.cell_label(cell) for cell in cells])
+    axes[0].invert_yaxis()
+    figure.suptitle(f"How far back half of the seeds still solve · n = {found['seeds'].max()} a rung", fontsize=7.5)
+    return figure
+
+
+def _draw_task(ax: Axes, rows: pd.DataFrame, cells: list[str], clips: list[str]) -> None:
+    ax.set_xscale("log", base=2)
+    for row in rows.to_dict("records"):
+        y = cells.index(row["cell"]) + 0.5 * (clips.index(row["clip"]) - (len(clips) - 1) / 2) / max(len(clips), 1)
+        look, line = style.cell_look(row["cell"]), style.clip_line(row["clip"])
+        at = {"beyond": row["longest"], "below": row["shortest"]}.get(row["censored"], row["horizon"])
+        low, high = (at if end is None or math.isnan(end) else end for end in (row["low"], row["high"]))
+        ax.plot([low, high], [y, y], color=look.color, linestyle=line)
+        marker = {"beyond": ">", "below": "<"}.get(row["censored"], look.marker)
+        ax.plot([at], [y], color=look.color, marker=marker, linestyle="none")
+        ax.annotate(
+            style.clip_label(row["clip"]), (high, y), (4, 0), textcoords="offset points", va="center", fontsize=5
+        )
+    ax.margins(x=0.25)
+
+
+def frontier(rungs: pd.DataFrame) -> pd.DataFrame:
+    """Return, for each cell, clip and number of items, the longest lag at which half solve and what is held there.
+
+    Returns:
+        ``cell, clip, items, lag`` (missing where not even the shortest is solved by half), ``bits`` (items times
+        log2 of the symbols), ``state_size``, ``bits_per_state_number``.
+    """
+    rows = []
+    for (cell, clip, task), of in rungs.groupby(["cell", "clip", "task"], sort=True):
+        items, symbols = _items(str(task))
+        held = of[of["solved"] * 2 >= of["n"]]
+        bits = items * math.log2(symbols)
+        rows.append(
+            {
+                "cell": cell,
+                "clip": clip,
+                "items": items,
+                "lag": None if held.empty else int(held["lag"].max()),
+                "bits": bits,
+                "state_size": int(of["state_size"].max()),
+                "bits_per_state_number": bits / int(of["state_size"].max()),
+            }
+        )
+    return pd.DataFrame(rows).sort_values(["cell", "clip", "items"]).reset_index(drop=True)
+
+
+def _items(task: str) -> tuple[int, int]:
+    _, given = split_spec(task, "task")
+    return int(given.get("items", 10)), int(given.get("symbols", 8))
+
+
+@style.report_style()
+def draw_frontier(rungs: pd.DataFrame) -> Figure:
+    """Draw the solved share as a map of items against lag, a frame a cell and clip."""
+    rungs = rungs.assign(items=[_items(task)[0] for task in rungs["task"]], share=rungs["solved"] / rungs["n"])
+    rungs = rungs.assign(step=(2 * np.log2(rungs["lag"])).round() / 2)
+    settings = [(str(cell), str(clip), rows) for (cell, clip), rows in rungs.groupby(["cell", "clip"], sort=True)]
+    figure = Figure(figsize=(2.6 * len(settings) + 0.8, 2.4), layout="constrained")
+    for ax, (cell, clip, rows) in zip(figure.subplots(1, len(settings), squeeze=False)[0], settings, strict=True):
+        shares = rows.pivot_table(index="items", columns="step", values="share").sort_index(ascending=False)
+        labels = [f"{2 ** float(step):.0f}" for step in shares.columns.to_numpy()]
+        seaborn.heatmap(
+            shares, ax=ax, cmap="Blues", vmin=0, vmax=1, annot=True, fmt=".1f", cbar=False, xticklabels=labels
+        )
+        ax.set_xlabel("lag (smallest window, time steps, steps of √2)")
+        ax.set_ylabel("items to carry")
+        ax.set_title(f"{style.cell_label(cell)}, {style.clip_label(clip)}", loc="left")
+    figure.suptitle(f"Solved share · n = {rungs['n'].max()} a rung; blank: not climbed to", fontsize=7.5)
+    return figure
+
+
+def write_frontier(rungs: pd.DataFrame, folder: Path) -> list[Path]:
+    """Write the frontier as CSV and its map as PNG and PDF."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_csv(rungs, folder / "rungs.csv")
+    write_csv(frontier(rungs), folder / "frontier.csv")
+    return [folder / "rungs.csv", folder / "frontier.csv", *_save(draw_frontier(rungs), folder / "frontier")]
+
+
+def _save(figure: Figure, path: Path) -> list[Path]:
+    paths = [path.with_suffix(".png"), path.with_suffix(".pdf")]
+    with style.report_style():
+        figure.savefig(paths[0], metadata={"Software": None})
+        figure.savefig(paths[1], metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    return paths

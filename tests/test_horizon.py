@@ -1,0 +1,183 @@
+"""How far back: the ladder, the climb, the fit and what is drawn of it."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from bench import horizon, registry, stats
+from bench.cli import main
+from bench.report import horizons
+from bench.store import Store, store_path
+from bench.study import Study, facts
+from bench.trial import Status, Trial, TrialResult
+from tasks.options import UsageError
+
+WITH_A_DIAL = [name for name in registry.names("task") if name not in ("digits", "flip_flop")]
+
+
+@pytest.mark.parametrize("name", WITH_A_DIAL)
+def test_a_ladder_climbs_by_a_factor_of_about_root_two(name: str) -> None:
+    lags = [task.min_lag for task in horizon.rungs(name, longest=70)]
+    factors = np.array(lags[1:]) / np.array(lags[:-1])
+    assert len(lags) >= 3
+    assert all((factors > 1.05) & (factors < 2.3))
+    assert max(lags) <= 70
+
+
+def test_turning_the_dial_keeps_the_other_options() -> None:
+    assert {task.items for task in horizon.rungs("copy:items=2", 40)} == {2}
+
+
+def test_a_ladder_without_rungs_is_refused() -> None:
+    with pytest.raises(UsageError, match="no distance with a min_lag from 8 to 9"):
+        horizon.rungs("copy:items=20", 9)
+
+
+@pytest.mark.parametrize("true_lag", [20, 60])
+def test_the_fit_finds_where_half_of_the_seeds_solve(true_lag: int) -> None:
+    lags = [8, 11, 16, 23, 32, 45, 64, 91, 128]
+    chances = 1 / (1 + (np.array(lags) / true_lag) ** 4)
+    found = stats.horizon(lags, np.round(chances * 200).astype(int).tolist(), [200] * len(lags), "a test")
+    assert found.lag == pytest.approx(true_lag, rel=0.05)
+    assert found.low < true_lag < found.high
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    lags, generator = [8, 11, 16, 23, 32, 45, 64], np.random.default_rng(1)
+    chances = 1 / (1 + (np.array(lags) / 25) ** 4)
+    covered = 0
+    for draw in range(60):
+        found = stats.horizon(lags, generator.binomial(10, chances).tolist(), [10] * len(lags), draw)
+        covered += (found.low or 0) <= 25 <= (found.high or 1e9)
+    assert covered >= 51  # 57 expected; fewer than 51 of 60 has a chance below 1 %
+
+
+def remembers(lag_by_cell: dict[str, int], rate: float = 0.01):
+    """Return a stand-in for training: a cell solves up to its lag, and only at one rate."""
+
+    def train(study: Study, results: Path) -> None:
+        with Store.open_for_writing(store_path(study.name, results)) as store:
+            trials = study.trials()
+            store.write_plan(study.title, [(trial, facts(trial)) for trial in trials])
+            held = store.stored()
+            for trial in trials:
+                if trial.key not in held:
+                    store.add(result(trial, lag_by_cell[trial.cell], rate), facts(trial))
+
+    return train
+
+
+def result(trial: Trial, lag: int, rate: float) -> TrialResult:
+    solved = registry.task(trial.task).min_lag <= lag and trial.lr == rate
+    status = Status.SOLVED if solved else Status.UNSOLVED
+    return TrialResult(
+        trial, status, 0.001 if solved else 0.15, updates=10, updates_to_solve=5 if solved else None, state_size=32
+    )
+
+
+def climbed(results: Path, **options: object) -> pd.DataFrame:
+    climb = horizon.Climb(
+        "far", ("adding",), ("gru", "rnn"), ("norm:1",), (0.001, 0.01), 4, 100, {"updates": 10} | options
+    )
+    train = remembers({"gru": 50, "rnn": 8})
+    return horizon.run(climb, results, lambda study: train(study, results))
+
+
+def test_a_climb_ends_where_no_seed_solves_and_uses_the_rate_that_works(tmp_path: Path) -> None:
+    rows = climbed(tmp_path)
+    gru, rnn = rows[rows["cell"] == "gru"], rows[rows["cell"] == "rnn"]
+    assert gru["lag"].tolist() == [8, 11, 16, 23, 32, 45, 64]
+    assert gru["solved"].tolist() == [4, 4, 4, 4, 4, 4, 0]
+    assert rnn["lag"].tolist() == [8, 11]
+    assert set(gru["lr"][:-1]) == {0.01}
+    assert set(rows["n"]) == {4}
+
+
+def test_reported_seeds_never_choose_the_rate(tmp_path: Path) -> None:
+    climbed(tmp_path)
+    with Store.open_for_reading(store_path("far", tmp_path)) as store:
+        seeds_by_rate = {
+            (row["lr"], row["seed"] >= horizon.TUNING_SEEDS[0]) for row in store.trials() if row["cell"] == "gru"
+        }
+    assert seeds_by_rate == {(0.001, True), (0.01, True), (0.01, False), (0.001, False)}
+
+
+def test_horizons_are_reported_with_intervals_and_censoring(tmp_path: Path) -> None:
+    found = horizons.horizons(climbed(tmp_path)).set_index("cell")
+    assert found.loc["gru", "text"] == "54 [45, 64]"
+    assert found.loc["rnn", "text"] == "9 [8, 11]"
+    printed = horizons.render(found.reset_index())
+    assert printed.index("GRU") < printed.index("RNN tanh")
+
+
+def test_figures_and_tables_are_written_twice_with_the_same_bytes(tmp_path: Path) -> None:
+    rows = climbed(tmp_path)
+    first = {path.name: path.read_bytes() for path in horizons.write(rows, tmp_path / "a")}
+    second = {path.name: path.read_bytes() for path in horizons.write(rows, tmp_path / "b")}
+    assert first == second
+    assert set(first) == {"rungs.csv", "horizons.csv", "horizons.png", "horizons.pdf"}
+
+
+def test_the_frontier_gives_bits_held_per_state_number() -> None:
+    rows = pd.DataFrame(
+        [
+            {
+                "task": f"copy:items={items}",
+                "cell": "lstm",
+                "clip": "none",
+                "lag": lag,
+                "solved": solved,
+                "n": 4,
+                "state_size": 64,
+            }
+            for items, lag, solved in [(1, 8, 4), (1, 16, 2), (1, 32, 0), (4, 8, 1)]
+        ]
+    )
+    found = horizons.frontier(rows).set_index("items")
+    assert found.loc[1, "lag"] == 16
+    assert pd.isna(found.loc[4, "lag"])
+    assert found.loc[4, "bits"] == 12
+    assert found.loc[4, "bits_per_state_number"] == 12 / 64
+    assert horizons.draw_frontier(rows).axes
+
+
+def test_the_command_shows_its_ladder_without_training(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        main, ["horizon", "--task", "adding", "--cell", "gru", "--longest", "40", "--plan", "--results", str(tmp_path)]
+    )
+    assert result.stdout == "adding: 8, 11, 16, 23, 32 (smallest window); up to 19 trials a rung\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--task", "addign", "--cell", "gru"], "no task is called 'addign'; did you mean adding?"),
+        (["--task", "adding", "--cell", "lsmt"], "no cell is called 'lsmt'; did you mean lstm?"),
+        (["--task", "adding", "--cell", "gru", "--seeds", "0"], "--seeds must be a whole number from 1 to 1000, not 0"),
+        (["--task", "adding", "--cell", "gru", "--lr", "-1"], "--lr must be a finite number above 0"),
+        (
+            ["--task", "adding", "--cell", "gru", "--longest", "2"],
+            "task adding has no distance with a min_lag from 8 to 2",
+        ),
+    ],
+)
+def test_bad_input_to_the_command_gets_one_line(args: list[str], message: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["horizon", *args, "--results", str(tmp_path)])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_real_climb_is_resumed(tmp_path: Path) -> None:
+    command = ["horizon", "--task", "adding", "--cell", "rnn", "--longest", "8", "--seeds", "1", "--lr", "0.01"]
+    command += ["--updates", "4", "--hidden-size", "3", "--workers", "1", "--results", str(tmp_path)]
+    first = CliRunner().invoke(main, command)
+    assert first.exit_code == 0, first.output
+    assert "RNN tanh" in first.stdout
+    second = CliRunner().invoke(main, command)
+    assert second.stdout == first.stdout
+    assert "0 to train" in second.stderr

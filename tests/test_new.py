@@ -1,0 +1,100 @@
+"""Whoever adds a file of their own: the skeletons pass their checks, and so do the examples of the README."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bench import registry
+from bench.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+SECTION = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Add a task")[2].partition("\n## ")[0]
+
+
+@pytest.fixture(autouse=True)
+def _no_plugins_left():
+    yield
+    registry.use(())
+
+
+def call(*args: str) -> Result:
+    return CliRunner().invoke(main, list(args))
+
+
+@pytest.mark.parametrize("kind", ["cell", "clip", "task"])
+def test_a_new_file_passes_its_check(kind: str, tmp_path: Path) -> None:
+    made = call("new", kind, f"my_{kind}", "--to", str(tmp_path))
+    assert (made.exit_code, made.stdout) == (0, f"{tmp_path / f'my_{kind}.py'}\n")
+    checked = call(f"check-{kind}", "--plugin", made.stdout.strip())
+    assert checked.exit_code == 0, checked.output
+    assert "FAILED" not in checked.stdout
+    assert "Skeleton" not in Path(made.stdout.strip()).read_text()
+
+
+def test_a_new_file_can_be_run(tmp_path: Path) -> None:
+    for kind in ("cell", "clip", "task"):
+        call("new", kind, f"my{kind}", "--to", str(tmp_path))
+    files = [part for kind in ("cell", "clip", "task") for part in ("--plugin", str(tmp_path / f"my{kind}.py"))]
+    grid = ["--task", "mytask", "--cell", "mycell:update_bias=1", "--clip", "myclip:0.5"]
+    planned = call("plan", *files, *grid, "--results", str(tmp_path / "results"))
+    assert planned.exit_code == 0, planned.output
+    assert "trials    3" in planned.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["cel", "mine"], "new makes a cell, a clip, a task, not a 'cel'"),
+        (["cell", "lstm"], "new cell: a cell called 'lstm' is shipped"),
+        (["cell", "my-cell"], "new cell: 'my-cell' must be 1 to 64 letters, digits or underscores, a letter first"),
+        (["task", "../x"], "new task: '../x' must be 1 to 64 letters"),
+        (["task", "base"], "new task: 'base' is reserved"),
+        (["clip", "class"], "new clip: 'class' is a word of Python's own"),
+        (["cell", "mine", "--to", "nowhere"], "--to nowhere: there is no such folder"),
+    ],
+)
+def test_bad_names_are_refused(args: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = call("new", *args)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"longlag: {message}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("mine")
+    result = call("new", "cell", "mine", "--to", str(tmp_path))
+    assert result.exit_code == 2
+    assert "exists and was left as it is" in result.stderr
+    assert (tmp_path / "mine.py").read_text() == "mine"
+
+
+def examples() -> dict[str, str]:
+    """Return the README's files by name: each block of Python follows the name it goes by."""
+    found = re.findall(r"Here is\s+`(\w+\.py)`.*?```python\n(.*?)```", SECTION, re.DOTALL)
+    return dict(found)
+
+
+def commands() -> list[list[str]]:
+    """Return the README's commands that use its files, as words."""
+    lines = SECTION.replace("\\\n", " ").splitlines()
+    split = [shlex.split(line, comments=True) for line in lines if line.startswith("longlag")]
+    return [words[1:] for words in split if set(words) & set(examples())]
+
+
+def test_the_readme_shows_one_of_each_and_its_commands() -> None:
+    assert list(examples()) == ["leaky.py", "twice.py", "root.py", "latest.py"]
+    assert [words[0] for words in commands()] == ["check-cell", "run"] * 2 + ["check-clip", "run", "check-task", "run"]
+
+
+@pytest.mark.parametrize("words", commands(), ids=lambda words: f"{words[0]} {words[2]}")
+def test_the_readmes_commands_work(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in examples().items():
+        (tmp_path / name).write_text(text)
+    result = call(*(["plan", *words[1:]] if words[0] == "run" else words))  # training would take its time
+    assert result.exit_code == 0, result.output
+    assert "FAILED" not in result.stdout

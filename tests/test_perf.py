@@ -1,0 +1,81 @@
+"""What `longlag perf` measures and writes; no test says how fast anything is."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from bench import registry
+from bench.cli import main
+from bench.perf import kernels, measure, ordinary, report, storage, studies, updates
+from bench.seeding import stream
+from bench.trial import Trial
+
+
+def test_two_calls_are_timed_in_turn() -> None:
+    called: list[str] = []
+    measure.in_turns(lambda: called.append("ours"), lambda: called.append("theirs"), repeats=2)
+    last = called[len(called) // 2 :]
+    assert called[0] == "ours"
+    assert {"ours", "theirs"} <= set(last)
+
+
+def test_a_comparison_gives_the_median_ratio_and_its_range() -> None:
+    one = measure.Comparison("kernels", "rnn", "T=1", 0.002, 0.004, "nn.RNN", (1.0, 2.0, 4.0))
+    row = one.row()
+    assert (row["ours_ms"], row["reference_ms"], row["ratio"], row["ratio_low"], row["ratio_high"]) == (2, 4, 2, 1, 4)
+    assert "2.00 times" in report.line(one)
+
+
+@pytest.mark.parametrize("cell", kernels.CELLS)
+def test_our_layer_and_torchs_give_gradients_of_as_many_weights(cell: str) -> None:
+    ours = kernels.our_layer(cell, 3, 2, 4)()
+    theirs = kernels.torch_layer(cell, 3, 2, 4)()
+    gates = len(registry.cell(cell).gates)
+    recurrent = [gradient for gradient in ours if gradient.shape == (4, gates * 4)]
+    assert len(recurrent) == 1
+    assert theirs[1].shape == recurrent[0].T.shape
+
+
+def test_the_ordinary_loop_learns() -> None:
+    trial = Trial(registry.task("adding:length=4").spec, "gru", "norm:1", 0.02, 0, batch_size=64)
+    loop = ordinary.OrdinaryTrial(trial)
+    batch = loop.task.draw(stream("evaluation").generator(), 200)
+    before = loop.evaluate(batch)
+    for _ in range(200):
+        loop.step()
+    assert loop.evaluate(batch) < 0.1 * before
+
+
+@pytest.mark.parametrize("task", updates.TASKS)
+def test_the_ordinary_network_answers_at_the_same_steps(task: str) -> None:
+    made = registry.task(task)
+    batch = made.draw(stream("any").generator(), 3)
+    outputs = ordinary.OrdinaryNetwork(made, "lstm", 5)(batch)
+    assert outputs.shape == (len(batch.scored), made.output_size)
+    assert made.loss(outputs, batch).isfinite()
+
+
+def test_the_mixed_study_has_equal_shares_and_no_early_end() -> None:
+    trials = studies.mixed(seeds=2, updates=10).trials()
+    assert {cell: sum(trial.cell == cell for trial in trials) for cell in studies.CELLS} == dict.fromkeys(
+        studies.CELLS, 2
+    )
+    assert {trial.eval_every for trial in trials} == {10}
+
+
+def test_storage_is_measured_on_as_many_trials_as_it_says() -> None:
+    steps = {one.what: one for one in storage.measure(80)}
+    assert list(steps) == ["plan", "store", "resume", "load", "tables", "figures"]
+    assert {one.setting for one in steps.values()} == {"80 trials"}
+
+
+def test_the_command_writes_table_json_and_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.perf.suite._PARTS", {"kernels": lambda quick: kernels.measure((3,), ((2, 4),), 2)})
+    result = CliRunner().invoke(main, ["perf", "--part", "kernels", "--json", "--results", str(tmp_path)])
+    content = json.loads(result.stdout)
+    assert {row["what"] for row in content["rows"]} == set(kernels.CELLS)
+    assert content["environment"]["torch"].startswith(torch.__version__.split("+")[0])
+    assert {path.name for path in (tmp_path / "perf").iterdir()} == {"perf.csv", "perf.json", "kernels.png"}
