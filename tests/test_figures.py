@@ -1,5 +1,6 @@
 """Figures are complete, legible and the same when drawn twice."""
 
+import weakref
 from dataclasses import replace
 from itertools import combinations
 
@@ -11,7 +12,10 @@ from synthetic import ADDING, AGREEMENT, CELLS, COPY, MORE_CELLS, Shape, make_st
 
 from bench.report import style
 from bench.report.agreement import has_agreement, last_noun_error
+from bench.report.curves import MOST_FAINT, curves
 from bench.report.figures import FIGURES, draw_figures
+from bench.report.once import once
+from bench.report.outcomes import study_panels
 from tasks.options import Range
 
 FULL = Shape(tasks=(COPY, AGREEMENT), clips=("none", "norm:1"), seeds=2)
@@ -135,6 +139,37 @@ def test_a_lost_trial_counts_as_the_floor_in_the_median():
     data = FIGURES["learning_curves"](make_study(replace(FULL, tasks=(COPY,)))).data
     bold = data[(data["cell"] == CELLS[2]) & (data["clip"] == "none") & (data["seed"] == "median")]
     assert bold["error"].iloc[-1] == 0.875
+
+
+def test_curves_are_those_of_the_trials_wherever_their_rows_stand():
+    study = make_study(HALF)
+    shuffled = replace(study, curves=study.curves.sample(frac=1, random_state=0))
+    for part in study_panels(shuffled):
+        rows = part.of("gru", "none")
+        points = study.curves.merge(rows.loc[rows["counted"], ["key", "seed"]], on="key")
+        expected = points.pivot(index="update", columns="seed", values="error")
+        pd.testing.assert_frame_equal(curves(shuffled).of(rows, "error"), expected, check_column_type=False)
+
+
+def test_of_many_seeds_only_the_first_are_drawn_faint_and_the_caption_says_so():
+    study = make_study(Shape(tasks=(COPY,), cells=("gru",), clips=("none",), seeds=MOST_FAINT + 5))
+    for name in ("learning_curves", "gradient_norms"):
+        drawing = FIGURES[name](study)
+        assert {len(lines.get_segments()) for ax in drawing.figure.axes for lines in ax.collections} == {MOST_FAINT}
+        assert f"the first {MOST_FAINT} seeds faint" in drawing.figure.get_suptitle()
+        assert drawing.data["seed"].nunique() == MOST_FAINT + 5 + 1  # all of them, and the median
+
+
+def test_what_was_found_of_a_study_is_found_again_and_goes_with_it():
+    found = []
+    find = once(lambda study: found.append(study.name) or study.name)
+    study = make_study(Shape(tasks=(COPY,), cells=("gru",), clips=("none",)))
+    assert find(study) == find(study) == "made-up"
+    assert found == ["made-up"]
+    assert find(replace(study, name="other")) == "other"
+    gone = weakref.ref(study)
+    del study
+    assert gone() is None
 
 
 def test_a_subset_keeps_its_colours():

@@ -394,6 +394,7 @@ def run_program(program, folder, cache):
     return subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True).stdout
 
 
+@pytest.mark.slow
 def test_a_second_process_does_not_compile_and_an_edited_pair_takes_effect(tmp_path):
     for package in ("bench", "tasks"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))

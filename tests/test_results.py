@@ -146,6 +146,20 @@ def test_curves_slices_and_examples_are_long_tables(tmp_path: Path) -> None:
     assert list(zip(data.examples["name"], data.examples["value"], strict=True)) == [("is", 0.75), ("are", 0.25)]
 
 
+def test_frames_do_not_depend_on_the_pages_they_were_read_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = load_study("mine", study(tmp_path, planned=(3, 0, 2, 7)))
+    monkeypatch.setattr("bench.store._PAGE", 2)
+    paged = load_study("mine", tmp_path)
+    for name in ("plan", "trials", "curves", "slices", "examples"):
+        pd.testing.assert_frame_equal(getattr(paged, name), getattr(whole, name))
+    assert paged.outside == whole.outside == 1
+
+
+def test_a_trial_that_took_no_time_has_no_rate(tmp_path: Path) -> None:
+    data = load_study("mine", study(tmp_path, results=[result(0, wall_seconds=0.0), result(1, wall_seconds=None)]))
+    assert data.trials["updates_per_second"].isna().all()
+
+
 def test_a_study_of_mixed_source_names_each(tmp_path: Path) -> None:
     data = load_study("mine", study(tmp_path, results=[result(0), result(1, environment={"source": "bbbb"})]))
     assert data.sources == ("aaaa", "bbbb")

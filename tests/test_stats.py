@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bench import stats
+from bench.seeding import stream
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,14 @@ def test_the_bootstrap_depends_on_its_names_only():
 def test_the_bootstrap_draws_within_strata():
     low, high = stats.interquartile_interval([[1.0, 1.0], [3.0, 3.0]], "strata")
     assert (low, high) == (2.0, 2.0)  # drawn over all four together the mean would vary
+
+
+def test_the_bootstrap_is_that_of_sorted_draws_also_where_it_takes_several_blocks():
+    values = np.random.default_rng(0).random(301).round(2)
+    generator = stream("bootstrap", "blocks").generator()
+    drawn = np.sort(values[generator.integers(301, size=(stats.RESAMPLES, 301))], axis=1)
+    expected = np.quantile(drawn[:, 75:-75].mean(axis=1), [0.025, 0.975])
+    assert stats.interquartile_interval([values], "blocks") == tuple(expected)
 
 
 def test_the_bootstrap_covers_the_values_in_between():

@@ -110,6 +110,23 @@ def test_rows_come_by_key_over_many_pages(path: Path, monkeypatch: pytest.Monkey
     assert points == [(key, update) for key in keys for update in (0, 100, 200)]
 
 
+def test_an_empty_table_is_one_page_without_rows(path: Path) -> None:
+    write(path, [])
+    with Store.open_for_reading(path) as store:
+        pages = list(store.pages("measurements"))
+    assert len(pages) == 1
+    assert {len(values) for values in pages[0].values()} == {0}
+
+
+def test_pages_hold_what_is_in_the_file_by_column(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.store._PAGE", 2)
+    write(path, [result(1)])
+    with Store.open_for_reading(path) as store:
+        first, second = store.pages("measurements")
+    assert (list(first["update"]), list(second["update"])) == ([0, 100], [200])
+    assert first["slices"][0] == '{"position": {"0": 0.125, "1": 0.5}}'
+
+
 def test_the_plan_keeps_its_order_and_is_replaced_by_the_next(path: Path) -> None:
     with Store.open_for_writing(path) as store:
         store.write_plan("Before", [(trial(9), FACTS)])

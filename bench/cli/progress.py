@@ -15,6 +15,7 @@ from bench.runner import Plan
 from bench.trial import Status, TrialResult
 
 _LINE_SECONDS = 10.0
+_JUDGED_FROM = 0.1
 _COLOURS = {
     Status.SOLVED: "green",
     Status.UNSOLVED: "yellow",
@@ -26,9 +27,17 @@ _COLOURS = {
 
 
 class Progress:
-    """An observer of a run. Time left is judged by the expected cost of what is done and what is not."""
+    """An observer of a run.
 
-    def __init__(self) -> None:
+    Time left is judged by the expected cost of what is done and what is not; at first, while most of the work done
+    is in trials that have not ended, by the expected cost alone.
+
+    Args:
+        workers: Training processes.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
         self._console = Console(stderr=True)
         self._statuses: Counter[Status] = Counter()
         self._total = 0
@@ -78,7 +87,9 @@ class Progress:
 
     def _note(self, done: int, coloured: bool) -> str:
         seconds = time.monotonic() - self._started
-        left = seconds * (self._cost - self._cost_done) / self._cost_done
+        left = max(self._cost / self._workers - seconds, 0.0)
+        if self._cost_done > _JUDGED_FROM * self._cost:
+            left = seconds * (self._cost - self._cost_done) / self._cost_done
         counts = ", ".join(
             f"[{_COLOURS[status]}]{count} {status}[/]" if coloured else f"{count} {status}"
             for status in Status

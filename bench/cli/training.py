@@ -142,7 +142,7 @@ def train_study(
     from bench import runner
     from bench.cli.progress import Progress
 
-    with Progress() as progress:
+    with Progress(workers) as progress:
         return runner.run(
             study,
             results,

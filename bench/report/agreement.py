@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from bench.report import canvas, style
 from bench.report.curves import all_cells, all_clips
-from bench.report.outcomes import Panel, outcomes, panels, seeds
+from bench.report.outcomes import Panel, study_panels
 from bench.results import StudyData
 from tasks.options import Range
 
@@ -57,7 +57,7 @@ def last_noun_error(nouns: Range, slice_name: str, count: int) -> float | None:
 @style.report_style()
 def agreement(study: StudyData) -> canvas.Drawing:
     """Draw errors by attractors and by congruent nouns, and the probabilities of one sentence, a column a clip."""
-    parts = [part for part in panels(outcomes(study)) if part.task.partition(":")[0] == "agreement"]
+    parts = [part for part in study_panels(study) if part.task.partition(":")[0] == "agreement"]
     clips, cells = all_clips(parts), all_cells(parts)
     last = study.slices[study.slices["update"] == study.slices.groupby("key")["update"].transform("max")]
     figure, axes = canvas.grid(3 * len(parts), len(clips), [1.4, 1.2, 0.45 + 0.14 * len(cells)], sharey="row")
@@ -65,7 +65,7 @@ def agreement(study: StudyData) -> canvas.Drawing:
     for number, part in enumerate(parts):
         for place, clip in enumerate(clips):
             column = [axes[3 * number + row][place] for row in range(3)]
-            header = f"{part.label} · {seeds(part.frame)}" if place == 0 else ""
+            header = f"{part.label} · {part.seeds}" if place == 0 else ""
             canvas.titles(column[0], header, style.clip_label(clip) if clip in part.clips else "")
             if clip not in part.clips:
                 for ax in column:
@@ -91,7 +91,9 @@ def agreement(study: StudyData) -> canvas.Drawing:
 
 def draw_slice(ax: Axes, part: Panel, clip: str, last: pd.DataFrame, name: str) -> pd.DataFrame:
     """Draw the error by the number of such nouns, with the last-noun rule, and return the numbers."""
-    found = last[last["slice"] == name].merge(part.of(clip=clip)[["key", "cell", "seed"]], on="key")
+    found = last[last["slice"] == name].merge(
+        part.frame.loc[part.frame["clip"] == clip, ["key", "cell", "seed"]], on="key"
+    )
     found = found.assign(value=found["value"].astype(int)).sort_values(["value", "seed"])
     counts = sorted(found["value"].unique())
     for place, cell in enumerate(part.cells):
@@ -115,6 +117,10 @@ def draw_slice(ax: Axes, part: Panel, clip: str, last: pd.DataFrame, name: str) 
     return _numbers(part, clip, f"error by {name}", rows)
 
 
+def _trials(part: Panel, clip: str) -> pd.DataFrame:
+    return part.frame.loc[part.frame["clip"] == clip, ["key", "cell", "seed"]]
+
+
 def _rule(part: Panel, name: str, counts: list[int]) -> dict[int, float]:
     """Return the last-noun rule's error by count; nothing where the plan does not tell how many nouns there are."""
     if "task.nouns" not in part.frame or pd.isna(part.frame["task.nouns"].iloc[0]):
@@ -126,7 +132,7 @@ def _rule(part: Panel, name: str, counts: list[int]) -> dict[int, float]:
 
 def draw_sentence(ax: Axes, part: Panel, clip: str, examples: pd.DataFrame) -> pd.DataFrame:
     """Draw what each network gives to *is* and *are*, and return the numbers."""
-    found = examples.merge(part.of(clip=clip)[["key", "cell", "seed"]], on="key")
+    found = examples.merge(_trials(part, clip), on="key")
     found["value"] = found["value"].clip(lower=1e-6)
     cells = part.cells
     for y, cell in enumerate(cells):

@@ -29,10 +29,14 @@ class Drawing:
 
     def settle(self) -> None:
         """Lay the frames out once, for all formats alike."""
-        if self.figure.get_layout_engine() is not None:
+        engine = self.figure.get_layout_engine()
+        if engine is not None:
             with style.report_style():
-                self.figure.draw_without_rendering()
-            self.figure.set_layout_engine("none")
+                for axis in (axis for ax in self.figure.axes for axis in (ax.xaxis, ax.yaxis)):
+                    if not axis.get_label_text():
+                        axis.set_label_coords(0, 0)  # else a place is looked for at each drawing
+                engine.execute(self.figure)
+                self.figure.set_layout_engine(None)  # with any engine, "none" too, each format is drawn twice
 
     def save(self, folder: Path, name: str) -> list[Path]:
         """Write PNG, PDF and CSV; the same drawing gives the same bytes."""

@@ -1,14 +1,23 @@
 """Figures along the updates: the error while learning, and the gradient's norm before clipping."""
 
+from dataclasses import dataclass
+
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 
 from bench.report import canvas, style
-from bench.report.outcomes import Panel, outcomes, panels, seeds
+from bench.report.once import once
+from bench.report.outcomes import SETTING, Panel, outcomes, study_panels
 from bench.results import StudyData
 from bench.trial import Status
 
+MOST_FAINT = 100
+"""How many seeds of a setting are drawn one by one; more would fill the frame."""
+
 _COLUMNS = ["task", "ways", "cell", "clip", "seed", "update"]
+_GRADIENTS = ("grad_norm_median", "clipped_fraction")
 
 
 def all_clips(parts: list[Panel]) -> list[str]:
@@ -21,10 +30,46 @@ def all_cells(parts: list[Panel]) -> list[str]:
     return sorted({cell for part in parts for cell in part.cells}, key=style.cell_rank)
 
 
-def seed_curves(rows: pd.DataFrame, curves: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return a curve a seed: updates down, seeds across; empty after a trial has ended."""
-    found = curves.merge(rows.loc[rows["counted"], ["key", "seed"]], on="key")
-    return found.pivot(index="update", columns="seed", values=column).astype(float).sort_index()
+@dataclass(frozen=True)
+class Curves:
+    """The points of all curves, a planned trial's after those of the one before it.
+
+    Attributes:
+        points: ``update`` and what was measured.
+        ends: Where each trial's points end, the trials in the order of `outcomes`, after a leading 0.
+    """
+
+    points: dict[str, np.ndarray]
+    ends: np.ndarray
+
+    def of(self, rows: pd.DataFrame, column: str) -> pd.DataFrame:
+        """Return a curve a seed of one setting: updates down, seeds across; empty after a trial has ended.
+
+        Args:
+            rows: Rows of `outcomes`, with their index.
+            column: What was measured.
+        """
+        rows = rows[rows["counted"]].sort_values("seed")
+        first, last = self.ends[rows.index], self.ends[rows.index + 1]
+        rows, first, last = rows[first < last], first[first < last], last[first < last]
+        counts = last - first
+        across = np.repeat(np.arange(len(rows)), counts)
+        picked = np.arange(len(across)) + np.repeat(first - (np.cumsum(counts) - counts), counts)
+        updates, down = np.unique(self.points["update"][picked], return_inverse=True)
+        wide = np.full((len(updates), len(rows)), np.nan)
+        wide[down, across] = self.points[column][picked]
+        return pd.DataFrame(wide, index=pd.Index(updates, name="update"), columns=pd.Index(rows["seed"], name="seed"))
+
+
+@once
+def curves(study: StudyData) -> Curves:
+    """Put the points of a study's curves in the order of its outcomes."""
+    frame = outcomes(study)
+    places = pd.Index(frame["key"]).get_indexer(pd.Index(study.curves["key"]))
+    order = np.argsort(places, kind="stable")[(places < 0).sum() :]
+    points = {name: study.curves[name].to_numpy()[order] for name in ("update", "error", *_GRADIENTS)}
+    ends = np.cumsum(np.bincount(places[order] + 1, minlength=len(frame) + 1))
+    return Curves(points, ends)
 
 
 def median_error(rows: pd.DataFrame, wide: pd.DataFrame) -> pd.Series:
@@ -32,33 +77,50 @@ def median_error(rows: pd.DataFrame, wide: pd.DataFrame) -> pd.Series:
     lost = rows[rows["status"].isin([Status.DIVERGED, Status.EXPLODED])]
     ends = [int(rows["budget_updates"].max())] if len(lost) else []
     held = wide.reindex(wide.index.union(ends)).ffill()
-    for _, row in lost.iterrows():
-        if row["seed"] in held:
-            last = wide[row["seed"]].last_valid_index()
-            after = held.index > (-1 if last is None else last)
-            held.loc[after, row["seed"]] = row["baseline_error"]
-    return held.median(axis=1)
+    lost = lost[lost["seed"].isin(wide.columns)]
+    across = wide.columns.get_indexer(pd.Index(lost["seed"]))
+    known = wide.iloc[:, across].notna().to_numpy()
+    last = np.where(known, wide.index.to_numpy()[:, None], -1).max(axis=0, initial=-1)
+    floors = np.broadcast_to(lost["baseline_error"].to_numpy(), (len(held), len(lost)))
+    values = held.to_numpy(copy=True)
+    values[:, across] = np.where(held.index.to_numpy()[:, None] > last, floors, values[:, across])
+    return pd.DataFrame(values, index=held.index).median(axis=1)
+
+
+def draw_faint(ax: Axes, wide: pd.DataFrame, color: str) -> None:
+    """Draw a curve a seed, those of the first `MOST_FAINT` seeds."""
+    x = wide.index.to_numpy(dtype=float)
+    lines = [np.column_stack([x, y]) for y in wide.iloc[:, :MOST_FAINT].to_numpy().T]
+    ax.add_collection(
+        LineCollection(lines, colors=color, alpha=style.FAINT, linewidths=0.6, capstyle="projecting", joinstyle="round")
+    )
+
+
+def _faint(parts: list[Panel]) -> str:
+    """Say which seeds are drawn one by one."""
+    most = max(int(part.frame.groupby([*SETTING])["seed"].nunique().max()) for part in parts)
+    return "every seed faint" if most <= MOST_FAINT else f"the first {MOST_FAINT} seeds faint"
 
 
 @style.report_style()
 def learning_curves(study: StudyData) -> canvas.Drawing:
     """Draw error against updates: a row a panel, a column a clip, every seed faint, the median bold."""
-    parts = panels(outcomes(study))
+    parts = study_panels(study)
     clips = all_clips(parts)
     figure, axes = canvas.grid(len(parts), len(clips), [1.65], sharex="row", sharey="row")
     shown = []
     for part, row in zip(parts, axes, strict=True):
         for place, (clip, ax) in enumerate(zip(clips, row, strict=True)):
-            header = f"{part.label} · lag {part.lag} · {seeds(part.frame)}" if place == 0 else ""
+            header = f"{part.label} · lag {part.lag} · {part.seeds}" if place == 0 else ""
             canvas.titles(ax, header, style.clip_label(clip) if clip in part.clips else "")
             if clip not in part.clips:
                 _mark_unplanned(ax)
                 continue
-            shown.append(draw_errors(ax, part, clip, study.curves))
+            shown.append(draw_errors(ax, part, clip, curves(study)))
         row[0].set_ylabel(_error_label(part), fontsize=6.5)
     for ax in axes[-1]:
         ax.set_xlabel("updates")
-    title = "every seed faint, median bold (finished trials keep their last error; diverged ones count as the floor)"
+    title = f"{_faint(parts)}, median bold (finished trials keep their last error; diverged ones count as the floor)"
     canvas.caption(figure, study, "Learning curves", title)
     canvas.legend_below(figure, canvas.cell_handles(all_cells(parts)))
     return canvas.Drawing(figure, pd.concat(shown, ignore_index=True))
@@ -78,7 +140,7 @@ def _mark_unplanned(ax: Axes) -> None:
     ax.tick_params(length=0)
 
 
-def draw_errors(ax: Axes, part: Panel, clip: str, curves: pd.DataFrame) -> pd.DataFrame:
+def draw_errors(ax: Axes, part: Panel, clip: str, measured: Curves) -> pd.DataFrame:
     """Draw one frame and return its numbers."""
     lowest = part.solved_below / 3
     if _on_log(part):
@@ -92,12 +154,12 @@ def draw_errors(ax: Axes, part: Panel, clip: str, curves: pd.DataFrame) -> pd.Da
     shown = []
     for cell in part.cells:
         rows = part.of(cell, clip)
-        wide = seed_curves(rows, curves, "error")
+        wide = measured.of(rows, "error")
         if wide.empty:
             continue
         middle = median_error(rows, wide)
         look, line = style.cell_look(cell), style.clip_line(clip)
-        ax.plot(wide.index, wide.clip(lower=lowest), color=look.color, alpha=style.FAINT, linewidth=0.6)
+        draw_faint(ax, wide.clip(lower=lowest), look.color)
         ax.plot(middle.index, middle.clip(lower=lowest), color=look.color, linestyle=line)
         ax.plot(middle.index[-1:], middle.clip(lower=lowest)[-1:], color=look.color, marker=look.marker, clip_on=False)
         shown.append(_long(part, cell, clip, wide.reindex(middle.index).assign(median=middle), "error"))
@@ -105,8 +167,18 @@ def draw_errors(ax: Axes, part: Panel, clip: str, curves: pd.DataFrame) -> pd.Da
 
 
 def _long(part: Panel, cell: str, clip: str, wide: pd.DataFrame, value: str) -> pd.DataFrame:
-    long = wide.reset_index().melt(id_vars="update", var_name="seed", value_name=value).dropna(subset=[value])
-    return long.assign(task=part.task, ways=part.ways_label, cell=cell, clip=clip)[[*_COLUMNS, value]]
+    values = wide.to_numpy().T
+    seeds, updates = np.nonzero(~np.isnan(values))
+    told = {
+        "task": part.task,
+        "ways": part.ways_label,
+        "cell": cell,
+        "clip": clip,
+        "seed": np.asarray(wide.columns, dtype=object)[seeds],
+        "update": wide.index.to_numpy()[updates],
+        value: values[seeds, updates],
+    }
+    return pd.DataFrame(told)
 
 
 def _together(shown: list[pd.DataFrame], value: str) -> pd.DataFrame:
@@ -116,21 +188,21 @@ def _together(shown: list[pd.DataFrame], value: str) -> pd.DataFrame:
 @style.report_style()
 def gradient_norms(study: StudyData) -> canvas.Drawing:
     """Draw the gradient's norm before clipping over training, and under it the share of clipped updates."""
-    parts = panels(outcomes(study))
+    parts = study_panels(study)
     clips = all_clips(parts)
     figure, axes = canvas.grid(2 * len(parts), len(clips), [1.5, 0.75], sharex="row", sharey="row")
     shown = []
     for number, part in enumerate(parts):
         upper, lower = axes[2 * number], axes[2 * number + 1]
         for place, clip in enumerate(clips):
-            header = f"{part.label} · lag {part.lag} · {seeds(part.frame)}" if place == 0 else ""
+            header = f"{part.label} · lag {part.lag} · {part.seeds}" if place == 0 else ""
             canvas.titles(upper[place], header, style.clip_label(clip) if clip in part.clips else "")
             if clip not in part.clips:
                 _mark_unplanned(upper[place])
                 _mark_unplanned(lower[place])
                 continue
-            norms = draw_norms(upper[place], part, clip, study.curves)
-            clipped = draw_clipped(lower[place], part, clip, study.curves)
+            norms = draw_norms(upper[place], part, clip, curves(study))
+            clipped = draw_clipped(lower[place], part, clip, curves(study))
             shown.append(norms.merge(clipped, on=_COLUMNS, how="outer"))
         for ax in upper:
             ax.tick_params(labelbottom=False)
@@ -140,37 +212,37 @@ def gradient_norms(study: StudyData) -> canvas.Drawing:
         lower[0].set_ylabel("clipped\nupdates\n(share)", fontsize=6.5)
     for ax in axes[-1]:
         ax.set_xlabel("updates")
-    title = "median between evaluations; every seed faint, median of the seeds still training bold"
+    title = f"median between evaluations; {_faint(parts)}, median of the seeds still training bold"
     canvas.caption(figure, study, "Gradient norms", title)
     canvas.legend_below(figure, canvas.cell_handles(all_cells(parts)))
     return canvas.Drawing(figure, pd.concat(shown, ignore_index=True))
 
 
-def draw_norms(ax: Axes, part: Panel, clip: str, curves: pd.DataFrame) -> pd.DataFrame:
+def draw_norms(ax: Axes, part: Panel, clip: str, measured: Curves) -> pd.DataFrame:
     """Draw the norms of one frame and return them."""
     ax.set_yscale("log")
     ax.set_xlim(0, part.budget * 1.03)
     threshold = style.clip_threshold(clip)
     if threshold is not None:
         canvas.reference_line(ax, threshold, f"clipped above {threshold:g}")
-    return _draw_medians(ax, part, clip, curves, "grad_norm_median")
+    return _draw_medians(ax, part, clip, measured, "grad_norm_median")
 
 
-def draw_clipped(ax: Axes, part: Panel, clip: str, curves: pd.DataFrame) -> pd.DataFrame:
+def draw_clipped(ax: Axes, part: Panel, clip: str, measured: Curves) -> pd.DataFrame:
     """Draw the clipped shares of one frame and return them."""
     ax.set_ylim(-0.06, 1.06)
     ax.set_xlim(0, part.budget * 1.03)
-    return _draw_medians(ax, part, clip, curves, "clipped_fraction")
+    return _draw_medians(ax, part, clip, measured, "clipped_fraction")
 
 
-def _draw_medians(ax: Axes, part: Panel, clip: str, curves: pd.DataFrame, column: str) -> pd.DataFrame:
+def _draw_medians(ax: Axes, part: Panel, clip: str, measured: Curves, column: str) -> pd.DataFrame:
     shown = []
     for cell in part.cells:
-        wide = seed_curves(part.of(cell, clip), curves, column).dropna(how="all")
+        wide = measured.of(part.of(cell, clip), column).dropna(how="all")
         if wide.empty:
             continue
         middle, look = wide.median(axis=1), style.cell_look(cell)
-        ax.plot(wide.index, wide, color=look.color, alpha=style.FAINT, linewidth=0.6)
+        draw_faint(ax, wide, look.color)
         ax.plot(middle.index, middle, color=look.color, linestyle=style.clip_line(clip))
         ax.plot(middle.index[-1:], middle[-1:], color=look.color, marker=look.marker, clip_on=False)
         shown.append(_long(part, cell, clip, wide.assign(median=middle), column))

@@ -1,6 +1,8 @@
 """Draws a study's figures and writes each as PNG, PDF and the CSV of its numbers."""
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.report.agreement import agreement, has_agreement
@@ -30,5 +32,18 @@ def draw_figures(study: StudyData, folder: Path) -> list[Path]:
     written = []
     for name, draw in FIGURES.items():
         if name != "agreement" or has_agreement(study):
-            written += draw(study).save(target, name)
+            with _nothing_collected():
+                written += draw(study).save(target, name)
     return written
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Keep the garbage collector from looking through a figure's thousands of parts, over and over, while it grows."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

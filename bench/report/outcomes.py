@@ -4,13 +4,16 @@ A *setting* is everything but the seed. A *panel* is what can be drawn in one fr
 cell and clip were trained in several ways (two optimisers, three rates) one of those ways.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 
 from bench.report import style
+from bench.report.once import once
 from bench.results import StudyData
 from bench.trial import Status
 
@@ -44,6 +47,7 @@ _RESULTS = (
 _LOST = (Status.DIVERGED, Status.EXPLODED)
 
 
+@once
 def outcomes(study: StudyData) -> pd.DataFrame:
     """Return one row a planned trial with what came out of it, in the order of reports.
 
@@ -73,9 +77,17 @@ def in_order(frame: pd.DataFrame) -> pd.DataFrame:
         "cell": style.cell_rank,
         "clip": style.clip_rank,
     }
-    keyed = [[ranks[name](value) if name in ranks else value for value in frame[name]] for name in names]
-    rows = list(zip(*keyed, strict=True))
-    return frame.iloc[sorted(range(len(frame)), key=rows.__getitem__)].reset_index(drop=True)
+    places = [_places(frame[name], ranks.get(name)) for name in names]
+    return frame.iloc[np.lexsort(places[::-1])].reset_index(drop=True)
+
+
+def _places(values: pd.Series, rank: Callable[[Any], Any] | None) -> np.ndarray:
+    """Number values in the order of their ranks; equal ranks have equal numbers."""
+    codes, distinct = pd.factorize(values)
+    ranked: list[Hashable] = [value if rank is None else rank(value) for value in distinct.tolist()]
+    number = {value: place for place, value in enumerate(sorted(set(ranked)))}  # type: ignore[type-var]
+    found: np.ndarray = np.array([number[value] for value in ranked], dtype=np.int64)[codes]
+    return found
 
 
 def several(frame: pd.DataFrame, names: tuple[str, ...] = SETTING) -> list[str]:
@@ -97,12 +109,12 @@ class Panel:
     ways: dict[str, Any]
     frame: pd.DataFrame
 
-    @property
+    @cached_property
     def label(self) -> str:
         """The task, then what sets the panel apart."""
         return ", ".join(filter(None, [style.task_label(self.task), self.ways_label]))
 
-    @property
+    @cached_property
     def ways_label(self) -> str:
         """What sets the panel apart from the task's others; empty where nothing does."""
         return ", ".join(style.way_label(*way) for way in self.ways.items())
@@ -127,25 +139,35 @@ class Panel:
         """What the error is, with its unit."""
         return str(self.frame["error_name"].iloc[0])
 
-    @property
+    @cached_property
     def budget(self) -> int:
         """The largest number of updates a trial may take."""
         return int(self.frame["budget_updates"].max())
 
-    @property
+    @cached_property
     def cells(self) -> list[str]:
         """Its cells, in the order of legends."""
         return sorted(self.frame["cell"].unique(), key=style.cell_rank)
 
-    @property
+    @cached_property
     def clips(self) -> list[str]:
         """Its clips, in the order of legends."""
         return sorted(self.frame["clip"].unique(), key=style.clip_rank)
 
-    def of(self, cell: str | None = None, clip: str | None = None) -> pd.DataFrame:
-        """Return the rows of a cell, a clip, or both."""
-        frame = self.frame if cell is None else self.frame[self.frame["cell"] == cell]
-        return frame if clip is None else frame[frame["clip"] == clip]
+    @cached_property
+    def seeds(self) -> str:
+        """How many results stand behind its settings."""
+        return seeds(self.frame)
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, str], np.ndarray]:
+        return cast("dict[tuple[str, str], np.ndarray]", self.frame.groupby(["cell", "clip"]).indices)
+
+    def of(self, cell: str, clip: str | None = None) -> pd.DataFrame:
+        """Return the rows of a cell, or of a cell and a clip."""
+        if clip is not None:
+            return self.frame.iloc[self._rows.get((cell, clip), [])]
+        return self.frame[self.frame["cell"] == cell]
 
 
 def panels(frame: pd.DataFrame) -> list[Panel]:
@@ -157,6 +179,12 @@ def panels(frame: pd.DataFrame) -> list[Panel]:
             told = {name: part[name].iloc[0] for name in named} | ways
             found.append(Panel(str(task), told, part))
     return found
+
+
+@once
+def study_panels(study: StudyData) -> list[Panel]:
+    """Cut a study into panels."""
+    return panels(outcomes(study))
 
 
 def _split(frame: pd.DataFrame, axes: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
@@ -174,6 +202,7 @@ def _split(frame: pd.DataFrame, axes: tuple[str, ...]) -> Iterator[tuple[dict[st
             yield {axis: value, **ways}, rows
 
 
+@once
 def progress(study: StudyData) -> str:
     """Say how many trials there are, and how many are missing: ``37 of 135 trials``.
 
@@ -191,6 +220,7 @@ def seeds(frame: pd.DataFrame) -> str:
     return f"n = {low}" if low == high else f"n = {low} to {high}"
 
 
+@once
 def notes(study: StudyData) -> list[str]:
     """Say whatever makes the numbers less than they seem: missing, failed, foreign or mixed trials."""
     frame = outcomes(study)

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from bench import stats
 from bench.report import canvas, style
 from bench.report.curves import all_cells, all_clips
-from bench.report.outcomes import Panel, outcomes, panels, seeds
+from bench.report.outcomes import Panel, study_panels
 from bench.results import StudyData
 from bench.trial import Status
 
@@ -59,13 +59,13 @@ def _wrapped_grid(parts: list[Panel], height: Callable[[int], float]) -> tuple[A
 def _title(ax: Axes, part: Panel) -> None:
     ways = f"\n{part.ways_label}" if part.ways else ""
     label = style.task_label(part.task)
-    ax.set_title(f"{label}{ways}\nlag {part.lag} · {seeds(part.frame)}", loc="left", fontsize=7)
+    ax.set_title(f"{label}{ways}\nlag {part.lag} · {part.seeds}", loc="left", fontsize=7)
 
 
 @style.report_style()
 def solved(study: StudyData) -> canvas.Drawing:
     """Draw the solved share as cell × clip heat map for each panel, counts written in."""
-    parts = panels(outcomes(study))
+    parts = study_panels(study)
     clips = all_clips(parts)
     figure, axes, rows = _wrapped_grid(parts, lambda count: 0.55 + 0.26 * count)
     shown = []
@@ -119,7 +119,7 @@ def draw_shares(ax: Axes, part: Panel, cells: list[str], clips: list[str]) -> pd
 @style.report_style()
 def statuses(study: StudyData) -> canvas.Drawing:
     """Draw how the trials of each setting ended as stacked bars."""
-    parts = panels(outcomes(study))
+    parts = study_panels(study)
     clips = all_clips(parts)
     figure, axes, rows = _wrapped_grid(parts, lambda count: 0.5 + count * (0.125 * len(clips) + 0.15))
     shown = []
@@ -167,13 +167,13 @@ def draw_statuses(ax: Axes, part: Panel, cells: list[str], clips: list[str]) -> 
 @style.report_style()
 def updates_to_solve(study: StudyData) -> canvas.Drawing:
     """Draw the share of trials not solved yet against updates, unsolved trials censored at the budget."""
-    parts = panels(outcomes(study))
+    parts = study_panels(study)
     clips = all_clips(parts)
     figure, axes = canvas.grid(len(parts), len(clips), [1.35], sharex="row", sharey=True)
     shown = []
     for part, row in zip(parts, axes, strict=True):
         for place, (clip, ax) in enumerate(zip(clips, row, strict=True)):
-            header = f"{part.label} · lag {part.lag} · {seeds(part.frame)}" if place == 0 else ""
+            header = f"{part.label} · lag {part.lag} · {part.seeds}" if place == 0 else ""
             canvas.titles(ax, header, style.clip_label(clip) if clip in part.clips else "")
             ax.set_xlim(0, part.budget * 1.06)
             ax.set_ylim(-0.07, 1.1)

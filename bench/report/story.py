@@ -13,7 +13,8 @@ import pandas as pd
 
 from bench import stats
 from bench.report import style
-from bench.report.outcomes import Panel, outcomes, panels
+from bench.report.once import once
+from bench.report.outcomes import Panel, study_panels
 from bench.results import StudyData
 from bench.trial import Status
 
@@ -34,9 +35,10 @@ class Count(NamedTuple):
         return f"{self.hits}/{self.n}"
 
 
+@once
 def stories(study: StudyData) -> dict[str, str]:
     """Return a sentence for each task of the plan, in order."""
-    grouped = groupby(panels(outcomes(study)), key=lambda panel: panel.task)
+    grouped = groupby(study_panels(study), key=lambda panel: panel.task)
     return {task: _sentence(list(parts)) for task, parts in grouped}
 
 

@@ -24,6 +24,7 @@ _RC: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
     "axes.titlesize": 7.5,
+    "axes.titley": 1.0,  # told, it need not be found anew at each drawing: no frame has ticks at its top
     "axes.labelsize": 7.5,
     "xtick.labelsize": 6.5,
     "ytick.labelsize": 6.5,

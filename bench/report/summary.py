@@ -3,11 +3,13 @@
 import pandas as pd
 
 from bench import stats
+from bench.report.once import once
 from bench.report.outcomes import SETTING, outcomes, several
 from bench.results import StudyData
 from bench.trial import Status
 
 
+@once
 def summarise(study: StudyData) -> pd.DataFrame:
     """Summarise a study; numbers that do not exist are missing values.
 
@@ -79,6 +81,7 @@ def _best_first(found: pd.DataFrame) -> pd.DataFrame:
     return found.iloc[sorted(range(len(found)), key=keys.__getitem__)].reset_index(drop=True)
 
 
+@once
 def shared_values(study: StudyData) -> dict[str, object]:
     """Return the axes that have one value in the whole plan: tables name them once instead of in a column."""
     varying = several(study.plan)
