@@ -394,6 +394,27 @@ def run_program(program, folder, cache):
     return subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True).stdout
 
 
+DIGESTS = """
+import hashlib
+from bench.training import Cohort
+from bench.trial import Trial
+
+for cell in ("rnn", "lstm", "gru"):
+    cohort = Cohort([Trial("adding:length=20", cell, "norm:1", 1e-2, 0)], {})
+    for _ in range(3):
+        cohort.step()
+    print(cell, hashlib.sha256(cohort.parameters.numpy().tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_code_just_compiled_and_code_from_disk_give_the_same_bytes(tmp_path):
+    for package in ("bench", "tasks"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    compiled, loaded = (run_program(DIGESTS, tmp_path, tmp_path / "cache") for _ in range(2))
+    assert compiled == loaded
+
+
 @pytest.mark.slow
 def test_a_second_process_does_not_compile_and_an_edited_pair_takes_effect(tmp_path):
     for package in ("bench", "tasks"):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from numba import types
 from numba.extending import NativeValue, models, overload, register_model, typeof_impl, unbox
 
-from bench.kernels.compiler import INLINE, inlined
+from bench.kernels.compiler import INLINE, inlined, rounded
 
 
 class Kernel(ABC):
@@ -85,13 +85,13 @@ def store(array: Any, t: Any, unit: Any, values: Any) -> None:
 
 @overload(forward, jit_options=INLINE, strict=False)
 def _choose_forward(kernel: Any, pre: Any, apart: Any, before: Any) -> Callable[..., Any]:
-    chosen = inlined(kernel.kernel.forward)
+    chosen = rounded(kernel.kernel.forward)
     return lambda kernel, pre, apart, before: chosen(pre, apart, before)
 
 
 @overload(backward, jit_options=INLINE, strict=False)
 def _choose_backward(kernel: Any, grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Callable[..., Any]:
-    chosen = inlined(kernel.kernel.backward)
+    chosen = rounded(kernel.kernel.backward)
     return lambda kernel, grads, kept, apart, before, after: chosen(grads, kept, apart, before, after)
 
 

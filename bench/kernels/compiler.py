@@ -61,6 +61,15 @@ def inlined(function: Callable[..., Any]) -> Any:
     return numba.njit(**INLINE)(function)
 
 
+def rounded(function: Callable[..., Any]) -> Any:
+    """Do the same for equations such as ``f * c + i * g``, where either product could be fused with the sum.
+
+    Which one it is would be the compiler's choice, and it chooses differently for code that it has just compiled
+    and for code that it loads from disk: here every operation rounds.
+    """
+    return numba.njit(forceinline=True, fastmath={"nsz"}, error_model="numpy")(function)
+
+
 def separate(function: Callable[..., Any]) -> Any:
     """Compile a function by itself: a loop that is vectorised only when the compiler sees it alone."""
     return numba.njit(**FLAGS)(function)
