@@ -1,6 +1,7 @@
-"""The random state that a process has lying about: watched, since nothing here may read or move it."""
+"""What a process has lying about: its random state, which nothing here may read or move, and its arithmetic."""
 
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -43,3 +44,26 @@ def seeded(seed: int) -> Iterator[None]:
         random.setstate(before["python"])
         np.random.set_state(before["numpy"])
         torch.set_rng_state(before["torch"])
+
+
+@contextmanager
+def arithmetic() -> Iterator[None]:
+    """Compute as training does for a while: on one thread, with subnormal numbers taken as zero.
+
+    How a product is cut between threads decides its rounding. A gradient that fades over many steps ends among the
+    subnormal numbers (below 1.2e-38 in float32), on which processors take a hundred times as long: a GRU's update over
+    256 steps took three times what it takes here.
+    """
+    threads, flushed = torch.get_num_threads(), _flushes()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(flushed)
+
+
+def _flushes() -> bool:
+    smallest, half = sys.float_info.min, 0.5
+    return smallest * half == 0.0

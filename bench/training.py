@@ -4,14 +4,14 @@ Knows neither files nor printing: a finished trial is handed to a callback at on
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from bench import registry
+from bench.ambient import arithmetic
 from bench.clips.base import Context, row_norms
 from bench.evaluation import to_device
 from bench.gradients import Ledger, blocks_of, prepare, write_gradients
@@ -41,7 +41,7 @@ def train(
     Raises:
         ClippingError: The optimiser took a gradient that its clip does not promise.
     """
-    with _one_thread():
+    with arithmetic():
         cohort = Cohort(trials, environment or {})
         while True:
             results = [cohort.judge(place, interval) for place, interval in enumerate(cohort.intervals())]
@@ -53,17 +53,6 @@ def train(
                 return
             cohort.keep(going_on)
             cohort.advance()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Hold torch to one thread: how a product is cut between threads decides its rounding."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class Cohort:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
-from bench import registry, training
+from bench import ambient, registry, training
 from bench.clips.agc import EPS, ClipAdaptive
 from bench.clips.base import Context, row_norms
 from bench.clips.layer import ClipLayer
@@ -562,7 +562,7 @@ def test_the_cosine_is_one_unless_the_clip_turns_the_gradient():
 def trained(trials, updates):
     """Return the cohort's parameters and running quantities after each update, ordered as its rows are."""
     seen = []
-    with training._one_thread():
+    with ambient.arithmetic():
         cohort = training.Cohort(trials, {})
         for _ in range(updates):
             cohort.step()
@@ -663,7 +663,7 @@ def test_a_trial_that_drops_what_is_not_finite_lives_on(infinite_at):
 
 def test_a_trials_memory_follows_it_when_another_leaves():
     trials = cohort_of(QUANTILE, QUANTILE, QUANTILE)
-    with training._one_thread():
+    with ambient.arithmetic():
         cohort = training.Cohort(trials, {})
         cohort.advance()
         kept = [cohort.memory[place].clone() for place in (0, 2)]

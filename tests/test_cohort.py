@@ -1,13 +1,14 @@
 """A trial's numbers do not depend on its company, and each way to end is reached by its rule."""
 
 import random
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from bench import evaluation, registry, training
+from bench import ambient, evaluation, registry, training
 from bench.evaluation import Evaluation
 from bench.gradients import Account, write_gradients
 from bench.network import Network
@@ -37,7 +38,7 @@ def results_of(*trials):
 
 def rows_after(*trials, updates):
     """Return each trial's parameters after a number of updates, whatever evaluations say."""
-    with training._one_thread():
+    with ambient.arithmetic():
         cohort = training.Cohort(trials, {})
         while cohort.update < updates:
             cohort.advance()
@@ -151,6 +152,24 @@ def test_the_callers_threads_change_nothing_and_are_given_back():
     finally:
         torch.set_num_threads(before)
     assert one == two
+
+
+def smallest_halved():
+    smallest, half = sys.float_info.min, 0.5
+    return smallest * half
+
+
+def test_subnormal_numbers_are_zero_while_it_trains_and_only_then():
+    seen = []
+    training.train([BASE], lambda result: seen.append(smallest_halved()))
+    assert seen == [0.0], "a gradient that fades away must not be paid for a hundredfold"
+    assert smallest_halved() > 0
+    torch.set_flush_denormal(True)
+    try:
+        training.train([BASE], lambda result: None)
+        assert smallest_halved() == 0.0, "what the caller had set is given back"
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def test_a_cohort_is_of_one_kind():

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 
 from bench import registry
+from bench.ambient import arithmetic
 from bench.cells.base import Cell
 from bench.gradients import write_gradients
 from bench.network import Network
@@ -42,14 +43,10 @@ def passes(network: Network, task: Task, batch_size: int) -> Callable[[], object
 
 def timed(works: list[Callable[[], object]]) -> list[float]:
     """Return the shortest of a few times of each, taken in turns on one thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with arithmetic():
         for work in works:
             work()
         rounds = [[_seconds(work) for work in works] for _ in range(_ROUNDS)]
-    finally:
-        torch.set_num_threads(threads)
     return [min(column) for column in zip(*rounds, strict=True)]
 
 

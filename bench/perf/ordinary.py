@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bench import registry
+from bench.ambient import arithmetic
 from bench.seeding import stream
 from bench.trial import Trial
 from tasks.base import Batch, Task
@@ -76,12 +77,12 @@ class OrdinaryTrial:
 
 def train(trials: Sequence[Trial], sequences: int) -> None:
     """Train trials one after the other, each to its budget, evaluating as often as the suite does."""
-    torch.set_num_threads(1)
-    for trial in trials:
-        ordinary = OrdinaryTrial(trial)
-        batch = ordinary.task.draw(stream("evaluation", trial.task).generator(), sequences, held_out=True)
-        ordinary.evaluate(batch)
-        for update in range(1, trial.updates + 1):
-            ordinary.step()
-            if update % trial.eval_every == 0:
-                ordinary.evaluate(batch)
+    with arithmetic():
+        for trial in trials:
+            ordinary = OrdinaryTrial(trial)
+            batch = ordinary.task.draw(stream("evaluation", trial.task).generator(), sequences, held_out=True)
+            ordinary.evaluate(batch)
+            for update in range(1, trial.updates + 1):
+                ordinary.step()
+                if update % trial.eval_every == 0:
+                    ordinary.evaluate(batch)

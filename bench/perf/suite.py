@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-import torch
-
+from bench.ambient import arithmetic
 from bench.perf import kernels, storage, studies, updates
 from bench.perf.measure import Comparison
 
@@ -11,14 +10,10 @@ _REPEATS = 7
 
 
 def measure(parts: Sequence[str], quick: bool) -> Iterator[Comparison]:
-    """Yield one comparison after the other, on one thread but for the parts that use processes."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    """Yield one comparison after the other; both sides compute as `bench.ambient.arithmetic` says."""
+    with arithmetic():
         for part in parts:
             yield from _PARTS[part](quick)
-    finally:
-        torch.set_num_threads(before)
 
 
 def _kernels(quick: bool) -> Iterator[Comparison]:
