@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+import re
 import subprocess
 import sys
 from functools import cache
@@ -12,6 +13,8 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("bench", "tasks")
 _ENDINGS = (".py", ".toml")
+_BLAS = re.compile(r"(Math Kernel Library Version [\w.]+)")
+_BLAS_NAME = re.compile(r"BLAS_INFO=(\w+)")
 
 
 @cache
@@ -38,6 +41,22 @@ def environment() -> dict[str, str]:
         "platform": sys.platform,
         "machine": platform.machine(),
         "cpu": _cpu_model(),
+    }
+
+
+def numerics() -> dict[str, str]:
+    """Return what else decides how numbers round: with `environment`, the context of a fingerprint.
+
+    Loads torch, so that only who trains asks for it.
+    """
+    import torch
+
+    built = torch.__config__.show()
+    found = _BLAS.search(built) or _BLAS_NAME.search(built)
+    return {
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "blas": found[1] if found else "unknown",
+        "llvmlite": version("llvmlite") if find_spec("llvmlite") else "none",
     }
 
 

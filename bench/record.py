@@ -9,7 +9,7 @@ from torch import Tensor
 from bench import evaluation
 from bench.gradients import Account
 from bench.network import Network
-from bench.trial import Measurement, Status, Trial, TrialResult
+from bench.trial import Measurement, Status, Trial, TrialResult, fingerprint_of
 from tasks.base import Task
 
 HIGH_LOSS = 10.0
@@ -121,6 +121,7 @@ class Record:
             measurements=tuple(self._curve),
             wall_seconds=self.seconds,
             environment=self.environment,
+            fingerprint=fingerprint_of(status, updates, self._curve),
             **ended,
         )
 

@@ -31,7 +31,7 @@ _PLUGINS: dict[str, tuple[str, str | None]] = {"plugins": ("TEXT NOT NULL DEFAUL
 _COSINE: dict[str, tuple[str, str | None]] = {"clip_cosine": ("REAL", None)}
 ADDED: Mapping[str, Mapping[str, tuple[str, str | None]]] = {
     "plan": _PLUGINS,
-    "trials": _PLUGINS | _COSINE,
+    "trials": _PLUGINS | _COSINE | {"fingerprint": ("TEXT", None)},
     "measurements": _COSINE | {"orthogonality_error": ("REAL", None)},
 }
 """Columns, by table, that files of this version may lack: how they are made, what stands in for them."""
@@ -44,7 +44,7 @@ TABLES = (
     diverged_at INTEGER, diverged_in TEXT, exploded_at INTEGER, path TEXT, grad_norm_median REAL, grad_norm_max REAL,
     grad_norm_max_at INTEGER, grad_norm_after_max REAL, clipped_fraction REAL, clip_cosine REAL, num_parameters INTEGER,
     state_size INTEGER, example TEXT NOT NULL, reason TEXT, wall_seconds REAL, environment TEXT NOT NULL,
-    source TEXT) WITHOUT ROWID""",
+    source TEXT, fingerprint TEXT) WITHOUT ROWID""",
     """CREATE TABLE measurements (key TEXT NOT NULL, "update" INTEGER NOT NULL, loss REAL, error REAL, train_loss REAL,
     grad_norm_median REAL, grad_norm_max REAL, clipped_fraction REAL, parameter_norm REAL, slices TEXT NOT NULL,
     clip_cosine REAL, orthogonality_error REAL, PRIMARY KEY (key, "update")) WITHOUT ROWID""",

@@ -6,6 +6,7 @@ library, so that plans and stores can speak of trials without torch.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from functools import cached_property
@@ -128,6 +129,7 @@ class TrialResult:
         measurements: The curve, one entry an evaluation.
         wall_seconds: This trial's share of its cohort's time.
         environment: Versions, processor and source of the code that made it.
+        fingerprint: Of status and curve, to the last digit (`fingerprint_of`).
     """
 
     trial: Trial
@@ -153,3 +155,21 @@ class TrialResult:
     measurements: tuple[Measurement, ...] = ()
     wall_seconds: float | None = None
     environment: dict[str, Any] = field(default_factory=dict)
+    fingerprint: str | None = None
+
+
+_WITNESSES = ("loss", "error", "train_loss", "grad_norm_median", "grad_norm_max", "parameter_norm")
+
+
+def fingerprint_of(status: Status, updates: int, curve: Sequence[Measurement]) -> str:
+    """Return sixteen hexadecimal digits from how a trial ended and the unrounded numbers of its curve.
+
+    Two trials with the same fingerprint went the same way, to the last digit.
+    """
+    points = [[point.update, *(_exact(getattr(point, name)) for name in _WITNESSES)] for point in curve]
+    content = json.dumps([status.value, updates, points])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _exact(value: float | None) -> str | None:
+    return None if value is None else float(value).hex()

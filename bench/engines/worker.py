@@ -27,7 +27,7 @@ def train_cohort(trials: Sequence[Trial], report: Callable[[TrialResult], None],
 
     if any(trial.plugins for trial in trials):
         report = watched(trials, report)
-    train(trials, report, environment | plugin_paths(trials))
+    train(trials, report, environment | provenance.numerics() | plugin_paths(trials))
 
 
 def watched(trials: Sequence[Trial], report: Callable[[TrialResult], None]) -> Callable[[TrialResult], None]:
