@@ -16,10 +16,11 @@ from bench.trial import Trial
 
 def test_two_calls_are_timed_in_turn() -> None:
     called: list[str] = []
-    measure.in_turns(lambda: called.append("ours"), lambda: called.append("theirs"), repeats=2)
+    found = measure.in_turns((lambda: called.append("ours"), lambda: called.append("theirs")), repeats=2)
     last = called[len(called) // 2 :]
     assert called[0] == "ours"
     assert {"ours", "theirs"} <= set(last)
+    assert [len(of_one) for of_one in found] == [2, 2]
 
 
 def test_a_comparison_gives_the_median_ratio_and_its_range() -> None:

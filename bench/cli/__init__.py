@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bench.cli import author, horizon, inspect, perf, reports, show_task, training, tuning
+from bench.cli import author, cost, horizon, inspect, perf, reports, show_task, training, tuning
 from bench.store_file import StoreError
 from tasks.options import UsageError, near
 
@@ -81,6 +81,7 @@ for command in (
     author.check_clip,
     author.new,
     perf.perf,
+    cost.cost,
     horizon.horizon,
     horizon.frontier,
     inspect.doctor,

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 _SHORTEST_SECONDS = 0.02
@@ -58,16 +58,23 @@ def seconds(call: Callable[[], object], times: int) -> float:
     return (time.perf_counter() - started) / times
 
 
-def in_turns(ours: Callable[[], object], theirs: Callable[[], object], repeats: int) -> tuple[list[float], list[float]]:
-    """Time two calls in turn, each often enough to be measurable, after a warm-up of both."""
-    times = [
-        max(1, round(_SHORTEST_SECONDS / max(min(seconds(call, 1) for _ in range(3)), 1e-7))) for call in (ours, theirs)
-    ]
-    found: tuple[list[float], list[float]] = ([], [])
-    for _ in range(repeats):
-        for place, call in enumerate((ours, theirs)):
-            found[place].append(seconds(call, times[place]))
-    return found
+def in_turns(calls: Sequence[Callable[[], object]], repeats: int) -> list[list[float]]:
+    """Time calls one after the other, again and again, each often enough to be measurable, after a warm-up.
+
+    In every round, too, a call is done once before it is timed: the one before it has left its own numbers in the
+    caches.
+
+    Returns:
+        Seconds, a list for each call with an entry for each round.
+    """
+    times = [max(1, round(_SHORTEST_SECONDS / max(min(seconds(call, 1) for _ in range(3)), 1e-7))) for call in calls]
+    rounds = [[_warmed(call, count) for call, count in zip(calls, times, strict=True)] for _ in range(repeats)]
+    return [list(column) for column in zip(*rounds, strict=True)]
+
+
+def _warmed(call: Callable[[], object], times: int) -> float:
+    call()
+    return seconds(call, times)
 
 
 def compare(
@@ -80,6 +87,6 @@ def compare(
 ) -> Comparison:
     """Time ours against a reference, in turns."""
     name, theirs = reference
-    mine, other = in_turns(ours, theirs, repeats)
+    mine, other = in_turns((ours, theirs), repeats)
     ratios = tuple(b / a for a, b in zip(mine, other, strict=True))
     return Comparison(part, what, setting, statistics.median(mine), statistics.median(other), name, ratios)

@@ -1,0 +1,46 @@
+"""The command that measures what cells cost."""
+
+from pathlib import Path
+
+import click
+
+from bench.cli.options import plugin_option, results_option
+from tasks.options import UsageError
+
+_REPEATS, _QUICK_REPEATS = 9, 3
+_MOST = {"hidden_size": 4096, "length": 100_000, "batch_size": 4096}
+
+
+@click.command()
+@click.option("--cell", "cells", multiple=True, metavar="SPEC", help="Cell; repeatable.  [default: all]")
+@click.option("--length", type=int, default=100, show_default=True, help="Time steps of a sequence.")
+@click.option("--batch-size", type=int, default=32, show_default=True)
+@click.option("--hidden-size", type=int, default=64, show_default=True)
+@click.option("--quick", is_flag=True, help=f"{_QUICK_REPEATS} rounds in place of {_REPEATS}.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of lines.")
+@plugin_option
+@results_option
+def cost(
+    cells: tuple[str, ...], quick: bool, as_json: bool, results: Path, length: int, batch_size: int, hidden_size: int
+) -> None:
+    """Measure parameters, state, time a step and memory of cells, relative to an lstm of the same size.
+
+    Timed is one trial's forward and backward pass, each cell in turn with the lstm, on the path that runs. Memory is
+    what the pass adds to a process of its own at its peak. Table and figure go to RESULTS/perf.
+    """
+    for name, value in {"length": length, "batch_size": batch_size, "hidden_size": hidden_size}.items():
+        least = 2 if name == "length" else 1
+        if not least <= value <= _MOST[name]:
+            label = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{label} must be a whole number from {least} to {_MOST[name]}, not {value}")
+    from bench import provenance, registry
+    from bench.perf import cells as measured
+    from bench.perf import cells_report as report
+
+    specs = list(dict.fromkeys(registry.cell(spec).spec for spec in cells or registry.names("cell")))
+    shape = measured.Shape(length, batch_size, hidden_size)
+    found = measured.measure(specs, shape, _QUICK_REPEATS if quick else _REPEATS)
+    environment = provenance.environment()
+    click.echo(report.as_json(found, shape, environment) if as_json else report.render(found, shape), nl=False)
+    written = report.write(found, shape, environment, results / "perf")
+    click.echo(f"{len(written)} files in {results / 'perf'}", err=True)

@@ -1,0 +1,131 @@
+"""What cells cost: parameters, state, time and memory of one trial's gradient, each on the path that runs."""
+
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from bench import registry
+from bench.ambient import arithmetic
+from bench.checks.cost import passes
+from bench.network import Network
+from bench.perf.measure import in_turns
+from bench.perf.memory import gradient_bytes
+from tasks.base import Task
+
+REFERENCE = "lstm"
+_PROCESSES = 3
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Where cells are measured: a layer on the adding task, whose steps are two numbers each."""
+
+    length: int
+    batch_size: int
+    hidden_size: int
+
+    def __str__(self) -> str:
+        return f"adding, T = {self.length}, batch {self.batch_size}, {self.hidden_size} units, one trial, float32"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one cell costs.
+
+    Attributes:
+        cell: Its spec.
+        path: ``fused`` or ``readable``.
+        parameters: Trainable numbers of the layer, without the readout.
+        state_size: Numbers carried from step to step.
+        seconds: Of one forward and backward pass, in each round.
+        reference_seconds: Of the reference's, timed just before in the same round.
+        memory_bytes: What the pass adds to a process's memory at its peak; None where the system cannot be asked.
+    """
+
+    cell: str
+    path: str
+    parameters: int
+    state_size: int
+    seconds: tuple[float, ...]
+    reference_seconds: tuple[float, ...]
+    memory_bytes: int | None
+
+    @property
+    def ratios(self) -> list[float]:
+        """Time over the reference's, round by round."""
+        return [ours / theirs for ours, theirs in zip(self.seconds, self.reference_seconds, strict=True)]
+
+    def row(self, length: int) -> dict[str, object]:
+        """Return the cost as a table holds it; ``step_us`` are microseconds a time step of the whole batch."""
+        found = asdict(self)
+        del found["seconds"], found["reference_seconds"]
+        steps = [1e6 * one / length for one in self.seconds]
+        of_reference = {
+            "ratio": statistics.median(self.ratios),
+            "ratio_low": min(self.ratios),
+            "ratio_high": max(self.ratios),
+        }
+        spread = {"step_us": statistics.median(steps), "step_us_low": min(steps), "step_us_high": max(steps)}
+        return found | spread | of_reference
+
+
+def measure(specs: Sequence[str], shape: Shape, repeats: int) -> list[Cost]:
+    """Measure cells in turns, each round beside the reference; fastest first.
+
+    Args:
+        specs: The cells, in their shortest spelling.
+        shape: Where.
+        repeats: How many rounds.
+
+    Raises:
+        UsageError: A plugin's cell cannot be run.
+    """
+    task = registry.task(f"adding:length={shape.length}")
+    networks = {spec: Network.for_task(registry.cell(spec), task, shape.hidden_size) for spec in (*specs, REFERENCE)}
+    works = {spec: _work(network, task, shape.batch_size) for spec, network in networks.items()}
+    with arithmetic():
+        columns = iter(in_turns([works[one] for spec in specs for one in (REFERENCE, spec)], repeats))
+    found = [
+        Cost(
+            cell=spec,
+            path=networks[spec].path("cpu", "float32"),
+            parameters=networks[spec].cell.count(task.input_size, shape.hidden_size),
+            state_size=networks[spec].state_size,
+            reference_seconds=tuple(next(columns)),
+            seconds=tuple(next(columns)),
+            memory_bytes=_memory(spec, shape),
+        )
+        for spec in specs
+    ]
+    return sorted(found, key=lambda cost: statistics.median(cost.ratios))
+
+
+def _work(network: Network, task: Task, batch_size: int) -> Callable[[], object]:
+    """Return what is timed, done once: a plugin that cannot do it is told here."""
+    with registry.blamed("cell", network.cell.name()), arithmetic():
+        work = passes(network, task, batch_size)
+        work()
+    return work
+
+
+def _memory(spec: str, shape: Shape) -> int | None:
+    """Return the median over a few processes: what an allocator holds on to varies."""
+    files = [made.path for made in registry.used()]
+    sizes = (shape.length, shape.batch_size, shape.hidden_size)
+    found = [gradient_bytes(spec, files, *sizes) for _ in range(_PROCESSES)]
+    known = [one for one in found if one is not None]
+    return int(statistics.median(known)) if len(known) == len(found) else None
+
+
+def rows(found: Sequence[Cost], shape: Shape) -> Iterator[dict[str, object]]:
+    """Yield a row for each cell, its parameters and memory also relative to the reference where it is among them."""
+    of_reference = next((cost for cost in found if cost.cell == REFERENCE), None)
+    for cost in found:
+        yield cost.row(shape.length) | {
+            "parameters_ratio": cost.parameters / of_reference.parameters if of_reference else None,
+            "memory_ratio": _share(cost.memory_bytes, of_reference.memory_bytes if of_reference else None),
+        }
+
+
+def _share(part: int | None, whole: int | None) -> float | None:
+    return part / whole if part is not None and whole else None

@@ -1,0 +1,63 @@
+"""What one gradient adds to the memory of a process, read from the operating system in a process of its own.
+
+Nothing inside a process sees all of its memory: torch, NumPy and compiled code each have their own. The child is
+forked from a server that has only loaded the libraries, does the work once at a tiny size, so that code is compiled and
+loaded, and then at its full size: what counts is how far the resident memory rises above where it stood.
+"""
+
+import multiprocessing
+from pathlib import Path
+
+import torch
+
+from bench import registry
+from bench.ambient import arithmetic
+from bench.checks.cost import passes
+from bench.network import Network
+
+_RESET, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+_RESET_PEAK = "5"
+_PATIENCE_SECONDS = 300.0
+_KIBIBYTE = 1024
+
+
+def gradient_bytes(cell: str, plugins: list[str], length: int, batch_size: int, hidden_size: int) -> int | None:
+    """Return the bytes that forward and backward pass of one trial add at their peak, on the adding task.
+
+    Returns:
+        None where the system has no way to ask (it needs Linux), or the child does not answer.
+    """
+    if not _RESET.exists():
+        return None
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["bench.perf.memory", "bench.kernels.stack"])
+    mine, childs = context.Pipe(duplex=False)
+    child = context.Process(target=_measure, args=(childs, cell, plugins, length, batch_size, hidden_size), daemon=True)
+    child.start()
+    childs.close()
+    try:
+        return int(mine.recv()) if mine.poll(_PATIENCE_SECONDS) else None
+    except EOFError:
+        return None
+    finally:
+        child.kill()
+        child.join()
+
+
+def _measure(answer: object, cell: str, plugins: list[str], length: int, batch_size: int, hidden_size: int) -> None:
+    torch.set_num_threads(1)
+    registry.use(plugins)
+    with arithmetic():
+        for steps, sequences in ((2, 1), (length, batch_size)):
+            task = registry.task(f"adding:length={steps}")
+            work = passes(Network.for_task(registry.cell(cell), task, hidden_size), task, sequences)
+            _RESET.write_text(_RESET_PEAK)
+            before = _resident("VmRSS")
+            work()
+    answer.send(max(0, _resident("VmHWM") - before))  # type: ignore[attr-defined]
+
+
+def _resident(name: str) -> int:
+    """Return a line of the process's status in bytes: memory in use now, or its peak."""
+    lines = (line.split() for line in _STATUS.read_text().splitlines())
+    return next(int(words[1]) for words in lines if words[0] == f"{name}:") * _KIBIBYTE
