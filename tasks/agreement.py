@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from tasks.base import Batch, Task, as_tokens
+from tasks.drawing import draw_lengths, roll
 from tasks.options import Range, option
 
 LEXICON = tomllib.loads(Path(__file__).with_name("lexicon.toml").read_text(encoding="utf-8"))
@@ -70,6 +71,10 @@ PIECES = np.array([[0, 0, 0, 0, 1, 1, 2, 2], [0, 0, 0, 1, 2, 2, 3, 3]])
 PIECE_LENGTHS = np.array([3, 4, 4, 4])
 OPTIONAL = 4  # one subject in so many has an adjective, one verb in so many an adverb
 KEPT_OUT = 9  # the residue modulo 10 of what stays out of training
+
+# How many sides the dice have: for each noun between subject and verb, and for what stands around them.
+PHRASE_DICE = (2, len(NOUNS), 8, len(PREPOSITIONS), len(DETERMINERS), len(ADJECTIVES), len(RELATIVE_VERBS))
+MAIN_DICE = (len(DETERMINERS), OPTIONAL, len(ADJECTIVES), OPTIONAL, len(ADVERBS), CLOSINGS.shape[1])
 
 
 @dataclass(frozen=True)
@@ -154,33 +159,39 @@ class Agreement(Task):
         return range(max(self.nouns.low, min(1, self.nouns.high)), self.nouns.high + 1)
 
     def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
-        number = generator.integers(2, size=batch_size)
-        subject = generator.integers(len(NOUNS), size=batch_size)
+        residues = 12 if held_out else KEPT_OUT
+        number, subject, verb_residue, verb_tens, noun_residue, noun_tens = roll(
+            generator, (2, len(NOUNS), residues, len(VERBS) // 10, residues, len(NOUNS) // 10), (batch_size,)
+        )
+        count = draw_lengths(generator, self.nouns, batch_size)
+        numbers, lemmas, *phrase = roll(generator, PHRASE_DICE, (self.nouns.high, batch_size))
+        determiner, has_adjective, adjective, has_adverb, adverb, closing = roll(generator, MAIN_DICE, (batch_size,))
+
         reserved = subject % 10 == KEPT_OUT
-        verb, verb_unmet = _partner(generator, 3 * subject, len(VERBS), held_out)
-        last_noun, last_unmet = _partner(generator, 7 * subject, len(NOUNS), held_out)
-        count = generator.integers(self.nouns.low, self.nouns.high + 1, size=batch_size)
+        verb, verb_unmet = _partner(3 * subject, verb_residue, verb_tens)
+        last_noun, last_unmet = _partner(7 * subject, noun_residue, noun_tens)
         if not held_out:
-            count = np.where(reserved, 0, count)
+            count[reserved] = 0
 
         place = np.arange(self.nouns.high)[:, None]  # (n, 1), against (B,) counts
         between, last = place < count, place == count - 1
-        numbers = generator.integers(2, size=between.shape)
-        lemmas = np.where(last, last_noun, generator.integers(len(NOUNS), size=between.shape))
-        pieces = _pieces(generator, NOUNS[lemmas, numbers], numbers, last)
+        nouns = NOUNS[np.where(last, last_noun, lemmas), numbers]
         attractors = (between & (numbers != number)).sum(0)
-
-        start = np.vstack([_pick(generator, DETERMINERS, batch_size), _perhaps(generator, ADJECTIVES, batch_size)])
-        middle = np.where(between[:, None], pieces, PAD).reshape(-1, batch_size)
-        before_verb = np.vstack([start, NOUNS[subject, number], middle, _perhaps(generator, ADVERBS, batch_size)])
-        closing = CLOSINGS[verb, generator.integers(CLOSINGS.shape[1], size=batch_size)]
-        slots = np.vstack([before_verb, VERBS[verb, number], closing, np.full(batch_size, END)])
-        verb_at = (before_verb != PAD).sum(0)
+        slots = np.empty((4 * self.nouns.high + 7, batch_size), dtype=np.int64)
+        slots[0] = DETERMINERS[determiner]
+        slots[1] = np.where(has_adjective == 0, ADJECTIVES[adjective], PAD)
+        slots[2] = NOUNS[subject, number]
+        slots[3:-4] = np.where(between[:, None], _pieces(nouns, numbers, last, *phrase), PAD).reshape(-1, batch_size)
+        slots[-4] = np.where(has_adverb == 0, ADVERBS[adverb], PAD)
+        slots[-3] = VERBS[verb, number]
+        slots[-2] = CLOSINGS[verb, closing]
+        slots[-1] = END
+        verb_at = (slots[:-3] != PAD).sum(0)
         slices = {
             "nouns": count,
             "attractors": attractors,
             "congruent": count - attractors,
-            "distance": verb_at - (start != PAD).sum(0),
+            "distance": verb_at - (slots[:2] != PAD).sum(0),
             "plural": number,
             "held_out": verb_unmet | ((last_unmet | reserved) & (count > 0)),
         }
@@ -264,39 +275,37 @@ def without_gaps(slots: np.ndarray) -> np.ndarray:
     array([[5, 6, 0, 0],
            [7, 8, 0, 0]])
     """
-    return np.take_along_axis(slots, np.argsort(slots == PAD, axis=0, kind="stable"), axis=0)
+    sentences = slots.T
+    words = sentences != PAD
+    moved = np.zeros_like(sentences)
+    moved[np.arange(len(slots)) < words.sum(1)[:, None]] = sentences[words]  # both in the order of the sentences
+    return moved.T
 
 
-def _partner(
-    generator: np.random.Generator, subject: np.ndarray, size: int, held_out: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a lemma below ``size`` for multiples of the subject, and whether the pair stays out of training."""
-    residue = np.minimum(generator.integers(12 if held_out else KEPT_OUT, size=subject.shape), KEPT_OUT)
-    tens = generator.integers(size // 10, size=subject.shape)
-    return 10 * tens + (residue - subject) % 10, residue == KEPT_OUT
+def _partner(subject: np.ndarray, residue: np.ndarray, tens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lemma that stands so for multiples of the subject, and whether the pair stays out of training."""
+    unmet = residue >= KEPT_OUT
+    return 10 * tens + (np.where(unmet, KEPT_OUT, residue) - subject) % 10, unmet
 
 
-def _pick(generator: np.random.Generator, words: np.ndarray, shape: int | tuple[int, ...]) -> np.ndarray:
-    return np.take(words, generator.integers(len(words), size=shape))
-
-
-def _perhaps(generator: np.random.Generator, words: np.ndarray, batch_size: int) -> np.ndarray:
-    return np.where(generator.integers(OPTIONAL, size=batch_size) == 0, _pick(generator, words, batch_size), PAD)
-
-
-def _pieces(generator: np.random.Generator, nouns: np.ndarray, numbers: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Draw the four words, or three and padding, that bring in each noun, (n, B), as (n, 4, B)."""
-    kind = PIECES[last.astype(int), generator.integers(8, size=nouns.shape)]
-    preposition, determiner, adjective = (
-        _pick(generator, words, nouns.shape) for words in (PREPOSITIONS, DETERMINERS, ADJECTIVES)
-    )
-    head = np.vstack([np.full_like(numbers[:1], PAST), numbers[:-1]])  # the form after the noun before
-    form = np.where(kind == 3, numbers, head)
-    verb = RELATIVE_VERBS[generator.integers(len(RELATIVE_VERBS), size=nouns.shape), form]
-    phrases = [
-        (preposition, determiner, PAD, nouns),
-        (preposition, determiner, adjective, nouns),
-        (THAT, verb, determiner, nouns),
-        (THAT, determiner, nouns, verb),
-    ]
-    return np.stack([np.choose(kind, words) for words in zip(*phrases, strict=True)], axis=1)
+def _pieces(
+    nouns: np.ndarray,
+    numbers: np.ndarray,
+    last: np.ndarray,
+    die: np.ndarray,
+    preposition: np.ndarray,
+    determiner: np.ndarray,
+    adjective: np.ndarray,
+    verb: np.ndarray,
+) -> np.ndarray:
+    """Return the four words, or three and padding, that bring in each noun, (n, B), as (n, 4, B)."""
+    kind = PIECES[last.astype(int), die]
+    prepositions, determiners, adjectives = PREPOSITIONS[preposition], DETERMINERS[determiner], ADJECTIVES[adjective]
+    head = np.concatenate([np.full_like(numbers[:1], PAST), numbers[:-1]])  # the form after the noun before
+    verbs = RELATIVE_VERBS[verb, np.where(kind == 3, numbers, head)]
+    slots = np.empty((len(nouns), 4, nouns.shape[1]), dtype=np.int64)
+    slots[:, 0] = np.where(kind < 2, prepositions, THAT)
+    slots[:, 1] = np.where(kind == 2, verbs, determiners)
+    slots[:, 2] = np.where(kind == 1, adjectives, np.where(kind == 2, determiners, np.where(kind == 3, nouns, PAD)))
+    slots[:, 3] = np.where(kind == 3, verbs, nouns)
+    return slots

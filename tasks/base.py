@@ -203,4 +203,5 @@ class ClassTask(Task, ABC):
 
 def as_tokens(array: np.ndarray) -> Tensor:
     """Turn an integer array into int64."""
-    return torch.from_numpy(np.require(array, np.int64, ["C", "W"]))
+    whole = np.ascontiguousarray(array, np.int64)
+    return torch.from_numpy(whole if whole.flags.writeable else whole.copy())
