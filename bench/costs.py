@@ -1,11 +1,13 @@
 """What a trial is expected to cost, in seconds and bytes: for plans and the order of work, never for a result."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from typing import TypeVar
 
 from bench import registry
+from bench.assemble import network_of
 from bench.evaluation import CONFIRMATION_SEQUENCES, EVALUATION_SEQUENCES
 from bench.limits import time_limit
 from bench.trial import Trial
@@ -90,17 +92,15 @@ def cohort_size(trial: Trial, memory: int, most: int) -> int:
 
     Trials compute one after the other, so that what a scan keeps is held once; each holds its matrices' rows.
     """
-    row, scratch = _numbers(trial.task, trial.cell, trial.hidden_size, trial.layers, trial.batch_size)
+    row, scratch = _numbers(replace(trial, seed=0, lr=1.0, clip="none"))
     itemsize = 8 if trial.dtype == "float64" else 4
     return max(1, min(most, int((memory / itemsize - scratch) // (_COPIES * row))))
 
 
 @registry.forgetful
 @cache
-def _numbers(task: str, cell: str, hidden_size: int, layers: int, batch_size: int) -> tuple[int, int]:
-    from bench.network import Network
-
-    made, equations = registry.task(task), registry.cell(cell)
-    network = Network.for_task(equations, made, hidden_size, layers)
-    width = hidden_size * (len(equations.gates) + len(equations.states))
-    return _asked(lambda: network.layout.row_size, 1), min(made.length * batch_size * width, _KEPT) * (1 + layers)
+def _numbers(trial: Trial) -> tuple[int, int]:
+    made, equations = registry.task(trial.task), registry.cell(trial.cell)
+    width = trial.hidden_size * (len(equations.gates) + len(equations.states))
+    kept = min(made.length * trial.batch_size * width, _KEPT) * (1 + trial.layers)
+    return _asked(lambda: network_of(trial).layout.row_size, 1), kept

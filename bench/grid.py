@@ -21,16 +21,22 @@ _RESERVED = ("reference", "perf")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LARGEST_SEED = 2**32 - 1
 _LARGEST_FLOAT = sys.float_info.max
+LARGEST_HIDDEN_SIZE = 16_384
 
 _WHOLE = {
     "updates": (1, 10_000_000),
     "eval_every": (1, 10_000_000),
     "batch_size": (1, 65_536),
-    "hidden_size": (1, 16_384),
+    "hidden_size": (1, LARGEST_HIDDEN_SIZE),
     "layers": (1, 64),
+    "match_target": (1, 10**12),
 }
 _MOST_SEEDS = 10_000
-_CHOICES = {"dtype": ("float32", "float64"), "device": ("cpu", "cuda")}
+_CHOICES = {
+    "dtype": ("float32", "float64"),
+    "device": ("cpu", "cuda"),
+    "match": ("hidden", "parameters", "state"),
+}
 
 Label = Callable[[str], str]
 """Says where a key was read: ``quick.toml: grids 1: lr`` or ``--lr``."""
@@ -40,7 +46,8 @@ Label = Callable[[str], str]
 class Grid:
     """The product of task, cell, clip, optimizer, lr and seeds; an empty ``lr`` leaves it to the study's rates.
 
-    ``eval_every`` None means as usual, or once at the end where the budget is smaller than that.
+    ``eval_every`` None means as usual, or once at the end where the budget is smaller than that. With a ``match``
+    each network's hidden size is the one that brings it nearest to ``match_target`` (`bench.matching`).
     """
 
     task: tuple[str, ...]
@@ -58,6 +65,8 @@ class Grid:
     weight_decay: float = Trial.weight_decay
     dtype: str = Trial.dtype
     device: str = Trial.device
+    match: str | None = None
+    match_target: int | None = None
 
     @property
     def evaluation_interval(self) -> int:
@@ -119,6 +128,25 @@ def check_interval(grid: Grid, label: Label) -> None:
         raise UsageError(f"{label('eval_every')} must be at most updates ({grid.updates}), not {grid.eval_every}")
 
 
+def check_match(grid: Grid, given: Mapping[str, object], label: Label) -> None:
+    """Refuse a match without its target, a target without its match, and a hidden size beside either.
+
+    Args:
+        grid: The grid.
+        given: The keys that it was told, by name.
+        label: Says where.
+
+    Raises:
+        UsageError: It is one of these.
+    """
+    if "hidden_size" in given and given.keys() & {"match", "match_target"}:
+        raise UsageError(f"{label('match')} picks the hidden size: leave {label('hidden_size')} out")
+    if grid.match is None and grid.match_target is not None:
+        raise UsageError(f"{label('match_target')} needs {label('match')}: {', '.join(_CHOICES['match'])}")
+    if grid.match is not None and grid.match_target is None:
+        raise UsageError(f"{label('match')} needs {label('match_target')}, how much of it")
+
+
 def number(value: object, label: str, low: float = 0.0, above: bool = False) -> float:
     """Return a finite number of at least, or above, ``low``.
 
@@ -156,7 +184,8 @@ def _checked(key: str, value: object, label: str) -> Any:
         return number(value, label)
     if key in _CHOICES and value not in (choices := _CHOICES[key]):
         offer = near(str(value), choices) if isinstance(value, str) else ""
-        raise UsageError(f"{label} must be {' or '.join(choices)}, not {_shown(value)}{offer}")
+        words = f"{', '.join(choices[:-1])} or {choices[-1]}"
+        raise UsageError(f"{label} must be {words}, not {_shown(value)}{offer}")
     return word(value, label)
 
 

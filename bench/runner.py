@@ -144,7 +144,8 @@ def run(
         StoreError: The store cannot be used; what was committed stays.
     """
     plan = make_plan(study, results, fresh)
-    planned = [(trial, facts(trial)) for trial in plan.trials]
+    matches = study.matches()
+    planned = [(trial, facts(trial, matches.get(trial.key))) for trial in plan.trials]
     with Store.open_for_writing(store_path(study.name, results)) as store:
         store.write_plan(study.title, planned)
         observer.started(plan)

@@ -16,7 +16,7 @@ VERSION = 1
 
 Row = dict[str, Any]
 Facts = Mapping[str, Any]
-"""What follows from a trial's task and cell: the names in `FACTS`."""
+"""What follows from a trial's task and cell: the names in `FACTS`; of a plan also what a hidden size was picked for."""
 
 _SETTING = """
     key TEXT PRIMARY KEY, task TEXT NOT NULL, cell TEXT NOT NULL, clip TEXT NOT NULL, lr REAL NOT NULL,
@@ -29,8 +29,14 @@ _SETTING = """
 
 _PLUGINS: dict[str, tuple[str, str | None]] = {"plugins": ("TEXT NOT NULL DEFAULT ''", "")}
 _COSINE: dict[str, tuple[str, str | None]] = {"clip_cosine": ("REAL", None)}
+_MATCH: dict[str, tuple[str, str | None]] = {
+    "matched": ("TEXT", None),
+    "match_target": ("INTEGER", None),
+    "match_reached": ("INTEGER", None),
+    "match_note": ("TEXT", None),
+}
 ADDED: Mapping[str, Mapping[str, tuple[str, str | None]]] = {
-    "plan": _PLUGINS,
+    "plan": _PLUGINS | _MATCH,
     "trials": _PLUGINS | _COSINE | {"fingerprint": ("TEXT", None)},
     "measurements": _COSINE | {"orthogonality_error": ("REAL", None)},
 }
@@ -38,7 +44,8 @@ ADDED: Mapping[str, Mapping[str, tuple[str, str | None]]] = {
 
 TABLES = (
     "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    f"CREATE TABLE plan ({_SETTING}, position INTEGER NOT NULL) WITHOUT ROWID",
+    f"""CREATE TABLE plan ({_SETTING}, position INTEGER NOT NULL,
+    matched TEXT, match_target INTEGER, match_reached INTEGER, match_note TEXT) WITHOUT ROWID""",
     f"""CREATE TABLE trials ({_SETTING},
     status TEXT NOT NULL, error REAL, confirmed_error REAL, updates INTEGER NOT NULL, updates_to_solve INTEGER,
     diverged_at INTEGER, diverged_in TEXT, exploded_at INTEGER, path TEXT, grad_norm_median REAL, grad_norm_max REAL,
@@ -63,14 +70,18 @@ def plain_trial(trial: Trial) -> Row:
 
 
 def planned_row(trial: Trial, facts: Facts) -> Row:
-    """Turn a trial and what follows from it into a row."""
+    """Turn a trial, what follows from it and why it has its hidden size into a row of ``plan``."""
+    return _setting_row(trial, facts) | {name: facts.get(name) for name in _MATCH}
+
+
+def _setting_row(trial: Trial, facts: Facts) -> Row:
     return _encoded(plain_trial(trial) | {name: facts[name] for name in FACTS})
 
 
 def result_row(result: TrialResult, facts: Facts) -> Row:
     """Turn a result into its row of ``trials``; the curve has rows of its own."""
     summary = {name: getattr(result, name) for name in _SUMMARY} | {"status": result.status.value}
-    return planned_row(result.trial, facts) | _encoded(summary | {"source": result.environment.get("source")})
+    return _setting_row(result.trial, facts) | _encoded(summary | {"source": result.environment.get("source")})
 
 
 def measurement_rows(result: TrialResult) -> list[Row]:

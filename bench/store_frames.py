@@ -57,12 +57,13 @@ _REST = {
     "device": _TEXT,
 }
 _NOTES = {"confirmed_error": _NUMBER, "reason": _TEXT}
+MATCH = {"matched": _TEXT, "match_target": _MAYBE, "match_reached": _MAYBE, "match_note": _TEXT}
 _VERSIONS = {"task_version": _COUNT, "cell_version": _COUNT, "plugins": _TEXT}
 TIMINGS = {"wall_seconds": _NUMBER, "updates_per_second": _NUMBER}
 _FACTS = {"solved_below": _NUMBER, "error_name": _TEXT}
 
-ROW = _SETTING | _OUTCOME | _REST | _NOTES | _VERSIONS | {"source": _TEXT, "fingerprint": _TEXT}
-PLAN = _SETTING | {"baseline_error": _NUMBER} | _REST | _VERSIONS | _FACTS
+ROW = _SETTING | _OUTCOME | _REST | MATCH | _NOTES | _VERSIONS | {"source": _TEXT, "fingerprint": _TEXT}
+PLAN = _SETTING | {"baseline_error": _NUMBER} | _REST | MATCH | _VERSIONS | _FACTS
 TRIALS = ROW | _FACTS | {"environment": _TEXT} | TIMINGS
 _CURVES = {
     "key": _TEXT,

@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench import registry
-from bench.grid import KEYS, Grid, check_interval, checked, checked_name, known_keys
+from bench.grid import KEYS, Grid, check_interval, check_match, checked, checked_name, known_keys
 from bench.trial import Trial
 from tasks.options import Configurable, Range, UsageError
+
+if TYPE_CHECKING:
+    from bench.matching import Match
 
 _MOST_TRIALS = 1_000_000
 _SPECS: dict[str, Callable[[str], Any]] = {
@@ -90,30 +93,44 @@ class Study:
         kept = [self._shortest(grid, position) for position, grid in enumerate(self.grids, 1)]
         for axis in given.keys() & {"task", "cell", "clip", "optimizer"}:
             kept = [grid for grid in kept if set(given[axis]) & set(getattr(grid, axis))] or kept
-        grids = tuple(replace(grid, **given) for grid in kept)
+        plain = {"match": None, "match_target": None} if "hidden_size" in given else {}
+        grids = tuple(replace(grid, **(plain | given)) for grid in kept)
         for grid in grids:
             check_interval(grid, option_label)
+            check_match(grid, given, option_label)
         return replace(self, grids=grids, rates=() if "lr" in given else self.rates)
 
     def trials(self) -> list[Trial]:
         """Return the trials in the order of the grids, each once.
 
         Raises:
-            UsageError: A spec is refused, a learning rate is missing, or there are far too many.
+            UsageError: A spec is refused, a learning rate is missing, a match is out of reach, or there are far too
+                many trials.
         """
+        return [trial for trial, _ in self._planned()]
+
+    def matches(self) -> "dict[str, Match]":
+        """Return what the hidden sizes of trials were picked for, by key; nothing of those that had them given.
+
+        Raises:
+            UsageError: As `trials`.
+        """
+        return {trial.key: match for trial, match in self._planned() if match is not None}
+
+    def _planned(self) -> "list[tuple[Trial, Match | None]]":
         size = sum(grid.size() for grid in self.grids)
         if size > _MOST_TRIALS:
             raise UsageError(f"study {self.name} has {size} trials; at most {_MOST_TRIALS} are allowed")
         rates = self._shortest_rates()
-        found: dict[str, Trial] = {}
+        found: dict[str, tuple[Trial, Match | None]] = {}
         for position, grid in enumerate(self.grids, 1):
-            for trial in self._of_grid(self._shortest(grid, position), rates):
-                found.setdefault(trial.key, trial)
+            for trial, match in self._of_grid(self._shortest(grid, position), rates):
+                found.setdefault(trial.key, (trial, match))
         return list(found.values())
 
-    def _of_grid(self, grid: Grid, rates: tuple[Rate, ...]) -> list[Trial]:
+    def _of_grid(self, grid: Grid, rates: tuple[Rate, ...]) -> "list[tuple[Trial, Match | None]]":
         return [
-            _trial(grid, *setting, lr, seed)
+            _matched(_trial(grid, *setting, lr, seed), grid)
             for setting in product(grid.task, grid.cell, grid.clip, grid.optimizer)
             for lr in (grid.lr or (self._rate(rates, *setting),))
             for seed in grid.seeds
@@ -162,6 +179,7 @@ def adhoc(name: str | None = None, **options: object) -> Study:
             raise UsageError(f"an ad-hoc study needs at least one {option_label(key)}")
     grid = Grid(**given)
     check_interval(grid, option_label)
+    check_match(grid, given, option_label)
     return Study(name or "adhoc", "Ad-hoc study", (grid,))
 
 
@@ -170,9 +188,13 @@ def option_label(key: str) -> str:
     return f"--{key.replace('_', '-')}"
 
 
-def facts(trial: Trial) -> dict[str, Any]:
-    """Return what follows from a trial's task and cell, as a plan and a store hold it."""
-    return dict(_facts(trial.task, trial.cell))
+def facts(trial: Trial, match: "Match | None" = None) -> dict[str, Any]:
+    """Return what follows from a trial's task and cell, and why it has its hidden size, as plans and stores hold it."""
+    found = dict(_facts(trial.task, trial.cell))
+    if match is not None:
+        found |= {"matched": match.quantity, "match_target": match.target}
+        found |= {"match_reached": match.reached, "match_note": match.note}
+    return found
 
 
 @registry.forgetful
@@ -244,3 +266,13 @@ def _trial(grid: Grid, task: str, cell: str, clip: str, optimizer: str, lr: floa
         device=grid.device,
         plugins=registry.labels_of(task, cell, clip),
     )
+
+
+def _matched(trial: Trial, grid: Grid) -> "tuple[Trial, Match | None]":
+    """Give a trial the hidden size that its grid's match picks, if it has one."""
+    if grid.match is None or grid.match_target is None:
+        return trial, None
+    from bench.matching import matched
+
+    hidden_size, match = matched(trial, grid.match, grid.match_target)
+    return replace(trial, hidden_size=hidden_size), match

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from bench import registry
 from bench.ambient import arithmetic
+from bench.assemble import network_of
 from bench.clips.base import Context, row_norms
 from bench.evaluation import to_device
 from bench.gradients import Ledger, blocks_of, prepare, write_gradients
-from bench.network import Network
 from bench.record import Interval, Record
 from bench.seeding import stream
 from bench.trial import Trial, TrialResult
@@ -64,8 +64,7 @@ class Cohort:
         self.task = registry.task(self.common.task)
         self.optimiser = registry.optimizer(self.common.optimizer)
         self.schedule = registry.schedule(self.common.schedule)
-        cell = registry.cell(self.common.cell)
-        self.network = Network.for_task(cell, self.task, self.common.hidden_size, self.common.layers)
+        self.network = network_of(self.common)
         ordered = sorted(trials, key=lambda trial: trial.clip)
         prepare(self.network, self.task, self.common.device, self.common.dtype)
         names = ("batches", self.task.spec, self.task.version)

@@ -38,6 +38,7 @@ LAYERS = (
     ),
     (
         *("bench.registry", "bench.study*", "bench.grid", "bench.network", "bench.gradients", "bench.schema"),
+        *("bench.assemble", "bench.matching"),
         *("bench.store*", "bench.results", "bench.stats", "bench.tuning", "bench.cohort", "bench.report.*"),
     ),
     ("bench.evaluation", "bench.record", "bench.training", "bench.costs", "bench.horizon"),

@@ -47,6 +47,11 @@ class Cell(Configurable, ABC):
         """Whether the equations are those of the default options, as a kernel of the cell computes them."""
         return True
 
+    @property
+    def width_step(self) -> int:
+        """What hidden sizes must be multiples of; by default any will do."""
+        return 1
+
     def gate_widths(self, hidden_size: int) -> dict[str, int]:
         """Return the columns of each block of the input projection, in order: by default ``hidden_size`` each."""
         return dict.fromkeys(self.gates, hidden_size)

@@ -56,6 +56,8 @@ _GRID = [
     click.option("--updates", type=int, help="Budget of optimiser steps."),
     click.option("--eval-every", type=int, metavar="N", help="Updates between evaluations."),
     click.option("--hidden-size", type=int),
+    click.option("--match", metavar="WHAT", help="hidden, parameters or state: picks each network's hidden size."),
+    click.option("--match-target", type=int, metavar="N", help="How much of it each network shall have."),
     click.option("--batch-size", type=int),
     click.option("--layers", type=int),
     click.option("--schedule", metavar="SPEC", help="constant, cosine, warmup:updates=N."),

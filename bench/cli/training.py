@@ -13,6 +13,7 @@ from tasks.options import UsageError
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Sequence
 
     from bench.study import Study
     from bench.trial import Status, Trial, TrialResult
@@ -75,6 +76,21 @@ def plan(
     click.echo(f"time      {minutes(found.seconds(workers))} at most, {workers} workers (estimated)")
     if found.outside:
         click.echo(f"outside   {found.outside} stored trials are not part of this plan")
+    for line in matched_lines(found.study, found.trials):
+        click.echo(line)
+
+
+def matched_lines(study: "Study", trials: "Sequence[Trial]") -> list[str]:
+    """Say which hidden sizes were picked and how near they come to the target, a line a network."""
+    matches = study.matches()
+    lines: dict[str, None] = {}
+    for trial in trials:
+        if (match := matches.get(trial.key)) is not None:
+            layers = f", {trial.layers} layers" if trial.layers > 1 else ""
+            reached = f"{match.reached} {match.quantity} ({match.distance:+.1%} of {match.target})"
+            note = f": {match.note}" if match.note else ""
+            lines[f"{trial.cell} on {trial.task}, hidden size {trial.hidden_size}{layers}: {reached}{note}"] = None
+    return [f"{'matched' if not place else '':9} {line}" for place, line in enumerate(lines)]
 
 
 @click.command()

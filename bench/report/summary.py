@@ -3,6 +3,7 @@
 import pandas as pd
 
 from bench import stats
+from bench.report.matches import COLUMNS
 from bench.report.once import once
 from bench.report.outcomes import SETTING, outcomes, several
 from bench.results import StudyData
@@ -17,7 +18,8 @@ def summarise(study: StudyData) -> pd.DataFrame:
     ``solved_count, solved_fraction, solved_low, solved_high`` (exact 95 % interval), ``updates_to_solve`` (median,
     unsolved censored; missing where fewer than half are solved), ``error, error_low, error_high`` (interquartile
     mean and bootstrap interval), ``score, diverged_fraction, exploded_fraction, diverged_count, exploded_count,
-    failed_count, missing_count, grad_norm_median, clipped_fraction, num_parameters, mixed_source``.
+    failed_count, missing_count, grad_norm_median, clipped_fraction, num_parameters, mixed_source``; where a
+    hidden size was picked, ``matched, match_target, match_reached, match_note``.
     """
     frame = outcomes(study)
     rows = [_row(part) for _, part in frame.groupby(list(SETTING), sort=False, dropna=False)]
@@ -61,12 +63,18 @@ def _row(part: pd.DataFrame) -> dict[str, object]:
         "grad_norm_median": counted["grad_norm_median"].median(),
         "clipped_fraction": counted["clipped_fraction"].mean(),
         "num_parameters": counted["num_parameters"].max(),
+        **_match(part),
     }
+
+
+def _match(part: pd.DataFrame) -> dict[str, object]:
+    matched = "matched" in part and part["matched"].notna().iloc[0]
+    return {name: part[name].iloc[0] for name in COLUMNS} if matched else {}
 
 
 def _best_first(found: pd.DataFrame) -> pd.DataFrame:
     """Rank within a task by solved share, then updates to solve, then error; settings without results last."""
-    for name in found.columns.difference([*SETTING, "mixed_source"]):
+    for name in found.columns.difference([*SETTING, *COLUMNS, "mixed_source"]):
         found[name] = pd.to_numeric(found[name])
     tasks = list(found["task"].unique())
     keys = list(

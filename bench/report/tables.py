@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.report import style
+from bench.report.matches import match_columns
 from bench.report.outcomes import SETTING, notes, progress, several
 from bench.report.story import stories
 from bench.report.summary import shared_values, summarise
@@ -108,6 +109,7 @@ def readable(study: StudyData, summary: pd.DataFrame) -> pd.DataFrame:
         "clipped": [percent(row["clipped_fraction"]) for row in rows],
         "parameters": [number(row["num_parameters"], 7) for row in rows],
     }
+    found |= match_columns(summary)
     return pd.DataFrame(found)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from bench.report import style, tables
+from bench.report.matches import match_columns
 from bench.report.outcomes import WAYS, notes, outcomes, progress, several
 from bench.report.story import stories
 from bench.report.summary import shared_values, summarise
@@ -54,10 +55,13 @@ def _task_block(task: str, sentence: str, rows: pd.DataFrame) -> str:
         "error": [tables.error_text(row) for row in told],
         "clipped": [tables.percent(row["clipped_fraction"]) for row in told],
     }
+    columns |= (matches := match_columns(rows))
     remarks = [_remarks(row) for row in told]
     if any(remarks):
         columns["also"] = remarks
-    return "\n".join([heading, _wrapped(sentence, "  "), *_aligned(columns, {"cell", "clip", "also", *shown})])
+    return "\n".join(
+        [heading, _wrapped(sentence, "  "), *_aligned(columns, {"cell", "clip", "also", *shown, *matches})]
+    )
 
 
 def _remarks(row: pd.Series) -> str:
