@@ -1,14 +1,17 @@
 """From a study to stored results: what is missing is planned, trained and committed as it comes."""
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from bench import provenance
 from bench.costs import cohort_size, expected_seconds
 from bench.engines.local import LocalEngine
-from bench.store import Store, store_path, stored
+from bench.engines.worker import Train, train_cohort
+from bench.store import Store, Stored, store_path, stored
 from bench.study import Study, facts
 from bench.trial import Status, Trial, TrialResult
 from tasks.options import UsageError
@@ -33,6 +36,7 @@ class Plan:
         missing: Those that are to be trained.
         outside: Stored trials that the study does not hold.
         other_source: Stored trials of the study that other source code made.
+        without_network: Stored trials that are to be trained again because their network was not kept.
     """
 
     study: Study
@@ -40,6 +44,7 @@ class Plan:
     missing: tuple[Trial, ...]
     outside: int
     other_source: int
+    without_network: int = 0
 
     def cohorts(self, workers: int = 1, memory: int = MEMORY) -> list[tuple[Trial, ...]]:
         """Cut the missing trials into cohorts, so that no worker waits long for another at the end.
@@ -77,13 +82,14 @@ class Observer(Protocol):
         """A trial has ended."""
 
 
-def make_plan(study: Study, results: Path, fresh: bool = False) -> Plan:
+def make_plan(study: Study, results: Path, fresh: bool = False, keep_networks: bool = False) -> Plan:
     """Compare a study with what is stored.
 
     Args:
         study: The study.
         results: The results folder.
         fresh: Train again what other source code made.
+        keep_networks: Train again what has no network kept beside its row.
 
     Raises:
         UsageError: The study names something impossible.
@@ -96,13 +102,29 @@ def make_plan(study: Study, results: Path, fresh: bool = False) -> Plan:
     held = stored(store_path(study.name, results))
     done = {key for key, row in held.items() if row.status.is_result and not (fresh and row.source != source)}
     keys = {trial.key for trial in trials}
+    bare = _without_network(study, results, held, done & keys) if keep_networks else set()
+    done -= bare
     return Plan(
         study=study,
         trials=trials,
         missing=tuple(trial for trial in trials if trial.key not in done),
         outside=len(held.keys() - keys),
         other_source=sum(row.source != source for key, row in held.items() if key in keys),
+        without_network=len(bare),
     )
+
+
+def _without_network(study: Study, results: Path, held: Mapping[str, Stored], done: set[str]) -> set[str]:
+    """Return the keys of stored trials that left a network which was not kept."""
+    from bench import kept
+
+    trained = {key for key in done if held[key].status.has_network}
+    if not trained:
+        return set()
+    with Store.open_for_reading(store_path(study.name, results)) as store:
+        marks = store.fingerprints()
+    folder = kept.folder_of(study.name, results)
+    return {key for key in trained if not kept.is_kept(folder, key, marks[key])}
 
 
 def fitted(study: Study, workers: int, minutes: float) -> Study:
@@ -134,22 +156,25 @@ def run(
     fresh: bool,
     observer: Observer,
     memory: int = MEMORY,
+    keep_networks: bool = False,
 ) -> Counter[Status]:
     """Train what is missing and return how the study's trials ended, the stored ones included.
 
-    A result is committed within half a second of its arrival; an interruption keeps what has arrived.
+    A result is committed within half a second of its arrival; an interruption keeps what has arrived. A network that
+    is kept is in its file before its trial's row is stored.
 
     Raises:
         UsageError: The study names something impossible; nothing was written.
         StoreError: The store cannot be used; what was committed stays.
     """
-    plan = make_plan(study, results, fresh)
+    plan = make_plan(study, results, fresh, keep_networks)
     matches = study.matches()
     planned = [(trial, facts(trial, matches.get(trial.key))) for trial in plan.trials]
     with Store.open_for_writing(store_path(study.name, results)) as store:
         store.write_plan(study.title, planned)
         observer.started(plan)
-        arriving = LocalEngine(workers, timeout_seconds).run(plan.cohorts(workers, memory))
+        train = _keeping(study, results) if keep_networks else train_cohort
+        arriving = LocalEngine(workers, timeout_seconds, train).run(plan.cohorts(workers, memory))
         try:
             for result in arriving:
                 if result is not None:
@@ -161,6 +186,14 @@ def run(
         store.flush()
         held = store.stored()
     return Counter(held[trial.key].status for trial in plan.trials if trial.key in held)
+
+
+def _keeping(study: Study, results: Path) -> Train:
+    from bench import kept
+
+    folder = kept.folder_of(study.name, results).absolute()
+    kept.remove_parts(folder)
+    return partial(train_cohort, networks=folder)
 
 
 def _need_cuda() -> None:

@@ -191,6 +191,14 @@ class Store:
         rows = self._rows("SELECT key, status, source FROM trials ORDER BY key")
         return {row["key"]: Stored(Status(row["status"]), row["source"]) for row in rows}
 
+    def fingerprints(self) -> dict[str, str | None]:
+        """Return the fingerprint of every stored row, by key; None where the row is older than fingerprints."""
+        return {
+            key: mark
+            for page in self.pages("trials")
+            for key, mark in zip(page["key"], page["fingerprint"], strict=True)
+        }
+
     def result(self, key: str) -> TrialResult | None:
         """Return a stored result with its curve."""
         rows = self._rows("SELECT * FROM trials WHERE key = ?", key)

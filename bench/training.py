@@ -16,6 +16,7 @@ from bench.assemble import network_of
 from bench.clips.base import Context, row_norms
 from bench.evaluation import to_device
 from bench.gradients import Ledger, blocks_of, prepare, write_gradients
+from bench.network import Network
 from bench.record import Interval, Record
 from bench.seeding import stream
 from bench.trial import Trial, TrialResult
@@ -24,12 +25,18 @@ from tasks.base import Batch
 JUMP = 100.0
 """A trial has exploded when one update multiplies the norm of its parameters by more than this."""
 
+Keep = Callable[[TrialResult, Network, Tensor], None]
+"""What takes a trained network: the result, the network, and its parameters (P,)."""
+
 QUANTITIES = ("loss", "gradient", "parameters")
 """Where an update looks for non-finite numbers, in the order in which they come about."""
 
 
 def train(
-    trials: Sequence[Trial], report: Callable[[TrialResult], None], environment: dict[str, Any] | None = None
+    trials: Sequence[Trial],
+    report: Callable[[TrialResult], None],
+    environment: dict[str, Any] | None = None,
+    keep: Keep | None = None,
 ) -> None:
     """Train a cohort to its end and report each trial's result as soon as it has one.
 
@@ -37,6 +44,7 @@ def train(
         trials: Trials with the same `Trial.cohort`, in any order.
         report: Called once a trial, in the order in which they end.
         environment: Stored with each result.
+        keep: Called before that with each network that training has left with finite numbers.
 
     Raises:
         ClippingError: The optimiser took a gradient that its clip does not promise.
@@ -45,8 +53,10 @@ def train(
         cohort = Cohort(trials, environment or {})
         while True:
             results = [cohort.judge(place, interval) for place, interval in enumerate(cohort.intervals())]
-            for result in results:
+            for place, result in enumerate(results):
                 if result is not None:
+                    if keep is not None and result.status.has_network:
+                        keep(result, cohort.network, cohort.parameters[place])
                     report(result)
             going_on = [place for place, result in enumerate(results) if result is None]
             if not going_on:

@@ -28,6 +28,11 @@ class Status(StrEnum):
         """Whether the trial need not be trained again."""
         return self not in (Status.FAILED, Status.TIMEOUT)
 
+    @property
+    def has_network(self) -> bool:
+        """Whether training left a network with finite numbers."""
+        return self in (Status.SOLVED, Status.UNSOLVED, Status.EXPLODED)
+
 
 @dataclass(frozen=True)
 class Trial:

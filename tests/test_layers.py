@@ -41,7 +41,7 @@ LAYERS = (
         *("bench.assemble", "bench.matching"),
         *("bench.store*", "bench.results", "bench.stats", "bench.tuning", "bench.cohort", "bench.report.*"),
     ),
-    ("bench.evaluation", "bench.record", "bench.training", "bench.costs", "bench.horizon"),
+    ("bench.evaluation", "bench.kept", "bench.record", "bench.training", "bench.costs", "bench.horizon"),
     ("bench.engines.*", "bench.runner", "bench.checks.*"),
     ("bench.perf.*", "bench.cli", "bench.cli.*", "bench.__main__"),
 )

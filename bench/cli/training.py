@@ -49,6 +49,7 @@ def study_of(name: str | None, new_name: str | None, options: dict[str, Any]) ->
 @click.option("--workers", type=int, help="Processes to estimate for.  [default: all cores]")
 @click.option("--fresh", is_flag=True, help="Count rows that other source code made as missing.")
 @click.option("--budget-minutes", type=float, metavar="M", help="Cut the seeds to as many as should fit.")
+@click.option("--keep-networks", is_flag=True, help="Count rows without a kept network as missing.")
 @grid_options
 @results_option
 def plan(
@@ -57,6 +58,7 @@ def plan(
     workers: int | None,
     fresh: bool,
     budget_minutes: float | None,
+    keep_networks: bool,
     results: Path,
     **options: Any,
 ) -> None:
@@ -65,13 +67,16 @@ def plan(
     from bench.cli.progress import minutes
 
     workers = checked_workers(workers)
-    found = runner.make_plan(within(study_of(study, name, options), workers, budget_minutes), results, fresh)
+    cut = within(study_of(study, name, options), workers, budget_minutes)
+    found = runner.make_plan(cut, results, fresh, keep_networks)
     kept = len(found.trials) - len(found.missing)
     click.echo(f"study     {found.study.name}: {found.study.title}")
     click.echo(f"trials    {len(found.trials)}")
     click.echo(
         f"stored    {kept}" + (f", {found.other_source} made by other source code" if found.other_source else "")
     )
+    if found.without_network:
+        click.echo(f"networks  {found.without_network} stored trials lack theirs and are trained again")
     click.echo(f"to train  {len(found.missing)} in {len(found.cohorts(workers))} cohorts")
     click.echo(f"time      {minutes(found.seconds(workers))} at most, {workers} workers (estimated)")
     if found.outside:
@@ -103,6 +108,7 @@ def matched_lines(study: "Study", trials: "Sequence[Trial]") -> list[str]:
 @click.option("--memory", default="1GiB", show_default=True, help="For a worker's cohort: 512MiB, 2GiB.")
 @click.option("--fresh", is_flag=True, help="Train rows again that other source code made.")
 @click.option("--budget-minutes", type=float, metavar="M", help="Cut the seeds to as many as should fit.")
+@click.option("--keep-networks", is_flag=True, help="Keep trained networks as safetensors, for `longlag probe`.")
 @grid_options
 @results_option
 def run(
@@ -113,6 +119,7 @@ def run(
     memory: str,
     fresh: bool,
     budget_minutes: float | None,
+    keep_networks: bool,
     results: Path,
     **options: Any,
 ) -> int:
@@ -124,7 +131,15 @@ def run(
     if not 0 < timeout <= _MOST_SECONDS:
         raise UsageError(f"--timeout must be above 0 and at most {_MOST_SECONDS} seconds, not {timeout:g}")
     found = within(study_of(study, name, options), workers, budget_minutes)
-    ended = train_study(found, results, workers=workers, timeout_seconds=timeout, fresh=fresh, memory=as_bytes(memory))
+    ended = train_study(
+        found,
+        results,
+        workers=workers,
+        timeout_seconds=timeout,
+        fresh=fresh,
+        memory=as_bytes(memory),
+        keep_networks=keep_networks,
+    )
     write_reports(found.name, results)
     missing = sum(count for status, count in ended.items() if not status.is_result)
     return EXIT_SOME_FAILED if missing else 0
@@ -153,6 +168,7 @@ def train_study(
     timeout_seconds: float = TIMEOUT_SECONDS,
     fresh: bool = False,
     memory: int = 2**30,
+    keep_networks: bool = False,
 ) -> "Counter[Status]":
     """Train what is missing of a study, showing progress; return how its trials ended."""
     from bench import runner
@@ -167,6 +183,7 @@ def train_study(
             fresh=fresh,
             observer=progress,
             memory=memory,
+            keep_networks=keep_networks,
         )
 
 

@@ -7,7 +7,9 @@ import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 from bench import provenance, registry
@@ -21,13 +23,23 @@ Train = Callable[[Sequence[Trial], Callable[[TrialResult], None], dict[str, Any]
 """What a worker does with a cohort: `bench.training.train`, or in tests something that fails."""
 
 
-def train_cohort(trials: Sequence[Trial], report: Callable[[TrialResult], None], environment: dict[str, Any]) -> None:
-    """Call `bench.training.train`, which loads torch, when the first cohort comes."""
+def train_cohort(
+    trials: Sequence[Trial],
+    report: Callable[[TrialResult], None],
+    environment: dict[str, Any],
+    networks: Path | None = None,
+) -> None:
+    """Call `bench.training.train`, which loads torch, when the first cohort comes, and keep networks in a folder."""
     from bench.training import train
 
     if any(trial.plugins for trial in trials):
         report = watched(trials, report)
-    train(trials, report, environment | provenance.numerics() | plugin_paths(trials))
+    keep = None
+    if networks is not None:
+        from bench import kept
+
+        keep = partial(kept.keep, networks)
+    train(trials, report, environment | provenance.numerics() | plugin_paths(trials), keep)
 
 
 def watched(trials: Sequence[Trial], report: Callable[[TrialResult], None]) -> Callable[[TrialResult], None]:
