@@ -23,6 +23,7 @@ LAYERS = (
         "bench.kernels",
         "bench.perf",
         "bench.checks",
+        "bench.regression",
         "bench.report",
         "bench.skeletons",
         "bench.studies",
@@ -41,7 +42,12 @@ LAYERS = (
         *("bench.assemble", "bench.matching"),
         *("bench.store*", "bench.results", "bench.stats", "bench.tuning", "bench.cohort", "bench.report.*"),
     ),
-    ("bench.evaluation", "bench.kept", "bench.record", "bench.training", "bench.costs", "bench.horizon"),
+    (
+        *("bench.evaluation", "bench.kept", "bench.record", "bench.training", "bench.costs", "bench.horizon"),
+        *("bench.regression.entries", "bench.regression.exact", "bench.regression.statistics"),
+        *("bench.regression.comparison", "bench.regression.matching", "bench.regression.verdict"),
+        *("bench.regression.baseline", "bench.regression.render", "bench.regression.figure"),
+    ),
     ("bench.engines.*", "bench.runner", "bench.checks.*"),
     ("bench.perf.*", "bench.cli", "bench.cli.*", "bench.__main__"),
 )
