@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bench.cli import author, cost, horizon, inspect, perf, reports, show_task, training, tuning
+from bench.cli import author, cost, horizon, inspect, perf, reports, show_task, training, tuning, window
 from bench.store_file import StoreError
 from tasks.options import UsageError, near
 
@@ -84,6 +84,7 @@ for command in (
     cost.cost,
     horizon.horizon,
     horizon.frontier,
+    window.window,
     inspect.doctor,
 ):
     main.add_command(command)
