@@ -9,8 +9,10 @@ from typing import TypeVar
 from bench import registry
 from bench.assemble import network_of
 from bench.evaluation import CONFIRMATION_SEQUENCES, EVALUATION_SEQUENCES
+from bench.layers import Layers
 from bench.limits import time_limit
 from bench.trial import Trial
+from bench.wiring import Wiring
 
 Answer = TypeVar("Answer")
 _ASKED_SECONDS = 10.0
@@ -21,43 +23,53 @@ _PRODUCT = 1 / 80e9
 _UNIT = 1e-9
 _OUTPUT = 2.5e-9
 _READABLE_STEP = 35e-6
+_SCAN = 200e-6
+_BETWEEN = 5e-9
 
 _COPIES = 8
 """Matrices (S, P) that a cohort holds: parameters, gradients before and after, the optimiser's, the step."""
 _KEPT = 2**25
 """Numbers that one trial's scan keeps for the way back, at most."""
+_BETWEEN_KEPT = 4
+"""Copies of what goes up from layer to layer, where more lies between them than a plain stack has."""
 
 
 def expected_seconds(trial: Trial) -> float:
     """Estimate what a trial takes on one core if it uses its whole budget."""
-    return _seconds(trial.task, trial.cell, trial.hidden_size, trial.layers, trial.batch_size) * trial.updates + (
-        _evaluation_seconds(trial.task, trial.cell, trial.hidden_size, trial.layers)
-        * (2 + trial.updates / trial.eval_every)
+    network = trial.task, trial.cell, trial.hidden_size, trial.wiring
+    return _seconds(*network, trial.batch_size) * trial.updates + (
+        _evaluation_seconds(*network) * (2 + trial.updates / trial.eval_every)
     )
 
 
 @registry.forgetful
 @cache
-def _seconds(task: str, cell: str, hidden_size: int, layers: int, batch_size: int) -> float:
+def _seconds(task: str, cell: str, hidden_size: int, wiring: Wiring, batch_size: int) -> float:
     """Estimate one update."""
-    steps = registry.task(task).length
-    overhead = 0.0 if _is_fused(cell) else _READABLE_STEP * steps * layers * len(registry.cell(cell).gates)
-    return _UPDATE + overhead + 3 * _forward_seconds(task, cell, hidden_size, layers, batch_size)
+    steps, scans = registry.task(task).length, wiring.layers * len(wiring.directions)
+    overhead = 0.0 if _is_fused(cell) else _READABLE_STEP * steps * scans * len(registry.cell(cell).gates)
+    if not wiring.plain:
+        overhead += _SCAN * scans
+    return _UPDATE + overhead + 3 * _forward_seconds(task, cell, hidden_size, wiring, batch_size)
 
 
 @registry.forgetful
 @cache
-def _evaluation_seconds(task: str, cell: str, hidden_size: int, layers: int) -> float:
+def _evaluation_seconds(task: str, cell: str, hidden_size: int, wiring: Wiring) -> float:
     """Estimate one evaluation; a trial that solves adds a confirmation, here spread over all trials."""
     sequences = EVALUATION_SEQUENCES + 0.03 * CONFIRMATION_SEQUENCES
-    return _forward_seconds(task, cell, hidden_size, layers, int(sequences))
+    return _forward_seconds(task, cell, hidden_size, wiring, int(sequences))
 
 
-def _forward_seconds(task: str, cell: str, hidden_size: int, layers: int, batch_size: int) -> float:
-    made, gates = registry.task(task), len(registry.cell(cell).gates)
-    numbers = made.length * batch_size
-    scan = hidden_size * gates * layers * (2 * hidden_size * _PRODUCT + _UNIT)
-    return numbers * (scan + made.output_size * (2 * hidden_size * _PRODUCT + _OUTPUT) * _scored_fraction(task))
+def _forward_seconds(task: str, cell: str, hidden_size: int, wiring: Wiring, batch_size: int) -> float:
+    made = registry.task(task)
+    layers = Layers(registry.cell(cell), made.input_size, hidden_size, wiring)
+    gates, numbers = len(layers.cell.gates), made.length * batch_size
+    seen = sum(size for _, size in layers.scans[len(wiring.directions) :])  # the first layer's are often tokens
+    products = 2 * hidden_size * gates * (seen + hidden_size * len(layers.scans))
+    between = 0 if wiring.plain else _BETWEEN * layers.width * wiring.layers
+    scan = products * _PRODUCT + hidden_size * gates * len(layers.scans) * _UNIT + between
+    return numbers * (scan + made.output_size * (2 * layers.width * _PRODUCT + _OUTPUT) * _scored_fraction(task))
 
 
 @registry.forgetful
@@ -100,7 +112,11 @@ def cohort_size(trial: Trial, memory: int, most: int) -> int:
 @registry.forgetful
 @cache
 def _numbers(trial: Trial) -> tuple[int, int]:
-    made, equations = registry.task(trial.task), registry.cell(trial.cell)
+    made, equations, wiring = registry.task(trial.task), registry.cell(trial.cell), trial.wiring
+    layers = Layers(equations, made.input_size, trial.hidden_size, wiring)
     width = trial.hidden_size * (len(equations.gates) + len(equations.states))
-    kept = min(made.length * trial.batch_size * width, _KEPT) * (1 + trial.layers)
+    steps = made.length * trial.batch_size
+    kept = min(steps * width, _KEPT) * (1 + len(layers.scans))
+    if not wiring.plain:
+        kept += _BETWEEN_KEPT * steps * sum(size for _, size in layers.scans)
     return _asked(lambda: network_of(trial).layout.row_size, 1), kept

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +19,12 @@ class ClippingError(RuntimeError):
 
 
 def write_gradients(
-    network: Network, task: Task, parameters: Tensor, gradients: Tensor, batches: Sequence[Batch]
+    network: Network,
+    task: Task,
+    parameters: Tensor,
+    gradients: Tensor,
+    batches: Sequence[Batch],
+    noises: Sequence[np.random.Generator] | None = None,
 ) -> Tensor:
     """Write each trial's gradient into its row and return the losses, (S,).
 
@@ -31,11 +37,15 @@ def write_gradients(
         parameters: (S, P).
         gradients: (S, P), overwritten; padding stays zero.
         batches: One for each trial; trials may share them.
+        noises: One for each trial, from which dropout draws; nothing is dropped without.
     """
     fused = network.path(parameters.device.type, str(parameters.dtype)) == "fused"
-    write = _write_fused if fused else _write_readable
-    rows = zip(parameters, gradients, batches, strict=True)
-    return torch.stack([write(network, task, row, gradient, batch) for row, gradient, batch in rows])
+    if fused and network.wiring.plain:
+        rows = zip(parameters, gradients, batches, strict=True)
+        return torch.stack([_write_by_stack(network, task, row, gradient, batch) for row, gradient, batch in rows])
+    drawing: Sequence[np.random.Generator | None] = noises or [None] * len(batches)
+    given = zip(parameters, gradients, batches, drawing, strict=True)
+    return torch.stack([_write_by_autograd(network, task, *of_trial) for of_trial in given])
 
 
 def prepare(network: Network, task: Task, device: str, dtype: str) -> None:
@@ -47,24 +57,26 @@ def prepare(network: Network, task: Task, device: str, dtype: str) -> None:
         warm(kernel, task.tokens, dtype)
 
 
-def _write_readable(network: Network, task: Task, row: Tensor, gradient: Tensor, batch: Batch) -> Tensor:
-    """Write one trial's gradient and return its loss; autograd goes all the way."""
+def _write_by_autograd(
+    network: Network, task: Task, row: Tensor, gradient: Tensor, batch: Batch, noise: np.random.Generator | None
+) -> Tensor:
+    """Write one trial's gradient and return its loss; autograd goes all the way, over a fused scan in one step."""
     leaves = {name: view.detach().requires_grad_() for name, view in network.layout.views(row).items()}
-    loss = task.loss(network.outputs(leaves, batch), batch)
+    loss = task.loss(network.outputs(leaves, batch, noise), batch)
     found = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
     for slot, value in zip(network.layout.slots, found, strict=True):
         slot.view(gradient).copy_(value)
     return loss.detach()
 
 
-def _write_fused(network: Network, task: Task, row: Tensor, gradient: Tensor, batch: Batch) -> Tensor:
-    """Do the same by kernels; autograd differentiates the loss by the outputs only, the rest is closed forms."""
+def _write_by_stack(network: Network, task: Task, row: Tensor, gradient: Tensor, batch: Batch) -> Tensor:
+    """Do the same for plain layers by kernels; autograd differentiates the loss by the outputs only."""
     from bench.kernels.stack import Stack
 
     views, target = network.layout.arrays(row.numpy()), network.layout.arrays(gradient.numpy())
     kernel = kernel_for(network.cell)
     assert kernel is not None
-    stack = Stack(kernel, network.by_layer(views), batch.inputs.numpy())
+    stack = Stack(kernel, network.by_scan(views), batch.inputs.numpy())
     states = torch.from_numpy(stack.outputs).flatten(0, 1).index_select(0, batch.scored)
     weight = torch.from_numpy(views["readout.weight"])
     outputs = torch.addmm(torch.from_numpy(views["readout.bias"]), states, weight).requires_grad_()
@@ -73,7 +85,7 @@ def _write_fused(network: Network, task: Task, row: Tensor, gradient: Tensor, ba
     torch.mm(states.T, by_outputs, out=torch.from_numpy(target["readout.weight"]))
     torch.sum(by_outputs, 0, out=torch.from_numpy(target["readout.bias"]))
     found = stack.backward(batch.scored.numpy(), torch.mm(by_outputs, weight.T).numpy())
-    for to, by_name in zip(network.by_layer(target), found, strict=True):
+    for to, by_name in zip(network.by_scan(target), found, strict=True):
         for name, array in to.items():
             array[...] = by_name[name]
     return loss.detach()

@@ -8,14 +8,18 @@ import re
 import reprlib
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
+from itertools import product
 from typing import Any, cast
 
 from bench.trial import Trial
+from bench.wiring import DIRECTIONS, MOST_LAYERS, NORMALISATIONS, SKIPS, Wiring
 from tasks.options import UsageError, near, spell
 
-AXES = ("task", "cell", "clip", "optimizer", "lr")
+SPECS = ("task", "cell", "clip", "optimizer")
+WIRING = tuple(item.name for item in fields(Wiring))
+AXES = (*SPECS, *WIRING, "lr")
 """What a grid spans; everything else but the seeds has one value in it."""
 _RESERVED = ("reference", "perf")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -28,7 +32,7 @@ _WHOLE = {
     "eval_every": (1, 10_000_000),
     "batch_size": (1, 65_536),
     "hidden_size": (1, LARGEST_HIDDEN_SIZE),
-    "layers": (1, 64),
+    "layers": (1, MOST_LAYERS),
     "match_target": (1, 10**12),
 }
 _MOST_SEEDS = 10_000
@@ -36,6 +40,9 @@ _CHOICES = {
     "dtype": ("float32", "float64"),
     "device": ("cpu", "cuda"),
     "match": ("hidden", "parameters", "state"),
+    "skip": tuple(SKIPS),
+    "direction": tuple(DIRECTIONS),
+    "normalisation": tuple(NORMALISATIONS),
 }
 
 Label = Callable[[str], str]
@@ -44,7 +51,7 @@ Label = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Grid:
-    """The product of task, cell, clip, optimizer, lr and seeds; an empty ``lr`` leaves it to the study's rates.
+    """The product of `AXES` and seeds; an empty ``lr`` leaves it to the study's rates.
 
     ``eval_every`` None means as usual, or once at the end where the budget is smaller than that. With a ``match``
     each network's hidden size is the one that brings it nearest to ``match_target`` (`bench.matching`).
@@ -60,7 +67,11 @@ class Grid:
     eval_every: int | None = None
     batch_size: int = Trial.batch_size
     hidden_size: int = Trial.hidden_size
-    layers: int = Trial.layers
+    layers: tuple[int, ...] = (Trial.layers,)
+    skip: tuple[str, ...] = (Trial.skip,)
+    direction: tuple[str, ...] = (Trial.direction,)
+    normalisation: tuple[str, ...] = (Trial.normalisation,)
+    dropout: tuple[float, ...] = (Trial.dropout,)
     schedule: str = Trial.schedule
     weight_decay: float = Trial.weight_decay
     dtype: str = Trial.dtype
@@ -75,9 +86,12 @@ class Grid:
 
     def size(self) -> int:
         """Trials in the product, each without a rate counted once."""
-        return math.prod(
-            len(axis) for axis in (self.task, self.cell, self.clip, self.optimizer, self.lr or (None,), self.seeds)
-        )
+        return math.prod(len(getattr(self, axis)) or 1 for axis in (*AXES, "seeds"))
+
+    def wirings(self) -> tuple[Wiring, ...]:
+        """Return the ways to join layers, each once: with one layer there is nothing between layers."""
+        found = (Wiring(*values) for values in product(*(getattr(self, name) for name in WIRING)))
+        return tuple(dict.fromkeys(wiring.reduced for wiring in found))
 
 
 KEYS = tuple(item.name for item in fields(Grid))
@@ -147,6 +161,23 @@ def check_match(grid: Grid, given: Mapping[str, object], label: Label) -> None:
         raise UsageError(f"{label('match')} needs {label('match_target')}, how much of it")
 
 
+def check_wiring(grid: Grid, label: Label, given: Collection[str] = WIRING) -> None:
+    """Refuse what acts between layers where every network of a grid has one layer.
+
+    Args:
+        grid: The grid.
+        label: Says where a key was read.
+        given: The keys that are looked at.
+
+    Raises:
+        UsageError: A setting could not act.
+    """
+    between = [item for item in fields(Wiring) if item.name not in ("layers", "direction")]
+    for item in between if max(grid.layers) == 1 else ():
+        if item.name in given and set(getattr(grid, item.name)) != {item.default}:
+            raise UsageError(f"{label(item.name)} acts between layers: it needs {label('layers')} of 2 or more")
+
+
 def number(value: object, label: str, low: float = 0.0, above: bool = False) -> float:
     """Return a finite number of at least, or above, ``low``.
 
@@ -172,21 +203,33 @@ def word(value: object, label: str) -> str:
 
 
 def _checked(key: str, value: object, label: str) -> Any:
-    if key == "lr":
-        return _axis(value, label, lambda item: number(item, label, above=True))
     if key in AXES:
-        return _axis(value, label, lambda item: word(item, label))
-    if key == "seeds":
-        return _seeds(value, label)
+        return _axis(value, label, lambda item: _checked_value(key, item, label))
+    return _seeds(value, label) if key == "seeds" else _checked_value(key, value, label)
+
+
+def _checked_value(key: str, value: object, label: str) -> Any:
     if key in _WHOLE:
         return _whole(value, label, *_WHOLE[key])
-    if key == "weight_decay":
-        return number(value, label)
-    if key in _CHOICES and value not in (choices := _CHOICES[key]):
-        offer = near(str(value), choices) if isinstance(value, str) else ""
+    if key in ("lr", "weight_decay"):
+        return number(value, label, above=key == "lr")
+    if key == "dropout":
+        return _share(value, label)
+    return _chosen(value, label, _CHOICES[key]) if key in _CHOICES else word(value, label)
+
+
+def _chosen(value: object, label: str, choices: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in choices:
+        offer = near(value, choices) if isinstance(value, str) else ""
         words = f"{', '.join(choices[:-1])} or {choices[-1]}"
         raise UsageError(f"{label} must be {words}, not {_shown(value)}{offer}")
-    return word(value, label)
+    return value
+
+
+def _share(value: object, label: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise UsageError(f"{label} must be a number from 0 to below 1, not {_shown(value)}")
+    return float(value)
 
 
 def _axis(value: object, label: str, read: Callable[[object], Any]) -> tuple[Any, ...]:

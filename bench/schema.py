@@ -25,19 +25,26 @@ _SETTING = """
     batch_size INTEGER NOT NULL, budget_updates INTEGER NOT NULL, eval_every INTEGER NOT NULL, dtype TEXT NOT NULL,
     device TEXT NOT NULL, lag INTEGER NOT NULL, min_lag INTEGER NOT NULL, baseline_error REAL NOT NULL,
     solved_below REAL NOT NULL, error_name TEXT NOT NULL, task_options TEXT NOT NULL, cell_options TEXT NOT NULL,
-    plugins TEXT NOT NULL DEFAULT ''"""
+    plugins TEXT NOT NULL DEFAULT '', skip TEXT NOT NULL DEFAULT 'none', direction TEXT NOT NULL DEFAULT 'forward',
+    normalisation TEXT NOT NULL DEFAULT 'none', dropout REAL NOT NULL DEFAULT 0"""
 
-_PLUGINS: dict[str, tuple[str, str | None]] = {"plugins": ("TEXT NOT NULL DEFAULT ''", "")}
-_COSINE: dict[str, tuple[str, str | None]] = {"clip_cosine": ("REAL", None)}
-_MATCH: dict[str, tuple[str, str | None]] = {
+_PLUGINS: dict[str, tuple[str, str | float | None]] = {"plugins": ("TEXT NOT NULL DEFAULT ''", "")}
+_WIRING: dict[str, tuple[str, str | float | None]] = {
+    "skip": ("TEXT NOT NULL DEFAULT 'none'", "none"),
+    "direction": ("TEXT NOT NULL DEFAULT 'forward'", "forward"),
+    "normalisation": ("TEXT NOT NULL DEFAULT 'none'", "none"),
+    "dropout": ("REAL NOT NULL DEFAULT 0", 0.0),
+}
+_MATCH: dict[str, tuple[str, str | float | None]] = {
     "matched": ("TEXT", None),
     "match_target": ("INTEGER", None),
     "match_reached": ("INTEGER", None),
     "match_note": ("TEXT", None),
 }
-ADDED: Mapping[str, Mapping[str, tuple[str, str | None]]] = {
-    "plan": _PLUGINS | _MATCH,
-    "trials": _PLUGINS | _COSINE | {"fingerprint": ("TEXT", None)},
+_COSINE: dict[str, tuple[str, str | float | None]] = {"clip_cosine": ("REAL", None)}
+ADDED: Mapping[str, Mapping[str, tuple[str, str | float | None]]] = {
+    "plan": _PLUGINS | _WIRING | _MATCH,
+    "trials": _PLUGINS | _WIRING | _COSINE | {"fingerprint": ("TEXT", None)},
     "measurements": _COSINE | {"orthogonality_error": ("REAL", None)},
 }
 """Columns, by table, that files of this version may lack: how they are made, what stands in for them."""

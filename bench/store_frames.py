@@ -48,6 +48,10 @@ _OUTCOME = {
     "state_size": _MAYBE,
 }
 _REST = {
+    "skip": _TEXT,
+    "direction": _TEXT,
+    "normalisation": _TEXT,
+    "dropout": _NUMBER,
     "batch_size": _COUNT,
     "budget_updates": _COUNT,
     "eval_every": _COUNT,

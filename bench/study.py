@@ -4,14 +4,15 @@ Torch is loaded where trials are made, since options and versions live in the ta
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from bench import registry
-from bench.grid import KEYS, Grid, check_interval, check_match, checked, checked_name, known_keys
+from bench.grid import KEYS, SPECS, Grid, check_interval, check_match, check_wiring, checked, checked_name, known_keys
 from bench.trial import Trial
+from bench.wiring import Wiring
 from tasks.options import Configurable, Range, UsageError
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Study:
         for grid in grids:
             check_interval(grid, option_label)
             check_match(grid, given, option_label)
+            check_wiring(grid, option_label, given)
         return replace(self, grids=grids, rates=() if "lr" in given else self.rates)
 
     def trials(self) -> list[Trial]:
@@ -130,8 +132,9 @@ class Study:
 
     def _of_grid(self, grid: Grid, rates: tuple[Rate, ...]) -> "list[tuple[Trial, Match | None]]":
         return [
-            _matched(_trial(grid, *setting, lr, seed), grid)
+            _matched(_trial(grid, *setting, wiring, lr, seed), grid)
             for setting in product(grid.task, grid.cell, grid.clip, grid.optimizer)
+            for wiring in grid.wirings()
             for lr in (grid.lr or (self._rate(rates, *setting),))
             for seed in grid.seeds
         ]
@@ -145,9 +148,7 @@ class Study:
 
     def _shortest(self, grid: Grid, position: int) -> Grid:
         where = f"{self.origin}: grids {position}: " if self.origin else ""
-        axes: dict[str, Any] = {
-            kind: _shortest_axis(kind, getattr(grid, kind), where) for kind in ("task", "cell", "clip", "optimizer")
-        }
+        axes: dict[str, Any] = {kind: _shortest_axis(kind, getattr(grid, kind), where) for kind in SPECS}
         return replace(grid, **axes, schedule=_shortest_spec("schedule", grid.schedule, where))
 
     def _shortest_rates(self) -> tuple[Rate, ...]:
@@ -180,6 +181,7 @@ def adhoc(name: str | None = None, **options: object) -> Study:
     grid = Grid(**given)
     check_interval(grid, option_label)
     check_match(grid, given, option_label)
+    check_wiring(grid, option_label)
     return Study(name or "adhoc", "Ad-hoc study", (grid,))
 
 
@@ -214,6 +216,14 @@ def _facts(task_spec: str, cell_spec: str) -> Mapping[str, Any]:
         }
 
 
+@registry.forgetful
+@cache
+def _is_causal(task_spec: str) -> bool:
+    task = registry.task(task_spec)
+    with registry.blamed("task", task.name()):
+        return task.causal
+
+
 def _plain_options(of: Configurable) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Range) else value for name, value in of.values().items()}
 
@@ -245,7 +255,12 @@ def _shortest_spec(kind: str, spec: str, where: str = "") -> str:
         raise UsageError(f"{where}{error}") from None
 
 
-def _trial(grid: Grid, task: str, cell: str, clip: str, optimizer: str, lr: float, seed: int) -> Trial:
+def _trial(grid: Grid, task: str, cell: str, clip: str, optimizer: str, wiring: Wiring, lr: float, seed: int) -> Trial:
+    if wiring.direction == "bidirectional" and _is_causal(task):
+        raise UsageError(
+            f"task {task} shows its answers at later inputs: a bidirectional network would see them; "
+            "direction must be forward"
+        )
     return Trial(
         task=task,
         cell=cell,
@@ -258,7 +273,7 @@ def _trial(grid: Grid, task: str, cell: str, clip: str, optimizer: str, lr: floa
         schedule=grid.schedule,
         weight_decay=grid.weight_decay,
         hidden_size=grid.hidden_size,
-        layers=grid.layers,
+        **asdict(wiring),
         batch_size=grid.batch_size,
         updates=grid.updates,
         eval_every=grid.evaluation_interval,

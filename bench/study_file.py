@@ -5,7 +5,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.grid import KEYS, Grid, check_interval, check_match, checked, checked_name, known_keys, number, word
+from bench.grid import (
+    KEYS,
+    Grid,
+    check_interval,
+    check_match,
+    check_wiring,
+    checked,
+    checked_name,
+    known_keys,
+    number,
+    word,
+)
 from bench.study import Rate, Study
 from tasks.options import UsageError, near
 
@@ -74,6 +85,7 @@ def _grid(table: Mapping[str, Any], where: str) -> Grid:
     grid = Grid(**checked(table, label))
     check_interval(grid, label)
     check_match(grid, table, label)
+    check_wiring(grid, label)
     return grid
 
 

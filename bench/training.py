@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -79,6 +80,7 @@ class Cohort:
         prepare(self.network, self.task, self.common.device, self.common.dtype)
         names = ("batches", self.task.spec, self.task.version)
         self.streams = {trial.seed: stream(*names, trial.seed) for trial in trials}
+        self.noises = {seed: stream("dropout", *names[1:], self.common.cell, seed) for seed in self.streams}
         self.records = [Record(trial, self.network, self.task, environment) for trial in ordered]
         rows = torch.stack([torch.from_numpy(self.network.initial_row(trial.seed)) for trial in ordered])
         self.parameters = rows.to(self.common.device, getattr(torch, self.common.dtype))
@@ -123,7 +125,8 @@ class Cohort:
         self._step()
 
     def _backward(self) -> None:
-        losses = write_gradients(self.network, self.task, self.parameters, self.gradients, self._batches())
+        given = self.parameters, self.gradients, self._batches()
+        losses = write_gradients(self.network, self.task, *given, self._noises())
         self.losses.append(losses)
         self.was_active.append(self.active)
         self.context = Context(self.network.layout, self.parameters, self.memory)
@@ -137,6 +140,12 @@ class Cohort:
             batch = self.task.draw(self.streams[seed].generator(self.update), self.common.batch_size)
             drawn[seed] = to_device(batch, str(self.parameters.device), self.parameters.dtype)
         return [drawn[seed] for seed in seeds]
+
+    def _noises(self) -> list[np.random.Generator] | None:
+        """Return what this update's dropout draws from: equal for trials of one seed, but never shared."""
+        if not self.common.dropout:
+            return None
+        return [self.noises[record.trial.seed].generator(self.update) for record in self.records]
 
     def _clip(self) -> None:
         for block in self.ledger.blocks:

@@ -12,6 +12,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from bench.wiring import Wiring
+
 
 class Status(StrEnum):
     """How a trial ended; every trial ends in exactly one, and the first four are results."""
@@ -55,6 +57,10 @@ class Trial:
     weight_decay: float = 0.0
     hidden_size: int = 32
     layers: int = 1
+    skip: str = "none"
+    direction: str = "forward"
+    normalisation: str = "none"
+    dropout: float = 0.0
     batch_size: int = 32
     updates: int = 1000
     eval_every: int = 100
@@ -63,7 +69,7 @@ class Trial:
     plugins: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("lr", "weight_decay"):  # 1 and 1.0 are equal, but not in a key
+        for name in ("lr", "weight_decay", "dropout"):  # 1 and 1.0 are equal, but not in a key
             object.__setattr__(self, name, float(getattr(self, name)))
 
     @cached_property
@@ -71,6 +77,11 @@ class Trial:
         """Sixteen hexadecimal digits from the content; fields at their default are left out."""
         content = {item.name: value for item in fields(self) if (value := getattr(self, item.name)) != item.default}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def wiring(self) -> Wiring:
+        """How its layers are joined."""
+        return Wiring(self.layers, self.skip, self.direction, self.normalisation, self.dropout)
 
     @property
     def cohort(self) -> tuple[Any, ...]:

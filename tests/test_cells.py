@@ -6,7 +6,7 @@ import torch
 
 from bench import registry
 from bench.checks.cells import check_cell
-from bench.network import run_layer, scan
+from bench.scans import run_layer, scan
 from bench.seeding import stream
 
 MORE_SPECS = {

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bench import registry
-from bench.network import run_layer
+from bench.scans import run_layer
 from bench.seeding import stream
 
 STEPS, BATCH, INPUTS, HIDDEN = 6, 3, 4, 5

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench import evaluation, registry, training
+from bench import ambient, evaluation, registry, training
 from bench.gradients import write_gradients
-from bench.network import Network, run_layer
+from bench.network import Network
+from bench.scans import run_layer
 from bench.trial import Trial
 
 BASE = Trial("copy:items=2,symbols=3,blanks=3", "rnn", "none", 0.01, 0, hidden_size=5, batch_size=3, updates=4)
@@ -28,7 +29,7 @@ def results_of(*trials):
 
 def rows_after(trial, updates):
     """Return the cohort of one trial, and its parameters before and after."""
-    with training._one_thread():
+    with ambient.arithmetic():
         cohort = training.Cohort([trial], {})
         before = cohort.parameters.clone()
         for _ in range(updates):
@@ -101,7 +102,7 @@ def test_orthogonal_matrices_stay_orthogonal_over_fifty_updates(cell, dtype, tol
     cohort, before, after = rows_after(trial, 50)
 
     def matrix(row):
-        weights = cohort.network.by_layer(cohort.network.layout.views(row))[0]
+        weights = cohort.network.by_scan(cohort.network.layout.views(row))[0]
         return cohort.network.cell.prepare(weights)["orthogonal"]
 
     one = torch.eye(24, dtype=after.dtype)

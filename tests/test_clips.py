@@ -578,9 +578,9 @@ def infinite_at(monkeypatch):
         calls = []
         plain = training.write_gradients
 
-        def write(network, task, parameters, gradients, batches):
+        def write(*given):
             calls.append(1)
-            losses = plain(network, task, parameters, gradients, batches)
+            losses, gradients = plain(*given), given[3]
             if len(calls) in updates:
                 gradients[0, 0] = losses[0] = math.inf
             return losses

@@ -21,8 +21,10 @@ from bench.kernels.compiler import separate
 from bench.kernels.differentiable import run_kernel
 from bench.kernels.find import kernel_for
 from bench.kernels.functions import sigmoid, tanh
-from bench.network import Network, run_layer, run_readable, scan
+from bench.network import Network
+from bench.scans import run_layer, run_readable, scan
 from bench.seeding import stream
+from bench.wiring import Wiring
 from tasks.adding import Adding
 from tasks.copy import Copy
 
@@ -286,7 +288,7 @@ def test_chunks_computed_again_give_the_same_gradients(spec, monkeypatch):
 @pytest.mark.parametrize("spec", ["rnn", "lstm"])
 def test_a_whole_network_in_chunks_gives_the_same_gradients(spec, monkeypatch):
     task = Copy(items=2, symbols=3, blanks=30)
-    network = Network.for_task(registry.cell(spec), task, 20, layers=2)
+    network = Network.for_task(registry.cell(spec), task, 20, Wiring(layers=2))
     parameters = torch.from_numpy(network.initial_row(0))[None]
     batch = task.draw(stream("test").generator(), 4)
     whole, cut = torch.zeros_like(parameters), torch.zeros_like(parameters)
@@ -310,7 +312,7 @@ def test_a_whole_network_in_chunks_gives_the_same_gradients(spec, monkeypatch):
     place=st.integers(0, 3),
 )
 def test_gradients_are_the_same_bytes_alone_and_in_company(spec, task, hidden, batch, depth, company, place):
-    network = Network.for_task(registry.cell(spec), task, hidden, depth)
+    network = Network.for_task(registry.cell(spec), task, hidden, Wiring(layers=depth))
     rows = torch.stack([torch.from_numpy(network.initial_row(seed)).float() for seed in range(company)])
     batches = [task.draw(stream("test", seed).generator(), batch) for seed in range(company)]
     together, place = torch.zeros_like(rows), place % company

@@ -30,16 +30,16 @@ LAYERS = (
     ),
     (
         *("tasks.base", "tasks.drawing", "tasks.options", "bench.cells.base", "bench.clips.base"),
-        *("bench.seeding", "bench.layout", "bench.ambient", "bench.limits"),
+        *("bench.seeding", "bench.layout", "bench.ambient", "bench.limits", "bench.wiring"),
     ),
     (
         *("tasks.*", "bench.cells.*", "bench.clips.*", "bench.kernels.*"),
-        *("bench.optimisers", "bench.trial", "bench.provenance", "bench.plugins", "bench.module_cell"),
+        *("bench.optimisers", "bench.trial", "bench.provenance", "bench.plugins", "bench.module_cell", "bench.scans"),
         "bench.skeletons.*",
     ),
     (
-        *("bench.registry", "bench.study*", "bench.grid", "bench.network", "bench.gradients", "bench.schema"),
-        *("bench.assemble", "bench.matching", "bench.window"),
+        *("bench.registry", "bench.study*", "bench.grid", "bench.layers", "bench.network", "bench.gradients"),
+        *("bench.schema", "bench.assemble", "bench.matching", "bench.window"),
         *("bench.store*", "bench.results", "bench.stats", "bench.tuning", "bench.cohort", "bench.report.*"),
     ),
     (

@@ -10,6 +10,7 @@ from bench.gradients import write_gradients
 from bench.layout import ALIGNMENT, Layout
 from bench.network import Network
 from bench.seeding import stream
+from bench.wiring import Wiring
 from tasks.copy import Copy
 
 TASK = Copy(items=2, symbols=3, blanks=4)
@@ -22,7 +23,7 @@ CLOSED_FORMS = {  # recurrent layer of I inputs and H units
 
 
 def network_of(spec, layers=1, hidden=HIDDEN):
-    return Network.for_task(registry.cell(spec), TASK, hidden, layers)
+    return Network.for_task(registry.cell(spec), TASK, hidden, Wiring(layers=layers))
 
 
 def batch_of(size=4):

@@ -19,6 +19,7 @@ from bench.network import Network
 from bench.store import Store, store_path
 from bench.study import adhoc
 from bench.trial import Status, Trial, TrialResult
+from bench.wiring import Wiring
 from tasks.options import UsageError
 
 MODULE = """
@@ -262,7 +263,7 @@ def test_a_modules_weights_are_drawn_as_it_draws_them_from_the_seed_alone(write:
 
 def test_modules_are_stacked_in_layers(write: Write) -> None:
     registry.use([write(MODULE)])
-    network = Network(registry.cell("mine"), 3, 1, 5, layers=2)
+    network = Network(registry.cell("mine"), 3, 1, 5, Wiring(layers=2))
     assert network.layout.num_parameters == 3 * 5 * (3 + 5 + 2) + 3 * 5 * (5 + 5 + 2) + 6
     views = network.layout.views(torch.from_numpy(network.initial_row(0)))
     assert network.states(views, torch.ones(4, 2, 3).double()).shape == (4, 2, 5)

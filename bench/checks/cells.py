@@ -13,7 +13,8 @@ from bench.checks.cost import update_ratio
 from bench.checks.finding import Finding, expect, findings, random_state_untouched
 from bench.checks.trials import cohort
 from bench.module_cell import ModuleCell
-from bench.network import Network, run_readable
+from bench.network import Network
+from bench.scans import run_readable
 from bench.seeding import stream
 
 STEPS, BATCH, INPUTS, HIDDEN = 6, 4, 3, 6
@@ -181,7 +182,7 @@ class Layer:
         found = []
         for run in (
             self.run,
-            lambda inputs, weights: run_readable(self.cell, inputs, self.network.by_layer(weights)[0]),
+            lambda inputs, weights: run_readable(self.cell, inputs, self.network.by_scan(weights)[0]),
         ):
             weights = {name: value.requires_grad_() for name, value in self.weights().items()}
             used = [value for name, value in weights.items() if name.startswith("0.")]
@@ -209,7 +210,7 @@ class Layer:
     def _state_as_stated(self) -> None:
         if isinstance(self.cell, ModuleCell):
             return
-        weights = self.network.by_layer(self.weights())[0]
+        weights = self.network.by_scan(self.weights())[0]
         drawn = self.cell.initial_weights(INPUTS, HIDDEN, "check")
         for name, shape in self.cell.shapes(INPUTS, HIDDEN).items():
             expect(drawn[name].shape == shape, f"weight {name!r} is {drawn[name].shape}, stated as {shape}")

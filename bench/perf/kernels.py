@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from bench import registry
-from bench.network import run_layer
 from bench.perf.measure import Comparison, compare
 from bench.perf.ordinary import recurrent
+from bench.scans import run_layer
 
 SHAPES = ((20, 64), (32, 64), (32, 128), (128, 128), (64, 256))
 """Batch and hidden size."""

@@ -1,0 +1,61 @@
+"""How the layers of a network are joined: depth, skip connections, directions, and what lies between layers.
+
+Needs no heavy library, so that plans and command lines can speak of it.
+"""
+
+from dataclasses import dataclass
+
+SKIPS = {
+    "none": "each layer sees the outputs of the one below",
+    "residual": "a layer's outputs are added to what came up to it (He et al. 2015)",
+    "dense": "a layer sees the input and the outputs of all layers below (Huang et al. 2016)",
+    "highway": "a learned gate mixes a layer's outputs with what came up to it (Srivastava et al. 2015)",
+}
+DIRECTIONS = {
+    "forward": "from the first time step to the last",
+    "bidirectional": "each way with weights of its own, outputs side by side (Schuster & Paliwal 1997)",
+}
+NORMALISATIONS = {
+    "none": "",
+    "layer": "layer normalisation of what goes up, with learned gain and bias (Ba et al. 2016)",
+}
+MOST_LAYERS = 32
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Depth, and what goes up from layer to layer.
+
+    All but ``direction`` act between layers; with one layer they do nothing.
+
+    Attributes:
+        layers: Layers, one above the other.
+        skip: One of `SKIPS`.
+        direction: One of `DIRECTIONS`.
+        normalisation: One of `NORMALISATIONS`.
+        dropout: Share of the numbers going up that each update sets to zero (Zaremba et al. 2014).
+    """
+
+    layers: int = 1
+    skip: str = "none"
+    direction: str = "forward"
+    normalisation: str = "none"
+    dropout: float = 0.0
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """In which directions each layer runs."""
+        return ("forward", "backward") if self.direction == "bidirectional" else ("forward",)
+
+    @property
+    def reduced(self) -> "Wiring":
+        """The same network, without what cannot act: equal networks have equal ones."""
+        return self if self.layers > 1 else Wiring(direction=self.direction)
+
+    @property
+    def plain(self) -> bool:
+        """Whether each layer runs from left to right over just what the one below puts out."""
+        return self.reduced == Wiring(self.layers)
+
+
+ONE_LAYER = Wiring()
