@@ -305,6 +305,10 @@ def both(spec):
     return ours, theirs
 
 
+OTHERS = {"torchrecurrent"}
+"""The equations are the library's."""
+
+
 @pytest.mark.parametrize("spec", EQUATIONS)
 def test_outputs_and_gradients_follow_the_equations(spec):
     (ours, our_grads), (theirs, their_grads) = both(spec)
@@ -315,7 +319,7 @@ def test_outputs_and_gradients_follow_the_equations(spec):
 
 
 def test_every_cell_is_held_against_its_equations():
-    assert {spec.partition(":")[0] for spec in EQUATIONS} | {"gru"} == set(registry.names("cell"))
+    assert {spec.partition(":")[0] for spec in EQUATIONS} | {"gru"} == set(registry.names("cell")) - OTHERS
 
 
 @pytest.mark.parametrize("spec", [spec for spec in EQUATIONS if len(registry.cell(spec).gate_widths(HIDDEN)) > 1])
@@ -375,7 +379,7 @@ def test_parameters_and_state_are_as_many_as_the_closed_form_says(spec, inputs, 
 
 
 def test_every_cell_has_a_closed_form():
-    assert set(registry.names("cell")) <= CLOSED_FORMS.keys()
+    assert set(registry.names("cell")) - OTHERS <= CLOSED_FORMS.keys()
 
 
 # Initial weights

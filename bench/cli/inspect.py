@@ -1,5 +1,6 @@
 """Commands that say what there is."""
 
+import textwrap
 from pathlib import Path
 
 import click
@@ -46,7 +47,11 @@ def _list_cell_details() -> None:
 
     click.echo(f"a layer of {_SIZE} inputs and {_SIZE} units: parameters, state numbers, path\n")
     for name in registry.names("cell"):
-        cell = registry.cell(name)
+        try:
+            cell = registry.cell(name)
+        except UsageError as error:  # its library is not installed
+            click.echo(f"{name:16} {error}")
+            continue
         network = Network(cell, _SIZE, 1, _SIZE)
         parameters = network.layout.num_parameters - (_SIZE + 1)  # without the readout
         click.echo(f"{name:16} {(cell.__doc__ or '').splitlines()[0]}")
@@ -73,7 +78,9 @@ def _list_configurable(what: str) -> None:
         for item in fields(made):
             summary = item.metadata.get("summary", "above 0")
             default = f" [{item.default}]" if "summary" in item.metadata else ""
-            click.echo(f"{'':16}   {item.name}: {summary}{default}")
+            choices = ", ".join(item.metadata.get("choices", ()))
+            told = f"{item.name}: {summary}{default}" + (f": {choices}" if choices else "")
+            click.echo(textwrap.fill(told, 110, initial_indent=" " * 19, subsequent_indent=" " * 21))
     for name in registry.offered(_KINDS[what]) if what in _KINDS else ():
         click.echo(f"{name:16} offered by an installed package; imported when named")
 
