@@ -48,7 +48,7 @@ LAYERS = (
         *("bench.regression.comparison", "bench.regression.matching", "bench.regression.verdict"),
         *("bench.regression.baseline", "bench.regression.render", "bench.regression.figure"),
     ),
-    ("bench.engines.*", "bench.runner", "bench.checks.*"),
+    ("bench.engines.*", "bench.runner", "bench.checks.*", "bench.regression.*"),
     ("bench.perf.*", "bench.cli", "bench.cli.*", "bench.__main__"),
 )
 """From the bottom: the packages themselves, which import nothing, then layers 0 to 5."""

@@ -1,0 +1,70 @@
+"""Each invariant holds as the code is, and is seen to break when a change is planted in what it looks at."""
+
+from dataclasses import replace
+
+import pytest
+
+from bench import study_file
+from bench.ambient import arithmetic
+from bench.checks.finding import BrokenRuleError
+from bench.layout import Layout
+from bench.regression import invariants, plants
+from bench.trial import Trial
+from tasks.copy import Copy
+
+LSTM = Trial("copy:items=2,symbols=4,blanks=5", "lstm", "norm:1", 0.03, 0, hidden_size=16, batch_size=16)
+
+
+@pytest.fixture(autouse=True)
+def as_training_does():
+    with arithmetic():
+        yield
+
+
+def test_every_invariant_of_the_study_that_checks_us_holds():
+    findings = invariants.check_invariants(study_file.find("ci").trials())
+    assert [finding.line for finding in findings if not finding.ok] == []
+    rules = {finding.rule.partition(" ")[0] for finding in findings}
+    assert rules == {"clipping", "floor", "parameters", "gradients"}
+
+
+@pytest.mark.parametrize("plant", [plants.clip_first, plants.clip_jointly])
+def test_a_clip_that_does_not_act_on_its_trial_is_seen(plant):
+    with plant(), pytest.raises(BrokenRuleError, match=r"a step takes a gradient of norm .* is promised"):
+        invariants.clipping_acts()
+
+
+def test_a_task_whose_answer_is_in_plain_sight_is_seen(monkeypatch):
+    monkeypatch.setattr(Copy, "floor", lambda task, window: 0.9)
+    with pytest.raises(BrokenRuleError, match=r"the floor is 0\.9"):
+        invariants.blind_stays_above(LSTM.task)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_a_parameter_more_than_stated_is_seen(monkeypatch, cell):
+    counted = Layout.num_parameters.fget
+    monkeypatch.setattr(Layout, "num_parameters", property(lambda layout: counted(layout) + 1))
+    with pytest.raises(BrokenRuleError, match="parameters, stated are"):
+        invariants.parameters_as_stated(replace(LSTM, cell=cell))
+
+
+def test_a_tensor_without_a_gradient_is_seen(monkeypatch):
+    backward = invariants._backward
+
+    def without_bias(trial, seeds=(0,)):
+        cohort = backward(trial, seeds)
+        next(slot for slot in cohort.network.layout.slots if slot.name == "0.bias").view(cohort.gradients[0]).zero_()
+        return cohort
+
+    monkeypatch.setattr(invariants, "_backward", without_bias)
+    with pytest.raises(BrokenRuleError, match=r"no gradient reaches 0\.bias"):
+        invariants.parameters_as_stated(LSTM)
+
+
+@pytest.mark.parametrize(
+    ("plant", "cell"),
+    [("swapped-gates", "lstm"), ("swapped-gates", "gru"), ("flat-tanh", "rnn"), ("early-steps", "gru")],
+)
+def test_a_wrong_derivative_in_a_kernel_is_seen(plant, cell):
+    with plants.PLANTS[plant].patch(), pytest.raises(BrokenRuleError, match="the kernel's gradient is off by"):
+        invariants.kernel_as_readable(replace(LSTM, cell=cell))
