@@ -6,7 +6,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TypeVar
 
-from bench import registry
+from bench import registry, transfer
 from bench.assemble import network_of
 from bench.evaluation import CONFIRMATION_SEQUENCES, EVALUATION_SEQUENCES
 from bench.layers import Layers
@@ -39,6 +39,7 @@ def expected_seconds(trial: Trial) -> float:
     network = trial.task, trial.cell, trial.hidden_size, trial.wiring
     return _seconds(*network, trial.batch_size) * trial.updates + (
         _evaluation_seconds(*network) * (2 + trial.updates / trial.eval_every)
+        + _transfer_seconds(trial.test_lags, *network)
     )
 
 
@@ -59,6 +60,14 @@ def _evaluation_seconds(task: str, cell: str, hidden_size: int, wiring: Wiring) 
     """Estimate one evaluation; a trial that solves adds a confirmation, here spread over all trials."""
     sequences = EVALUATION_SEQUENCES + 0.03 * CONFIRMATION_SEQUENCES
     return _forward_seconds(task, cell, hidden_size, wiring, int(sequences))
+
+
+@registry.forgetful
+@cache
+def _transfer_seconds(test_lags: str, task: str, cell: str, hidden_size: int, wiring: Wiring) -> float:
+    """Estimate the tests at other distances, once a trial."""
+    specs = [turned.spec for turned in transfer.at_lags(registry.task(task), transfer.lags_in(test_lags))]
+    return sum(_forward_seconds(spec, cell, hidden_size, wiring, EVALUATION_SEQUENCES) for spec in specs)
 
 
 def _forward_seconds(task: str, cell: str, hidden_size: int, wiring: Wiring, batch_size: int) -> float:

@@ -8,9 +8,10 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from bench import registry
+from bench import registry, transfer
 from bench.network import Network
 from bench.seeding import stream
+from bench.trial import Transfer
 from tasks.base import Batch, Task
 
 EVALUATION_SEQUENCES = 1000
@@ -45,13 +46,13 @@ def _draw(spec: str, name: str, index: int, start: int, size: int, device: str, 
 
 
 _draw_once = registry.forgetful(lru_cache(maxsize=64)(_draw))
-"""For the evaluation stream, which every trial sees at every evaluation."""
+"""For the streams that every trial of a task sees, again and again."""
 
 
 def _chunks(task: Task, name: str, index: int, total: int, like: Tensor) -> Iterator[Batch]:
     size = min(EVALUATION_SEQUENCES, max(1, _CHUNK_STEPS // task.length))
     for start in range(0, total, size):
-        draw = _draw_once if name == "evaluation" else _draw
+        draw = _draw if name == "confirmation" else _draw_once
         yield draw(task.spec, name, index, start, min(size, total - start), str(like.device), like.dtype)
 
 
@@ -70,6 +71,24 @@ def confirm(network: Network, task: Task, row: Tensor, look: int) -> float:
         look: How often this trial has been put to the test, this time included; each look has its own sequences.
     """
     return _evaluate(network, task, row, "confirmation", look, CONFIRMATION_SEQUENCES).error
+
+
+def at_test_lags(network: Network, task: Task, row: Tensor, test_lags: str) -> tuple[Transfer, ...]:
+    """Test one trial's parameters, (P,), at other distances than it was trained at, on sequences of their own."""
+    found = []
+    for turned in transfer.at_lags(task, transfer.lags_in(test_lags)):
+        error = _evaluate(network, turned, row, "transfer", 0, EVALUATION_SEQUENCES).error
+        found.append(
+            Transfer(
+                lag=turned.lag,
+                min_lag=turned.min_lag,
+                baseline_error=turned.baseline_error,
+                solved_below=turned.solved_below,
+                error=error if math.isfinite(error) else None,
+                trained_from=transfer.trained_lags(task)[0],
+            )
+        )
+    return tuple(found)
 
 
 def example(network: Network, task: Task, row: Tensor) -> dict[str, float]:

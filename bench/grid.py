@@ -36,6 +36,7 @@ _WHOLE = {
     "match_target": (1, 10**12),
 }
 _MOST_SEEDS = 10_000
+_LONGEST_LAG = 10_000_000
 _CHOICES = {
     "dtype": ("float32", "float64"),
     "device": ("cpu", "cuda"),
@@ -78,6 +79,7 @@ class Grid:
     device: str = Trial.device
     match: str | None = None
     match_target: int | None = None
+    test_lags: tuple[int, ...] = ()
 
     @property
     def evaluation_interval(self) -> int:
@@ -205,6 +207,8 @@ def word(value: object, label: str) -> str:
 def _checked(key: str, value: object, label: str) -> Any:
     if key in AXES:
         return _axis(value, label, lambda item: _checked_value(key, item, label))
+    if key == "test_lags":
+        return tuple(sorted(_axis(value, label, lambda item: _whole(item, label, 1, _LONGEST_LAG))))
     return _seeds(value, label) if key == "seeds" else _checked_value(key, value, label)
 
 

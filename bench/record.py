@@ -9,7 +9,7 @@ from torch import Tensor
 from bench import evaluation
 from bench.gradients import Account
 from bench.network import Network
-from bench.trial import Measurement, Status, Trial, TrialResult, fingerprint_of
+from bench.trial import Measurement, Status, Transfer, Trial, TrialResult, fingerprint_of
 from tasks.base import Task
 
 HIGH_LOSS = 10.0
@@ -99,6 +99,9 @@ class Record:
         recent = self._curve[-HIGH_EVALUATIONS:]
         return len(recent) == HIGH_EVALUATIONS and all(point.loss > limit for point in recent)
 
+    def _transfer(self, row: Tensor) -> tuple[Transfer, ...]:
+        return evaluation.at_test_lags(self.network, self.task, row, self.trial.test_lags)
+
     def _result(self, status: Status, updates: int, row: Tensor | None = None, **ended: Any) -> TrialResult:
         account = self._account
         assert account is not None
@@ -118,6 +121,7 @@ class Record:
             num_parameters=self.network.layout.num_parameters,
             state_size=self.network.state_size,
             example={} if row is None else evaluation.example(self.network, self.task, row),
+            transfer=() if row is None else self._transfer(row),
             measurements=tuple(self._curve),
             wall_seconds=self.seconds,
             environment=self.environment,

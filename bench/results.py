@@ -13,7 +13,18 @@ import pandas as pd
 
 from bench.grid import checked_name
 from bench.store import Store, store_path
-from bench.store_frames import PLAN, ROW, TIMINGS, TRIALS, finished, read_curves, read_examples, read_plan, read_trials
+from bench.store_frames import (
+    PLAN,
+    ROW,
+    TIMINGS,
+    TRIALS,
+    finished,
+    read_curves,
+    read_examples,
+    read_plan,
+    read_transfer,
+    read_trials,
+)
 from tasks.options import UsageError, near, spell
 
 
@@ -34,6 +45,7 @@ class StudyData:
         curves: One row an evaluation: ``key`` and the fields of `Measurement` but ``slices``.
         slices: The error by slice at each evaluation: ``key, update, slice, value, error``.
         examples: What tasks' examples gave: ``key, name, value``.
+        transfer: The errors at other distances than that of training: ``key`` and the fields of `Transfer`.
         outside: Stored trials that the plan does not hold; never mixed in.
         sources: Hashes of the source code that made the stored trials; more than one means mixed source.
     """
@@ -45,6 +57,7 @@ class StudyData:
     curves: pd.DataFrame
     slices: pd.DataFrame
     examples: pd.DataFrame
+    transfer: pd.DataFrame
     outside: int
     sources: tuple[str, ...]
 
@@ -76,6 +89,21 @@ def load_curves(study: str, results: str | Path = "results") -> pd.DataFrame:
     return load_study(study, results).curves
 
 
+def load_transfer(study: str, results: str | Path = "results") -> pd.DataFrame:
+    """Load one row a trial and test lag: the columns of `load` up to ``lr`` and ``seed``, then those of the test.
+
+    There ``lag`` and ``min_lag`` are those of the distance tested, ``trained_from`` and ``trained_to`` of training.
+
+    Raises:
+        UsageError: Nothing is stored under that name.
+        StoreError: The store cannot be used.
+    """
+    data = load_study(study, results)
+    setting = ["key", "study", "task", "cell", "hidden_size", "layers", "clip", "optimizer", "lr", "seed", "status"]
+    trials = data.trials[[*setting, "lag"]].rename(columns={"lag": "trained_to"})
+    return trials.merge(data.transfer, on="key", how="inner")
+
+
 def load_study(study: str, results: str | Path = "results") -> StudyData:
     """Load everything a report needs.
 
@@ -95,6 +123,7 @@ def load_study(study: str, results: str | Path = "results") -> StudyData:
             curves=curves,
             slices=slices,
             examples=read_examples(trials),
+            transfer=read_transfer(trials),
             outside=outside,
             sources=tuple(sorted(source for source in trials["source"].dropna().unique() if source)),
         )

@@ -6,10 +6,10 @@ JSON and SQL have no NaN: numbers that are not finite are stored as NULL, their 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
-from bench.trial import Measurement, Status, Trial, TrialResult
+from bench.trial import Measurement, Status, Transfer, Trial, TrialResult
 
 VERSION = 1
 """Stored in the file's ``user_version``; raised when these tables change."""
@@ -26,7 +26,7 @@ _SETTING = """
     device TEXT NOT NULL, lag INTEGER NOT NULL, min_lag INTEGER NOT NULL, baseline_error REAL NOT NULL,
     solved_below REAL NOT NULL, error_name TEXT NOT NULL, task_options TEXT NOT NULL, cell_options TEXT NOT NULL,
     plugins TEXT NOT NULL DEFAULT '', skip TEXT NOT NULL DEFAULT 'none', direction TEXT NOT NULL DEFAULT 'forward',
-    normalisation TEXT NOT NULL DEFAULT 'none', dropout REAL NOT NULL DEFAULT 0"""
+    normalisation TEXT NOT NULL DEFAULT 'none', dropout REAL NOT NULL DEFAULT 0, test_lags TEXT NOT NULL DEFAULT ''"""
 
 _PLUGINS: dict[str, tuple[str, str | float | None]] = {"plugins": ("TEXT NOT NULL DEFAULT ''", "")}
 _WIRING: dict[str, tuple[str, str | float | None]] = {
@@ -35,6 +35,7 @@ _WIRING: dict[str, tuple[str, str | float | None]] = {
     "normalisation": ("TEXT NOT NULL DEFAULT 'none'", "none"),
     "dropout": ("REAL NOT NULL DEFAULT 0", 0.0),
 }
+_TEST_LAGS: dict[str, tuple[str, str | float | None]] = {"test_lags": ("TEXT NOT NULL DEFAULT ''", "")}
 _MATCH: dict[str, tuple[str, str | float | None]] = {
     "matched": ("TEXT", None),
     "match_target": ("INTEGER", None),
@@ -43,8 +44,8 @@ _MATCH: dict[str, tuple[str, str | float | None]] = {
 }
 _COSINE: dict[str, tuple[str, str | float | None]] = {"clip_cosine": ("REAL", None)}
 ADDED: Mapping[str, Mapping[str, tuple[str, str | float | None]]] = {
-    "plan": _PLUGINS | _WIRING | _MATCH,
-    "trials": _PLUGINS | _WIRING | _COSINE | {"fingerprint": ("TEXT", None)},
+    "plan": _PLUGINS | _WIRING | _MATCH | _TEST_LAGS,
+    "trials": _PLUGINS | _WIRING | _COSINE | _TEST_LAGS | {"fingerprint": ("TEXT", None), "transfer": ("TEXT", None)},
     "measurements": _COSINE | {"orthogonality_error": ("REAL", None)},
 }
 """Columns, by table, that files of this version may lack: how they are made, what stands in for them."""
@@ -58,14 +59,14 @@ TABLES = (
     diverged_at INTEGER, diverged_in TEXT, exploded_at INTEGER, path TEXT, grad_norm_median REAL, grad_norm_max REAL,
     grad_norm_max_at INTEGER, grad_norm_after_max REAL, clipped_fraction REAL, clip_cosine REAL, num_parameters INTEGER,
     state_size INTEGER, example TEXT NOT NULL, reason TEXT, wall_seconds REAL, environment TEXT NOT NULL,
-    source TEXT, fingerprint TEXT) WITHOUT ROWID""",
+    source TEXT, fingerprint TEXT, transfer TEXT) WITHOUT ROWID""",
     """CREATE TABLE measurements (key TEXT NOT NULL, "update" INTEGER NOT NULL, loss REAL, error REAL, train_loss REAL,
     grad_norm_median REAL, grad_norm_max REAL, clipped_fraction REAL, parameter_norm REAL, slices TEXT NOT NULL,
     clip_cosine REAL, orthogonality_error REAL, PRIMARY KEY (key, "update")) WITHOUT ROWID""",
 )
 
 FACTS = ("lag", "min_lag", "baseline_error", "solved_below", "error_name", "task_options", "cell_options")
-_JSON = ("task_options", "cell_options", "example", "environment", "slices")
+_JSON = ("task_options", "cell_options", "example", "environment", "slices", "transfer")
 _SUMMARY = tuple(item.name for item in fields(TrialResult) if item.name not in ("trial", "measurements"))
 _ALWAYS_NUMBERS = ("loss", "error", "parameter_norm")  # of a measurement; NULL is read back as NaN
 
@@ -88,6 +89,7 @@ def _setting_row(trial: Trial, facts: Facts) -> Row:
 def result_row(result: TrialResult, facts: Facts) -> Row:
     """Turn a result into its row of ``trials``; the curve has rows of its own."""
     summary = {name: getattr(result, name) for name in _SUMMARY} | {"status": result.status.value}
+    summary["transfer"] = [asdict(point) for point in result.transfer] or None
     return _setting_row(result.trial, facts) | _encoded(summary | {"source": result.environment.get("source")})
 
 
@@ -104,7 +106,9 @@ def decoded(row: Mapping[str, Any]) -> Row:
     """Return a row with its JSON read, and with what the file is too old to hold."""
     table = "trials" if "updates" in row else "plan" if "task" in row else "measurements" if "update" in row else None
     added = {name: value for name, (_, value) in ADDED.get(table or "", {}).items() if name not in row}
-    return added | {name: json.loads(value) if name in _JSON else value for name, value in row.items()}
+    return added | {
+        name: json.loads(value) if name in _JSON and value is not None else value for name, value in row.items()
+    }
 
 
 def result_from(row: Row, curve: list[Row]) -> TrialResult:
@@ -113,6 +117,7 @@ def result_from(row: Row, curve: list[Row]) -> TrialResult:
     trial = Trial(updates=row["budget_updates"], **{name: row[name] for name in names})
     points = tuple(_measurement_from(point) for point in curve)
     summary = {name: row[name] for name in _SUMMARY} | {"status": Status(row["status"])}
+    summary["transfer"] = tuple(Transfer(**point) for point in row["transfer"] or ())
     return TrialResult(trial=trial, measurements=points, **summary)
 
 
@@ -128,7 +133,7 @@ def _measurement_from(row: Row) -> Measurement:
 
 def _encoded(row: Row) -> Row:
     finite = {name: _finite(value) for name, value in row.items()}
-    return {name: json.dumps(value) if name in _JSON else value for name, value in finite.items()}
+    return {name: json.dumps(value) if name in _JSON and value is not None else value for name, value in finite.items()}
 
 
 def _finite(value: Any) -> Any:

@@ -59,6 +59,7 @@ _REST = {
     "weight_decay": _NUMBER,
     "dtype": _TEXT,
     "device": _TEXT,
+    "test_lags": _TEXT,
 }
 _NOTES = {"confirmed_error": _NUMBER, "reason": _TEXT}
 MATCH = {"matched": _TEXT, "match_target": _MAYBE, "match_reached": _MAYBE, "match_note": _TEXT}
@@ -84,6 +85,15 @@ _CURVES = {
 }
 _SLICES = {"key": _TEXT, "update": _COUNT, "slice": _TEXT, "value": _TEXT, "error": _NUMBER}
 _EXAMPLES = {"key": _TEXT, "name": _TEXT, "value": _NUMBER}
+_TRANSFER = {
+    "key": _TEXT,
+    "lag": _COUNT,
+    "min_lag": _COUNT,
+    "baseline_error": _NUMBER,
+    "solved_below": _NUMBER,
+    "error": _NUMBER,
+    "trained_from": _COUNT,
+}
 _OPTIONS = {"task_options": _TEXT, "cell_options": _TEXT}
 _DERIVED = ("score", "sequences_to_solve", "updates_per_second")
 
@@ -101,7 +111,7 @@ def read_trials(store: Store, plan: pd.DataFrame) -> tuple[pd.DataFrame, int]:
 
     What follows from the settings is the plan's word, as in its other rows.
     """
-    kinds = {"key": _TEXT} | _kinds(TRIALS, without=[*plan.columns, *_DERIVED]) | {"example": _TEXT}
+    kinds = {"key": _TEXT} | _kinds(TRIALS, without=[*plan.columns, *_DERIVED]) | {"example": _TEXT, "transfer": _TEXT}
     found = pd.concat([_frame(page, kinds) for page in store.pages("trials")], ignore_index=True)
     places = pd.Index(plan["key"]).get_indexer(found["key"])
     inside = places >= 0
@@ -150,6 +160,17 @@ def read_examples(trials: pd.DataFrame) -> pd.DataFrame:
         for name, value in json.loads(text).items()
     ]
     return _frame(_transposed(rows, _EXAMPLES), _EXAMPLES)
+
+
+def read_transfer(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials' errors at their test lags, by the trials' order, then by lag."""
+    rows = [
+        (key, *(point[name] for name in _TRANSFER if name != "key"))
+        for key, text in zip(trials["key"], trials["transfer"], strict=True)
+        if pd.notna(text)
+        for point in json.loads(text)
+    ]
+    return _frame(_transposed(rows, _TRANSFER), _TRANSFER)
 
 
 def _transposed(rows: Sequence[tuple[Any, ...]], names: Iterable[str]) -> Columns:

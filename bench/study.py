@@ -9,7 +9,7 @@ from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from bench import registry
+from bench import registry, transfer
 from bench.grid import KEYS, SPECS, Grid, check_interval, check_match, check_wiring, checked, checked_name, known_keys
 from bench.trial import Trial
 from bench.wiring import Wiring
@@ -131,6 +131,8 @@ class Study:
         return list(found.values())
 
     def _of_grid(self, grid: Grid, rates: tuple[Rate, ...]) -> "list[tuple[Trial, Match | None]]":
+        for task in grid.task:
+            transfer.at_lags(registry.task(task), grid.test_lags, option_label("test_lags"))
         return [
             _matched(_trial(grid, *setting, wiring, lr, seed), grid)
             for setting in product(grid.task, grid.cell, grid.clip, grid.optimizer)
@@ -280,6 +282,7 @@ def _trial(grid: Grid, task: str, cell: str, clip: str, optimizer: str, wiring: 
         dtype=grid.dtype,
         device=grid.device,
         plugins=registry.labels_of(task, cell, clip),
+        test_lags=",".join(map(str, grid.test_lags)),
     )
 
 

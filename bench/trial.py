@@ -42,7 +42,8 @@ class Trial:
 
     Specs are in their shortest spelling (`registry.canonical`), so that equal settings are equal values.
     ``task_version`` and ``cell_version`` are raised where the meaning of a task or cell changes. ``plugins`` are those
-    that the specs name, each with a hash of its content (`registry.labels_of`).
+    that the specs name, each with a hash of its content (`registry.labels_of`). ``test_lags`` are other distances
+    at which the trained network is tested, in time steps: ``50,100``.
     """
 
     task: str
@@ -67,6 +68,7 @@ class Trial:
     dtype: str = "float32"
     device: str = "cpu"
     plugins: str = ""
+    test_lags: str = ""
 
     def __post_init__(self) -> None:
         for name in ("lr", "weight_decay", "dropout"):  # 1 and 1.0 are equal, but not in a key
@@ -121,6 +123,28 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class Transfer:
+    """What a trained network makes of its task at another distance.
+
+    Attributes:
+        lag: The distance, in time steps.
+        min_lag: The smallest window with which it can be solved.
+        baseline_error: The best error there without memory.
+        solved_below: The error under which it counts as solved there.
+        error: On the transfer stream of that distance, with the parameters the training ended with; None where it is
+            not finite.
+        trained_from: The shortest distance that was trained at.
+    """
+
+    lag: int
+    min_lag: int
+    baseline_error: float
+    solved_below: float
+    error: float | None
+    trained_from: int
+
+
+@dataclass(frozen=True)
 class TrialResult:
     """What came out of one trial. Numbers that do not exist are None, never NaN or a sentinel.
 
@@ -141,6 +165,7 @@ class TrialResult:
         num_parameters: Trainable numbers.
         state_size: Numbers carried from one time step to the next.
         example: What the task's example gave, by name.
+        transfer: Errors at the trial's ``test_lags``; empty where its parameters are not finite.
         reason: Why it failed or timed out.
         measurements: The curve, one entry an evaluation.
         wall_seconds: This trial's share of its cohort's time.
@@ -167,6 +192,7 @@ class TrialResult:
     num_parameters: int | None = None
     state_size: int | None = None
     example: dict[str, float] = field(default_factory=dict)
+    transfer: tuple[Transfer, ...] = ()
     reason: str | None = None
     measurements: tuple[Measurement, ...] = ()
     wall_seconds: float | None = None

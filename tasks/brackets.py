@@ -85,11 +85,11 @@ class Brackets(ClassTask):
         levels, opened, closed = matching(moves)
         kinds = generator.integers(self.kinds, size=opened.shape)
         sequence, distances = np.empty((2, *moves.shape), dtype=np.int64)
-        np.put_along_axis(sequence, opened, kinds, axis=0)
-        np.put_along_axis(sequence, closed, kinds, axis=0)
-        np.put_along_axis(distances, closed, closed - opened, axis=0)
+        column = np.arange(batch_size)
+        sequence[opened, column] = sequence[closed, column] = kinds
+        distances[closed, column] = closed - opened
         closes = moves[1:] < 0
-        asked = np.flatnonzero(closes)
+        asked = closes.ravel().nonzero()[0]
         return Batch(
             as_tokens((sequence + self.kinds * (moves < 0))[:-1]),
             torch.from_numpy(sequence[1:].ravel()[asked]),
@@ -114,7 +114,8 @@ def balanced(generator: np.random.Generator, pairs: int, batch_size: int) -> np.
     ranks = np.argsort(generator.random((length, batch_size), dtype=np.float32), axis=0)
     moves = np.where(ranks < pairs, np.int16(1), np.int16(-1))
     start = moves.cumsum(0, dtype=np.int16).argmin(0) + 1
-    return np.take_along_axis(moves, (start + np.arange(length - 1)[:, None]) % length, axis=0)
+    rotated: np.ndarray = np.concatenate([moves, moves])[start + np.arange(length - 1)[:, None], np.arange(batch_size)]
+    return rotated
 
 
 def matching(moves: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -58,6 +58,8 @@ def ask_once(
 
 def draw_lengths(generator: np.random.Generator, lengths: Range, batch_size: int) -> np.ndarray:
     """Draw the length of every sequence, (B,), uniform over a range."""
+    if lengths.low == lengths.high:
+        return np.full(batch_size, lengths.high)
     return generator.integers(lengths.low, lengths.high + 1, size=batch_size)
 
 

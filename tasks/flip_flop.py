@@ -16,26 +16,30 @@ from torch import Tensor
 
 from tasks.base import Batch, ClassTask, as_tokens
 from tasks.drawing import at_least
-from tasks.options import UsageError, option
+from tasks.options import UsageError, option, spell
 
 WRITE, READ, IGNORE, ZERO = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
 class FlipFlop(ClassTask):
-    """T/2 instructions, the first a write, the last a read, those between ignored, or else a read or write alike.
+    """N instructions, the first a write, the last a read, those between ignored, or else a read or write alike.
+
+    Some ``acting`` of those between are expected not to be ignored, whatever N: the longer the sequence, the sparser
+    they lie, and distances grow with it. The paper's settings have 256 instructions (512 steps): FFL(0.8), where 8 in
+    10 are ignored, is ``instructions=256,acting=50.8``, and its sparse FFL(0.98) is ``instructions=256,acting=5.08``.
 
     The bit after a read is the one that was due, so that an earlier read is as good as a write, and what has to be
-    carried is the bit of the last instruction that was not ignored. With n of N instructions before a read the chance
-    of m ignored ones just before it is ignore ** m as long as m < n, else none: the floor is half of that, for the
-    m = window // 2 bits seen, averaged over all reads. `lag_at_least` groups reads by that distance.
+    carried is the bit of the last instruction that was not ignored. With n instructions before a read and a share of q
+    ignored, the chance of m ignored ones just before it is q ** m as long as m < n, else none: the floor is half of
+    that, for the m = window // 2 bits seen, averaged over all reads. `lag_at_least` groups reads by that distance.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reference: ClassVar[str] = "Liu et al. 2023, Exposing attention glitches with flip-flop language modeling"
     causal: ClassVar[bool] = True
     tokens: ClassVar[bool] = True
-    dial: ClassVar[str] = "length"
+    dial: ClassVar[str] = "instructions"
     reduction: ClassVar[str] = "cross-entropy, mean over the reads"
     error_name: ClassVar[str] = "wrong bits read (share)"
     input_size: ClassVar[int] = 5
@@ -44,28 +48,39 @@ class FlipFlop(ClassTask):
     partial_floors: ClassVar[Mapping[str, float]] = {}
     token_names: ClassVar[Sequence[str]] = ("w", "r", "i", "0", "1")
 
-    length: int = option(100, "time steps (T), an even number", low=4, high=100_000)
-    ignore: float = option(0.8, "share of instructions that are ignored", low=0.0, high=0.9999)
+    instructions: int = option(50, "instructions, of two steps each (N)", low=2, high=50_000)
+    acting: float = option(5.0, "of those between first and last, the number expected not to be ignored", low=0.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.length % 2:
-            raise UsageError(f"task flip_flop: length must be even, not {self.length}")
+        if self.acting > self.instructions - 2:
+            most = f"at most {self.instructions - 2}, two less than the instructions"
+            raise UsageError(f"task flip_flop: acting must be {most}, not {spell(self.acting)}")
+
+    @property
+    def length(self) -> int:
+        return 2 * self.instructions
+
+    @property
+    def _ignored(self) -> float:
+        """The share of instructions that are ignored, of those that may be."""
+        return 1 - self.acting / max(self.instructions - 2, 1)
 
     @property
     def lag(self) -> int:
         return self.length - 3  # from the first bit to the last read
 
     def floor(self, window: int) -> float:
-        before = np.arange(1, self.length // 2)  # instructions before each that may be a read
-        reads = np.where(before < before[-1], (1 - self.ignore) / 2, 1)
+        before = np.arange(1, self.instructions)  # instructions before each that may be a read
+        reads = np.where(before < before[-1], (1 - self._ignored) / 2, 1)
         seen = window // 2
-        unseen = np.where(seen < before, self.ignore ** float(seen), 0)
+        unseen = np.where(seen < before, self._ignored ** float(seen), 0)
         return 0.5 * float((reads * unseen).sum() / reads.sum())
 
     def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
-        drawn = generator.random((self.length // 2, batch_size))
-        instructions = np.where(drawn < self.ignore, IGNORE, np.where(drawn < (1 + self.ignore) / 2, READ, WRITE))
+        drawn = generator.random((self.instructions, batch_size))
+        ignored = self._ignored
+        instructions = np.where(drawn < ignored, IGNORE, np.where(drawn < (1 + ignored) / 2, READ, WRITE))
         instructions[0], instructions[-1] = WRITE, READ
         noise = generator.integers(2, size=instructions.shape)
         bits = flip_flop_bits(instructions, noise)

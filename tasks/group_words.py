@@ -80,7 +80,7 @@ class GroupWords(ClassTask):
             as_tokens(products[mask]),
             torch.from_numpy(mask),
             as_tokens(lengths) if self.steps.low < self.steps.high else None,
-            slices={"step_at_least": as_tokens(at_least(np.broadcast_to(step + 1, mask.shape)[mask]))},
+            slices={"step_at_least": as_tokens(at_least(mask.nonzero()[0] + 1))},
             headline=torch.from_numpy((step == lengths - 1)[mask]),
         )
 

@@ -50,6 +50,7 @@ class Shape:
         diverged: Let IRNN without a clip diverge or explode.
         failed: Let one trial in sixteen fail.
         sources: How many versions of the code made it.
+        test_lags: Lags that every network is tested at as well.
     """
 
     tasks: tuple[str, ...] = (COPY, ADDING, AGREEMENT)
@@ -64,12 +65,13 @@ class Shape:
     sources: int = 1
     outside: int = 0
     timed: bool = False
+    test_lags: tuple[int, ...] = ()
 
 
 def make_study(shape: Shape = Shape()) -> StudyData:
     """Make up a study."""
     trials = [
-        Trial(task, cell, clip, lr, seed, optimizer=optimizer)
+        Trial(task, cell, clip, lr, seed, optimizer=optimizer, test_lags=",".join(map(str, shape.test_lags)))
         for task in shape.tasks
         for cell in shape.cells
         for clip in shape.clips
@@ -88,6 +90,7 @@ def make_study(shape: Shape = Shape()) -> StudyData:
         curves=_frame([entry for _, curve, _, _ in made for entry in curve], _CURVE),
         slices=_frame([entry for _, _, slices, _ in made for entry in slices], _SLICES),
         examples=_frame([entry for _, _, _, named in made for entry in named], ("key", "name", "value")),
+        transfer=_frame([entry for row, *_ in made for entry in _tested(row, shape.test_lags)], _TRANSFER),
         outside=shape.outside,
         sources=tuple(f"{number:016x}" for number in range(shape.sources)),
     )
@@ -99,6 +102,7 @@ _CURVE = (
 )  # fmt: skip
 
 _SLICES = ("key", "update", "slice", "value", "error")
+_TRANSFER = ("key", "lag", "min_lag", "baseline_error", "solved_below", "error", "trained_from")
 
 
 def _frame(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
@@ -160,6 +164,14 @@ def _curve(
         }
         for update, error, norm in zip(updates, errors, norms * wild, strict=True)
     ]  # fmt: skip
+
+
+def _tested(row: dict[str, Any], lags: tuple[int, ...]) -> list[dict[str, Any]]:
+    if row["error"] is None:
+        return []
+    facts = {"min_lag": 14, "baseline_error": row["baseline_error"], "solved_below": 0.01, "trained_from": row["lag"]}
+    errors = [min(row["error"] * lag / row["lag"], row["baseline_error"]) for lag in lags]
+    return [{"key": row["key"], "lag": lag, "error": error} | facts for lag, error in zip(lags, errors, strict=True)]
 
 
 def _agreement(trial: Trial, error: float, until: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -15,7 +15,7 @@ from bench.study import Study, facts
 from bench.trial import Status, Trial, TrialResult
 from tasks.options import UsageError
 
-WITH_A_DIAL = [name for name in registry.names("task") if name not in ("digits", "flip_flop")]
+WITH_A_DIAL = [name for name in registry.names("task") if name != "digits"]
 
 
 @pytest.mark.parametrize("name", WITH_A_DIAL)

@@ -39,7 +39,7 @@ LAYERS = (
     ),
     (
         *("bench.registry", "bench.study*", "bench.grid", "bench.layers", "bench.network", "bench.gradients"),
-        *("bench.schema", "bench.assemble", "bench.matching", "bench.window"),
+        *("bench.schema", "bench.assemble", "bench.matching", "bench.window", "bench.transfer"),
         *("bench.store*", "bench.results", "bench.stats", "bench.tuning", "bench.cohort", "bench.report.*"),
     ),
     (

@@ -18,8 +18,8 @@ SMALL = {
     "xor:length=5": range(6),
     "temporal_order:length=11": (0, 2, 5, 6, 7, 9),
     "temporal_order:length=10,marked=3,variant=pascanu2013": (0, 3, 4, 6, 7),
-    "flip_flop:length=8,ignore=0.5": range(9),
-    "flip_flop:length=12,ignore=0.8": range(7),
+    "flip_flop:instructions=4,acting=1": range(9),
+    "flip_flop:instructions=6,acting=0.8": range(7),
     "parity:steps=7": range(8),
     "parity:steps=3-6": range(7),
     "even_pairs:steps=7": range(8),
@@ -130,7 +130,11 @@ EDGES = [
     *("adding:variant=tcn2018", "adding:variant=pascanu2013", "adding:variant=hochreiter1997"),
     *("multiplication:variant=pascanu2013", "multiplication:variant=hochreiter1997", "temporal_order:marked=3"),
     *("memorisation:pattern=symbols", "selective_copy:items=200", "selective_copy:items=1,blanks=0"),
-    *("recall_pairs:pairs=1000,vocabulary=1000,length=4000", "flip_flop:length=400,ignore=0.98", "flip_flop:ignore=0"),
+    *(
+        "recall_pairs:pairs=1000,vocabulary=1000,length=4000",
+        "flip_flop:instructions=200,acting=4",
+        "flip_flop:acting=48",
+    ),
     *("group_words:group=A5", "mod_arithmetic:modulus=10", "mod_arithmetic:digits=2-9", "cycle:places=100"),
     *("brackets:depth=100,filler=0", "parity:steps=2-200", "recall:clauses=20,loud=5"),
 ]

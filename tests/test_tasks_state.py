@@ -66,7 +66,7 @@ RULES = {
     "mod_arithmetic:digits=4,modulus=10": lambda tokens: value_of(tokens, 10),
     "group_words:steps=2-9": lambda tokens: product_of(tokens, 3),
     "group_words:steps=9,group=S5": lambda tokens: product_of(tokens, 5),
-    "flip_flop:length=20,ignore=0.5": last_written,
+    "flip_flop:instructions=10,acting=4": last_written,
     "brackets:depth=3,filler=5": lambda tokens: kind_that_closes(tokens, 3),
     "brackets:depth=1,filler=0,kinds=5": lambda tokens: kind_that_closes(tokens, 5),
 }
@@ -131,7 +131,7 @@ def test_modular_arithmetic_guesses_no_better_than_counting_over_all_short_expre
 
 
 def test_flip_flop_instructions_have_their_shares():
-    batch = drawn(FlipFlop(length=40, ignore=0.6), DRAWS)
+    batch = drawn(FlipFlop(instructions=20, acting=7.2), DRAWS)
     instructions, bits = batch.inputs[::2], batch.inputs[1::2]
     assert (instructions[0] == 0).all()
     assert (instructions[-1] == 1).all()
@@ -142,7 +142,7 @@ def test_flip_flop_instructions_have_their_shares():
 
 
 def test_flip_flop_slices_reads_by_the_last_instruction_that_was_not_ignored():
-    batch = drawn(FlipFlop(length=30, ignore=0.7), 200)
+    batch = drawn(FlipFlop(instructions=15, acting=3.9), 200)
     for (tokens, _), low in zip(questions(batch), batch.slices["lag_at_least"].tolist(), strict=True):
         clue = max(step for step in range(0, len(tokens) - 1, 2) if tokens[step] != 2)
         assert low <= len(tokens) - 1 - (clue + 1) < 2 * low
@@ -178,8 +178,8 @@ def test_outer_brackets_open_first_close_last_and_are_the_error():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("flip_flop:length=7", "length must be even, not 7"),
-        ("flip_flop:ignore=1", "ignore must be from 0 to 0.9999, not 1"),
+        ("flip_flop:instructions=1", "instructions must be from 2 to 50000, not 1"),
+        ("flip_flop:acting=49", "acting must be at most 48, two less than the instructions, not 49"),
         ("parity:steps=1", "steps must be from 2 to 100000, not 1"),
         ("parity:steps=9-3", "steps"),
         ("even_pairs:steps=1-5", "steps must be from 2"),

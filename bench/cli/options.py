@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from tasks.options import UsageError
+
 Command = Callable[..., Any]
 
 
@@ -39,6 +41,14 @@ def _use(context: click.Context, parameter: click.Parameter, files: tuple[str, .
         registry.use(files)
 
 
+def _lags(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[int, ...]:
+    texts = [text.strip() for part in given for text in part.split(",")]
+    for text in texts:
+        if not text.isdecimal() or len(text) > 9:
+            raise UsageError(f"--test-lags must be whole numbers such as 50,100,200, not {text!r}")
+    return tuple(map(int, texts))
+
+
 def grid_options(command: Command) -> Command:
     """Add the options that make a grid, or replace values of a named study's grids; and ``--plugin``."""
     for option in reversed(_GRID):
@@ -68,4 +78,11 @@ _GRID = [
     click.option("--weight-decay", type=float),
     click.option("--dtype", metavar="TYPE", help="float32 or float64."),
     click.option("--device", metavar="DEVICE", help="cpu or cuda."),
+    click.option(
+        "--test-lags",
+        multiple=True,
+        callback=_lags,
+        metavar="N,N,...",
+        help="Test the trained networks at these lags too, in time steps.",
+    ),
 ]

@@ -54,18 +54,24 @@ def tables(study: str, results: Path) -> None:
 )
 @click.option("--timings", is_flag=True, help="Add durations, the only columns that differ between runs.")
 @click.option("--curves", is_flag=True, help="One row an evaluation instead of one row a trial.")
+@click.option("--transfer", is_flag=True, help="One row a trial and test lag instead of one row a trial.")
 @results_option
-def export(study: str, form: str, out: Path | None, timings: bool, curves: bool, results: Path) -> None:
+def export(study: str, form: str, out: Path | None, timings: bool, curves: bool, transfer: bool, results: Path) -> None:
     """Write a study's rows, one a trial, sorted by key."""
-    from bench.results import load, load_curves, write_csv, write_parquet
+    from bench.results import load, load_curves, load_transfer, write_csv, write_parquet
 
     if form == "parquet" and out is None:
         raise UsageError("--format parquet needs --out FILE")
-    if curves and timings:
+    if curves and transfer:
+        raise UsageError("--curves and --transfer are different rows: export them one after the other")
+    if (curves or transfer) and timings:
         raise UsageError("--timings belongs to rows of trials; curves have none")
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"--out {out}: there is no folder {out.parent}")
-    frame = load_curves(study, results) if curves else load(study, results, timings=timings)
+    if curves:
+        frame = load_curves(study, results)
+    else:
+        frame = load_transfer(study, results) if transfer else load(study, results, timings=timings)
     if form == "parquet":
         assert out is not None
         write_parquet(frame, out)

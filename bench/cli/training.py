@@ -227,7 +227,7 @@ def rerun(key: str, results: Path) -> None:
         before, after = getattr(stored, name), getattr(found[0], name)
         same &= before == after
         click.echo(f"{name:20} {_shown(before):>24} {_shown(after):>24}")
-    same &= stored.measurements == found[0].measurements
+    same &= stored.measurements == found[0].measurements and stored.transfer == found[0].transfer
     click.echo("every number of the curve is the same" if same else "the curves differ")
     if stored.environment != found[0].environment:
         names = stored.environment.keys() | found[0].environment.keys()

@@ -9,6 +9,7 @@ from bench.report.agreement import agreement, has_agreement
 from bench.report.canvas import Drawing
 from bench.report.curves import gradient_norms, learning_curves
 from bench.report.standings import solved, statuses, updates_to_solve
+from bench.report.transfer import has_transfer, transfer
 from bench.results import StudyData
 
 FIGURES: dict[str, Callable[[StudyData], Drawing]] = {
@@ -18,7 +19,10 @@ FIGURES: dict[str, Callable[[StudyData], Drawing]] = {
     "updates_to_solve": updates_to_solve,
     "gradient_norms": gradient_norms,
     "agreement": agreement,
+    "transfer": transfer,
 }
+_WHERE: dict[str, Callable[[StudyData], bool]] = {"agreement": has_agreement, "transfer": has_transfer}
+"""Figures that only some studies have numbers for."""
 
 
 def draw_figures(study: StudyData, folder: Path) -> list[Path]:
@@ -31,7 +35,7 @@ def draw_figures(study: StudyData, folder: Path) -> list[Path]:
     target.mkdir(parents=True, exist_ok=True)
     written = []
     for name, draw in FIGURES.items():
-        if name != "agreement" or has_agreement(study):
+        if name not in _WHERE or _WHERE[name](study):
             with _nothing_collected():
                 written += draw(study).save(target, name)
     return written

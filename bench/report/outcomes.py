@@ -33,6 +33,7 @@ WAYS = (
     "eval_every",
     "dtype",
     "device",
+    "test_lags",
     "lr",
 )
 """The axes beside task, cell, clip and seed, in the order in which panels are split by them."""

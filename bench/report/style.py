@@ -87,6 +87,7 @@ _WAYS = {
     "dtype": "{}",
     "device": "{}",
     "eval_every": "evaluated every {}",
+    "test_lags": "tested at {}",
 }
 
 

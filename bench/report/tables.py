@@ -9,6 +9,7 @@ from bench.report.matches import match_columns
 from bench.report.outcomes import SETTING, notes, progress, several
 from bench.report.story import stories
 from bench.report.summary import shared_values, summarise
+from bench.report.transfer import has_transfer, transfer_table
 from bench.results import StudyData
 
 _LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
@@ -38,6 +39,10 @@ def write_tables(study: StudyData, folder: Path) -> list[Path]:
     if "wall_seconds" in study.trials and study.trials["wall_seconds"].notna().any():
         names = ["key", *several(study.plan), "seed", "wall_seconds", "updates_per_second"]
         texts["timings.csv"] = to_csv(study.trials.reindex(columns=names).sort_values("key"))
+    if has_transfer(study):
+        transferred = transfer_table(study)
+        texts["transfer.csv"] = to_csv(transferred)
+        texts["transfer.md"] = _transfer_markdown(study, transferred)
     for name, text in texts.items():
         (target / name).write_text(text, encoding="utf-8", newline="\n")
     return [target / name for name in texts]
@@ -126,6 +131,7 @@ def everywhere(study: StudyData) -> str:
     return ", ".join(
         labels[name](str(value)) if name in labels else style.way_label(name, value)
         for name, value in shared_values(study).items()
+        if value != ""
     )
 
 
@@ -147,6 +153,34 @@ def _markdown(study: StudyData, summary: pd.DataFrame) -> str:
 
 def _row(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
+
+
+def _transfer_markdown(study: StudyData, found: pd.DataFrame) -> str:
+    rows = [row for _, row in found.iterrows()]
+    axes = [name for name in found if name in SETTING]
+    trained = [f"{row['trained_from']}-{row['trained_to']}" for row in rows]
+    table = pd.DataFrame(
+        {name: [axis_text(name, value) for value in found[name]] for name in axes}
+        | {
+            "lags trained at": ["-".join(dict.fromkeys(text.split("-"))) for text in trained],
+            "lag tested": [str(row["lag"]) for row in rows],
+            "of the longest trained": [f"{row['times']:.2g}" for row in rows],
+            "error": [error_text(row) for row in rows],
+            "floor": [number(row["floor"]) for row in rows],
+            "solved there": [f"{row['solved_count']}/{row['n']}" for row in rows],
+        }
+    )
+    marks = [":--" if name in axes else "--:" for name in table]
+    lines = [f"# {_heading(study)}: length transfer", "", _row(list(table.columns)), _row(marks)]
+    lines += [_row([cell.replace("|", "\\|") for cell in row]) for row in table.to_numpy().tolist()]
+    return "\n".join([*lines, "", TRANSFER_EXPLANATION, ""])
+
+
+TRANSFER_EXPLANATION = (
+    "Each network as its training ended, solved or not, on 1000 sequences of its task at another distance. Error: "
+    "interquartile mean over seeds with 95 % bootstrap interval; diverged trials count as the floor of that distance. "
+    "Solved there: seeds whose error is below what counts as solved at that distance; it is not confirmed again."
+)
 
 
 def escape_latex(text: str) -> str:
