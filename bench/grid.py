@@ -19,7 +19,7 @@ from tasks.options import UsageError, near, spell
 
 SPECS = ("task", "cell", "clip", "optimizer")
 WIRING = tuple(item.name for item in fields(Wiring))
-AXES = (*SPECS, *WIRING, "lr")
+AXES = (*SPECS, *WIRING, "lr", "truncate")
 """What a grid spans; everything else but the seeds has one value in it."""
 _RESERVED = ("reference", "perf")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -37,6 +37,7 @@ _WHOLE = {
 }
 _MOST_SEEDS = 10_000
 _LONGEST_LAG = 10_000_000
+_LONGEST_CHUNK = 10_000_000
 _CHOICES = {
     "dtype": ("float32", "float64"),
     "device": ("cpu", "cuda"),
@@ -54,8 +55,9 @@ Label = Callable[[str], str]
 class Grid:
     """The product of `AXES` and seeds; an empty ``lr`` leaves it to the study's rates.
 
-    ``eval_every`` None means as usual, or once at the end where the budget is smaller than that. With a ``match``
-    each network's hidden size is the one that brings it nearest to ``match_target`` (`bench.matching`).
+    ``truncate`` is 0 where sequences are left whole. ``eval_every`` None means as usual, or once at the end where the
+    budget is smaller than that. With a ``match`` each network's hidden size is the one that brings it nearest to
+    ``match_target`` (`bench.matching`).
     """
 
     task: tuple[str, ...]
@@ -73,6 +75,7 @@ class Grid:
     direction: tuple[str, ...] = (Trial.direction,)
     normalisation: tuple[str, ...] = (Trial.normalisation,)
     dropout: tuple[float, ...] = (Trial.dropout,)
+    truncate: tuple[int, ...] = (Trial.truncate,)
     schedule: str = Trial.schedule
     weight_decay: float = Trial.weight_decay
     dtype: str = Trial.dtype
@@ -213,6 +216,8 @@ def _checked(key: str, value: object, label: str) -> Any:
 
 
 def _checked_value(key: str, value: object, label: str) -> Any:
+    if key == "truncate":
+        return _chunk(value, label)
     if key in _WHOLE:
         return _whole(value, label, *_WHOLE[key])
     if key in ("lr", "weight_decay"):
@@ -252,6 +257,16 @@ def _seeds(value: object, label: str) -> tuple[int, ...]:
             raise UsageError(f"{label} must have at most {_MOST_SEEDS} values, not {len(value)}")
         return _axis(value, label, lambda item: _whole(item, label, 0, _LARGEST_SEED))
     return tuple(range(_whole(value, label, 1, _MOST_SEEDS)))
+
+
+def _chunk(value: object, label: str) -> int:
+    """Read the steps of a chunk; 0 where sequences are left whole, which is written ``none``."""
+    if value == "none":
+        return 0
+    found = int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
+    if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found <= _LONGEST_CHUNK:
+        raise UsageError(f"{label} must be none or a whole number from 1 to {_LONGEST_CHUNK}, not {_shown(value)}")
+    return found
 
 
 def _whole(value: object, label: str, low: int, high: int) -> int:

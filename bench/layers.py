@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm, one_hot
 
+from bench.backward import PLAIN, Backward
 from bench.cells.base import Cell
 from bench.module_cell import ModuleCell
 from bench.scans import reversed_in_time, run_layer
@@ -132,6 +133,7 @@ class Layers:
         inputs: Tensor,
         lengths: Tensor | None = None,
         noise: np.random.Generator | None = None,
+        how: Backward = PLAIN,
     ) -> Tensor:
         """Return what leaves the top layer at every step, (T, B, W), W the `width`.
 
@@ -140,38 +142,45 @@ class Layers:
             inputs: (T, B) tokens or (T, B, I) vectors.
             lengths: (B,), where sequences end; the backward direction begins there. All at T by default.
             noise: Draws what is dropped; nothing is without it.
+            how: What happens to the backward signal of each scan, counted in its own direction.
 
         Raises:
-            ValueError: The cell returns outputs of another shape than (T, B, H).
+            ValueError: The cell returns outputs of another shape than (T, B, H), or it is a module and something is to
+                happen between its steps.
         """
         dense = self.wiring.skip == "dense"
         vectors = _as_vectors(inputs, self.input_size, next(iter(tensors.values()))) if dense else inputs
-        made = [self._scanned(0, inputs, tensors, lengths)]
+        made = [self._scanned(0, inputs, tensors, lengths, how)]
         rising = made[0]
         for layer in range(1, self.wiring.layers):
             carried = self._passed_on(layer, torch.cat(made, -1) if dense else rising, tensors, noise)
             seen = torch.cat([vectors, carried], -1) if dense else carried
-            made.append(self._scanned(layer, seen, tensors, lengths))
+            made.append(self._scanned(layer, seen, tensors, lengths, how))
             rising = self._joined(layer, made[-1], rising, carried, tensors)
         return rising
 
-    def _scanned(self, layer: int, seen: Tensor, tensors: Mapping[str, Tensor], lengths: Tensor | None) -> Tensor:
+    def _scanned(
+        self, layer: int, seen: Tensor, tensors: Mapping[str, Tensor], lengths: Tensor | None, how: Backward
+    ) -> Tensor:
         """Run a layer's cell over what it sees, each way; return h_l (T, B, W)."""
         found = []
         for direction in self.wiring.directions:
             prefix = _prefix(layer, direction)
             weights = {name: tensors[f"{prefix}.{name}"] for name in self._names}
             if direction == "backward":
-                found.append(reversed_in_time(self._one_way(layer, reversed_in_time(seen, lengths), weights), lengths))
+                outputs = self._one_way(layer, reversed_in_time(seen, lengths), weights, how)
+                found.append(reversed_in_time(outputs, lengths))
             else:
-                found.append(self._one_way(layer, seen, weights))
+                found.append(self._one_way(layer, seen, weights, how))
         return torch.cat(found, -1) if len(found) > 1 else found[0]
 
-    def _one_way(self, layer: int, seen: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+    def _one_way(self, layer: int, seen: Tensor, weights: Mapping[str, Tensor], how: Backward) -> Tensor:
         if isinstance(self.cell, ModuleCell):
+            if how != PLAIN:
+                raise ValueError(f"cell {self.cell.name()} is a module: nothing can happen between its steps")
             outputs = self.cell.run(seen, weights, self._input_size(layer), self.hidden_size)
         else:
-            outputs = run_layer(self.cell, seen, weights)
+            outputs = run_layer(self.cell, seen, weights, how)
         expected = (*seen.shape[:2], self.hidden_size)
         if outputs.shape != expected:
             what = f"cell {self.cell.name()}: outputs must be (T, B, hidden_size) = {expected}"

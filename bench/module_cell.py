@@ -28,6 +28,7 @@ class ModuleCell(Cell):
     reference: ClassVar[str] = "a module of the user's"
     gates: ClassVar[tuple[str, ...]] = ("module",)
     states: ClassVar[tuple[str, ...]] = ("state",)
+    steps: ClassVar[bool] = False
     unit_axis: ClassVar[int] = 0  # as torch.nn stores its weights
     module: ClassVar[Any]
 

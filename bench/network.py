@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.backward import PLAIN, Backward
 from bench.cells.base import Cell
 from bench.kernels.find import serves
 from bench.layers import Layers
@@ -94,15 +95,23 @@ class Network:
         known = [float(error) for error in found if error is not None]
         return max(known) if known else None
 
-    def outputs(self, views: Mapping[str, Tensor], batch: Batch, noise: np.random.Generator | None = None) -> Tensor:
+    def outputs(
+        self,
+        views: Mapping[str, Tensor],
+        batch: Batch,
+        noise: np.random.Generator | None = None,
+        how: Backward = PLAIN,
+    ) -> Tensor:
         """Return the readout at the scored steps, (N, O).
 
         Args:
             views: The tensors of one trial, by their names in `layout`.
             batch: Inputs (T, B) tokens or (T, B, I).
             noise: Draws what dropout sets to zero, in training; in evaluation there is none.
+            how: What happens to the backward signal of each scan.
         """
-        states = self.states(views, batch.inputs, batch.lengths, noise).flatten(0, 1).index_select(0, batch.scored)
+        states = self.states(views, batch.inputs, batch.lengths, noise, how).flatten(0, 1)
+        states = states.index_select(0, batch.scored)
         return torch.addmm(views["readout.bias"], states, views["readout.weight"])
 
     def states(
@@ -111,10 +120,11 @@ class Network:
         inputs: Tensor,
         lengths: Tensor | None = None,
         noise: np.random.Generator | None = None,
+        how: Backward = PLAIN,
     ) -> Tensor:
         """Return what the readout reads at every step, (T, B, W), as `Layers.run` does.
 
         Raises:
             ValueError: The cell returns another shape.
         """
-        return self.layers.run(views, inputs, lengths, noise)
+        return self.layers.run(views, inputs, lengths, noise, how)

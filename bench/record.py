@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from bench import evaluation
-from bench.gradients import Account
+from bench.ledger import Account
 from bench.network import Network
 from bench.trial import Measurement, Status, Transfer, Trial, TrialResult, fingerprint_of
 from tasks.base import Task

@@ -5,6 +5,7 @@ Names come from file names, without importing anything; a class is imported when
 
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -145,7 +146,7 @@ def blamed(kind: str, name: str) -> Iterator[None]:
 
 def plugins_of(task: str, cell: str, clip: str) -> list[Plugin]:
     """Return the plugins that specs name, by name."""
-    parts = [("task", task), ("cell", cell), *(("clip", part) for part in clip.split("+"))]
+    parts = [("task", task), ("cell", cell), *(("clip", part) for part in clip_parts(clip))]
     found = {made for kind, spec in parts if (made := plugin(kind, spec.strip().partition(":")[0])) is not None}
     return sorted(found, key=lambda made: made.label)
 
@@ -172,8 +173,23 @@ def cell(spec: str) -> "Cell":
 @forgetful
 @cache
 def clip(spec: str) -> "Clip":
-    """Make the clipping setting of a spec such as ``norm:1``."""
-    name, *given = spec.strip().split(":")
+    """Make the clipping setting of a spec such as ``norm:1`` or ``norm:1+omega:4``."""
+    from bench.clips.base import side_by_side
+
+    return side_by_side([_one_clip(part) for part in clip_parts(spec)])
+
+
+def clip_parts(spec: str) -> list[str]:
+    """Return the specs that stand side by side in a clip's.
+
+    >>> clip_parts("norm:1e+3 + omega:4")
+    ['norm:1e+3', 'omega:4']
+    """
+    return [part.strip() for part in re.split(r"\+(?!\d)", spec)]
+
+
+def _one_clip(spec: str) -> "Clip":
+    name, *given = spec.split(":")
     return cast("Clip", find("clip", name).from_texts(given))  # type: ignore[attr-defined]
 
 

@@ -1,11 +1,14 @@
 """One layer of a cell over a sequence, in either direction: by a kernel where there is one, else step by step."""
 
+from functools import partial
+from math import inf
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding
 
+from bench.backward import PLAIN, Backward, Signal
 from bench.cells.base import Cell, State, Weights
 from bench.kernels.find import kernel_for, serves
 
@@ -15,38 +18,89 @@ def standard_kernel(cell: Cell) -> Any:
     return kernel_for(cell) if cell.standard else None
 
 
-def run_layer(cell: Cell, inputs: Tensor, weights: Weights) -> Tensor:
+def run_layer(cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAIN) -> Tensor:
     """Run a cell over tokens (T, B) or vectors (T, B, I) from a zero state; return its outputs (T, B, H).
 
     A cell with a kernel runs fused where kernels run; the readable path gives the same numbers but for rounding.
+    On either the way back goes as ``how`` says.
     """
     weight = weights["input_weight"]
     if serves(weight.device.type, str(weight.dtype)) and (kernel := standard_kernel(cell)) is not None:
         from bench.kernels.differentiable import run_kernel
 
-        return run_kernel(kernel, weights, inputs)[0]
-    return run_readable(cell, inputs, weights)
+        return run_kernel(kernel, weights, inputs, how=how)[0]
+    return run_readable(cell, inputs, weights, how)
 
 
-def run_readable(cell: Cell, inputs: Tensor, weights: Weights) -> Tensor:
+def run_readable(cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAIN) -> Tensor:
     """Do the same step by step, in torch."""
+    projected = project(cell, inputs, weights)
+    state = cell.start(projected.shape[1], cell.hidden_size(weights), projected)
+    signal = None
+    if how.seen is not None:
+        signal = Signal.blank(inputs, state, cell.hidden_size(weights))
+        how.seen.append(signal)
+    return scan(cell, projected, weights, state, how, signal)
+
+
+def project(cell: Cell, inputs: Tensor, weights: Weights) -> Tensor:
+    """Return the input projection of every step, (T, B, G·H)."""
     if inputs.is_floating_point():
         projected = inputs @ weights["input_weight"]
     else:
         projected = embedding(inputs, weights["input_weight"])  # a one-hot product, as a look-up
     if cell.biased:
         projected = projected + weights["bias"]
-    state = cell.start(projected.shape[1], cell.hidden_size(weights), projected)
-    return scan(cell, projected, weights, state)
+    return projected
 
 
-def scan(cell: Cell, projected: Tensor, weights: Weights, state: State) -> Tensor:
-    """Step through time, the readable path: (T, B, G·H) projected inputs to (T, B, H) outputs."""
+def scan(
+    cell: Cell, projected: Tensor, weights: Weights, state: State, how: Backward = PLAIN, signal: Signal | None = None
+) -> Tensor:
+    """Step through time, the readable path: (T, B, G·H) projected inputs to (T, B, H) outputs.
+
+    Args:
+        cell: The cell.
+        projected: The projected inputs.
+        weights: Its weights.
+        state: Before the first step.
+        how: What happens to the backward signal on its way.
+        signal: Is filled on the way there and back.
+    """
     weights, outputs = cell.prepare(weights), []
-    for step in projected.unbind(0):
+    for t, step in enumerate(projected.unbind(0)):
+        if how.cuts(t):
+            state = tuple(part.detach() for part in state)
+        if signal is not None:
+            for kept, part in zip(signal.before, state, strict=True):
+                kept[t] = part.detach()
         state = cell.step(step, state, weights)
+        if how.signal_limit < inf or signal is not None:
+            state = tuple(_passed(part, how, signal, place, t) for place, part in enumerate(state))
         outputs.append(cell.output(step, state, weights))
-    return torch.stack(outputs)
+    stacked = torch.stack(outputs)
+    if signal is not None and stacked.requires_grad:
+        stacked.register_hook(partial(_keep, signal))  # type: ignore[no-untyped-call]
+    return stacked
+
+
+def _keep(signal: Signal, arriving: Tensor) -> None:
+    signal.arriving.copy_(arriving)
+
+
+def _passed(part: Tensor, how: Backward, signal: Signal | None, place: int, t: int) -> Tensor:
+    """Return one state as a step hands it on; what comes back to it is clipped and kept."""
+
+    def clip(grad: Tensor) -> Tensor:
+        clipped = grad if how.signal_limit == inf else grad.clamp(-how.signal_limit, how.signal_limit)
+        if signal is not None:
+            signal.passed[place][t] = clipped
+        return clipped
+
+    handed_on = part.view_as(part)
+    if handed_on.requires_grad:
+        handed_on.register_hook(clip)  # type: ignore[no-untyped-call]
+    return handed_on
 
 
 def reversed_in_time(signal: Tensor, lengths: Tensor | None = None) -> Tensor:

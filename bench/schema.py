@@ -26,7 +26,8 @@ _SETTING = """
     device TEXT NOT NULL, lag INTEGER NOT NULL, min_lag INTEGER NOT NULL, baseline_error REAL NOT NULL,
     solved_below REAL NOT NULL, error_name TEXT NOT NULL, task_options TEXT NOT NULL, cell_options TEXT NOT NULL,
     plugins TEXT NOT NULL DEFAULT '', skip TEXT NOT NULL DEFAULT 'none', direction TEXT NOT NULL DEFAULT 'forward',
-    normalisation TEXT NOT NULL DEFAULT 'none', dropout REAL NOT NULL DEFAULT 0, test_lags TEXT NOT NULL DEFAULT ''"""
+    normalisation TEXT NOT NULL DEFAULT 'none', dropout REAL NOT NULL DEFAULT 0, test_lags TEXT NOT NULL DEFAULT '',
+    truncate INTEGER NOT NULL DEFAULT 0"""
 
 _PLUGINS: dict[str, tuple[str, str | float | None]] = {"plugins": ("TEXT NOT NULL DEFAULT ''", "")}
 _WIRING: dict[str, tuple[str, str | float | None]] = {
@@ -36,6 +37,7 @@ _WIRING: dict[str, tuple[str, str | float | None]] = {
     "dropout": ("REAL NOT NULL DEFAULT 0", 0.0),
 }
 _TEST_LAGS: dict[str, tuple[str, str | float | None]] = {"test_lags": ("TEXT NOT NULL DEFAULT ''", "")}
+_TRUNCATE: dict[str, tuple[str, str | float | None]] = {"truncate": ("INTEGER NOT NULL DEFAULT 0", 0)}
 _MATCH: dict[str, tuple[str, str | float | None]] = {
     "matched": ("TEXT", None),
     "match_target": ("INTEGER", None),
@@ -44,8 +46,13 @@ _MATCH: dict[str, tuple[str, str | float | None]] = {
 }
 _COSINE: dict[str, tuple[str, str | float | None]] = {"clip_cosine": ("REAL", None)}
 ADDED: Mapping[str, Mapping[str, tuple[str, str | float | None]]] = {
-    "plan": _PLUGINS | _WIRING | _MATCH | _TEST_LAGS,
-    "trials": _PLUGINS | _WIRING | _COSINE | _TEST_LAGS | {"fingerprint": ("TEXT", None), "transfer": ("TEXT", None)},
+    "plan": _PLUGINS | _WIRING | _TRUNCATE | _MATCH | _TEST_LAGS,
+    "trials": _PLUGINS
+    | _WIRING
+    | _TRUNCATE
+    | _COSINE
+    | _TEST_LAGS
+    | {"fingerprint": ("TEXT", None), "transfer": ("TEXT", None)},
     "measurements": _COSINE | {"orthogonality_error": ("REAL", None)},
 }
 """Columns, by table, that files of this version may lack: how they are made, what stands in for them."""

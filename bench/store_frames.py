@@ -52,6 +52,7 @@ _REST = {
     "direction": _TEXT,
     "normalisation": _TEXT,
     "dropout": _NUMBER,
+    "truncate": _COUNT,
     "batch_size": _COUNT,
     "budget_updates": _COUNT,
     "eval_every": _COUNT,

@@ -134,10 +134,11 @@ class Study:
         for task in grid.task:
             transfer.at_lags(registry.task(task), grid.test_lags, option_label("test_lags"))
         return [
-            _matched(_trial(grid, *setting, wiring, lr, seed), grid)
+            _matched(_trial(grid, *setting, wiring, lr, truncate, seed), grid)
             for setting in product(grid.task, grid.cell, grid.clip, grid.optimizer)
             for wiring in grid.wirings()
             for lr in (grid.lr or (self._rate(rates, *setting),))
+            for truncate in grid.truncate
             for seed in grid.seeds
         ]
 
@@ -257,12 +258,23 @@ def _shortest_spec(kind: str, spec: str, where: str = "") -> str:
         raise UsageError(f"{where}{error}") from None
 
 
-def _trial(grid: Grid, task: str, cell: str, clip: str, optimizer: str, wiring: Wiring, lr: float, seed: int) -> Trial:
+def _trial(
+    grid: Grid, task: str, cell: str, clip: str, optimizer: str, wiring: Wiring, lr: float, truncate: int, seed: int
+) -> Trial:
+    """Make a trial; chunks that are no shorter than the task are none, so that the trial is the plain one.
+
+    Raises:
+        UsageError: The direction shows the answers, or the cell cannot do what the clip or the truncation asks.
+    """
+    from bench.assemble import check_backward
+
     if wiring.direction == "bidirectional" and _is_causal(task):
         raise UsageError(
             f"task {task} shows its answers at later inputs: a bidirectional network would see them; "
             "direction must be forward"
         )
+    truncate = truncate if truncate < registry.task(task).length else 0
+    check_backward(cell, clip, truncate)
     return Trial(
         task=task,
         cell=cell,
@@ -276,6 +288,7 @@ def _trial(grid: Grid, task: str, cell: str, clip: str, optimizer: str, wiring: 
         weight_decay=grid.weight_decay,
         hidden_size=grid.hidden_size,
         **asdict(wiring),
+        truncate=truncate,
         batch_size=grid.batch_size,
         updates=grid.updates,
         eval_every=grid.evaluation_interval,

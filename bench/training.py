@@ -5,6 +5,7 @@ Knows neither files nor printing: a finished trial is handed to a callback at on
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,17 @@ from torch import Tensor
 
 from bench import registry
 from bench.ambient import arithmetic
-from bench.assemble import network_of
+from bench.assemble import backward_of, network_of
+from bench.backward import PLAIN
 from bench.clips.base import Context, row_norms
 from bench.evaluation import to_device
-from bench.gradients import Ledger, blocks_of, prepare, write_gradients
+from bench.gradients import prepare, write_gradients
+from bench.ledger import ClippingError, Ledger, blocks_of
 from bench.network import Network
 from bench.record import Interval, Record
 from bench.seeding import stream
 from bench.trial import Trial, TrialResult
+from bench.watch import look
 from tasks.base import Batch
 
 JUMP = 100.0
@@ -98,7 +102,9 @@ class Cohort:
         trials, device = [record.trial for record in self.records], self.parameters.device
         self.gradients = torch.zeros_like(self.parameters)
         self.rates = torch.tensor([[trial.lr] for trial in trials], dtype=torch.float64, device=device)
-        self.ledger = Ledger(blocks_of([registry.clip(trial.clip) for trial in trials]))
+        self.hows = [backward_of(trial) for trial in trials]
+        inside = torch.tensor([how != PLAIN for how in self.hows], device=device)
+        self.ledger = Ledger(blocks_of([registry.clip(trial.clip) for trial in trials]), inside)
         self.norms = row_norms(self.parameters)
         self.active = torch.ones(len(trials), dtype=torch.bool, device=device)
         never = torch.zeros(len(trials), dtype=torch.int64, device=device)
@@ -125,12 +131,34 @@ class Cohort:
         self._step()
 
     def _backward(self) -> None:
-        given = self.parameters, self.gradients, self._batches()
-        losses = write_gradients(self.network, self.task, *given, self._noises())
+        batches = self._batches()
+        given = self.parameters, self.gradients, batches
+        losses = write_gradients(self.network, self.task, *given, self._noises(), self.hows)
         self.losses.append(losses)
         self.was_active.append(self.active)
         self.context = Context(self.network.layout, self.parameters, self.memory)
-        self.raw_norms = self.ledger.before(self.gradients, self.context)
+        self.raw_norms = self.ledger.before(self.gradients, self.context, self._plain_gradients(batches))
+
+    def _plain_gradients(self, batches: list[Batch]) -> Tensor | None:
+        """Return the plain gradients (S, P) at the last update before an evaluation, where there are others; else None.
+
+        Raises:
+            ClippingError: What is to happen inside the backward pass of an active trial did not happen.
+        """
+        due = self.update % self.common.eval_every == 0 or self.update == self.common.updates
+        if not due or all(how == PLAIN for how in self.hows):
+            return None
+        plain = self.gradients.clone()
+        for place, how in enumerate(self.hows):
+            if how == PLAIN or not self.active[place]:
+                continue
+            of_trial = self.parameters[place], self.gradients[place], batches[place]
+            plain[place], fault = look(self.network, self.task, *of_trial, partial(self._noise, place), how)
+            if fault:
+                trial = self.records[place].trial
+                said = f"clip {trial.clip}" + (f" with truncate {trial.truncate}" if trial.truncate else "")
+                raise ClippingError(f"{said}: {fault}")
+        return plain
 
     def _batches(self) -> list[Batch]:
         """Draw this update's batches; trials of one seed share theirs."""
@@ -143,9 +171,13 @@ class Cohort:
 
     def _noises(self) -> list[np.random.Generator] | None:
         """Return what this update's dropout draws from: equal for trials of one seed, but never shared."""
+        found = [self._noise(place) for place in range(len(self.records))]
+        return [noise for noise in found if noise is not None] or None
+
+    def _noise(self, place: int) -> np.random.Generator | None:
         if not self.common.dropout:
             return None
-        return [self.noises[record.trial.seed].generator(self.update) for record in self.records]
+        return self.noises[self.records[place].trial.seed].generator(self.update)
 
     def _clip(self) -> None:
         for block in self.ledger.blocks:

@@ -41,6 +41,7 @@ class Trial:
     """Everything that decides one training run's result.
 
     Specs are in their shortest spelling (`registry.canonical`), so that equal settings are equal values.
+    ``truncate`` is the number of steps of a chunk of truncated backpropagation, 0 where sequences are left whole.
     ``task_version`` and ``cell_version`` are raised where the meaning of a task or cell changes. ``plugins`` are those
     that the specs name, each with a hash of its content (`registry.labels_of`). ``test_lags`` are other distances
     at which the trained network is tested, in time steps: ``50,100``.
@@ -62,6 +63,7 @@ class Trial:
     direction: str = "forward"
     normalisation: str = "none"
     dropout: float = 0.0
+    truncate: int = 0
     batch_size: int = 32
     updates: int = 1000
     eval_every: int = 100

@@ -17,8 +17,8 @@ from bench.clips.norm import ClipNorm
 from bench.clips.quantile import BINS, ClipQuantile
 from bench.clips.skip import Skip
 from bench.clips.value import ClipValue
-from bench.gradients import ClippingError, Ledger, blocks_of
 from bench.layout import Layout
+from bench.ledger import ClippingError, Ledger, blocks_of
 from bench.network import Network
 from bench.trial import Trial
 from tasks.copy import Copy

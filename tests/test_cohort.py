@@ -10,7 +10,8 @@ import torch
 
 from bench import ambient, evaluation, registry, training
 from bench.evaluation import Evaluation
-from bench.gradients import Account, write_gradients
+from bench.gradients import write_gradients
+from bench.ledger import Account
 from bench.network import Network
 from bench.record import HIGH_LOSS, Interval, Record
 from bench.trial import Status, Trial

@@ -30,7 +30,7 @@ LAYERS = (
     ),
     (
         *("tasks.base", "tasks.drawing", "tasks.options", "bench.cells.base", "bench.clips.base"),
-        *("bench.seeding", "bench.layout", "bench.ambient", "bench.limits", "bench.wiring"),
+        *("bench.seeding", "bench.layout", "bench.ambient", "bench.limits", "bench.wiring", "bench.backward"),
     ),
     (
         *("tasks.*", "bench.cells.*", "bench.clips.*", "bench.kernels.*"),
@@ -40,6 +40,7 @@ LAYERS = (
     (
         *("bench.registry", "bench.study*", "bench.grid", "bench.layers", "bench.network", "bench.gradients"),
         *("bench.schema", "bench.assemble", "bench.matching", "bench.window", "bench.transfer"),
+        *("bench.omega", "bench.watch", "bench.ledger"),
         *("bench.store*", "bench.results", "bench.stats", "bench.tuning", "bench.cohort", "bench.report.*"),
     ),
     (

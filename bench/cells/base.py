@@ -39,6 +39,8 @@ class Cell(Configurable, ABC):
     """What is carried from step to step; the first is the output, where `output` says nothing else."""
     biased: ClassVar[bool] = True
     """Whether the input projection has a bias."""
+    steps: ClassVar[bool] = True
+    """Whether `step` is its equations; a module runs over whole sequences by itself."""
     unit_axis: ClassVar[int] = -1
     """The axis of a weight matrix that counts the units it leads to."""
 
@@ -91,6 +93,21 @@ class Cell(Configurable, ABC):
     def output(self, projected: Tensor, state: State, weights: Weights) -> Tensor:
         """Return the output (B, H) of a step from its state after it; by default the first state."""
         return state[0]
+
+    def carry_back(self, signal: State, projected: Tensor, before: State, weights: Weights) -> State:
+        """Return J^T d for a backward signal d after a step, J the step's derivative by the states before it.
+
+        The result can be differentiated by the weights, the signal and the states before being constants
+        (`bench.omega`). By default it is what autograd finds through `step`, gates and slopes included.
+
+        Args:
+            signal: (B, ...) for each state.
+            projected: As of `step`; requires gradients.
+            before: As of `step`; requires gradients.
+            weights: As of `step`.
+        """
+        after = self.step(projected, before, weights)
+        return torch.autograd.grad(after, before, signal, create_graph=True, materialize_grads=True)
 
     def rate_factors(self) -> Mapping[str, float]:
         """Return factors on the learning rate, by tensor; nothing by default."""

@@ -75,6 +75,11 @@ class Rnn(Cell):
         (h,) = state
         return (_FUNCTIONS[self.nonlinearity](projected + h @ weights["recurrent_weight"]),)
 
+    def carry_back(self, signal: State, projected: Tensor, before: State, weights: Weights) -> State:
+        """Return (d f'(a)) U^T with f'(a) a constant, as Pascanu, Mikolov & Bengio 2013 (equation 10) have it."""
+        (slope,) = torch.autograd.grad(self.step(projected, before, weights), projected, signal)
+        return (slope @ weights["recurrent_weight"].mT,)
+
 
 def _sparse(generator: np.random.Generator, size: int) -> np.ndarray:
     kept = generator.random((size, size)).argsort(0) < NONZEROS  # in each column: the weights into a unit

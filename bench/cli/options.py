@@ -74,6 +74,9 @@ _GRID = [
     click.option("--direction", multiple=True, metavar="NAME", help="forward, bidirectional."),
     click.option("--normalisation", multiple=True, metavar="NAME", help="none, layer: between layers."),
     click.option("--dropout", multiple=True, type=float, metavar="P", help="Between layers, 0 <= P < 1."),
+    click.option(
+        "--truncate", multiple=True, metavar="K", help="Backpropagation in chunks of K steps, or none; repeatable."
+    ),
     click.option("--schedule", metavar="SPEC", help="constant, cosine, warmup:updates=N."),
     click.option("--weight-decay", type=float),
     click.option("--dtype", metavar="TYPE", help="float32 or float64."),

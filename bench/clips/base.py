@@ -3,11 +3,15 @@
 A clip works on the rows of a gradient matrix (R, P), a row a trial, after the whole backward pass and before
 the update. It never looks across rows: the norm is that of one trial, over all of its parameters. What else it may
 look at, the place of each tensor, the parameters and what it remembers of a trial, is in a `Context`.
+
+Two settings work inside the backward pass instead (`Clip.in_backward`): they say what is to happen there, and leave the
+gradient that comes of it alone. They may stand beside another: ``norm:1+omega:4``.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from math import inf
 from typing import ClassVar, Self
 
 import torch
@@ -54,6 +58,8 @@ class Clip(ABC):
     """Numbers that it remembers of each trial."""
     drops: ClassVar[bool] = False
     """Whether it may drop a whole update: see `dropped`."""
+    in_backward: ClassVar[bool] = False
+    """Whether it works inside the backward pass: see `signal_limit` and `omega`."""
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -90,6 +96,16 @@ class Clip(ABC):
                 raise
             raise UsageError(f"clip {':'.join([cls.name(), *given])!r}: {names[0]} must be a number above 0") from None
 
+    @property
+    def signal_limit(self) -> float:
+        """The largest entry that the backward signal may have at any step; infinity by default."""
+        return inf
+
+    @property
+    def omega(self) -> float:
+        """The factor of Pascanu's regulariser; 0 by default."""
+        return 0.0
+
     def observe(self, norms: Tensor, context: Context) -> None:  # noqa: B027 - most clips remember nothing
         """Note the norms (R,) of an update's raw gradients in the memory, before `apply`; nothing by default."""
 
@@ -124,6 +140,69 @@ class Clip(ABC):
             taken_norms: (R,) float64, norms of ``taken``.
             context: As `apply` had it.
         """
+
+
+@dataclass(frozen=True)
+class Together(Clip):
+    """A setting for the gradient and those for the backward pass beside it; acts and is held to account as the first.
+
+    Attributes:
+        parts: At least two, the one for the gradient first.
+    """
+
+    summary: ClassVar[str] = "settings side by side"
+    reference: ClassVar[str] = "those of its parts"
+
+    parts: tuple[Clip, ...]
+
+    def __post_init__(self) -> None:
+        if len({type(part) for part in self.parts}) < len(self.parts):
+            raise UsageError(f"clip {self.spec!r} names a setting twice")
+        if sum(not part.in_backward for part in self.parts) > 1:
+            raise UsageError(f"clip {self.spec!r}: only one setting may clip the gradient; beside it omega, state")
+
+    @property
+    def spec(self) -> str:
+        return "+".join(part.spec for part in self.parts)
+
+    @property
+    def memory(self) -> int:  # type: ignore[override]
+        return self.parts[0].memory
+
+    @property
+    def drops(self) -> bool:  # type: ignore[override]
+        return self.parts[0].drops
+
+    @property
+    def signal_limit(self) -> float:
+        return min(part.signal_limit for part in self.parts)
+
+    @property
+    def omega(self) -> float:
+        return sum(part.omega for part in self.parts)
+
+    def observe(self, norms: Tensor, context: Context) -> None:
+        self.parts[0].observe(norms, context)
+
+    def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
+        self.parts[0].apply(gradients, norms, context)
+
+    def dropped(self, norms: Tensor) -> Tensor:
+        return self.parts[0].dropped(norms)
+
+    def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor, context: Context) -> Tensor:
+        return self.parts[0].holds(raw, taken, raw_norms, taken_norms, context)
+
+
+def side_by_side(parts: Sequence[Clip]) -> Clip:
+    """Return these settings as one, in the order in which they are spelled; ``none`` beside another says nothing.
+
+    Raises:
+        UsageError: One is given twice, or two of them clip the gradient.
+    """
+    said = [part for part in parts if part.spec != "none"]
+    ordered = sorted(said, key=lambda part: (part.in_backward, part.name()))
+    return Together(tuple(ordered)) if len(ordered) > 1 else [*ordered, *parts][0]
 
 
 def row_norms(matrix: Tensor) -> Tensor:

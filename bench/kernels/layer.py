@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
+from bench.backward import PLAIN, Backward, Signal
 from bench.kernels import weights as outside
 from bench.kernels import workspace
 from bench.kernels.base import Kernel
@@ -87,8 +89,9 @@ class Layer:
         return self._unpad(outputs), [self._unpad(part) for part in state[1:]], kept
 
     def backward(
-        self, kept: Kept, grads: Array, last_grads: Sequence[Array] = (), wants_inputs: bool = False
-    ) -> tuple[dict[str, Array], list[Array]]:
+        self, kept: Kept, grads: Array, last_grads: Sequence[Array] = (), wants_inputs: bool = False,
+        how: Backward = PLAIN, signal: Signal | None = None,
+    ) -> tuple[dict[str, Array], list[Array]]:  # fmt: skip
         """Run backward in time; what was kept can be used once.
 
         Args:
@@ -96,6 +99,8 @@ class Layer:
             grads: (T, B, H), the loss's gradients by the outputs; or with whole panels, the padding zero.
             last_grads: By the other last states.
             wants_inputs: Return the gradients by the inputs, too.
+            how: What happens to the backward signal on its way.
+            signal: Is filled with what was carried.
 
         Returns:
             The gradients by the weights (and ``inputs``), by name, and by the initial states.
@@ -112,10 +117,17 @@ class Layer:
             by_inputs = np.zeros((self.steps, self.batch, self._whole_panels(self.inputs.shape[2])), self.dtype)
             input_weights = packed(self.input_weight, self.gates, True)
         recurrent = packed(self.recurrent_weight, self.gates, True)
+        limit, watched = self.dtype.type(how.signal_limit), self.steps if signal is not None else 0
+        before, signals = (np.empty((self.kernel.states, watched, self.size), self.dtype) for _ in range(2))
         for start in reversed(range(0, self.steps, chunk)):
             end = min(start + chunk, self.steps)
             pre, apart, states = kept.chunk or self._advance(start, end, kept.borders[start // chunk])
-            scan_backward(self.kernel, pre, apart, recurrent, states, output_grads[start:end], carry)
+            if signal is not None:
+                before[:, start:end] = states[:, :-1]
+            scan_backward(
+                self.kernel, pre, apart, recurrent, states, output_grads[start:end], carry, signals[:, start:end],
+                limit, how.truncate, start,
+            )  # fmt: skip
             outside.add_products(states[0, :-1], self.units, pre[:together], by_recurrent[:together])
             outside.add_products(states[0, :-1], self.units, apart, by_recurrent[together:])
             outside.add_sums(apart, ones, by_apart)
@@ -124,6 +136,9 @@ class Layer:
             if by_inputs is not None:
                 outside.add_input_grads(pre, input_weights, by_inputs[start:end].reshape(end - start, -1))
             workspace.give_back([pre, apart] if kept.chunk else [pre, apart, states])
+        if signal is not None:
+            by_state = ([torch.from_numpy(self._unpad(part)) for part in parts] for parts in (before, signals))
+            signal.fill(next(by_state), torch.from_numpy(self._unpad(output_grads)), next(by_state))
         found = {"input_weight": by_input, "bias": by_bias, "recurrent_weight": by_recurrent}
         if self.kernel.apart:
             found[self.kernel.apart_bias] = by_apart
@@ -131,6 +146,11 @@ class Layer:
         if by_inputs is not None:
             named["inputs"] = by_inputs[..., : self.inputs.shape[2]]
         return named, [self._unpad(part[0]) for part in carry]
+
+    def blank_signal(self) -> Signal:
+        """Make what `backward` can fill."""
+        start = [torch.from_numpy(self._unpad(part)) for part in self._first]
+        return Signal.blank(torch.from_numpy(self.inputs), start, self.units)
 
     def _whole_panels(self, columns: int) -> int:
         panel = panel_width(self.dtype)

@@ -9,6 +9,8 @@ recurrent products, then by their gradients. ``states`` is (states, T + 1, N), t
 
 from typing import Any
 
+import numpy as np
+
 from bench.kernels.base import backward, forward, load, store
 from bench.kernels.compiler import compiled, separate
 from bench.kernels.products import times_packed
@@ -38,8 +40,9 @@ def scan_forward(kernel: Any, gates: Any, apart: Any, apart_bias: Any, weights: 
 
 
 @compiled
-def scan_backward(kernel: Any, gates: Any, apart: Any, weights: Any, states: Any, grads: Any, carry: Any) -> None:
-    """Run a kernel backward in time.
+def scan_backward(kernel: Any, gates: Any, apart: Any, weights: Any, states: Any, grads: Any, carry: Any, signals: Any,
+                  limit: Any, truncate: int, start: int) -> None:  # fmt: skip
+    """Run a kernel backward in time; `bench.backward` has the equations.
 
     Args:
         kernel: The kernel.
@@ -49,11 +52,24 @@ def scan_backward(kernel: Any, gates: Any, apart: Any, weights: Any, states: Any
         states: (states, T + 1, N), as `scan_forward` left it.
         grads: (T, N), gradients of the outputs.
         carry: (states, 1, N), gradients of the last states by what comes later; becomes the initial states'.
+        signals: (states, T, N), becomes the backward signal after clipping; with no time steps it is not kept.
+        limit: The largest entry of the backward signal, of the arrays' type; infinity leaves it as it is.
+        truncate: Steps of a chunk, at whose borders the signal ends; 0 for none.
+        start: The place of the first time step here in the whole sequence.
     """
     count, steps, _ = gates.shape
     together = count - len(apart)
     for t in range(steps - 1, -1, -1):
-        _retreat(kernel, gates, apart, states, grads, carry, t)
+        _arrive(carry[0, 0], grads[t])
+        if limit < np.inf:
+            for state in range(len(carry)):
+                _bound(carry[state, 0], limit)
+        if signals.shape[1] > 0:
+            signals[:, t] = carry[:, 0]
+        _retreat(kernel, gates, apart, states, carry, t)
+        if truncate > 0 and start + t > 0 and (start + t) % truncate == 0:
+            carry[:] = 0
+            continue
         for gate in range(together):
             times_packed(gates[gate, t], weights[gate], carry[0, 0])
         for gate in range(together, count):
@@ -75,10 +91,24 @@ def _advance(kernel: Any, gates: Any, apart: Any, states: Any, t: int) -> None:
 
 
 @separate
-def _retreat(kernel: Any, gates: Any, apart: Any, states: Any, grads: Any, carry: Any, t: int) -> None:
+def _arrive(carry: Any, grads: Any) -> None:
+    """Add what reaches the outputs of a time step to what comes from later ones."""
+    for unit in range(carry.size):
+        carry[unit] += grads[unit]
+
+
+@separate
+def _bound(signal: Any, limit: Any) -> None:
+    """Clip every entry to [-limit, limit]; NaN stays NaN."""
+    for unit in range(signal.size):
+        value = signal[unit]
+        signal[unit] = limit if value > limit else (-limit if value < -limit else value)
+
+
+@separate
+def _retreat(kernel: Any, gates: Any, apart: Any, states: Any, carry: Any, t: int) -> None:
     """Apply the kernel's backward function to every unit of a time step."""
     for unit in range(gates.shape[2]):
-        carry[0, 0, unit] += grads[t, unit]
         pre_grads, apart_grads, before_grads = backward(
             kernel,
             load(kernel, "states", carry, 0, unit),

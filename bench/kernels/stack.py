@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from bench.backward import PLAIN, Backward, Signal
 from bench.kernels import workspace
 from bench.kernels.base import Kernel
 from bench.kernels.layer import Array, Kept, Layer
@@ -16,20 +17,28 @@ class Stack:
         kernel: The kernel.
         weights: Of each layer, from the bottom, as `Layer` wants them.
         inputs: Tokens (T, B) or vectors (T, B, I).
+        how: What happens to the backward signal on its way, and who sees it.
 
     Attributes:
         outputs: (T, B, H), of the top layer; they last until `backward`.
     """
 
-    def __init__(self, kernel: Kernel, weights: Sequence[Mapping[str, Array]], inputs: Array) -> None:
+    def __init__(
+        self, kernel: Kernel, weights: Sequence[Mapping[str, Array]], inputs: Array, how: Backward = PLAIN
+    ) -> None:
         self.layers: list[tuple[Layer, Kept]] = []
-        self.outputs = inputs
+        self.outputs, self.how = inputs, how
+        self.signals: list[Signal | None] = [None] * len(weights)
         for layer_weights in weights:
             layer = Layer(kernel, layer_weights, self.outputs)
             outputs, _, kept = layer.forward(keep=True)
             assert kept is not None
             self.outputs = np.ascontiguousarray(outputs)
             self.layers.append((layer, kept))
+        if how.seen is not None:
+            made = [layer.blank_signal() for layer, _ in self.layers]
+            how.seen.extend(made)
+            self.signals = list(made)
 
     def backward(self, scored: Array, grads: Array) -> list[dict[str, Array]]:
         """Return the gradients by each layer's weights, from the bottom; the stack is used up.
@@ -44,7 +53,7 @@ class Stack:
         arriving.fill(0)
         arriving.reshape(-1, top.row)[scored, : top.units] = grads
         for place, (layer, kept) in reversed(list(enumerate(self.layers))):
-            by_name, _ = layer.backward(kept, arriving, wants_inputs=place > 0)
+            by_name, _ = layer.backward(kept, arriving, (), place > 0, self.how, self.signals[place])
             found.append(by_name)
             arriving = by_name.get("inputs", arriving)
         workspace.give_back([buffer, *(kept.chunk[2] for _, kept in self.layers if kept.chunk)])

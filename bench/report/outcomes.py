@@ -28,6 +28,7 @@ WAYS = (
     "direction",
     "normalisation",
     "dropout",
+    "truncate",
     "batch_size",
     "budget_updates",
     "eval_every",

@@ -82,6 +82,7 @@ _WAYS = {
     "budget_updates": "{} updates",
     "hidden_size": "{} units",
     "layers": "{} layers",
+    "truncate": "cut every {} steps",
     "batch_size": "batch {}",
     "optimizer": "{}",
     "dtype": "{}",
@@ -206,4 +207,6 @@ def way_label(axis: str, value: Any) -> str:
     value = value.item() if hasattr(value, "item") else value
     if axis == "layers" and value == 1:
         return "1 layer"
+    if axis == "truncate" and value == 0:
+        return "sequences whole"
     return _WAYS.get(axis, axis.replace("_", " ") + " {}").format(spell(value))

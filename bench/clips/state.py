@@ -1,0 +1,36 @@
+"""Clipping inside the backward pass: the signal that goes from step to step, not the gradient that comes of it.
+
+d_t <- clip(d_t, -c, c), each entry, at every step on the way back, before anything follows from it
+
+d_t is the gradient of the loss by the states that step t hands on, h_t and, of an LSTM, c_t, what later steps send
+included (`bench.backward`). Early LSTM trainers bounded the derivatives within the network in this way (Graves 2013,
+section 2.1, by the gates' inputs, which lie between d_t and d_{t-1}). Scales with the batch: d_t is of the mean loss.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from bench.clips.base import Clip, Context
+
+
+@dataclass(frozen=True)
+class ClipState(Clip):
+    """Every entry of the backward signal held to ``[-max_signal, max_signal]`` at every step."""
+
+    summary: ClassVar[str] = "backward signal by the states clipped to [-c, c] at every step, inside the backward pass"
+    reference: ClassVar[str] = "Graves 2013, section 2.1"
+    in_backward: ClassVar[bool] = True
+
+    max_signal: float
+
+    @property
+    def signal_limit(self) -> float:
+        return self.max_signal
+
+    def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
+        pass
+
+    def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor, context: Context) -> Tensor:
+        return (raw == taken).all(1)
