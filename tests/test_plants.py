@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bench import evaluation, registry, training
-from bench.gradients import ClippingError
+from bench.ledger import ClippingError
 from bench.regression import plants, simulate
 from bench.regression.plants import PLANTS
 from bench.study_file import find
