@@ -3,16 +3,38 @@
 from math import inf
 
 from bench import registry
+from bench.any_network import AnyNetwork
+from bench.architectures.base import Architecture, Shape
 from bench.backward import Backward
+from bench.cells.base import Cell
 from bench.network import Network
 from bench.trial import Trial
+from bench.whole_network import WholeNetwork
+from bench.wiring import ONE_LAYER, Wiring
+from tasks.base import Task
 from tasks.options import UsageError
 
+Assembled = Network | WholeNetwork
 
-def network_of(trial: Trial) -> Network:
+
+def network_of(trial: Trial) -> AnyNetwork:
     """Return the network that a trial trains."""
-    cell, task = registry.cell(trial.cell), registry.task(trial.task)
-    return Network.for_task(cell, task, trial.hidden_size, trial.wiring)
+    return network_for(registry.cell(trial.cell), registry.task(trial.task), trial.hidden_size, trial.wiring)
+
+
+def network_for(cell: Cell, task: Task, hidden_size: int, wiring: Wiring = ONE_LAYER) -> Assembled:
+    """Return the network of a cell, or of an architecture, that fits a task's inputs and outputs."""
+    return assembled(cell, task.input_size, task.output_size, hidden_size, wiring, task.length)
+
+
+def assembled(
+    cell: Cell, input_size: int, output_size: int, hidden_size: int, wiring: Wiring = ONE_LAYER, length: int = 1
+) -> Assembled:
+    """Return the network of a cell, or of an architecture for sequences of up to ``length`` steps."""
+    if isinstance(cell, Architecture):
+        bidirectional = wiring.direction == "bidirectional"
+        return WholeNetwork(cell, Shape(input_size, hidden_size, wiring.layers, length, bidirectional), output_size)
+    return Network(cell, input_size, output_size, hidden_size, wiring)
 
 
 def backward_of(trial: Trial) -> Backward:

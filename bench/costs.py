@@ -7,7 +7,8 @@ from importlib.util import find_spec
 from typing import TypeVar
 
 from bench import registry, transfer
-from bench.assemble import network_of
+from bench.architectures.base import Architecture
+from bench.assemble import network_for, network_of
 from bench.evaluation import CONFIRMATION_SEQUENCES, EVALUATION_SEQUENCES
 from bench.layers import Layers
 from bench.limits import time_limit
@@ -25,6 +26,8 @@ _OUTPUT = 2.5e-9
 _READABLE_STEP = 35e-6
 _SCAN = 200e-6
 _BETWEEN = 5e-9
+_BLOCK = 1e-3
+_BY_TORCH = 2
 
 _COPIES = 8
 """Matrices (S, P) that a cohort holds: parameters, gradients before and after, the optimiser's, the step."""
@@ -48,9 +51,11 @@ def expected_seconds(trial: Trial) -> float:
 def _seconds(task: str, cell: str, hidden_size: int, wiring: Wiring, batch_size: int) -> float:
     """Estimate one update."""
     steps, scans = registry.task(task).length, wiring.layers * len(wiring.directions)
-    overhead = 0.0 if _is_fused(cell) else _READABLE_STEP * steps * scans * len(registry.cell(cell).gates)
-    if not wiring.plain:
-        overhead += _SCAN * scans
+    if isinstance(registry.cell(cell), Architecture):
+        overhead = _BLOCK * wiring.layers
+    else:
+        overhead = 0.0 if _is_fused(cell) else _READABLE_STEP * steps * scans * len(registry.cell(cell).gates)
+        overhead += 0.0 if wiring.plain else _SCAN * scans
     return _UPDATE + overhead + 3 * _forward_seconds(task, cell, hidden_size, wiring, batch_size)
 
 
@@ -71,9 +76,14 @@ def _transfer_seconds(test_lags: str, task: str, cell: str, hidden_size: int, wi
 
 
 def _forward_seconds(task: str, cell: str, hidden_size: int, wiring: Wiring, batch_size: int) -> float:
-    made = registry.task(task)
-    layers = Layers(registry.cell(cell), made.input_size, hidden_size, wiring)
-    gates, numbers = len(layers.cell.gates), made.length * batch_size
+    made, equations = registry.task(task), registry.cell(cell)
+    numbers = made.length * batch_size
+    if isinstance(equations, Architecture):
+        network = network_for(equations, made, hidden_size, wiring)
+        products = 2 * network.layout.num_parameters + 2 * network.state_size
+        return numbers * (products * _PRODUCT * _BY_TORCH + hidden_size * wiring.layers * _BETWEEN)
+    layers = Layers(equations, made.input_size, hidden_size, wiring)
+    gates = len(equations.gates)
     seen = sum(size for _, size in layers.scans[len(wiring.directions) :])  # the first layer's are often tokens
     products = 2 * hidden_size * gates * (seen + hidden_size * len(layers.scans))
     between = 0 if wiring.plain else _BETWEEN * layers.width * wiring.layers

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench import registry, transfer
-from bench.network import Network
+from bench.any_network import AnyNetwork
 from bench.seeding import stream
 from bench.trial import Transfer
 from tasks.base import Batch, Task
@@ -56,12 +56,12 @@ def _chunks(task: Task, name: str, index: int, total: int, like: Tensor) -> Iter
         yield draw(task.spec, name, index, start, min(size, total - start), str(like.device), like.dtype)
 
 
-def evaluate(network: Network, task: Task, row: Tensor) -> Evaluation:
+def evaluate(network: AnyNetwork, task: Task, row: Tensor) -> Evaluation:
     """Evaluate one trial, from its row (P,), on the evaluation stream, the same for all trials of the task."""
     return _evaluate(network, task, row, "evaluation", 0, EVALUATION_SEQUENCES)
 
 
-def confirm(network: Network, task: Task, row: Tensor, look: int) -> float:
+def confirm(network: AnyNetwork, task: Task, row: Tensor, look: int) -> float:
     """Return one trial's error on the confirmation stream, which no stopping rule has seen.
 
     Args:
@@ -73,7 +73,7 @@ def confirm(network: Network, task: Task, row: Tensor, look: int) -> float:
     return _evaluate(network, task, row, "confirmation", look, CONFIRMATION_SEQUENCES).error
 
 
-def at_test_lags(network: Network, task: Task, row: Tensor, test_lags: str) -> tuple[Transfer, ...]:
+def at_test_lags(network: AnyNetwork, task: Task, row: Tensor, test_lags: str) -> tuple[Transfer, ...]:
     """Test one trial's parameters, (P,), at other distances than it was trained at, on sequences of their own."""
     found = []
     for turned in transfer.at_lags(task, transfer.lags_in(test_lags)):
@@ -91,7 +91,7 @@ def at_test_lags(network: Network, task: Task, row: Tensor, test_lags: str) -> t
     return tuple(found)
 
 
-def example(network: Network, task: Task, row: Tensor) -> dict[str, float]:
+def example(network: AnyNetwork, task: Task, row: Tensor) -> dict[str, float]:
     """Return what the trained network makes of the task's example; nothing where the task has none."""
     batch = task.example()
     if batch is None:
@@ -102,7 +102,7 @@ def example(network: Network, task: Task, row: Tensor) -> dict[str, float]:
 
 
 @torch.no_grad()
-def _evaluate(network: Network, task: Task, row: Tensor, name: str, index: int, total: int) -> Evaluation:
+def _evaluate(network: AnyNetwork, task: Task, row: Tensor, name: str, index: int, total: int) -> Evaluation:
     views = network.layout.views(row)
     loss, scored = 0.0, 0
     errors: list[Tensor] = []

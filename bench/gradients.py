@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.any_network import AnyNetwork
 from bench.backward import PLAIN, Backward
 from bench.kernels.find import kernel_for
 from bench.network import Network
@@ -15,7 +16,7 @@ from tasks.base import Batch, Task
 
 
 def write_gradients(
-    network: Network,
+    network: AnyNetwork,
     task: Task,
     parameters: Tensor,
     gradients: Tensor,
@@ -43,7 +44,7 @@ def write_gradients(
 
 
 def write_gradient(
-    network: Network,
+    network: AnyNetwork,
     task: Task,
     row: Tensor,
     gradient: Tensor,
@@ -65,26 +66,27 @@ def write_gradient(
     if how.omega and how.seen is None:
         how = replace(how, seen=[])
     fused = network.path(row.device.type, str(row.dtype)) == "fused"
-    if fused and network.wiring.plain:
+    if fused and isinstance(network, Network) and network.wiring.plain:
         loss = _write_by_stack(network, task, row, gradient, batch, how)
     else:
         loss = _write_by_autograd(network, task, row, gradient, batch, noise, how)
-    if how.omega:
+    if how.omega and isinstance(network, Network):
         add_omega(network, row, gradient, how)
     return loss
 
 
-def prepare(network: Network, task: Task, device: str, dtype: str) -> None:
+def prepare(network: AnyNetwork, task: Task, device: str, dtype: str) -> None:
     """Compile what `write_gradients` will need, so that no update is timed with it."""
-    kernel = kernel_for(network.cell)
-    if kernel is not None and network.path(device, dtype) == "fused":
+    if not isinstance(network, Network) or network.path(device, dtype) != "fused":
+        return
+    if (kernel := kernel_for(network.cell)) is not None:
         from bench.kernels.stack import warm
 
         warm(kernel, task.tokens, dtype)
 
 
 def _write_by_autograd(
-    network: Network,
+    network: AnyNetwork,
     task: Task,
     row: Tensor,
     gradient: Tensor,

@@ -17,8 +17,8 @@ from safetensors.numpy import load, save
 from torch import Tensor
 
 from bench import registry
+from bench.any_network import AnyNetwork
 from bench.assemble import network_of
-from bench.network import Network
 from bench.trial import Trial, TrialResult
 from tasks.base import Task
 from tasks.options import UsageError
@@ -43,7 +43,7 @@ class Kept:
     trial: Trial
     fingerprint: str | None
     task: Task
-    network: Network
+    network: AnyNetwork
     row: Tensor
 
 
@@ -57,7 +57,7 @@ def path_of(folder: Path, key: str) -> Path:
     return folder / f"{key}.safetensors"
 
 
-def keep(folder: Path, result: TrialResult, network: Network, row: Tensor) -> None:
+def keep(folder: Path, result: TrialResult, network: AnyNetwork, row: Tensor) -> None:
     """Write a trained network.
 
     Args:

@@ -85,3 +85,10 @@ class Layout:
     def arrays(self, row: np.ndarray) -> dict[str, np.ndarray]:
         """Return every tensor as a view of a row (P,) that is an array, by name."""
         return {slot.name: row[slot.offset : slot.offset + slot.size].reshape(slot.shape) for slot in self.slots}
+
+    def row(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Lay values out in a new row, (P,) float64; the padding is zero."""
+        found = np.zeros(self.row_size)
+        for name, array in self.arrays(found).items():
+            array[...] = values[name]
+        return found

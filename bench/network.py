@@ -14,8 +14,8 @@ from bench.cells.base import Cell
 from bench.kernels.find import serves
 from bench.layers import Layers
 from bench.layout import Layout
+from bench.readout import initial_readout, read_out, readout_shapes
 from bench.scans import standard_kernel
-from bench.seeding import stream
 from bench.wiring import ONE_LAYER, Wiring
 from tasks.base import Batch, Task
 
@@ -44,7 +44,7 @@ class Network:
     def layout(self) -> Layout:
         """Where each tensor lies in a row: those of `Layers.shapes`, then ``readout.weight`` and ``readout.bias``."""
         width, parts = self.layers.width, self.layers.parts
-        readout = {"readout.weight": (width, self.output_size), "readout.bias": (self.output_size,)}
+        readout = readout_shapes(width, self.output_size)
         return Layout.of(self.layers.shapes | readout, parts, dict.fromkeys(parts, self.cell.unit_axis))
 
     def rate_factors(self) -> Tensor | None:
@@ -79,14 +79,9 @@ class Network:
         """
         sizes = (self.input_size, self.hidden_size, self.output_size, self.wiring.layers)
         names: tuple[str | int, ...] = ("weights", self.cell.spec, self.cell.version, *sizes, seed)
-        values = self.layers.initial_values(*names)
-        bound = self.hidden_size**-0.5
-        row = np.zeros(self.layout.row_size)
-        for slot in self.layout.slots:
-            if slot.name.startswith("readout."):
-                values[slot.name] = stream(*names, slot.name).generator().uniform(-bound, bound, slot.shape)
-            row[slot.offset : slot.offset + slot.size] = values[slot.name].ravel()
-        return row
+        width, bound = self.layers.width, self.hidden_size**-0.5
+        values = self.layers.initial_values(*names) | initial_readout(width, self.output_size, bound, *names)
+        return self.layout.row(values)
 
     @torch.no_grad()
     def orthogonality_error(self, row: Tensor) -> float | None:
@@ -110,9 +105,7 @@ class Network:
             noise: Draws what dropout sets to zero, in training; in evaluation there is none.
             how: What happens to the backward signal of each scan.
         """
-        states = self.states(views, batch.inputs, batch.lengths, noise, how).flatten(0, 1)
-        states = states.index_select(0, batch.scored)
-        return torch.addmm(views["readout.bias"], states, views["readout.weight"])
+        return read_out(views, self.states(views, batch.inputs, batch.lengths, noise, how), batch.scored)
 
     def states(
         self,

@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from bench import evaluation
+from bench.any_network import AnyNetwork
 from bench.ledger import Account
-from bench.network import Network
 from bench.trial import Measurement, Status, Transfer, Trial, TrialResult, fingerprint_of
 from tasks.base import Task
 
@@ -52,7 +52,7 @@ class Record:
     """
 
     trial: Trial
-    network: Network
+    network: AnyNetwork
     task: Task
     environment: dict[str, Any]
     seconds: float = 0.0

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tasks.base import Task
 
 _ROOT = Path(__file__).resolve().parent.parent
-_FOLDERS = {"task": "tasks", "cell": "bench/cells", "clip": "bench/clips"}
+_FOLDERS = {"task": "tasks", "cell": "bench/cells", "clip": "bench/clips", "architecture": "bench/architectures"}
 _NOT_LISTED = {"__init__", "base", "drawing", "options"}
 
 Cached = TypeVar("Cached", bound=Callable[..., Any])
@@ -53,7 +53,7 @@ def use(paths: Sequence[Path | str], digests: Sequence[str] = ()) -> None:
     found: dict[tuple[str, str], Plugin] = {}
     for place, path in enumerate(paths):
         made = plugins.read(Path(path), digests[place] if digests else None)
-        if made.name in shipped(made.kind):
+        if made.name in shipped(made.kind) or (made.kind == "cell" and made.name in shipped("architecture")):
             raise UsageError(f"plugin {path}: a {made.kind} called {made.name!r} is shipped; rename the file")
         if made.name in [name for _, name in found]:
             raise UsageError(f"plugin {path}: two plugins are called {made.name!r}")
@@ -73,7 +73,10 @@ def shipped(kind: str) -> list[str]:
 
 
 def names(kind: str) -> list[str]:
-    """List the names of a kind (``task``, ``cell``, ``clip``), sorted: the shipped ones and the plugins in use."""
+    """List the names of a kind, sorted: the shipped ones and the plugins in use.
+
+    Kinds are ``task``, ``cell``, ``clip`` and ``architecture``: a whole network, which is named where a cell is.
+    """
     return sorted([*shipped(kind), *(name for of, name in _files if of == kind)])
 
 
@@ -106,9 +109,12 @@ def find(kind: str, name: str) -> type:
     """
     if (made := plugin(kind, name)) is not None:
         return made.made
+    if kind == "cell" and name in shipped("architecture"):
+        return find("architecture", name)
     known = names(kind)
     if name not in known:
-        raise _unknown(kind, name, [*known, *offered(kind)])
+        named_so = [*known, *names("architecture")] if kind == "cell" else known
+        raise _unknown(kind, name, [*named_so, *offered(kind)])
     module = importlib.import_module(f"{_FOLDERS[kind].replace('/', '.')}.{name}")
     classes = [
         found
@@ -166,7 +172,7 @@ def task(spec: str) -> "Task":
 @forgetful
 @cache
 def cell(spec: str) -> "Cell":
-    """Make the cell of a spec such as ``lstm:forget_bias=1``."""
+    """Make the cell, or the architecture, of a spec such as ``lstm:forget_bias=1``."""
     return cast("Cell", _configured("cell", spec))
 
 

@@ -275,6 +275,7 @@ def _trial(
         )
     truncate = truncate if truncate < registry.task(task).length else 0
     check_backward(cell, clip, truncate)
+    registry.cell(cell).admit(wiring)
     return Trial(
         task=task,
         cell=cell,
@@ -299,9 +300,22 @@ def _trial(
     )
 
 
+def _check_width(trial: Trial) -> None:
+    step = registry.cell(trial.cell).width_step
+    if trial.hidden_size % step:
+        below = trial.hidden_size // step * step
+        rule = f"cell {trial.cell}: the hidden size must be a multiple of {step}, not {trial.hidden_size}"
+        raise UsageError(f"{rule}; did you mean {f'{below} or {below + step}' if below else step}?")
+
+
 def _matched(trial: Trial, grid: Grid) -> "tuple[Trial, Match | None]":
-    """Give a trial the hidden size that its grid's match picks, if it has one."""
+    """Give a trial the hidden size that its grid's match picks, if it has one.
+
+    Raises:
+        UsageError: No size comes near the target, or the size given is none that the cell allows.
+    """
     if grid.match is None or grid.match_target is None:
+        _check_width(trial)
         return trial, None
     from bench.matching import matched
 

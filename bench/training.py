@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bench import registry
 from bench.ambient import arithmetic
+from bench.any_network import AnyNetwork
 from bench.assemble import backward_of, network_of
 from bench.backward import PLAIN
 from bench.clips.base import Context, row_norms
@@ -30,7 +31,7 @@ from tasks.base import Batch
 JUMP = 100.0
 """A trial has exploded when one update multiplies the norm of its parameters by more than this."""
 
-Keep = Callable[[TrialResult, Network, Tensor], None]
+Keep = Callable[[TrialResult, AnyNetwork, Tensor], None]
 """What takes a trained network: the result, the network, and its parameters (P,)."""
 
 QUANTITIES = ("loss", "gradient", "parameters")
@@ -148,6 +149,7 @@ class Cohort:
         due = self.update % self.common.eval_every == 0 or self.update == self.common.updates
         if not due or all(how == PLAIN for how in self.hows):
             return None
+        assert isinstance(self.network, Network), "only scans have a backward pass that something is done to"
         plain = self.gradients.clone()
         for place, how in enumerate(self.hows):
             if how == PLAIN or not self.active[place]:

@@ -24,6 +24,7 @@ LAYERS = (
         "bench.perf",
         "bench.checks",
         "bench.regression",
+        "bench.architectures",
         "bench.report",
         "bench.skeletons",
         "bench.studies",
@@ -41,6 +42,7 @@ LAYERS = (
         *("bench.registry", "bench.study*", "bench.grid", "bench.layers", "bench.network", "bench.gradients"),
         *("bench.schema", "bench.assemble", "bench.matching", "bench.window", "bench.transfer"),
         *("bench.omega", "bench.watch", "bench.ledger"),
+        *("bench.any_network", "bench.whole_network", "bench.readout", "bench.architectures.*"),
         *("bench.store*", "bench.results", "bench.stats", "bench.tuning", "bench.cohort", "bench.report.*"),
     ),
     (

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from bench.seeding import stream
+from bench.wiring import Wiring
 from tasks.options import Configurable
 
 Weights = Mapping[str, Tensor]
@@ -53,6 +54,13 @@ class Cell(Configurable, ABC):
     def width_step(self) -> int:
         """What hidden sizes must be multiples of; by default any will do."""
         return 1
+
+    def admit(self, wiring: Wiring) -> None:
+        """Refuse layers joined in a way that this cannot be; by default all are possible.
+
+        Raises:
+            UsageError: It cannot.
+        """
 
     def gate_widths(self, hidden_size: int) -> dict[str, int]:
         """Return the columns of each block of the input projection, in order: by default ``hidden_size`` each."""

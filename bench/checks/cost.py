@@ -7,9 +7,10 @@ import torch
 
 from bench import registry
 from bench.ambient import arithmetic
+from bench.any_network import AnyNetwork
+from bench.assemble import network_for
 from bench.cells.base import Cell
 from bench.gradients import write_gradients
-from bench.network import Network
 from bench.seeding import stream
 from tasks.base import Task
 
@@ -21,7 +22,7 @@ _LEAST_SECONDS = 0.005
 def update_ratio(cell: Cell) -> str:
     """Time a forward and backward pass of a cell against that of an lstm, each on the path that runs."""
     task = registry.task(f"adding:length={LENGTH}")
-    networks = [Network.for_task(one, task, HIDDEN) for one in (cell, registry.cell("lstm"))]
+    networks = [network_for(one, task, HIDDEN) for one in (cell, registry.cell("lstm"))]
     ours, theirs = timed([passes(network, task, BATCH) for network in networks])
     paths = " against ".join(network.path("cpu", "float32") for network in networks)
     return f"forward and backward take {ours / theirs:.2g} times those of lstm ({paths}; {1e3 * ours:.2g} ms)"
@@ -29,12 +30,12 @@ def update_ratio(cell: Cell) -> str:
 
 def draw_ratio(task: Task) -> str:
     """Time a task's batch against an update of an lstm at the same shape."""
-    network = Network.for_task(registry.cell("lstm"), task, HIDDEN)
+    network = network_for(registry.cell("lstm"), task, HIDDEN)
     draw, update = timed([lambda: task.draw(stream("cost").generator(), 32), passes(network, task, 32)])
     return f"a batch of 32 takes {1e3 * draw:.2g} ms, {draw / update:.1%} of an update of an lstm with {HIDDEN} units"
 
 
-def passes(network: Network, task: Task, batch_size: int) -> Callable[[], object]:
+def passes(network: AnyNetwork, task: Task, batch_size: int) -> Callable[[], object]:
     """Return a function that computes one trial's gradient."""
     row = torch.from_numpy(network.initial_row(0)).float().unsqueeze(0)
     batch = task.draw(stream("cost").generator(), batch_size)

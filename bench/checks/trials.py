@@ -11,9 +11,10 @@ HIDDEN, BATCH = 6, 4
 
 def cohort(spec: str) -> str:
     """Train a trial alone and in company: the same numbers."""
+    step = registry.cell(spec).width_step
     study = adhoc(
         "check", task="copy:items=1,blanks=2", cell=spec, clip=("none", "norm:0.1"), lr=(0.01, 0.1), seeds=2,
-        updates=4, eval_every=2, hidden_size=HIDDEN, batch_size=BATCH,
+        updates=4, eval_every=2, hidden_size=-(-HIDDEN // step) * step, batch_size=BATCH,
     )  # fmt: skip
     trials = study.trials()
     together: list[TrialResult] = []

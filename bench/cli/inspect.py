@@ -43,16 +43,16 @@ _SIZE = 64
 
 def _list_cell_details() -> None:
     from bench import registry
-    from bench.network import Network
+    from bench.assemble import assembled
 
-    click.echo(f"a layer of {_SIZE} inputs and {_SIZE} units: parameters, state numbers, path\n")
-    for name in registry.names("cell"):
+    click.echo(f"a layer of {_SIZE} inputs and {_SIZE} units over {_SIZE} steps: parameters, state numbers, path\n")
+    for name in [*registry.names("cell"), *registry.names("architecture")]:
         try:
             cell = registry.cell(name)
         except UsageError as error:  # its library is not installed
             click.echo(f"{name:16} {error}")
             continue
-        network = Network(cell, _SIZE, 1, _SIZE)
+        network = assembled(cell, _SIZE, 1, _SIZE, length=_SIZE)
         parameters = network.layout.num_parameters - (_SIZE + 1)  # without the readout
         click.echo(f"{name:16} {(cell.__doc__ or '').splitlines()[0]}")
         click.echo(
@@ -67,7 +67,8 @@ def _list_configurable(what: str) -> None:
     from bench import registry
 
     if what in _KINDS:
-        classes = {name: registry.find(_KINDS[what], name) for name in registry.names(_KINDS[what])}
+        listed = [*registry.names(_KINDS[what]), *(registry.names("architecture") if what == "cells" else ())]
+        classes = {name: registry.find(_KINDS[what], name) for name in listed}
     else:
         from bench import optimisers
 

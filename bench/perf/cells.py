@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 
 from bench import registry
 from bench.ambient import arithmetic
+from bench.assemble import Assembled, network_for
 from bench.checks.cost import passes
-from bench.network import Network
 from bench.perf.measure import in_turns
 from bench.perf.memory import gradient_bytes
 from tasks.base import Task
@@ -81,7 +81,8 @@ def measure(specs: Sequence[str], shape: Shape, repeats: int) -> list[Cost]:
         UsageError: A plugin's cell cannot be run.
     """
     task = registry.task(f"adding:length={shape.length}")
-    networks = {spec: Network.for_task(registry.cell(spec), task, shape.hidden_size) for spec in (*specs, REFERENCE)}
+    networks = {spec: network_for(registry.cell(spec), task, shape.hidden_size) for spec in (*specs, REFERENCE)}
+    readout = (shape.hidden_size + 1) * task.output_size
     works = {spec: _work(network, task, shape.batch_size) for spec, network in networks.items()}
     with arithmetic():
         columns = iter(in_turns([works[one] for spec in specs for one in (REFERENCE, spec)], repeats))
@@ -89,7 +90,7 @@ def measure(specs: Sequence[str], shape: Shape, repeats: int) -> list[Cost]:
         Cost(
             cell=spec,
             path=networks[spec].path("cpu", "float32"),
-            parameters=networks[spec].cell.count(task.input_size, shape.hidden_size),
+            parameters=networks[spec].layout.num_parameters - readout,
             state_size=networks[spec].state_size,
             reference_seconds=tuple(next(columns)),
             seconds=tuple(next(columns)),
@@ -100,7 +101,7 @@ def measure(specs: Sequence[str], shape: Shape, repeats: int) -> list[Cost]:
     return sorted(found, key=lambda cost: statistics.median(cost.ratios))
 
 
-def _work(network: Network, task: Task, batch_size: int) -> Callable[[], object]:
+def _work(network: Assembled, task: Task, batch_size: int) -> Callable[[], object]:
     """Return what is timed, done once: a plugin that cannot do it is told here."""
     with registry.blamed("cell", network.cell.name()), arithmetic():
         work = passes(network, task, batch_size)

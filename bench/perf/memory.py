@@ -12,8 +12,8 @@ import torch
 
 from bench import registry
 from bench.ambient import arithmetic
+from bench.assemble import network_for
 from bench.checks.cost import passes
-from bench.network import Network
 
 _RESET, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 _RESET_PEAK = "5"
@@ -50,7 +50,7 @@ def _measure(answer: object, cell: str, plugins: list[str], length: int, batch_s
     with arithmetic():
         for steps, sequences in ((2, 1), (length, batch_size)):
             task = registry.task(f"adding:length={steps}")
-            work = passes(Network.for_task(registry.cell(cell), task, hidden_size), task, sequences)
+            work = passes(network_for(registry.cell(cell), task, hidden_size), task, sequences)
             _RESET.write_text(_RESET_PEAK)
             before = _resident("VmRSS")
             work()

@@ -77,7 +77,7 @@ _OTHER_DASHES: tuple[LineStyle, ...] = (
     (0, (8, 2)),
     (0, (2, 2)),
 )
-_NAMES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN", "tcn": "TCN"}
+_NAMES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN", "tcn": "TCN", "transformer": "Transformer"}
 _WAYS = {
     "budget_updates": "{} updates",
     "hidden_size": "{} units",

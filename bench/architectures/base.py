@@ -1,0 +1,102 @@
+"""What a network without a cell promises: it is one `torch.nn.Module` over whole sequences.
+
+It runs a trial at a time on views of the trial's row, so that it keeps the promises of every cell.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor, nn
+
+from bench.ambient import seeded
+from bench.cells.base import Cell, State, Weights
+from bench.wiring import Wiring
+from tasks.options import UsageError
+
+NOTHING = {"skip": "none", "normalisation": "none", "dropout": "0"}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a network is built for.
+
+    Attributes:
+        input_size: Numbers of an input vector, or of tokens.
+        hidden_size: Numbers that a layer puts out at a step.
+        layers: Its depth.
+        length: Time steps of the longest sequence.
+        bidirectional: Whether a step may see later ones.
+    """
+
+    input_size: int
+    hidden_size: int
+    layers: int
+    length: int
+    bidirectional: bool = False
+
+
+@dataclass(frozen=True)
+class Architecture(Cell, ABC):
+    """A whole network, named like a cell."""
+
+    gates: ClassVar[tuple[str, ...]] = ("network",)
+    states: ClassVar[tuple[str, ...]] = ("context",)
+    steps: ClassVar[bool] = False
+    unit_axis: ClassVar[int] = 0  # as torch.nn stores its weights
+    directions: ClassVar[tuple[str, ...]] = ("forward",)
+    """In which directions it can read."""
+
+    @abstractmethod
+    def build(self, shape: Shape) -> nn.Module:
+        """Build the module: from inputs (T, B, I) and lengths (B,), or None, to outputs (T, B, H).
+
+        It has no buffers, which trials would share, and draws its initial weights from torch's global generator.
+        """
+
+    @abstractmethod
+    def context_size(self, shape: Shape) -> int:
+        """Return the numbers that must be kept of the past to go on one step further."""
+
+    def reach(self, shape: Shape) -> int:
+        """Return the steps that the last output sees, its own included; by default all."""
+        return shape.length
+
+    @final
+    def admit(self, wiring: Wiring) -> None:
+        """Refuse what belongs between the layers of cells, and directions that it does not have.
+
+        Raises:
+            UsageError: It is one of these.
+        """
+        between = {"skip": wiring.skip, "normalisation": wiring.normalisation, "dropout": wiring.dropout}
+        for name, value in between.items():
+            if value not in ("none", 0):
+                raise UsageError(f"cell {self.name()} has its own ways between layers: {name} must be {NOTHING[name]}")
+        if wiring.direction not in self.directions:
+            raise UsageError(f"cell {self.name()} reads from left to right only: direction must be forward")
+
+    @final
+    def recurrent_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
+        """Not asked: `template` has all tensors."""
+        raise NotImplementedError
+
+    @final
+    def step(self, projected: Tensor, state: State, weights: Weights) -> State:
+        """Not asked: the module does whole sequences."""
+        raise NotImplementedError
+
+
+@lru_cache(maxsize=64)
+def template(architecture: Architecture, shape: Shape) -> nn.Module:
+    """Build a module that has shapes but no numbers."""
+    with torch.device("meta"):
+        return architecture.build(shape)
+
+
+def drawn(architecture: Architecture, shape: Shape, seed: int) -> nn.Module:
+    """Build a module with initial weights that follow from the seed; no global random state is moved."""
+    with seeded(seed):
+        return architecture.build(shape)
