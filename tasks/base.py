@@ -85,7 +85,10 @@ class Task(Configurable, ABC):
     @property
     @abstractmethod
     def causal(self) -> bool:
-        """Whether later inputs reveal the targets, so that only left-to-right networks are admitted."""
+        """Whether inputs after a scored step tell its target, so that only left-to-right networks are admitted.
+
+        A later input that tells of nothing but the time, such as the blanks of a recall, makes no task causal.
+        """
 
     @property
     @abstractmethod

@@ -36,7 +36,7 @@ class Copy(ClassTask):
 
     version: ClassVar[int] = 1
     reference: ClassVar[str] = "Arjovsky, Shah & Bengio 2016, section 4.1; variable: Henaff, Szlam & LeCun 2016"
-    causal: ClassVar[bool] = True
+    causal: ClassVar[bool] = False
     tokens: ClassVar[bool] = True
     dial: ClassVar[str] = "blanks"
     reduction: ClassVar[str] = "cross-entropy, mean over the recall steps"

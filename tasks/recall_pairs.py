@@ -18,6 +18,8 @@ from tasks.base import Batch, ClassTask, as_tokens
 from tasks.drawing import at_least, letters
 from tasks.options import UsageError, option
 
+KEPT_OUT_FROM = 8  # keys; fewer would be told by what is kept out
+
 
 @dataclass(frozen=True)
 class RecallPairs(ClassTask):
@@ -28,10 +30,13 @@ class RecallPairs(ClassTask):
     as memory is whose a value is, not which values occur: floors are those of a network that is told the values of
     its sequence, 1 - 1/P without any pair and (P - m - 1)/P with m pairs in the window.
 
+    Kept out of training, where there are 8 keys or more: the first key with the second value, the second with the third
+    and so on, the last with the first. In evaluation they are as frequent as other pairs; `held_out` tells them apart.
+
     Distances differ, and so do floors: `lag_at_least` groups answers by the distance of their pair.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reference: ClassVar[str] = "Arora et al. 2024, Zoology: multi-query associative recall"
     causal: ClassVar[bool] = False
     tokens: ClassVar[bool] = True
@@ -95,19 +100,22 @@ class RecallPairs(ClassTask):
     def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
         keys, values = (different(generator, self.vocabulary, self.pairs, batch_size) for _ in range(2))
         slots = different(generator, self._slots, self.pairs, batch_size)
+        kept_out = (keys + 1) % self.vocabulary if self.vocabulary >= KEPT_OUT_FROM else np.full_like(keys, -1)
+        if not held_out:
+            values = parted(values, kept_out)
         inputs = pair_inputs(keys, values, slots, self.length, self.vocabulary)
         queries = 2 * self.pairs + 2 * slots
         mask = np.zeros(inputs.shape, dtype=bool)
         np.put_along_axis(mask, queries, True, axis=0)
-        targets = np.zeros_like(inputs)
-        np.put_along_axis(targets, queries, values, axis=0)
-        distances = np.ones_like(inputs)
-        np.put_along_axis(distances, queries, queries - 2 * np.arange(self.pairs)[:, None], axis=0)
+        distances = queries - 2 * np.arange(self.pairs)[:, None]
+        targets, lags, unmet = np.ones((3, *inputs.shape), dtype=np.int64)
+        for whole, of_pairs in ((targets, values), (lags, distances), (unmet, values == kept_out)):
+            np.put_along_axis(whole, queries, of_pairs, axis=0)
         return Batch(
             as_tokens(inputs),
             as_tokens(targets[mask]),
             torch.from_numpy(mask),
-            slices={"lag_at_least": as_tokens(at_least(distances[mask]))},
+            slices={"lag_at_least": as_tokens(at_least(lags[mask])), "held_out": as_tokens(unmet[mask])},
         )
 
     def carried(self, batch: Batch) -> Tensor:
@@ -126,6 +134,22 @@ def pair_inputs(keys: np.ndarray, values: np.ndarray, slots: np.ndarray, length:
     inputs[1 : 2 * len(keys) : 2] = vocabulary + values
     np.put_along_axis(inputs, 2 * len(keys) + 2 * slots, keys, axis=0)
     return inputs
+
+
+def parted(values: np.ndarray, kept_out: np.ndarray) -> np.ndarray:
+    """Exchange values between neighbours until no key has the value it must not have; all are (P, B).
+
+    One exchange is enough: values differ within a sequence, and so do those that its keys must not have.
+
+    >>> parted(np.array([[3], [1], [2]]), kept_out=np.array([[3], [0], [4]])).ravel()
+    array([1, 3, 2])
+    """
+    values = values.copy()
+    for pair in np.flatnonzero((values == kept_out).any(1)):
+        other = (pair + 1) % len(values)
+        swap = values[pair] == kept_out[pair]
+        values[pair], values[other] = np.where(swap, values[[other, pair]], values[[pair, other]])
+    return values
 
 
 def different(generator: np.random.Generator, size: int, count: int, batch_size: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hunting import SIGMAS, drawn, hunt, hunt_in_slice, without_the_far_item
+from hunting import SIGMAS, counting, drawn, hunt, hunt_in_slice, looks, without_the_far_item
 
 from bench import registry
 
@@ -155,3 +155,22 @@ def test_floors_are_in_order_at_every_setting(spec):
         < min([task.baseline_error, *task.partial_floors.values()])
     )
     assert task.floor(task.min_lag) < task.solved_below <= task.floor(task.min_lag - 1)
+
+
+@pytest.mark.parametrize("spec", [*SMALL, "agreement:nouns=1"])
+def test_a_task_is_causal_where_the_next_input_tells_the_answer(spec):
+    task = registry.task(spec)
+    batch = drawn(task, 5000)
+    later = np.full_like(batch.inputs.numpy(), -1)
+    later[:-1] = batch.inputs[1:].numpy()
+    if not task.causal:
+        found = hunt(task, batch, 1, later)
+        assert found.unmet >= task.floor(0) - SIGMAS * found.deviation
+        return
+    steps, columns = np.divmod(batch.scored.numpy(), batch.mask.shape[1])
+    followed = steps < len(later) - 1
+    found = counting(
+        looks(later, steps[followed], columns[followed], 1), batch.targets.numpy()[followed], columns[followed],
+        task.output_size,
+    )  # fmt: skip
+    assert found.unmet < 0.05

@@ -149,6 +149,34 @@ def test_recall_pairs_slices_by_the_distance_of_the_pair():
     assert ((lows <= steps - placed) & (steps - placed < 2 * lows)).all()
 
 
+def test_pairs_that_are_kept_out_of_training_are_as_frequent_as_others_in_evaluation():
+    task = RecallPairs(pairs=3, vocabulary=8, length=20)
+    for held_out, share in ((False, 0), (True, 1 / 8)):
+        batch = drawn(task, DRAWS, held_out=held_out)
+        keys, values = batch.inputs[0:6:2], batch.inputs[1:6:2] - 8
+        unmet = values == (keys + 1) % 8
+        assert unmet.double().mean().item() == pytest.approx(share, abs=0.01)
+        assert batch.slices["held_out"].sum() == unmet.sum()
+        pairs = torch.stack([keys, values]).flatten(1).unique(dim=1)
+        assert pairs.shape[1] == 64 - 8 * (not held_out), "every other pair is met"
+        assert torch.bincount(values.flatten(), minlength=8).double().std() < 0.03 * values.numel() / 8
+
+
+def test_few_keys_keep_no_pair_out():
+    task = RecallPairs(pairs=3, vocabulary=7, length=20)
+    assert torch.equal(drawn(task, 50, held_out=False).inputs, drawn(task, 50).inputs)
+    assert not drawn(task, 500).slices["held_out"].any()
+
+
+@pytest.mark.parametrize("pairs", [2, 5, 40])
+def test_no_training_pair_is_one_that_is_kept_out(pairs):
+    task = RecallPairs(pairs=pairs, vocabulary=40, length=4 * pairs + 8)
+    batch = drawn(task, 3000, held_out=False)
+    keys, values = batch.inputs[0 : 2 * pairs : 2], batch.inputs[1 : 2 * pairs : 2] - 40
+    assert not (values == (keys + 1) % 40).any()
+    assert (values.sort(0).values.diff(dim=0) > 0).all()
+
+
 def test_recall_pairs_floor_is_one_of_the_pairs_not_one_of_the_vocabulary():
     assert RecallPairs(pairs=4, vocabulary=1000).baseline_error == 1 - 1 / 4
     assert RecallPairs(pairs=4).partial_floors["which values occur"] == 1 - 1 / 4
