@@ -112,21 +112,38 @@ def load_study(study: str, results: str | Path = "results") -> StudyData:
         StoreError: The store cannot be used.
     """
     with _opened(study, results) as store:
-        plan = read_plan(store, study)
-        trials, outside = read_trials(store, plan)
-        curves, slices = read_curves(store, pd.Index(trials["key"]))
-        return StudyData(
-            name=study,
-            title=store.title() or study,
-            plan=finished(plan, PLAN),
-            trials=finished(trials, TRIALS),
-            curves=curves,
-            slices=slices,
-            examples=read_examples(trials),
-            transfer=read_transfer(trials),
-            outside=outside,
-            sources=tuple(sorted(source for source in trials["source"].dropna().unique() if source)),
-        )
+        return _data(store, study)
+
+
+def load_store(path: Path) -> StudyData:
+    """Load everything from a store's file, wherever it lies; the study is called like its folder.
+
+    Raises:
+        UsageError: There is no such file.
+        StoreError: The store cannot be used.
+    """
+    if not path.is_file():
+        raise UsageError(f"there is no store {path}")
+    with Store.open_for_reading(path) as store:
+        return _data(store, path.resolve().parent.name)
+
+
+def _data(store: Store, study: str) -> StudyData:
+    plan = read_plan(store, study)
+    trials, outside = read_trials(store, plan)
+    curves, slices = read_curves(store, pd.Index(trials["key"]))
+    return StudyData(
+        name=study,
+        title=store.title() or study,
+        plan=finished(plan, PLAN),
+        trials=finished(trials, TRIALS),
+        curves=curves,
+        slices=slices,
+        examples=read_examples(trials),
+        transfer=read_transfer(trials),
+        outside=outside,
+        sources=tuple(sorted(source for source in trials["source"].dropna().unique() if source)),
+    )
 
 
 def write_csv(frame: pd.DataFrame, file: str | Path | TextIO) -> None:

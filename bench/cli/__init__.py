@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bench.cli import author, cost, horizon, inspect, perf, reports, show_task, training, tuning, window
+from bench.cli import author, cost, horizon, inspect, perf, regression, reports, show_task, training, tuning, window
 from bench.store_file import StoreError
 from tasks.options import UsageError, near
 
@@ -85,6 +85,10 @@ for command in (
     horizon.horizon,
     horizon.frontier,
     window.window,
+    regression.check,
+    regression.baseline,
+    regression.compare,
+    regression.history,
     inspect.doctor,
 ):
     main.add_command(command)

@@ -213,7 +213,7 @@ def rerun(key: str, results: Path) -> None:
     from bench.engines.worker import train_cohort
 
     stored = _find_result(key, results)
-    _need_plugins(stored.trial)
+    need_plugins(stored.trial)
     found: list[TrialResult] = []
     try:
         train_cohort([stored.trial], found.append, provenance.environment())
@@ -252,7 +252,7 @@ def _find_result(key: str, results: Path) -> "TrialResult":
     return result
 
 
-def _need_plugins(trial: "Trial") -> None:
+def need_plugins(trial: "Trial") -> None:
     """Refuse to train what was made with other plugins than those in use."""
     from bench import registry
 

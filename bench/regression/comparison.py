@@ -1,6 +1,6 @@
 """An entry beside its baseline: every number that a verdict, or a reader, may ask for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from bench.regression import statistics
@@ -31,18 +31,26 @@ class Comparison:
         return statistics.tests(self.baseline, self.new, self.alpha)
 
     @cached_property
+    def before(self) -> Entry:
+        """The baseline, or only the seeds that were paired: what the effects are from."""
+        if not self.tests.paired:
+            return self.baseline
+        seeds = {outcome.seed for outcome in self.new.results}
+        return replace(self.baseline, outcomes=tuple(o for o in self.baseline.outcomes if o.seed in seeds))
+
+    @cached_property
     def effects(self) -> dict[str, float]:
         """By measure: the change of the solved share, or the probability of superiority less one half."""
         return {
-            "solved": self.new.solved / self.new.n - self.baseline.solved / self.baseline.n,
-            "outcome": statistics.superiority(self.baseline.badness, self.new.badness) - 0.5,
-            "updates": statistics.superiority(self.baseline.times, self.new.times) - 0.5,
+            "solved": self.new.solved / self.new.n - self.before.solved / self.before.n,
+            "outcome": statistics.superiority(self.before.badness, self.new.badness) - 0.5,
+            "updates": statistics.superiority(self.before.times, self.new.times) - 0.5,
         }
 
     @property
     def sizes(self) -> tuple[int, int]:
         """Results after and before."""
-        return self.new.n, self.baseline.n
+        return self.new.n, self.before.n
 
     @property
     def superiority(self) -> Effect:
@@ -52,7 +60,7 @@ class Comparison:
     @property
     def share(self) -> Effect:
         """The change of the solved share, with its interval."""
-        return statistics.share_difference(self.baseline, self.new)
+        return statistics.share_difference(self.before, self.new)
 
     @property
     def detectable(self) -> float:
@@ -62,11 +70,14 @@ class Comparison:
     @property
     def detectable_drop(self) -> float | None:
         """The drop of the solved share that is detected with power .8; None where none is."""
-        return statistics.detectable_drop(self.baseline.solved, self.baseline.n, self.new.n, self.alpha)
+        return statistics.detectable_drop(self.before.solved, self.before.n, self.new.n, self.alpha)
 
     @property
     def excludes_drop(self) -> bool:
-        """Whether the interval excludes a drop larger than the detectable one."""
+        """Whether both intervals exclude a drop larger than the detectable one."""
+        drop = self.detectable_drop
+        if drop is not None and self.share.low < -drop:
+            return False
         return statistics.excludes(self.effects["outcome"] + 0.5, self.detectable, *self.sizes)
 
     @property

@@ -1,14 +1,16 @@
 """An entry is a setting without its seed, with what came out of it for every seed."""
 
 import json
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bench.results import StudyData
 from bench.trial import Status, Trial
+from tasks.options import UsageError
 
 CONTEXT = ("cpu_capability", "machine", "torch", "blas", "numpy", "numba", "llvmlite")
 """What of the environment decides how numbers round."""
@@ -25,7 +27,6 @@ class Outcome:
         error: Error at the last evaluation; None where it is not finite.
         updates_to_solve: None where it was not solved.
         fingerprint: Hash of the unrounded curve; None where the row is older than fingerprints.
-        seconds_per_update: Of wall time; None where unknown.
         reason: Why it failed.
     """
 
@@ -35,7 +36,6 @@ class Outcome:
     error: float | None = None
     updates_to_solve: int | None = None
     fingerprint: str | None = None
-    seconds_per_update: float | None = field(default=None, compare=False)
     reason: str | None = None
 
     @property
@@ -55,6 +55,7 @@ class Entry:
         floor: The error of a network without memory.
         contexts: The environments that made the rows, but for their source.
         sources: Hashes of the source code that made the rows.
+        seconds_per_update: Median over the seeds, wall time; None where unknown.
     """
 
     setting: Trial
@@ -63,6 +64,7 @@ class Entry:
     floor: float = 1.0
     contexts: tuple[tuple[tuple[str, str], ...], ...] = ()
     sources: tuple[str, ...] = ()
+    seconds_per_update: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "setting", replace(self.setting, seed=0))
@@ -152,6 +154,7 @@ def _entry(setting: Trial, rows: list[dict[str, Any]]) -> Entry:
         floor=float(rows[0]["baseline_error"]),
         contexts=tuple(sorted({context_of(row["environment"]) for row in rows})),
         sources=tuple(sorted({row["source"] if _present(row["source"]) else "" for row in rows})),
+        seconds_per_update=_median_seconds(rows),
     )
 
 
@@ -162,11 +165,10 @@ def context_of(environment: str) -> tuple[tuple[str, str], ...]:
     (('torch', '2.13'),)
     """
     held = json.loads(environment)
-    return tuple((name, str(held[name])) for name in CONTEXT if name in held)
+    return tuple(sorted((name, str(held[name])) for name in CONTEXT if name in held))
 
 
 def _outcome(row: dict[str, Any]) -> Outcome:
-    updates, seconds = row["updates"], row["wall_seconds"]
     return Outcome(
         seed=int(row["seed"]),
         status=str(row["status"]),
@@ -174,10 +176,39 @@ def _outcome(row: dict[str, Any]) -> Outcome:
         error=float(row["error"]) if _present(row["error"]) else None,
         updates_to_solve=int(row["updates_to_solve"]) if _present(row["updates_to_solve"]) else None,
         fingerprint=row["fingerprint"] if _present(row["fingerprint"]) else None,
-        seconds_per_update=float(seconds) / int(updates) if _present(seconds) and updates else None,
         reason=row["reason"] if _present(row["reason"]) else None,
     )
 
 
+def _median_seconds(rows: list[dict[str, Any]]) -> float | None:
+    found = [row["wall_seconds"] / row["updates"] for row in rows if _present(row["wall_seconds"]) and row["updates"]]
+    return float(f"{np.median(found):.3g}") if found else None
+
+
 def _present(value: Any) -> bool:
     return value is not None and not pd.isna(value)
+
+
+def current(study: StudyData, source: str) -> list[Entry]:
+    """Return the entries of a study whose every trial was trained by one version of the code, the present one.
+
+    Args:
+        study: What is stored.
+        source: Hash of the present source.
+
+    Raises:
+        UsageError: Trials are missing, or other source made some; the message says which command to run.
+    """
+    again = f"longlag run {study.name} --fresh"
+    missing = len(study.plan) - len(study.trials)
+    if missing:
+        raise UsageError(
+            f"study {study.name} is unfinished: {missing} of {len(study.plan)} trials are missing; {again}"
+        )
+    found = entries_of(study.trials)
+    made_by = {made for entry in found for made in entry.sources}
+    if len(made_by) > 1:
+        raise UsageError(f"study {study.name} holds trials of {len(made_by)} versions of the source; {again}")
+    if made_by != {source}:
+        raise UsageError(f"study {study.name} was made by other source than the present one; {again}")
+    return found

@@ -8,11 +8,11 @@ whoever looks at one measure only is blind to some regressions:
   permutation test on ranks;
 - ``updates``: updates to solve, unsolved trials censored, by an exact permutation test on log-rank scores.
 
-Where both sides hold the same seeds, and these go alike, the last two are paired by seed.
+Where both sides hold the same seeds, and these go alike, all three are tested by signs of pairs instead.
 """
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -58,18 +58,20 @@ def tests(baseline: Entry, new: Entry, alpha: float) -> Tests:
     p for worse of more than four times ``alpha``, and p for better above ``alpha``, are approximate: they decide
     nothing.
     """
+    ranks, hazards = rank_scores(baseline, new), log_rank_scores(baseline, new)
+    if pairs_go_alike(baseline, new, ranks):
+        stuck = 1 - np.concatenate([new.events, baseline.events]).astype(np.int64)
+        scores = {"solved": stuck, "outcome": ranks, "updates": hazards}
+        differences = {name: _differences(baseline, new, of) for name, of in scores.items()}
+        worse = {name: paired_p(of) for name, of in differences.items()}
+        return Tests(worse, {name: paired_p(-of) for name, of in differences.items()}, paired=True)
     ours, theirs = new.solved, baseline.solved
     worse = {"solved": boschloo_p(ours, new.n, theirs, baseline.n)}
     better = {"solved": boschloo_p(new.n - ours, new.n, baseline.n - theirs, baseline.n)}
-    paired = pairs_go_alike(baseline, new)
-    for measure, scores in (("outcome", rank_scores(baseline, new)), ("updates", log_rank_scores(baseline, new))):
-        if paired:
-            differences = _differences(baseline, new, scores)
-            worse[measure], better[measure] = paired_p(differences), paired_p(-differences)
-        else:
-            worse[measure] = permutation_p(scores, new.n, 4 * alpha)
-            better[measure] = permutation_p(-scores, new.n, alpha)  # asked at a far smaller level
-    return Tests(worse, better, paired)
+    for measure, of in (("outcome", ranks), ("updates", hazards)):
+        worse[measure] = permutation_p(of, new.n, 4 * alpha)
+        better[measure] = permutation_p(-of, new.n, alpha)  # asked at a far smaller level
+    return Tests(worse, better, paired=False)
 
 
 def rank_scores(baseline: Entry, new: Entry) -> np.ndarray:
@@ -97,37 +99,36 @@ def log_rank_scores(baseline: Entry, new: Entry) -> np.ndarray:
     return scores
 
 
-def pairs_go_alike(baseline: Entry, new: Entry) -> bool:
-    """Say whether the seeds that both sides hold are enough, and correlated enough, to be compared pair by pair.
+def pairs_go_alike(baseline: Entry, new: Entry, ranks: np.ndarray) -> bool:
+    """Say whether the baseline holds every new seed, and seeds are correlated enough to be compared pair by pair.
 
     The correlation is of sums and absolute differences, which do not know which side is which, so that looking at
     it first does not bias the test by signs.
+
+    Args:
+        baseline: Before.
+        new: After.
+        ranks: Of all outcomes, the new ones first.
     """
-    before, after = _common(baseline, new)
-    if len(before) < _FEWEST_PAIRS:
-        return False
-    pooled = np.concatenate([before, after])
-    spread = float(((pooled - pooled.mean()) ** 2).mean())
-    half = float(((after - before) ** 2).mean()) / 2
-    return spread == 0 or 1 - half / spread > _ALIKE
-
-
-def _common(baseline: Entry, new: Entry) -> tuple[np.ndarray, np.ndarray]:
-    ranks = rank_scores(baseline, new)
     places = _partners(baseline, new)
-    return ranks[[theirs for _, theirs in places]], ranks[[ours for ours, _ in places]]
+    if len(places) < max(_FEWEST_PAIRS, new.n):
+        return False
+    pooled = ranks[places]
+    spread = float(((pooled - pooled.mean()) ** 2).mean())
+    within = float(((pooled[:, 0] - pooled[:, 1]) ** 2).mean()) / 4
+    return spread == 0 or 1 - 2 * within / spread > _ALIKE
 
 
-def _partners(baseline: Entry, new: Entry) -> list[tuple[int, int]]:
-    """Return the places, in pooled scores, of the new and the baseline's result of every common seed."""
+def _partners(baseline: Entry, new: Entry) -> np.ndarray:
+    """Return the places, in pooled scores, of the new and the baseline's result of every common seed, (pairs, 2)."""
     held = {outcome.seed: place for place, outcome in enumerate(baseline.results, new.n)}
-    return [(place, held[outcome.seed]) for place, outcome in enumerate(new.results) if outcome.seed in held]
+    found = [(place, held[outcome.seed]) for place, outcome in enumerate(new.results) if outcome.seed in held]
+    return np.array(found, dtype=np.int64).reshape(-1, 2)
 
 
 def _differences(baseline: Entry, new: Entry, scores: np.ndarray) -> np.ndarray:
-    places = _partners(baseline, new)
-    after, before = scores[[ours for ours, _ in places]], scores[[theirs for _, theirs in places]]
-    difference: np.ndarray = after - before
+    pairs = scores[_partners(baseline, new)]
+    difference: np.ndarray = pairs[:, 0] - pairs[:, 1]
     return difference
 
 
@@ -200,6 +201,7 @@ def detectable_superiority(n: int, m: int, alpha: float) -> float:
     return float(optimize.brentq(short, 0.0, 0.5)) if short(0.0) > 0 else 0.0
 
 
+@lru_cache(maxsize=4096)
 def detectable_drop(solved: int, m: int, n: int, alpha: float) -> float | None:
     """Return the drop of the solved share that ``n`` new seeds detect with power .8; None where they detect none.
 

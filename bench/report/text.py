@@ -59,9 +59,7 @@ def _task_block(task: str, sentence: str, rows: pd.DataFrame) -> str:
     remarks = [_remarks(row) for row in told]
     if any(remarks):
         columns["also"] = remarks
-    return "\n".join(
-        [heading, _wrapped(sentence, "  "), *_aligned(columns, {"cell", "clip", "also", *shown, *matches})]
-    )
+    return "\n".join([heading, _wrapped(sentence, "  "), *aligned(columns, {"cell", "clip", "also", *shown, *matches})])
 
 
 def _remarks(row: pd.Series) -> str:
@@ -69,7 +67,8 @@ def _remarks(row: pd.Series) -> str:
     return ", ".join(f"{row[f'{word}_count']} {word}" for word in words if row[f"{word}_count"])
 
 
-def _aligned(columns: dict[str, list[str]], left: set[str]) -> list[str]:
+def aligned(columns: dict[str, list[str]], left: set[str]) -> list[str]:
+    """Return a heading and rows, columns of texts side by side; those named in ``left`` begin at the same place."""
     widths = {name: max(map(len, [name, *texts])) for name, texts in columns.items()}
     lines = []
     for row in zip(*([name, *texts] for name, texts in columns.items()), strict=True):

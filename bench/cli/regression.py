@@ -1,0 +1,239 @@
+"""Commands that hold a study's results against accepted ones."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.cli.options import plugin_option, results_option
+from tasks.options import UsageError
+
+if TYPE_CHECKING:
+    from bench.regression.entries import Entry
+    from bench.regression.report import Invariant, Report
+    from bench.regression.verdict import Confirm
+    from bench.study import Study
+
+_KINDS = {"markdown": "a Markdown summary", "junit": "JUnit XML", "json": "JSON"}
+
+baseline_option = click.option(
+    "--baseline",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Baseline.  [default: RESULTS/reference/STUDY.json]",
+)
+
+
+def _files(command: Callable[..., Any]) -> Callable[..., Any]:
+    for kind, what in reversed(_KINDS.items()):
+        command = click.option(
+            f"--{kind}", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help=f"Write {what}."
+        )(command)
+    return command
+
+
+@click.group()
+def baseline() -> None:
+    """Accept what a study's results are held against."""
+
+
+@baseline.command()
+@click.argument("study")
+@click.option("--reason", required=True, metavar="TEXT", help="Why, in one line; kept in the file.")
+@baseline_option
+@results_option
+def accept(study: str, reason: str, file: Path | None, results: Path) -> None:
+    """Accept the stored results of STUDY as its baseline: at least 50 seeds, finished, made by the present source."""
+    from datetime import UTC, datetime
+    from importlib.metadata import version
+
+    from bench import provenance
+    from bench.grid import word
+    from bench.regression import baseline as accepted
+    from bench.regression.entries import current
+    from bench.results import load_study
+
+    told = word(reason, "--reason")
+    path = _path(study, file, results)
+    entries = current(load_study(study, results), provenance.source_hash())
+    accepted.checked(entries, study)
+    before = accepted.read(path, study).accepted if path.exists() else ()
+    when = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    new = accepted.Acceptance(when, told, version("longlag"), entries[0].sources[0], accepted.summary_of(entries))
+    made = accepted.Baseline(study, tuple(entries), (*before, new))
+    accepted.write(made, path)
+    click.echo(f"{path}: {len(entries)} entries, {len(made.seeds)} seeds, baseline {made.hash}")
+
+
+@click.command()
+@click.argument("study", required=False)
+@click.option("--no-confirm", is_flag=True, help="Train nothing: what looks worse is inconclusive.")
+@click.option("--strict", is_flag=True, help="Exit with 5 where something is inconclusive.")
+@click.option("--self-test", is_flag=True, help="Measure the procedure's false alarms and power on stored outcomes.")
+@click.option("--workers", type=int, help="Training processes of the confirmation.  [default: all cores]")
+@_files
+@baseline_option
+@plugin_option
+@results_option
+def check(
+    study: str | None,
+    no_confirm: bool,
+    strict: bool,
+    self_test: bool,
+    workers: int | None,
+    file: Path | None,
+    results: Path,
+    **written: Path | None,
+) -> int:
+    """Say whether STUDY's stored results are worse than its baseline; the exit code is the verdict.
+
+    Run it after `longlag run STUDY --fresh`. 0: no regression, 1: regressed, 2: not comparable, 5: inconclusive, with
+    --strict. What looks worse is trained again on 30 fresh seeds, which alone decide.
+    """
+    from bench import provenance
+    from bench.cli.training import checked_workers
+    from bench.regression import baseline as accepted
+    from bench.regression.entries import current
+    from bench.regression.render import render_text
+    from bench.regression.report import Report
+    from bench.regression.verdict import confirmation_seeds, decide
+    from bench.results import load_study
+
+    if study is None:
+        raise UsageError("check needs a STUDY: longlag check ci")
+    _need_folders(written)
+    workers = checked_workers(workers)
+    against = accepted.read(_path(study, file, results), study)
+    entries = current(load_study(study, results), provenance.source_hash())
+    _need_plugins(entries)
+    invariants = _invariants(entries)
+    confirms = not no_confirm and all(rule.holds for rule in invariants)
+    confirm = _confirmation(study, results, workers) if confirms else None
+    verdicts = decide(against.entries, entries, confirm, confirmation_seeds(against.hash, against.seeds))
+    report = Report(study, against, tuple(verdicts), invariants, strict, confirms)
+    click.echo(render_text(report), nl=False)
+    for path in _write(report, written, results):
+        click.echo(path, err=True)
+    return report.exit_code
+
+
+@click.command()
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@results_option
+def compare(before: str, after: str, as_json: bool, results: Path) -> None:
+    """Hold B against A: the statistics of `check`, no verdict. Each is a study, a store's file or a baseline's file."""
+    from bench.regression.formats import comparisons_json
+    from bench.regression.matching import matched
+    from bench.regression.render import render_comparisons
+
+    pairs = matched(_side(before, results), _side(after, results))
+    click.echo(comparisons_json(pairs) if as_json else render_comparisons(pairs), nl=False)
+
+
+@click.command()
+@click.argument("study")
+@baseline_option
+@results_option
+def history(study: str, file: Path | None, results: Path) -> None:
+    """Print what was accepted when, why and by which version, and the checks since; draw how entries moved."""
+    from bench.regression import baseline as accepted
+    from bench.regression import record
+
+    against = accepted.read(_path(study, file, results), study)
+    checks = record.read(results / study)
+    click.echo(record.render(against, checks), nl=False)
+    folder = results / study / "history"
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in record.draw(against, checks).save(folder, "trend"):
+        click.echo(path, err=True)
+
+
+def _path(study: str, file: Path | None, results: Path) -> Path:
+    from bench.grid import checked_name
+
+    return file or results / "reference" / f"{checked_name(study)}.json"
+
+
+def _need_folders(written: Mapping[str, Path | None]) -> None:
+    for kind, path in written.items():
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"--{kind} {path}: there is no folder {path.parent}")
+
+
+def _side(word: str, results: Path) -> "list[Entry]":
+    from bench.regression import baseline
+    from bench.regression.entries import entries_of
+    from bench.results import load_store, load_study
+
+    if word.endswith(".json"):
+        return list(baseline.read(Path(word)).entries)
+    data = load_store(Path(word)) if word.endswith(".sqlite") else load_study(word, results)
+    return entries_of(data.trials)
+
+
+def _invariants(entries: "Sequence[Entry]") -> "tuple[Invariant, ...]":
+    return ()
+
+
+def _need_plugins(entries: "Sequence[Entry]") -> None:
+    """Refuse to judge what was made with other plugins than those in use, or without them."""
+    from bench.cli.training import need_plugins
+
+    for entry in entries:
+        need_plugins(entry.setting)
+
+
+def _confirmation(study: str, results: Path, workers: int) -> "Confirm":
+    """Return what trains fresh seeds of flagged entries, as a study beside the one that is checked."""
+    from bench.cli.training import train_study
+    from bench.regression.entries import entries_of
+    from bench.results import load_study
+
+    def confirm(flagged: "Sequence[Entry]", seeds: Sequence[int]) -> "Sequence[Entry]":
+        what = "entry looks" if len(flagged) == 1 else "entries look"
+        click.echo(f"{len(flagged)} {what} worse: training each on {len(seeds)} fresh seeds", err=True)
+        plan = _plan_of(f"{study}.confirm", flagged, seeds)
+        train_study(plan, results, workers=workers, fresh=True)
+        return entries_of(load_study(plan.name, results).trials)
+
+    return confirm
+
+
+def _plan_of(name: str, entries: "Sequence[Entry]", seeds: Sequence[int]) -> "Study":
+    """Return a study of a few entries at some seeds."""
+    from dataclasses import fields
+
+    from bench.grid import AXES, Grid
+    from bench.study import Study
+    from bench.trial import Trial
+
+    shared = {item.name for item in fields(Grid)} & {item.name for item in fields(Trial)}
+    grids = []
+    for entry in entries:
+        values = {key: getattr(entry.setting, key) for key in shared}
+        axes = {key: (values[key],) for key in AXES}
+        grids.append(Grid(**(values | axes), seeds=tuple(seeds)))
+    return Study(name, "Fresh seeds of entries that looked worse", tuple(grids))
+
+
+def _write(report: "Report", written: Mapping[str, Path | None], results: Path) -> list[Path]:
+    """Write what was asked for, the figure, and a line for the history."""
+    from bench.regression import record
+    from bench.regression.figure import draw_report
+    from bench.regression.formats import as_json, as_junit
+    from bench.regression.render import render_markdown
+
+    paths = []
+    for kind, render in {"markdown": render_markdown, "junit": as_junit, "json": as_json}.items():
+        path = written[kind]
+        if path is not None:
+            path.write_text(render(report), encoding="utf-8")
+            paths.append(path)
+    folder = results / report.study
+    record.note(report, folder)
+    (folder / "check").mkdir(exist_ok=True)
+    return paths + draw_report(report).save(folder / "check", "effects")

@@ -1,0 +1,135 @@
+"""What was accepted when and why, and what every check since has found: as lines, and as a figure."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import seaborn
+from matplotlib.figure import Figure
+
+from bench.regression.baseline import Baseline, summary_of
+from bench.regression.report import Report
+from bench.report import style
+from bench.report.canvas import Drawing
+from bench.report.text import aligned
+
+_FILE = "checks.jsonl"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a check noted.
+
+    Attributes:
+        when: UTC, to the second.
+        source: Hash of the source that was checked.
+        headline: What it found, in half a line.
+        summary: As in `baseline.Acceptance`.
+    """
+
+    when: str
+    source: str
+    headline: str
+    summary: Mapping[str, tuple[int, int, int | None]]
+
+
+def note(report: Report, folder: Path) -> None:
+    """Add a line on a check beside the study's results."""
+    entries = [verdict.pair.new for verdict in report.verdicts if verdict.pair.new is not None]
+    when = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    content = {
+        "when": when,
+        "source": entries[0].sources[0] if entries and entries[0].sources else "",
+        "headline": report.headline,
+        "summary": summary_of(entries),
+    }
+    with (folder / _FILE).open("a", encoding="utf-8") as opened:
+        opened.write(json.dumps(content, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def read(folder: Path) -> list[Check]:
+    """Return what checks noted, oldest first; a line that was cut short is left out."""
+    found = []
+    path = folder / _FILE
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        try:
+            held = json.loads(line)
+            summary = {label: (solved, n, median) for label, (solved, n, median) in held["summary"].items()}
+            found.append(Check(held["when"], held["source"], held["headline"], summary))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return found
+
+
+def render(baseline: Baseline, checks: Sequence[Check]) -> str:
+    """Return acceptances and checks as lines, oldest first."""
+    accepted = [
+        {
+            "accepted": of.when,
+            "version": of.version,
+            "source": of.source,
+            "entries": str(len(of.summary)),
+            "solved": _share(of.summary),
+            "reason": of.reason,
+        }
+        for of in baseline.accepted
+    ]
+    lines = [
+        f"{baseline.study}: baseline {baseline.hash}, {len(baseline.seeds)} seeds",
+        "",
+        *_table(accepted, "reason"),
+    ]
+    found = [
+        {"checked": of.when, "source": of.source, "solved": _share(of.summary), "found": of.headline} for of in checks
+    ]
+    return "\n".join([*lines, *(["", *_table(found, "found")] if found else [])]) + "\n"
+
+
+def _table(rows: Sequence[Mapping[str, str]], last: str) -> list[str]:
+    return aligned({name: [row[name] for row in rows] for name in rows[0]}, {last}) if rows else []
+
+
+def _share(summary: Mapping[str, tuple[int, int, int | None]]) -> str:
+    seeds = sum(n for _, n, _ in summary.values())
+    return f"{sum(solved for solved, _, _ in summary.values()) / seeds:.0%}" if seeds else "-"
+
+
+def draw(baseline: Baseline, checks: Sequence[Check]) -> Drawing:
+    """Draw the solved share and the median updates of every entry over acceptances and checks."""
+    events = sorted([(of.when, "accepted", of.summary) for of in baseline.accepted]
+                    + [(of.when, "checked", of.summary) for of in checks], key=lambda event: event[0])  # fmt: skip
+    points = pd.DataFrame(
+        [
+            {"place": place, "event": f"{kind} {when}", "entry": label, "solved": solved / n, "updates": median}
+            for place, (when, kind, summary) in enumerate(events, 1)
+            for label, (solved, n, median) in sorted(summary.items())
+            if n
+        ],
+        columns=["place", "event", "entry", "solved", "updates"],
+    )
+    return Drawing(
+        _trend(points, f"{baseline.study}: {len(baseline.accepted)} accepted, {len(checks)} checked"), points
+    )
+
+
+def _trend(points: pd.DataFrame, title: str) -> Figure:
+    with style.report_style():
+        entries = points["entry"].nunique()
+        figure = Figure(figsize=(7.4, 3.2 + 0.16 * -(-entries // 2)), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        events = points.drop_duplicates("place")
+        for ax, column, label in ((left, "solved", "solved share"), (right, "updates", "median updates to solve")):
+            shown = points.astype({"updates": float}).dropna(subset=[column])
+            looks = {"hue": "entry", "style": "entry", "palette": "husl", "markers": True, "dashes": False}
+            if len(shown):
+                seaborn.lineplot(shown, x="place", y=column, **looks, errorbar=None, linewidth=1, ax=ax)
+                ax.get_legend().remove()
+            ax.set_xticks(events["place"], [text[:19] for text in events["event"]], rotation=30, ha="right")
+            ax.set(xlabel="", ylabel=label)
+            ax.set_ylim(bottom=-0.03 if column == "solved" else 0)
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=6)
+        figure.suptitle(title, x=0.008, ha="left")
+    return figure
