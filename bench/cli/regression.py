@@ -176,7 +176,11 @@ def _side(word: str, results: Path) -> "list[Entry]":
 
 
 def _invariants(entries: "Sequence[Entry]") -> "tuple[Invariant, ...]":
-    return ()
+    from bench.regression.invariants import check_invariants
+    from bench.regression.report import Invariant
+
+    found = check_invariants([entry.setting for entry in entries])
+    return tuple(Invariant(finding.rule, finding.ok, finding.detail) for finding in found)
 
 
 def _need_plugins(entries: "Sequence[Entry]") -> None:
