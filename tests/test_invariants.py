@@ -8,7 +8,7 @@ from bench import study_file
 from bench.ambient import arithmetic
 from bench.checks.finding import BrokenRuleError
 from bench.layout import Layout
-from bench.regression import invariants, plants
+from bench.regression import invariants, patches, plants
 from bench.trial import Trial
 from tasks.copy import Copy
 
@@ -28,7 +28,7 @@ def test_every_invariant_of_the_study_that_checks_us_holds():
     assert rules == {"clipping", "floor", "parameters", "gradients"}
 
 
-@pytest.mark.parametrize("plant", [plants.clip_first, plants.clip_jointly])
+@pytest.mark.parametrize("plant", [patches.clip_first, patches.clip_jointly])
 def test_a_clip_that_does_not_act_on_its_trial_is_seen(plant):
     with plant(), pytest.raises(BrokenRuleError, match=r"a step takes a gradient of norm .* is promised"):
         invariants.clipping_acts()

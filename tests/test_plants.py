@@ -7,7 +7,7 @@ import torch
 
 from bench import evaluation, registry, training
 from bench.ledger import ClippingError
-from bench.regression import plants, simulate
+from bench.regression import patches, simulate
 from bench.regression.plants import PLANTS
 from bench.study_file import find
 
@@ -49,7 +49,7 @@ def test_another_order_or_number_of_workers_changes_no_digit(name):
     assert outcomes(name, trials) == outcomes(simulate.HEALTHY, trials)
 
 
-@pytest.mark.parametrize("plant", [plants.clip_first, plants.clip_jointly])
+@pytest.mark.parametrize("plant", [patches.clip_first, patches.clip_jointly])
 def test_the_ledger_sees_a_misplaced_clip_unless_its_eyes_are_shut(plant):
     trials = short(next(entry for entry in ENTRIES if PLANTS["clip-jointly"].entries(entry)))
     with plant(), pytest.raises(ClippingError):
@@ -67,7 +67,7 @@ def test_permuted_units_are_the_same_function():
         return network.outputs(network.layout.views(row), batch), row
 
     usual, row = outputs()
-    with plants.permuted_units():
+    with patches.permuted_units():
         turned, other = outputs()
     assert (row != other).any()
     torch.testing.assert_close(turned, usual, rtol=1e-9, atol=1e-12)

@@ -101,6 +101,8 @@ def check(
     from bench.regression.verdict import confirmation_seeds, decide
     from bench.results import load_study
 
+    if self_test:
+        return _self_test(study or "ci", file, results)
     if study is None:
         raise UsageError("check needs a STUDY: longlag check ci")
     _need_folders(written)
@@ -150,6 +152,19 @@ def history(study: str, file: Path | None, results: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for path in record.draw(against, checks).save(folder, "trend"):
         click.echo(path, err=True)
+
+
+def _self_test(study: str, file: Path | None, results: Path) -> int:
+    """Count what the procedure says of stored outcomes: 0 where it does what it promises, else 1."""
+    from bench.regression import baseline as accepted
+    from bench.regression import self_test
+    from bench.regression.plants import PLANTS
+
+    entries = accepted.read(_path(study, file, results), study).entries
+    outcomes = self_test.read_outcomes(results / "reference" / f"{study}-outcomes.csv.gz")
+    found = self_test.self_test(entries, outcomes, {name: plant.worse for name, plant in PLANTS.items()})
+    click.echo(self_test.render(found, {name: plant.what for name, plant in PLANTS.items()}), nl=False)
+    return 1 if found.failures() else 0
 
 
 def _path(study: str, file: Path | None, results: Path) -> Path:

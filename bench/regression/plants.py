@@ -1,28 +1,25 @@
-"""Changes planted on purpose, to prove what `longlag check` finds: regressions, improvements and refactorings.
+"""Changes planted on purpose, to prove what `longlag check` finds: regressions, improvements and refactorings."""
 
-A planted change lasts as long as its context manager and concerns this process only. Changes of a kernel's equations
-are compiled anew and never kept on disk, where a later run could take them for the real ones.
-"""
-
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from bench import gradients, training
-from bench.cells.base import Cell
-from bench.cells.lstm import Lstm
-from bench.cells.rnn import Rnn
-from bench.clips.base import Context, row_norms
-from bench.clips.norm import ClipNorm
-from bench.network import Network
+from bench.regression.patches import (
+    clip_first,
+    clip_jointly,
+    early_steps_dropped,
+    flat_tanh,
+    forget_bias,
+    missing_cue,
+    one_by_one,
+    permuted_units,
+    reordered,
+    small_identity,
+    swapped_gates,
+    without_the_ledger,
+)
 from bench.trial import Trial
-from tasks.base import Batch
-from tasks.copy import Copy
 
 
 @dataclass(frozen=True)
@@ -42,238 +39,6 @@ class Plant:
     change: Callable[[Trial], Trial] = lambda trial: trial
     patch: Callable[[], Any] = ExitStack
     worse: bool = True
-
-
-@contextmanager
-def replaced(owner: Any, name: str, value: Any) -> Iterator[Any]:
-    """Put something in the place of an attribute, and hand over what was there."""
-    before = vars(owner)[name]
-    setattr(owner, name, value)
-    try:
-        yield before
-    finally:
-        setattr(owner, name, before)
-
-
-# Clipping
-
-
-@contextmanager
-def clip_first() -> Iterator[None]:
-    """Clip before the backward pass: what is clipped is overwritten (the most copied mistake of the field)."""
-
-    def step(cohort: training.Cohort) -> None:
-        cohort.update += 1
-        cohort.raw_norms = row_norms(cohort.gradients)
-        cohort.context = Context(cohort.network.layout, cohort.parameters, cohort.memory)
-        cohort._clip()
-        cohort._backward()
-        cohort._step()
-
-    with replaced(training.Cohort, "step", step):
-        yield
-
-
-@contextmanager
-def clip_jointly() -> Iterator[None]:
-    """Clip the stacked gradients by one norm, as `torch.nn.utils.clip_grad_norm_` does."""
-
-    def apply(clip: ClipNorm, rows: Tensor, norms: Tensor, context: Context) -> None:
-        joint = norms.square().sum().sqrt()
-        if joint > clip.max_norm:
-            rows.mul_(clip.max_norm / joint)
-
-    with replaced(ClipNorm, "apply", apply):
-        yield
-
-
-@contextmanager
-def without_the_ledger(inner: Callable[[], Any]) -> Iterator[None]:
-    """Make a change with the ledger's eyes shut: outcomes alone must show it."""
-
-    def holds(clip: ClipNorm, raw: Tensor, *_: Any) -> Tensor:
-        return torch.ones(len(raw), dtype=torch.bool)
-
-    with inner(), replaced(ClipNorm, "holds", holds):
-        yield
-
-
-# Initial values
-
-
-@contextmanager
-def _initial(cell: type[Cell], change: Callable[[Any, dict[str, np.ndarray]], None]) -> Iterator[None]:
-    def initialise(self: Any, values: dict[str, np.ndarray], generator: np.random.Generator) -> None:
-        before(self, values, generator)
-        change(self, values)
-
-    with replaced(cell, "initialise", initialise) as before:
-        yield
-
-
-def forget_bias(value: float) -> Any:
-    """Start the forget gate of the LSTM from another bias."""
-
-    def change(cell: Lstm, values: dict[str, np.ndarray]) -> None:
-        values["bias"].reshape(4, -1)[1] = value
-
-    return _initial(Lstm, change)
-
-
-def small_identity() -> Any:
-    """Scale the identity that recurrent weights start from by a half."""
-
-    def change(cell: Rnn, values: dict[str, np.ndarray]) -> None:
-        if cell.init == "identity":
-            values["recurrent_weight"] *= 0.5
-
-    return _initial(Rnn, change)
-
-
-@contextmanager
-def permuted_units() -> Iterator[None]:
-    """Put a layer's units in reverse order: the same network, whose sums round differently."""
-
-    def initial_weights(cell: Cell, inputs: int, size: int, *names: str | int) -> dict[str, np.ndarray]:
-        values = before(cell, inputs, size, *names)
-        turned = {name: _units_reversed(value, size) for name, value in values.items()}
-        return turned | {"recurrent_weight": turned["recurrent_weight"][::-1].copy()}
-
-    def stream_of(self: Any, seed: int) -> np.ndarray:
-        row: np.ndarray = row_before(self, seed)
-        weight = self.layout.arrays(row)["readout.weight"]
-        weight[...] = weight[::-1].copy()
-        return row
-
-    with (
-        replaced(Cell, "initial_weights", initial_weights) as before,
-        replaced(Network, "initial_row", stream_of) as row_before,
-    ):
-        yield
-
-
-def _units_reversed(value: np.ndarray, size: int) -> np.ndarray:
-    blocks = value.reshape(*value.shape[:-1], -1, size)
-    return blocks[..., ::-1].reshape(value.shape).copy()
-
-
-# Data
-
-
-@contextmanager
-def missing_cue() -> Iterator[None]:
-    """Leave the marker out of one training sequence in three."""
-
-    def draw(task: Copy, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
-        batch: Batch = before(task, generator, batch_size, held_out)
-        if not held_out:
-            without = torch.from_numpy(generator.random(batch_size) < 1 / 3)
-            batch.inputs[(batch.inputs == task.symbols + 1) & without] = task.symbols
-        return batch
-
-    with replaced(Copy, "draw", draw) as before:
-        yield
-
-
-# The backward pass
-
-
-@contextmanager
-def planted_kernels(kernels: Mapping[str, type]) -> Iterator[None]:
-    """Train cells by other kernels; evaluations go on with the real ones, whose way forward is the same."""
-    import numba
-
-    from bench.kernels import layer
-    from bench.kernels.compiler import FLAGS
-
-    def kernel_for(cell: Cell) -> Any:
-        return kernels[cell.name()]() if cell.name() in kernels else before(cell)
-
-    with ExitStack() as stack:
-        before = stack.enter_context(replaced(gradients, "kernel_for", kernel_for))
-        for name in ("scan_forward", "scan_backward"):
-            fresh = numba.njit(**FLAGS)(getattr(layer, name).py_func)
-            stack.enter_context(replaced(layer, name, fresh))
-        yield
-
-
-def swapped_gates() -> Any:
-    """Swap the gradients of two gates: input and forget gate of the LSTM, reset and update gate of the GRU."""
-    from bench.kernels import gru, lstm
-
-    lstm_backward, gru_backward = _inlined(lstm.Lstm.backward), _inlined(gru.Gru.backward)
-
-    class SwappedLstm(lstm.Lstm):
-        @staticmethod
-        def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Any:
-            (a_i, a_f, a_g, a_o), beside, earlier = lstm_backward(grads, kept, apart, before, after)
-            return (a_f, a_i, a_g, a_o), beside, earlier
-
-    class SwappedGru(gru.Gru):
-        @staticmethod
-        def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Any:
-            (a_r, a_z, a_n), beside, earlier = gru_backward(grads, kept, apart, before, after)
-            return (a_z, a_r, a_n), beside, earlier
-
-    return planted_kernels({"lstm": SwappedLstm, "gru": SwappedGru})
-
-
-def flat_tanh() -> Any:
-    """Take the slope of tanh for 1 in the plain network."""
-    from bench.kernels import rnn
-
-    class FlatTanh(rnn.Tanh):
-        @staticmethod
-        def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Any:
-            zero = type(after[0])(0)
-            return (grads[0],), (), (zero,)
-
-    return planted_kernels({"rnn": FlatTanh})
-
-
-def _inlined(function: Callable[..., Any]) -> Any:
-    from bench.kernels.compiler import inlined
-
-    return inlined(function)
-
-
-@contextmanager
-def early_steps_dropped() -> Iterator[None]:
-    """Drop what the first quarter of the time steps adds to the gradients."""
-    from bench.kernels import layer
-
-    def scan_backward(kernel: Any, gates: Any, apart: Any, *others: Any) -> None:
-        before(kernel, gates, apart, *others)
-        early = gates.shape[1] // 4
-        gates[:, :early] = 0
-        apart[:, :early] = 0
-
-    with replaced(layer, "scan_backward", scan_backward) as before:
-        yield
-
-
-# Company
-
-
-def reordered() -> Any:
-    """Train the trials of a cohort in the opposite order."""
-    before = training.Cohort
-    return replaced(training, "Cohort", lambda trials, environment: before(trials[::-1], environment))
-
-
-@contextmanager
-def one_by_one() -> Iterator[None]:
-    """Train every trial of a cohort alone."""
-
-    def train(trials: Sequence[Trial], *others: Any) -> None:
-        for trial in trials:
-            before([trial], *others)
-
-    with replaced(training, "train", train) as before:
-        yield
-
-
-# Which trials each is planted in
 
 
 def _at(*wanted: str) -> Callable[[Trial], bool]:
@@ -300,7 +65,7 @@ def _rate(factor: float) -> Callable[[Trial], Trial]:
 PLANTS: Mapping[str, Plant] = {
     "clip-first": Plant(
         "clipping called before backward",
-        _at("temporal_order rnn/orthogonal sgd"),
+        _at("temporal_order rnn/orthogonal sgd", "adding gru sgd"),
         patch=lambda: without_the_ledger(clip_first),
     ),
     "clip-jointly": Plant(
@@ -311,9 +76,15 @@ PLANTS: Mapping[str, Plant] = {
     "forget-bias": Plant(
         "forget-gate bias -1 instead of 1", _at("copy lstm", "temporal_order lstm"), patch=lambda: forget_bias(-1.0)
     ),
-    "swapped-gates": Plant("a gate pair swapped in the backward pass only", _at("copy gru"), patch=swapped_gates),
-    "flat-tanh": Plant("tanh's derivative replaced by 1", _at("temporal_order rnn"), patch=flat_tanh),
-    "small-rate": Plant("learning rate x .3", _at("adding gru", "agreement gru"), change=_rate(0.3)),
+    "swapped-gates": Plant(
+        "a gate pair swapped in the backward pass only", _at("copy gru", "agreement lstm"), patch=swapped_gates
+    ),
+    "flat-tanh": Plant("tanh's derivative replaced by 1", _at("copy rnn", "temporal_order rnn"), patch=flat_tanh),
+    "small-rate": Plant(
+        "learning rate x .3",
+        _at("adding lstm", "adding gru", "agreement rnn", "agreement gru"),
+        change=_rate(0.3),
+    ),
     "missing-cue": Plant(
         "the recall cue missing from one training sequence in three",
         _at("copy gru"),

@@ -1,0 +1,154 @@
+"""The count of false alarms and of what is found, on pools made up for it and on the committed outcomes."""
+
+import gzip
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.regression import self_test, simulate
+from bench.regression.entries import Entry, Outcome
+from bench.regression.self_test import HEALTHY, Line, SelfTest
+from bench.trial import Trial
+from tasks.options import UsageError
+
+SETTINGS = [
+    Trial(task, "gru", "norm:1", 0.01, 0, updates=400, eval_every=20)
+    for task in ("adding:length=10", "temporal_order:length=16")
+]
+
+
+def drawn(setting, seeds, slower=1.0, lost=0.02):
+    generator = np.random.Generator(np.random.Philox(key=len(setting.task)))
+    found = []
+    for seed in seeds:
+        updates = 20 * int(np.ceil(generator.lognormal(np.log(120 * slower), 0.25) / 20))
+        solved = updates < setting.updates and generator.random() > lost
+        status = "solved" if solved else "unsolved"
+        found.append(Outcome(seed, status, solved, 0.0 if solved else 0.3, updates if solved else None))
+    return tuple(found)
+
+
+BASELINE = [Entry(setting, drawn(setting, range(100))) for setting in SETTINGS]
+POOL = {entry.key: drawn(entry.setting, range(1000, 1120)) for entry in BASELINE}
+KEY = BASELINE[0].key
+
+
+def planted(**change):
+    return {KEY: drawn(BASELINE[0].setting, range(1000, 1060), **change)}
+
+
+def test_healthy_outcomes_are_silent_and_a_slower_network_is_found():
+    outcomes = {HEALTHY: POOL, "slower": planted(slower=2), "lost": planted(lost=0.6)}
+    found = self_test.self_test(BASELINE, outcomes, {"slower": True, "lost": True}, checks=100, planted_checks=20)
+    assert found.healthy.regressed == 0
+    assert [line.change for line in found.lines] == ["", "slower", "lost"]
+    assert all(line.fraction >= 0.9 for line in found.lines[1:])
+    assert found.failures() == []
+    text = self_test.render(found, {"slower": "half the speed", "lost": "most get lost"})
+    assert "0 false alarms in 100 simulated checks" in text
+    assert text.count("1 of 1") == 2
+
+
+def test_what_is_harmless_is_silent_and_what_is_called_wrongly_fails():
+    outcomes = {HEALTHY: POOL, "better": planted(slower=0.6), "worse": planted(slower=2)}
+    found = self_test.self_test(BASELINE, outcomes, {"better": False, "worse": False}, checks=5, planted_checks=20)
+    assert found.lines[1].regressed == 0
+    assert found.failures() == [f"worse: called a regression in {found.lines[2].fraction:.1%} of the checks"]
+
+
+def test_the_outcomes_of_the_pool_itself_are_unchanged():
+    found = self_test.self_test(BASELINE, {HEALTHY: POOL, "same": {KEY: POOL[KEY][:60]}}, {"same": False}, checks=1)
+    assert found.lines[1].unchanged
+
+
+def test_a_weak_change_that_is_missed_is_told_and_fails_only_if_it_is_large():
+    line = Line("x", "entry", 100, 50, superiority=0.4, share=0.0, worse=True)
+    healthy = Line("", "", 2000, 0)
+    assert SelfTest((healthy, line)).failures() == []
+    large = replace(line, superiority=0.2)
+    assert SelfTest((healthy, large)).failures() == ["x: found in 50.0% of the checks"]
+    assert SelfTest((healthy, large, replace(large, regressed=95))).failures() == []  # one entry is enough
+
+
+def test_twelve_alarms_in_two_thousand_bound_the_rate_by_one_percent_and_thirteen_fail():
+    twelve, thirteen = (SelfTest((Line("", "", 2000, alarms),)) for alarms in (12, 13))
+    assert twelve.bound < 0.01
+    assert twelve.failures() == []
+    assert thirteen.failures() == ["13 false alarms in 2000 checks"]
+
+
+def test_the_same_outcomes_give_the_same_count():
+    outcomes = {HEALTHY: POOL, "slower": planted(slower=1.3)}
+    one, other = (self_test.self_test(BASELINE, outcomes, {"slower": True}, 5, 20) for _ in range(2))
+    assert one == other
+
+
+def test_outcomes_of_other_entries_or_of_the_baselines_seeds_are_refused():
+    with pytest.raises(UsageError, match=r"adding.*0 simulated outcomes; make them with"):
+        self_test.self_test(BASELINE, {HEALTHY: {}}, {})
+    shared = {entry.key: drawn(entry.setting, range(90, 200)) for entry in BASELINE}
+    with pytest.raises(UsageError, match="seed 90 is in the baseline"):
+        self_test.self_test(BASELINE, {HEALTHY: shared}, {})
+
+
+def test_simulated_outcomes_are_written_once_each_and_read_again(tmp_path):
+    file = tmp_path / "outcomes.csv.gz"
+    trial = Trial(
+        "copy:items=1,symbols=2,blanks=1",
+        "rnn",
+        "none",
+        0.01,
+        1000,
+        hidden_size=4,
+        batch_size=4,
+        updates=2,
+        eval_every=1,
+    )
+    jobs = [(HEALTHY, (trial, replace(trial, seed=1001))), ("other-workers", (trial,))]
+    simulate.simulate(file, jobs, 1)
+    before = file.read_bytes()
+    found = self_test.read_outcomes(file)
+    key = simulate.entry_key(trial)
+    assert [outcome.seed for outcome in found[HEALTHY][key]] == [1000, 1001]
+    assert found["other-workers"][key] == found[HEALTHY][key][:1]
+    simulate.simulate(file, jobs, 1)  # nothing is left to train
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"plain", "is not compressed"),
+        (gzip.compress(b"a,b\n1,2\n"), "does not hold simulated outcomes"),
+        (gzip.compress(b"plant,entry")[:-9], "does not hold simulated outcomes"),
+    ],
+)
+def test_a_file_of_something_else_is_refused(tmp_path, content, message):
+    path = tmp_path / "outcomes.csv.gz"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=message):
+        self_test.read_outcomes(path)
+
+
+def test_the_jobs_of_the_study_cover_every_entry_and_cut_ten_seeds_as_a_run_does():
+    jobs = simulate.jobs("ci", 10, 10)
+    healthy = [cohort for name, cohort in jobs if name == HEALTHY]
+    assert {len(cohort) for cohort in healthy} == {8, 2}
+    assert all(trial.seed >= simulate.FIRST_SEED for _, cohort in jobs for trial in cohort)
+    assert {name for name, _ in jobs} == {HEALTHY, *simulate.PLANTS}
+
+
+# What is committed
+
+REFERENCE = Path(__file__).resolve().parent.parent / "results" / "reference"
+
+
+def test_the_committed_outcomes_are_those_of_the_study_and_of_every_planted_change():
+    held = self_test.read_outcomes(REFERENCE / "ci-outcomes.csv.gz")
+    wanted = {(name, simulate.entry_key(trials[0])) for name, trials in simulate.jobs("ci", 1, 1)}
+    assert {(name, key) for name, entries in held.items() for key in entries} == wanted
+    assert all(len(outcomes) >= 300 for outcomes in held[HEALTHY].values())
+    assert all(len(outcomes) >= 60 for name, entries in held.items() if name for outcomes in entries.values())
+    assert (REFERENCE / "ci-outcomes.csv.gz").stat().st_size < 3_000_000
