@@ -114,8 +114,8 @@ def _asked(question: Callable[[], Answer], default: Answer) -> Answer:
 
 
 def _is_fused(cell: str) -> bool:
-    name = registry.cell(cell).name()
-    return find_spec("numba") is not None and find_spec(f"bench.kernels.{name}") is not None
+    made = registry.cell(cell)
+    return made.standard and find_spec("numba") is not None and find_spec(f"bench.kernels.{made.name()}") is not None
 
 
 def cohort_size(trial: Trial, memory: int, most: int) -> int:

@@ -47,7 +47,7 @@ class Cell(Configurable, ABC):
 
     @property
     def standard(self) -> bool:
-        """Whether the equations are those of the default options, as a kernel of the cell computes them."""
+        """Whether the cell's kernel, where it has one, computes the equations that these options give."""
         return True
 
     @property

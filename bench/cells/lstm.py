@@ -53,7 +53,7 @@ class Lstm(Cell):
 
     @property
     def standard(self) -> bool:
-        return self.forget_gate and not (self.coupled or self.peepholes)
+        return not self.peepholes
 
     def gate_widths(self, hidden_size: int) -> dict[str, int]:
         absent = {"input": self.coupled, "forget": not self.forget_gate}

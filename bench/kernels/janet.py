@@ -1,0 +1,55 @@
+"""JANET's time step and its derivative, for beta = 1.
+
+    f = sigmoid(a_s)    k = 1 - sigmoid(a_s - 1) = sigmoid(1 - a_s)    g = tanh(a_n)    h' = f h + k g
+
+With dh' the loss's derivative by the new state:
+
+    da_s = dh' (h f(1 - f) - g k(1 - k))    da_n = dh' k (1 - g²)    dh = dh' f (beside the recurrent products)
+
+A scan keeps a number a gate, so that k follows from f: with exp(-a_s) = (1 - f) / f and e = exp(1),
+
+    k = 1 / (1 + exp(a_s) / e) = e (1 - f) / (e (1 - f) + f)
+
+whose denominator is never below 1.
+"""
+
+from math import exp
+from typing import Any
+
+from bench.cells.base import Cell
+from bench.kernels.base import Kernel
+from bench.kernels.functions import sigmoid, sigmoid_slope, tanh, tanh_slope
+
+BETA = 1.0
+_E = exp(BETA)
+
+
+class Janet(Kernel):
+    """Gates in the order forget, candidate; state h."""
+
+    gates = 2
+    kept = 2
+    states = 1
+
+    @staticmethod
+    def forward(pre: Any, apart: Any, before: Any) -> Any:
+        """Advance one time step; forget gate and candidate are kept."""
+        a_s, a_n = pre
+        (h,) = before
+        f, k, g = sigmoid(a_s), sigmoid(type(a_s)(BETA) - a_s), tanh(a_n)
+        return (f * h + k * g,), (f, g)
+
+    @staticmethod
+    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Any:
+        """Go back one time step."""
+        (dh,) = grads
+        f, g = kept
+        (h,) = before
+        rest = type(f)(_E) * (type(f)(1) - f)
+        k = rest / (rest + f)
+        return (dh * (h * sigmoid_slope(f) - g * sigmoid_slope(k)), dh * k * tanh_slope(g)), (), (dh * f,)
+
+
+def kernel(cell: Cell) -> Kernel:
+    """Return the kernel of a cell with beta = 1; its other options only concern initial weights."""
+    return Janet()
