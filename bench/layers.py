@@ -9,7 +9,8 @@ With x the input, h_l the outputs of layer l (both directions side by side) and 
 
 Layer l sees v_l = dropout(normalised(u_l)), with dense connections [x, v_l]. Widths differ at the first layer, which
 maps the input to the hidden size: it sees x alone, x as it is, and s_1 = h_1, also where the widths happen to agree.
-What leaves the top layer is neither normalised nor dropped.
+What leaves the top layer is neither normalised nor dropped. With dense connections a cell's initial weights of u_l are
+divided by the root of the l - 1 layers that it comes from, or else wide sums would saturate deep layers.
 """
 
 from collections.abc import Mapping
@@ -121,6 +122,8 @@ class Layers:
             place, _, backward = prefix.partition("-")
             below = (*names, int(place), backward) if backward else (*names, int(place))
             own = self.cell.initial_weights(size, self.hidden_size, *below)
+            if self.wiring.skip == "dense" and "input_weight" in own:
+                own["input_weight"][self.input_size :] /= max(int(place), 1) ** 0.5
             values |= {f"{prefix}.{name}": value for name, value in own.items()}
         for layer in range(1, self.wiring.layers):
             for name, shape in self._between(layer).items():

@@ -74,6 +74,9 @@ class Task(Configurable, ABC):
     """Whether inputs are int64 tokens below `input_size`, rather than vectors of `input_size` numbers."""
     dial: ClassVar[str] = ""
     """The option that sets the distance: a whole number or a range; empty where none does."""
+    looks_ahead: ClassVar[bool] = False
+    """Whether what decides comes after the question. Windows then reach forward: they begin with the step that
+    answers, whatever lies before it is seen as well, and `baseline_error` is what reading left to right can reach."""
     reduction: ClassVar[str]
     """The loss and what it is averaged over: it scales gradients, and so what a clip threshold means."""
 
@@ -122,7 +125,10 @@ class Task(Configurable, ABC):
 
     @abstractmethod
     def floor(self, window: int) -> float:
-        """The best error of a left-to-right network that sees only the last ``window`` steps before it answers."""
+        """The best error of a left-to-right network that sees only the last ``window`` steps before it answers.
+
+        Of a task that `looks_ahead`, of whoever sees ``window`` steps from the one that answers on.
+        """
 
     @property
     @abstractmethod

@@ -74,6 +74,13 @@ def hunt(task, batch, window, inputs=None):
     return counting(looks(shown, steps, columns, window), batch.targets[places].numpy(), columns, task.output_size)
 
 
+def hunt_ahead(task, batch, window):
+    """Count answers by ``window`` steps from the one that answers on."""
+    inputs = batch.inputs.numpy()
+    beyond = np.full((window - 1, *inputs.shape[1:]), -1, dtype=inputs.dtype)
+    return hunt(task, batch, window, np.concatenate([inputs, beyond])[window - 1 :])
+
+
 def hunt_in_slice(task, batch, name):
     """Count answers by a slice that they fall into."""
     places = judged(task, batch)

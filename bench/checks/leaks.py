@@ -43,7 +43,10 @@ class Hunt:
 
 
 def hunt(task: Task, window: int, updates: int = UPDATES) -> Hunt:
-    """Train a small network that sees the last ``window`` steps, the one that asks included."""
+    """Train a small network that sees the last ``window`` steps, the one that asks included.
+
+    Where the task looks ahead it sees the next ones, the one that asks included.
+    """
     width = task.input_size * max(window, 1)
     scored = max(1, int(task.draw(_generator("size", 0), 8).mask.sum()) // 8)
     numbers = window if task.tokens else width
@@ -79,10 +82,10 @@ def _judged(task: Task, window: int, errors: Tensor) -> Hunt:
 
 
 def _seen(batch: Batch, window: int, task: Task, weight: Tensor) -> Tensor:
-    """Multiply the last steps up to each answer, nothing before step 0, with a weight (window·I, H); return (N, H)."""
+    """Multiply the steps seen at each answer, nothing beyond the ends, with a weight (window·I, H); return (N, H)."""
     inputs = batch.inputs
-    before = torch.full((window - 1, *inputs.shape[1:]), -1 if task.tokens else 0).to(inputs.dtype)
-    padded = torch.cat([before, inputs])
+    beyond = torch.full((window - 1, *inputs.shape[1:]), -1 if task.tokens else 0).to(inputs.dtype)
+    padded = torch.cat([inputs, beyond] if task.looks_ahead else [beyond, inputs])
     steps, places = batch.scored // batch.mask.shape[1], batch.scored % batch.mask.shape[1]
     seen = torch.stack([padded[steps + back, places] for back in range(window)], 1)
     if not task.tokens:

@@ -220,7 +220,8 @@ class Drawn:
         windows = sorted({0, self.task.min_lag // 2, self.task.min_lag - 1})
         found = [hunt(self.task, window) for window in windows]
         for one in found:
-            seen = f"a small network that sees the last {one.window} steps errs by {one.error:.3g}"
+            which = "next" if self.task.looks_ahead else "last"
+            seen = f"a small network that sees the {which} {one.window} steps errs by {one.error:.3g}"
             expect(not one.leaks, f"{seen}, below the floor of that window, {one.floor:.3g}")
         said = ", ".join(f"{one.error:.3g} with {one.window} steps (floor {one.floor:.3g})" for one in found)
         return f"none found by a small network: its error is {said}"

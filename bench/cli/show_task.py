@@ -49,7 +49,8 @@ def facts(task: "Task") -> list[str]:
         *partial,
         f"error: {task.error_name}",
         f"loss: {task.reduction}",
-        f"read from left to right only: {'yes' if task.causal else 'no'}",
+        f"read from left to right only: {'yes' if task.causal else 'no'}"
+        + ("; what decides comes later: a network that does stays at the floor" if task.looks_ahead else ""),
         f"from: {task.reference}",
     ]
 

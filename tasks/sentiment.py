@@ -1,0 +1,107 @@
+"""Sentiment: is "terribly" praise or blame? The word that decides comes later.
+
+A sentence with a distance of 3; the opinion before it is drawn apart from the one that decides::
+
+    inputs    the dull film was terribly so truly exciting
+    target                        praise                      (scored: the step of "terribly")
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.base import Batch, ClassTask, as_tokens
+from tasks.drawing import ask_once, at_least, draw_lengths
+from tasks.options import Range, option
+
+PRAISE = ("exciting", "funny", "moving", "clever")
+BLAME = ("boring", "dull", "clumsy", "tedious")
+NOUNS = ("film", "play", "book", "song")
+ADVERBS = ("so", "very", "truly", "quite", "really", "rather")
+WORDS = (".", "the", "was", "terribly", *PRAISE, *BLAME, *NOUNS, *ADVERBS)
+TOKENS = {word: token for token, word in enumerate(WORDS)}
+ASKED = 4
+"""The step of "terribly"."""
+_CLASSES = ("blame", "praise")
+_OPINIONS = (TOKENS[PRAISE[0]], TOKENS[BLAME[-1]] + 1)
+_NOUNS = (TOKENS[NOUNS[0]], TOKENS[NOUNS[-1]] + 1)
+_ADVERBS = (TOKENS[ADVERBS[0]], TOKENS[ADVERBS[-1]] + 1)
+
+
+@dataclass(frozen=True)
+class Sentiment(ClassTask):
+    """Sentences "the <opinion> <noun> was terribly ... <opinion>"; the class is the polarity of the last word.
+
+    The last word stands d steps after "terribly", adverbs in between; the sentence ends with it. Both opinions are
+    independent and uniform over four words of praise and four of blame, so that nothing up to the question tells its
+    answer: whoever reads from left to right stays at .5 exactly, whatever it remembers. Windows reach forward: who
+    sees w steps from the question on misses the last word of the sentences with a distance of w or more, and the
+    floor is half of their share.
+    """
+
+    version: ClassVar[int] = 1
+    reference: ClassVar[str] = "Stanford's CS224n lectures, bidirectional networks: the movie was terribly exciting"
+    causal: ClassVar[bool] = False
+    looks_ahead: ClassVar[bool] = True
+    tokens: ClassVar[bool] = True
+    dial: ClassVar[str] = "distance"
+    reduction: ClassVar[str] = "cross-entropy, mean over sequences"
+    error_name: ClassVar[str] = "wrong tags (share)"
+    input_size: ClassVar[int] = len(WORDS)
+    output_size: ClassVar[int] = len(_CLASSES)
+    solved_below: ClassVar[float] = 0.01
+    partial_floors: ClassVar[Mapping[str, float]] = {"everything up to the question": 0.5}
+    token_names: ClassVar[Sequence[str]] = WORDS
+    class_names: ClassVar[Sequence[str]] = _CLASSES
+
+    distance: Range = option(
+        Range(10, 10), "steps from the question to what decides, uniform over a range", low=1, high=10_000
+    )
+
+    @property
+    def length(self) -> int:
+        return ASKED + 1 + self.distance.high
+
+    @property
+    def lag(self) -> int:
+        return self.distance.high
+
+    def floor(self, window: int) -> float:
+        low, high = self.distance.low, self.distance.high
+        return 0.5 * min(max(high - max(window, low) + 1, 0) / (high - low + 1), 1.0)
+
+    def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
+        distances = draw_lengths(generator, self.distance, batch_size)
+        last, column = ASKED + distances, np.arange(batch_size)
+        inputs = generator.integers(*_ADVERBS, size=(self.length, batch_size))
+        inputs[0], inputs[3], inputs[ASKED] = TOKENS["the"], TOKENS["was"], TOKENS["terribly"]
+        inputs[1] = generator.integers(*_OPINIONS, size=batch_size)
+        inputs[2] = generator.integers(*_NOUNS, size=batch_size)
+        inputs[last, column] = generator.integers(*_OPINIONS, size=batch_size)
+        inputs[np.arange(self.length)[:, None] > last] = TOKENS["."]
+        words = as_tokens(inputs)
+        varied = self.distance.low < self.distance.high
+        slices = {"distance_at_least": at_least(distances)} if varied else {}
+        batch = ask_once(words, polarity(words).numpy(), np.full(batch_size, ASKED), slices, lengths=False)
+        return replace(batch, lengths=as_tokens(last + 1) if varied else None)
+
+    def carried(self, batch: Batch) -> Tensor:
+        """Say which inputs decide: they have to be carried back from the end."""
+        opinions = (batch.inputs >= _OPINIONS[0]) & (batch.inputs < _OPINIONS[1])
+        return opinions & (torch.arange(len(batch.inputs)).unsqueeze(1) > ASKED)
+
+
+def polarity(words: Tensor) -> Tensor:
+    """Return the class of the one opinion after "terribly" in (T, B) words, (B,): 1 for praise, 0 for blame.
+
+    >>> read = "the dull film was terribly so truly exciting ."
+    >>> polarity(torch.tensor([TOKENS[word] for word in read.split()]).unsqueeze(1))
+    tensor([1])
+    """
+    later = (words == TOKENS["terribly"]).cumsum(0) > 0
+    praised = (words >= TOKENS[PRAISE[0]]) & (words <= TOKENS[PRAISE[-1]])
+    return (praised & later).any(0).long()
