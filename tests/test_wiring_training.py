@@ -78,9 +78,9 @@ def test_dropout_sets_its_share_to_zero_between_layers_and_scales_the_rest(monke
     batch = task.draw(stream("test").generator(), 30)
     plain = type(network.layers)._one_way
 
-    def watched(layers, layer, inputs, weights):
+    def watched(layers, layer, inputs, *others):
         seen.append(inputs)
-        return plain(layers, layer, inputs, weights)
+        return plain(layers, layer, inputs, *others)
 
     monkeypatch.setattr(type(network.layers), "_one_way", watched)
     views = network.layout.views(torch.from_numpy(network.initial_row(0)))
