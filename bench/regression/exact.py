@@ -70,9 +70,9 @@ def permutation_p(scores: np.ndarray, m: int, exact_below: float = 1.0) -> float
     0.02857142857142857
     """
     total = len(scores)
-    spread = float(scores.std())
-    if m in (0, total) or spread == 0:
+    if m in (0, total) or scores.min() == scores.max():
         return 1.0
+    spread = float(scores.std())
     deviation = spread * math.sqrt(m * (total - m) / (total - 1))
     approximate = float(special.ndtr((m * scores.mean() - scores[:m].sum()) / deviation))
     if approximate >= exact_below:
