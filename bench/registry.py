@@ -5,7 +5,6 @@ Names come from file names, without importing anything; a class is imported when
 
 import importlib
 import inspect
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from bench import plugins
 from bench.plugins import Plugin
-from tasks.options import Configurable, UsageError, near, split_spec
+from tasks.options import Configurable, UsageError, clip_parts, near, split_spec
 
 if TYPE_CHECKING:
     from bench.cells.base import Cell
@@ -183,15 +182,6 @@ def clip(spec: str) -> "Clip":
     from bench.clips.base import side_by_side
 
     return side_by_side([_one_clip(part) for part in clip_parts(spec)])
-
-
-def clip_parts(spec: str) -> list[str]:
-    """Return the specs that stand side by side in a clip's.
-
-    >>> clip_parts("norm:1e+3 + omega:4")
-    ['norm:1e+3', 'omega:4']
-    """
-    return [part.strip() for part in re.split(r"\+(?!\d)", spec)]
 
 
 def _one_clip(spec: str) -> "Clip":

@@ -54,8 +54,9 @@ def look(
         return plain, "the gradient is not the one that its backward pass gives"
     if all(part.isfinite().all() for signal in chain_rule for part in signal.passed):
         reads_state = type(network.cell).output is Cell.output
-        fault = _carried(how, own, reads_state) or _top(how, own[-1], chain_rule[-1], without, plain)
-        return plain, fault
+        if not _was_seen(chain_rule[-1], reads_state):
+            return plain, "the backward signal was not seen"
+        return plain, _carried(how, own, reads_state) or _top(how, own[-1], chain_rule[-1], without, plain)
     return plain, None
 
 
@@ -63,6 +64,15 @@ def close(one: Tensor, other: Tensor) -> bool:
     """Say whether two tensors are the same but for rounding; where the other is not finite, nothing is asked."""
     scale = other.abs().max() if other.numel() else torch.zeros(())
     return not bool(scale.isfinite()) or bool(((one - other).abs() <= TOLERANCE * scale).all())
+
+
+def _was_seen(chain_rule: Signal, reads_state: bool) -> bool:
+    """Say whether the signal at the latest scored step, to which nothing comes from later ones, is the loss's own."""
+    scored = chain_rule.arriving.flatten(1).any(1).nonzero().flatten().tolist()
+    if not scored:
+        return True
+    found, sent = [part[scored[-1]] for part in chain_rule.passed], chain_rule.arriving[scored[-1]]
+    return close(found[0], sent) if reads_state else any(bool(part.any()) for part in found)
 
 
 def _carried(how: Backward, signals: list[Signal], reads_state: bool) -> str | None:

@@ -7,6 +7,7 @@ library only, so that names and spellings cost no heavy import.
 
 import difflib
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, Self
@@ -89,6 +90,15 @@ def spell(value: Value) -> str:
     if isinstance(value, float):
         return repr(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     return str(value)
+
+
+def clip_parts(spec: str) -> list[str]:
+    """Return the specs that stand side by side in a clip's.
+
+    >>> clip_parts("norm:1e+3 + omega:4")
+    ['norm:1e+3', 'omega:4']
+    """
+    return [part.strip() for part in re.split(r"\+(?!\d)", spec)]
 
 
 def split_spec(text: str, what: str) -> tuple[str, dict[str, str]]:

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from math import inf
 
 import torch
 from torch import Tensor
 
 from bench import registry
+from bench.backward import PLAIN, Backward
 from bench.checks.finding import Finding, expect, findings, random_state_untouched
 from bench.checks.trials import short_run
 from bench.clips.base import Clip, Context, row_norms
+from bench.gradients import write_gradients
 from bench.layout import Layout
 from bench.network import Network
 from bench.seeding import stream
@@ -49,7 +52,25 @@ def check_clip(spec: str) -> Iterator[Finding]:
         "random state": rows.random_state,
         "run": lambda: short_run(spec),
     }
+    if rows.clip.signal_limit < inf or rows.clip.omega:
+        rules["inside"] = lambda: inside(rows.clip)
     return findings(rules)
+
+
+def inside(clip: Clip) -> str:
+    """What it does to one gradient within the backward pass; a trial beside it keeps its bytes."""
+    task = registry.task("adding:length=20")
+    network = Network.for_task(registry.cell("gru"), task, 6)
+    row = torch.from_numpy(network.initial_row(0)).float()
+    drawn = task.draw(stream("check", "batch").generator(), 4)
+    hows = [PLAIN, Backward(signal_limit=clip.signal_limit, omega=clip.omega), PLAIN]
+    found = torch.zeros(3, len(row))
+    write_gradients(network, task, row.expand(3, -1), found, [drawn] * 3, hows=hows)
+    expect(torch.equal(found[0], found[2]), "the backward pass of a trial beside it changes")
+    plain, ours = row_norms(found[:2]).tolist()
+    if torch.equal(found[0], found[1]):
+        return f"leaves a small network's gradient of norm {plain:.2g} as it is"
+    return f"makes a gradient of norm {ours:.2g} in place of one of {plain:.2g}; a trial beside it keeps its own"
 
 
 @dataclass(frozen=True)

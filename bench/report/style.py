@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import matplotlib.style
 
-from tasks.options import spell, split_spec
+from tasks.options import clip_parts, spell, split_spec
 
 LineStyle = Literal["-", ":"] | tuple[float, tuple[float, ...]]
 
@@ -148,9 +148,11 @@ def cell_rank(spec: str) -> tuple[int, str]:
 def clip_label(spec: str) -> str:
     """Return a clip's short name.
 
-    >>> clip_label("none"), clip_label("norm:1"), clip_label("value:0.1")
-    ('no clip', 'norm ≤ 1', 'value ≤ 0.1')
+    >>> clip_label("none"), clip_label("norm:1"), clip_label("norm:1+omega:4")
+    ('no clip', 'norm ≤ 1', 'norm ≤ 1 + omega 4')
     """
+    if "+" in spec:
+        return " + ".join(clip_label(part) for part in clip_parts(spec))
     name, _, rest = spec.partition(":")
     if name == "none":
         return "no clip"
@@ -169,7 +171,7 @@ def clip_line(spec: str) -> LineStyle:
 
 def clip_threshold(spec: str) -> float | None:
     """Return the norm above which a clip acts; None where it has none."""
-    name, _, rest = spec.partition(":")
+    name, _, rest = clip_parts(spec)[0].partition(":")
     try:
         return float(rest) if name == "norm" else None
     except ValueError:
