@@ -8,7 +8,7 @@ A sentence with two intervening nouns, the second of which is an attractor (its 
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -16,11 +16,11 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from tasks.base import Batch, Task, as_tokens
+from tasks.base import Batch, as_tokens
 from tasks.drawing import draw_lengths, roll
 from tasks.options import Range, option
+from tasks.sentences import END, KEPT_OUT, PAD, VerbTask, without_gaps
 
 LEXICON = tomllib.loads(Path(__file__).with_name("lexicon.toml").read_text(encoding="utf-8"))
 
@@ -32,7 +32,7 @@ def _rows(name: str) -> list[str]:
 
 
 EXAMPLE = "the writer of the books is famous ."
-PAD, END, THAT = 0, 1, 2
+THAT = 2
 _WORDS = (word for part in LEXICON for row in _rows(part) for word in row.split())
 VOCABULARY = tuple(dict.fromkeys(["<pad>", ".", "that", *_WORDS]))
 _TOKENS = {word: token for token, word in enumerate(VOCABULARY)}
@@ -70,7 +70,6 @@ PAST = 2
 PIECES = np.array([[0, 0, 0, 0, 1, 1, 2, 2], [0, 0, 0, 1, 2, 2, 3, 3]])
 PIECE_LENGTHS = np.array([3, 4, 4, 4])
 OPTIONAL = 4  # one subject in so many has an adjective, one verb in so many an adverb
-KEPT_OUT = 9  # the residue modulo 10 of what stays out of training
 
 # How many sides the dice have: for each noun between subject and verb, and for what stands around them.
 PHRASE_DICE = (2, len(NOUNS), 8, len(PREPOSITIONS), len(DETERMINERS), len(ADJECTIVES), len(RELATIVE_VERBS))
@@ -78,7 +77,7 @@ MAIN_DICE = (len(DETERMINERS), OPTIONAL, len(ADJECTIVES), OPTIONAL, len(ADVERBS)
 
 
 @dataclass(frozen=True)
-class Agreement(Task):
+class Agreement(VerbTask):
     """English sentences with n nouns between subject and verb, each one's number independent of the subject's.
 
     A noun comes in by a prepositional phrase ("of the old books"), a subject relative ("that helped the books") or,
@@ -103,26 +102,11 @@ class Agreement(Task):
 
     version: ClassVar[int] = 1
     reference: ClassVar[str] = "Linzen, Dupoux & Goldberg 2016; Marvin & Linzen 2018; attraction: Bock & Miller 1991"
-    tokens: ClassVar[bool] = True
     dial: ClassVar[str] = "nouns"
-    reduction: ClassVar[str] = "cross-entropy, mean over the scored steps (lm: every word; number: one a sentence)"
-    error_name: ClassVar[str] = "verbs of the wrong number (share)"
+    words: ClassVar[tuple[str, ...]] = VOCABULARY
 
     nouns: Range = option(Range(0, 4), "nouns between subject and verb, uniform over a range", low=0, high=20)
     objective: str = option("lm", "predict every next word, or the number only", choices=("lm", "number"))
-
-    @property
-    def causal(self) -> bool:
-        """A language model reads the verb one step after it was asked for; for `number` the sentence ends before."""
-        return self.objective == "lm"
-
-    @property
-    def input_size(self) -> int:
-        return len(VOCABULARY)
-
-    @property
-    def output_size(self) -> int:
-        return len(VOCABULARY) if self.objective == "lm" else 2
 
     @property
     def length(self) -> int:
@@ -135,10 +119,6 @@ class Agreement(Task):
     @property
     def min_lag(self) -> int:
         return next(window for window in range(self.lag + 1) if self.floor(window) < self.solved_below)
-
-    @property
-    def solved_below(self) -> float:
-        return 0.01
 
     def floor(self, window: int) -> float:
         seen = [distance_shares(nouns)[: window + 1].sum() for nouns in self._headline_nouns]
@@ -196,47 +176,10 @@ class Agreement(Task):
             "held_out": verb_unmet | ((last_unmet | reserved) & (count > 0)),
         }
         return replace(
-            self._ask(without_gaps(slots), verb_at, verb, number),
+            self.ask(without_gaps(slots), verb_at, number, VERBS[verb, [number, 1 - number]]),
             slices={name: as_tokens(values) for name, values in slices.items()},
             headline=torch.from_numpy(count > 0) if self.nouns.high > 0 else None,
         )
-
-    def _ask(self, sentences: np.ndarray, verb_at: np.ndarray, verb: np.ndarray, number: np.ndarray) -> Batch:
-        """Ask about sentences, (T + 1, B), with their verbs (places in the lexicon) at steps ``verb_at``, all (B,)."""
-        step = np.arange(len(sentences) - 1)[:, None]
-        answers = np.stack([number, 1 - number])  # right, wrong
-        if self.objective == "lm":
-            lengths = (sentences != PAD).sum(0) - 1
-            mask, targets, answers = step < lengths, sentences[1:], VERBS[verb, answers]
-        else:
-            lengths = verb_at
-            mask, targets = step == verb_at - 1, np.broadcast_to(number, sentences[1:].shape)
-        inputs = np.where(step < lengths, sentences[:-1], PAD)
-        nth = mask.cumsum().reshape(mask.shape) - 1  # of the N outputs
-        judged = nth[verb_at - 1, np.arange(len(number))]
-        return Batch(
-            as_tokens(inputs[: self.length]),
-            as_tokens(targets[mask]),
-            torch.from_numpy(mask[: self.length]),
-            as_tokens(lengths),
-            notes={"judged": as_tokens(judged), "right": as_tokens(answers[0]), "wrong": as_tokens(answers[1])},
-        )
-
-    def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        return cross_entropy(outputs, batch.targets)
-
-    def errors(self, outputs: Tensor, batch: Batch) -> Tensor:
-        answers = outputs[batch.notes["judged"]]
-        right, wrong = (answers.gather(1, batch.notes[form].unsqueeze(1)).squeeze(1) for form in ("right", "wrong"))
-        return 1 - (right > wrong).to(outputs.dtype) - 0.5 * (right == wrong).to(outputs.dtype)
-
-    @property
-    def token_names(self) -> Sequence[str]:
-        return VOCABULARY
-
-    @property
-    def class_names(self) -> Sequence[str]:
-        return VOCABULARY if self.objective == "lm" else ("singular", "plural")
 
     def carried(self, batch: Batch) -> Tensor:
         nouns = torch.isin(batch.inputs, as_tokens(NOUNS))
@@ -245,13 +188,10 @@ class Agreement(Task):
     def example(self) -> Batch:
         sentence = np.array(tokens_of(EXAMPLE.split()))[:, None]
         first = np.zeros(1, dtype=np.int64)  # "is are" is the first verb; the writer is one
-        return self._ask(sentence, first + 5, first, first)
+        return self.ask(sentence, first + 5, first, VERBS[first, [first, first + 1]])
 
     def read_example(self, outputs: Tensor) -> dict[str, float]:
-        notes = self.example().notes
-        shares = outputs[notes["judged"][0]].softmax(0)
-        names = ("P(is)", "P(are)") if self.objective == "lm" else ("P(singular)", "P(plural)")
-        return {name: shares[notes[form][0]].item() for name, form in zip(names, ("right", "wrong"), strict=True)}
+        return self.read_is_and_are(outputs, self.example())
 
 
 def distance_shares(nouns: int) -> np.ndarray:
@@ -266,20 +206,6 @@ def distance_shares(nouns: int) -> np.ndarray:
         ways = np.convolve(ways, last if place == nouns - 1 else inner)
     shares: np.ndarray = ways / ways.sum()
     return shares
-
-
-def without_gaps(slots: np.ndarray) -> np.ndarray:
-    """Move the words of each column up over its padding, which goes to the end.
-
-    >>> without_gaps(np.array([[0, 7], [5, 0], [0, 0], [6, 8]])).T
-    array([[5, 6, 0, 0],
-           [7, 8, 0, 0]])
-    """
-    sentences = slots.T
-    words = sentences != PAD
-    moved = np.zeros_like(sentences)
-    moved[np.arange(len(slots)) < words.sum(1)[:, None]] = sentences[words]  # both in the order of the sentences
-    return moved.T
 
 
 def _partner(subject: np.ndarray, residue: np.ndarray, tens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -191,6 +191,11 @@ class Task(Configurable, ABC):
         return None
 
     @property
+    def word_tokens(self) -> Mapping[str, int] | None:
+        """The tokens of words, of inputs and outputs alike, where the task is a language model; None elsewhere."""
+        return None
+
+    @property
     def class_names(self) -> Sequence[str] | None:
         """How target classes are written; None where they are numbers."""
         return None

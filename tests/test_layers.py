@@ -30,7 +30,7 @@ LAYERS = (
         "bench.studies",
     ),
     (
-        *("tasks.base", "tasks.drawing", "tasks.options", "bench.cells.base", "bench.clips.base"),
+        *("tasks.base", "tasks.drawing", "tasks.options", "tasks.sentences", "bench.cells.base", "bench.clips.base"),
         *("bench.seeding", "bench.layout", "bench.ambient", "bench.limits", "bench.wiring", "bench.backward"),
     ),
     (
@@ -139,7 +139,7 @@ def test_tasks_import_torch_numpy_and_the_standard_library_only(module):
 @pytest.mark.parametrize("package", ["tasks", "bench.cells", "bench.clips"])
 def test_neither_tasks_nor_cells_nor_clips_import_each_other(package):
     members = {name for name in FILES if name.startswith(f"{package}.")}
-    shared = {f"{package}.base", "tasks.drawing", "tasks.options"}
+    shared = {f"{package}.base", "tasks.drawing", "tasks.options", "tasks.sentences"}
     for module in members - shared:
         assert IMPORTS[module] & members <= shared, f"{module} imports a neighbour"
 
