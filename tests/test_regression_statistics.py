@@ -216,10 +216,9 @@ def test_the_detectable_superiority_is_detected_about_as_often():
 
 
 def test_more_seeds_are_as_many_as_are_needed():
-    more = statistics.more_seeds(0.42, 0.3, 10, 100)
-    assert more is not None
-    assert statistics.excludes(0.42, 0.3, 10 + more, 100)
-    assert not statistics.excludes(0.42, 0.3, 10 + more - 1, 100)
+    assert statistics.more_seeds(lambda n: n >= 37, 10) == 27
+    assert statistics.more_seeds(lambda n: True, 10) == 0
+    assert statistics.more_seeds(lambda n: False, 10) is None
 
 
 @pytest.mark.parametrize("measure", statistics.MEASURES)

@@ -75,15 +75,20 @@ class Comparison:
     @property
     def excludes_drop(self) -> bool:
         """Whether both intervals exclude a drop larger than the detectable one."""
-        drop = self.detectable_drop
-        if drop is not None and self.share.low < -drop:
-            return False
-        return statistics.excludes(self.effects["outcome"] + 0.5, self.detectable, *self.sizes)
+        return self._would_exclude(self.new.n)
 
     @property
     def more_seeds(self) -> int | None:
-        """How many more seeds would exclude it, were the estimate right; None where no reasonable number would."""
-        return statistics.more_seeds(self.effects["outcome"] + 0.5, self.detectable, *self.sizes)
+        """How many more seeds would exclude it, were the estimates right; None where no reasonable number would."""
+        return statistics.more_seeds(self._would_exclude, self.new.n)
+
+    def _would_exclude(self, n: int) -> bool:
+        drop, before = self.detectable_drop, self.before
+        if drop is not None:
+            share = before.solved / before.n
+            if statistics.difference_interval(share + self.effects["solved"], n, share, before.n).low < -drop:
+                return False
+        return statistics.excludes(self.effects["outcome"] + 0.5, self.detectable, n, before.n)
 
     @property
     def flagged(self) -> tuple[str, ...]:

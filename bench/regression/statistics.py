@@ -12,6 +12,7 @@ Where both sides hold the same seeds, and these go alike, all three are tested b
 """
 
 import math
+from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -176,17 +177,21 @@ def superiority_variance(theta: float, n: int, m: int) -> float:
 
 
 def share_difference(baseline: Entry, new: Entry) -> Effect:
-    """Return new less old solved share with its 90 % hybrid score interval (Newcombe 1998, method 10)."""
-    after, before = new.solved / new.n, baseline.solved / baseline.n
-    (after_low, after_high), (before_low, before_high) = (_wilson(entry.solved, entry.n) for entry in (new, baseline))
+    """Return new less old solved share with its interval."""
+    return difference_interval(new.solved / new.n, new.n, baseline.solved / baseline.n, baseline.n)
+
+
+def difference_interval(after: float, n: int, before: float, m: int) -> Effect:
+    """Return the difference of two shares with its 90 % hybrid score interval (Newcombe 1998, method 10)."""
+    (after_low, after_high), (before_low, before_high) = _wilson(after, n), _wilson(before, m)
     low = after - before - math.hypot(after - after_low, before_high - before)
     high = after - before + math.hypot(after_high - after, before - before_low)
     return Effect(after - before, max(-1.0, low), min(1.0, high))
 
 
-def _wilson(count: int, n: int) -> tuple[float, float]:
-    middle = (count + _Z**2 / 2) / (n + _Z**2)
-    half = _Z / (n + _Z**2) * math.sqrt(count * (n - count) / n + _Z**2 / 4)
+def _wilson(share: float, n: int) -> tuple[float, float]:
+    middle = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+    half = _Z / (1 + _Z**2 / n) * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
@@ -218,20 +223,19 @@ def detectable_drop(solved: int, m: int, n: int, alpha: float) -> float | None:
     return solved / m - share if share < solved / m else None
 
 
-def more_seeds(estimate: float, threshold: float, n: int, m: int) -> int | None:
-    """Return how many more new seeds would let the interval exclude ``threshold``, were the estimate right.
+def more_seeds(excludes: Callable[[int], bool], n: int) -> int | None:
+    """Return how many more seeds than ``n`` are needed; None where no number up to 1,000 would do.
 
-    None where no number up to 1,000 would.
-
-    >>> more_seeds(0.5, 0.3, 10, 100), more_seeds(0.3, 0.4, 10, 100)
-    (0, None)
+    Args:
+        excludes: Whether so many seeds would do; true for more seeds than any for which it is true.
+        n: Seeds that there are.
     """
     fewest, most = n, n + _MOST_SEEDS
-    if not excludes(estimate, threshold, most, m):
+    if not excludes(most):
         return None
     while most > fewest:
         middle = (fewest + most) // 2
-        fewest, most = (fewest, middle) if excludes(estimate, threshold, middle, m) else (middle + 1, most)
+        fewest, most = (fewest, middle) if excludes(middle) else (middle + 1, most)
     return most - n
 
 
