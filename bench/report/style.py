@@ -171,7 +171,7 @@ def clip_line(spec: str) -> LineStyle:
 
 def clip_threshold(spec: str) -> float | None:
     """Return the norm above which a clip acts; None where it has none."""
-    name, _, rest = clip_parts(spec)[0].partition(":")
+    name, _, rest = spec.partition(":")
     try:
         return float(rest) if name == "norm" else None
     except ValueError:
