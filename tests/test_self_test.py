@@ -124,6 +124,7 @@ def test_simulated_outcomes_are_written_once_each_and_read_again(tmp_path):
         (gzip.compress(b"a,b\n1,2\n"), "does not hold simulated outcomes"),
         (gzip.compress(b"plant,entry")[:-9], "does not hold simulated outcomes"),
     ],
+    ids=["plain", "other columns", "truncated"],  # a compressed file holds the time, and names must not
 )
 def test_a_file_of_something_else_is_refused(tmp_path, content, message):
     path = tmp_path / "outcomes.csv.gz"
