@@ -1,19 +1,20 @@
 """What was accepted when and why, and what every check since has found: as lines, and as a figure."""
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
-import seaborn
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from bench.regression.baseline import Baseline, summary_of
 from bench.regression.report import Report
 from bench.report import style
-from bench.report.canvas import Drawing
+from bench.report.canvas import GREY, Drawing, cell_handles, grid, legend_below
 from bench.report.text import aligned
 
 _FILE = "checks.jsonl"
@@ -98,13 +99,13 @@ def _share(summary: Mapping[str, tuple[int, int, int | None]]) -> str:
 
 
 def draw(baseline: Baseline, checks: Sequence[Check]) -> Drawing:
-    """Draw the solved share and the median updates of every entry over acceptances and checks."""
-    events = sorted([(of.when, "accepted", of.summary) for of in baseline.accepted]
-                    + [(of.when, "checked", of.summary) for of in checks], key=lambda event: event[0])  # fmt: skip
+    """Draw the solved share and the median updates of every entry over acceptances and checks, a column a task."""
+    events = [(of.when, "accepted", of.summary) for of in baseline.accepted]
+    events += [(of.when, "checked", of.summary) for of in checks]
     points = pd.DataFrame(
         [
             {"place": place, "event": f"{kind} {when}", "entry": label, "solved": solved / n, "updates": median}
-            for place, (when, kind, summary) in enumerate(events, 1)
+            for place, (when, kind, summary) in enumerate(sorted(events, key=lambda event: event[0]), 1)
             for label, (solved, n, median) in sorted(summary.items())
             if n
         ],
@@ -116,20 +117,25 @@ def draw(baseline: Baseline, checks: Sequence[Check]) -> Drawing:
 
 
 def _trend(points: pd.DataFrame, title: str) -> Figure:
+    parts = points["entry"].str.split(" · ")
+    tasks, cells = sorted(parts.str[0].unique()), sorted(parts.str[1].unique(), key=style.cell_rank)
     with style.report_style():
-        entries = points["entry"].nunique()
-        figure = Figure(figsize=(7.4, 3.2 + 0.16 * -(-entries // 2)), layout="constrained")
-        left, right = figure.subplots(1, 2)
+        figure, axes = grid(2, max(len(tasks), 1), [1.7], sharex=True, sharey="row")
         events = points.drop_duplicates("place")
-        for ax, column, label in ((left, "solved", "solved share"), (right, "updates", "median updates to solve")):
-            shown = points.astype({"updates": float}).dropna(subset=[column])
-            looks = {"hue": "entry", "style": "entry", "palette": "husl", "markers": True, "dashes": False}
-            if len(shown):
-                seaborn.lineplot(shown, x="place", y=column, **looks, errorbar=None, linewidth=1, ax=ax)
-                ax.get_legend().remove()
-            ax.set_xticks(events["place"], [text[:19] for text in events["event"]], rotation=30, ha="right")
-            ax.set(xlabel="", ylabel=label)
-            ax.set_ylim(bottom=-0.03 if column == "solved" else 0)
-        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=6)
+        for task, column in zip(tasks, axes.T, strict=True):
+            column[0].set_title(textwrap.fill(style.task_label(task), 26), loc="left")
+            column[1].set_xticks(events["place"], [text[:-10] for text in events["event"]], rotation=90)
+            for label, rows in points[parts.str[0] == task].groupby("entry", sort=True):
+                _, cell, clip, *_ = str(label).split(" · ")
+                look = style.cell_look(cell)
+                for ax, name in zip(column, ("solved", "updates"), strict=True):
+                    numbers = rows[name].astype(float)
+                    ax.plot(rows["place"], numbers, look.marker, ls=style.clip_line(clip), color=look.color, lw=1)
+        axes[0, 0].set(ylabel="solved share", ylim=(-0.04, 1.04))
+        axes[1, 0].set_ylabel("median updates to solve")
+        axes[1, 0].set_ylim(0, 1.06 * max([1.0, *points["updates"].dropna()]))
+        clips = sorted(parts.str[2].unique(), key=style.clip_rank)
+        lines = [Line2D([], [], color=GREY, linestyle=style.clip_line(c), label=style.clip_label(c)) for c in clips]
+        legend_below(figure, [*cell_handles(cells), *lines])
         figure.suptitle(title, x=0.008, ha="left")
     return figure
