@@ -187,6 +187,14 @@ def test_the_order_of_entries_and_seeds_changes_nothing():
     assert [(v.label, v.ruling, v.reason, v.p) for v in first] == [(v.label, v.ruling, v.reason, v.p) for v in second]
 
 
+def test_the_p_of_a_confirmation_is_adjusted_for_all_that_was_flagged():
+    cells = ("lstm", "gru", "rnn")
+    verdicts = decide([base(cell=cell) for cell in cells], [new(0.2, cell) for cell in cells], trains(0.5), SEEDS)
+    asked = sorted(held.confirmed.tests.worse[name] for held in verdicts for name in held.screened.flagged)
+    assert len(asked) > 3
+    assert min(verdict.p for verdict in verdicts) == pytest.approx(len(asked) * asked[0])
+
+
 def test_confirmation_seeds_are_fresh_and_the_bytes_of_the_baseline_alone():
     taken = [*range(100), SEEDS[0]]
     assert confirmation_seeds("a hash", range(100)) == SEEDS
