@@ -91,6 +91,7 @@ def test_a_setting_counts_what_solved_was_lost_and_is_missing(tmp_path: Path) ->
             lambda trial: Status.SOLVED if trial.clip == "norm:1" and trial.seed else Status.UNSOLVED,
             "No setting solves at least 90 % of its seeds; most: norm:1, 3/4.",
         ),
+        (lambda trial: Status.UNSOLVED, "No setting solves in any seed."),
     ],
 )
 def test_one_sentence_says_the_window(outcome: Callable[[Trial], Status], said: str, tmp_path: Path) -> None:
@@ -124,7 +125,7 @@ def test_the_usual_sweep_has_at_least_seven_thresholds_with_one_in_the_middle(ki
     assert list(window.THRESHOLDS[kind]) == sorted(window.THRESHOLDS[kind])
 
 
-@pytest.mark.parametrize("kind", [kind for kind in sorted(window.THRESHOLDS) if kind != "state"])
+@pytest.mark.parametrize("kind", sorted(window.THRESHOLDS))
 def test_every_usual_sweep_makes_trials(kind: str) -> None:
     made = Window("safe", "adding", ("gru",), kind, window.swept(kind, ()), 0.003, window.rates_around(0.003), 1)
     assert len(made.study().trials()) == 8 + 2 * 7 - 2

@@ -45,6 +45,8 @@ def sentence(sweep: str, rows: pd.DataFrame) -> str:
     """Say in one sentence which settings of a sweep are safe."""
     names = list(rows["clip"]) if sweep == "clip" else [spell(lr) for lr in rows["lr"]]
     runs = sweeps.safe_runs(rows["solved_fraction"].tolist())
+    if not rows["solved"].any():
+        return "No setting solves in any seed."
     if not runs:
         best = rows.iloc[int(rows["solved"].to_numpy().argmax())]
         name = best["clip"] if sweep == "clip" else f"a rate of {spell(float(best['lr']))}"

@@ -1,0 +1,24 @@
+"""The shipped study of all cells: none is left out, all are matched, and it fits into the time it states."""
+
+from collections import Counter
+
+from bench import registry, runner, study_file
+
+STUDY = study_file.find("cells")
+SHIPPED = set(registry.shipped("cell")) - {"torchrecurrent"}  # whose library is an extra
+
+
+def test_every_shipped_cell_is_trained_equally_often_on_every_task() -> None:
+    counts = Counter((trial.task.partition(":")[0], trial.cell) for trial in STUDY.trials())
+    assert set(counts) == {(task, cell) for task in ("copy", "adding", "agreement") for cell in SHIPPED}
+    assert set(counts.values()) == {3 * 4}
+
+
+def test_every_network_has_about_as_many_parameters_as_the_others_on_its_task() -> None:
+    matches = STUDY.matches()
+    assert len(matches) == len(STUDY.trials())
+    assert max(abs(match.distance) for match in matches.values()) < 0.05
+
+
+def test_it_is_planned_for_less_than_an_hour_on_two_cores(tmp_path) -> None:
+    assert runner.make_plan(STUDY, tmp_path).seconds(workers=2) < 3600
