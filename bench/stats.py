@@ -38,6 +38,32 @@ def share_interval(count: int, n: int, confidence: float = 0.95) -> Interval | N
     return Interval(float(low), float(high))
 
 
+def score_interval(share: float, n: int, confidence: float = 0.95) -> Interval:
+    """Return the interval of a share of n trials that half successes may be part of (Wilson 1927).
+
+    >>> low, high = score_interval(0.5, 100)
+    >>> round(low, 3), round(high, 3)
+    (0.404, 0.596)
+    """
+    z = float(stats.norm.ppf((1 + confidence) / 2))
+    middle, width = share + z * z / (2 * n), z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
+    return Interval(max(0.0, (middle - width) / (1 + z * z / n)), min(1.0, (middle + width) / (1 + z * z / n)))
+
+
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
+    """Return the interval of the mean of shares (Student 1908), cut to 0 and 1; None of fewer than two.
+
+    >>> low, high = mean_interval([0.4, 0.5, 0.6])
+    >>> round(low, 3), round(high, 3)
+    (0.252, 0.748)
+    """
+    if len(values) < 2:
+        return None
+    width = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1) * np.std(values, ddof=1)) / len(values) ** 0.5
+    mean = float(np.mean(values))
+    return Interval(max(0.0, mean - width), min(1.0, mean + width))
+
+
 def interquartile_mean(values: Sequence[float]) -> float | None:
     """Return the mean after a quarter of the values, rounded down, is left out at each end; None of nothing.
 

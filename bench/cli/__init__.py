@@ -8,7 +8,20 @@ from typing import Any
 
 import click
 
-from bench.cli import author, cost, horizon, inspect, perf, regression, reports, show_task, training, tuning, window
+from bench.cli import (
+    author,
+    cost,
+    horizon,
+    inspect,
+    perf,
+    probe,
+    regression,
+    reports,
+    show_task,
+    training,
+    tuning,
+    window,
+)
 from bench.store_file import StoreError
 from tasks.options import UsageError, near
 
@@ -84,6 +97,7 @@ for command in (
     cost.cost,
     horizon.horizon,
     horizon.frontier,
+    probe.probe,
     window.window,
     regression.check,
     regression.baseline,

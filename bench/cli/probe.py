@@ -1,0 +1,49 @@
+"""The command that puts trained networks to the test with sentences of the user's."""
+
+from pathlib import Path
+
+import click
+
+from bench.cli.options import plugin_option, results_option
+from tasks.options import UsageError
+
+_PROBLEMS_SHOWN = 20
+
+
+@click.command()
+@click.argument("study")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="FILE...")
+@plugin_option
+@results_option
+def probe(study: str, files: tuple[Path, ...], results: Path) -> None:
+    """Score minimal pairs with the networks that STUDY kept.
+
+    STUDY was run with --keep-networks on a task that reads words. A FILE holds lines of condition, grammatical and
+    ungrammatical sentence, tabs between them, or BLiMP's JSON lines.
+    """
+    from bench.minimal_pairs import read_all
+
+    if not files:
+        raise UsageError("probe needs at least one FILE of minimal pairs")
+    pairs, problems = read_all(files)
+
+    import pandas as pd
+
+    from bench.probe import probe as score
+    from bench.report import probing
+
+    found = score(study, results, pairs)
+    for problem in problems[:_PROBLEMS_SHOWN]:
+        click.echo(f"left out: {problem}", err=True)
+    if len(problems) > _PROBLEMS_SHOWN:
+        click.echo(f"left out: {len(problems) - _PROBLEMS_SHOWN} further lines, in malformed.csv", err=True)
+    if found.without:
+        click.echo(
+            f"{found.without} trials of {study} have no network kept; run it again with --keep-networks", err=True
+        )
+    table = probing.accuracies(found.trials, found.scores)
+    click.echo(probing.render(table, found.trials, found.coverage, found.words), nl=False)
+    malformed = pd.DataFrame([vars(problem) for problem in problems], columns=["file", "line", "reason"])
+    tables = {"networks": found.scores, "coverage": found.coverage, "words": found.words, "malformed": malformed}
+    for path in probing.write(table, found.trials, tables, results / study / "probe"):
+        click.echo(path, err=True)
