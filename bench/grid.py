@@ -102,6 +102,11 @@ class Grid:
 KEYS = tuple(item.name for item in fields(Grid))
 
 
+def option_label(key: str) -> str:
+    """Return how the command line calls a key: ``--hidden-size``."""
+    return f"--{key.replace('_', '-')}"
+
+
 def checked_name(name: str) -> str:
     """Return a study's name if it may name a folder.
 

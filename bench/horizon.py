@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from bench import registry, results, tuning
-from bench.grid import Grid
-from bench.study import Study, option_label
+from bench.grid import Grid, option_label
+from bench.study import Study
 from tasks.base import Task
 from tasks.options import UsageError
 

@@ -12,7 +12,8 @@ from bench.costs import cohort_size, expected_seconds
 from bench.engines.local import LocalEngine
 from bench.engines.worker import Train, train_cohort
 from bench.store import Store, Stored, store_path, stored
-from bench.study import Study, facts
+from bench.study import Study
+from bench.study_trials import facts
 from bench.trial import Status, Trial, TrialResult
 from tasks.options import UsageError
 

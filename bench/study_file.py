@@ -17,7 +17,8 @@ from bench.grid import (
     number,
     word,
 )
-from bench.study import Rate, Study
+from bench.study import Study
+from bench.study_rates import Rate
 from tasks.options import UsageError, near
 
 STUDIES = Path(__file__).resolve().parent / "studies"

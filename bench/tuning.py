@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.study import Rate
+from bench.study_rates import Rate
 from tasks.options import UsageError, spell
 
 SETTING = ["task", "cell", "clip", "optimizer"]

@@ -11,7 +11,8 @@ from bench import horizon, registry, stats
 from bench.cli import main
 from bench.report import horizons
 from bench.store import Store, store_path
-from bench.study import Study, facts
+from bench.study import Study
+from bench.study_trials import facts
 from bench.trial import Status, Trial, TrialResult
 from tasks.options import UsageError
 

@@ -14,7 +14,8 @@ from bench.report.summary import summarise
 from bench.report.tables import readable
 from bench.results import load, load_study
 from bench.store import Store, store_path
-from bench.study import Study, adhoc, facts
+from bench.study import Study, adhoc
+from bench.study_trials import facts
 from bench.trial import Status, Trial, TrialResult
 from tasks.options import UsageError
 

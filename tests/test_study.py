@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from bench import registry
 from bench.grid import KEYS, Grid
-from bench.study import Rate, Study, adhoc, facts
+from bench.study import Study, adhoc
 from bench.study_file import find, names, read
+from bench.study_rates import Rate
+from bench.study_trials import facts
 from bench.trial import Trial
 from tasks.options import UsageError
 

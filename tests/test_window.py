@@ -12,7 +12,7 @@ from bench import window
 from bench.cli import main
 from bench.report import windows
 from bench.store import Store, store_path
-from bench.study import facts
+from bench.study_trials import facts
 from bench.trial import Status, Trial, TrialResult
 from bench.window import Window
 from tasks.options import UsageError

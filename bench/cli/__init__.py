@@ -14,9 +14,11 @@ from bench.cli import (
     horizon,
     inspect,
     perf,
+    planning,
     probe,
     regression,
     reports,
+    rerun,
     show_task,
     training,
     tuning,
@@ -79,14 +81,14 @@ def main() -> None:
 
 
 for command in (
-    training.plan,
+    planning.plan,
     training.run,
     tuning.tune,
     reports.show,
     reports.figures,
     reports.tables,
     reports.export,
-    training.rerun,
+    rerun.rerun,
     inspect.list_names,
     show_task.show_task,
     author.check_task,

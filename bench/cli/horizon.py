@@ -76,7 +76,8 @@ def frontier(items: tuple[int, ...], name: str, results: Path, **options: Any) -
 def _climb(name: str, tasks: tuple[str, ...], results: Path, options: dict[str, Any]) -> Any:
     """Climb, or with ``--plan`` only show the ladder; return the rungs, or None."""
     from bench import horizon
-    from bench.cli.training import checked_workers, train_study
+    from bench.cli.planning import checked_workers
+    from bench.cli.training import train_study
 
     if not 1 <= options["seeds"] <= horizon.TUNING_SEEDS[0]:
         raise UsageError(f"--seeds must be a whole number from 1 to {horizon.TUNING_SEEDS[0]}, not {options['seeds']}")

@@ -93,7 +93,7 @@ def check(
     --strict. What looks worse is trained again on 30 fresh seeds, which alone decide.
     """
     from bench import provenance
-    from bench.cli.training import checked_workers
+    from bench.cli.planning import checked_workers
     from bench.regression import baseline as accepted
     from bench.regression.entries import current
     from bench.regression.render import render_text
@@ -200,7 +200,7 @@ def _invariants(entries: "Sequence[Entry]") -> "tuple[Invariant, ...]":
 
 def _need_plugins(entries: "Sequence[Entry]") -> None:
     """Refuse to judge what was made with other plugins than those in use, or without them."""
-    from bench.cli.training import need_plugins
+    from bench.cli.rerun import need_plugins
 
     for entry in entries:
         need_plugins(entry.setting)

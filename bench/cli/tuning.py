@@ -25,7 +25,8 @@ def tune(study: str, write: bool, workers: int | None, results: Path) -> int:
     """
     from bench import results as stored
     from bench import study_file, tuning
-    from bench.cli.training import EXIT_SOME_FAILED, checked_workers, train_study
+    from bench.cli.planning import checked_workers
+    from bench.cli.training import EXIT_SOME_FAILED, train_study
 
     path = study_file.STUDIES / f"{study_file.find(study).name}.toml"
     if write and not (study_file.STUDIES.parents[1] / "pyproject.toml").exists():

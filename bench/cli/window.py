@@ -52,8 +52,9 @@ def window(
     from bench import results as stored
     from bench import runner
     from bench import window as sweeps
+    from bench.cli.planning import checked_workers
     from bench.cli.progress import minutes
-    from bench.cli.training import EXIT_SOME_FAILED, checked_workers, train_study
+    from bench.cli.training import EXIT_SOME_FAILED, train_study
     from bench.report import windows
 
     given = {key: value for key, value in options.items() if value is not None}

@@ -13,7 +13,8 @@ from bench.report.figures import draw_figures
 from bench.report.tables import write_tables
 from bench.results import load_study
 from bench.store import Store, store_path
-from bench.study import Study, adhoc, facts
+from bench.study import Study, adhoc
+from bench.study_trials import facts
 from bench.trial import Measurement, Status, Trial, TrialResult
 
 _SETTINGS_A_SEED = 40

@@ -1,0 +1,121 @@
+"""The study that a command line asks for, and the command that shows its plan."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.cli.options import grid_options, results_option
+from tasks.options import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.study import Study
+    from bench.trial import Trial
+
+MOST_SECONDS = 10_000_000
+_MOST_WORKERS = 1024
+
+
+def study_of(name: str | None, new_name: str | None, options: dict[str, Any]) -> "Study":
+    """Return the named study with its values replaced, or an ad-hoc one made of options alone.
+
+    Raises:
+        UsageError: There is no such study, or an option is refused.
+    """
+    from dataclasses import replace
+
+    from bench import study, study_file
+
+    given = {key: value for key, value in options.items() if value is not None and value != ()}
+    if name is not None:
+        found = study_file.find(name).replaced(**given)
+        return replace(found, name=new_name) if new_name else found
+    if new_name in study_file.names():
+        raise UsageError(f"--name {new_name}: a study file has that name; choose another, or run it by its name")
+    return study.adhoc(new_name, **given)
+
+
+def within(study: "Study", workers: int, minutes: float | None) -> "Study":
+    """Return the study cut to a number of seeds that should fit into so many minutes, if any are given.
+
+    Raises:
+        UsageError: It cannot fit.
+    """
+    from bench import runner
+
+    if minutes is None:
+        return study
+    if not 0 < minutes <= MOST_SECONDS:
+        raise UsageError(f"--budget-minutes must be above 0 and at most {MOST_SECONDS}, not {minutes:g}")
+    return runner.fitted(study, workers, minutes)
+
+
+def checked_workers(workers: int | None) -> int:
+    """Return how many processes to use: as many as this process may use cores, unless said.
+
+    Raises:
+        UsageError: The number is out of range.
+    """
+    if workers is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not 1 <= workers <= _MOST_WORKERS:
+        raise UsageError(f"--workers must be a whole number from 1 to {_MOST_WORKERS}, not {workers}")
+    return workers
+
+
+@click.command()
+@click.argument("study", required=False)
+@click.option("--name", help="Store under this name.")
+@click.option("--workers", type=int, help="Processes to estimate for.  [default: all cores]")
+@click.option("--fresh", is_flag=True, help="Count rows that other source code made as missing.")
+@click.option("--budget-minutes", type=float, metavar="M", help="Cut the seeds to as many as should fit.")
+@click.option("--keep-networks", is_flag=True, help="Count rows without a kept network as missing.")
+@grid_options
+@results_option
+def plan(
+    study: str | None,
+    name: str | None,
+    workers: int | None,
+    fresh: bool,
+    budget_minutes: float | None,
+    keep_networks: bool,
+    results: Path,
+    **options: Any,
+) -> None:
+    """Show what a run would train; train nothing."""
+    from bench import runner
+    from bench.cli.progress import minutes
+
+    workers = checked_workers(workers)
+    cut = within(study_of(study, name, options), workers, budget_minutes)
+    found = runner.make_plan(cut, results, fresh, keep_networks)
+    kept = len(found.trials) - len(found.missing)
+    click.echo(f"study     {found.study.name}: {found.study.title}")
+    click.echo(f"trials    {len(found.trials)}")
+    click.echo(
+        f"stored    {kept}" + (f", {found.other_source} made by other source code" if found.other_source else "")
+    )
+    if found.without_network:
+        click.echo(f"networks  {found.without_network} stored trials lack theirs and are trained again")
+    click.echo(f"to train  {len(found.missing)} in {len(found.cohorts(workers))} cohorts")
+    click.echo(f"time      {minutes(found.seconds(workers))} at most, {workers} workers (estimated)")
+    if found.outside:
+        click.echo(f"outside   {found.outside} stored trials are not part of this plan")
+    for line in matched_lines(found.study, found.trials):
+        click.echo(line)
+
+
+def matched_lines(study: "Study", trials: "Sequence[Trial]") -> list[str]:
+    """Say which hidden sizes were picked and how near they come to the target, a line a network."""
+    matches = study.matches()
+    lines: dict[str, None] = {}
+    for trial in trials:
+        if (match := matches.get(trial.key)) is not None:
+            layers = f", {trial.layers} layers" if trial.layers > 1 else ""
+            reached = f"{match.reached} {match.quantity} ({match.distance:+.1%} of {match.target})"
+            note = f": {match.note}" if match.note else ""
+            lines[f"{trial.cell} on {trial.task}, hidden size {trial.hidden_size}{layers}: {reached}{note}"] = None
+    return [f"{'matched' if not place else '':9} {line}" for place, line in enumerate(lines)]

@@ -1,0 +1,82 @@
+"""The command that trains a stored trial once more."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.cli.options import plugin_option, results_option
+from bench.limits import first_line
+from tasks.options import UsageError
+
+if TYPE_CHECKING:
+    from bench.trial import Trial, TrialResult
+
+
+@click.command()
+@click.argument("key")
+@plugin_option
+@results_option
+def rerun(key: str, results: Path) -> None:
+    """Train one stored trial again, alone, and show it beside its stored numbers.
+
+    KEY is the key of a stored trial, or enough of its first digits.
+    """
+    from bench import provenance
+    from bench.engines.worker import train_cohort
+
+    stored = _find_result(key, results)
+    need_plugins(stored.trial)
+    found: list[TrialResult] = []
+    try:
+        train_cohort([stored.trial], found.append, provenance.environment())
+    except Exception as error:
+        if not stored.trial.plugins:
+            raise
+        raise UsageError(f"trial {stored.trial.key} with plugin {stored.trial.plugins}: {first_line(error)}") from error
+    click.echo(f"{'':20} {'stored':>24} {'again':>24}")
+    same = True
+    for name in ("status", "error", "updates", "updates_to_solve", "diverged_at", "grad_norm_max", "clipped_fraction"):
+        before, after = getattr(stored, name), getattr(found[0], name)
+        same &= before == after
+        click.echo(f"{name:20} {_shown(before):>24} {_shown(after):>24}")
+    same &= stored.measurements == found[0].measurements and stored.transfer == found[0].transfer
+    click.echo("every number of the curve is the same" if same else "the curves differ")
+    if stored.environment != found[0].environment:
+        names = stored.environment.keys() | found[0].environment.keys()
+        differing = sorted(n for n in names if stored.environment.get(n) != found[0].environment.get(n))
+        click.echo(f"the stored one was made with other {', '.join(differing)}")
+
+
+def _find_result(key: str, results: Path) -> "TrialResult":
+    from bench.store import Store
+
+    found: dict[str, Path] = {}
+    for path in sorted(results.glob("*/store.sqlite")):
+        with Store.open_for_reading(path) as store:
+            found |= {stored: path for stored in store.stored() if stored.startswith(key)}
+    if len(found) != 1:
+        what = "no stored trial has" if not found else f"{len(found)} stored trials have"
+        raise UsageError(f"{what} a key that begins with {key!r} in {results}")
+    (whole, path) = found.popitem()
+    with Store.open_for_reading(path) as store:
+        result = store.result(whole)
+    assert result is not None
+    return result
+
+
+def need_plugins(trial: "Trial") -> None:
+    """Refuse to train what was made with other plugins than those in use."""
+    from bench import registry
+
+    labels = {made.name: made.label for made in registry.used()}
+    for label in filter(None, trial.plugins.split(",")):
+        name = label.partition(":")[0]
+        if name not in labels and not any(name in registry.offered(kind) for kind in ("task", "cell", "clip")):
+            raise UsageError(f"trial {trial.key} was made with the plugin {label}: give its file by --plugin")
+        if labels.get(name, label) != label:
+            raise UsageError(f"trial {trial.key} was made with the plugin {label}: this file is {labels[name]}")
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else repr(value) if isinstance(value, float) else str(value)

@@ -1,0 +1,48 @@
+"""Specs of a study in their shortest spelling, in which they are compared and kept."""
+
+from collections.abc import Callable
+from typing import Any
+
+from bench import registry
+from tasks.options import UsageError
+
+SPELLED: dict[str, Callable[[str], Any]] = {
+    "task": registry.task,
+    "cell": registry.cell,
+    "clip": registry.clip,
+    "optimizer": registry.optimizer,
+    "schedule": registry.schedule,
+}
+"""What a spec of each kind is read by."""
+
+
+def shortest_axis(kind: str, specs: tuple[str, ...], where: str = "") -> tuple[str, ...]:
+    """Return the specs of an axis in their shortest spelling.
+
+    Args:
+        kind: A key of `SPELLED`.
+        specs: The specs as they were given.
+        where: Begins a message: ``mine.toml: grids 1: ``.
+
+    Raises:
+        UsageError: A spec is refused, or two mean the same.
+    """
+    found: dict[str, str] = {}
+    for spec in specs:
+        short = shortest_spec(kind, spec, where)
+        if short in found:
+            raise UsageError(f"{where}{kind} {spec!r} is given twice, before as {found[short]!r}")
+        found[short] = spec
+    return tuple(found)
+
+
+def shortest_spec(kind: str, spec: str, where: str = "") -> str:
+    """Return a spec in its shortest spelling.
+
+    Raises:
+        UsageError: It is refused; the message begins with ``where``.
+    """
+    try:
+        return str(SPELLED[kind](spec).spec)
+    except UsageError as error:
+        raise UsageError(f"{where}{error}") from None
