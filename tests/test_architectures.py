@@ -291,7 +291,10 @@ def test_building_and_training_leave_global_random_state_alone(cell: str) -> Non
         ({"cell": "transformer", "layers": 2, "skip": "residual"}, "its own ways between layers: skip must be none"),
         ({"cell": "tcn", "layers": 2, "dropout": 0.1}, "tcn has its own ways between layers: dropout must be 0"),
         ({"cell": "tcn", "direction": "bidirectional", "task": "adding"}, "tcn reads from left to right only"),
-        ({"cell": "transformer", "direction": "bidirectional", "task": "agreement"}, "a bidirectional network would see them"),
+        (
+            {"cell": "transformer", "direction": "bidirectional", "task": "agreement"},
+            "a bidirectional network would see them",
+        ),
         ({"cell": "transformer:positions=rotery"}, "positions must be one of .* did you mean rotary"),
         ({"cell": "transformer:dropout=1"}, "cell transformer has no option 'dropout'"),
         ({"cell": "transfomer"}, "no cell is called 'transfomer'; did you mean transformer"),
