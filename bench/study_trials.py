@@ -29,8 +29,10 @@ def of_grid(grid: Grid, rate: Callable[[str, str, str, str], float]) -> "list[tu
     Raises:
         UsageError: A spec is refused, or settings cannot go together.
     """
-    for task in grid.task:
-        transfer.at_lags(registry.task(task), grid.test_lags, option_label("test_lags"))
+    for task in map(registry.task, grid.task):
+        turned = transfer.at_lags(task, grid.test_lags, option_label("test_lags"))
+        for cell in grid.cell:
+            registry.cell(cell).admit_steps(task.length, max((at.length for at in turned), default=task.length))
     return [
         _matched(_trial(grid, *setting, wiring, lr, truncate, seed), grid)
         for setting in product(grid.task, grid.cell, grid.clip, grid.optimizer)

@@ -1,6 +1,7 @@
 """Makes up studies for the tests of reports: plausible numbers, no training, the same every time."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 from bench.results import StudyData
 from bench.seeding import stream
 from bench.trial import Status, Trial
+from bench.wiring import Wiring
 
 CELLS = ("rnn", "rnn:init=orthogonal", "rnn:nonlinearity=relu,init=identity", "lstm", "gru")
 MORE_CELLS = (
@@ -23,6 +25,7 @@ MORE_CELLS = (
 )
 CLIPS = ("none", "norm:1", "value:0.1")
 COPY, ADDING, AGREEMENT = "copy:items=3,blanks=10", "adding:length=30", "agreement:nouns=0-4"
+SENTIMENT = "sentiment"
 
 _FACTS: dict[str, dict[str, Any]] = {
     COPY: {
@@ -36,6 +39,10 @@ _FACTS: dict[str, dict[str, Any]] = {
     AGREEMENT: {
         "lag": 13, "min_lag": 14, "baseline_error": 0.5, "solved_below": 0.01,
         "error_name": "wrong verb forms (share)", "task.nouns": "0-4", "task.objective": "lm",
+    },
+    SENTIMENT: {
+        "lag": 10, "min_lag": 11, "baseline_error": 0.5, "solved_below": 0.01,
+        "error_name": "wrong tags (share)", "task.distance": "10",
     },
 }  # fmt: skip
 _SKILL = {"gru": 0.95, "lstm": 0.85, "rnn:init=orthogonal": 0.6, "rnn": 0.15}
@@ -51,6 +58,9 @@ class Shape:
         failed: Let one trial in sixteen fail.
         sources: How many versions of the code made it.
         test_lags: Lags that every network is tested at as well.
+        layers: Depths; plain stacks of eight layers and more learn nothing.
+        skips: Skip connections between layers.
+        directions: Sentiment is at its floor from left to right.
     """
 
     tasks: tuple[str, ...] = (COPY, ADDING, AGREEMENT)
@@ -66,19 +76,32 @@ class Shape:
     outside: int = 0
     timed: bool = False
     test_lags: tuple[int, ...] = ()
+    layers: tuple[int, ...] = (1,)
+    skips: tuple[str, ...] = ("none",)
+    directions: tuple[str, ...] = ("forward",)
+
+    @property
+    def wirings(self) -> list[Wiring]:
+        """How layers are joined, each way once."""
+        every = product(self.layers, self.skips, self.directions)
+        return list(dict.fromkeys(Wiring(*values).reduced for values in every))
 
 
 def make_study(shape: Shape = Shape()) -> StudyData:
     """Make up a study."""
     trials = [
-        Trial(task, cell, clip, lr, seed, optimizer=optimizer, test_lags=",".join(map(str, shape.test_lags)))
+        Trial(
+            task, cell, clip, lr, seed,
+            optimizer=optimizer, test_lags=",".join(map(str, shape.test_lags)), **asdict(wiring),
+        )
         for task in shape.tasks
         for cell in shape.cells
         for clip in shape.clips
         for optimizer in shape.optimizers
         for lr in shape.lrs or ((0.003,) if "gru" in cell else (0.01,))
+        for wiring in shape.wirings
         for seed in range(shape.seeds)
-    ]
+    ]  # fmt: skip
     made = [_made_up(trial, place, shape) for place, trial in enumerate(trials) if place < shape.stored * len(trials)]
     plan = pd.DataFrame([_planned(trial) for trial in trials])
     rows = pd.DataFrame([row for row, _, _, _ in made], columns=None if made else ["key"])
@@ -120,6 +143,8 @@ def _made_up(trial: Trial, place: int, shape: Shape) -> tuple[dict[str, Any], li
     identity = "identity" in trial.cell
     skill = (0.8 if trial.clip == "norm:1" else 0.2) if identity else _SKILL.get(trial.cell, 0.4)
     skill = min(max(skill - (trial.task == ADDING) * 0.3 * (skill < 0.8) + 0.1 * generator.normal(), 0.0), 1.0)
+    hopeless = (trial.layers >= 8 and trial.skip == "none") or (trial.task, trial.direction) == (SENTIMENT, "forward")
+    skill = 0.0 if hopeless else skill
     solved = skill > 0.55
     until = int(max(1, round(10 * (1.35 - skill)))) * 100 if solved else trial.updates
     status = Status.SOLVED if solved else Status.UNSOLVED
@@ -129,6 +154,7 @@ def _made_up(trial: Trial, place: int, shape: Shape) -> tuple[dict[str, Any], li
     if shape.failed and place % 16 == 5:
         return _row(trial, Status.FAILED, None, 0, shape), [], [], []
     curve = _curve(trial, generator, floor, until, solved)
+    curve[-1]["error"] = floor if hopeless else curve[-1]["error"]
     error = None if lost else curve[-1]["error"]
     slices, named = _agreement(trial, error if error is not None else floor, until)
     return _row(trial, status, error, until, shape), curve, slices, named

@@ -298,6 +298,7 @@ def test_building_and_training_leave_global_random_state_alone(cell: str) -> Non
         ({"cell": "transformer:positions=rotery"}, "positions must be one of .* did you mean rotary"),
         ({"cell": "transformer:dropout=1"}, "cell transformer has no option 'dropout'"),
         ({"cell": "transfomer"}, "no cell is called 'transfomer'; did you mean transformer"),
+        ({"cell": "transformer:positions=learned", "test_lags": (4, 12)}, "has the task's 5 places, not 13; sin"),
         ({"cell": "tcn:kernel_size=1"}, "kernel_size must be from 2 to 1000, not 1"),
     ],
 )  # fmt: skip

@@ -44,6 +44,12 @@ class Transformer(Architecture):
         """What hidden sizes must be multiples of: the heads, and twice as many where pairs are rotated."""
         return self.heads * (2 if self.positions == "rotary" else 1)
 
+    def admit_steps(self, trained: int, longest: int) -> None:
+        """Refuse sequences longer than the positions that are learned."""
+        if self.positions == "learned" and longest > trained:
+            rule = f"cell transformer: positions=learned has the task's {trained} places"
+            raise UsageError(f"{rule}, not {longest}; sinusoidal, rotary or none take any number")
+
     def build(self, shape: Shape) -> nn.Module:
         """Build embedding, positions and layers."""
         return _Stack(self, shape)
@@ -56,7 +62,7 @@ class Transformer(Architecture):
 class _Stack(nn.Module):
     def __init__(self, options: Transformer, shape: Shape) -> None:
         super().__init__()
-        self.positions = options.positions
+        self.options, self.positions = options, options.positions
         self.embed = nn.Linear(shape.input_size, shape.hidden_size)
         nn.init.normal_(self.embed.weight)  # as torch.nn.Embedding: tokens are not drowned by their positions
         if options.positions == "learned":
@@ -76,9 +82,7 @@ class _Stack(nn.Module):
         if self.positions == "sinusoidal":
             return signal + sinusoids(steps, signal.shape[-1], signal).unsqueeze(1)
         if self.positions == "learned":
-            if steps > len(self.places):
-                rule = f"cell transformer: positions=learned has the task's {len(self.places)} places"
-                raise UsageError(f"{rule}, not {steps}; sinusoidal, rotary or none take any number")
+            self.options.admit_steps(len(self.places), steps)
             return signal + self.places[:steps].unsqueeze(1)
         return signal
 

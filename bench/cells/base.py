@@ -62,6 +62,13 @@ class Cell(Configurable, ABC):
             UsageError: It cannot.
         """
 
+    def admit_steps(self, trained: int, longest: int) -> None:
+        """Refuse sequences that a network trained on ``trained`` time steps cannot read; by default it reads any.
+
+        Raises:
+            UsageError: It cannot.
+        """
+
     def gate_widths(self, hidden_size: int) -> dict[str, int]:
         """Return the columns of each block of the input projection, in order: by default ``hidden_size`` each."""
         return dict.fromkeys(self.gates, hidden_size)

@@ -8,6 +8,8 @@ from pathlib import Path
 from bench.report.agreement import agreement, has_agreement
 from bench.report.canvas import Drawing
 from bench.report.curves import gradient_norms, learning_curves
+from bench.report.depth import depth, has_depth
+from bench.report.direction import direction, has_direction
 from bench.report.standings import solved, statuses, updates_to_solve
 from bench.report.transfer import has_transfer, transfer
 from bench.results import StudyData
@@ -20,8 +22,15 @@ FIGURES: dict[str, Callable[[StudyData], Drawing]] = {
     "gradient_norms": gradient_norms,
     "agreement": agreement,
     "transfer": transfer,
+    "depth": depth,
+    "direction": direction,
 }
-_WHERE: dict[str, Callable[[StudyData], bool]] = {"agreement": has_agreement, "transfer": has_transfer}
+WHERE: dict[str, Callable[[StudyData], bool]] = {
+    "agreement": has_agreement,
+    "transfer": has_transfer,
+    "depth": has_depth,
+    "direction": has_direction,
+}
 """Figures that only some studies have numbers for."""
 
 
@@ -35,7 +44,7 @@ def draw_figures(study: StudyData, folder: Path) -> list[Path]:
     target.mkdir(parents=True, exist_ok=True)
     written = []
     for name, draw in FIGURES.items():
-        if name not in _WHERE or _WHERE[name](study):
+        if name not in WHERE or WHERE[name](study):
             with _nothing_collected():
                 written += draw(study).save(target, name)
     return written

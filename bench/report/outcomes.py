@@ -4,7 +4,7 @@ A *setting* is everything but the seed. A *panel* is what can be drawn in one fr
 cell and clip were trained in several ways (two optimisers, three rates) one of those ways.
 """
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -176,12 +176,18 @@ class Panel:
         return self.frame[self.frame["cell"] == cell]
 
 
-def panels(frame: pd.DataFrame) -> list[Panel]:
-    """Cut `outcomes` into panels, tasks in the order of the rows."""
+def panels(frame: pd.DataFrame, ways_drawn: Collection[str] = ()) -> list[Panel]:
+    """Cut `outcomes` into panels, tasks in the order of the rows.
+
+    Args:
+        frame: Rows of `outcomes`.
+        ways_drawn: Axes of `WAYS` that a frame shows by itself, so that they cut nothing.
+    """
     named = ["optimizer"] if frame["optimizer"].nunique() > 1 else []
+    axes = tuple(way for way in WAYS if way not in ways_drawn)
     found = []
     for task in frame["task"].unique():
-        for ways, part in _split(frame[frame["task"] == task], WAYS):
+        for ways, part in _split(frame[frame["task"] == task], axes):
             told = {name: part[name].iloc[0] for name in named} | ways
             found.append(Panel(str(task), told, part))
     return found

@@ -15,6 +15,7 @@ from bench import stats
 from bench.report import style
 from bench.report.once import once
 from bench.report.outcomes import Panel, study_panels
+from bench.report.wiring_story import what_wiring_does
 from bench.results import StudyData
 from bench.trial import Status
 
@@ -48,7 +49,8 @@ def _sentence(parts: list[Panel]) -> str:
     if len(parts) == 1:
         parts = [Panel(parts[0].task, {}, parts[0].frame)]
     together = parts if len(parts) <= MANY else [Panel(parts[0].task, {}, pd.concat([part.frame for part in parts]))]
-    said = [*_who_solves(together), *_what_clips_do(parts), *_who_broke(together)]
+    wired = what_wiring_does(pd.concat([part.frame for part in parts]))
+    said = [*_who_solves(together), *wired, *_what_clips_do(parts), *_who_broke(together)]
     return _capital("; ".join(said)) + "."
 
 

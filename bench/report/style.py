@@ -64,6 +64,14 @@ _KNOWN_CELLS = {
     "rnn:init=orthogonal": CellLook("RNN orthogonal", "#E8A200", "^"),
     "rnn:nonlinearity=relu,init=identity": CellLook("IRNN", "#A8327F", "v"),
     "rnn:nonlinearity=sigmoid": CellLook("RNN sigmoid", "#ABABAB", "X"),
+    "transformer": CellLook("Transformer", "#6A51A3", "P"),
+    "tcn": CellLook("TCN", "#8C6D1F", "*"),
+}
+_SKIPS = {
+    "none": CellLook("plain", "#222222", "o"),
+    "residual": CellLook("residual", "#1F6FB4", "s"),
+    "dense": CellLook("dense", "#D9730D", "D"),
+    "highway": CellLook("highway", "#D99BC9", "^"),
 }
 _OTHER_COLORS = (
     *("#56B4E9", "#117733", "#E58FB5", "#6A51A3", "#4D4D4D", "#9BD770"),
@@ -129,6 +137,11 @@ def cell_look(spec: str) -> CellLook:
 def _canonical(spec: str) -> str:
     name, given = _same(spec)
     return ":".join([name, *sorted(map("=".join, given))])
+
+
+def skip_look(skip: str) -> CellLook:
+    """Return how networks of one kind of skip connection are drawn, where these are compared."""
+    return _SKIPS[skip]
 
 
 def cell_label(spec: str) -> str:
@@ -206,6 +219,8 @@ def way_label(axis: str, value: Any) -> str:
     >>> way_label("lr", 0.003), way_label("hidden_size", 32)
     ('lr 0.003', '32 units')
     """
+    if axis in ("cell", "clip"):
+        return cell_label(value) if axis == "cell" else clip_label(value)
     value = value.item() if hasattr(value, "item") else value
     if axis == "layers" and value == 1:
         return "1 layer"
