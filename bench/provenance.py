@@ -52,12 +52,21 @@ def numerics() -> dict[str, str]:
     import torch
 
     built = torch.__config__.show()
+    compiles = find_spec("llvmlite") is not None
     found = _BLAS.search(built) or _BLAS_NAME.search(built)
     return {
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "blas": found[1] if found else "unknown",
-        "llvmlite": version("llvmlite") if find_spec("llvmlite") else "none",
+        "llvmlite": version("llvmlite") if compiles else "none",
+        "processor": _compiled_for() if compiles else "unknown",
     }
+
+
+def _compiled_for() -> str:
+    """Return what the compiler calls this processor: its generation, which a model name may hide (``znver4``)."""
+    import llvmlite.binding
+
+    return str(llvmlite.binding.get_host_cpu_name())
 
 
 def _files(root: Path) -> list[Path]:

@@ -85,5 +85,5 @@ def test_a_worker_stores_what_decides_rounding(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(training, "train", lambda trials, report, environment, keep: seen.append(environment))
     worker.train_cohort([TRIAL], lambda ended: None, {"source": "aaaa"})
     assert seen == [{"source": "aaaa"} | provenance.numerics()]
-    assert set(seen[0]) == {"source", "cpu_capability", "blas", "llvmlite"}
+    assert set(seen[0]) == {"source", "cpu_capability", "blas", "llvmlite", "processor"}
     assert all(seen[0].values())

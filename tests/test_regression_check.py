@@ -172,6 +172,15 @@ def test_stale_and_mixed_source_are_refused_with_the_command_to_run(results: Pat
     refused(check(results), 2, "2 versions of the source; longlag run made --fresh")
 
 
+def test_accepting_again_after_a_change_names_the_command_that_gets_there(results: Path) -> None:
+    again = "longlag run made --fresh --seeds 100"
+    for source, seeds, why in (("old", 60, "was made by other source"), (SOURCE, 10, "at least 50")):
+        put(study_of(seeds), results, USUAL, source=source)
+        done = call("baseline", "accept", "made", "--reason", "better", "--results", str(results))
+        refused(done, 2, why)
+        assert done.stderr.endswith(f"; {again}\n")
+
+
 def test_an_unfinished_study_is_refused(results: Path) -> None:
     study = study_of(70)
     with Store.open_for_writing(store_path("made", results)) as store:
@@ -182,7 +191,7 @@ def test_an_unfinished_study_is_refused(results: Path) -> None:
 
 def test_a_study_without_a_baseline_says_how_to_make_one(tmp_path: Path) -> None:
     put(study_of(10), tmp_path, USUAL)
-    refused(check(tmp_path), 2, "longlag run made --seeds 100 && longlag baseline accept made --reason TEXT")
+    refused(check(tmp_path), 2, "longlag run made --fresh --seeds 100 && longlag baseline accept made --reason TEXT")
 
 
 @pytest.mark.parametrize(
@@ -370,6 +379,9 @@ def test_other_versions_are_told() -> None:
         (pair.baseline, pair.new), ("2.12", "2.13"), strict=True)]  # fmt: skip
     told = replace(made, verdicts=(Verdict(Pair(*context), Ruling.SAME, ""),))
     assert "torch 2.13, was 2.12" in render_text(told)
+    unknown = replace(context[1], contexts=((("processor", "znver4"),),))
+    told = replace(made, verdicts=(Verdict(Pair(context[0], unknown), Ruling.SAME, ""),))
+    assert "(processor znver4, was unknown)" in render_text(told)
 
 
 def test_an_entry_that_got_slower_beside_the_others_is_told_but_passes() -> None:

@@ -57,7 +57,7 @@ def accept(study: str, reason: str, file: Path | None, results: Path) -> None:
 
     told = word(reason, "--reason")
     path = _path(study, file, results)
-    entries = current(load_study(study, results), provenance.source_hash())
+    entries = current(load_study(study, results), provenance.source_hash(), accepted.training_command(study))
     accepted.checked(entries, study)
     before = accepted.read(path, study).accepted if path.exists() else ()
     when = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -108,7 +108,7 @@ def check(
     _need_folders(written)
     workers = checked_workers(workers)
     against = accepted.read(_path(study, file, results), study)
-    entries = current(load_study(study, results), provenance.source_hash())
+    entries = current(load_study(study, results), provenance.source_hash(), f"longlag run {study} --fresh")
     _need_plugins(entries)
     invariants = _invariants(entries)
     confirms = not no_confirm and all(rule.holds for rule in invariants)

@@ -21,6 +21,7 @@ SCHEMA = 1
 FEWEST_SEEDS = 50
 LARGEST = 1_000_000
 """Bytes."""
+USUAL_SEEDS = 100
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,16 @@ class Baseline:
         return sorted({outcome.seed for entry in self.entries for outcome in entry.outcomes})
 
 
+def training_command(study: str) -> str:
+    """Return the command that trains what can be accepted: whatever is stored, all of it by the present source."""
+    return f"longlag run {study} --fresh --seeds {USUAL_SEEDS}"
+
+
+def accepting_commands(study: str) -> str:
+    """Return the commands that make a new baseline."""
+    return f"{training_command(study)} && longlag baseline accept {study} --reason TEXT"
+
+
 def summary_of(entries: Sequence[Entry]) -> dict[str, tuple[int, int, int | None]]:
     """Return what `Acceptance.summary` holds."""
     return {entry.label: (entry.solved, entry.n, median_updates(entry)) for entry in entries}
@@ -81,10 +92,11 @@ def checked(entries: Sequence[Entry], study: str) -> None:
     for entry in entries:
         lost = len(entry.outcomes) - entry.n
         if lost:
-            raise UsageError(f"study {study}: {lost} trials of {entry.label} failed or timed out; longlag run {study}")
+            again = training_command(study)
+            raise UsageError(f"study {study}: {lost} trials of {entry.label} failed or timed out; {again}")
         if entry.n < FEWEST_SEEDS:
             few = f"{entry.label} has {entry.n} seeds, a baseline needs at least {FEWEST_SEEDS}"
-            raise UsageError(f"study {study}: {few}; longlag run {study} --seeds 100")
+            raise UsageError(f"study {study}: {few}; {training_command(study)}")
 
 
 def write(baseline: Baseline, path: Path) -> None:
@@ -129,8 +141,7 @@ def read(path: Path, study: str | None = None) -> Baseline:
         StoreError: It cannot be read, was cut short, or is newer than this program.
     """
     if not path.is_file():
-        make = f"longlag run {study or 'STUDY'} --seeds 100 && longlag baseline accept {study or 'STUDY'} --reason TEXT"
-        raise UsageError(f"there is no baseline {path}; {make}")
+        raise UsageError(f"there is no baseline {path}; {accepting_commands(study or 'STUDY')}")
     try:
         content = json.loads(path.read_bytes())
     except OSError as error:

@@ -12,7 +12,7 @@ from bench.results import StudyData
 from bench.trial import Status, Trial
 from tasks.options import UsageError
 
-CONTEXT = ("cpu_capability", "machine", "torch", "blas", "numpy", "numba", "llvmlite")
+CONTEXT = ("processor", "cpu_capability", "machine", "torch", "blas", "numpy", "numba", "llvmlite")
 """What of the environment decides how numbers round."""
 
 
@@ -189,17 +189,17 @@ def _present(value: Any) -> bool:
     return value is not None and not pd.isna(value)
 
 
-def current(study: StudyData, source: str) -> list[Entry]:
+def current(study: StudyData, source: str, again: str) -> list[Entry]:
     """Return the entries of a study whose every trial was trained by one version of the code, the present one.
 
     Args:
         study: What is stored.
         source: Hash of the present source.
+        again: The command that trains what is missing or stale.
 
     Raises:
-        UsageError: Trials are missing, or other source made some; the message says which command to run.
+        UsageError: Trials are missing, or other source made some; the message says to run ``again``.
     """
-    again = f"longlag run {study.name} --fresh"
     missing = len(study.plan) - len(study.trials)
     if missing:
         raise UsageError(

@@ -29,7 +29,7 @@ def forest(rows: Sequence[tuple[str, str, Comparison | None]], title: str) -> Dr
 
     Args:
         rows: Name, verdict and numbers of each entry, from the top; entries without numbers lie on no change.
-        title: One line.
+        title: Lines above.
     """
     data = pd.DataFrame([_numbers(*row) for row in rows])
     with style.report_style():
@@ -41,7 +41,7 @@ def forest(rows: Sequence[tuple[str, str, Comparison | None]], title: str) -> Dr
         right.set_xlim(-3, 103)
         left.set_yticks(range(len(data)), data["entry"].tolist() if len(data) else [])
         left.set_ylim(len(data) - 0.4, -0.6)
-        figure.suptitle(title, x=0.008, ha="left")
+        figure.suptitle(f"{title}\nbars: 90 % intervals; grey: too small to matter", x=0.008, ha="left")
     return Drawing(figure, data)
 
 
@@ -69,7 +69,7 @@ def _panel(ax: Axes, data: pd.DataFrame, column: str, label: str, minimum: float
                 str(row["verdict"]), (1.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=6.5,
                 color=color,
             )  # fmt: skip
-    ax.set_xlabel(f"{label}\n← worse, better →; grey: too small to matter")
+    ax.set_xlabel(f"{label}\n← worse, better →")
     ax.tick_params(axis="y", length=0)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.regression.baseline import Baseline
+from bench.regression.baseline import Baseline, accepting_commands
 from bench.regression.entries import Entry
 from bench.regression.verdict import Ruling, Verdict
 from bench.report import style
@@ -104,7 +104,7 @@ class Report:
     def advice(self) -> list[str]:
         """What to do next."""
         counts = self.counts
-        accept = f"longlag run {self.study} --seeds 100 && longlag baseline accept {self.study} --reason TEXT"
+        accept = accepting_commands(self.study)
         found = []
         if counts[Ruling.REGRESSED]:
             found.append(f"If the regression is meant to be: {accept}")
@@ -167,7 +167,7 @@ def _context_notes(verdicts: Sequence[Verdict]) -> list[str]:
         if pair.baseline is not None and pair.new is not None and verdict.ruling is not Ruling.UNCHANGED:
             found |= dict.fromkeys(_differing(pair.baseline, pair.new))
     return (
-        [f"Other machine or versions than the baseline's ({', '.join(found)}): curves cannot be equal."]
+        [f"Other machine or versions than the baseline's ({', '.join(found)}): curves need not be equal."]
         if found
         else []
     )
@@ -176,9 +176,9 @@ def _context_notes(verdicts: Sequence[Verdict]) -> list[str]:
 def _differing(baseline: Entry, new: Entry) -> list[str]:
     before, after = (_merged(entry) for entry in (baseline, new))
     return [
-        f"{name} {' or '.join(sorted(after[name]))}, was {' or '.join(sorted(before[name]))}"
-        for name in sorted(before.keys() & after.keys())
-        if before[name] != after[name]
+        f"{name} {' or '.join(sorted(after[name]))}, was {' or '.join(sorted(before.get(name, {'unknown'})))}"
+        for name in sorted(after)
+        if before.get(name) != after[name]
     ]
 
 
