@@ -26,11 +26,11 @@ SHORTEST = {"halves": 2, "tenths": 11, "first_ten": 26, "anywhere": 2}
 
 @dataclass(frozen=True)
 class Adding(Task):
-    """Pairs (value, marker), values uniform on [0, 1]; the target is the sum of the two marked values.
+    """Pairs (value, marker); the target, asked for at the end, is the sum of the two marked values.
 
-    Each value has variance 1/12, so the constant 1 errs by 1/6, and a network that has one of the two by 1/12.
-    A window of k of T steps misses both markers with some probability; for even T its floor is (1 - k/T) / 6.
-    Reaching `solved_below` therefore needs less than the whole sequence: that is `min_lag`.
+    Values are uniform on [0, 1]. Each has variance 1/12, so the constant 1 errs by 1/6, and a network that has one of
+    the two by 1/12. A window of k of T steps misses both markers with some probability; for even T its floor is
+    (1 - k/T) / 6. Reaching `solved_below` therefore needs less than the whole sequence: that is `min_lag`.
 
     `arjovsky2016` marks a step in each half, `tcn2018` any two steps. The other variants draw a length L for every
     sequence, from S up to 1.1 S, of which `length` is the longest (S = 100 is ``length=110``), and count wrong answers:

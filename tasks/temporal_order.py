@@ -32,6 +32,9 @@ class TemporalOrder(ClassTask):
     `pascanu2013` has sequences of one length T without a frame and steps from .1 T, .5 T, or .1 T, .3 T, .6 T on, up
     to .1 T later, that end excluded.
 
+    A sequence counts as right by its highest output, and `solved_below` is the criterion of `pascanu2013`; the paper of
+    1997 asks for 2,000 right ones in a row, with every output off by less than .3.
+
     Every symbol that a window misses halves the chance of a right guess: the floor is 1 - E[2 ** -missed].
     """
 

@@ -4,11 +4,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from bench import registry
 from bench.checks.cells import check_cell
 from bench.checks.clips import check_clip
+from bench.checks.finding import findings
 from bench.checks.leaks import hunt
 from bench.checks.tasks import check_task
 from bench.cli import main
@@ -246,6 +248,16 @@ def test_a_rule_that_hangs_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("bench.checks.finding.RULE_SECONDS", 0.05)
     found = broken_by("cell", CELL, STEP, "\n        while True: pass", tmp_path)
     assert found["shapes"] == "it took longer than 0.05 s"
+
+
+def test_rules_compute_on_one_thread() -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        (found,) = findings({"threads": lambda: str(torch.get_num_threads())})
+        assert (found.detail, torch.get_num_threads()) == ("1", 2)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_checks_need_a_name_or_a_file() -> None:

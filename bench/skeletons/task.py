@@ -27,7 +27,7 @@ class Skeleton(ClassTask):
 
     version: ClassVar[int] = 1  # raise it where a change of the drawing changes results
     reference: ClassVar[str] = "who proposed it, and where"
-    causal: ClassVar[bool] = True  # whether later inputs would give the answers away
+    causal: ClassVar[bool] = False  # whether inputs after a question give its answer away
     tokens: ClassVar[bool] = True  # inputs are whole numbers (T, B); False: vectors (T, B, I)
     reduction: ClassVar[str] = "cross-entropy, mean over sequences"
     error_name: ClassVar[str] = "wrong symbols (share)"
