@@ -5,6 +5,7 @@ tuning seeds; the best is trained on the reported seeds. A setting that solves i
 Everything is an ordinary study, stored and resumed like any other.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from bench import registry, results, tuning
 from bench.grid import Grid, option_label
 from bench.study import Study
 from tasks.base import Task
-from tasks.options import UsageError
+from tasks.options import UsageError, spell
 
 TUNING_SEEDS = (1000, 1001, 1002)
 FIRST_LAG = 8.0
@@ -25,7 +26,7 @@ STEP = 2**0.5
 
 @dataclass(frozen=True)
 class Climb:
-    """What a horizon is measured for.
+    """What a horizon is measured for. Specs are shortened, as trials hold them.
 
     Attributes:
         name: The study that holds the trials.
@@ -50,6 +51,24 @@ class Climb:
     def __post_init__(self) -> None:
         if self.seeds > TUNING_SEEDS[0]:
             raise UsageError(f"--seeds must be at most {TUNING_SEEDS[0]}: the seeds after that choose the rates")
+        if not 0 < self.longest < math.inf:
+            raise UsageError(f"--longest must be a finite number above 0, not {self.longest:g}")
+        for axis, read in (("cells", registry.cell), ("clips", registry.clip)):
+            object.__setattr__(self, axis, _once([read(spec).spec for spec in getattr(self, axis)], axis[:-1]))
+        _once([_without_dial(registry.task(spec)) for spec in self.tasks], "task, apart from its distance,")
+
+
+def _once(specs: list[str], what: str) -> tuple[str, ...]:
+    for spec in specs:
+        if specs.count(spec) > 1:
+            raise UsageError(f"{what} {spec!r} is given twice")
+    return tuple(specs)
+
+
+def _without_dial(task: Task) -> str:
+    """Return the shortest spelling of everything but the distance."""
+    kept = [f"{name}={spell(value)}" for name, value in task.changed().items() if name != task.dial]
+    return ":".join(filter(None, [task.name(), ",".join(kept)]))
 
 
 def rungs(spec: str, longest: float = LAST_LAG) -> list[Task]:
@@ -100,9 +119,16 @@ def _turned(task: Task, value: int) -> Task | None:
 
 def first_study(climb: Climb) -> Study:
     """Return the study of the first rung's tuning trials, whose specs and options are thereby checked."""
-    return _study(
-        climb, [_tuning_grid(climb, rungs(spec, climb.longest)[0], *_settings(climb)) for spec in climb.tasks]
-    )
+    firsts = [rungs(spec, climb.longest)[0] for spec in climb.tasks]
+    return _study(climb, [_tuning_grid(climb, task, climb.cells, climb.clips) for task in firsts])
+
+
+def whole_ladder(climb: Climb) -> Study:
+    """Return all that a climb to the last rung trains, any one rate standing in for those not chosen yet."""
+    every = [task for spec in climb.tasks for task in rungs(spec, climb.longest)]
+    tuned = [_tuning_grid(climb, task, climb.cells, climb.clips) for task in every]
+    reported = [replace(grid, lr=climb.rates[:1], seeds=tuple(range(climb.seeds))) for grid in tuned]
+    return _study(climb, [*tuned, *reported])
 
 
 def run(climb: Climb, folder: Path, train: Callable[[Study], object]) -> pd.DataFrame:
@@ -145,10 +171,6 @@ def run(climb: Climb, folder: Path, train: Callable[[Study], object]) -> pd.Data
             if rows[-1]["solved"] == 0:
                 still.discard((spec, cell, clip))
     return pd.DataFrame(rows).sort_values(["task", "cell", "clip", "lag"]).reset_index(drop=True)
-
-
-def _settings(climb: Climb) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return climb.cells, climb.clips
 
 
 def _tuning_grid(climb: Climb, task: Task, cells: Sequence[str], clips: Sequence[str]) -> Grid:

@@ -26,6 +26,7 @@ MORE_CELLS = (
 CLIPS = ("none", "norm:1", "value:0.1")
 COPY, ADDING, AGREEMENT = "copy:items=3,blanks=10", "adding:length=30", "agreement:nouns=0-4"
 SENTIMENT = "sentiment"
+LADDER = tuple(f"parity:steps={steps}" for steps in (8, 16, 32, 64))
 
 _FACTS: dict[str, dict[str, Any]] = {
     COPY: {
@@ -44,6 +45,12 @@ _FACTS: dict[str, dict[str, Any]] = {
         "lag": 10, "min_lag": 11, "baseline_error": 0.5, "solved_below": 0.01,
         "error_name": "wrong tags (share)", "task.distance": "10",
     },
+} | {
+    task: {
+        "lag": 8 * 2**rung - 1, "min_lag": 8 * 2**rung, "baseline_error": 0.5, "solved_below": 0.01,
+        "error_name": "wrong parities (share)", "task.steps": str(8 * 2**rung),
+    }
+    for rung, task in enumerate(LADDER)
 }  # fmt: skip
 _SKILL = {"gru": 0.95, "lstm": 0.85, "rnn:init=orthogonal": 0.6, "rnn": 0.15}
 

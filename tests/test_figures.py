@@ -8,7 +8,7 @@ import matplotlib as mpl
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from synthetic import ADDING, AGREEMENT, CELLS, COPY, MORE_CELLS, Shape, make_study
+from synthetic import ADDING, AGREEMENT, CELLS, COPY, LADDER, MORE_CELLS, Shape, make_study
 
 from bench.report import style
 from bench.report.agreement import has_agreement, last_noun_error
@@ -27,7 +27,8 @@ HALF = replace(FULL, cells=MORE_CELLS, stored=0.7, failed=True, sources=2)
 def drawn():
     """Every figure of a half-finished study of twelve cells, laid out."""
     study = make_study(HALF)
-    drawings = {name: FIGURES[name](study) for name in SHOWN}
+    ladder = make_study(replace(HALF, tasks=LADDER))
+    drawings = {name: FIGURES[name](study) for name in SHOWN} | {"horizons": FIGURES["horizons"](ladder)}
     for drawing in drawings.values():
         drawing.settle()
     return drawings
@@ -37,8 +38,9 @@ def drawn():
 def written(tmp_path_factory):
     """The files of one study, written twice."""
     study = make_study(replace(FULL, tasks=(AGREEMENT,), cells=CELLS[2:]))
+    ladder = make_study(replace(FULL, tasks=LADDER))
     folders = [tmp_path_factory.mktemp(name) for name in "ab"]
-    return [draw_figures(study, folder) for folder in folders]
+    return [draw_figures(study, folder) + FIGURES["horizons"](ladder).save(folder, "horizons") for folder in folders]
 
 
 def texts(figure):
@@ -46,13 +48,13 @@ def texts(figure):
 
 
 def test_figures_drawn_twice_are_the_same_bytes(written):
-    assert len(written[0]) == 3 * len(SHOWN)
+    assert len(written[0]) == 3 * len(SHOWN) + 3
     for first, second in zip(*written, strict=True):
         assert first.read_bytes() == second.read_bytes(), first.name
 
 
 def test_each_figure_has_its_numbers_beside_it(written):
-    for name in SHOWN:
+    for name in (*SHOWN, "horizons"):
         paths = {path.suffix: path for path in written[0] if path.stem == name}
         assert set(paths) == {".png", ".pdf", ".csv"}
         assert len(pd.read_csv(paths[".csv"])) > 0
@@ -67,9 +69,9 @@ def test_fonts_are_embedded_as_truetype_and_no_date_is_kept(written):
 
 
 def test_a_half_finished_study_says_so_in_every_figure(drawn):
-    study = make_study(HALF)
-    results = study.trials["status"].isin(["solved", "unsolved", "exploded", "diverged"]).sum()
-    for drawing in drawn.values():
+    for name, drawing in drawn.items():
+        study = make_study(replace(HALF, tasks=LADDER) if name == "horizons" else HALF)
+        results = study.trials["status"].isin(["solved", "unsolved", "exploded", "diverged"]).sum()
         title = drawing.figure.get_suptitle()
         assert f"{results} of {len(study.plan)} trials" in title
         assert "mixed source" in title

@@ -1,5 +1,6 @@
 """How far back: the ladder, the climb, the fit and what is drawn of it."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,11 @@ from click.testing import CliRunner
 
 from bench import horizon, registry, stats
 from bench.cli import main
-from bench.report import horizons
+from bench.grid import Grid
+from bench.report import horizons, ladders
+from bench.report.tables import write_tables
+from bench.report.text import render_text
+from bench.results import StudyData, load_study
 from bench.store import Store, store_path
 from bench.study import Study
 from bench.study_trials import facts
@@ -120,7 +125,53 @@ def test_figures_and_tables_are_written_twice_with_the_same_bytes(tmp_path: Path
     first = {path.name: path.read_bytes() for path in horizons.write(rows, tmp_path / "a")}
     second = {path.name: path.read_bytes() for path in horizons.write(rows, tmp_path / "b")}
     assert first == second
-    assert set(first) == {"rungs.csv", "horizons.csv", "horizons.png", "horizons.pdf"}
+    assert set(first) == {"rungs.csv", "horizons.csv", "horizons.md", "horizons.png", "horizons.pdf"}
+
+
+def test_the_table_to_read_has_a_row_a_cell_and_a_column_a_clip(tmp_path: Path) -> None:
+    lines = horizons.markdown(horizons.horizons(climbed(tmp_path))).splitlines()
+    assert lines[-4:] == ["| cell | norm ≤ 1 |", "| :-- | --: |", "| GRU | 54 [45, 64] |", "| RNN tanh | 9 [8, 11] |"]
+
+
+def test_rungs_without_a_result_say_nothing() -> None:
+    rungs = pd.DataFrame(
+        [
+            {"task": "adding", "cell": cell, "clip": "none", "lag": lag, "solved": solved, "n": n}
+            for cell, lag, solved, n in [("gru", 8, 4, 4), ("gru", 16, 0, 0), ("rnn", 8, 0, 0)]
+        ]
+    )
+    assert horizons.horizons(rungs)[["cell", "text"]].to_numpy().tolist() == [["gru", "> 8"]]
+
+
+def ladder(name: str, results: Path, **keys: object) -> StudyData:
+    """Store a study of several distances, of which gru solves those up to 50 and rnn none, and load it."""
+    tasks = tuple(f"adding:length={length}" for length in (16, 34, 68, 136))
+    study = Study(name, "a title", (Grid(tasks, ("gru", "rnn"), lr=(0.01,), seeds=(0, 1), updates=10),))
+    remembers({"gru": 50, "rnn": 8})(study.replaced(**keys), results)
+    return load_study(name, results)
+
+
+def test_a_study_of_several_distances_reports_horizons(tmp_path: Path) -> None:
+    study = ladder("ladder", tmp_path)
+    assert ladders.rungs(study).query("cell == 'gru'")[["task", "lag", "solved", "n"]].to_numpy().tolist() == [
+        ["adding", 16, 2, 2], ["adding", 32, 2, 2], ["adding", 64, 0, 2], ["adding", 128, 0, 2],
+    ]  # fmt: skip
+    assert "GRU                      no clip        45 [32, 64]          n = 2" in render_text(study)
+    assert (
+        "| GRU | 45 [32, 64] |"
+        in {path.name: path for path in write_tables(study, tmp_path)}["horizons.md"].read_text()
+    )
+    assert "ladder, 16 trials" in ladders.horizons_figure(study).figure.get_suptitle()
+
+
+@pytest.mark.parametrize("keys", [{"lr": (0.01, 0.1)}, {"task": ("adding:length=16", "adding:length=34")}])
+def test_where_there_is_no_one_ladder_there_are_no_horizons(keys: dict[str, object], tmp_path: Path) -> None:
+    assert not ladders.has_horizons(ladder("none", tmp_path, **keys))
+
+
+def test_the_dial_is_the_option_with_the_most_values() -> None:
+    specs = [f"copy:items={items},blanks={blanks}" for items in (1, 3) for blanks in (5, 10, 20)]
+    assert list(ladders._ladders(specs).values()) == ["copy:items=1"] * 3 + ["copy:items=3"] * 3
 
 
 def test_the_frontier_gives_bits_held_per_state_number() -> None:
@@ -150,7 +201,9 @@ def test_the_command_shows_its_ladder_without_training(tmp_path: Path) -> None:
     result = CliRunner().invoke(
         main, ["horizon", "--task", "adding", "--cell", "gru", "--longest", "40", "--plan", "--results", str(tmp_path)]
     )
-    assert result.stdout == "adding: 8, 11, 16, 23, 32 (smallest window); up to 19 trials a rung\n"
+    lines = result.stdout.splitlines()
+    assert lines[0] == "adding: 8, 11, 16, 23, 32 (smallest window); up to 19 trials a rung"
+    assert re.fullmatch(r"time: .+ at most, if all climb to the end, \d+ workers \(estimated\)", lines[1])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -165,6 +218,17 @@ def test_the_command_shows_its_ladder_without_training(tmp_path: Path) -> None:
             ["--task", "adding", "--cell", "gru", "--longest", "2"],
             "task adding has no distance with a min_lag from 8 to 2",
         ),
+        (
+            ["--task", "adding", "--cell", "gru", "--longest", "nan"],
+            "--longest must be a finite number above 0, not nan",
+        ),
+        (
+            ["--task", "adding", "--cell", "gru", "--workers", "0"],
+            "--workers must be a whole number from 1 to 1024, not 0",
+        ),
+        (["--task", "adding", "--cell", "gru", "--name", "quick"], "--name quick: a study file has that name"),
+        (["--task", "adding", "--task", "adding:length=50", "--cell", "gru"], "'adding' is given twice"),
+        (["--task", "adding", "--cell", "rnn", "--cell", "rnn:nonlinearity=tanh"], "cell 'rnn' is given twice"),
     ],
 )
 def test_bad_input_to_the_command_gets_one_line(args: list[str], message: str, tmp_path: Path) -> None:
@@ -175,7 +239,21 @@ def test_bad_input_to_the_command_gets_one_line(args: list[str], message: str, t
 
 
 def test_a_real_climb_is_resumed(tmp_path: Path) -> None:
-    command = ["horizon", "--task", "adding", "--cell", "rnn", "--longest", "8", "--seeds", "1", "--lr", "0.01"]
+    command = [
+        "horizon",
+        "--task",
+        "adding",
+        "--cell",
+        "rnn:nonlinearity=tanh",
+        "--clip",
+        "norm:1.0",
+        "--longest",
+        "8",
+        "--seeds",
+        "1",
+        "--lr",
+        "0.01",
+    ]
     command += ["--updates", "4", "--hidden-size", "3", "--workers", "1", "--results", str(tmp_path)]
     first = CliRunner().invoke(main, command)
     assert first.exit_code == 0, first.output

@@ -35,7 +35,7 @@ def _common(command: Any) -> Any:
 @click.option(
     "--task", "tasks", multiple=True, required=True, metavar="SPEC", help="Task whose dial is turned; repeatable."
 )
-@click.option("--name", default="horizon", show_default=True, help="Store under this name.")
+@click.option("--name", default="climb", show_default=True, help="Store under this name.")
 @_common
 def horizon(tasks: tuple[str, ...], name: str, results: Path, **options: Any) -> int:
     """Find the lag at which half of the seeds still solve, for each task, cell and clip.
@@ -48,10 +48,11 @@ def horizon(tasks: tuple[str, ...], name: str, results: Path, **options: Any) ->
     rungs = _climb(name, tasks, results, options)
     if rungs is None:
         return 0
-    click.echo(horizons.render(horizons.horizons(rungs)), nl=False)
-    for path in horizons.write(rungs, results / name / "horizon"):
-        click.echo(path, err=True)
-    return 0
+    if rungs["n"].any():
+        click.echo(horizons.render(horizons.horizons(rungs)), nl=False)
+        for path in horizons.write(rungs, results / name / "horizon"):
+            click.echo(path, err=True)
+    return _exit_code(rungs, options)
 
 
 @click.command()
@@ -67,18 +68,28 @@ def frontier(items: tuple[int, ...], name: str, results: Path, **options: Any) -
     rungs = _climb(name, tuple(f"copy:items={count}" for count in items), results, options)
     if rungs is None:
         return 0
-    click.echo(horizons.frontier(rungs).to_string(index=False))
-    for path in horizons.write_frontier(rungs, results / name / "frontier"):
-        click.echo(path, err=True)
-    return 0
+    if rungs["n"].any():
+        click.echo(horizons.frontier(rungs).to_string(index=False))
+        for path in horizons.write_frontier(rungs, results / name / "frontier"):
+            click.echo(path, err=True)
+    return _exit_code(rungs, options)
+
+
+def _exit_code(rungs: Any, options: dict[str, Any]) -> int:
+    from bench.cli.training import EXIT_SOME_FAILED
+
+    return EXIT_SOME_FAILED if (rungs["n"] < options["seeds"]).any() else 0
 
 
 def _climb(name: str, tasks: tuple[str, ...], results: Path, options: dict[str, Any]) -> Any:
     """Climb, or with ``--plan`` only show the ladder; return the rungs, or None."""
-    from bench import horizon
-    from bench.cli.planning import checked_workers
+    from bench import horizon, runner
+    from bench.cli.planning import check_free, checked_workers
+    from bench.cli.progress import minutes
     from bench.cli.training import train_study
 
+    check_free(name)
+    workers = checked_workers(options["workers"])
     if not 1 <= options["seeds"] <= horizon.TUNING_SEEDS[0]:
         raise UsageError(f"--seeds must be a whole number from 1 to {horizon.TUNING_SEEDS[0]}, not {options['seeds']}")
     given = {key: options[key] for key in ("updates", "hidden_size") if options[key] is not None}
@@ -95,6 +106,7 @@ def _climb(name: str, tasks: tuple[str, ...], results: Path, options: dict[str, 
         for spec in tasks:
             lags = [task.min_lag for task in horizon.rungs(spec, climb.longest)]
             click.echo(f"{spec}: {', '.join(map(str, lags))} (smallest window); up to {a_rung} trials a rung")
+        seconds = runner.make_plan(horizon.whole_ladder(climb), results).seconds(workers)
+        click.echo(f"time: {minutes(seconds)} at most, if all climb to the end, {workers} workers (estimated)")
         return None
-    workers = checked_workers(options["workers"])
     return horizon.run(climb, results, lambda study: train_study(study, results, workers=workers))

@@ -33,9 +33,20 @@ def study_of(name: str | None, new_name: str | None, options: dict[str, Any]) ->
     if name is not None:
         found = study_file.find(name).replaced(**given)
         return replace(found, name=new_name) if new_name else found
-    if new_name in study_file.names():
-        raise UsageError(f"--name {new_name}: a study file has that name; choose another, or run it by its name")
+    check_free(new_name)
     return study.adhoc(new_name, **given)
+
+
+def check_free(name: str | None) -> None:
+    """Refuse to store what options made under the name of a study file.
+
+    Raises:
+        UsageError: A file has the name.
+    """
+    from bench import study_file
+
+    if name in study_file.names():
+        raise UsageError(f"--name {name}: a study file has that name; choose another, or run it by its name")
 
 
 def within(study: "Study", workers: int, minutes: float | None) -> "Study":

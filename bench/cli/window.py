@@ -52,11 +52,12 @@ def window(
     from bench import results as stored
     from bench import runner
     from bench import window as sweeps
-    from bench.cli.planning import checked_workers
+    from bench.cli.planning import check_free, checked_workers
     from bench.cli.progress import minutes
     from bench.cli.training import EXIT_SOME_FAILED, train_study
     from bench.report import windows
 
+    check_free(name)
     given = {key: value for key, value in options.items() if value is not None}
     swept = sweeps.Window(
         name, task, cells, kind, sweeps.swept(kind, thresholds), lr, sweeps.rates_around(lr, rates), seeds, given

@@ -10,6 +10,7 @@ from bench.report.canvas import Drawing
 from bench.report.curves import gradient_norms, learning_curves
 from bench.report.depth import depth, has_depth
 from bench.report.direction import direction, has_direction
+from bench.report.ladders import has_horizons, horizons_figure
 from bench.report.standings import solved, statuses, updates_to_solve
 from bench.report.transfer import has_transfer, transfer
 from bench.results import StudyData
@@ -24,12 +25,14 @@ FIGURES: dict[str, Callable[[StudyData], Drawing]] = {
     "transfer": transfer,
     "depth": depth,
     "direction": direction,
+    "horizons": horizons_figure,
 }
 WHERE: dict[str, Callable[[StudyData], bool]] = {
     "agreement": has_agreement,
     "transfer": has_transfer,
     "depth": has_depth,
     "direction": has_direction,
+    "horizons": has_horizons,
 }
 """Figures that only some studies have numbers for."""
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.report import style
+from bench.report import horizons, style
+from bench.report.ladders import has_horizons, rungs
 from bench.report.matches import match_columns
 from bench.report.outcomes import SETTING, notes, progress, several
 from bench.report.story import stories
@@ -43,6 +44,10 @@ def write_tables(study: StudyData, folder: Path) -> list[Path]:
         transferred = transfer_table(study)
         texts["transfer.csv"] = to_csv(transferred)
         texts["transfer.md"] = _transfer_markdown(study, transferred)
+    if has_horizons(study):
+        found = horizons.horizons(rungs(study))
+        texts |= {"rungs.csv": to_csv(rungs(study)), "horizons.csv": to_csv(found)}
+        texts["horizons.md"] = f"# {_heading(study)}\n\n{progress(study)}. {horizons.markdown(found)}"
     for name, text in texts.items():
         (target / name).write_text(text, encoding="utf-8", newline="\n")
     return [target / name for name in texts]

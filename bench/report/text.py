@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.report import style, tables
+from bench.report import horizons, style, tables
+from bench.report.ladders import has_horizons, rungs
 from bench.report.matches import match_columns
 from bench.report.outcomes import WAYS, notes, outcomes, progress, several
 from bench.report.story import stories
@@ -24,6 +25,8 @@ def render_text(study: StudyData) -> str:
     blocks = [_wrapped(f"{title} · {progress(study)}")]
     for task, sentence in stories(study).items():
         blocks.append(_task_block(task, sentence, summary[summary["task"] == task]))
+    if has_horizons(study):
+        blocks.append(horizons.render(horizons.horizons(rungs(study))).rstrip("\n"))
     shared = tables.everywhere(study)
     footer = [f"Everywhere: {shared}."] if shared else []
     footer += [
