@@ -5,15 +5,18 @@ from dataclasses import replace
 from itertools import combinations
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from synthetic import ADDING, AGREEMENT, CELLS, COPY, LADDER, MORE_CELLS, Shape, make_study
 
+from bench import registry
 from bench.report import style
 from bench.report.agreement import has_agreement, last_noun_error
 from bench.report.curves import MOST_FAINT, curves
 from bench.report.figures import FIGURES, WHERE, draw_figures
+from bench.report.looks import OTHERS, SHIPPED
 from bench.report.once import once
 from bench.report.outcomes import study_panels
 from tasks.options import Range
@@ -111,7 +114,7 @@ def test_frames_are_labelled_with_n_lag_floor_and_units(drawn):
         "updates",
     ):
         assert part in said
-    assert "probability of the next word, log axis" in texts(drawn["agreement"].figure)
+    assert "probability of the next\nword, log axis" in texts(drawn["agreement"].figure)
     assert "clipped above 1" in texts(drawn["gradient_norms"].figure)
 
 
@@ -181,6 +184,35 @@ def test_a_subset_keeps_its_colours():
     colors = [handle.get_color() for handle in figure.legends[0].legend_handles]
     assert colors == [looks["gru"].color, looks["ugrnn"].color]
     assert len({(look.color, look.marker) for look in looks.values()}) == len(looks)
+
+
+def test_no_two_shipped_cells_look_alike():
+    shipped = [style.cell_look(name) for name in registry.names("cell")]
+    assert len({(look.color, look.marker) for look in shipped}) == len(shipped)
+    assert not {(look.color, look.marker) for look in SHIPPED.values()} & set(OTHERS)
+
+
+def test_what_has_no_result_is_not_drawn_as_unsolved():
+    figure = FIGURES["solved"](make_study(replace(FULL, tasks=(COPY,), stored=0.5))).figure
+    said = texts(figure)
+    assert said.count("-") > 0
+    assert not {"0/0", "-1/0"} & set(said)
+    heights = figure.axes[0].collections[0].get_array()
+    assert np.ma.count_masked(heights) == said.count("-")
+
+
+def test_names_of_many_clips_and_long_cells_do_not_touch():
+    clips = ("none", "norm:0.1", "norm:1", "norm:1+omega:4", "value:0.1", "quantile:0.1", "agc:0.01", "skip:10")
+    cells = ("rnn", "lstm:chrono=100,coupled=true,peepholes=true", "rhn:depth=10,transform_bias=-4.5")
+    for name in ("solved", "statuses"):
+        drawing = FIGURES[name](make_study(replace(FULL, clips=clips, cells=cells)))
+        drawing.settle()
+        renderer = FigureCanvasAgg(drawing.figure).get_renderer()
+        inside = [text for ax in drawing.figure.axes for text in ax.texts if text.get_text()]
+        boxes = [text.get_window_extent(renderer) for text in inside]
+        assert not any(first.overlaps(second) for first, second in combinations(boxes, 2)), name
+        whole = drawing.figure.get_window_extent(renderer)
+        assert all(whole.x0 <= box.x0 and box.x1 <= whole.x1 for box in boxes), name
 
 
 def test_the_order_of_options_does_not_change_a_look():

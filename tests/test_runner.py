@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from bench.study import Study, adhoc
 from bench.trial import Status, TrialResult
 from tasks.options import UsageError
 
+LONGEST_WAIT = 240.0  # seconds; a busy machine compiles kernels for a minute
 COMMAND = [sys.executable, "-m", "bench"]
 GRID = [
     *("--task", "copy:items=2,symbols=4,blanks=3", "--cell", "rnn", "--cell", "mgu", "--clip", "none"),
@@ -99,6 +102,19 @@ def test_a_second_run_of_a_running_study_is_refused(tmp_path: Path) -> None:
         go(small(), tmp_path)
 
 
+@contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Start the command, and kill it at the end if it still runs."""
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def exported(results: Path, name: str, *extra: str) -> bytes:
     found = subprocess.run(
         [*COMMAND, "export", name, "--results", str(results), *extra], capture_output=True, check=True
@@ -111,15 +127,9 @@ def test_killed_and_resumed_gives_the_bytes_of_an_undisturbed_run(kills: int, tm
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     subprocess.run([*COMMAND, "run", *GRID, "--results", str(whole), "--workers", "1"], check=True, capture_output=True)
     for _ in range(kills):
-        process = subprocess.Popen(
-            [*COMMAND, "run", *GRID, "--results", str(broken), "--workers", "2"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
         before = stored_count(broken)
-        wait_until(lambda: stored_count(broken) > before or process.poll() is not None)  # noqa: B023 - called at once
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        with started("run", *GRID, "--results", str(broken), "--workers", "2") as process:
+            wait_until(lambda: stored_count(broken) > before or process.poll() is not None)  # noqa: B023 - called at once
     assert 0 < stored_count(broken) <= 8
     last = [*COMMAND, "run", *GRID, "--results", str(broken), "--workers", "2"]
     subprocess.run(last, check=True, capture_output=True)
@@ -130,29 +140,22 @@ def test_killed_and_resumed_gives_the_bytes_of_an_undisturbed_run(kills: int, tm
 
 
 def test_interrupting_keeps_what_is_finished_and_says_so(tmp_path: Path) -> None:
-    command = [*COMMAND, "run", "--task", "adding:length=900", "--cell", "gru", "--seeds", "1", "--updates", "100000"]
+    command = ["run", "--task", "adding:length=900", "--cell", "gru", "--seeds", "1", "--updates", "100000"]
     quick_one = ["--task", "copy:items=1,blanks=1"]
-    process = subprocess.Popen(
-        [*command, *quick_one, "--lr", "1e-2", "--workers", "2", "--results", str(tmp_path)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    wait_until(lambda: stored_count(tmp_path) > 0)
-    process.send_signal(signal.SIGINT)
-    _, messages = process.communicate(timeout=20)
+    with started(*command, *quick_one, "--lr", "1e-2", "--workers", "2", "--results", str(tmp_path)) as process:
+        wait_until(lambda: stored_count(tmp_path) > 0)
+        process.send_signal(signal.SIGINT)
+        _, messages = process.communicate(timeout=LONGEST_WAIT)
     assert process.returncode == 130
     assert "trials were finished and are kept: the same command resumes" in messages
     assert stored_count(tmp_path) > 0
 
 
 def test_no_worker_outlives_a_killed_coordinator(tmp_path: Path) -> None:
-    command = [*COMMAND, "run", "--task", "adding:length=50", "--cell", "gru", "--updates", "100000", "--seeds", "2"]
-    process = subprocess.Popen(
-        [*command, "--workers", "2", "--results", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    wait_until(lambda: len(children(process.pid)) >= 1)
-    workers = children(process.pid)
-    process.kill()
-    process.wait()
+    command = ["run", "--task", "adding:length=50", "--cell", "gru", "--updates", "100000", "--seeds", "2"]
+    with started(*command, "--workers", "2", "--results", str(tmp_path)) as process:
+        wait_until(lambda: len(children(process.pid)) >= 1)
+        workers = children(process.pid)
     wait_until(lambda: not any(alive(pid) for pid in workers))
 
 
@@ -186,8 +189,8 @@ def alive(pid: int) -> bool:
     return "Z" not in subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
 
 
-def wait_until(condition, limit: float = 60.0) -> None:
-    deadline = time.monotonic() + limit
+def wait_until(condition) -> None:
+    deadline = time.monotonic() + LONGEST_WAIT
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)  # polls; what is waited for is asserted above

@@ -15,8 +15,8 @@ from tasks.options import Range
 
 _COLUMNS = ["task", "ways", "cell", "clip", "seed", "shown", "value", "number"]
 _SLICES = {
-    "attractors": "attractors (differ from the subject)",
-    "congruent": "congruent nouns (agree with the subject)",
+    "attractors": "attractors\n(differ from the subject)",
+    "congruent": "congruent nouns\n(agree with the subject)",
 }
 _SENTENCE = {
     "P(is)": ("o", -0.16),
@@ -60,7 +60,7 @@ def agreement(study: StudyData) -> canvas.Drawing:
     parts = [part for part in study_panels(study) if part.task.partition(":")[0] == "agreement"]
     clips, cells = all_clips(parts), all_cells(parts)
     last = study.slices[study.slices["update"] == study.slices.groupby("key")["update"].transform("max")]
-    figure, axes = canvas.grid(3 * len(parts), len(clips), [1.4, 1.2, 0.45 + 0.14 * len(cells)], sharey="row")
+    figure, axes = canvas.grid(3 * len(parts), len(clips), [1.5, 1.3, 0.55 + 0.14 * len(cells)], sharey="row")
     shown = []
     for number, part in enumerate(parts):
         for place, clip in enumerate(clips):
@@ -150,7 +150,7 @@ def draw_sentence(ax: Axes, part: Panel, clip: str, examples: pd.DataFrame) -> p
     ax.set_ylim(len(cells) - 0.4, -0.6)
     ax.set_yticks(range(len(cells)), [style.cell_label(cell) for cell in cells])
     ax.tick_params(axis="y", length=0)
-    ax.set_xlabel("probability of the next word, log axis", fontsize=6)
+    ax.set_xlabel("probability of the next\nword, log axis", fontsize=6)
     rows = found[["cell", "seed", "name", "value"]].itertuples(index=False, name=None)
     return _numbers(part, clip, "The writer of the books", list(rows))
 

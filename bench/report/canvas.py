@@ -50,19 +50,22 @@ class Drawing:
         return paths
 
 
-def grid(rows: int, columns: int, heights: Sequence[float], **options: Any) -> tuple[Figure, np.ndarray]:
+def grid(
+    rows: int, columns: int, heights: Sequence[float], at_least: float = 0.0, **options: Any
+) -> tuple[Figure, np.ndarray]:
     """Make a figure of ``rows`` times ``columns`` frames.
 
     Args:
         rows: Frames above each other.
         columns: Frames side by side.
         heights: Inches of each row, repeated as often as needed.
+        at_least: Inches that its width must have.
         options: For `Figure.subplots`.
 
     Returns:
         The figure and its frames, (rows, columns).
     """
-    width = style.INCHES.get(columns, max(7.0, 1.75 * columns))
+    width = max(at_least, style.INCHES.get(columns, 1.75 * columns))
     inches = [heights[row % len(heights)] for row in range(rows)]
     figure = Figure(figsize=(width, sum(inches) + 0.75), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw={"height_ratios": inches}, **options)
@@ -78,9 +81,28 @@ def caption(figure: Figure, study: StudyData, what: str, explained: str) -> None
 
 
 def titles(ax: Axes, row: str, column: str) -> None:
-    """Write a row's name (in its first frame) above the frame's own."""
-    ax.set_title(f"{row}\n " if row else "", loc="left", fontweight="bold")
+    """Write a row's name (in its first frame) above the frame's own, in lines no wider than the figure."""
+    wrapped = textwrap.fill(row, int(ax.get_figure(root=True).get_figwidth() * 13))  # type: ignore[union-attr]
+    ax.set_title(f"{wrapped}\n " if row else "", loc="left", fontweight="bold")
     ax.set_title(column, loc="center")
+
+
+def error_label(name: str, log: bool = False) -> str:
+    """Return the name of an error as an axis has it, its unit on a line of its own where it is long."""
+    name = name.replace(" (", "\n(") if len(name) > 22 else name
+    if not log:
+        return name
+    return f"{name}, log axis" if len(name.split("\n")[-1]) < 14 else f"{name},\nlog axis"
+
+
+def text_inches(texts: Iterable[str], size: float = 6.5) -> float:
+    """Return about how wide the longest of some texts is, in inches.
+
+    Args:
+        texts: The texts.
+        size: Of their letters, in points.
+    """
+    return max((len(line) for text in texts for line in text.split("\n")), default=0) * size * 0.0083
 
 
 def reference_line(ax: Axes, height: float, text: str, line: style.LineStyle = "-", above: bool = True) -> None:

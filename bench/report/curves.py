@@ -117,7 +117,7 @@ def learning_curves(study: StudyData) -> canvas.Drawing:
                 _mark_unplanned(ax)
                 continue
             shown.append(draw_errors(ax, part, clip, curves(study)))
-        row[0].set_ylabel(_error_label(part), fontsize=6.5)
+        row[0].set_ylabel(canvas.error_label(part.error_name, _on_log(part)), fontsize=6.5)
     for ax in axes[-1]:
         ax.set_xlabel("updates")
     title = f"{_faint(parts)}, median bold (finished trials keep their last error; diverged ones count as the floor)"
@@ -128,11 +128,6 @@ def learning_curves(study: StudyData) -> canvas.Drawing:
 
 def _on_log(part: Panel) -> bool:
     return part.solved_below <= part.floor / 10
-
-
-def _error_label(part: Panel) -> str:
-    name = part.error_name.replace(" (", "\n(") if len(part.error_name) > 24 else part.error_name
-    return f"{name}, log axis" if _on_log(part) else name
 
 
 def _mark_unplanned(ax: Axes) -> None:

@@ -19,6 +19,13 @@ from bench.trial import Status
 
 PER_ROW = 3
 
+_GAP, _SQUARE, _BAR = 0.12, 0.34, 0.75
+"""Inches between frames, of a square of the heat map, and of the bar beside it."""
+_NARROWEST = 1.2
+"""Inches of a frame of bars."""
+_STRAIGHT = 3
+"""Clips whose names fit side by side under a heat map."""
+
 _MISSING = "not trained yet"
 STATUS_LOOKS: dict[str, dict[str, Any]] = {
     Status.SOLVED: {"facecolor": "#0B3C7D"},
@@ -33,20 +40,26 @@ _WHITE_EDGE: dict[str, Any] = {"edgecolor": "white", "linewidth": 0.4}
 _GREY_EDGE: dict[str, Any] = {"edgecolor": "0.5", "linewidth": 0.4}
 
 
-def _wrapped_grid(parts: list[Panel], height: Callable[[int], float]) -> tuple[Any, list[Axes], list[list[str]]]:
-    """Lay panels out in rows of three; frames left over are blank.
+def _wrapped_grid(
+    parts: list[Panel], height: Callable[[int], float], width: float, beside: float
+) -> tuple[Any, list[Axes], list[list[str]]]:
+    """Lay panels out in rows of three, or fewer where these would be wider than a page; frames left over are blank.
 
     Args:
         parts: The panels.
         height: Inches of a row of frames, by its number of cells.
+        width: Inches that a frame needs, apart from its title.
+        beside: Inches beside the frames.
 
     Returns:
         The figure, a frame for each panel, and for each panel the cells of its row of frames.
     """
-    lines = [parts[start : start + PER_ROW] for start in range(0, len(parts), PER_ROW)]
+    width = max(width, canvas.text_inches(map(_told, parts), 7))
+    per_row = max(1, min(PER_ROW, len(parts), int((style.INCHES[3] - beside) / (width + _GAP))))
+    lines = [parts[start : start + per_row] for start in range(0, len(parts), per_row)]
     cells = [all_cells(line) for line in lines]
     heights = [height(len(names)) for names in cells]
-    figure, axes = canvas.grid(len(lines), min(PER_ROW, len(parts)), heights, sharey="row")
+    figure, axes = canvas.grid(len(lines), per_row, heights, beside + per_row * (width + _GAP), sharey="row")
     for ax in axes.flat[len(parts) :]:
         canvas.blank(ax)
     return (
@@ -56,10 +69,13 @@ def _wrapped_grid(parts: list[Panel], height: Callable[[int], float]) -> tuple[A
     )
 
 
-def _title(ax: Axes, part: Panel) -> None:
+def _told(part: Panel) -> str:
     ways = f"\n{part.ways_label}" if part.ways else ""
-    label = style.task_label(part.task)
-    ax.set_title(f"{label}{ways}\nlag {part.lag} · {part.seeds}", loc="left", fontsize=7)
+    return f"{style.task_label(part.task)}{ways}\nlag {part.lag} · {part.seeds}"
+
+
+def _title(ax: Axes, part: Panel) -> None:
+    ax.set_title(_told(part), loc="left", fontsize=7)
 
 
 @style.report_style()
@@ -67,7 +83,9 @@ def solved(study: StudyData) -> canvas.Drawing:
     """Draw the solved share as cell × clip heat map for each panel, counts written in."""
     parts = study_panels(study)
     clips = all_clips(parts)
-    figure, axes, rows = _wrapped_grid(parts, lambda count: 0.55 + 0.26 * count)
+    beside = canvas.text_inches(map(style.cell_label, all_cells(parts))) + _BAR
+    under = 0.55 + _slanted(clips) * 0.7 * canvas.text_inches(map(style.clip_label, clips))
+    figure, axes, rows = _wrapped_grid(parts, lambda count: under + 0.26 * count, _SQUARE * len(clips), beside)
     shown = []
     for part, ax, cells in zip(parts, axes, rows, strict=True):
         _title(ax, part)
@@ -77,6 +95,11 @@ def solved(study: StudyData) -> canvas.Drawing:
     title = "solved / trials with a result; crossed out: not in the plan; a dash: no result yet"
     canvas.caption(figure, study, "Solved share", title)
     return canvas.Drawing(figure, pd.concat(shown, ignore_index=True))
+
+
+def _slanted(clips: list[str]) -> bool:
+    """Whether the clips are too many for names written straight."""
+    return len(clips) > _STRAIGHT
 
 
 def draw_shares(ax: Axes, part: Panel, cells: list[str], clips: list[str]) -> pd.DataFrame:
@@ -92,8 +115,10 @@ def draw_shares(ax: Axes, part: Panel, cells: list[str], clips: list[str]) -> pd
                 ax.plot([x, x + 1], [y + 1, y], color="0.85", linewidth=0.6)
                 continue
             n, count = int(rows["counted"].sum()), int(rows["solved"].sum())
-            shares.loc[cell, clip] = count / n if n else 0.0
-            counts.loc[cell, clip] = f"{count}/{n}" if n else "-"
+            if n:
+                shares.loc[cell, clip], counts.loc[cell, clip] = count / n, f"{count}/{n}"
+            else:
+                ax.text(clips.index(clip) + 0.5, cells.index(cell) + 0.5, "-", ha="center", va="center", fontsize=6.5)
             shown.append((part.task, part.ways_label, cell, clip, count, n, len(rows)))
     seaborn.heatmap(
         shares.astype(float),
@@ -111,8 +136,8 @@ def draw_shares(ax: Axes, part: Panel, cells: list[str], clips: list[str]) -> pd
         ax=ax,
     )
     ax.tick_params(length=0, rotation=0)
-    if len(clips) > 3:
-        ax.tick_params(axis="x", rotation=30)
+    if _slanted(clips):
+        ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
     return pd.DataFrame(shown, columns=["task", "ways", "cell", "clip", "solved_count", "n", "N"])
 
 
@@ -121,7 +146,11 @@ def statuses(study: StudyData) -> canvas.Drawing:
     """Draw how the trials of each setting ended as stacked bars."""
     parts = study_panels(study)
     clips = all_clips(parts)
-    figure, axes, rows = _wrapped_grid(parts, lambda count: 0.5 + count * (0.125 * len(clips) + 0.15))
+    width = canvas.text_inches(map(style.cell_label, all_cells(parts)))
+    beside = canvas.text_inches(map(style.clip_label, clips), 5.5)
+    figure, axes, rows = _wrapped_grid(
+        parts, lambda count: 0.5 + count * (0.125 * len(clips) + 0.15), max(width, _NARROWEST), beside
+    )
     shown = []
     for part, ax, cells in zip(parts, axes, rows, strict=True):
         _title(ax, part)

@@ -1,16 +1,16 @@
 """How reports look: one colour and marker a cell, one line style a clip, one short label each, everywhere.
 
-Looks depend on the spec alone, never on what else is drawn, so that a subset keeps its colours. Colours differ in
-hue for colour-blind readers and in lightness for grey prints; markers tell apart what is still alike.
+Looks depend on the spec alone, never on what else is drawn, so that a subset keeps its colours.
 """
 
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import matplotlib.style
 
+from bench.report.looks import OTHERS, SHIPPED, SKIPS, CellLook
 from tasks.options import clip_parts, spell, split_spec
 
 LineStyle = Literal["-", ":"] | tuple[float, tuple[float, ...]]
@@ -48,36 +48,6 @@ _RC: dict[str, Any] = {
     "ps.fonttype": 42,
 }
 
-
-class CellLook(NamedTuple):
-    """How a cell is drawn and called."""
-
-    label: str
-    color: str
-    marker: str
-
-
-_KNOWN_CELLS = {
-    "lstm": CellLook("LSTM", "#0B3C7D", "s"),
-    "gru": CellLook("GRU", "#2AA198", "D"),
-    "rnn": CellLook("RNN tanh", "#D55E00", "o"),
-    "rnn:init=orthogonal": CellLook("RNN orthogonal", "#E8A200", "^"),
-    "rnn:nonlinearity=relu,init=identity": CellLook("IRNN", "#A8327F", "v"),
-    "rnn:nonlinearity=sigmoid": CellLook("RNN sigmoid", "#ABABAB", "X"),
-    "transformer": CellLook("Transformer", "#6A51A3", "P"),
-    "tcn": CellLook("TCN", "#8C6D1F", "*"),
-}
-_SKIPS = {
-    "none": CellLook("plain", "#222222", "o"),
-    "residual": CellLook("residual", "#1F6FB4", "s"),
-    "dense": CellLook("dense", "#D9730D", "D"),
-    "highway": CellLook("highway", "#D99BC9", "^"),
-}
-_OTHER_COLORS = (
-    *("#56B4E9", "#117733", "#E58FB5", "#6A51A3", "#4D4D4D", "#9BD770"),
-    *("#A00000", "#8C6D1F", "#3F6FB5", "#D98880", "#7FCDBB", "#5D8A00"),
-)
-_OTHER_MARKERS = ("P", "*", "p", "h", "<", ">", "d")
 _OTHER_DASHES: tuple[LineStyle, ...] = (
     (0, (6, 1, 1, 1)),
     (0, (6, 1, 1, 1, 1, 1)),
@@ -85,7 +55,7 @@ _OTHER_DASHES: tuple[LineStyle, ...] = (
     (0, (8, 2)),
     (0, (2, 2)),
 )
-_NAMES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN", "tcn": "TCN", "transformer": "Transformer"}
+_NAMES = {"rnn": "RNN"} | {spec: look.label for spec, look in SHIPPED.items() if spec != "rnn" and ":" not in spec}
 _WAYS = {
     "budget_updates": "{} updates",
     "hidden_size": "{} units",
@@ -116,7 +86,7 @@ def _same(spec: str) -> tuple[str, frozenset[tuple[str, str]]]:
     return name, frozenset(given.items())
 
 
-_LOOKS = {_same(spec): look for spec, look in _KNOWN_CELLS.items()}
+_LOOKS = {_same(spec): look for spec, look in SHIPPED.items()}
 _ORDER = {same: place for place, same in enumerate(_LOOKS)}
 
 
@@ -126,9 +96,7 @@ def cell_look(spec: str) -> CellLook:
     if same in _LOOKS:
         return _LOOKS[same]
     canonical = _canonical(spec)
-    number = _number(canonical)
-    color = _OTHER_COLORS[number % len(_OTHER_COLORS)]
-    marker = _OTHER_MARKERS[number // len(_OTHER_COLORS) % len(_OTHER_MARKERS)]
+    color, marker = OTHERS[_number(canonical) % len(OTHERS)]
     name, given = split_spec(spec, "cell")
     words = [_NAMES.get(name, name), *(f"{option.replace('_', ' ')} {value}" for option, value in given.items())]
     return CellLook(" ".join([words[0], ", ".join(words[1:])]).strip(), color, marker)
@@ -141,7 +109,7 @@ def _canonical(spec: str) -> str:
 
 def skip_look(skip: str) -> CellLook:
     """Return how networks of one kind of skip connection are drawn, where these are compared."""
-    return _SKIPS[skip]
+    return SKIPS[skip]
 
 
 def cell_label(spec: str) -> str:
@@ -153,9 +121,11 @@ def cell_label(spec: str) -> str:
     return cell_look(spec).label
 
 
-def cell_rank(spec: str) -> tuple[int, str]:
-    """Return where a cell stands in legends and rows: known ones first."""
-    return _ORDER.get(_same(spec), len(_ORDER)), _canonical(spec)
+def cell_rank(spec: str) -> tuple[int, bool, str]:
+    """Return where a cell stands in legends and rows: shipped ones first, each before those with other options."""
+    same = _same(spec)
+    plain = _ORDER.get((same[0], frozenset()), len(_ORDER))
+    return _ORDER.get(same, plain), same not in _ORDER, _canonical(spec)
 
 
 def clip_label(spec: str) -> str:

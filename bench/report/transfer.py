@@ -17,6 +17,8 @@ from bench.results import StudyData
 
 _POINT = ["key", "lag", "min_lag", "baseline_error", "solved_below", "error"]
 _COLUMNS = 3
+MOST_TICKS = 6
+"""Distances with a tick each; more would run into each other."""
 _SHADE = "0.9"
 
 
@@ -103,6 +105,10 @@ def _draw_panel(ax: Axes, part: Panel) -> pd.DataFrame:
     canvas.titles(ax, "", "")
     ax.set_title("\n".join([*_wrapped(part.label), seeds(frame.drop_duplicates("key"))]), loc="left", fontsize=6.5)
     ax.set_xscale("log", base=2)
+    tested = sorted(frame["lag"].unique())
+    if len(tested) <= MOST_TICKS:
+        ax.set_xticks(tested)
+        ax.minorticks_off()
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     low, high = frame["trained_from"].min(), frame["trained_to"].max()
     ax.axvspan(low / 1.06, high * 1.06, color=_SHADE, linewidth=0, zorder=0)
@@ -124,7 +130,7 @@ def _draw_panel(ax: Axes, part: Panel) -> pd.DataFrame:
         ax.plot(middle.index, middle, color=look.color, linestyle=style.clip_line(clip), marker=look.marker)
         shown += list(_long(part, cell, clip, rows, middle))
     ax.set_ylim(bottom=-0.03 * ax.get_ylim()[1])
-    ax.set_ylabel(part.frame["error_name"].iloc[0].replace(" (", "\n("), fontsize=6.5)
+    ax.set_ylabel(canvas.error_label(part.error_name), fontsize=6.5)
     return pd.concat(shown, ignore_index=True)
 
 
