@@ -12,7 +12,8 @@ from bench import registry
 from bench.cli import main
 from bench.perf import cells, cells_report
 from bench.perf.cells import Cost, Shape
-from bench.perf.memory import gradient_bytes
+from bench.perf.memory import gradient_bytes, trial_bytes
+from bench.trial import Trial
 
 TINY = ("--length", "6", "--batch-size", "2", "--hidden-size", "4", "--quick")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process the peak of its memory")
@@ -114,3 +115,12 @@ def test_a_plugin_that_raises_is_named_in_one_line(tmp_path: Path) -> None:
         registry.use([])
     assert result.exit_code == 2
     assert "broken.py: RuntimeError: no" in result.stderr
+
+
+@linux
+def test_the_memory_of_a_trial_is_that_of_its_own_network_and_task() -> None:
+    small, large = (
+        trial_bytes(Trial("copy:items=1,blanks=100", "lstm", "none", 0.01, 0, hidden_size=size), [], 64)
+        for size in (32, 128)
+    )
+    assert 3 * small < large < 6 * small

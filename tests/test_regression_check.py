@@ -62,6 +62,7 @@ def put(study: Study, results: Path, shares: dict[str, float], code: str = "a", 
 @pytest.fixture(autouse=True)
 def _no_invariants(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(regression, "_invariants", lambda entries: ())
+    monkeypatch.setattr(regression, "_measured", lambda entries, workers: entries)  # each would start a process
 
 
 @pytest.fixture
@@ -384,17 +385,33 @@ def test_other_versions_are_told() -> None:
     assert "(processor znver4, was unknown)" in render_text(told)
 
 
-def test_an_entry_that_got_slower_beside_the_others_is_told_but_passes() -> None:
-    before = [drawn(0.9, range(60), "base", cell, cell=cell, marked="a") for cell in CELLS]
-    timed = [replace(entry, seconds_per_update=0.001) for entry in before]
-    now = [replace(entry, outcomes=entry.outcomes[:10], seconds_per_update=0.002) for entry in before]
-    slow = [*now[:2], replace(now[2], seconds_per_update=0.005)]
+@pytest.mark.parametrize(
+    ("cost", "told"),
+    [
+        ({"seconds_per_update": 0.005}, "Slower: RNN tanh · norm ≤ 1 · copy takes 2.5 times as long beside"),
+        ({"memory_bytes": 5000}, "Larger: RNN tanh · norm ≤ 1 · copy takes 2.5 times as much memory beside"),
+    ],
+)
+def test_an_entry_that_costs_more_beside_the_others_is_told_but_passes(cost, told) -> None:
+    entries = [drawn(0.9, range(60), "base", cell, cell=cell, marked="a") for cell in CELLS]
+    before = [replace(entry, seconds_per_update=0.001, memory_bytes=1000) for entry in entries]
+    doubled = {"seconds_per_update": 0.002, "memory_bytes": 2000}  # all alike: another machine
+    now = [replace(entry, outcomes=entry.outcomes[:10], **doubled) for entry in before]
     when = accepted.Acceptance("2026-01-01T00:00:00Z", "first", "1", "a", {})
-    held = accepted.Baseline("made", tuple(timed), (when,))
-    for after, told in ((now, False), (slow, True)):
-        made = Report("made", held, tuple(decide(timed, after, None, [])))
-        assert ("takes 2.5 times as long" in render_text(made)) == told
+    held = accepted.Baseline("made", tuple(before), (when,))
+    for after, is_told in ((now, False), ([*now[:2], replace(now[2], **cost)], True)):
+        made = Report("made", held, tuple(decide(before, after, None, [])))
+        assert (told in render_text(made)) == is_told
         assert made.exit_code == 0
+
+
+def test_the_memory_of_a_gradient_is_kept_in_the_baseline(results: Path) -> None:
+    path = results / "reference" / "made.json"
+    held = accepted.read(path)
+    assert all(entry.memory_bytes is None for entry in held.entries)
+    measured = replace(held, entries=tuple(replace(entry, memory_bytes=2**20) for entry in held.entries))
+    accepted.write(measured, path)
+    assert accepted.read(path, "made") == measured
 
 
 def test_judging_needs_no_torch() -> None:

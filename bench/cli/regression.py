@@ -43,6 +43,7 @@ def baseline() -> None:
 @click.argument("study")
 @click.option("--reason", required=True, metavar="TEXT", help="Why, in one line; kept in the file.")
 @baseline_option
+@plugin_option
 @results_option
 def accept(study: str, reason: str, file: Path | None, results: Path) -> None:
     """Accept the stored results of STUDY as its baseline: at least 50 seeds, finished, made by the present source."""
@@ -50,6 +51,7 @@ def accept(study: str, reason: str, file: Path | None, results: Path) -> None:
     from importlib.metadata import version
 
     from bench import provenance
+    from bench.cli.planning import checked_workers
     from bench.grid import word
     from bench.regression import baseline as accepted
     from bench.regression.entries import current
@@ -59,7 +61,9 @@ def accept(study: str, reason: str, file: Path | None, results: Path) -> None:
     path = _path(study, file, results)
     entries = current(load_study(study, results), provenance.source_hash(), accepted.training_command(study))
     accepted.checked(entries, study)
+    _need_plugins(entries)
     before = accepted.read(path, study).accepted if path.exists() else ()
+    entries = _measured(entries, checked_workers(None))
     when = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     new = accepted.Acceptance(when, told, version("longlag"), entries[0].sources[0], accepted.summary_of(entries))
     made = accepted.Baseline(study, tuple(entries), (*before, new))
@@ -110,6 +114,7 @@ def check(
     against = accepted.read(_path(study, file, results), study)
     entries = current(load_study(study, results), provenance.source_hash(), f"longlag run {study} --fresh")
     _need_plugins(entries)
+    entries = _measured(entries, workers)
     invariants = _invariants(entries)
     confirms = not no_confirm and all(rule.holds for rule in invariants)
     confirm = _confirmation(study, results, workers) if confirms else None
@@ -196,6 +201,21 @@ def _invariants(entries: "Sequence[Entry]") -> "tuple[Invariant, ...]":
 
     found = check_invariants([entry.setting for entry in entries])
     return tuple(Invariant(finding.rule, finding.ok, finding.detail) for finding in found)
+
+
+def _measured(entries: "Sequence[Entry]", workers: int) -> "list[Entry]":
+    """Return the entries with the memory that a gradient of theirs takes on this machine, so many measured at once."""
+    from concurrent.futures import ThreadPoolExecutor
+    from dataclasses import replace
+
+    from bench import registry
+    from bench.perf.memory import trial_bytes
+    from bench.regression.entries import MEMORY_SEQUENCES
+
+    files = [made.path for made in registry.used()]
+    with ThreadPoolExecutor(workers) as pool:  # each waits for a process of its own
+        found = pool.map(lambda one: trial_bytes(one.setting, files, MEMORY_SEQUENCES), entries)
+        return [replace(entry, memory_bytes=taken) for entry, taken in zip(entries, found, strict=True)]
 
 
 def _need_plugins(entries: "Sequence[Entry]") -> None:

@@ -6,14 +6,17 @@ loaded, and then at its full size: what counts is how far the resident memory ri
 """
 
 import multiprocessing
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from bench import registry
 from bench.ambient import arithmetic
-from bench.assemble import network_for
+from bench.assemble import network_for, network_of
 from bench.checks.cost import passes
+from bench.trial import Trial
 
 _RESET, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 _RESET_PEAK = "5"
@@ -27,12 +30,27 @@ def gradient_bytes(cell: str, plugins: list[str], length: int, batch_size: int, 
     Returns:
         None where the system has no way to ask (it needs Linux), or the child does not answer.
     """
+    return _measured(_of_cell, plugins, cell, length, batch_size, hidden_size)
+
+
+def trial_bytes(trial: Trial, plugins: list[str], sequences: int) -> int | None:
+    """Return the same of a trial's network on its own task.
+
+    Args:
+        trial: The trial; its batch size does not matter.
+        plugins: Files that it needs.
+        sequences: How many are in the batch: enough for the pages of a process to tell.
+    """
+    return _measured(_of_trial, plugins, trial, sequences)
+
+
+def _measured(works: Callable[..., Iterator[Callable[[], object]]], plugins: list[str], *given: Any) -> int | None:
     if not _RESET.exists():
         return None
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["bench.perf.memory", "bench.kernels.stack"])
     mine, childs = context.Pipe(duplex=False)
-    child = context.Process(target=_measure, args=(childs, cell, plugins, length, batch_size, hidden_size), daemon=True)
+    child = context.Process(target=_measure, args=(childs, works, plugins, given), daemon=True)
     child.start()
     childs.close()
     try:
@@ -44,17 +62,27 @@ def gradient_bytes(cell: str, plugins: list[str], length: int, batch_size: int, 
         child.join()
 
 
-def _measure(answer: object, cell: str, plugins: list[str], length: int, batch_size: int, hidden_size: int) -> None:
+def _of_cell(cell: str, length: int, batch_size: int, hidden_size: int) -> Iterator[Callable[[], object]]:
+    for steps, sequences in ((2, 1), (length, batch_size)):
+        task = registry.task(f"adding:length={steps}")
+        yield passes(network_for(registry.cell(cell), task, hidden_size), task, sequences)
+
+
+def _of_trial(trial: Trial, sequences: int) -> Iterator[Callable[[], object]]:
+    for size in (1, sequences):
+        yield passes(network_of(trial), registry.task(trial.task), size)
+
+
+def _measure(answer: Any, works: Callable[..., Iterator[Callable[[], object]]], plugins: list[str], given: Any) -> None:
+    """Do the small work, then the full one, and answer by how much the latter raised the memory in use."""
     torch.set_num_threads(1)
     registry.use(plugins)
     with arithmetic():
-        for steps, sequences in ((2, 1), (length, batch_size)):
-            task = registry.task(f"adding:length={steps}")
-            work = passes(network_for(registry.cell(cell), task, hidden_size), task, sequences)
+        for work in works(*given):
             _RESET.write_text(_RESET_PEAK)
             before = _resident("VmRSS")
             work()
-    answer.send(max(0, _resident("VmHWM") - before))  # type: ignore[attr-defined]
+    answer.send(max(0, _resident("VmHWM") - before))
 
 
 def _resident(name: str) -> int:

@@ -181,7 +181,8 @@ def _plain(baseline: Baseline) -> dict[str, Any]:
 
 def _plain_entry(entry: Entry) -> dict[str, Any]:
     held = {item.name: (getattr(entry.setting, item.name), item.default) for item in fields(Trial)}
-    return {
+    memory = {} if entry.memory_bytes is None else {"memory_bytes": entry.memory_bytes}
+    return memory | {
         "contexts": [dict(context) for context in entry.contexts],
         "floor": entry.floor,
         "outcomes": [[of.seed, of.status, of.error, of.updates_to_solve, of.fingerprint] for of in entry.outcomes],
@@ -223,6 +224,7 @@ def _entry(plain: dict[str, Any]) -> Entry:
         contexts=tuple(tuple(context.items()) for context in plain["contexts"]),
         sources=tuple(plain["sources"]),
         seconds_per_update=plain["seconds_per_update"],
+        memory_bytes=plain.get("memory_bytes"),
     )
 
 

@@ -14,6 +14,8 @@ from tasks.options import UsageError
 
 CONTEXT = ("processor", "cpu_capability", "machine", "torch", "blas", "numpy", "numba", "llvmlite")
 """What of the environment decides how numbers round."""
+MEMORY_SEQUENCES = 512
+"""Sequences in the batch that memory is measured with: those of a trial are too few to stand out of a process."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Entry:
         contexts: The environments that made the rows, but for their source.
         sources: Hashes of the source code that made the rows.
         seconds_per_update: Median over the seeds, wall time; None where unknown.
+        memory_bytes: What a forward and backward pass adds to a process, `MEMORY_SEQUENCES` in its batch; None where
+            unknown.
     """
 
     setting: Trial
@@ -65,6 +69,7 @@ class Entry:
     contexts: tuple[tuple[tuple[str, str], ...], ...] = ()
     sources: tuple[str, ...] = ()
     seconds_per_update: float | None = None
+    memory_bytes: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "setting", replace(self.setting, seed=0))

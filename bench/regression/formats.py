@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from bench.regression.comparison import Comparison
 from bench.regression.entries import Entry
 from bench.regression.matching import Pair
-from bench.regression.report import Report, entry_of, speed_ratios, verdict_names
+from bench.regression.report import Report, entry_of, memory_ratios, time_ratios, verdict_names
 from bench.regression.statistics import Effect, median_updates
 from bench.regression.verdict import SCREEN_ALPHA, Ruling, Verdict
 
@@ -76,7 +76,8 @@ def _clean(text: str) -> str:
 
 def as_json(report: Report) -> str:
     """Return everything that was found, missing numbers as null."""
-    called, speeds = verdict_names(report.verdicts), speed_ratios(report.verdicts)
+    called = verdict_names(report.verdicts)
+    times, memory = time_ratios(report.verdicts), memory_ratios(report.verdicts)
     content = {
         "schema": SCHEMA,
         "study": report.study,
@@ -89,7 +90,7 @@ def as_json(report: Report) -> str:
         ],
         "entries": [
             _entry(verdict, called[entry_of(verdict).key])
-            | {"slower": _rounded(speeds.get(entry_of(verdict).key), 3)}
+            | {"slower": _rounded(times.get(key := entry_of(verdict).key), 3), "larger": memory.get(key)}
             for verdict in report.verdicts
         ],
         "notes": report.notes,

@@ -1,7 +1,7 @@
 """What a check found, whatever it is written as."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -11,9 +11,10 @@ from bench.regression.verdict import Ruling, Verdict
 from bench.report import style
 
 EXIT_REGRESSED, EXIT_NOT_COMPARABLE, EXIT_INCONCLUSIVE = 1, 2, 5
-SLOWER = 1.5
-"""An entry is called slower above this ratio of its time to the baseline's, divided by the median ratio of the run."""
-_FEWEST_TIMED = 3
+COSTLIER = 1.5
+"""An entry is said to cost more above this ratio of its time, or memory, to the baseline's, divided by the median ratio
+of the run: far wider than how these vary."""
+_FEWEST_MEASURED = 3
 
 EXPLAINED = {
     Ruling.REGRESSED: "worse on fresh seeds (Holm, level .01) by at least 20 points of the solved share or .2 in the "
@@ -106,20 +107,22 @@ class Report:
         counts = self.counts
         accept = accepting_commands(self.study)
         found = []
-        if counts[Ruling.REGRESSED]:
+        if self.broken:
+            found.append("A broken invariant is a fault in the code or in what it states; no baseline mends it.")
+        elif counts[Ruling.REGRESSED]:
             found.append(f"If the regression is meant to be: {accept}")
         elif counts[Ruling.IMPROVED]:
             found.append(f"To keep the improvement: {accept}")
         if counts[Ruling.NOT_COMPARABLE]:
             found.append(f"What the baseline lacks or holds otherwise needs a new one: {accept}")
-        if counts[Ruling.INCONCLUSIVE] and not self.confirms:
+        if counts[Ruling.INCONCLUSIVE] and not self.confirms and not self.broken:
             found.append("Without --no-confirm, entries that look worse are decided on 30 fresh seeds.")
         return found
 
     @property
     def notes(self) -> list[str]:
-        """What to keep in mind: another machine, other versions, entries that got slower."""
-        return [*_context_notes(self.verdicts), *_speed_notes(self.verdicts)]
+        """What to keep in mind: another machine, other versions, entries that cost more."""
+        return [*_context_notes(self.verdicts), *_cost_notes(self.verdicts)]
 
 
 def names(entries: Sequence[Entry]) -> dict[str, str]:
@@ -190,30 +193,40 @@ def _merged(entry: Entry) -> Mapping[str, set[str]]:
     return found
 
 
-def speed_ratios(verdicts: Sequence[Verdict]) -> dict[str, float]:
+def time_ratios(verdicts: Sequence[Verdict]) -> dict[str, float]:
     """Return how each entry's time an update changed beside the others of the run, by key; nothing of a few entries.
 
     Ratios inside a run: how fast the machine is cancels out.
     """
-    ratios = {
-        verdict.pair.new.key: verdict.pair.new.seconds_per_update / verdict.pair.baseline.seconds_per_update
-        for verdict in verdicts
-        if verdict.pair.new is not None
-        and verdict.pair.baseline is not None
-        and not verdict.pair.obstacle
-        and verdict.pair.new.seconds_per_update
-        and verdict.pair.baseline.seconds_per_update
-    }
-    if len(ratios) < _FEWEST_TIMED:
+    return _ratios(verdicts, lambda entry: entry.seconds_per_update)
+
+
+def memory_ratios(verdicts: Sequence[Verdict]) -> dict[str, float]:
+    """Return the same of the memory of a gradient, to the tenth: pages are too coarse for more."""
+    return {key: round(ratio, 1) for key, ratio in _ratios(verdicts, lambda entry: entry.memory_bytes).items()}
+
+
+def _ratios(verdicts: Sequence[Verdict], cost: Callable[[Entry], float | None]) -> dict[str, float]:
+    found = {}
+    for verdict in verdicts:
+        before, after = verdict.pair.baseline, verdict.pair.new
+        if before is None or after is None or verdict.pair.obstacle:
+            continue
+        if (new := cost(after)) and (old := cost(before)):
+            found[after.key] = new / old
+    if len(found) < _FEWEST_MEASURED:
         return {}
-    middle = median(ratios.values())
-    return {key: ratio / middle for key, ratio in ratios.items()}
+    middle = median(found.values())
+    return {key: ratio / middle for key, ratio in found.items()}
 
 
-def _speed_notes(verdicts: Sequence[Verdict]) -> list[str]:
+def _cost_notes(verdicts: Sequence[Verdict]) -> list[str]:
     called = verdict_names(verdicts)
-    slower = {called[key]: ratio for key, ratio in speed_ratios(verdicts).items() if ratio > SLOWER}
-    return [
-        f"Slower: {name} takes {ratio:.1f} times as long beside the others as in the baseline (no verdict)."
-        for name, ratio in sorted(slower.items(), key=lambda item: (-item[1], item[0]))
-    ]
+    times = _told(called, time_ratios(verdicts), "Slower: {name} takes {ratio:.1f} times as long")
+    memory = _told(called, memory_ratios(verdicts), "Larger: {name} takes {ratio:.1f} times as much memory")
+    return [f"{line} beside the others as in the baseline (no verdict)." for line in (*times, *memory)]
+
+
+def _told(called: Mapping[str, str], ratios: Mapping[str, float], line: str) -> list[str]:
+    above = sorted((-ratio, called[key]) for key, ratio in ratios.items() if ratio > COSTLIER)
+    return [line.format(name=name, ratio=-ratio) for ratio, name in above]
