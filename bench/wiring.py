@@ -3,7 +3,7 @@
 Needs no heavy library, so that plans and command lines can speak of it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 SKIPS = {
     "none": "each layer sees the outputs of the one below",
@@ -51,6 +51,18 @@ class Wiring:
     def reduced(self) -> "Wiring":
         """The same network, without what cannot act: equal networks have equal ones."""
         return self if self.layers > 1 else Wiring(direction=self.direction)
+
+    @property
+    def words(self) -> list[str]:
+        """What differs from one plain layer.
+
+        >>> Wiring(3, "dense", dropout=0.5).words
+        ['3 layers', 'skip dense', 'dropout 0.5']
+        """
+        given = {
+            item.name: getattr(self, item.name) for item in fields(self) if getattr(self, item.name) != item.default
+        }
+        return [f"{value} layers" if name == "layers" else f"{name} {value}" for name, value in given.items()]
 
     @property
     def plain(self) -> bool:

@@ -164,3 +164,12 @@ def test_a_plan_shows_what_was_picked() -> None:
     assert found.exit_code == 0
     size, match = matched(a_trial(), "parameters", 3000)
     assert f"gru on {ADDING}, hidden size {size}: {match.reached} parameters" in found.output
+
+
+def test_a_plan_tells_networks_of_other_wirings_apart() -> None:
+    command = ["plan", "--task", ADDING, "--cell", "gru", "--match", "parameters", "--match-target", "3000"]
+    command += ["--layers", "3", "--skip", "none", "--skip", "dense", "--direction", "bidirectional"]
+    lines = [line for line in CliRunner().invoke(main, command).output.splitlines() if "hidden size" in line]
+    assert len(lines) == 2
+    assert "3 layers, direction bidirectional: " in lines[0]
+    assert "3 layers, skip dense, direction bidirectional: " in lines[1]

@@ -125,8 +125,10 @@ def matched_lines(study: "Study", trials: "Sequence[Trial]") -> list[str]:
     lines: dict[str, None] = {}
     for trial in trials:
         if (match := matches.get(trial.key)) is not None:
-            layers = f", {trial.layers} layers" if trial.layers > 1 else ""
             reached = f"{match.reached} {match.quantity} ({match.distance:+.1%} of {match.target})"
             note = f": {match.note}" if match.note else ""
-            lines[f"{trial.cell} on {trial.task}, hidden size {trial.hidden_size}{layers}: {reached}{note}"] = None
+            network = ", ".join(
+                [f"{trial.cell} on {trial.task}", f"hidden size {trial.hidden_size}", *trial.wiring.words]
+            )
+            lines[f"{network}: {reached}{note}"] = None
     return [f"{'matched' if not place else '':9} {line}" for place, line in enumerate(lines)]
