@@ -26,8 +26,8 @@ _OUTPUT = 2.5e-9
 _READABLE_STEP = 35e-6
 _SCAN = 200e-6
 _BETWEEN = 5e-9
-_BLOCK = 1e-3
-_BY_TORCH = 2
+_BLOCK = 2e-3
+_BY_TORCH = 1.3
 
 _COPIES = 8
 """Matrices (S, P) that a cohort holds: parameters, gradients before and after, the optimiser's, the step."""
