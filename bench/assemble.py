@@ -1,12 +1,13 @@
 """Assembles the network of a trial, and what its backward pass does."""
 
-from math import inf
+from math import inf, lcm
 
 from bench import registry
 from bench.any_network import AnyNetwork
 from bench.architectures.base import Architecture, Shape
 from bench.backward import Backward
 from bench.cells.base import Cell
+from bench.encoder_decoder import EncoderDecoder
 from bench.network import Network
 from bench.trial import Trial
 from bench.whole_network import WholeNetwork
@@ -14,7 +15,7 @@ from bench.wiring import ONE_LAYER, Wiring
 from tasks.base import Task
 from tasks.options import UsageError
 
-Assembled = Network | WholeNetwork
+Assembled = Network | WholeNetwork | EncoderDecoder
 
 
 def network_of(trial: Trial) -> AnyNetwork:
@@ -34,6 +35,9 @@ def assembled(
     if isinstance(cell, Architecture):
         bidirectional = wiring.direction == "bidirectional"
         return WholeNetwork(cell, Shape(input_size, hidden_size, wiring.layers, length, bidirectional), output_size)
+    if wiring.decodes:
+        decoder = registry.cell(wiring.decoder_cell)
+        return EncoderDecoder(cell, decoder, input_size, output_size, hidden_size, wiring)
     return Network(cell, input_size, output_size, hidden_size, wiring)
 
 
@@ -41,6 +45,33 @@ def backward_of(trial: Trial) -> Backward:
     """Return how a trial's backward pass goes: what its clip says, and its truncation."""
     clip = registry.clip(trial.clip)
     return Backward(clip.signal_limit, trial.truncate, clip.omega)
+
+
+def width_step(trial: Trial) -> int:
+    """Return what a trial's hidden size must be a multiple of."""
+    cells = [trial.cell] + [trial.decoder_cell] * trial.wiring.decodes
+    return lcm(*(registry.cell(spec).width_step for spec in cells))
+
+
+def check_decoder(task: str, cell: str, clip: str, truncate: int, wiring: Wiring) -> None:
+    """Refuse a decoder where there is nothing to write, or no state to start from.
+
+    Raises:
+        UsageError: One of these is so, or the clip or the truncation acts inside a scan.
+    """
+    if not wiring.decodes:
+        return
+    what = f"decoder_cell {wiring.decoder_cell}"
+    if not registry.task(task).output_sequence:
+        raise UsageError(f"{what}: task {task} has no output sequence that a decoder could write, as reverse has")
+    for role, spec in (("cell", cell), ("decoder_cell", wiring.decoder_cell)):
+        if not registry.cell(spec).steps:
+            rule = "a decoder goes on from its encoder's states, which lie between their steps"
+            raise UsageError(f"{what}: {rule}; {role} {spec} runs over whole sequences by itself")
+    made = registry.clip(clip)
+    if made.signal_limit < inf or made.omega or truncate:
+        acting = f"truncate {truncate}" if truncate else f"clip {clip}"
+        raise UsageError(f"{what}: {acting} works within one scan, and an encoder-decoder's signal passes through two")
 
 
 def check_backward(cell: str, clip: str, truncate: int) -> None:

@@ -1,7 +1,8 @@
 """What a trial is expected to cost, in seconds and bytes: for plans and the order of work, never for a result."""
 
+import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from typing import TypeVar
@@ -50,13 +51,44 @@ def expected_seconds(trial: Trial) -> float:
 @cache
 def _seconds(task: str, cell: str, hidden_size: int, wiring: Wiring, batch_size: int) -> float:
     """Estimate one update."""
-    steps, scans = registry.task(task).length, wiring.layers * len(wiring.directions)
-    if isinstance(registry.cell(cell), Architecture):
-        overhead = _BLOCK * wiring.layers
-    else:
-        overhead = 0.0 if _is_fused(cell) else _READABLE_STEP * steps * scans * len(registry.cell(cell).gates)
-        overhead += 0.0 if wiring.plain else _SCAN * scans
+    overhead = sum(_overhead(part, wiring.plain) for part in _parts(task, cell, wiring))
     return _UPDATE + overhead + 3 * _forward_seconds(task, cell, hidden_size, wiring, batch_size)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What runs over a part of each sequence: a whole network, or an encoder, or its decoder.
+
+    Attributes:
+        cell: Its spec.
+        input_size: Numbers, or tokens, that it reads.
+        wiring: Its layers.
+        steps: Time steps.
+        scored: Of these the share that is read out.
+    """
+
+    cell: str
+    input_size: int
+    wiring: Wiring
+    steps: float
+    scored: float
+
+
+def _parts(task: str, cell: str, wiring: Wiring) -> list[Part]:
+    made, scored = registry.task(task), _scored_fraction(task)
+    if not wiring.decodes:
+        return [Part(cell, made.input_size, wiring, made.length, scored)]
+    reading = Part(cell, made.input_size, wiring.encoder, made.length * (1 - scored), 0.0)
+    return [reading, Part(wiring.decoder_cell, made.output_size + 1, wiring.decoder, made.length * scored, 1.0)]
+
+
+def _overhead(part: Part, plain: bool) -> float:
+    """Estimate what an update takes whatever the batch's size."""
+    scans, equations = part.wiring.layers * len(part.wiring.directions), registry.cell(part.cell)
+    if isinstance(equations, Architecture):
+        return _BLOCK * part.wiring.layers
+    readable = 0.0 if _is_fused(part.cell) else _READABLE_STEP * part.steps * scans * len(equations.gates)
+    return readable + (0.0 if plain else _SCAN * scans)
 
 
 @registry.forgetful
@@ -77,18 +109,24 @@ def _transfer_seconds(test_lags: str, task: str, cell: str, hidden_size: int, wi
 
 def _forward_seconds(task: str, cell: str, hidden_size: int, wiring: Wiring, batch_size: int) -> float:
     made, equations = registry.task(task), registry.cell(cell)
-    numbers = made.length * batch_size
     if isinstance(equations, Architecture):
         network = network_for(equations, made, hidden_size, wiring)
         products = 2 * network.layout.num_parameters + 2 * network.state_size
-        return numbers * (products * _PRODUCT * _BY_TORCH + hidden_size * wiring.layers * _BETWEEN)
-    layers = Layers(equations, made.input_size, hidden_size, wiring)
+        return made.length * batch_size * (products * _PRODUCT * _BY_TORCH + hidden_size * wiring.layers * _BETWEEN)
+    parts = _parts(task, cell, wiring)
+    return batch_size * sum(_part_seconds(part, hidden_size, made.output_size, wiring.plain) for part in parts)
+
+
+def _part_seconds(part: Part, hidden_size: int, output_size: int, plain: bool) -> float:
+    """Estimate one sequence's way forward."""
+    equations = registry.cell(part.cell)
+    layers = Layers(equations, part.input_size, hidden_size, part.wiring)
     gates = len(equations.gates)
-    seen = sum(size for _, size in layers.scans[len(wiring.directions) :])  # the first layer's are often tokens
+    seen = sum(size for _, size in layers.scans[len(part.wiring.directions) :])  # the first layer's are often tokens
     products = 2 * hidden_size * gates * (seen + hidden_size * len(layers.scans))
-    between = 0 if wiring.plain else _BETWEEN * layers.width * wiring.layers
+    between = 0 if plain else _BETWEEN * layers.width * part.wiring.layers
     scan = products * _PRODUCT + hidden_size * gates * len(layers.scans) * _UNIT + between
-    return numbers * (scan + made.output_size * (2 * layers.width * _PRODUCT + _OUTPUT) * _scored_fraction(task))
+    return part.steps * (scan + output_size * (2 * layers.width * _PRODUCT + _OUTPUT) * part.scored)
 
 
 @registry.forgetful
@@ -131,11 +169,16 @@ def cohort_size(trial: Trial, memory: int, most: int) -> int:
 @registry.forgetful
 @cache
 def _numbers(trial: Trial) -> tuple[int, int]:
-    made, equations, wiring = registry.task(trial.task), registry.cell(trial.cell), trial.wiring
-    layers = Layers(equations, made.input_size, trial.hidden_size, wiring)
-    width = trial.hidden_size * (len(equations.gates) + len(equations.states))
-    steps = made.length * trial.batch_size
-    kept = min(steps * width, _KEPT) * (1 + len(layers.scans))
-    if not wiring.plain:
-        kept += _BETWEEN_KEPT * steps * sum(size for _, size in layers.scans)
+    parts = _parts(trial.task, trial.cell, trial.wiring)
+    kept = sum(_kept(part, trial.hidden_size, trial.batch_size, trial.wiring.plain) for part in parts)
     return _asked(lambda: network_of(trial).layout.row_size, 1), kept
+
+
+def _kept(part: Part, hidden_size: int, batch_size: int, plain: bool) -> int:
+    """Estimate the numbers that the way forward keeps for the way back."""
+    equations = registry.cell(part.cell)
+    layers = Layers(equations, part.input_size, hidden_size, part.wiring)
+    width = hidden_size * (len(equations.gates) + len(equations.states))
+    steps = math.ceil(part.steps) * batch_size
+    kept = min(steps * width, _KEPT) * (1 + len(layers.scans))
+    return kept if plain else kept + _BETWEEN_KEPT * steps * sum(size for _, size in layers.scans)

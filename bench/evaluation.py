@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -42,7 +42,8 @@ def to_device(batch: Batch, device: str, dtype: torch.dtype) -> Batch:
 def _draw(spec: str, name: str, index: int, start: int, size: int, device: str, dtype: torch.dtype) -> Batch:
     task = registry.task(spec)
     generator = stream(name, spec, task.version, start).generator(index)
-    return to_device(task.draw(generator, size, held_out=True), device, dtype)
+    batch = replace(task.draw(generator, size, held_out=True), decoder_inputs=None)  # a decoder is told nothing here
+    return to_device(batch, device, dtype)
 
 
 _draw_once = registry.forgetful(lru_cache(maxsize=64)(_draw))

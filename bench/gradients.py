@@ -9,9 +9,11 @@ from torch import Tensor
 
 from bench.any_network import AnyNetwork
 from bench.backward import PLAIN, Backward
-from bench.kernels.find import kernel_for
+from bench.encoder_decoder import EncoderDecoder
+from bench.kernels.find import kernel_for, serves
 from bench.network import Network
 from bench.omega import add_omega
+from bench.scans import standard_kernel
 from tasks.base import Batch, Task
 
 
@@ -77,12 +79,13 @@ def write_gradient(
 
 def prepare(network: AnyNetwork, task: Task, device: str, dtype: str) -> None:
     """Compile what `write_gradients` will need, so that no update is timed with it."""
-    if not isinstance(network, Network) or network.path(device, dtype) != "fused":
-        return
-    if (kernel := kernel_for(network.cell)) is not None:
-        from bench.kernels.stack import warm
+    scanned = [(network.cell, task.tokens)] if isinstance(network, Network | EncoderDecoder) else []
+    scanned += [(network.decoder_cell, True)] if isinstance(network, EncoderDecoder) else []
+    for cell, tokens in scanned:
+        if serves(device, dtype) and (kernel := standard_kernel(cell)) is not None:
+            from bench.kernels.stack import warm
 
-        warm(kernel, task.tokens, dtype)
+            warm(kernel, tokens, dtype)
 
 
 def _write_by_autograd(

@@ -14,7 +14,7 @@ from itertools import product
 from typing import Any, cast
 
 from bench.trial import Trial
-from bench.wiring import DIRECTIONS, MOST_LAYERS, NORMALISATIONS, SKIPS, Wiring
+from bench.wiring import DIRECTIONS, MOST_LAYERS, NO_DECODER, NORMALISATIONS, SKIPS, Wiring
 from tasks.options import UsageError, near, spell
 
 SPECS = ("task", "cell", "clip", "optimizer")
@@ -33,6 +33,7 @@ _WHOLE = {
     "batch_size": (1, 65_536),
     "hidden_size": (1, LARGEST_HIDDEN_SIZE),
     "layers": (1, MOST_LAYERS),
+    "decoder_layers": (1, MOST_LAYERS),
     "match_target": (1, 10**12),
 }
 _MOST_SEEDS = 10_000
@@ -56,8 +57,8 @@ class Grid:
     """The product of `AXES` and seeds; an empty ``lr`` leaves it to the study's rates.
 
     ``truncate`` is 0 where sequences are left whole. ``eval_every`` None means as usual, or once at the end where the
-    budget is smaller than that. With a ``match`` each network's hidden size is the one that brings it nearest to
-    ``match_target`` (`bench.matching`).
+    budget is smaller than that. A decoder has one layer where ``decoder_layers`` is empty. With a ``match`` each
+    network's hidden size is the one that brings it nearest to ``match_target`` (`bench.matching`).
     """
 
     task: tuple[str, ...]
@@ -75,6 +76,8 @@ class Grid:
     direction: tuple[str, ...] = (Trial.direction,)
     normalisation: tuple[str, ...] = (Trial.normalisation,)
     dropout: tuple[float, ...] = (Trial.dropout,)
+    decoder_cell: tuple[str, ...] = (Trial.decoder_cell,)
+    decoder_layers: tuple[int, ...] = ()
     truncate: tuple[int, ...] = (Trial.truncate,)
     schedule: str = Trial.schedule
     weight_decay: float = Trial.weight_decay
@@ -95,8 +98,9 @@ class Grid:
 
     def wirings(self) -> tuple[Wiring, ...]:
         """Return the ways to join layers, each once: with one layer there is nothing between layers."""
-        found = (Wiring(*values) for values in product(*(getattr(self, name) for name in WIRING)))
-        return tuple(dict.fromkeys(wiring.reduced for wiring in found))
+        values = {name: getattr(self, name) for name in WIRING} | {"decoder_layers": self.decoder_layers or (1,)}
+        found = (Wiring(*chosen) for chosen in product(*values.values()))
+        return tuple(dict.fromkeys((wiring if wiring.decodes else wiring.encoder).reduced for wiring in found))
 
 
 KEYS = tuple(item.name for item in fields(Grid))
@@ -182,8 +186,11 @@ def check_wiring(grid: Grid, label: Label, given: Collection[str] = WIRING) -> N
     Raises:
         UsageError: A setting could not act.
     """
-    between = [item for item in fields(Wiring) if item.name not in ("layers", "direction")]
-    for item in between if max(grid.layers) == 1 else ():
+    decodes = set(grid.decoder_cell) != {NO_DECODER}
+    if not decodes and grid.decoder_layers:
+        raise UsageError(f"{label('decoder_layers')} needs {label('decoder_cell')}, the cell of the decoder")
+    between = [item for item in fields(Wiring) if item.name in ("skip", "normalisation", "dropout")]
+    for item in between if max(grid.layers + grid.decoder_layers * decodes) == 1 else ():
         if item.name in given and set(getattr(grid, item.name)) != {item.default}:
             raise UsageError(f"{label(item.name)} acts between layers: it needs {label('layers')} of 2 or more")
 

@@ -102,7 +102,10 @@ def load_network(path: Path) -> Kept:
     trial = _trial(path, about["trial"])
     _need_plugins(path, trial)
     task, cell = registry.task(trial.task), registry.cell(trial.cell)
-    for kind, made, version in (("task", task, trial.task_version), ("cell", cell, trial.cell_version)):
+    versions = [("task", task, trial.task_version), ("cell", cell, trial.cell_version)]
+    if trial.wiring.decodes:
+        versions.append(("cell", registry.cell(trial.decoder_cell), trial.decoder_cell_version))
+    for kind, made, version in versions:
         if made.version != version:
             raise UsageError(f"{path}: trained with version {version} of {kind} {made.name()}, not {made.version}")
     network = network_of(trial)
@@ -142,7 +145,7 @@ def _trial(path: Path, values: dict[str, Any]) -> Trial:
 
 def _need_plugins(path: Path, trial: Trial) -> None:
     """Refuse to run a network with other plugins than it was trained with."""
-    found = registry.labels_of(trial.task, trial.cell, trial.clip)
+    found = registry.labels_of(*trial.specs)
     if found != trial.plugins:
         raise UsageError(f"{path}: trained with plugin {trial.plugins or 'none'}, not {found or 'none'}; see --plugin")
 

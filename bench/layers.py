@@ -13,7 +13,7 @@ What leaves the top layer is neither normalised nor dropped. With dense connecti
 divided by the root of the l - 1 layers that it comes from, or else wide sums would saturate deep layers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,12 +24,14 @@ from torch import Tensor
 from torch.nn.functional import layer_norm, one_hot
 
 from bench.backward import PLAIN, Backward
-from bench.cells.base import Cell
+from bench.cells.base import Cell, State
 from bench.module_cell import ModuleCell
-from bench.scans import reversed_in_time, run_layer
+from bench.scans import reversed_in_time, run_between, run_layer
 from bench.seeding import stream
 from bench.wiring import ONE_LAYER, Wiring
 
+Scan = Callable[[int, str, Tensor, Mapping[str, Tensor]], Tensor]
+"""Runs the cell of a layer and scan, by number and name, over what it sees with its weights, to outputs (T, B, H)."""
 HIGHWAY_BIAS = -2.0
 """Initial bias of the transform gate: at first most of what comes up is carried on (Srivastava et al. 2015)."""
 
@@ -65,7 +67,7 @@ class Layers:
     def scans(self) -> tuple[tuple[str, int], ...]:
         """What stands before the dot in the names of each scan's tensors, and its input size, from the bottom."""
         return tuple(
-            (_prefix(layer, direction), self._input_size(layer))
+            (scan_name(layer, direction), self._input_size(layer))
             for layer in range(self.wiring.layers)
             for direction in self.wiring.directions
         )
@@ -86,7 +88,7 @@ class Layers:
         for layer in range(self.wiring.layers):
             for direction in self.wiring.directions:
                 own = self.cell.shapes(self._input_size(layer), self.hidden_size)
-                found |= {f"{_prefix(layer, direction)}.{name}": shape for name, shape in own.items()}
+                found |= {f"{scan_name(layer, direction)}.{name}": shape for name, shape in own.items()}
             found |= self._between(layer)
         return found
 
@@ -151,30 +153,72 @@ class Layers:
             ValueError: The cell returns outputs of another shape than (T, B, H), or it is a module and something is to
                 happen between its steps.
         """
+
+        def scan(layer: int, _: str, seen: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+            return self._one_way(layer, seen, weights, how)
+
+        return self._upwards(tensors, inputs, lengths, noise, scan)
+
+    def run_between(
+        self,
+        tensors: Mapping[str, Tensor],
+        inputs: Tensor,
+        starts: Mapping[str, State] | None = None,
+        lengths: Tensor | None = None,
+        noise: np.random.Generator | None = None,
+    ) -> tuple[Tensor, dict[str, State]]:
+        """Do the same from given states; return what leaves the top layer, and the states that each scan ends with.
+
+        Args:
+            tensors: By name, as in `shapes`.
+            inputs: (T, B) tokens or (T, B, I) vectors.
+            starts: The states of each scan before its first step, by the names of `scans`; zeros by default.
+            lengths: (B,), at least 1, where sequences end: each has its own last states. All at T by default.
+            noise: Draws what is dropped; nothing is without it.
+        """
+        ends: dict[str, State] = {}
+
+        def scan(_: int, name: str, seen: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+            zeros = self.cell.start(seen.shape[1], self.hidden_size, weights["input_weight"])
+            start = zeros if starts is None else starts[name]
+            outputs, ends[name] = run_between(self.cell, seen, weights, start, lengths)
+            return outputs
+
+        return self._upwards(tensors, inputs, lengths, noise, scan), ends
+
+    def _upwards(
+        self,
+        tensors: Mapping[str, Tensor],
+        inputs: Tensor,
+        lengths: Tensor | None,
+        noise: np.random.Generator | None,
+        scan: Scan,
+    ) -> Tensor:
+        """Go from layer to layer; return what leaves the top one."""
         dense = self.wiring.skip == "dense"
         vectors = _as_vectors(inputs, self.input_size, next(iter(tensors.values()))) if dense else inputs
-        made = [self._scanned(0, inputs, tensors, lengths, how)]
+        made = [self._scanned(0, inputs, tensors, lengths, scan)]
         rising = made[0]
         for layer in range(1, self.wiring.layers):
             carried = self._passed_on(layer, torch.cat(made, -1) if dense else rising, tensors, noise)
             seen = torch.cat([vectors, carried], -1) if dense else carried
-            made.append(self._scanned(layer, seen, tensors, lengths, how))
+            made.append(self._scanned(layer, seen, tensors, lengths, scan))
             rising = self._joined(layer, made[-1], rising, carried, tensors)
         return rising
 
     def _scanned(
-        self, layer: int, seen: Tensor, tensors: Mapping[str, Tensor], lengths: Tensor | None, how: Backward
+        self, layer: int, seen: Tensor, tensors: Mapping[str, Tensor], lengths: Tensor | None, scan: Scan
     ) -> Tensor:
         """Run a layer's cell over what it sees, each way; return h_l (T, B, W)."""
         found = []
         for direction in self.wiring.directions:
-            prefix = _prefix(layer, direction)
-            weights = {name: tensors[f"{prefix}.{name}"] for name in self._names}
+            name = scan_name(layer, direction)
+            weights = {own: tensors[f"{name}.{own}"] for own in self._names}
             if direction == "backward":
-                outputs = self._one_way(layer, reversed_in_time(seen, lengths), weights, how)
+                outputs = scan(layer, name, reversed_in_time(seen, lengths), weights)
                 found.append(reversed_in_time(outputs, lengths))
             else:
-                found.append(self._one_way(layer, seen, weights, how))
+                found.append(scan(layer, name, seen, weights))
         return torch.cat(found, -1) if len(found) > 1 else found[0]
 
     def _one_way(self, layer: int, seen: Tensor, weights: Mapping[str, Tensor], how: Backward) -> Tensor:
@@ -215,7 +259,12 @@ class Layers:
         return made
 
 
-def _prefix(layer: int, direction: str) -> str:
+def scan_name(layer: int, direction: str) -> str:
+    """Return what stands before the dot in the names of a scan's tensors.
+
+    >>> scan_name(0, "forward"), scan_name(2, "backward")
+    ('0', '2-backward')
+    """
     return str(layer) if direction == "forward" else f"{layer}-{direction}"
 
 

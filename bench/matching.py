@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from bench import registry
-from bench.assemble import network_of
+from bench.assemble import network_of, width_step
 from bench.grid import LARGEST_HIDDEN_SIZE
 from bench.trial import Trial
 from tasks.options import UsageError
@@ -63,8 +63,7 @@ def matched(trial: Trial, quantity: str, target: int) -> tuple[int, Match]:
 @registry.forgetful
 @cache
 def _matched(trial: Trial, quantity: str, target: int) -> tuple[int, Match]:
-    cell = registry.cell(trial.cell)
-    step = cell.width_step
+    cell, step = registry.cell(trial.cell), width_step(trial)
 
     def measure(steps: int) -> int:
         with registry.blamed("cell", cell.name()):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from bench import plugins
 from bench.plugins import Plugin
+from bench.wiring import NO_DECODER
 from tasks.options import Configurable, UsageError, clip_parts, near, split_spec
 
 if TYPE_CHECKING:
@@ -149,16 +150,17 @@ def blamed(kind: str, name: str) -> Iterator[None]:
         yield
 
 
-def plugins_of(task: str, cell: str, clip: str) -> list[Plugin]:
+def plugins_of(task: str, cell: str, clip: str, decoder_cell: str = NO_DECODER) -> list[Plugin]:
     """Return the plugins that specs name, by name."""
     parts = [("task", task), ("cell", cell), *(("clip", part) for part in clip_parts(clip))]
+    parts += [("cell", decoder_cell)] if decoder_cell != NO_DECODER else []
     found = {made for kind, spec in parts if (made := plugin(kind, spec.strip().partition(":")[0])) is not None}
     return sorted(found, key=lambda made: made.label)
 
 
-def labels_of(task: str, cell: str, clip: str) -> str:
+def labels_of(task: str, cell: str, clip: str, decoder_cell: str = NO_DECODER) -> str:
     """Return what a trial holds of the plugins that its specs name: ``mine:ab12...``; empty where there are none."""
-    return ",".join(made.label for made in plugins_of(task, cell, clip))
+    return ",".join(made.label for made in plugins_of(task, cell, clip, decoder_cell))
 
 
 @forgetful

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding
+from torch.nn.functional import embedding, pad
 
 from bench.backward import PLAIN, Backward, Signal
 from bench.cells.base import Cell, State, Weights
@@ -30,6 +30,45 @@ def run_layer(cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAI
 
         return run_kernel(kernel, weights, inputs, how=how)[0]
     return run_readable(cell, inputs, weights, how)
+
+
+def run_between(
+    cell: Cell, inputs: Tensor, weights: Weights, state: State, lengths: Tensor | None = None
+) -> tuple[Tensor, State]:
+    """Run a cell from a state; return its outputs (T, B, H) and the state after each sequence's own last step.
+
+    Args:
+        cell: The cell.
+        inputs: Tokens (T, B) or vectors (T, B, I).
+        weights: Its weights.
+        state: Before the first step, (B, ...) each.
+        lengths: (B,), at least 1. Shorter sequences leave as they end; beyond their ends outputs are zero.
+    """
+    if lengths is None:
+        return _run_on(cell, inputs, weights, state)
+    longest_first = lengths.argsort(descending=True, stable=True)
+    inputs, batch = inputs.index_select(1, longest_first), len(lengths)
+    state = tuple(part.index_select(0, longest_first) for part in state)
+    outputs, ended, start = [], [], 0
+    for end in lengths.unique().tolist():  # from the shortest on
+        running, staying = int((lengths >= end).sum()), int((lengths > end).sum())
+        made, state = _run_on(cell, inputs[start:end, :running], weights, tuple(part[:running] for part in state))
+        outputs.append(pad(made, (0, 0, 0, batch - running)))
+        ended.append(tuple(part[staying:] for part in state))
+        state, start = tuple(part[:staying] for part in state), end
+    back = longest_first.argsort()
+    whole = pad(torch.cat(outputs), (0, 0, 0, 0, 0, len(inputs) - start)).index_select(1, back)
+    return whole, tuple(torch.cat(parts).index_select(0, back) for parts in zip(*ended[::-1], strict=True))
+
+
+def _run_on(cell: Cell, inputs: Tensor, weights: Weights, state: State) -> tuple[Tensor, State]:
+    weight = weights["input_weight"]
+    if serves(weight.device.type, str(weight.dtype)) and (kernel := standard_kernel(cell)) is not None:
+        from bench.kernels.differentiable import run_kernel
+
+        outputs, *others = run_kernel(kernel, weights, inputs, state)
+        return outputs, (outputs[-1], *others)
+    return _scan(cell, project(cell, inputs, weights), weights, state, PLAIN, None)
 
 
 def run_readable(cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAIN) -> Tensor:
@@ -67,6 +106,13 @@ def scan(
         how: What happens to the backward signal on its way.
         signal: Is filled on the way there and back.
     """
+    return _scan(cell, projected, weights, state, how, signal)[0]
+
+
+def _scan(
+    cell: Cell, projected: Tensor, weights: Weights, state: State, how: Backward, signal: Signal | None
+) -> tuple[Tensor, State]:
+    """Do the same and return the last state as well."""
     weights, outputs = cell.prepare(weights), []
     for t, step in enumerate(projected.unbind(0)):
         if how.cuts(t):
@@ -81,7 +127,7 @@ def scan(
     stacked = torch.stack(outputs)
     if signal is not None and stacked.requires_grad:
         stacked.register_hook(partial(_keep, signal))  # type: ignore[no-untyped-call]
-    return stacked
+    return stacked, state
 
 
 def _keep(signal: Signal, arriving: Tensor) -> None:

@@ -10,6 +10,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from bench.trial import Measurement, Status, Transfer, Trial, TrialResult
+from bench.wiring import NO_DECODER
 
 VERSION = 1
 """Stored in the file's ``user_version``; raised when these tables change."""
@@ -27,7 +28,8 @@ _SETTING = """
     solved_below REAL NOT NULL, error_name TEXT NOT NULL, task_options TEXT NOT NULL, cell_options TEXT NOT NULL,
     plugins TEXT NOT NULL DEFAULT '', skip TEXT NOT NULL DEFAULT 'none', direction TEXT NOT NULL DEFAULT 'forward',
     normalisation TEXT NOT NULL DEFAULT 'none', dropout REAL NOT NULL DEFAULT 0, test_lags TEXT NOT NULL DEFAULT '',
-    truncate INTEGER NOT NULL DEFAULT 0"""
+    truncate INTEGER NOT NULL DEFAULT 0, decoder_cell TEXT NOT NULL DEFAULT 'none',
+    decoder_layers INTEGER NOT NULL DEFAULT 0, decoder_cell_version INTEGER NOT NULL DEFAULT 0"""
 
 _PLUGINS: dict[str, tuple[str, str | float | None]] = {"plugins": ("TEXT NOT NULL DEFAULT ''", "")}
 _WIRING: dict[str, tuple[str, str | float | None]] = {
@@ -38,6 +40,11 @@ _WIRING: dict[str, tuple[str, str | float | None]] = {
 }
 _TEST_LAGS: dict[str, tuple[str, str | float | None]] = {"test_lags": ("TEXT NOT NULL DEFAULT ''", "")}
 _TRUNCATE: dict[str, tuple[str, str | float | None]] = {"truncate": ("INTEGER NOT NULL DEFAULT 0", 0)}
+_DECODER: dict[str, tuple[str, str | float | None]] = {
+    "decoder_cell": ("TEXT NOT NULL DEFAULT 'none'", NO_DECODER),
+    "decoder_layers": ("INTEGER NOT NULL DEFAULT 0", 0),
+    "decoder_cell_version": ("INTEGER NOT NULL DEFAULT 0", 0),
+}
 _MATCH: dict[str, tuple[str, str | float | None]] = {
     "matched": ("TEXT", None),
     "match_target": ("INTEGER", None),
@@ -46,9 +53,10 @@ _MATCH: dict[str, tuple[str, str | float | None]] = {
 }
 _COSINE: dict[str, tuple[str, str | float | None]] = {"clip_cosine": ("REAL", None)}
 ADDED: Mapping[str, Mapping[str, tuple[str, str | float | None]]] = {
-    "plan": _PLUGINS | _WIRING | _TRUNCATE | _MATCH | _TEST_LAGS,
+    "plan": _PLUGINS | _WIRING | _DECODER | _TRUNCATE | _MATCH | _TEST_LAGS,
     "trials": _PLUGINS
     | _WIRING
+    | _DECODER
     | _TRUNCATE
     | _COSINE
     | _TEST_LAGS

@@ -52,6 +52,8 @@ _REST = {
     "direction": _TEXT,
     "normalisation": _TEXT,
     "dropout": _NUMBER,
+    "decoder_cell": _TEXT,
+    "decoder_layers": _COUNT,
     "truncate": _COUNT,
     "batch_size": _COUNT,
     "budget_updates": _COUNT,
@@ -64,7 +66,7 @@ _REST = {
 }
 _NOTES = {"confirmed_error": _NUMBER, "reason": _TEXT}
 MATCH = {"matched": _TEXT, "match_target": _MAYBE, "match_reached": _MAYBE, "match_note": _TEXT}
-_VERSIONS = {"task_version": _COUNT, "cell_version": _COUNT, "plugins": _TEXT}
+_VERSIONS = {"task_version": _COUNT, "cell_version": _COUNT, "decoder_cell_version": _COUNT, "plugins": _TEXT}
 TIMINGS = {"wall_seconds": _NUMBER, "updates_per_second": _NUMBER}
 _FACTS = {"solved_below": _NUMBER, "error_name": _TEXT}
 

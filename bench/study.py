@@ -116,7 +116,8 @@ class Study:
 
     def _shortest(self, grid: Grid, position: int) -> Grid:
         where = f"{self.origin}: grids {position}: " if self.origin else ""
-        axes: dict[str, Any] = {kind: shortest_axis(kind, getattr(grid, kind), where) for kind in SPECS}
+        kinds = (*SPECS, "decoder_cell")
+        axes: dict[str, Any] = {kind: shortest_axis(kind, getattr(grid, kind), where) for kind in kinds}
         return replace(grid, **axes, schedule=shortest_spec("schedule", grid.schedule, where))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench import registry
+from bench.wiring import NO_DECODER
 from tasks.options import UsageError
 
 SPELLED: dict[str, Callable[[str], Any]] = {
@@ -12,6 +13,7 @@ SPELLED: dict[str, Callable[[str], Any]] = {
     "clip": registry.clip,
     "optimizer": registry.optimizer,
     "schedule": registry.schedule,
+    "decoder_cell": registry.cell,
 }
 """What a spec of each kind is read by."""
 
@@ -42,6 +44,10 @@ def shortest_spec(kind: str, spec: str, where: str = "") -> str:
     Raises:
         UsageError: It is refused; the message begins with ``where``.
     """
+    if kind == "decoder_cell":
+        if spec == NO_DECODER:
+            return spec
+        where += "decoder_cell: "
     try:
         return str(SPELLED[kind](spec).spec)
     except UsageError as error:

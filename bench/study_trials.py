@@ -87,9 +87,10 @@ def _trial(
     """Make a trial; chunks that are no shorter than the task are none, so that the trial is the plain one.
 
     Raises:
-        UsageError: The direction shows the answers, or the cell cannot do what the clip or the truncation asks.
+        UsageError: The direction shows the answers, a decoder has nothing to write or to start from, or the cell cannot
+            do what the clip or the truncation asks.
     """
-    from bench.assemble import check_backward
+    from bench.assemble import check_backward, check_decoder
 
     if wiring.direction == "bidirectional" and _is_causal(task):
         raise UsageError(
@@ -97,6 +98,7 @@ def _trial(
             "direction must be forward"
         )
     truncate = truncate if truncate < registry.task(task).length else 0
+    check_decoder(task, cell, clip, truncate, wiring)
     check_backward(cell, clip, truncate)
     registry.cell(cell).admit(wiring)
     return Trial(
@@ -112,22 +114,26 @@ def _trial(
         weight_decay=grid.weight_decay,
         hidden_size=grid.hidden_size,
         **asdict(wiring),
+        decoder_cell_version=registry.cell(wiring.decoder_cell).version if wiring.decodes else 0,
         truncate=truncate,
         batch_size=grid.batch_size,
         updates=grid.updates,
         eval_every=grid.evaluation_interval,
         dtype=grid.dtype,
         device=grid.device,
-        plugins=registry.labels_of(task, cell, clip),
+        plugins=registry.labels_of(task, cell, clip, wiring.decoder_cell),
         test_lags=",".join(map(str, grid.test_lags)),
     )
 
 
 def _check_width(trial: Trial) -> None:
-    step = registry.cell(trial.cell).width_step
+    from bench.assemble import width_step
+
+    step = width_step(trial)
     if trial.hidden_size % step:
         below = trial.hidden_size // step * step
-        rule = f"cell {trial.cell}: the hidden size must be a multiple of {step}, not {trial.hidden_size}"
+        cells = f"cell {trial.cell}" + (f" with decoder_cell {trial.decoder_cell}" if trial.wiring.decodes else "")
+        rule = f"{cells}: the hidden size must be a multiple of {step}, not {trial.hidden_size}"
         raise UsageError(f"{rule}; did you mean {f'{below} or {below + step}' if below else step}?")
 
 

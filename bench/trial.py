@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from bench.wiring import Wiring
+from bench.wiring import NO_DECODER, Wiring
 
 
 class Status(StrEnum):
@@ -44,7 +44,8 @@ class Trial:
     ``truncate`` is the number of steps of a chunk of truncated backpropagation, 0 where sequences are left whole.
     ``task_version`` and ``cell_version`` are raised where the meaning of a task or cell changes. ``plugins`` are those
     that the specs name, each with a hash of its content (`registry.labels_of`). ``test_lags`` are other distances
-    at which the trained network is tested, in time steps: ``50,100``.
+    at which the trained network is tested, in time steps: ``50,100``. Without a decoder ``decoder_cell`` is ``none``,
+    and its layers and version are 0.
     """
 
     task: str
@@ -71,6 +72,9 @@ class Trial:
     device: str = "cpu"
     plugins: str = ""
     test_lags: str = ""
+    decoder_cell: str = NO_DECODER
+    decoder_layers: int = 0
+    decoder_cell_version: int = 0
 
     def __post_init__(self) -> None:
         for name in ("lr", "weight_decay", "dropout"):  # 1 and 1.0 are equal, but not in a key
@@ -85,7 +89,12 @@ class Trial:
     @property
     def wiring(self) -> Wiring:
         """How its layers are joined."""
-        return Wiring(self.layers, self.skip, self.direction, self.normalisation, self.dropout)
+        return Wiring(**{item.name: getattr(self, item.name) for item in fields(Wiring)})
+
+    @property
+    def specs(self) -> tuple[str, str, str, str]:
+        """What may name a plugin: task, cell, clip and the decoder's cell."""
+        return self.task, self.cell, self.clip, self.decoder_cell
 
     @property
     def cohort(self) -> tuple[Any, ...]:

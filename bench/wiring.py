@@ -1,9 +1,9 @@
-"""How the layers of a network are joined: depth, skip connections, directions, and what lies between layers.
+"""How the layers of a network are joined: depth, skip connections, directions, what lies between layers, a decoder.
 
 Needs no heavy library, so that plans and command lines can speak of it.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 SKIPS = {
     "none": "each layer sees the outputs of the one below",
@@ -20,13 +20,15 @@ NORMALISATIONS = {
     "layer": "layer normalisation of what goes up, with learned gain and bias (Ba et al. 2016)",
 }
 MOST_LAYERS = 32
+NO_DECODER = "none"
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """Depth, and what goes up from layer to layer.
+    """Depth, what goes up from layer to layer, and the decoder beside the layers, if there is one.
 
-    All but ``direction`` act between layers; with one layer they do nothing.
+    ``skip``, ``normalisation`` and ``dropout`` act between layers, those of a decoder too; with one layer they do
+    nothing.
 
     Attributes:
         layers: Layers, one above the other.
@@ -34,6 +36,8 @@ class Wiring:
         direction: One of `DIRECTIONS`.
         normalisation: One of `NORMALISATIONS`.
         dropout: Share of the numbers going up that each update sets to zero (Zaremba et al. 2014).
+        decoder_cell: The spec of the decoder's cell; these layers are then its encoder. ``none`` without a decoder.
+        decoder_layers: Layers of the decoder; 0 without one.
     """
 
     layers: int = 1
@@ -41,6 +45,23 @@ class Wiring:
     direction: str = "forward"
     normalisation: str = "none"
     dropout: float = 0.0
+    decoder_cell: str = NO_DECODER
+    decoder_layers: int = 0
+
+    @property
+    def decodes(self) -> bool:
+        """Whether there is a decoder."""
+        return self.decoder_cell != NO_DECODER
+
+    @property
+    def encoder(self) -> "Wiring":
+        """The same without the decoder."""
+        return replace(self, decoder_cell=NO_DECODER, decoder_layers=0)
+
+    @property
+    def decoder(self) -> "Wiring":
+        """How the decoder's layers are joined: like the encoder's, but that it writes from the first to the last."""
+        return replace(self.encoder, layers=self.decoder_layers, direction="forward")
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -50,7 +71,10 @@ class Wiring:
     @property
     def reduced(self) -> "Wiring":
         """The same network, without what cannot act: equal networks have equal ones."""
-        return self if self.layers > 1 else Wiring(direction=self.direction)
+        if max(self.layers, self.decoder_layers) > 1:
+            return self
+        between = {"skip": ONE_LAYER.skip, "normalisation": ONE_LAYER.normalisation, "dropout": ONE_LAYER.dropout}
+        return replace(self, **between)
 
     @property
     def words(self) -> list[str]:

@@ -29,7 +29,9 @@ class Batch:
         targets: (N,) int64 classes or (N, O) float32 values, for the scored steps in time-major order.
         mask: (T, B) bool, the steps that enter the loss; N of them are true.
         lengths: (B,) int64, the time steps of each sequence where they differ; None where all have T.
-        decoder_inputs: (T', B) int64, where there is a decoder.
+        decoder_inputs: (T', B) int64, where the task has an `output_sequence`: what a decoder reads before each symbol
+            that it writes, first the class `output_size`, which no symbol has, then the symbols before. Without them
+            it reads what it wrote itself.
         slices: Names to (M,) int64: what judged answers can be grouped by.
         headline: (M,) bool, the answers that enter the error; None where all do. The others show in slices only.
         notes: Whatever else the task's own `errors` needs.
@@ -77,6 +79,9 @@ class Task(Configurable, ABC):
     looks_ahead: ClassVar[bool] = False
     """Whether what decides comes after the question. Windows then reach forward: they begin with the step that
     answers, whatever lies before it is seen as well, and `baseline_error` is what reading left to right can reach."""
+    output_sequence: ClassVar[bool] = False
+    """Whether the answers to a sequence are one, a class a step without a gap, which a decoder can write: it reads what
+    comes before the first of these steps. Any other network answers at the steps themselves."""
     reduction: ClassVar[str]
     """The loss and what it is averaged over: it scales gradients, and so what a clip threshold means."""
 

@@ -56,6 +56,42 @@ def ask_once(
     )
 
 
+def write_out(symbols: np.ndarray, written: np.ndarray, lengths: np.ndarray, vocabulary: int) -> Batch:
+    """Lay out symbols, an end mark and blanks; the writing begins at the mark, a symbol a step.
+
+    The blank is the token ``vocabulary``, the mark the next one. A decoder begins with the class that no symbol has
+    and then gets what was to be written before.
+
+    Args:
+        symbols: (n, B), what is read.
+        written: (n, B), the classes to write.
+        lengths: (B,), how many of each sequence count.
+        vocabulary: Symbols, and classes.
+
+    >>> batch = write_out(np.array([[0], [1], [2]]), np.array([[2], [1], [0]]), np.array([3]), vocabulary=5)
+    >>> batch.inputs.flatten().tolist(), batch.targets.tolist(), batch.decoder_inputs.flatten().tolist()
+    ([0, 1, 2, 6, 5, 5], [2, 1, 0], [5, 2, 1])
+    """
+    most, batch_size = symbols.shape
+    within = np.arange(most)[:, None] < lengths
+    inputs = np.full((2 * most, batch_size), vocabulary)
+    inputs[:most][within] = symbols[within]
+    inputs[lengths, np.arange(batch_size)] = vocabulary + 1
+    place = np.arange(2 * most)[:, None] - lengths
+    mask = (place >= 0) & (place < lengths)
+    before = np.full((most, batch_size), vocabulary)
+    before[1:][within[1:]] = written[:-1][within[1:]]
+    asked, sequence = place[mask], mask.nonzero()[1]
+    return Batch(
+        as_tokens(inputs),
+        as_tokens(written[asked, sequence]),
+        torch.from_numpy(mask),
+        as_tokens(2 * lengths) if (lengths < most).any() else None,
+        decoder_inputs=as_tokens(before),
+        slices={"position": as_tokens(asked)},
+    )
+
+
 def draw_lengths(generator: np.random.Generator, lengths: Range, batch_size: int) -> np.ndarray:
     """Draw the length of every sequence, (B,), uniform over a range."""
     if lengths.low == lengths.high:

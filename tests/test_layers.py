@@ -42,7 +42,13 @@ LAYERS = (
         *("bench.registry", "bench.study*", "bench.grid", "bench.layers", "bench.network", "bench.gradients"),
         *("bench.schema", "bench.assemble", "bench.matching", "bench.window", "bench.transfer"),
         *("bench.omega", "bench.watch", "bench.ledger"),
-        *("bench.any_network", "bench.whole_network", "bench.readout", "bench.architectures.*"),
+        *(
+            "bench.any_network",
+            "bench.whole_network",
+            "bench.encoder_decoder",
+            "bench.readout",
+            "bench.architectures.*",
+        ),
         *(
             "bench.store*",
             "bench.minimal_pairs",

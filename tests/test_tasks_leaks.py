@@ -33,6 +33,9 @@ SMALL = {
     "brackets:depth=2,filler=2,kinds=2": range(8),
     "brackets:depth=1,filler=3,kinds=2": range(8),
     "agreement:nouns=1,objective=number": (0, 1),
+    "reverse:items=3,symbols=3": range(7),
+    "reverse:items=1-3,symbols=3": range(7),
+    "translate:items=3,words=3": range(7),
 }
 DEFAULTS = [name for name in registry.names("task") if name not in ("adding", "digits", "multiplication")]
 # How much of what must be carried is hidden, and the floor that then holds: of this window, below 0 counted from T.
@@ -49,6 +52,8 @@ FAR = {
     "group_words:steps=3": (False, -1),
     "mod_arithmetic:digits=3,modulus=2": (False, -1),
     "brackets:depth=2,filler=2,kinds=2": (True, 0),
+    "reverse:items=3,symbols=3": (True, 0),
+    "translate:items=3,words=3": (True, 0),
 }
 
 
@@ -137,6 +142,7 @@ EDGES = [
     ),
     *("group_words:group=A5", "mod_arithmetic:modulus=10", "mod_arithmetic:digits=2-9", "cycle:places=100"),
     *("brackets:depth=100,filler=0", "parity:steps=2-200", "recall:clauses=20,loud=5"),
+    *("reverse:items=1", "reverse:items=1-100", "translate:items=1", "translate:items=200,words=100"),
 ]
 
 

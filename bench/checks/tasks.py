@@ -53,6 +53,8 @@ def check_task(spec: str, timed: bool = True, hunted: bool = True) -> Iterator[F
         "lag": task.lag,
         "balance": task.balance,
     }
+    if task.task.output_sequence:
+        rules["decoder"] = task.decoder
     if hunted:
         rules["leaks"] = task.leaks
     if timed:
@@ -214,6 +216,30 @@ class Drawn:
     def _enough(self) -> int:
         scored = int(self.batch(size=8).mask.sum()) // 8
         return max(50, min(DRAWN, _NUMBERS // self.task.length, _NUMBERS // (scored * self.task.output_size)))
+
+    def decoder(self) -> str:
+        """Answers follow each other, and a decoder reads before each what was to be written before it."""
+        for size in (BATCH, BATCH + 3):
+            batch = self.batch(size=size)
+            asked, first = batch.mask.sum(0), batch.mask.int().argmax(0)
+            place = torch.arange(len(batch.mask)).unsqueeze(1) - first
+            expect(torch.equal(batch.mask, (place >= 0) & (place < asked)), "the answers to a sequence have gaps")
+            expect(first.min() > 0, "a sequence is asked at its first step: there is nothing to read before")
+            told = batch.decoder_inputs
+            expect(told is not None, "output_sequence is true, and batches have no decoder_inputs")
+            assert told is not None
+            check_tensor(told, "decoder_inputs", torch.int64, (int(asked.max()), size))
+            expected = told.clone()
+            expected[0] = self.task.output_size
+            later = place[batch.mask] + 1
+            within = later < len(told)
+            expected[later[within], (batch.scored % size)[within]] = batch.targets[within]
+            low, high = int(told.min()), int(told.max())
+            expect(0 <= low <= high <= self.task.output_size, f"decoder_inputs run from {low} to {high}")
+            expect(torch.equal(told[0], expected[0]), f"a decoder does not begin with class {self.task.output_size}")
+            rows = torch.arange(len(told)).unsqueeze(1) < asked
+            expect(torch.equal(told[rows], expected[rows]), "decoder_inputs are not the classes written before")
+        return f"begins with class {self.task.output_size}, then reads what was to be written before"
 
     def leaks(self) -> str:
         """A small network that sees too little does not beat the floor."""

@@ -74,6 +74,8 @@ _GRID = [
     click.option("--direction", multiple=True, metavar="NAME", help="forward, bidirectional."),
     click.option("--normalisation", multiple=True, metavar="NAME", help="none, layer: between layers."),
     click.option("--dropout", multiple=True, type=float, metavar="P", help="Between layers, 0 <= P < 1."),
+    click.option("--decoder-cell", multiple=True, metavar="SPEC", help="A decoder's cell, or none; repeatable."),
+    click.option("--decoder-layers", multiple=True, type=int, help="1 to 32, with a decoder; repeatable."),
     click.option(
         "--truncate", multiple=True, metavar="K", help="Backpropagation in chunks of K steps, or none; repeatable."
     ),

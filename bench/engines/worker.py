@@ -51,14 +51,14 @@ def watched(trials: Sequence[Trial], report: Callable[[TrialResult], None]) -> C
     from bench import ambient
 
     for trial in trials:
-        found = registry.labels_of(trial.task, trial.cell, trial.clip)
+        found = registry.labels_of(*trial.specs)
         if found != trial.plugins:
             raise UsageError(f"the trial was planned with plugin {trial.plugins}, not {found or 'without one'}")
     before = ambient.random_state()
 
     def checked(result: TrialResult) -> None:
         if libraries := ambient.moved(before):
-            names = ", ".join(made.path for made in registry.plugins_of(trials[0].task, trials[0].cell, trials[0].clip))
+            names = ", ".join(made.path for made in registry.plugins_of(*trials[0].specs))
             raise RuntimeError(f"plugin {names}: moves the global random state of {', '.join(libraries)}")
         report(result)
 
@@ -69,7 +69,7 @@ def plugin_paths(trials: Sequence[Trial]) -> dict[str, str]:
     """Say where the plugins of a cohort lie, as it is stored beside its results; nothing where it has none."""
     if not any(trial.plugins for trial in trials):
         return {}
-    found = {made for trial in trials for made in registry.plugins_of(trial.task, trial.cell, trial.clip)}
+    found = {made for trial in trials for made in registry.plugins_of(*trial.specs)}
     return {"plugins": ", ".join(sorted(made.path for made in found))}
 
 

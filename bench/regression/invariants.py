@@ -40,7 +40,7 @@ def check_invariants(trials: Sequence[Trial]) -> list[Finding]:
     Args:
         trials: One of each entry is enough; their seeds do not matter.
     """
-    networks = {(t.task, t.cell, t.hidden_size, t.layers): t for t in trials if t.device == "cpu"}
+    networks = {(t.task, t.cell, t.hidden_size, t.layers, t.wiring.decoder): t for t in trials if t.device == "cpu"}
     rules: dict[str, Callable[[], str]] = {"clipping": clipping_acts}
     for task in dict.fromkeys(trial.task for trial in trials):
         rules[f"floor of {task}"] = partial(blind_stays_above, task)
@@ -97,7 +97,7 @@ def parameters_as_stated(trial: Trial) -> str:
     Raises:
         BrokenRuleError: They are not as many as the cell and the readout state.
     """
-    if trial.layers > 1 or trial.direction != "forward":
+    if trial.layers > 1 or trial.direction != "forward" or trial.wiring.decodes:
         return "stated of one layer only"
     cohort = _backward(trial)
     layout, task, cell = cohort.network.layout, cohort.task, registry.cell(trial.cell)

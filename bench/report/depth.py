@@ -13,7 +13,7 @@ from bench.report import canvas, style
 from bench.report.once import once
 from bench.report.outcomes import Panel, outcomes, panels
 from bench.results import StudyData
-from bench.wiring import SKIPS
+from bench.wiring import NO_DECODER, SKIPS
 
 _DRAWN = ("layers", "skip")
 _PER_ROW = 3
@@ -28,6 +28,7 @@ def depth_frames(study: StudyData) -> list[Panel]:
     A network of one layer has nothing between layers: it stands at the beginning of every line.
     """
     frame = outcomes(study)
+    frame = frame[frame["decoder_cell"] == NO_DECODER]  # whose depths have a figure of their own
     between = ["normalisation", "dropout"]
     deep, flat = frame[frame["layers"] > 1], frame[frame["layers"] == 1]
     joined = flat.drop(columns=between).merge(deep[between].drop_duplicates(), how="cross")[frame.columns]

@@ -28,6 +28,8 @@ WAYS = (
     "direction",
     "normalisation",
     "dropout",
+    "decoder_cell",
+    "decoder_layers",
     "truncate",
     "batch_size",
     "budget_updates",

@@ -60,6 +60,7 @@ _WAYS = {
     "budget_updates": "{} updates",
     "hidden_size": "{} units",
     "layers": "{} layers",
+    "decoder_layers": "{} decoder layers",
     "truncate": "cut every {} steps",
     "batch_size": "batch {}",
     "optimizer": "{}",
@@ -194,6 +195,10 @@ def way_label(axis: str, value: Any) -> str:
     value = value.item() if hasattr(value, "item") else value
     if axis == "layers" and value == 1:
         return "1 layer"
+    if axis == "decoder_cell":
+        return "no decoder" if value == "none" else f"decoder {cell_label(value)}"
+    if axis == "decoder_layers" and value < 2:
+        return "1 decoder layer" if value else ""  # where there is no decoder, its cell says so
     if axis == "truncate" and value == 0:
         return "sequences whole"
     return _WAYS.get(axis, axis.replace("_", " ") + " {}").format(spell(value))

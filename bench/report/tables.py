@@ -95,7 +95,8 @@ def error_text(row: pd.Series) -> str:
 
 def axis_text(name: str, value: object) -> str:
     """Write an axis' value for reading."""
-    labels = {"task": style.task_label, "cell": style.cell_label, "clip": style.clip_label}
+    cells = {"cell": style.cell_label, "decoder_cell": style.cell_label}
+    labels = {"task": style.task_label, **cells, "clip": style.clip_label}
     return labels[name](str(value)) if name in labels else style.way_label(name, value).removeprefix(name + " ")
 
 
@@ -133,11 +134,12 @@ EXPLANATION = (
 def everywhere(study: StudyData) -> str:
     """Name the axes that have one value in the whole plan."""
     labels = {"task": style.task_label, "cell": style.cell_label, "clip": style.clip_label}
-    return ", ".join(
+    said = [
         labels[name](str(value)) if name in labels else style.way_label(name, value)
         for name, value in shared_values(study).items()
         if value != ""
-    )
+    ]
+    return ", ".join(filter(None, said))
 
 
 def _heading(study: StudyData) -> str:

@@ -1,0 +1,103 @@
+"""Reverse: read symbols up to the end mark, then write them down from the last to the first.
+
+With 3 items a, b, c a sequence reads (``>`` end mark, ``.`` blank)::
+
+    inputs    a b c > . .
+    targets         c b a     (scored: the last 3 steps)
+
+A decoder gets ``> c b`` in place of the last three steps while it learns, and what it wrote itself afterwards.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.base import Batch, ClassTask, as_tokens
+from tasks.drawing import at_least, draw_lengths, letters, write_out
+from tasks.options import Range, option
+
+
+@dataclass(frozen=True)
+class Reverse(ClassTask):
+    """n items out of a set of symbols, an end mark at which the writing begins, n - 1 blanks: 2n time steps.
+
+    The answer k steps after the mark lies 2k + 1 steps behind its item: the first is easy, the last the farthest back,
+    ``lag`` = 2n - 1. Symbols are independent and uniform, so that without the item nothing beats guessing, also where
+    the symbols written before are known: a window of w steps is right on the first w // 2 answers of a sequence and
+    guesses the others. All sequences are drawn in training: there are too many to meet one twice.
+    """
+
+    version: ClassVar[int] = 1
+    reference: ClassVar[str] = "Sutskever, Vinyals & Le 2014, who reverse what is read; Grefenstette et al. 2015"
+    causal: ClassVar[bool] = False
+    tokens: ClassVar[bool] = True
+    dial: ClassVar[str] = "items"
+    output_sequence: ClassVar[bool] = True
+    reduction: ClassVar[str] = "cross-entropy, mean over the written symbols"
+    error_name: ClassVar[str] = "wrong written symbols (share)"
+
+    items: Range = option(Range(10, 10), "symbols to write back (n), uniform over a range", low=1, high=10_000)
+    symbols: int = option(8, "size of the set they are drawn from", low=2, high=1000)
+
+    @property
+    def input_size(self) -> int:
+        return self.symbols + 2  # the symbols, the blank, the end mark
+
+    @property
+    def output_size(self) -> int:
+        return self.symbols
+
+    @property
+    def length(self) -> int:
+        return 2 * self.items.high
+
+    @property
+    def lag(self) -> int:
+        return 2 * self.items.high - 1
+
+    @property
+    def solved_below(self) -> float:
+        return min([0.01, *(0.5 * floor for floor in self.partial_floors.values())])
+
+    def floor(self, window: int) -> float:
+        counts = range(self.items.low, self.items.high + 1)
+        unseen = sum(max(count - window // 2, 0) for count in counts)
+        return (1 - 1 / self.symbols) * unseen / sum(counts)
+
+    @property
+    def partial_floors(self) -> Mapping[str, float]:
+        mean = (self.items.low + self.items.high) / 2
+        return {"all items but one": (1 - 1 / self.symbols) / mean} if mean > 1 else {}
+
+    def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
+        lengths = draw_lengths(generator, self.items, batch_size)
+        symbols = generator.integers(self.symbols, size=(self.items.high, batch_size))
+        written = reversed_items(as_tokens(symbols), as_tokens(lengths)).numpy()
+        batch = write_out(symbols, written, lengths, self.symbols)
+        back = as_tokens(at_least(2 * batch.slices["position"].numpy() + 1))
+        return replace(batch, slices={**batch.slices, "lag_at_least": back})
+
+    @property
+    def token_names(self) -> Sequence[str]:
+        return [*letters(self.symbols), ".", ">"]
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        return letters(self.symbols)
+
+    def carried(self, batch: Batch) -> Tensor:
+        return batch.inputs < self.symbols
+
+
+def reversed_items(symbols: Tensor, lengths: Tensor) -> Tensor:
+    """Turn the first ``lengths`` (B,) of symbols (n, B) round; what comes behind them stays.
+
+    >>> reversed_items(torch.tensor([[1, 4], [2, 5], [3, 6]]), torch.tensor([3, 2])).T.tolist()
+    [[3, 2, 1], [5, 4, 6]]
+    """
+    place = torch.arange(len(symbols)).unsqueeze(1)
+    return symbols.gather(0, torch.where(place < lengths, lengths - 1 - place, place))
