@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -84,7 +85,12 @@ class Layout:
 
     def arrays(self, row: np.ndarray) -> dict[str, np.ndarray]:
         """Return every tensor as a view of a row (P,) that is an array, by name."""
-        return {slot.name: row[slot.offset : slot.offset + slot.size].reshape(slot.shape) for slot in self.slots}
+        return {name: row[place].reshape(shape) for name, place, shape in self._places}
+
+    @cached_property
+    def _places(self) -> list[tuple[str, slice, tuple[int, ...]]]:
+        """Name, place in a row and shape of each tensor: asked for at every update of every trial."""
+        return [(slot.name, slice(slot.offset, slot.offset + slot.size), slot.shape) for slot in self.slots]
 
     def row(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """Lay values out in a new row, (P,) float64; the padding is zero."""

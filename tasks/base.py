@@ -49,7 +49,7 @@ class Batch:
     @cached_property
     def scored(self) -> Tensor:
         """(N,) int64, the scored steps as positions in the flattened (T·B)."""
-        return self.mask.flatten().nonzero().squeeze(1)
+        return torch.from_numpy(np.flatnonzero(self.mask.numpy(force=True))).to(self.mask.device)
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         """Return the batch with every tensor changed: to another device, another dtype."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.clips.base import TOLERANCE, Clip, Context
+from bench.clips.base import TOLERANCE, Clip, Context, scale_rows
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class ClipNorm(Clip):
 
     def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
         factors = torch.where(norms > self.max_norm, self.max_norm / norms, 1.0)
-        gradients.mul_(factors.unsqueeze(1))  # in float64, rounded once: c / |g| may be below what float32 holds
+        scale_rows(gradients, factors)
 
     def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor, context: Context) -> Tensor:
         promised = raw_norms.clamp(max=self.max_norm)

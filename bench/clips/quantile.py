@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.clips.base import TOLERANCE, Clip, Context
+from bench.clips.base import TOLERANCE, Clip, Context, scale_rows
 
 BINS = 8192
 DECADES = 40
@@ -40,7 +40,7 @@ class ClipQuantile(Clip):
     def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
         thresholds = self._thresholds(context.memory[:, :BINS])
         factors = torch.where(norms > thresholds, thresholds / norms, 1.0)
-        gradients.mul_(factors.unsqueeze(1))
+        scale_rows(gradients, factors)
 
     def _thresholds(self, counts: Tensor) -> Tensor:
         """Return the upper edge of the first bin up to which at least this share of the norms lies, (R,)."""

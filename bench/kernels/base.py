@@ -5,6 +5,7 @@ The loops of `scan` are compiled once for each kernel class, chosen by the class
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cache
 from typing import Any, ClassVar
 
 from numba import types
@@ -59,7 +60,13 @@ register_model(KernelType)(models.OpaqueModel)
 
 @typeof_impl.register(Kernel)
 def _type_of(value: Kernel, _context: Any) -> KernelType:
-    return KernelType(type(value))
+    return _type_of_class(type(value))
+
+
+@cache
+def _type_of_class(kernel: type[Kernel]) -> KernelType:
+    """Return the one type of a class; asked for at every call of compiled code."""
+    return KernelType(kernel)
 
 
 @unbox(KernelType)

@@ -129,8 +129,9 @@ class Layer:
                 limit, how.truncate, start,
             )  # fmt: skip
             outside.add_products(states[0, :-1], self.units, pre[:together], by_recurrent[:together])
-            outside.add_products(states[0, :-1], self.units, apart, by_recurrent[together:])
-            outside.add_sums(apart, ones, by_apart)
+            if self.kernel.apart:
+                outside.add_products(states[0, :-1], self.units, apart, by_recurrent[together:])
+                outside.add_sums(apart, ones, by_apart)
             outside.add_sums(pre, ones, by_bias)
             self._add_input_weights(start, end, pre, by_input)
             if by_inputs is not None:
@@ -165,15 +166,15 @@ class Layer:
         bias = self._pad(weights["bias"].reshape(self.gates, self.units))
         if self.inputs.ndim == 3:
             self._input = packed(self.input_weight, self.gates, False)
-            self._bias = np.tile(bias, self.batch)
+            self._bias = self._for_each_sequence(bias)
         else:
             by_gate = self.input_weight.reshape(-1, self.gates, self.units).transpose(1, 0, 2)
             with np.errstate(all="ignore"):  # a diverging trial is no news here
                 self._table = self._pad(by_gate) + bias[:, None]
-        self._apart_bias = np.zeros((self.kernel.apart, self.size), self.dtype)
+        self._apart_bias = np.zeros((0, self.size), self.dtype)
         if self.kernel.apart:
-            apart_bias = weights[self.kernel.apart_bias].reshape(-1, self.units)
-            self._apart_bias[:] = np.tile(self._pad(apart_bias), self.batch)
+            apart_bias = weights[self.kernel.apart_bias].reshape(self.kernel.apart, self.units)
+            self._apart_bias = self._for_each_sequence(self._pad(apart_bias))
 
     def _advance(self, start: int, end: int, state: Array) -> tuple[Array, Array, Array]:
         """Project the inputs of a chunk and scan it; return gates, what stands apart, and states."""
@@ -210,8 +211,12 @@ class Layer:
 
     def _side_by_side(self, found: Array) -> Array:
         """Turn (G, ..., padded units) into (..., G·H)."""
-        units = np.moveaxis(found[..., : self.units], 0, -2)
+        units = found[..., : self.units].swapaxes(0, -2)  # with at most one axis between these
         return units.reshape(*units.shape[:-2], -1)
+
+    def _for_each_sequence(self, bias: Array) -> Array:
+        """Turn (G, padded units) into (G, N)."""
+        return np.repeat(bias[:, None], self.batch, axis=1).reshape(len(bias), -1)
 
     def _zeros(self, *shape: int) -> Array:
         return np.zeros((*shape, self.row), self.dtype)
