@@ -169,6 +169,12 @@ def test_more_probable_is_right_and_a_tie_is_half(results: Path, monkeypatch: py
     assert table[table["construction"] == "one"]["attractors"].tolist() == [pd.NA, 0, 1] * 2
 
 
+def test_a_count_of_attractors_that_is_the_only_one_has_a_row_of_its_own() -> None:
+    trials = pd.DataFrame([{"key": "k", "task": TASK, "cell": "gru", "clip": "none", "lr": 0.01}])
+    scores = pd.DataFrame([{"key": "k", "construction": "simple", "attractors": 0, "pairs": 4, "right": 3.0}])
+    assert probing.accuracies(trials, scores)["attractors"].tolist() == [pd.NA, 0]
+
+
 def test_coverage_counts_every_pair_and_every_unknown_word(results: Path, pairs: Path) -> None:
     found = probe("mine", results, {str(pairs): read_pairs(pairs)[0]})
     assert found.coverage.to_dict("records") == [

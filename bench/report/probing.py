@@ -47,7 +47,7 @@ def settings_of(trials: pd.DataFrame) -> list[str]:
 
 
 def accuracies(trials: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a setting, construction and attractor count, and one for all counts where there are several.
+    """Return one row a setting, construction and attractor count, and one for all counts together.
 
     Args:
         trials: As `bench.probe.Probed` has them.
@@ -65,8 +65,7 @@ def accuracies(trials: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
         names = dict(zip([*setting, "construction"], values, strict=True))
         counts = sorted(of["attractors"].dropna().unique())
         rows.append(_accuracy(names, None, of))
-        if len(counts) > 1:
-            rows += [_accuracy(names, int(count), of[of["attractors"] == count]) for count in counts]
+        rows += [_accuracy(names, int(count), of[of["attractors"] == count]) for count in counts]
     return pd.DataFrame(rows).astype({"attractors": "Int64"})
 
 
