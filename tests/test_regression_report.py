@@ -1,0 +1,124 @@
+"""What a check found, as text, Markdown, JUnit XML and JSON."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import pytest
+from made_study import CELLS, USUAL
+from regressions import drawn
+
+from bench.regression import baseline as accepted
+from bench.regression.entries import Entry
+from bench.regression.formats import as_json, as_junit
+from bench.regression.matching import Pair
+from bench.regression.render import render_markdown, render_text
+from bench.regression.report import Invariant, Report
+from bench.regression.verdict import Ruling, Verdict, decide
+
+
+def report(shares: dict[str, float], **options: object) -> Report:
+    before = [drawn(USUAL[cell], range(60), "base", cell, cell=cell, marked="a") for cell in CELLS]
+    after = [drawn(share, range(60, 70), "new", cell, cell=cell) for cell, share in shares.items()]
+    when = accepted.Acceptance("2026-01-01T00:00:00Z", "first | <b>", "1", "a", {})
+    verdicts = decide(before, [*after, Entry(before[0].setting, before[0].outcomes[:10])], None, [])
+    return Report("made", accepted.Baseline("made", tuple(before), (when,)), tuple(verdicts), **options)
+
+
+def test_markdown_escapes_what_others_wrote_and_folds_what_is_unchanged() -> None:
+    text = render_markdown(report({"lstm": 0.0, "rnn": 0.85}))
+    assert "first \\| \\<b\\>" in text
+    assert "<details><summary>1 unchanged</summary>" in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {9}
+    assert "inconclusive" in rows[2]
+
+
+@pytest.mark.parametrize("ruling", Ruling)
+def test_markdown_stays_small_whatever_it_holds(ruling: Ruling) -> None:
+    made = report({"lstm": 0.0, "rnn": 0.85})
+    entry = made.verdicts[0].pair.new
+    assert entry is not None
+    pairs = [Pair(entry, Entry(replace(entry.setting, cell=f"lstm:forget_bias={n}"), ())) for n in range(2000)]
+    many = replace(made, verdicts=tuple(Verdict(pair, ruling, "reason " * 20) for pair in pairs))
+    text = render_markdown(many)
+    assert len(text.encode()) < 60_000
+    assert "more" in text
+
+
+def test_junit_is_what_ci_viewers_read() -> None:
+    broken = (Invariant("clip", False, "bad \x00 <&"), Invariant("floor", True, "fine"))
+    root = ElementTree.fromstring(as_junit(report({"lstm": 0.0, "rnn": 0.85}, invariants=broken)).encode())
+    assert root.tag == "testsuites"
+    (suite,) = root
+    cases = suite.findall("testcase")
+    assert len(cases) == int(suite.attrib["tests"]) == int(root.attrib["tests"]) == 5
+    for kind, tag in {"failures": "failure", "errors": "error", "skipped": "skipped"}.items():
+        assert int(suite.attrib[kind]) == len(suite.findall(f"testcase/{tag}"))
+    assert all(case.attrib["name"] and case.attrib["classname"] for case in cases)
+    assert suite.attrib["failures"] == "1"
+    assert suite.attrib["skipped"] == "1"
+    strict = ElementTree.fromstring(as_junit(report({"lstm": 0.0}, strict=True)).encode())
+    assert strict.attrib["failures"] == "1"
+
+
+def test_json_has_a_schema_and_every_number() -> None:
+    held = json.loads(as_json(report({"lstm": 0.0, "rnn": 0.85})))
+    assert held["schema"] == 1
+    worst = held["entries"][0]
+    assert worst["verdict"] == "inconclusive"
+    assert worst["screened"]["p_worse"]["solved"] < 0.05
+    assert worst["screened"]["solved_change"]["high"] < 0
+    assert held["counts"]["unchanged"] == 1
+
+
+def test_the_text_says_each_drop_it_could_detect() -> None:
+    text = render_text(report({"lstm": 0.0, "rnn": 0.85}))
+    row = next(line for line in text.splitlines() if line.lstrip().startswith("RNN tanh"))
+    assert re.search(r"≤ \d+ %, -\d+ points", row)
+
+
+def test_other_versions_are_told() -> None:
+    made = report({"lstm": 0.9, "rnn": 0.85})
+    pair = next(verdict.pair for verdict in made.verdicts if verdict.ruling is not Ruling.UNCHANGED)
+    assert pair.baseline is not None
+    assert pair.new is not None
+    context = [replace(entry, contexts=((("torch", version),),)) for entry, version in zip(
+        (pair.baseline, pair.new), ("2.12", "2.13"), strict=True)]  # fmt: skip
+    told = replace(made, verdicts=(Verdict(Pair(*context), Ruling.SAME, ""),))
+    assert "torch 2.13, was 2.12" in render_text(told)
+    unknown = replace(context[1], contexts=((("processor", "znver4"),),))
+    told = replace(made, verdicts=(Verdict(Pair(context[0], unknown), Ruling.SAME, ""),))
+    assert "(processor znver4, was unknown)" in render_text(told)
+
+
+@pytest.mark.parametrize(
+    ("cost", "told"),
+    [
+        ({"seconds_per_update": 0.005}, "Slower: RNN tanh · norm ≤ 1 · copy takes 2.5 times as long beside"),
+        ({"memory_bytes": 5000}, "Larger: RNN tanh · norm ≤ 1 · copy takes 2.5 times as much memory beside"),
+    ],
+)
+def test_an_entry_that_costs_more_beside_the_others_is_told_but_passes(cost, told) -> None:
+    entries = [drawn(0.9, range(60), "base", cell, cell=cell, marked="a") for cell in CELLS]
+    before = [replace(entry, seconds_per_update=0.001, memory_bytes=1000) for entry in entries]
+    doubled = {"seconds_per_update": 0.002, "memory_bytes": 2000}  # all alike: another machine
+    now = [replace(entry, outcomes=entry.outcomes[:10], **doubled) for entry in before]
+    when = accepted.Acceptance("2026-01-01T00:00:00Z", "first", "1", "a", {})
+    held = accepted.Baseline("made", tuple(before), (when,))
+    for after, is_told in ((now, False), ([*now[:2], replace(now[2], **cost)], True)):
+        made = Report("made", held, tuple(decide(before, after, None, [])))
+        assert (told in render_text(made)) == is_told
+        assert made.exit_code == 0
+
+
+def test_judging_needs_no_torch() -> None:
+    code = (
+        "import sys, bench.regression.verdict, bench.regression.render, bench.regression.formats, "
+        "bench.regression.figure, bench.regression.record; print('torch' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
