@@ -9,7 +9,8 @@ import pytest
 
 from bench.regression import self_test, simulate
 from bench.regression.entries import Entry, Outcome
-from bench.regression.self_test import HEALTHY, Line, SelfTest
+from bench.regression.outcomes import HEALTHY, read_outcomes
+from bench.regression.self_test import Line, SelfTest
 from bench.trial import Trial
 from tasks.options import UsageError
 
@@ -79,10 +80,11 @@ def test_twelve_alarms_in_two_thousand_bound_the_rate_by_one_percent_and_thirtee
     assert thirteen.failures() == ["13 false alarms in 2000 checks"]
 
 
-def test_the_same_outcomes_give_the_same_count():
+def test_the_same_outcomes_give_the_same_count_in_one_process_or_two():
     outcomes = {HEALTHY: POOL, "slower": planted(slower=1.3)}
-    one, other = (self_test.self_test(BASELINE, outcomes, {"slower": True}, 5, 20) for _ in range(2))
+    one, other = (self_test.self_test(BASELINE, outcomes, {"slower": True}, 20, 20, workers) for workers in (1, 2))
     assert one == other
+    assert one.lines[1].regressed > 0
 
 
 def test_outcomes_of_other_entries_or_of_the_baselines_seeds_are_refused():
@@ -109,7 +111,7 @@ def test_simulated_outcomes_are_written_once_each_and_read_again(tmp_path):
     jobs = [(HEALTHY, (trial, replace(trial, seed=1001))), ("other-workers", (trial,))]
     simulate.simulate(file, jobs, 1)
     before = file.read_bytes()
-    found = self_test.read_outcomes(file)
+    found = read_outcomes(file)
     key = simulate.entry_key(trial)
     assert [outcome.seed for outcome in found[HEALTHY][key]] == [1000, 1001]
     assert found["other-workers"][key] == found[HEALTHY][key][:1]
@@ -130,7 +132,7 @@ def test_a_file_of_something_else_is_refused(tmp_path, content, message):
     path = tmp_path / "outcomes.csv.gz"
     path.write_bytes(content)
     with pytest.raises(UsageError, match=message):
-        self_test.read_outcomes(path)
+        read_outcomes(path)
 
 
 def test_the_jobs_of_the_study_cover_every_entry_and_cut_ten_seeds_as_a_run_does():
@@ -147,7 +149,7 @@ REFERENCE = Path(__file__).resolve().parent.parent / "results" / "reference"
 
 
 def test_the_committed_outcomes_are_those_of_the_study_and_of_every_planted_change():
-    held = self_test.read_outcomes(REFERENCE / "ci-outcomes.csv.gz")
+    held = read_outcomes(REFERENCE / "ci-outcomes.csv.gz")
     wanted = {(name, simulate.entry_key(trials[0])) for name, trials in simulate.jobs("ci", 1, 1)}
     assert {(name, key) for name, entries in held.items() for key in entries} == wanted
     assert all(len(outcomes) >= 300 for outcomes in held[HEALTHY].values())

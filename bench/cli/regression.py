@@ -76,7 +76,7 @@ def accept(study: str, reason: str, file: Path | None, results: Path) -> None:
 @click.option("--no-confirm", is_flag=True, help="Train nothing: what looks worse is inconclusive.")
 @click.option("--strict", is_flag=True, help="Exit with 5 where something is inconclusive.")
 @click.option("--self-test", is_flag=True, help="Measure the procedure's false alarms and power on stored outcomes.")
-@click.option("--workers", type=int, help="Training processes of the confirmation.  [default: all cores]")
+@click.option("--workers", type=int, help="Processes of the confirmation and the self-test.  [default: all cores]")
 @_files
 @baseline_option
 @plugin_option
@@ -106,7 +106,7 @@ def check(
     from bench.results import load_study
 
     if self_test:
-        return _self_test(study or "ci", file, results)
+        return _self_test(study or "ci", file, results, checked_workers(workers))
     if study is None:
         raise UsageError("check needs a STUDY: longlag check ci")
     _need_folders(written)
@@ -159,15 +159,17 @@ def history(study: str, file: Path | None, results: Path) -> None:
         click.echo(path, err=True)
 
 
-def _self_test(study: str, file: Path | None, results: Path) -> int:
+def _self_test(study: str, file: Path | None, results: Path, workers: int) -> int:
     """Count what the procedure says of stored outcomes: 0 where it does what it promises, else 1."""
     from bench.regression import baseline as accepted
     from bench.regression import self_test
+    from bench.regression.outcomes import read_outcomes
     from bench.regression.plants import PLANTS
 
     entries = accepted.read(_path(study, file, results), study).entries
-    outcomes = self_test.read_outcomes(results / "reference" / f"{study}-outcomes.csv.gz")
-    found = self_test.self_test(entries, outcomes, {name: plant.worse for name, plant in PLANTS.items()})
+    outcomes = read_outcomes(results / "reference" / f"{study}-outcomes.csv.gz")
+    harmful = {name: plant.worse for name, plant in PLANTS.items()}
+    found = self_test.self_test(entries, outcomes, harmful, workers=workers)
     click.echo(self_test.render(found, {name: plant.what for name, plant in PLANTS.items()}), nl=False)
     return 1 if found.failures() else 0
 

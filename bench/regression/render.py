@@ -13,7 +13,8 @@ from bench.report.text import aligned
 MOST_BYTES = 60_000
 _COLUMNS = ("entry", "before", "after", "solved, change [90 %]", "beats before [90 %]", "p", "detects", "verdict")
 _LEGEND = (
-    "before, after: seeds that solve, median updates until then. beats before: how often a new run ends better than "
+    "before, after: seeds that solve, median updates until then; before has only the seeds of after where these go "
+    "alike and are tested pair by pair. beats before: how often a new run ends better than "
     "one of the baseline, 50 % is no change. p: the smallest of three one-sided tests, adjusted where it decided. "
     "detects: what is found with power .8."
 )
@@ -59,10 +60,16 @@ def render_comparisons(pairs: Sequence[Pair]) -> str:
         "p better",
         "differs",
     ]
-    lines = aligned({name: [row[place] for row in rows] for place, name in enumerate(heads)}, {"entry", "differs"})
-    alone = [pair for pair in pairs if pair not in both]
-    lines += ["", *(f"  {pair.label}: {pair.obstacle or 'no results on one side'}" for pair in alone)] if alone else []
-    return "\n".join([*lines, "", _LEGEND.split(" p: ")[0]]) + "\n"
+    columns = {name: [row[place] for row in rows] for place, name in enumerate(heads)}
+    lines = [*aligned(columns, {"entry", "differs"}), ""] if rows else []
+    alone = [f"  {pair.label}: {_side_that_holds(pair)}" for pair in pairs if pair not in both]
+    return "\n".join([*lines, *alone, *([""] if alone else []), *([_LEGEND.split(" p: ")[0]] if rows else [])]) + "\n"
+
+
+def _side_that_holds(pair: Pair) -> str:
+    if pair.baseline and pair.new:
+        return "no results on one side"
+    return "only before" if pair.baseline else "only after"
 
 
 def render_markdown(report: Report) -> str:
@@ -100,7 +107,8 @@ def _markdown(report: Report, count: int) -> str:
         lines += ["", f"<details><summary>{len(folded)} unchanged</summary>", "", *items, "", "</details>"]
     lines += ["", *(f"{_escaped(line)}  " for line in [*report.notes, *report.advice])]
     words = [f"- **{ruling}**: {EXPLAINED[ruling]}" for ruling in Ruling if report.counts[ruling]]
-    lines += ["", "<details><summary>How to read this</summary>", "", _LEGEND, "", *words, "", "</details>"]
+    legend = [_LEGEND, ""] if shown else []
+    lines += ["", "<details><summary>How to read this</summary>", "", *legend, *words, "", "</details>"]
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
 

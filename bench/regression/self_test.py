@@ -4,37 +4,29 @@ Every simulated check is the whole two-stage procedure against the one baseline:
 the change's, thirty others as the confirmation's. The pool shares no seed with the baseline.
 """
 
-import csv
-import gzip
-import io
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from scipy import stats
 
 from bench.regression.comparison import MINIMUM_EFFECT
 from bench.regression.entries import Entry, Outcome
+from bench.regression.outcomes import HEALTHY, Outcomes
 from bench.regression.statistics import superiority
 from bench.regression.verdict import CONFIRM_SEEDS, Ruling, decide
 from bench.report.text import aligned
 from bench.seeding import stream
-from bench.trial import Status
 from tasks.options import UsageError
 
-HEALTHY = ""
-"""The name of the plant that changes nothing."""
 CHECKS, MOST_ALARMS = 2000, 12
 """Simulated checks of healthy outcomes; so many alarms bound their rate by 1 % with confidence .95."""
 PLANTED_CHECKS = 200
 POWER = 0.9
 FIRST_SEEDS = 10
 _MOST_HARMLESS = 0.02
-
-Outcomes = Mapping[str, Mapping[str, tuple[Outcome, ...]]]
-"""By plant and by entry's key, sorted by seed."""
+_PARTS = 8  # of the healthy checks, for processes to share: however many there are, the same seeds are drawn
 
 
 @dataclass(frozen=True)
@@ -116,47 +108,15 @@ class SelfTest:
         return found
 
 
-def read_outcomes(path: Path) -> Outcomes:
-    """Read what `bench.regression.simulate` wrote.
-
-    Raises:
-        UsageError: There is no such file, or it holds something else.
-    """
-    try:
-        text = gzip.decompress(path.read_bytes()).decode()
-        rows = list(csv.DictReader(io.StringIO(text)))
-        found: dict[str, dict[str, list[Outcome]]] = {}
-        for row in rows:
-            found.setdefault(row["plant"], {}).setdefault(row["entry"], []).append(_outcome(row))
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or 'is not compressed'}") from None
-    except (EOFError, KeyError, ValueError, zlib.error):
-        raise UsageError(f"{path} does not hold simulated outcomes") from None
-    return {
-        plant: {entry: tuple(sorted(outcomes, key=lambda one: one.seed)) for entry, outcomes in entries.items()}
-        for plant, entries in found.items()
-    }
-
-
-def _outcome(row: Mapping[str, str]) -> Outcome:
-    solved = Status(row["status"]) is Status.SOLVED
-    return Outcome(
-        seed=int(row["seed"]),
-        status=row["status"],
-        solved=solved,
-        error=float(row["error"]) if row["error"] else None,
-        updates_to_solve=int(row["updates_to_solve"]) if solved else None,
-    )
-
-
 def self_test(
     baseline: Sequence[Entry],
     outcomes: Outcomes,
     harmful: Mapping[str, bool],
     checks: int = CHECKS,
     planted_checks: int = PLANTED_CHECKS,
+    workers: int = 1,
 ) -> SelfTest:
-    """Count what the procedure says of healthy and of planted outcomes.
+    """Count what the procedure says of healthy and of planted outcomes; the same for any number of workers.
 
     Args:
         baseline: The entries that were accepted.
@@ -164,18 +124,23 @@ def self_test(
         harmful: Whether a planted change is a regression, by its name.
         checks: Simulated checks of healthy outcomes.
         planted_checks: The same of each planted change in each entry.
+        workers: Processes that share the checks.
 
     Raises:
         UsageError: The outcomes are not those of these entries, or share seeds with the baseline.
     """
     pool = _pool(baseline, outcomes)
-    lines = [Line("", "", checks, sum(_alarms(baseline, pool, checks, HEALTHY)))]
-    by_key = {entry.key: entry for entry in baseline}
-    for change, worse in harmful.items():
-        for key, planted in outcomes.get(change, {}).items():
-            if key in by_key:
-                lines.append(_planted(change, worse, by_key[key], planted, pool[key], planted_checks))
-    return SelfTest(tuple(lines))
+    planted = list(_planted(baseline, outcomes, harmful, planted_checks))
+    sizes = [checks // _PARTS + (part < checks % _PARTS) for part in range(_PARTS)]
+    healthy = [_Simulation(tuple(baseline), pool, size, (HEALTHY, part)) for part, size in enumerate(sizes)]
+    simulations = [*healthy, *(simulation for _, simulation in planted)]
+    if workers == 1:
+        counts = [simulation.alarms() for simulation in simulations]
+    else:
+        with ProcessPoolExecutor(workers) as processes:
+            counts = list(processes.map(_Simulation.alarms, simulations))
+    found = [replace(line, regressed=count) for (line, _), count in zip(planted, counts[_PARTS:], strict=True)]
+    return SelfTest((Line("", "", checks, sum(counts[:_PARTS])), *found))
 
 
 def _pool(baseline: Sequence[Entry], outcomes: Outcomes) -> Mapping[str, tuple[Outcome, ...]]:
@@ -192,37 +157,50 @@ def _pool(baseline: Sequence[Entry], outcomes: Outcomes) -> Mapping[str, tuple[O
 
 
 def _planted(
-    change: str, worse: bool, entry: Entry, planted: tuple[Outcome, ...], pool: tuple[Outcome, ...], checks: int
-) -> Line:
-    healthy = {outcome.seed: outcome for outcome in pool}
-    if all(healthy.get(outcome.seed) == outcome for outcome in planted):
-        return Line(change, entry.label, checks, 0, 0.5, 0.0, worse, unchanged=True)
-    regressed = sum(_alarms([entry], {entry.key: planted}, checks, change))
-    before, after = replace(entry, outcomes=pool), replace(entry, outcomes=planted)
-    better = superiority(before.badness, after.badness)
-    share = after.solved / after.n - before.solved / before.n
-    return Line(change, entry.label, checks, regressed, better, share, worse)
+    baseline: Sequence[Entry], outcomes: Outcomes, harmful: Mapping[str, bool], checks: int
+) -> "Iterator[tuple[Line, _Simulation]]":
+    """Yield the effect of each change in each entry, and the checks that are to count how often it is found."""
+    by_key = {entry.key: entry for entry in baseline}
+    for change, worse in harmful.items():
+        for key, planted in outcomes.get(change, {}).items():
+            if key not in by_key:
+                continue
+            entry, pool = by_key[key], outcomes[HEALTHY][key]
+            before, after = replace(entry, outcomes=pool), replace(entry, outcomes=planted)
+            healthy = {outcome.seed: outcome for outcome in pool}
+            unchanged = all(healthy.get(outcome.seed) == outcome for outcome in planted)
+            better = 0.5 if unchanged else superiority(before.badness, after.badness)
+            share = 0.0 if unchanged else after.solved / after.n - before.solved / before.n
+            count = 0 if unchanged else checks  # equal outcomes need no test
+            line = Line(change, entry.label, checks, 0, better, share, worse, unchanged)
+            yield line, _Simulation((entry,), {key: planted}, count, (change,))
 
 
-def _alarms(baseline: Sequence[Entry], pool: Mapping[str, tuple[Outcome, ...]], checks: int, name: str) -> list[bool]:
-    """Return whether each simulated check says that some entry regressed.
+@dataclass(frozen=True)
+class _Simulation:
+    """Simulated checks of a baseline's entries on outcomes by entry; ``names`` are of the stream that draws seeds."""
 
-    The entries of one check have the same seeds, as in a run.
-    """
-    count = min(len(pool[entry.key]) for entry in baseline)
-    generator = stream("self-test", name, *sorted(entry.key for entry in baseline)).generator()
-    found = []
-    for _ in range(checks):
-        drawn = generator.permutation(count)
+    baseline: tuple[Entry, ...]
+    pool: Mapping[str, tuple[Outcome, ...]]
+    checks: int
+    names: tuple[str | int, ...]
+
+    def alarms(self) -> int:
+        """Return how many checks say that some entry regressed; the entries of one have the same seeds, as in a run."""
+        count = min(len(self.pool[entry.key]) for entry in self.baseline)
+        keys = sorted(entry.key for entry in self.baseline)
+        generator = stream("self-test", *self.names, *keys).generator()
+        return sum(self._alarms(generator.permutation(count)) for _ in range(self.checks))
+
+    def _alarms(self, drawn: np.ndarray) -> bool:
         first, second = drawn[:FIRST_SEEDS], drawn[FIRST_SEEDS : FIRST_SEEDS + CONFIRM_SEEDS]
-        new = [_with(entry, pool[entry.key], first) for entry in baseline]
+        new = [_with(entry, self.pool[entry.key], first) for entry in self.baseline]
 
-        def confirm(flagged: Sequence[Entry], _: Sequence[int], second: np.ndarray = second) -> list[Entry]:
-            return [_with(entry, pool[entry.key], second) for entry in flagged]
+        def confirm(flagged: Sequence[Entry], _: Sequence[int]) -> list[Entry]:
+            return [_with(entry, self.pool[entry.key], second) for entry in flagged]
 
-        verdicts = decide(baseline, new, confirm, ())
-        found.append(any(verdict.ruling is Ruling.REGRESSED for verdict in verdicts))
-    return found
+        verdicts = decide(self.baseline, new, confirm, ())
+        return any(verdict.ruling is Ruling.REGRESSED for verdict in verdicts)
 
 
 def _with(entry: Entry, outcomes: tuple[Outcome, ...], places: np.ndarray) -> Entry:

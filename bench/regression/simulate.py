@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.engines.local import LocalEngine
+from bench.regression.outcomes import HEALTHY
 from bench.regression.plants import PLANTS
 from bench.study_file import find
 from bench.trial import Status, Trial, TrialResult
 
-HEALTHY = ""
-"""The name of the plant that changes nothing."""
 FIRST_SEED = 1000
 POOL, PLANTED = 300, 60
 """Seeds of each healthy entry, and of each planted one."""
