@@ -86,7 +86,10 @@ class Wiring:
         given = {
             item.name: getattr(self, item.name) for item in fields(self) if getattr(self, item.name) != item.default
         }
-        return [f"{value} layers" if name == "layers" else f"{name} {value}" for name, value in given.items()]
+        return [
+            f"{value} layers" if name == "layers" else f"{name.replace('_', ' ')} {value}"
+            for name, value in given.items()
+        ]
 
     @property
     def plain(self) -> bool:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from bench.report import style
-from bench.wiring import DIRECTIONS, SKIPS
+from bench.wiring import DIRECTIONS, NO_DECODER, SKIPS
 
 
 def what_wiring_does(frame: pd.DataFrame) -> list[str]:
@@ -18,6 +18,7 @@ def what_wiring_does(frame: pd.DataFrame) -> list[str]:
 
 def _by_skip(frame: pd.DataFrame) -> list[str]:
     """Compare skip connections at the largest depth that has several of them, with one layer if there is any."""
+    frame = frame[frame["decoder_cell"] == NO_DECODER]  # one layer of an encoder may stand beside a deep decoder
     deep = frame[frame["layers"] > 1]
     kinds = deep.groupby("layers")["skip"].nunique()
     if kinds.max() < 2 or deep.empty:
