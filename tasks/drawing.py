@@ -113,8 +113,9 @@ def ask_at_end(inputs: np.ndarray, targets: np.ndarray, lengths: np.ndarray) -> 
 
     Targets and lengths are (B,); where lengths differ they are a slice.
     """
-    inputs[np.arange(len(inputs))[:, None] >= lengths] = 0
-    varied = bool((lengths < len(inputs)).any())
+    varied = bool(lengths.min() < len(inputs))
+    if varied:
+        inputs[np.arange(len(inputs))[:, None] >= lengths] = 0
     slices = {"length": lengths} if varied else {}
     return ask_once(as_tokens(inputs), targets, lengths - 1, slices, lengths=varied)
 

@@ -73,6 +73,7 @@ class GroupWords(ClassTask):
         factors = generator.integers(self.input_size, size=(self.length, batch_size))
         lengths = draw_lengths(generator, self.steps, batch_size)
         step = np.arange(self.length)[:, None]
+        step_at_least = np.broadcast_to(at_least(step + 1), factors.shape)
         mask = step < lengths
         products = running_products(factors, product_table(self.group))
         return Batch(
@@ -80,7 +81,7 @@ class GroupWords(ClassTask):
             as_tokens(products[mask]),
             torch.from_numpy(mask),
             as_tokens(lengths) if self.steps.low < self.steps.high else None,
-            slices={"step_at_least": as_tokens(at_least(mask.nonzero()[0] + 1))},
+            slices={"step_at_least": as_tokens(step_at_least[mask])},
             headline=torch.from_numpy((step == lengths - 1)[mask]),
         )
 
@@ -111,8 +112,9 @@ def running_products(factors: np.ndarray, table: np.ndarray) -> np.ndarray:
     >>> running_products(np.array([[1], [2], [4], [1]]), product_table("S3")).ravel().tolist()
     [1, 3, 0, 1]
     """
-    products, span = factors, 1
+    products, span = factors.copy(), 1
+    flat = table.ravel()
     while span < len(factors):
-        products = np.concatenate([products[:span], table[products[:-span], products[span:]]])
+        products[span:] = flat.take(products[:-span] * len(table) + products[span:])
         span *= 2
     return products

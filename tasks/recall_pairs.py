@@ -105,17 +105,19 @@ class RecallPairs(ClassTask):
             values = parted(values, kept_out)
         inputs = pair_inputs(keys, values, slots, self.length, self.vocabulary)
         queries = 2 * self.pairs + 2 * slots
-        mask = np.zeros(inputs.shape, dtype=bool)
-        np.put_along_axis(mask, queries, True, axis=0)
         distances = queries - 2 * np.arange(self.pairs)[:, None]
-        targets, lags, unmet = np.ones((3, *inputs.shape), dtype=np.int64)
-        for whole, of_pairs in ((targets, values), (lags, distances), (unmet, values == kept_out)):
-            np.put_along_axis(whole, queries, of_pairs, axis=0)
+        asked = (queries * batch_size + np.arange(batch_size)).ravel()  # places in the flattened (T, B)
+        in_order = asked.argsort()
+        mask = np.zeros(inputs.shape, dtype=bool)
+        mask.ravel()[asked] = True
         return Batch(
             as_tokens(inputs),
-            as_tokens(targets[mask]),
+            as_tokens(values.ravel()[in_order]),
             torch.from_numpy(mask),
-            slices={"lag_at_least": as_tokens(at_least(lags[mask])), "held_out": as_tokens(unmet[mask])},
+            slices={
+                "lag_at_least": as_tokens(at_least(distances.ravel()[in_order])),
+                "held_out": as_tokens((values == kept_out).ravel()[in_order]),
+            },
         )
 
     def carried(self, batch: Batch) -> Tensor:

@@ -83,10 +83,9 @@ class Sentiment(ClassTask):
         inputs[2] = generator.integers(*_NOUNS, size=batch_size)
         inputs[last, column] = generator.integers(*_OPINIONS, size=batch_size)
         inputs[np.arange(self.length)[:, None] > last] = TOKENS["."]
-        words = as_tokens(inputs)
         varied = self.distance.low < self.distance.high
         slices = {"distance_at_least": at_least(distances)} if varied else {}
-        batch = ask_once(words, polarity(words).numpy(), np.full(batch_size, ASKED), slices, lengths=False)
+        batch = ask_once(as_tokens(inputs), polarity(inputs), np.full(batch_size, ASKED), slices, lengths=False)
         return replace(batch, lengths=as_tokens(last + 1) if varied else None)
 
     def carried(self, batch: Batch) -> Tensor:
@@ -95,13 +94,12 @@ class Sentiment(ClassTask):
         return opinions & (torch.arange(len(batch.inputs)).unsqueeze(1) > ASKED)
 
 
-def polarity(words: Tensor) -> Tensor:
+def polarity(words: np.ndarray) -> np.ndarray:
     """Return the class of the one opinion after "terribly" in (T, B) words, (B,): 1 for praise, 0 for blame.
 
     >>> read = "the dull film was terribly so truly exciting ."
-    >>> polarity(torch.tensor([TOKENS[word] for word in read.split()]).unsqueeze(1))
-    tensor([1])
+    >>> polarity(np.array([TOKENS[word] for word in read.split()])[:, None])
+    array([1])
     """
-    later = (words == TOKENS["terribly"]).cumsum(0) > 0
     praised = (words >= TOKENS[PRAISE[0]]) & (words <= TOKENS[PRAISE[-1]])
-    return (praised & later).any(0).long()
+    return praised[ASKED:].any(0).astype(np.int64)

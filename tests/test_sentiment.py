@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hunting import SIGMAS, drawn, hunt, hunt_ahead
@@ -39,7 +40,7 @@ def test_a_sentence_is_built_as_the_docstring_says():
 
 def test_only_the_opinion_after_the_question_counts():
     words = ["the", "dull", "film", "was", "terribly", "so", "exciting"]
-    tokens = torch.tensor([WORDS.index(word) for word in words]).unsqueeze(1)
+    tokens = np.array([WORDS.index(word) for word in words])[:, None]
     assert polarity(tokens).item() == 1
     assert polarity(tokens[[0, 6, 2, 3, 4, 5, 1]]).item() == 0
 
