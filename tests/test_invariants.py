@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from bench import study_file
+from bench import evaluation, study_file, training
 from bench.ambient import arithmetic
 from bench.checks.finding import BrokenRuleError
 from bench.layout import Layout
 from bench.regression import invariants, patches, plants
+from bench.seeding import Stream, stream
 from bench.trial import Trial
 from tasks.copy import Copy
 
@@ -25,7 +26,7 @@ def test_every_invariant_of_the_study_that_checks_us_holds():
     findings = invariants.check_invariants(study_file.find("ci").trials())
     assert [finding.line for finding in findings if not finding.ok] == []
     rules = {finding.rule.partition(" ")[0] for finding in findings}
-    assert rules == {"clipping", "floor", "parameters", "gradients"}
+    assert rules == {"clipping", "floor", "sequences", "parameters", "gradients"}
 
 
 @pytest.mark.parametrize("plant", [patches.clip_first, patches.clip_jointly])
@@ -38,6 +39,40 @@ def test_a_task_whose_answer_is_in_plain_sight_is_seen(monkeypatch):
     monkeypatch.setattr(Copy, "floor", lambda task, window: 0.9)
     with pytest.raises(BrokenRuleError, match=r"the floor is 0\.9"):
         invariants.blind_stays_above(LSTM.task)
+
+
+def test_evaluations_on_a_stream_of_training_are_seen(monkeypatch):
+    monkeypatch.setattr(
+        evaluation, "stream", lambda name, spec, version, start: stream("batches", spec, version, start)
+    )
+    with pytest.raises(BrokenRuleError, match="evaluations draw from a stream of training"):
+        invariants.sequences_are_new(LSTM)
+
+
+def test_batches_that_come_again_are_seen(monkeypatch):
+    generator = Stream.generator
+    monkeypatch.setattr(Stream, "generator", lambda self, index=0: generator(self, index % 4))
+    with pytest.raises(BrokenRuleError, match="50 updates of two seeds draw 8 different batches"):
+        invariants.sequences_are_new(LSTM)
+
+
+def test_training_on_what_is_held_out_is_seen(monkeypatch):
+    def leaking(cohort):
+        for seed in sorted(cohort.streams):
+            cohort.task.draw(cohort.streams[seed].generator(cohort.update), 2, held_out=True)
+
+    monkeypatch.setattr(training.Cohort, "_batches", leaking)
+    with pytest.raises(BrokenRuleError, match="training draws what is kept out of it"):
+        invariants.sequences_are_new(LSTM)
+
+
+def test_evaluations_on_what_training_may_see_are_seen(monkeypatch):
+    def chunks(task, name, index, total, like):
+        yield task.draw(stream(name).generator(index), 10)
+
+    monkeypatch.setattr(evaluation, "_chunks", chunks)
+    with pytest.raises(BrokenRuleError, match="evaluations draw what training may see"):
+        invariants.sequences_are_new(LSTM)
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])

@@ -45,18 +45,22 @@ def expect(kept: object, otherwise: str) -> None:
         raise BrokenRuleError(otherwise)
 
 
-def findings(rules: Mapping[str, Callable[[], str]]) -> Iterator[Finding]:
+def findings(rules: Mapping[str, Callable[[], str]], seconds: float = RULE_SECONDS) -> Iterator[Finding]:
     """Run rules by name, on one thread as training does; a rule returns what it saw, or raises.
 
     Small products gain nothing from a second thread, and on a busy machine wait for it many times their own time.
+
+    Args:
+        rules: The rules.
+        seconds: The longest that one may take.
     """
     for name, rule in rules.items():
-        yield _finding(name, rule)
+        yield _finding(name, rule, seconds)
 
 
-def _finding(name: str, rule: Callable[[], str]) -> Finding:
+def _finding(name: str, rule: Callable[[], str], seconds: float) -> Finding:
     try:
-        with ambient.arithmetic(), time_limit(RULE_SECONDS):
+        with ambient.arithmetic(), time_limit(seconds):
             return Finding(name, True, rule())
     except BrokenRuleError as broken:
         return Finding(name, False, str(broken))

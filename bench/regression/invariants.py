@@ -9,15 +9,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 from torch import Tensor
 
-from bench import registry
+from bench import evaluation, registry
 from bench.ambient import arithmetic
 from bench.checks.finding import Finding, expect, findings
 from bench.checks.leaks import hunt
 from bench.kernels import find
+from bench.regression.patches import replaced
 from bench.training import Cohort
 from bench.trial import Trial
+from tasks.base import Batch, Task
 
 KERNEL_TOLERANCE = 1e-3
 """Largest difference of two gradients in float32, as a share of the largest entry."""
@@ -30,6 +33,10 @@ STATED: Mapping[str, Callable[[int, int], int]] = {
 }
 """Parameters of a layer with the default equations, counted by hand."""
 _RATE = 0.5
+_SECONDS = 1800.0
+"""For a rule: kernels are compiled on the way, and a busy machine is no broken rule."""
+_WATCHED = 50
+"""Updates whose batches must differ."""
 _SHARES = (0.5, 0.1, 2.0)
 """Thresholds, as shares of a trial's own gradient norm: two that act, one that does not."""
 
@@ -42,14 +49,15 @@ def check_invariants(trials: Sequence[Trial]) -> list[Finding]:
     """
     networks = {(t.task, t.cell, t.hidden_size, t.layers, t.wiring.decoder): t for t in trials if t.device == "cpu"}
     rules: dict[str, Callable[[], str]] = {"clipping": clipping_acts}
-    for task in dict.fromkeys(trial.task for trial in trials):
+    for task, trial in {trial.task: trial for trial in trials}.items():
         rules[f"floor of {task}"] = partial(blind_stays_above, task)
+        rules[f"sequences of {task}"] = partial(sequences_are_new, trial)
     for trial in networks.values():
         name = f"{trial.cell} on {trial.task}"
         rules[f"parameters of {name}"] = partial(parameters_as_stated, trial)
         rules[f"gradients of {name}"] = partial(kernel_as_readable, trial)
     with arithmetic():
-        return list(findings(rules))
+        return list(findings(rules, _SECONDS))
 
 
 def clipping_acts() -> str:
@@ -89,6 +97,46 @@ def blind_stays_above(spec: str) -> str:
     seen = f"the last {found.window} steps alone give error {found.error:.3g}, the floor is {found.floor:.3g}"
     expect(not found.leaks, seen)
     return seen
+
+
+def sequences_are_new(trial: Trial) -> str:
+    """See that every update of every seed draws from a place of its own, and that evaluations draw from others.
+
+    Raises:
+        BrokenRuleError: Training sees sequences again, or those it is judged on; or it is judged on others than those
+            that the task keeps out of training.
+    """
+    cohort = _cohort(replace(trial, batch_size=2, device="cpu"), (0, 1))
+    evaluation._draw_once.cache_clear()
+    with _watched(cohort.task) as drawn:
+        for cohort.update in range(1, _WATCHED + 1):
+            cohort._batches()
+        trained, held_out = {place for place, _ in drawn}, [kept for _, kept in drawn]
+        expect(len(trained) == 2 * _WATCHED, f"{_WATCHED} updates of two seeds draw {len(trained)} different batches")
+        expect(not any(held_out), "training draws what is kept out of it")
+        drawn.clear()
+        evaluation.evaluate(cohort.network, cohort.task, cohort.parameters[0])
+        evaluation.confirm(cohort.network, cohort.task, cohort.parameters[0], 1)
+    streams = {key for key, _ in trained}
+    expect(not any(key in streams for (key, _), _ in drawn), "evaluations draw from a stream of training")
+    expect(all(kept for _, kept in drawn), "evaluations draw what training may see")
+    return f"{_WATCHED} updates of two seeds and the evaluations draw sequences of their own"
+
+
+@contextmanager
+def _watched(task: Task) -> Iterator[list[tuple[tuple[str, str], bool]]]:
+    """Note of every draw of a task's class where in which stream it begins, and whether it is held out."""
+    owner = next(kind for kind in type(task).__mro__ if "draw" in vars(kind))
+    drawn: list[tuple[tuple[str, str], bool]] = []
+
+    def watched(self: Task, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
+        state = generator.bit_generator.state["state"]
+        drawn.append(((str(state["key"]), str(state["counter"])), held_out))
+        batch: Batch = draw(self, generator, batch_size, held_out)
+        return batch
+
+    with replaced(owner, "draw", watched) as draw:
+        yield drawn
 
 
 def parameters_as_stated(trial: Trial) -> str:
