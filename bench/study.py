@@ -139,7 +139,7 @@ def adhoc(name: str | None = None, **options: object) -> Study:
     check_interval(grid, option_label)
     check_match(grid, given, option_label)
     check_wiring(grid, option_label)
-    return Study(name or "adhoc", "Ad-hoc study", (grid,))
+    return Study("adhoc" if name is None else name, "Ad-hoc study", (grid,))
 
 
 def _options(options: Mapping[str, object]) -> dict[str, Any]:

@@ -84,6 +84,10 @@ def test_a_run_with_failed_trials_exits_with_3(tmp_path: Path) -> None:
         (["run", "--task", "adding:length=1", "--cell", "rnn"], "task adding: length must be from 2 to 100000, not 1"),
         (["run", "--task", "copy:items=1,items=2", "--cell", "rnn"], "task 'copy:items=1,items=2' gives items twice"),
         (["run", "--task", "copy:itms=1", "--cell", "rnn"], "task copy has no option 'itms'; did you mean items?"),
+        (["run", *TINY, "--name", ""], "'' cannot name a study"),
+        (["run"], "which study? Name one of "),
+        (["plan", "--seeds", "3"], "which study? Name one of "),
+        (["show-task", "copy", "--seed", "-1"], "Invalid value for '--seed': -1 is not in the range 0<=x"),
         (["run", "--task", "copy"], "an ad-hoc study needs at least one --cell"),
         (["run", "quick", "--tsk", "copy"], "No such option '--tsk'"),
         (["plan", "quick", "--dtype", "float16"], "--dtype must be float32 or float64, not 'float16'"),
@@ -94,7 +98,7 @@ def test_a_run_with_failed_trials_exits_with_3(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_gets_one_line_and_writes_nothing(args: list[str], message: str, tmp_path: Path) -> None:
-    folder = [] if args[0] in ("rnu", "list") else ["--results", str(tmp_path / "results")]
+    folder = [] if args[0] in ("rnu", "list", "show-task") else ["--results", str(tmp_path / "results")]
     result = call(*args, *folder)
     assert result.exit_code == 2
     assert result.stderr.startswith(f"longlag: {message}")

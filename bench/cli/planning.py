@@ -32,7 +32,9 @@ def study_of(name: str | None, new_name: str | None, options: dict[str, Any]) ->
     given = {key: value for key, value in options.items() if value is not None and value != ()}
     if name is not None:
         found = study_file.find(name).replaced(**given)
-        return replace(found, name=new_name) if new_name else found
+        return found if new_name is None else replace(found, name=new_name)
+    if not given.keys() & {"task", "cell"}:
+        raise UsageError(f"which study? Name one of {', '.join(study_file.names())}, or give --task and --cell")
     check_free(new_name)
     return study.adhoc(new_name, **given)
 

@@ -18,7 +18,7 @@ WIDTH = 100
 
 @click.command("show-task")
 @click.argument("task", metavar="TASK")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the examples.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the examples.")
 @click.option("--examples", type=click.IntRange(1, 100), default=3, show_default=True, metavar="N", help="How many.")
 @click.option("--held-out", is_flag=True, help="As drawn for evaluation, with what is kept out of training.")
 @plugin_option
