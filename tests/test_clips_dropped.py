@@ -1,0 +1,134 @@
+"""Updates that a clip drops leave everything as it was; what a clip remembers goes with its trial."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from clip_samples import DTYPES, cohort_of
+
+from bench import ambient, registry, training
+
+QUANTILE = "quantile:0.1"
+
+# Dropped updates
+
+
+def trained(trials, updates):
+    """Return the cohort's parameters and running quantities after each update, ordered as its rows are."""
+    seen = []
+    with ambient.arithmetic():
+        cohort = training.Cohort(trials, {})
+        for _ in range(updates):
+            cohort.step()
+            seen.append((cohort.parameters.clone(), {name: value.clone() for name, value in cohort.state.items()}))
+    return cohort, seen
+
+
+@pytest.fixture
+def infinite_at(monkeypatch):
+    """Let the first row's gradient, and its loss, be infinite in some updates."""
+
+    def replaced(*updates):
+        calls = []
+        plain = training.write_gradients
+
+        def write(*given):
+            calls.append(1)
+            losses, gradients = plain(*given), given[3]
+            if len(calls) in updates:
+                gradients[0, 0] = losses[0] = math.inf
+            return losses
+
+        monkeypatch.setattr(training, "write_gradients", write)
+
+    return replaced
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd:momentum=0.9", "rmsprop"])
+def test_a_dropped_update_moves_neither_parameters_nor_running_quantities(infinite_at, optimizer):
+    infinite_at(1, 3)
+    trials = [replace(trial, optimizer=optimizer, weight_decay=0.1) for trial in cohort_of("skip:1e9", "skip:1e9")]
+    cohort, ((first, one), (second, _), (third, three), _) = trained(trials, 4)
+    start = torch.from_numpy(cohort.network.initial_row(0)).float()
+    assert torch.equal(first[0], start)
+    assert all((value[0] == 0).all() for value in one.values())
+    assert not torch.equal(second[0], start)
+    assert torch.equal(third[0], second[0])
+    assert not torch.equal(third[1], second[1])
+    assert all(not torch.equal(three[name][1], one[name][1]) for name in one)
+    assert cohort.active.all()
+
+
+def test_the_optimiser_does_not_count_dropped_updates():
+    adam = registry.optimizer("adam")
+    generator = torch.Generator().manual_seed(0)
+    parameters = torch.randn(3, 48, generator=generator)
+    for dtype in DTYPES:
+        rows, rate = parameters.to(dtype), torch.full((3, 1), 0.1, dtype=dtype)
+        together, alone = adam.start(rows), [adam.start(rows[place : place + 1]) for place in range(3)]
+        for update in range(1, 6):
+            counts = [update, update + 2, update]
+            step = adam.step(rows, rows.sin(), together, rate, counts, 0.0, lambda gradients: None)
+            for place, count in enumerate(counts):
+                row = rows[place : place + 1]
+                one = adam.step(row, row.sin(), alone[place], rate[:1], count, 0.0, lambda gradients: None)
+                assert torch.equal(one[0], step[place]), "the same bytes, counted for all or for each"
+
+
+def test_adam_goes_on_after_dropped_updates_as_if_they_had_not_been(infinite_at, monkeypatch):
+    infinite_at(1, 2)
+    counts = []
+    plain = training.Cohort._updates_taken
+
+    def taken(self, drops):
+        counts.append(plain(self, drops))
+        return counts[-1]
+
+    monkeypatch.setattr(training.Cohort, "_updates_taken", taken)
+    trained(cohort_of("skip:1e9", "skip:1e9"), 4)
+    assert counts == [[1, 1], [1, 2], [1, 3], [2, 4]]
+
+
+def test_company_that_drops_updates_changes_nothing():
+    trials = cohort_of("skip:0.2", "none", "norm:0.1")
+    for trial in trials:
+        alone, together = [], []
+        training.train([trial], alone.append)
+        training.train(trials, together.append)
+        (found,) = [result for result in together if result.trial == trial]
+        assert replace(found, wall_seconds=None) == replace(alone[0], wall_seconds=None)
+        assert found.clipped_fraction is not None
+        assert (found.clipped_fraction > 0) == (trial.clip != "none")
+
+
+def test_a_trial_that_drops_what_is_not_finite_lives_on(infinite_at):
+    infinite_at(2)
+    (other, skipping) = cohort_of("none", "skip:1e9")
+    finished = []
+    training.train([skipping], finished.append)
+    infinite_at(2)
+    training.train([other], finished.append)
+    assert [(result.status, result.diverged_at) for result in finished] == [("unsolved", None), ("diverged", 2)]
+    assert finished[0].clipped_fraction == pytest.approx(0.25)
+
+
+# What a clip remembers goes with its trial
+
+
+def test_a_trials_memory_follows_it_when_another_leaves():
+    trials = cohort_of(QUANTILE, QUANTILE, QUANTILE)
+    with ambient.arithmetic():
+        cohort = training.Cohort(trials, {})
+        cohort.advance()
+        kept = [cohort.memory[place].clone() for place in (0, 2)]
+        cohort.intervals()
+        cohort.keep([0, 2])
+        assert all(torch.equal(row, memory) for row, memory in zip(cohort.memory, kept, strict=True))
+        assert cohort.memory.sum(1).tolist() == [2, 2]
+    alone = []
+    training.train(trials[2:], alone.append)
+    together = []
+    training.train(trials, together.append)
+    (found,) = [result for result in together if result.trial == trials[2]]
+    assert replace(found, wall_seconds=None) == replace(alone[0], wall_seconds=None)

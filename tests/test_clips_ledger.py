@@ -1,0 +1,195 @@
+"""The ledger notes what came and what was taken; a run in which clipping does not act where it should stops."""
+
+import math
+
+import pytest
+import torch
+from clip_samples import LAYOUT, cohort_of, context_of, gradients_of
+
+from bench import registry, training
+from bench.clips.base import Context, row_norms
+from bench.clips.norm import ClipNorm
+from bench.ledger import ClippingError, Ledger, blocks_of
+
+# The ledger
+
+
+def ledger_of(*specs):
+    return Ledger(blocks_of([registry.clip(spec) for spec in specs]))
+
+
+def test_the_ledger_counts_what_was_clipped_and_keeps_both_norms():
+    ledger, raw = ledger_of("norm:1", "norm:1", "none"), gradients_of(3, scales=(0.01, 1, 1))
+    for _ in range(3):
+        norms = ledger.before(raw, context_of(raw))
+        taken = raw.clone()
+        ClipNorm(1.0).apply(taken[:2], norms[:2], context_of(raw[:2]))
+        ledger.taken(taken)
+    accounts = ledger.flush(torch.ones(3, 3, dtype=torch.bool))
+    assert [account.clipped_fraction for account in accounts] == [0, 1, 0]
+    assert [account.median for account in accounts] == row_norms(raw).tolist()
+    assert accounts[0].largest_taken == row_norms(raw)[0]
+    assert accounts[1].largest_taken == pytest.approx(1)
+    assert accounts[2].largest_taken == row_norms(raw)[2]
+
+
+def test_the_ledger_keeps_the_cosine_between_what_came_and_what_was_taken():
+    ledger = ledger_of("none", "value:1", "skip:1")
+    raw = torch.zeros(3, LAYOUT.row_size)
+    raw[:, :2] = torch.tensor([3.0, 0.5])
+    taken = raw.clone()
+    context = context_of(raw)
+    norms = ledger.before(raw, context)
+    for place, block in enumerate(ledger.blocks):
+        block.clip.apply(taken[place : place + 1], norms[place : place + 1], context.rows(block.rows))
+    ledger.taken(taken)
+    none, value, skip = ledger.flush(torch.ones(1, 3, dtype=torch.bool))
+    assert none.mean_cosine == pytest.approx(1, abs=1e-12)
+    assert value.mean_cosine == pytest.approx((3 + 0.25) / math.sqrt(9.25 * 1.25))
+    assert skip.mean_cosine is None, "what is dropped has no direction"
+    assert value.join(none).mean_cosine == pytest.approx((1 + value.mean_cosine) / 2)
+
+
+def test_the_ledger_leaves_out_updates_after_a_trials_end():
+    ledger = ledger_of("none", "none")
+    for size in (1.0, 2.0, 5.0):
+        raw = gradients_of(2, scales=(size, size))
+        ledger.before(raw, context_of(raw))
+        ledger.taken(raw)
+    norms = row_norms(gradients_of(2, scales=(1.0, 1.0)))
+    active = torch.tensor([[True, True], [True, False], [True, False]])
+    one, other = ledger.flush(active)
+    assert one.largest == (pytest.approx(5 * norms[0].item()), 2)
+    assert other.largest == (pytest.approx(norms[1].item()), 0)
+    assert other.median == pytest.approx(norms[1].item())
+
+
+def test_the_ledger_names_the_setting_whose_promise_is_broken():
+    ledger, raw = ledger_of("none", "norm:0.5"), gradients_of(2, scales=(1, 1))
+    ledger.before(raw, context_of(raw))
+    ledger.taken(raw)
+    with pytest.raises(ClippingError, match=r"did not take the gradient that clip norm:0\.5 promises"):
+        ledger.flush(torch.ones(1, 2, dtype=torch.bool))
+
+
+def test_non_finite_norms_stay_out_of_medians_and_maxima():
+    ledger = ledger_of("none")
+    for value in (1.0, math.inf, 3.0, math.nan):
+        raw = torch.full((1, 1), value)
+        ledger.before(raw, context_of(raw))
+        ledger.taken(raw)
+    (account,) = ledger.flush(torch.ones(4, 1, dtype=torch.bool))
+    assert (account.median, account.largest, account.largest_taken) == (2.0, (3.0, 2), 3.0)
+
+
+# The invariant that every run checks: each wrong place for the call stops the run
+
+
+CLIP, BACKWARD, STEP = (getattr(training.Cohort, name) for name in ("_clip", "_backward", "_step"))
+
+
+def clip_before_backward(monkeypatch):
+    def backward(self):
+        self.raw_norms = row_norms(self.gradients)
+        self.context = Context(self.network.layout, self.parameters, self.memory)
+        CLIP(self)
+        BACKWARD(self)
+
+    monkeypatch.setattr(training.Cohort, "_backward", backward)
+    monkeypatch.setattr(training.Cohort, "_clip", lambda self: None)
+
+
+def clip_after_the_update(monkeypatch):
+    def step(self):
+        STEP(self)
+        CLIP(self)
+
+    monkeypatch.setattr(training.Cohort, "_step", step)
+    monkeypatch.setattr(training.Cohort, "_clip", lambda self: None)
+
+
+def clip_never(monkeypatch):
+    monkeypatch.setattr(training.Cohort, "_clip", lambda self: None)
+
+
+def clip_on_the_joint_norm(monkeypatch):
+    def clip(self):
+        joint = self.raw_norms.square().sum().sqrt().expand_as(self.raw_norms)
+        for block in self.ledger.blocks:
+            context = self.context.rows(block.rows)
+            block.clip.apply(self.gradients[block.rows], joint[block.rows], context)
+
+    monkeypatch.setattr(training.Cohort, "_clip", clip)
+
+
+def clip_twice(monkeypatch):
+    def clip(self):
+        CLIP(self)
+        CLIP(self)
+
+    monkeypatch.setattr(training.Cohort, "_clip", clip)
+
+
+def clip_the_first_row_only(monkeypatch):
+    def clip(self):
+        block = self.ledger.blocks[0]
+        block.clip.apply(self.gradients[:1], self.raw_norms[:1], self.context.rows(slice(0, 1)))
+
+    monkeypatch.setattr(training.Cohort, "_clip", clip)
+
+
+NORM, VALUE, LAYER, AGC = "norm:0.01", "value:0.001", "layer:0.01", "agc:0.001"
+QUANTILE, SKIP = "quantile:0.1", "skip:0.01"
+BREAKS = [
+    (clip_before_backward, NORM),
+    (clip_after_the_update, NORM),
+    (clip_never, NORM),
+    (clip_on_the_joint_norm, NORM),
+    (clip_twice, NORM),
+    (clip_the_first_row_only, NORM),
+    (clip_before_backward, VALUE),
+    (clip_after_the_update, VALUE),
+    (clip_never, VALUE),
+    (clip_the_first_row_only, VALUE),
+    *[
+        (move, clip)
+        for move in (clip_before_backward, clip_after_the_update, clip_never, clip_the_first_row_only)
+        for clip in (LAYER, AGC, QUANTILE, SKIP)
+    ],
+    (clip_twice, QUANTILE),
+]
+
+
+@pytest.mark.parametrize(("move", "clip"), BREAKS)
+def test_a_clip_called_in_the_wrong_place_stops_the_run(monkeypatch, move, clip):
+    move(monkeypatch)
+    finished = []
+    with pytest.raises(ClippingError, match=clip):
+        training.train(cohort_of(clip, clip), finished.append)
+    assert finished == []
+
+
+@pytest.mark.parametrize("clip", [NORM, VALUE, LAYER, AGC, QUANTILE, SKIP, "none", "norm:1e9"])
+def test_a_clip_called_in_the_right_place_lets_the_run_end(clip):
+    finished = []
+    training.train(cohort_of(clip, clip), finished.append)
+    assert [result.updates for result in finished] == [4, 4]
+
+
+def test_the_norm_taken_is_the_smaller_of_norm_and_threshold():
+    finished = []
+    training.train(cohort_of(NORM, "none"), finished.append)
+    none, norm = sorted(finished, key=lambda result: result.trial.clip)
+    assert norm.grad_norm_after_max == pytest.approx(0.01, rel=1e-6)
+    assert norm.clipped_fraction == 1
+    assert none.grad_norm_after_max == none.grad_norm_max > 0.01
+    assert none.clipped_fraction == 0
+
+
+def test_the_cosine_is_one_unless_the_clip_turns_the_gradient():
+    finished = []
+    training.train(cohort_of("none", NORM, LAYER, VALUE), finished.append)
+    cosines = {result.trial.clip: result.clip_cosine for result in finished}
+    assert [cosines["none"], cosines[NORM]] == pytest.approx([1, 1], abs=1e-6)
+    assert 0 < cosines[VALUE] < 0.99
+    assert 0 < cosines[LAYER] < 0.99
