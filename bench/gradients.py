@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from bench.network import Network
 from bench.omega import add_omega
 from bench.scans import standard_kernel
 from tasks.base import Batch, Task
+
+if TYPE_CHECKING:
+    from bench.kernels.base import Kernel
 
 
 def write_gradients(
@@ -67,9 +71,8 @@ def write_gradient(
     """
     if how.omega and how.seen is None:
         how = replace(how, seen=[])
-    fused = network.path(row.device.type, str(row.dtype)) == "fused"
-    if fused and isinstance(network, Network) and network.wiring.plain:
-        loss = _write_by_stack(network, task, row, gradient, batch, how)
+    if isinstance(network, Network) and (kernel := _plain_kernel(network, row)) is not None:
+        loss = _write_by_stack(network, kernel, task, row, gradient, batch, how)
     else:
         loss = _write_by_autograd(network, task, row, gradient, batch, noise, how)
     if how.omega and isinstance(network, Network):
@@ -83,9 +86,17 @@ def prepare(network: AnyNetwork, task: Task, device: str, dtype: str) -> None:
     scanned += [(network.decoder_cell, True)] if isinstance(network, EncoderDecoder) else []
     for cell, tokens in scanned:
         if serves(device, dtype) and (kernel := standard_kernel(cell)) is not None:
-            from bench.kernels.stack import warm
+            from bench.kernels.layer import warm
 
             warm(kernel, tokens, dtype)
+
+
+def _plain_kernel(network: Network, row: Tensor) -> "Kernel | None":
+    """Return the kernel of a network that is nothing but layers of one that reads the cell's own weights."""
+    if not network.wiring.plain or network.path(row.device.type, str(row.dtype)) != "fused":
+        return None
+    kernel = kernel_for(network.cell)
+    return kernel if kernel is not None and kernel.direct else None
 
 
 def _write_by_autograd(
@@ -106,13 +117,13 @@ def _write_by_autograd(
     return loss.detach()
 
 
-def _write_by_stack(network: Network, task: Task, row: Tensor, gradient: Tensor, batch: Batch, how: Backward) -> Tensor:
+def _write_by_stack(
+    network: Network, kernel: "Kernel", task: Task, row: Tensor, gradient: Tensor, batch: Batch, how: Backward
+) -> Tensor:
     """Do the same for plain layers by kernels; autograd differentiates the loss by the outputs only."""
     from bench.kernels.stack import Stack
 
     views, target = network.layout.arrays(row.numpy()), network.layout.arrays(gradient.numpy())
-    kernel = kernel_for(network.cell)
-    assert kernel is not None
     stack = Stack(kernel, network.by_scan(views), batch.inputs.numpy(), how)
     states = torch.from_numpy(stack.outputs).flatten(0, 1).index_select(0, batch.scored)
     weight = torch.from_numpy(views["readout.weight"])

@@ -26,9 +26,7 @@ def run_layer(cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAI
     """
     weight = weights["input_weight"]
     if serves(weight.device.type, str(weight.dtype)) and (kernel := standard_kernel(cell)) is not None:
-        from bench.kernels.differentiable import run_kernel
-
-        return run_kernel(kernel, weights, inputs, how=how)[0]
+        return run_fused(cell, kernel, inputs, weights, how)[0]
     return run_readable(cell, inputs, weights, how)
 
 
@@ -64,11 +62,21 @@ def run_between(
 def _run_on(cell: Cell, inputs: Tensor, weights: Weights, state: State) -> tuple[Tensor, State]:
     weight = weights["input_weight"]
     if serves(weight.device.type, str(weight.dtype)) and (kernel := standard_kernel(cell)) is not None:
-        from bench.kernels.differentiable import run_kernel
-
-        outputs, *others = run_kernel(kernel, weights, inputs, state)
-        return outputs, (outputs[-1], *others)
+        return run_fused(cell, kernel, inputs, weights, initial=state)
     return _scan(cell, project(cell, inputs, weights), weights, state, PLAIN, None)
+
+
+def run_fused(
+    cell: Cell, kernel: Any, inputs: Tensor, weights: Weights, how: Backward = PLAIN, initial: State | None = None
+) -> tuple[Tensor, State]:
+    """Run a cell by its kernel, from zero or an initial state; return its outputs (T, B, H) and the last state."""
+    from bench.kernels.differentiable import run_kernel
+
+    states, *others = run_kernel(kernel, kernel.weights(cell, weights), inputs, initial, how)
+    outputs: Tensor = kernel.read(cell, partial(project, cell, inputs, weights), states, weights)
+    if how.seen is not None and kernel.outputs > 1 and outputs.requires_grad:
+        outputs.register_hook(partial(_keep, how.seen[-1]))  # type: ignore[no-untyped-call]
+    return outputs, (states[-1] if kernel.outputs == 1 else states[0, -1], *others)
 
 
 def run_readable(cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAIN) -> Tensor:

@@ -46,7 +46,7 @@ def results_of(*trials):
     [
         {"decoder_cell": "lstm", "direction": "bidirectional", "normalisation": "layer"},
         {"cell": "lstm", "decoder_cell": "lstm", "dropout": 0.3, "decoder_layers": 3},
-        {"cell": "indrnn", "decoder_cell": "gru", "layers": 3, "task": "translate:items=3,words=3"},
+        {"cell": "mgu", "decoder_cell": "gru", "layers": 3, "task": "translate:items=3,words=3"},
     ],
     ids=lambda other: "-".join(map(str, other.values())),
 )
@@ -59,7 +59,7 @@ def test_alone_together_and_in_another_order_give_the_same_bytes(skip, other):
     assert together == results_of(*reversed(trials))
     assert results_of(trials[1])[trials[1]] == together[trials[1]]
     assert {result.status for result in together.values()} <= {Status.SOLVED, Status.UNSOLVED}
-    assert {result.path for result in together.values()} == {"readable" if base.cell == "indrnn" else "fused"}
+    assert {result.path for result in together.values()} == {"readable" if base.cell == "mgu" else "fused"}
     assert len({result.fingerprint for result in together.values()}) == 3
 
 
@@ -138,7 +138,7 @@ def test_the_hidden_size_fits_both_cells_and_the_target():
 
 def test_more_layers_cost_more():
     assert expected_seconds(replace(BASE, decoder_layers=4)) > expected_seconds(BASE)
-    assert expected_seconds(replace(BASE, decoder_cell="indrnn")) > expected_seconds(BASE)
+    assert expected_seconds(replace(BASE, decoder_cell="mgu")) > expected_seconds(BASE)
     wide = replace(BASE, task="reverse:items=500", hidden_size=128, batch_size=128)
     assert cohort_size(replace(wide, decoder_layers=32), 2**33, 8) <= cohort_size(wide, 2**33, 8)
 

@@ -42,7 +42,7 @@ def results_of(*trials):
     return {result.trial: replace(result, wall_seconds=None) for result in finished}
 
 
-@pytest.mark.parametrize("cell", ["gru", "lstm", "indrnn"])
+@pytest.mark.parametrize("cell", ["gru", "lstm", "mgu"])
 @pytest.mark.parametrize("wiring", ALL, ids=lambda wiring: "-".join(map(str, wiring.values())))
 def test_alone_together_and_in_another_order_give_the_same_bytes(cell, wiring):
     base = replace(BASE, cell=cell, **wiring)
@@ -51,7 +51,7 @@ def test_alone_together_and_in_another_order_give_the_same_bytes(cell, wiring):
     assert together == results_of(*reversed(trials))
     assert results_of(trials[1])[trials[1]] == together[trials[1]]
     assert {result.status for result in together.values()} <= {Status.SOLVED, Status.UNSOLVED}
-    assert {result.path for result in together.values()} == {"readable" if cell == "indrnn" else "fused"}
+    assert {result.path for result in together.values()} == {"readable" if cell == "mgu" else "fused"}
     if wiring["dropout"]:
         wild = replace(base, clip="norm:1", lr=1e39)
         beside = results_of(wild, *trials)
@@ -61,7 +61,7 @@ def test_alone_together_and_in_another_order_give_the_same_bytes(cell, wiring):
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("skip", SKIPS)
-@pytest.mark.parametrize("cell", [name for name in registry.names("cell") if name not in ("gru", "lstm", "indrnn")])
+@pytest.mark.parametrize("cell", [name for name in registry.names("cell") if name not in ("gru", "lstm", "mgu")])
 def test_every_cell_trains_in_depth_with_every_skip_and_direction(cell, skip, direction):
     trial = replace(BASE, cell=cell, skip=skip, direction=direction, layers=2, hidden_size=4, updates=2, eval_every=1)
     result = results_of(trial)[trial]

@@ -8,6 +8,8 @@ With ``reset=before`` (Cho et al. 2014, equation 8) the candidate is
 
 n    = tanh(x_t W + b + (r * h_{t-1}) U)
 
+which needs a second product a step, after the gate, and has no kernel.
+
 Parameters: 3 H (I + H + 1) + H; before: 3 H (I + H + 1). State: H.
 """
 

@@ -39,10 +39,6 @@ class Janet(Cell):
         if self.init != "chrono" and "span" in self.changed():
             raise UsageError("cell janet: span is an option of init=chrono")
 
-    @property
-    def standard(self) -> bool:
-        return self.beta == 1
-
     def recurrent_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
         return {"recurrent_weight": (hidden_size, 2 * hidden_size)}
 

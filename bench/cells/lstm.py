@@ -51,10 +51,6 @@ class Lstm(Cell):
         if self.init != "chrono" and "span" in self.changed():
             raise UsageError("cell lstm: span is an option of init=chrono")
 
-    @property
-    def standard(self) -> bool:
-        return not self.peepholes
-
     def gate_widths(self, hidden_size: int) -> dict[str, int]:
         absent = {"input": self.coupled, "forget": not self.forget_gate}
         return {name: hidden_size for name in self.gates if not absent.get(name)}

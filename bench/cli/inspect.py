@@ -55,9 +55,8 @@ def _list_cell_details() -> None:
         network = assembled(cell, _SIZE, 1, _SIZE, length=_SIZE)
         parameters = network.layout.num_parameters - (_SIZE + 1)  # without the readout
         click.echo(f"{name:16} {(cell.__doc__ or '').splitlines()[0]}")
-        click.echo(
-            f"{'':16}   {parameters:,} parameters, state {network.state_size:,}, {network.path('cpu', 'float32')}"
-        )
+        path = network.path("cpu", "float32") + (f": {cell.no_kernel}" if cell.no_kernel else "")
+        click.echo(f"{'':16}   {parameters:,} parameters, state {network.state_size:,}, {path}")
         click.echo(f"{'':16}   {cell.reference}")
 
 

@@ -10,41 +10,72 @@ from typing import Any, ClassVar
 
 from numba import types
 from numba.extending import NativeValue, models, overload, register_model, typeof_impl, unbox
+from torch import Tensor
 
-from bench.kernels.compiler import INLINE, inlined, rounded
+from bench.cells.base import Cell, Weights
+from bench.kernels.compiler import INLINE, ROUNDED, inlined, rounded
 
 
 class Kernel(ABC):
     """A declaration and two pure functions: tuples of numbers in, tuples of numbers out, + - * / and `functions`.
 
-    ``pre`` holds a number for each gate: input projection plus recurrent product, or, for the gates in ``apart``,
-    the input projection only. Their recurrent product, with a bias of its own, is in ``apart``.
+    ``pre`` holds a number for each gate: input projection plus recurrent product, or, for a gate without one and for
+    those in ``apart``, the input projection only. The products that stand apart are in ``apart``, and ``vectors`` holds
+    the weights that a unit has for itself.
     """
 
     gates: ClassVar[int]
     """Blocks of the input projection."""
+    products: ClassVar[int | None] = None
+    """Blocks of the recurrent weight, products of a time step: by default one a gate; 0 where units see only
+    themselves, and there is no recurrent weight."""
     apart: ClassVar[int] = 0
-    """How many of the gates, the last ones, need their recurrent product by itself: the candidate of the GRU,
-    whose product is gated before it is added."""
+    """How many of the products, the last ones, are needed by themselves; the others are added to the first gates.
+    The candidate of the GRU has one, which is gated before it is added."""
     apart_bias: ClassVar[str] = ""
-    """The name of the bias of those products, (apart · H,)."""
+    """The name of the bias of those products, (apart · H,), where they have one."""
+    apart_state: ClassVar[int] = 0
+    """The state that those products multiply; the others multiply the first."""
+    vectors: ClassVar[int] = 0
+    """Numbers that a unit has for itself. A constant is one, too, whose gradient nobody asks for and may be left 0."""
+    vector_names: ClassVar[tuple[str, ...]] = ()
+    """The names of the tensors that hold them, (H,) each or several side by side."""
     kept: ClassVar[int]
     """Numbers that the forward function keeps for the backward function; at most one a gate."""
     states: ClassVar[int]
-    """States; the first is the output h, and alone enters the recurrent product."""
+    """States; the first is the output h, where `outputs` is 1."""
+    outputs: ClassVar[int] = 1
+    """States, the first ones, that are handed on at every time step; where there are more, `read` makes h of them."""
+    direct: ClassVar[bool] = True
+    """Whether the scan's weights and outputs are the cell's own; else `weights` and `read` say how they follow."""
 
     @staticmethod
     @abstractmethod
-    def forward(pre: Any, apart: Any, before: Any) -> Any:
+    def forward(pre: Any, apart: Any, before: Any, vectors: Any) -> Any:
         """Return the states after the step, and what is kept, from the states before."""
 
     @staticmethod
     @abstractmethod
-    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Any:
-        """Return the gradients of ``pre``, ``apart`` and ``before``, from those of the states after the step.
+    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any, vectors: Any) -> Any:
+        """Return the gradients of ``pre``, ``apart``, ``before`` and ``vectors``, from those of the states after.
 
         What reaches the states before through recurrent products is left out: the scan adds it.
         """
+
+    def weights(self, cell: Cell, weights: Weights) -> Weights:
+        """Return the scan's weights, made of the cell's by differentiable steps; by default they are the same."""
+        return weights
+
+    def read(self, cell: Cell, projected: Callable[[], Tensor], states: Tensor, weights: Weights) -> Tensor:
+        """Return the cell's outputs (T, B, H) at every step.
+
+        Args:
+            cell: The cell.
+            projected: Computes the cell's input projection, (T, B, ...).
+            states: What the scan hands on, (T, B, H), or (outputs, T, B, H).
+            weights: The cell's weights.
+        """
+        return states
 
 
 class KernelType(types.Type):  # type: ignore[misc]
@@ -74,11 +105,11 @@ def _unbox(_type: Any, _value: Any, of: Any) -> NativeValue:
     return NativeValue(of.context.get_dummy_value())
 
 
-def forward(kernel: Any, pre: Any, apart: Any, before: Any) -> Any:
+def forward(kernel: Any, pre: Any, apart: Any, before: Any, vectors: Any) -> Any:
     """Call a kernel's forward function, from compiled code."""
 
 
-def backward(kernel: Any, grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Any:
+def backward(kernel: Any, grads: Any, kept: Any, apart: Any, before: Any, after: Any, vectors: Any) -> Any:
     """Call a kernel's backward function, from compiled code."""
 
 
@@ -90,25 +121,31 @@ def store(array: Any, t: Any, unit: Any, values: Any) -> None:
     """Write a tuple of n numbers to ``array[:n, t, unit]``."""
 
 
+def add(array: Any, unit: Any, values: Any) -> None:
+    """Add a tuple of n numbers to ``array[:n, 0, unit]``, n at most 3."""
+
+
 @overload(forward, jit_options=INLINE, strict=False)
-def _choose_forward(kernel: Any, pre: Any, apart: Any, before: Any) -> Callable[..., Any]:
+def _choose_forward(kernel: Any, pre: Any, apart: Any, before: Any, vectors: Any) -> Callable[..., Any]:
     chosen = rounded(kernel.kernel.forward)
-    return lambda kernel, pre, apart, before: chosen(pre, apart, before)
+    return lambda kernel, pre, apart, before, vectors: chosen(pre, apart, before, vectors)
 
 
 @overload(backward, jit_options=INLINE, strict=False)
-def _choose_backward(kernel: Any, grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Callable[..., Any]:
+def _choose_backward(
+    kernel: Any, grads: Any, kept: Any, apart: Any, before: Any, after: Any, vectors: Any
+) -> Callable[..., Any]:
     chosen = rounded(kernel.kernel.backward)
-    return lambda kernel, grads, kept, apart, before, after: chosen(grads, kept, apart, before, after)
+    return lambda kernel, grads, kept, apart, before, after, vectors: chosen(grads, kept, apart, before, after, vectors)
 
 
 # Tuples are spelled out: a loop over their length would keep the loop over units from being vectorised.
 _LOAD: tuple[Callable[..., Any], ...] = (
-    lambda a, t, u: (),
-    lambda a, t, u: (a[0, t, u],),
-    lambda a, t, u: (a[0, t, u], a[1, t, u]),
-    lambda a, t, u: (a[0, t, u], a[1, t, u], a[2, t, u]),
-    lambda a, t, u: (a[0, t, u], a[1, t, u], a[2, t, u], a[3, t, u]),
+    inlined(lambda a, t, u: ()),
+    inlined(lambda a, t, u: (a[0, t, u],)),
+    inlined(lambda a, t, u: (a[0, t, u], a[1, t, u])),
+    inlined(lambda a, t, u: (a[0, t, u], a[1, t, u], a[2, t, u])),
+    inlined(lambda a, t, u: (a[0, t, u], a[1, t, u], a[2, t, u], a[3, t, u])),
 )
 
 
@@ -116,7 +153,7 @@ _LOAD: tuple[Callable[..., Any], ...] = (
 def _choose_load(kernel: Any, what: Any, array: Any, t: Any, unit: Any) -> Callable[..., Any] | None:
     if not isinstance(what, types.StringLiteral):
         return None
-    chosen = inlined(_LOAD[getattr(kernel.kernel, what.literal_value)])
+    chosen = _LOAD[getattr(kernel.kernel, what.literal_value)]
     return lambda kernel, what, array, t, unit: chosen(array, t, unit)
 
 
@@ -136,3 +173,20 @@ def _choose_store(array: Any, t: Any, unit: Any, values: Any) -> Callable[..., A
         array[3, t, unit] = values[3]
 
     return (lambda array, t, unit, values: None, one, two, three, four)[len(values)]
+
+
+@overload(add, jit_options=ROUNDED, strict=False)
+def _choose_add(array: Any, unit: Any, values: Any) -> Callable[..., Any]:
+    def one(array: Any, unit: Any, values: Any) -> None:
+        array[0, 0, unit] += values[0]
+
+    def two(array: Any, unit: Any, values: Any) -> None:
+        array[0, 0, unit] += values[0]
+        array[1, 0, unit] += values[1]
+
+    def three(array: Any, unit: Any, values: Any) -> None:
+        array[0, 0, unit] += values[0]
+        array[1, 0, unit] += values[1]
+        array[2, 0, unit] += values[2]
+
+    return (lambda array, unit, values: None, one, two, three)[len(values)]

@@ -21,6 +21,7 @@ FLAGS: dict[str, Any] = {
     "error_model": "numpy",  # x / 0 is Inf or NaN, without a branch that would keep loops from being vectorised
 }
 INLINE = {"forceinline": True, **FLAGS}
+ROUNDED: dict[str, Any] = {"forceinline": True, "fastmath": {"nsz"}, "error_model": "numpy"}
 
 _HERE = Path(__file__).resolve().parent
 
@@ -67,7 +68,7 @@ def rounded(function: Callable[..., Any]) -> Any:
     Which one it is would be the compiler's choice, and it chooses differently for code that it has just compiled
     and for code that it loads from disk: here every operation rounds.
     """
-    return numba.njit(forceinline=True, fastmath={"nsz"}, error_model="numpy")(function)
+    return numba.njit(**ROUNDED)(function)
 
 
 def separate(function: Callable[..., Any]) -> Any:

@@ -26,7 +26,7 @@ def run_kernel(
     The way back goes as ``how`` says.
 
     Returns:
-        The outputs (T, B, H), and every last state but the output's, (B, H) each.
+        The outputs (T, B, H), or (outputs, T, B, H), and every last state but the first, (B, H) each.
     """
     names = tuple(weights)
     tensors = [inputs, *weights.values(), *(initial or ())]

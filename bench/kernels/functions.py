@@ -1,13 +1,16 @@
-"""exp, tanh and the logistic function without branches, so that loops over them run on the vector unit.
+"""exp, tanh, the logistic function and its logarithm without branches, so that loops run on the vector unit.
 
 With n = round(x / ln 2) and r = x - n ln 2, so that |r| <= ln(2)/2: exp(x) = 2^n exp(r), and exp(r) - 1 is its
 Taylor series. NaN passes through every line; Inf is held to the largest exponent and gives the limit.
+
+log sigmoid(x) = min(x, 0) - log(1 + y) with y = exp(-|x|); and log(1 + y) = 2 artanh(q) with q = y / (2 + y) <= 1/3,
+2 q times a power series in q².
 
 What follows from a function's value, its slope, is here too: with y = tanh(x), dy/dx = 1 - y².
 """
 
 from collections.abc import Callable
-from math import factorial, log
+from math import factorial, inf, log
 from typing import Any
 
 import numpy as np
@@ -65,6 +68,42 @@ def _choose_split_exp(x: Any) -> Callable[..., Any]:
         return s, r + r * r * (c2 + r * (c3 + r * (c4 + r * (c5 + r * (c6 + r * (c7 + r * tail))))))
 
     return single if x == types.float32 else double
+
+
+def _artanh(q: Any) -> Any:
+    """Return the inverse hyperbolic tangent of a number between 0 and 1/3."""
+
+
+@overload(_artanh, jit_options=INLINE)
+def _choose_artanh(q: Any) -> Callable[..., Any]:
+    real = np.float32 if q == types.float32 else np.float64
+    c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15 = (real(1 / (2 * k + 1)) for k in range(16))
+
+    def single(q: Any) -> Any:
+        s = q * q
+        return q * (c0 + s * (c1 + s * (c2 + s * (c3 + s * (c4 + s * (c5 + s * (c6 + s * c7)))))))
+
+    def double(q: Any) -> Any:
+        s = q * q
+        tail = c8 + s * (c9 + s * (c10 + s * (c11 + s * (c12 + s * (c13 + s * (c14 + s * c15))))))
+        return q * (c0 + s * (c1 + s * (c2 + s * (c3 + s * (c4 + s * (c5 + s * (c6 + s * (c7 + s * tail))))))))
+
+    return single if q == types.float32 else double
+
+
+@inlined
+def exp(x: Any) -> Any:
+    """The exponential function; what is too small for a normal number, but not 0, is the smallest one."""
+    s, m = _split_exp(x)
+    return type(x)(0) if x == type(x)(-inf) else s + s * m
+
+
+@inlined
+def log_sigmoid(x: Any) -> Any:
+    """log(1 / (1 + exp(-x))), also where the logistic function is too small for a number."""
+    zero, two = type(x)(0), type(x)(2)
+    y = exp(-abs(x))
+    return (x if x < zero else zero) - two * _artanh(y / (two + y))
 
 
 @inlined

@@ -26,7 +26,7 @@ class Gru(Kernel):
     states = 1
 
     @staticmethod
-    def forward(pre: Any, apart: Any, before: Any) -> Any:
+    def forward(pre: Any, apart: Any, before: Any, vectors: Any) -> Any:
         """Advance one time step; the gates are kept."""
         a_r, a_z, x_n = pre
         (q,) = apart
@@ -36,7 +36,7 @@ class Gru(Kernel):
         return (n + z * (h - n),), (r, z, n)
 
     @staticmethod
-    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Any:
+    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any, vectors: Any) -> Any:
         """Go back one time step."""
         (dh,) = grads
         r, z, n = kept
@@ -44,7 +44,7 @@ class Gru(Kernel):
         (h,) = before
         dx_n = (dh - dh * z) * tanh_slope(n)
         da_z = dh * (h - n) * sigmoid_slope(z)
-        return (dx_n * q * sigmoid_slope(r), da_z, dx_n), (dx_n * r,), (dh * z,)
+        return (dx_n * q * sigmoid_slope(r), da_z, dx_n), (dx_n * r,), (dh * z,), ()
 
 
 def kernel(cell: Cell) -> Kernel:

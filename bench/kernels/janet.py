@@ -1,4 +1,6 @@
-"""JANET's time step and its derivative, for beta = 1.
+"""JANET's time step and its derivative.
+
+For beta = 1, the default:
 
     f = sigmoid(a_s)    k = 1 - sigmoid(a_s - 1) = sigmoid(1 - a_s)    g = tanh(a_n)    h' = f h + k g
 
@@ -10,13 +12,14 @@ A scan keeps a number a gate, so that k follows from f: with exp(-a_s) = (1 - f)
 
     k = 1 / (1 + exp(a_s) / e) = e (1 - f) / (e (1 - f) + f)
 
-whose denominator is never below 1.
+whose denominator is never below 1. For any other beta (an array of it, one a unit), a_s itself is kept, and f and
+k = sigmoid(beta - a_s) are computed again; the equations are the same.
 """
 
 from math import exp
 from typing import Any
 
-from bench.cells.base import Cell
+from bench.cells.base import Cell, Weights
 from bench.kernels.base import Kernel
 from bench.kernels.functions import sigmoid, sigmoid_slope, tanh, tanh_slope
 
@@ -32,7 +35,7 @@ class Janet(Kernel):
     states = 1
 
     @staticmethod
-    def forward(pre: Any, apart: Any, before: Any) -> Any:
+    def forward(pre: Any, apart: Any, before: Any, vectors: Any) -> Any:
         """Advance one time step; forget gate and candidate are kept."""
         a_s, a_n = pre
         (h,) = before
@@ -40,16 +43,49 @@ class Janet(Kernel):
         return (f * h + k * g,), (f, g)
 
     @staticmethod
-    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Any:
+    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any, vectors: Any) -> Any:
         """Go back one time step."""
         (dh,) = grads
         f, g = kept
         (h,) = before
         rest = type(f)(_E) * (type(f)(1) - f)
         k = rest / (rest + f)
-        return (dh * (h * sigmoid_slope(f) - g * sigmoid_slope(k)), dh * k * tanh_slope(g)), (), (dh * f,)
+        return (dh * (h * sigmoid_slope(f) - g * sigmoid_slope(k)), dh * k * tanh_slope(g)), (), (dh * f,), ()
+
+
+class AnyBeta(Kernel):
+    """Gates in the order forget, candidate; state h."""
+
+    gates = 2
+    vectors = 1
+    vector_names = ("beta",)
+    kept = 2
+    states = 1
+    direct = False
+
+    @staticmethod
+    def forward(pre: Any, apart: Any, before: Any, vectors: Any) -> Any:
+        """Advance one time step; what the forget gate is made of, and the candidate, are kept."""
+        a_s, a_n = pre
+        (h,), (beta,) = before, vectors
+        f, k, g = sigmoid(a_s), sigmoid(beta - a_s), tanh(a_n)
+        return (f * h + k * g,), (a_s, g)
+
+    @staticmethod
+    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any, vectors: Any) -> Any:
+        """Go back one time step."""
+        (dh,), (h,), (beta,) = grads, before, vectors
+        a_s, g = kept
+        f, k = sigmoid(a_s), sigmoid(beta - a_s)
+        da_s = dh * (h * sigmoid_slope(f) - g * sigmoid_slope(k))
+        return (da_s, dh * k * tanh_slope(g)), (), (dh * f,), (type(dh)(0),)
+
+    def weights(self, cell: Cell, weights: Weights) -> Weights:
+        """Add beta, an option of the cell."""
+        recurrent = weights["recurrent_weight"]
+        return {**weights, "beta": recurrent.new_full((len(recurrent),), cell.beta)}  # type: ignore[attr-defined]
 
 
 def kernel(cell: Cell) -> Kernel:
-    """Return the kernel of a cell with beta = 1; its other options only concern initial weights."""
-    return Janet()
+    """Return the kernel of a cell, by its beta; its other options only concern initial weights."""
+    return Janet() if cell.beta == BETA else AnyBeta()  # type: ignore[attr-defined]

@@ -18,6 +18,7 @@ from typing import Any
 from bench.cells.base import Cell
 from bench.kernels.base import Kernel
 from bench.kernels.functions import sigmoid, sigmoid_slope, tanh, tanh_slope
+from bench.kernels.peepholes import CoupledPeepholes, OriginalPeepholes, Peepholes
 
 
 class Lstm(Kernel):
@@ -28,7 +29,7 @@ class Lstm(Kernel):
     states = 2
 
     @staticmethod
-    def forward(pre: Any, apart: Any, before: Any) -> Any:
+    def forward(pre: Any, apart: Any, before: Any, vectors: Any) -> Any:
         """Advance one time step; the gates are kept."""
         a_i, a_f, a_g, a_o = pre
         _, c = before
@@ -37,7 +38,7 @@ class Lstm(Kernel):
         return (o * tanh(c), c), (i, f, g, o)
 
     @staticmethod
-    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Any:
+    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any, vectors: Any) -> Any:
         """Go back one time step."""
         dh, dc = grads
         i, f, g, o = kept
@@ -46,7 +47,7 @@ class Lstm(Kernel):
         squashed = tanh(c_after)
         d = dc + dh * o * tanh_slope(squashed)
         da_i, da_f, da_g = d * g * sigmoid_slope(i), d * c * sigmoid_slope(f), d * i * tanh_slope(g)
-        return (da_i, da_f, da_g, dh * squashed * sigmoid_slope(o)), (), (type(dh)(0), d * f)
+        return (da_i, da_f, da_g, dh * squashed * sigmoid_slope(o)), (), (type(dh)(0), d * f), ()
 
 
 class Coupled(Kernel):
@@ -57,7 +58,7 @@ class Coupled(Kernel):
     states = 2
 
     @staticmethod
-    def forward(pre: Any, apart: Any, before: Any) -> Any:
+    def forward(pre: Any, apart: Any, before: Any, vectors: Any) -> Any:
         """Advance one time step; the gates are kept."""
         a_f, a_g, a_o = pre
         _, c = before
@@ -66,7 +67,7 @@ class Coupled(Kernel):
         return (o * tanh(c), c), (f, g, o)
 
     @staticmethod
-    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Any:
+    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any, vectors: Any) -> Any:
         """Go back one time step."""
         dh, dc = grads
         f, g, o = kept
@@ -75,7 +76,7 @@ class Coupled(Kernel):
         squashed = tanh(c_after)
         d = dc + dh * o * tanh_slope(squashed)
         da_f, da_g = d * (c - g) * sigmoid_slope(f), (d - d * f) * tanh_slope(g)
-        return (da_f, da_g, dh * squashed * sigmoid_slope(o)), (), (type(dh)(0), d * f)
+        return (da_f, da_g, dh * squashed * sigmoid_slope(o)), (), (type(dh)(0), d * f), ()
 
 
 class Original(Kernel):
@@ -86,7 +87,7 @@ class Original(Kernel):
     states = 2
 
     @staticmethod
-    def forward(pre: Any, apart: Any, before: Any) -> Any:
+    def forward(pre: Any, apart: Any, before: Any, vectors: Any) -> Any:
         """Advance one time step; the gates are kept."""
         a_i, a_g, a_o = pre
         _, c = before
@@ -95,7 +96,7 @@ class Original(Kernel):
         return (o * tanh(c), c), (i, g, o)
 
     @staticmethod
-    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Any:
+    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any, vectors: Any) -> Any:
         """Go back one time step."""
         dh, dc = grads
         i, g, o = kept
@@ -106,11 +107,15 @@ class Original(Kernel):
             (d * g * sigmoid_slope(i), d * i * tanh_slope(g), dh * squashed * sigmoid_slope(o)),
             (),
             (type(dh)(0), d),
+            (),
         )
 
 
 def kernel(cell: Cell) -> Kernel:
-    """Return the kernel of a cell without peepholes, by its gates; its other options concern initial weights."""
+    """Return the kernel of a cell, by its gates and peepholes; its other options only concern initial weights."""
+    peepholes: bool = cell.peepholes  # type: ignore[attr-defined]
     if not cell.forget_gate:  # type: ignore[attr-defined]
-        return Original()
-    return Coupled() if cell.coupled else Lstm()  # type: ignore[attr-defined]
+        return OriginalPeepholes() if peepholes else Original()
+    if cell.coupled:  # type: ignore[attr-defined]
+        return CoupledPeepholes() if peepholes else Coupled()
+    return Peepholes() if peepholes else Lstm()

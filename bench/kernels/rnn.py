@@ -22,61 +22,61 @@ class Tanh(_Plain):
     """f(a) = tanh a."""
 
     @staticmethod
-    def forward(pre: Any, apart: Any, before: Any) -> Any:
+    def forward(pre: Any, apart: Any, before: Any, vectors: Any) -> Any:
         """Advance one time step."""
         return (tanh(pre[0]),), ()
 
     @staticmethod
-    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Any:
+    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any, vectors: Any) -> Any:
         """Go back one time step."""
         zero = type(after[0])(0)
-        return (grads[0] * tanh_slope(after[0]),), (), (zero,)
+        return (grads[0] * tanh_slope(after[0]),), (), (zero,), ()
 
 
 class Sigmoid(_Plain):
     """f(a) = 1 / (1 + exp(-a))."""
 
     @staticmethod
-    def forward(pre: Any, apart: Any, before: Any) -> Any:
+    def forward(pre: Any, apart: Any, before: Any, vectors: Any) -> Any:
         """Advance one time step."""
         return (sigmoid(pre[0]),), ()
 
     @staticmethod
-    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Any:
+    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any, vectors: Any) -> Any:
         """Go back one time step."""
         zero = type(after[0])(0)
-        return (grads[0] * sigmoid_slope(after[0]),), (), (zero,)
+        return (grads[0] * sigmoid_slope(after[0]),), (), (zero,), ()
 
 
 class Relu(_Plain):
     """f(a) = a where a > 0, else 0; the slope at 0 is 0. NaN stays NaN."""
 
     @staticmethod
-    def forward(pre: Any, apart: Any, before: Any) -> Any:
+    def forward(pre: Any, apart: Any, before: Any, vectors: Any) -> Any:
         """Advance one time step."""
         zero = type(pre[0])(0)
         return (zero if pre[0] <= zero else pre[0],), ()
 
     @staticmethod
-    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Any:
+    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any, vectors: Any) -> Any:
         """Go back one time step."""
         zero = type(after[0])(0)
-        return (zero if after[0] <= zero else grads[0],), (), (zero,)
+        return (zero if after[0] <= zero else grads[0],), (), (zero,), ()
 
 
 class Linear(_Plain):
     """f(a) = a."""
 
     @staticmethod
-    def forward(pre: Any, apart: Any, before: Any) -> Any:
+    def forward(pre: Any, apart: Any, before: Any, vectors: Any) -> Any:
         """Advance one time step."""
         return (pre[0],), ()
 
     @staticmethod
-    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Any:
+    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any, vectors: Any) -> Any:
         """Go back one time step."""
         zero = type(after[0])(0)
-        return (grads[0],), (), (zero,)
+        return (grads[0],), (), (zero,), ()
 
 
 _KERNELS: dict[str, type[Kernel]] = {"tanh": Tanh, "sigmoid": Sigmoid, "relu": Relu, "linear": Linear}

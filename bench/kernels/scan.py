@@ -4,20 +4,22 @@ Arrays are padded: the units of a sequence fill whole panels (`products.panel_wi
 step's B sequences lie one behind the other, N = B · padded units. Padded weights are zero, so nothing leaks out
 of the padding. ``gates`` (G, T, N) comes in as input projections and is overwritten: by what the kernel keeps on
 the way forward, by the gradients of the pre-activations on the way back. ``apart`` (A, T, N) is overwritten by
-recurrent products, then by their gradients. ``states`` is (states, T + 1, N), the initial ones first.
+recurrent products, then by their gradients. ``states`` is (states, T + 1, N), the initial ones first; ``vectors``
+(V, 1, N) repeats for each sequence what the units have for themselves.
 """
 
 from typing import Any
 
 import numpy as np
 
-from bench.kernels.base import backward, forward, load, store
+from bench.kernels.base import add, backward, forward, load, store
 from bench.kernels.compiler import compiled, separate
 from bench.kernels.products import times_packed
 
 
 @compiled
-def scan_forward(kernel: Any, gates: Any, apart: Any, apart_bias: Any, weights: Any, states: Any) -> None:
+def scan_forward(kernel: Any, gates: Any, apart: Any, apart_bias: Any, apart_state: int, weights: Any, vectors: Any,
+                 states: Any) -> None:  # fmt: skip
     """Run a kernel forward in time.
 
     Args:
@@ -25,59 +27,64 @@ def scan_forward(kernel: Any, gates: Any, apart: Any, apart_bias: Any, weights: 
         gates: (G, T, N), projected inputs; becomes what the kernel keeps.
         apart: (A, T, N), becomes the recurrent products that stand apart.
         apart_bias: (A, N), added to them.
-        weights: The recurrent weights of each gate, packed.
+        apart_state: The state that they multiply.
+        weights: The recurrent weights of each product, packed.
+        vectors: (V, 1, N).
         states: (states, T + 1, N), the initial ones at time 0; the others are written.
     """
-    count, steps, _ = gates.shape
-    together = count - len(apart)
-    for t in range(steps):
+    together = len(weights) - len(apart)
+    for t in range(gates.shape[1]):
         for gate in range(together):
             times_packed(states[0, t], weights[gate], gates[gate, t])
-        for gate in range(together, count):
-            apart[gate - together, t] = apart_bias[gate - together]
-            times_packed(states[0, t], weights[gate], apart[gate - together, t])
-        _advance(kernel, gates, apart, states, t)
+        for place in range(len(apart)):
+            apart[place, t] = apart_bias[place]
+            times_packed(states[apart_state, t], weights[together + place], apart[place, t])
+        _advance(kernel, gates, apart, vectors, states, t)
 
 
 @compiled
-def scan_backward(kernel: Any, gates: Any, apart: Any, weights: Any, states: Any, grads: Any, carry: Any, signals: Any,
-                  limit: Any, truncate: int, start: int) -> None:  # fmt: skip
+def scan_backward(kernel: Any, gates: Any, apart: Any, apart_state: int, weights: Any, vectors: Any, vector_grads: Any,
+                  states: Any, grads: Any, carry: Any, signals: Any, limit: Any, truncate: int,
+                  start: int) -> None:  # fmt: skip
     """Run a kernel backward in time; `bench.backward` has the equations.
 
     Args:
         kernel: The kernel.
         gates: (G, T, N), as `scan_forward` left it; becomes the gradients of the pre-activations.
         apart: (A, T, N), as `scan_forward` left it; becomes the gradients of the products that stand apart.
-        weights: The recurrent weights of each gate, transposed and packed.
+        apart_state: The state that the products apart multiply.
+        weights: The recurrent weights of each product, transposed and packed.
+        vectors: (V, 1, N).
+        vector_grads: (V, 1, N), their gradients, added to.
         states: (states, T + 1, N), as `scan_forward` left it.
-        grads: (T, N), gradients of the outputs.
+        grads: (outputs, T, N), gradients of the outputs.
         carry: (states, 1, N), gradients of the last states by what comes later; becomes the initial states'.
         signals: (states, T, N), becomes the backward signal after clipping; with no time steps it is not kept.
         limit: The largest entry of the backward signal, of the arrays' type; infinity leaves it as it is.
         truncate: Steps of a chunk, at whose borders the signal ends; 0 for none.
         start: The place of the first time step here in the whole sequence.
     """
-    count, steps, _ = gates.shape
-    together = count - len(apart)
-    for t in range(steps - 1, -1, -1):
-        _arrive(carry[0, 0], grads[t])
+    together = len(weights) - len(apart)
+    for t in range(gates.shape[1] - 1, -1, -1):
+        for output in range(len(grads)):
+            _arrive(carry[output, 0], grads[output, t])
         if limit < np.inf:
             for state in range(len(carry)):
                 _bound(carry[state, 0], limit)
         if signals.shape[1] > 0:
             signals[:, t] = carry[:, 0]
-        _retreat(kernel, gates, apart, states, carry, t)
+        _retreat(kernel, gates, apart, vectors, vector_grads, states, carry, t)
         if truncate > 0 and start + t > 0 and (start + t) % truncate == 0:
             carry[:] = 0
             continue
         for gate in range(together):
             times_packed(gates[gate, t], weights[gate], carry[0, 0])
-        for gate in range(together, count):
-            times_packed(apart[gate - together, t], weights[gate], carry[0, 0])
+        for place in range(len(apart)):
+            times_packed(apart[place, t], weights[together + place], carry[apart_state, 0])
 
 
 @separate
-def _advance(kernel: Any, gates: Any, apart: Any, states: Any, t: int) -> None:
+def _advance(kernel: Any, gates: Any, apart: Any, vectors: Any, states: Any, t: int) -> None:
     """Apply the kernel's forward function to every unit of a time step."""
     for unit in range(gates.shape[2]):
         after, kept = forward(
@@ -85,6 +92,7 @@ def _advance(kernel: Any, gates: Any, apart: Any, states: Any, t: int) -> None:
             load(kernel, "gates", gates, t, unit),
             load(kernel, "apart", apart, t, unit),
             load(kernel, "states", states, t, unit),
+            load(kernel, "vectors", vectors, 0, unit),
         )
         store(states, t + 1, unit, after)
         store(gates, t, unit, kept)
@@ -106,17 +114,21 @@ def _bound(signal: Any, limit: Any) -> None:
 
 
 @separate
-def _retreat(kernel: Any, gates: Any, apart: Any, states: Any, carry: Any, t: int) -> None:
+def _retreat(
+    kernel: Any, gates: Any, apart: Any, vectors: Any, vector_grads: Any, states: Any, carry: Any, t: int
+) -> None:
     """Apply the kernel's backward function to every unit of a time step."""
     for unit in range(gates.shape[2]):
-        pre_grads, apart_grads, before_grads = backward(
+        pre_grads, apart_grads, before_grads, own_grads = backward(
             kernel,
             load(kernel, "states", carry, 0, unit),
             load(kernel, "kept", gates, t, unit),
             load(kernel, "apart", apart, t, unit),
             load(kernel, "states", states, t, unit),
             load(kernel, "states", states, t + 1, unit),
+            load(kernel, "vectors", vectors, 0, unit),
         )
         store(gates, t, unit, pre_grads)
         store(apart, t, unit, apart_grads)
         store(carry, 0, unit, before_grads)
+        add(vector_grads, unit, own_grads)

@@ -59,13 +59,3 @@ class Stack:
         workspace.give_back([buffer, *(kept.chunk[2] for _, kept in self.layers if kept.chunk)])
         self.layers.clear()
         return found[::-1]
-
-
-def warm(kernel: Kernel, tokens: bool, dtype: str) -> None:
-    """Compile what training needs, or load it from disk, so that no update is timed with it."""
-    real = np.dtype(dtype)
-    shapes = {"input_weight": (1, kernel.gates), "bias": (kernel.gates,), "recurrent_weight": (1, kernel.gates)}
-    weights = {name: np.zeros(shape, real) for name, shape in shapes.items()}
-    weights |= {kernel.apart_bias: np.zeros(kernel.apart, real)} if kernel.apart else {}
-    inputs = np.zeros((1, 1), np.int64) if tokens else np.zeros((1, 1, 1), real)
-    Stack(kernel, [weights, weights], inputs).backward(np.zeros(1, np.int64), np.zeros((1, 1), real))

@@ -22,7 +22,7 @@ class Ugrnn(Kernel):
     states = 1
 
     @staticmethod
-    def forward(pre: Any, apart: Any, before: Any) -> Any:
+    def forward(pre: Any, apart: Any, before: Any, vectors: Any) -> Any:
         """Advance one time step; the gates are kept."""
         a_g, a_n = pre
         (h,) = before
@@ -30,12 +30,12 @@ class Ugrnn(Kernel):
         return (n + g * (h - n),), (g, n)
 
     @staticmethod
-    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Any:
+    def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any, vectors: Any) -> Any:
         """Go back one time step."""
         (dh,) = grads
         g, n = kept
         (h,) = before
-        return (dh * (h - n) * sigmoid_slope(g), (dh - dh * g) * tanh_slope(n)), (), (dh * g,)
+        return (dh * (h - n) * sigmoid_slope(g), (dh - dh * g) * tanh_slope(n)), (), (dh * g,), ()
 
 
 def kernel(cell: Cell) -> Kernel:

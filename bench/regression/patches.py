@@ -185,15 +185,15 @@ def swapped_gates() -> Any:
 
     class SwappedLstm(lstm.Lstm):
         @staticmethod
-        def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Any:
-            (a_i, a_f, a_g, a_o), beside, earlier = lstm_backward(grads, kept, apart, before, after)
-            return (a_f, a_i, a_g, a_o), beside, earlier
+        def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any, vectors: Any) -> Any:
+            (a_i, a_f, a_g, a_o), beside, earlier, own = lstm_backward(grads, kept, apart, before, after, vectors)
+            return (a_f, a_i, a_g, a_o), beside, earlier, own
 
     class SwappedGru(gru.Gru):
         @staticmethod
-        def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Any:
-            (a_r, a_z, a_n), beside, earlier = gru_backward(grads, kept, apart, before, after)
-            return (a_z, a_r, a_n), beside, earlier
+        def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any, vectors: Any) -> Any:
+            (a_r, a_z, a_n), beside, earlier, own = gru_backward(grads, kept, apart, before, after, vectors)
+            return (a_z, a_r, a_n), beside, earlier, own
 
     return planted_kernels({"lstm": SwappedLstm, "gru": SwappedGru})
 
@@ -204,9 +204,9 @@ def flat_tanh() -> Any:
 
     class FlatTanh(rnn.Tanh):
         @staticmethod
-        def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any) -> Any:
+        def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any, vectors: Any) -> Any:
             zero = type(after[0])(0)
-            return (grads[0],), (), (zero,)
+            return (grads[0],), (), (zero,), ()
 
     return planted_kernels({"rnn": FlatTanh})
 

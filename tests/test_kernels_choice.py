@@ -1,0 +1,133 @@
+"""Which path runs, what a second process finds compiled, and how much memory a long sequence takes."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from kernel_samples import drawn, normal
+from torch.testing import assert_close
+
+from bench import costs, registry
+from bench.kernels.find import kernel_for
+from bench.network import Network
+from bench.scans import run_layer, run_readable
+from bench.trial import Trial
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# The choice of a path
+
+
+def test_networks_say_which_path_runs():
+    network = Network(registry.cell("lstm"), 2, 1, 8)
+    assert network.path("cpu", "float32") == "fused"
+    assert network.path("cuda", "float32") == "readable"
+
+
+def test_without_numba_the_readable_path_runs(monkeypatch):
+    cell, values = drawn("gru", 2, 5)
+    inputs = normal(4, 3, 2)
+    expected = run_layer(cell, inputs, values)
+    kernel_for.cache_clear()
+    monkeypatch.setattr("bench.kernels.find.find_spec", lambda name: None)
+    try:
+        assert Network(cell, 2, 1, 8).path("cpu", "float64") == "readable"
+        found = run_layer(cell, inputs, values)
+    finally:
+        kernel_for.cache_clear()
+    assert torch.equal(found, run_readable(cell, inputs, values))
+    assert_close(found, expected)
+
+
+@pytest.mark.parametrize("spec", ["gru:reset=before"])
+def test_options_that_change_the_equations_run_on_the_readable_path(spec):
+    assert Network(registry.cell(spec), 2, 1, 8).path("cpu", "float32") == "readable"
+    assert costs.expected_seconds(Trial("adding", spec, "none", 0.1, 0)) > costs.expected_seconds(
+        Trial("adding", spec.partition(":")[0], "none", 0.1, 0)
+    )
+
+
+def test_a_precision_without_a_kernel_runs_on_the_readable_path():
+    cell, values = drawn("gru", 2, 5, torch.bfloat16)
+    inputs = normal(4, 3, 2, dtype=torch.bfloat16)
+    assert torch.equal(run_layer(cell, inputs, values), run_readable(cell, inputs, values))
+
+
+# The disk cache and memory, each in processes of their own
+
+PROGRAM = """
+import numpy as np
+from bench.kernels import scan
+from bench.kernels.layer import Layer
+from bench.kernels.rnn import Tanh
+weights = {"input_weight": np.ones((1, 2)), "bias": np.zeros(2), "recurrent_weight": np.eye(2)}
+outputs, _, _ = Layer(Tanh(), weights, np.ones((1, 1, 1))).forward(keep=False)
+print(outputs[0, 0, 0], sum(scan.scan_forward.stats.cache_hits.values()))
+"""
+
+
+def run_program(program, folder, cache):
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True).stdout
+
+
+DIGESTS = """
+import hashlib
+from bench.training import Cohort
+from bench.trial import Trial
+
+for cell in ("rnn", "lstm", "gru", "lstm:coupled=true", "lstm:forget_gate=false", "ugrnn", "janet"):
+    cohort = Cohort([Trial("adding:length=20", cell, "norm:1", 1e-2, 0)], {})
+    for _ in range(3):
+        cohort.step()
+    print(cell, hashlib.sha256(cohort.parameters.numpy().tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_code_just_compiled_and_code_from_disk_give_the_same_bytes(tmp_path):
+    for package in ("bench", "tasks"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    compiled, loaded = (run_program(DIGESTS, tmp_path, tmp_path / "cache") for _ in range(2))
+    assert compiled == loaded
+
+
+@pytest.mark.slow
+def test_a_second_process_does_not_compile_and_an_edited_pair_takes_effect(tmp_path):
+    for package in ("bench", "tasks"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    first, second = (run_program(PROGRAM, tmp_path, tmp_path / "cache").split() for _ in range(2))
+    assert float(first[0]) == pytest.approx(np.tanh(1.0))
+    assert first[0] == second[0]
+    assert (first[1], second[1]) == ("0", "1")
+    pair = tmp_path / "bench" / "kernels" / "rnn.py"
+    pair.write_text(pair.read_text().replace("return (tanh(pre[0]),), ()", "return (pre[0] + pre[0],), ()"))
+    assert run_program(PROGRAM, tmp_path, tmp_path / "cache").split() == ["2.0", "0"]
+
+
+LONG = """
+import resource
+import torch
+from bench import costs, registry
+from bench.gradients import write_gradients
+from bench.network import Network
+from bench.seeding import stream
+torch.set_num_threads(1)
+task = registry.task("copy:items=10,blanks=19980")
+network = Network.for_task(registry.cell("lstm"), task, 128)
+parameters = torch.from_numpy(network.initial_row(0)).float()[None]
+batch = task.draw(stream("test").generator(), 16)
+write_gradients(network, task, parameters, torch.zeros_like(parameters), [batch])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+"""
+
+
+@pytest.mark.slow
+def test_twenty_thousand_time_steps_train_in_less_than_two_gibibytes(tmp_path):
+    assert float(run_program(LONG, ROOT, tmp_path)) < 2.0
