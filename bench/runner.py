@@ -144,7 +144,7 @@ def fitted(study: Study, workers: int, minutes: float) -> Study:
         if seconds <= 60 * minutes:
             return cut
     raise UsageError(
-        f"--budget-minutes {minutes:g}: study {study.name} with {count} seeds takes about {seconds / 60:.0f}"
+        f"--budget-minutes {minutes:g}: study {study.name} with {count} seeds takes about {seconds / 60:.3g} minutes"
     )
 
 
