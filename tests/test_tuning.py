@@ -107,5 +107,5 @@ def test_a_budget_picks_seeds_from_the_ladder_and_says_so() -> None:
 
 
 def test_a_budget_that_fits_nothing_is_refused() -> None:
-    with pytest.raises(UsageError, match="study quick with 3 seeds takes about .* minutes"):
+    with pytest.raises(UsageError, match=r"study quick with 3 seeds takes about .* minutes"):
         fitted(study_file.find("quick"), 1, 0.1)
