@@ -68,6 +68,7 @@ class Shape:
         layers: Depths; plain stacks of eight layers and more learn nothing.
         skips: Skip connections between layers.
         directions: Sentiment is at its floor from left to right.
+        decoders: Layers of a GRU that decodes; 0 for none.
     """
 
     tasks: tuple[str, ...] = (COPY, ADDING, AGREEMENT)
@@ -86,12 +87,14 @@ class Shape:
     layers: tuple[int, ...] = (1,)
     skips: tuple[str, ...] = ("none",)
     directions: tuple[str, ...] = ("forward",)
+    decoders: tuple[int, ...] = (0,)
 
     @property
     def wirings(self) -> list[Wiring]:
         """How layers are joined, each way once."""
-        every = product(self.layers, self.skips, self.directions)
-        return list(dict.fromkeys(Wiring(*values).reduced for values in every))
+        every = product(self.layers, self.skips, self.directions, self.decoders)
+        made = (Wiring(*way, decoder_cell="gru" if deep else "none", decoder_layers=deep) for *way, deep in every)
+        return list(dict.fromkeys(wiring.reduced for wiring in made))
 
 
 def make_study(shape: Shape = Shape()) -> StudyData:

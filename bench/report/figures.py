@@ -11,6 +11,7 @@ from bench.report.curves import gradient_norms, learning_curves
 from bench.report.depth import depth, has_depth
 from bench.report.direction import direction, has_direction
 from bench.report.ladders import has_horizons, horizons_figure
+from bench.report.seq2seq import has_seq2seq, seq2seq
 from bench.report.standings import solved, statuses, updates_to_solve
 from bench.report.transfer import has_transfer, transfer
 from bench.results import StudyData
@@ -26,6 +27,7 @@ FIGURES: dict[str, Callable[[StudyData], Drawing]] = {
     "depth": depth,
     "direction": direction,
     "horizons": horizons_figure,
+    "seq2seq": seq2seq,
 }
 WHERE: dict[str, Callable[[StudyData], bool]] = {
     "agreement": has_agreement,
@@ -33,6 +35,7 @@ WHERE: dict[str, Callable[[StudyData], bool]] = {
     "depth": has_depth,
     "direction": has_direction,
     "horizons": has_horizons,
+    "seq2seq": has_seq2seq,
 }
 """Figures that only some studies have numbers for."""
 
