@@ -64,7 +64,9 @@ class EncoderDecoder:
     @cached_property
     def layout(self) -> Layout:
         """Where each tensor lies in a row: ``encoder.0.bias``, ``decoder.0.bias``, ``bridge.0.weight``, ``readout``."""
-        shapes, parts, axes = {}, {}, {}
+        shapes: dict[str, tuple[int, ...]] = {}
+        parts: dict[str, tuple[int, ...]] = {}
+        axes: dict[str, int] = {}
         for part, layers in self._parts.items():
             shapes |= {f"{part}.{name}": shape for name, shape in layers.shapes.items()}
             own = {f"{part}.{name}": widths for name, widths in layers.parts.items()}
@@ -85,7 +87,7 @@ class EncoderDecoder:
             return {}
         width = self.cell.state_count(self.hidden_size) * len(self.wiring.directions)
         wanted = self.decoder_cell.state_count(self.hidden_size)
-        both = {"weight": (width, wanted), "bias": (wanted,)}
+        both: dict[str, tuple[int, ...]] = {"weight": (width, wanted), "bias": (wanted,)}
         return {f"bridge.{layer}.{name}": both[name] for layer in range(self.wiring.decoder_layers) for name in both}
 
     @property
@@ -170,7 +172,8 @@ class EncoderDecoder:
 
     def _bridged(self, views: Mapping[str, Tensor], ends: Starts) -> Starts:
         """Return where the decoder's scans start, of where the encoder's ended."""
-        starts, above = {}, self.wiring.layers - self.wiring.decoder_layers
+        starts: Starts = {}
+        above = self.wiring.layers - self.wiring.decoder_layers
         for layer in range(self.wiring.decoder_layers):
             beside = max(layer + above, 0)
             met = [part for way in self.wiring.directions for part in ends[scan_name(beside, way)]]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bench.any_network import AnyNetwork
 from bench.backward import PLAIN, Backward
+from bench.cells.base import Cell
 from bench.encoder_decoder import EncoderDecoder
 from bench.kernels.find import kernel_for, serves
 from bench.network import Network
@@ -82,8 +83,11 @@ def write_gradient(
 
 def prepare(network: AnyNetwork, task: Task, device: str, dtype: str) -> None:
     """Compile what `write_gradients` will need, so that no update is timed with it."""
-    scanned = [(network.cell, task.tokens)] if isinstance(network, Network | EncoderDecoder) else []
-    scanned += [(network.decoder_cell, True)] if isinstance(network, EncoderDecoder) else []
+    scanned: list[tuple[Cell, bool]] = []
+    if isinstance(network, Network | EncoderDecoder):
+        scanned.append((network.cell, task.tokens))
+    if isinstance(network, EncoderDecoder):
+        scanned.append((network.decoder_cell, True))
     for cell, tokens in scanned:
         if serves(device, dtype) and (kernel := standard_kernel(cell)) is not None:
             from bench.kernels.layer import warm

@@ -73,8 +73,7 @@ class Wiring:
         """The same network, without what cannot act: equal networks have equal ones."""
         if max(self.layers, self.decoder_layers) > 1:
             return self
-        between = {"skip": ONE_LAYER.skip, "normalisation": ONE_LAYER.normalisation, "dropout": ONE_LAYER.dropout}
-        return replace(self, **between)
+        return replace(self, skip="none", normalisation="none", dropout=0.0)
 
     @property
     def words(self) -> list[str]:
