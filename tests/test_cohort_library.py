@@ -1,11 +1,15 @@
 """The layers with a trial axis, against as many torch.nn modules."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from torch.testing import assert_close
 
 from bench.cohort import GRU, LSTM, RNN
 
+README = Path(__file__).resolve().parent.parent / "README.md"
 S, T, B, N, H = 3, 6, 4, 2, 5
 KINDS = [
     (RNN, torch.nn.RNN, {}),
@@ -148,3 +152,11 @@ def test_outputs_changed_in_place_are_noticed():
     assert outputs.requires_grad
     outputs.mul_(2).sum().backward()  # the stacked outputs are a copy of what the kernel keeps
     assert all(value.grad is not None for value in layer.parameters())
+
+
+def test_the_example_of_the_readme_runs_and_trains_each_trial():
+    section = README.read_text(encoding="utf-8").partition("### The layers, without the rest")[2]
+    names: dict[str, Any] = {}
+    exec(section.partition("```python")[2].partition("```")[0], names)
+    assert names["outputs"].shape == (8, 50, 20, 64)
+    assert (names["readout"].detach() != 0).any((1, 2)).all()

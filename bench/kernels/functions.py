@@ -106,12 +106,23 @@ def log_sigmoid(x: Any) -> Any:
     return (x if x < zero else zero) - two * _artanh(y / (two + y))
 
 
+def _is_held(x: Any) -> Any:
+    """Say whether `_split_exp` holds x to the largest exponent."""
+
+
+@overload(_is_held, jit_options=INLINE, strict=False)
+def _choose_is_held(x: Any) -> Callable[..., Any]:
+    highest = np.float32(_SINGLE["highest"]) if x == types.float32 else np.float64(_DOUBLE["highest"])
+    return lambda x: x > highest
+
+
 @inlined
 def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)), and its limit 0 where exp is held: a gate this small times Inf must not pass for Inf."""
     one = type(x)(1)
     s, m = _split_exp(-x)
-    return one / (one + (s + s * m))
+    y = one / (one + (s + s * m))
+    return type(x)(0) if _is_held(-x) else y
 
 
 @inlined
