@@ -186,7 +186,7 @@ class EncoderDecoder:
     def _split(self, flat: Tensor) -> list[Tensor]:
         """Cut numbers (B, D) into the states of a decoder's layer."""
         shapes = self.decoder_cell.state_shapes(self.hidden_size).values()
-        pieces = flat.split([prod(shape) for shape in shapes], 1)
+        pieces = torch.split(flat, [prod(shape) for shape in shapes], 1)
         return [piece.reshape(-1, *shape) for piece, shape in zip(pieces, shapes, strict=True)]
 
     def _run_freely(self, views: Mapping[str, Tensor], states: Starts, steps: int) -> Tensor:

@@ -48,7 +48,7 @@ def run_between(
     inputs, batch = inputs.index_select(1, longest_first), len(lengths)
     state = tuple(part.index_select(0, longest_first) for part in state)
     outputs, ended, start = [], [], 0
-    for end in lengths.unique().tolist():  # from the shortest on
+    for end in sorted(set(lengths.tolist())):  # from the shortest on
         running, staying = int((lengths >= end).sum()), int((lengths > end).sum())
         made, state = _run_on(cell, inputs[start:end, :running], weights, tuple(part[:running] for part in state))
         outputs.append(pad(made, (0, 0, 0, batch - running)))

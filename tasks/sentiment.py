@@ -102,4 +102,4 @@ def polarity(words: np.ndarray) -> np.ndarray:
     array([1])
     """
     praised = (words >= TOKENS[PRAISE[0]]) & (words <= TOKENS[PRAISE[-1]])
-    return praised[ASKED:].any(0).astype(np.int64)
+    return np.asarray(praised[ASKED:].any(0), np.int64)

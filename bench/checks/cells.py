@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from bench import registry
-from bench.assemble import Assembled, assembled
+from bench.assemble import assembled
 from bench.cells.base import Cell
 from bench.checks.cost import update_ratio
 from bench.checks.finding import Finding, expect, findings, random_state_untouched
 from bench.checks.trials import cohort
+from bench.encoder_decoder import EncoderDecoder
 from bench.module_cell import ModuleCell
 from bench.network import Network
 from bench.scans import run_readable
@@ -64,9 +65,11 @@ class Layer:
     cell: Cell
 
     @property
-    def network(self) -> Assembled:
+    def network(self) -> Network | WholeNetwork:
         """Made anew each time, so that nothing is shared."""
-        return assembled(self.cell, INPUTS, 1, self.hidden_size, length=STEPS)
+        made = assembled(self.cell, INPUTS, 1, self.hidden_size, length=STEPS)
+        assert not isinstance(made, EncoderDecoder), "no decoder was asked for"
+        return made
 
     @property
     def seen(self) -> int:

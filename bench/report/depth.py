@@ -106,15 +106,15 @@ def _numbers(part: Panel, skip: str, rows: pd.DataFrame) -> pd.DataFrame:
     """Return what is drawn of one line, a row a depth."""
     first = rows.iloc[0]
     told = {"task": part.task, "ways": part.ways_label, "cell": first["cell"], "clip": first["clip"], "skip": skip}
-    return pd.DataFrame([told | _at_depth(int(layers), of) for layers, of in rows.groupby("layers", sort=True)])
+    return pd.DataFrame([told | _at_depth(of) for _, of in rows.groupby("layers", sort=True)])
 
 
-def _at_depth(layers: int, rows: pd.DataFrame) -> dict[str, Any]:
+def _at_depth(rows: pd.DataFrame) -> dict[str, Any]:
     counted = rows[rows["counted"]].sort_values("seed")
     solved, n = int(counted["solved"].sum()), len(counted)
     share = stats.share_interval(solved, n)
     return {
-        "layers": layers,
+        "layers": int(rows["layers"].iloc[0]),
         "n": n,
         "N": len(rows),
         "solved_count": solved,

@@ -1,5 +1,7 @@
 """What reading in both directions does: the error of every seed, forward beside bidirectional."""
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -16,7 +18,7 @@ _PER_ROW = 2
 _PLACES = {"forward": -0.2, "bidirectional": 0.2}
 _SPREAD = 0.12
 """Half the width over which seeds stand side by side."""
-_FILLS = {"forward": "none", "bidirectional": "full"}
+_FILLS: dict[str, Literal["none", "full"]] = {"forward": "none", "bidirectional": "full"}
 
 
 @once
@@ -90,7 +92,7 @@ def _draw(ax: Axes, part: Panel) -> pd.DataFrame:
 def _draw_seeds(ax: Axes, at: float, cell: str, name: str, rows: pd.DataFrame) -> None:
     look, errors = style.cell_look(cell), rows["charged_error"]
     places = at + np.linspace(-_SPREAD, _SPREAD, len(rows)) if len(rows) > 1 else [at]
-    ax.plot(places, errors, linestyle="", color=look.color, marker=look.marker, markersize=3.5, fillstyle=_FILLS[name])  # type: ignore[arg-type]
+    ax.plot(places, errors, linestyle="", color=look.color, marker=look.marker, markersize=3.5, fillstyle=_FILLS[name])
     ax.hlines(errors.median(), at - 1.4 * _SPREAD, at + 1.4 * _SPREAD, color=look.color, linewidth=1.2)
     top = ax.get_ylim()[1]
     ax.text(at, 0.98 * top, f"{int(rows['solved'].sum())}/{len(rows)}", ha="center", va="top", fontsize=6)

@@ -66,7 +66,7 @@ def _draw(ax: Axes, part: Panel, skip: str) -> pd.DataFrame:
     depths = [sorted(part.frame[name].unique()) for name in ("layers", "decoder_layers")]
     flat = (part.frame["layers"] == 1) & (part.frame["decoder_layers"] == 1)
     rows = part.frame[flat | (part.frame["skip"] == skip)]
-    numbers = pd.DataFrame([_field(part, skip, *pair, of) for pair, of in rows.groupby(["layers", "decoder_layers"])])
+    numbers = pd.DataFrame([_field(part, skip, of) for _, of in rows.groupby(["layers", "decoder_layers"])])
     shares = np.full([len(some) for some in depths], np.nan)
     for _, field in numbers.iterrows():
         y, x = depths[0].index(field["layers"]), depths[1].index(field["decoder_layers"])
@@ -82,7 +82,7 @@ def _draw(ax: Axes, part: Panel, skip: str) -> pd.DataFrame:
     return numbers
 
 
-def _field(part: Panel, skip: str, layers: int, decoder_layers: int, rows: pd.DataFrame) -> dict[str, Any]:
+def _field(part: Panel, skip: str, rows: pd.DataFrame) -> dict[str, Any]:
     first, counted = rows.iloc[0], rows[rows["counted"]]
     solved, n = int(counted["solved"].sum()), len(counted)
     return {
@@ -91,8 +91,8 @@ def _field(part: Panel, skip: str, layers: int, decoder_layers: int, rows: pd.Da
         "cell": first["cell"],
         "clip": first["clip"],
         "skip": skip,
-        "layers": layers,
-        "decoder_layers": decoder_layers,
+        "layers": int(first["layers"]),
+        "decoder_layers": int(first["decoder_layers"]),
         "n": n,
         "N": len(rows),
         "solved_count": solved,

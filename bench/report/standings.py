@@ -137,7 +137,9 @@ def draw_shares(ax: Axes, part: Panel, cells: list[str], clips: list[str]) -> pd
     )
     ax.tick_params(length=0, rotation=0)
     if _slanted(clips):
-        ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
+        ax.set_xticks(
+            ax.get_xticks(), [style.clip_label(clip) for clip in clips], rotation=45, ha="right", rotation_mode="anchor"
+        )
     return pd.DataFrame(shown, columns=["task", "ways", "cell", "clip", "solved_count", "n", "N"])
 
 

@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 from bench import window as sweeps
 from bench.report import style
 from bench.report.canvas import GREY, Drawing
+from bench.report.looks import CellLook
 from bench.window import NONE, SAFE_FRACTION, Window
 from tasks.options import spell
 
@@ -134,7 +135,7 @@ def _draw_line(
     rows: pd.DataFrame,
     trials: pd.DataFrame,
     budget: float,
-    look: style.CellLook,
+    look: CellLook,
     line: style.LineStyle,
     unclipped: bool,
 ) -> None:
