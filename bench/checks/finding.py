@@ -45,17 +45,17 @@ def expect(kept: object, otherwise: str) -> None:
         raise BrokenRuleError(otherwise)
 
 
-def findings(rules: Mapping[str, Callable[[], str]], seconds: float = RULE_SECONDS) -> Iterator[Finding]:
+def findings(rules: Mapping[str, Callable[[], str]], seconds: float | None = None) -> Iterator[Finding]:
     """Run rules by name, on one thread as training does; a rule returns what it saw, or raises.
 
     Small products gain nothing from a second thread, and on a busy machine wait for it many times their own time.
 
     Args:
         rules: The rules.
-        seconds: The longest that one may take.
+        seconds: The longest that one may take; `RULE_SECONDS` if not given.
     """
     for name, rule in rules.items():
-        yield _finding(name, rule, seconds)
+        yield _finding(name, rule, RULE_SECONDS if seconds is None else seconds)
 
 
 def _finding(name: str, rule: Callable[[], str], seconds: float) -> Finding:
