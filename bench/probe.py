@@ -101,7 +101,7 @@ def probe(study: str, results: Path, pairs: Mapping[str, Sequence[Pair]]) -> Pro
 
 def _why(known: Iterable[Known]) -> str:
     unknown = sum((found.unknown for found in known), Counter[str]())
-    words = [word for word, _ in unknown.most_common(5)] + ["..."] * (len(unknown) > 5)
+    words = sorted(unknown, key=lambda word: (-unknown[word], word))[:5] + ["..."] * (len(unknown) > 5)
     return f"they hold unknown words ({', '.join(words)})" if unknown else "they are longer than the task's sentences"
 
 

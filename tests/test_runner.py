@@ -140,7 +140,7 @@ def test_killed_and_resumed_gives_the_bytes_of_an_undisturbed_run(kills: int, tm
 
 
 def test_interrupting_keeps_what_is_finished_and_says_so(tmp_path: Path) -> None:
-    command = ["run", "--task", "adding:length=900", "--cell", "gru", "--seeds", "1", "--updates", "100000"]
+    command = ["run", "--task", "adding:length=900", "--cell", "rnn", "--seeds", "1", "--updates", "100000"]
     quick_one = ["--task", "copy:items=1,blanks=1"]
     with started(*command, *quick_one, "--lr", "1e-2", "--workers", "2", "--results", str(tmp_path)) as process:
         wait_until(lambda: stored_count(tmp_path) > 0)
