@@ -23,6 +23,8 @@ from tasks.copy import Copy
 TASKS = {"copy": Copy(items=2, symbols=3, blanks=6), "adding": Adding(length=11)}
 FUSED = [f"rnn:nonlinearity={name}" for name in ("tanh", "relu", "sigmoid", "linear")] + ["gru", "lstm"]
 FUSED += ["cornn", "lru", "scornn", "slstm"]
+USUAL = ["rnn:nonlinearity=tanh", "rnn:nonlinearity=relu", "gru", "lstm"]
+RARE = [spec for spec in FUSED if spec not in USUAL]
 STEPWISE = [name for name in registry.names("cell") if registry.cell(name).steps]
 HIDDEN = 7
 TIGHT = Backward(signal_limit=1e-3)
@@ -174,7 +176,7 @@ def test_truncation_is_what_detached_states_give(chunk):
 
 
 @pytest.mark.parametrize("how", HOWS.values(), ids=HOWS)
-@pytest.mark.parametrize("spec", FUSED)
+@pytest.mark.parametrize("spec", [*USUAL, *(pytest.param(spec, marks=pytest.mark.slow) for spec in RARE)])
 def test_fused_equals_readable_in_single_precision_signals_too(spec, how, readable):
     fused_signals, readable_signals = [], []
     fused = gradient_of(spec, how, "adding", 2, torch.float32, fused_signals)

@@ -37,7 +37,7 @@ def rows_after(trial, updates):
     return cohort, before[0], cohort.parameters[0]
 
 
-@pytest.mark.parametrize("task", [BASE.task, "adding:length=7"])
+@pytest.mark.parametrize("task", [BASE.task, pytest.param("adding:length=7", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("cell", [*registry.names("cell"), *VARIANTS, *ORTHOGONAL])
 def test_every_cell_gives_the_same_bytes_alone_and_in_company(cell, task):
     trials = [replace(BASE, cell=cell, task=task, clip=clip, seed=seed, layers=2) for seed, clip in enumerate(

@@ -42,7 +42,7 @@ def results_of(*trials):
     return {result.trial: replace(result, wall_seconds=None) for result in finished}
 
 
-@pytest.mark.parametrize("cell", ["gru", "lstm", "mgu"])
+@pytest.mark.parametrize("cell", ["gru", *(pytest.param(cell, marks=pytest.mark.slow) for cell in ("lstm", "mgu"))])
 @pytest.mark.parametrize("wiring", ALL, ids=lambda wiring: "-".join(map(str, wiring.values())))
 def test_alone_together_and_in_another_order_give_the_same_bytes(cell, wiring):
     base = replace(BASE, cell=cell, **wiring)
