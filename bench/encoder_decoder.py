@@ -123,15 +123,20 @@ class EncoderDecoder:
         """
         values: dict[str, np.ndarray] = {}
         for part, layers in self._parts.items():
-            sizes = (layers.input_size, self.hidden_size, layers.wiring.layers)
-            names = ("weights", part, layers.cell.spec, layers.cell.version, *sizes, seed)
-            values |= {f"{part}.{name}": value for name, value in layers.initial_values(*names).items()}
-        values |= initial_readout(self.decoder.width, self.output_size, self.hidden_size**-0.5, *names)
+            drawn = layers.initial_values(*self._stream_names(part, seed))
+            values |= {f"{part}.{name}": value for name, value in drawn.items()}
+        bound, names = self.hidden_size**-0.5, self._stream_names("decoder", seed)
+        values |= initial_readout(self.decoder.width, self.output_size, bound, *names)
         for name, shape in self._bridge_shapes.items():
             bound = self._bridge_shapes[name.replace("bias", "weight")][0] ** -0.5
             generator = stream("weights", self.cell.spec, self.decoder_cell.spec, name, seed).generator()
             values[name] = generator.uniform(-bound, bound, shape)
         return self.layout.row(values)
+
+    def _stream_names(self, part: str, seed: int) -> tuple[str | int, ...]:
+        layers = self._parts[part]
+        sizes = (layers.input_size, self.hidden_size, layers.wiring.layers)
+        return ("weights", part, layers.cell.spec, layers.cell.version, *sizes, seed)
 
     @torch.no_grad()
     def orthogonality_error(self, row: Tensor) -> float | None:
