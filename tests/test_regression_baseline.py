@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from made_study import SOURCE, USUAL, accepted_study, call, check, outcome, put, refused, study_of
-from regressions import drawn
+from regressions import drawn, setting, solved
 
 from bench import runner
 from bench.regression import baseline as accepted
+from bench.regression.entries import Entry
 from bench.store import Store, store_path
 from bench.trial import Status, TrialResult
 
@@ -115,3 +116,12 @@ def test_the_memory_of_a_gradient_is_kept_in_the_baseline(results: Path) -> None
     measured = replace(held, entries=tuple(replace(entry, memory_bytes=2**20) for entry in held.entries))
     accepted.write(measured, path)
     assert accepted.read(path, "made") == measured
+
+
+def test_networks_that_differ_between_their_layers_have_names_and_histories_of_their_own() -> None:
+    ways = [{}, {"layers": 2}, {"layers": 2, "skip": "dense"}, {"direction": "bidirectional"}]
+    ways.append({"decoder_cell": "gru", "decoder_layers": 1, "decoder_cell_version": 1})
+    entries = [Entry(setting(**way), (solved(0, 20),)) for way in ways]
+    assert entries[0].label == "copy:items=1,symbols=2,blanks=1 · lstm · norm:1"
+    assert entries[2].label == f"{entries[0].label} · 2 layers · skip dense"
+    assert len(accepted.summary_of(entries)) == len(ways)

@@ -77,10 +77,10 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """A readable name: task, cell, clip, and the optimizer where it is not the usual one."""
+        """A readable name: task, cell, clip, and what differs from one plain layer and the usual optimizer."""
         of = self.setting
-        parts = (of.task, of.cell, of.clip, *([of.optimizer] if of.optimizer != Trial.optimizer else []))
-        return " · ".join(parts)
+        unusual = [of.optimizer] if of.optimizer != Trial.optimizer else []
+        return " · ".join((of.task, of.cell, of.clip, *of.wiring.words, *unusual))
 
     @cached_property
     def key(self) -> str:
