@@ -25,8 +25,8 @@ _PRODUCT = 1 / 80e9
 _UNIT = 1e-9
 _OUTPUT = 2.5e-9
 _READABLE_STEP = 35e-6
-_SCAN = 200e-6
-_BETWEEN = 5e-9
+_SCAN = 550e-6
+_BETWEEN = 1.5e-9
 _BLOCK = 2e-3
 _BY_TORCH = 1.3
 
@@ -51,7 +51,7 @@ def expected_seconds(trial: Trial) -> float:
 @cache
 def _seconds(task: str, cell: str, hidden_size: int, wiring: Wiring, batch_size: int) -> float:
     """Estimate one update."""
-    overhead = sum(_overhead(part, wiring.plain) for part in _parts(task, cell, wiring))
+    overhead = sum(_overhead(part, wiring.plain) for part in _parts(task, cell, wiring, batch_size))
     return _UPDATE + overhead + 3 * _forward_seconds(task, cell, hidden_size, wiring, batch_size)
 
 
@@ -65,6 +65,7 @@ class Part:
         wiring: Its layers.
         steps: Time steps.
         scored: Of these the share that is read out.
+        pieces: Runs from one end of a sequence of the batch to the next, one after the other.
     """
 
     cell: str
@@ -72,13 +73,15 @@ class Part:
     wiring: Wiring
     steps: float
     scored: float
+    pieces: int = 1
 
 
-def _parts(task: str, cell: str, wiring: Wiring) -> list[Part]:
+def _parts(task: str, cell: str, wiring: Wiring, batch_size: int) -> list[Part]:
     made, scored = registry.task(task), _scored_fraction(task)
     if not wiring.decodes:
         return [Part(cell, made.input_size, wiring, made.length, scored)]
-    reading = Part(cell, made.input_size, wiring.encoder, made.length * (1 - scored), 0.0)
+    ends = _ends(task, batch_size)
+    reading = Part(cell, made.input_size, wiring.encoder, made.length * (1 - scored), 0.0, ends)
     return [reading, Part(wiring.decoder_cell, made.output_size + 1, wiring.decoder, made.length * scored, 1.0)]
 
 
@@ -88,7 +91,7 @@ def _overhead(part: Part, plain: bool) -> float:
     if isinstance(equations, Architecture):
         return _BLOCK * part.wiring.layers
     readable = 0.0 if _is_fused(part.cell) else _READABLE_STEP * part.steps * scans * len(equations.gates)
-    return readable + (0.0 if plain else _SCAN * scans)
+    return readable + (0.0 if plain else _SCAN * scans * part.pieces)
 
 
 @registry.forgetful
@@ -113,7 +116,7 @@ def _forward_seconds(task: str, cell: str, hidden_size: int, wiring: Wiring, bat
         network = network_for(equations, made, hidden_size, wiring)
         products = 2 * network.layout.num_parameters + 2 * network.state_size
         return made.length * batch_size * (products * _PRODUCT * _BY_TORCH + hidden_size * wiring.layers * _BETWEEN)
-    parts = _parts(task, cell, wiring)
+    parts = _parts(task, cell, wiring, batch_size)
     return batch_size * sum(_part_seconds(part, hidden_size, made.output_size, wiring.plain) for part in parts)
 
 
@@ -140,6 +143,19 @@ def _scored_fraction(task: str) -> float:
         return float(mask.double().mean())
 
     return _asked(share, 1.0)
+
+
+@registry.forgetful
+@cache
+def _ends(task: str, batch_size: int) -> int:
+    """Return at how many different steps an encoder stops reading, in one drawn batch; 1 where none can be drawn."""
+    import numpy as np
+
+    def count() -> int:
+        mask = registry.task(task).draw(np.random.Generator(np.random.Philox(0)), batch_size).mask
+        return len(mask.int().argmax(0).unique())
+
+    return _asked(count, 1)
 
 
 def _asked(question: Callable[[], Answer], default: Answer) -> Answer:
@@ -169,7 +185,7 @@ def cohort_size(trial: Trial, memory: int, most: int) -> int:
 @registry.forgetful
 @cache
 def _numbers(trial: Trial) -> tuple[int, int]:
-    parts = _parts(trial.task, trial.cell, trial.wiring)
+    parts = _parts(trial.task, trial.cell, trial.wiring, trial.batch_size)
     kept = sum(_kept(part, trial.hidden_size, trial.batch_size, trial.wiring.plain) for part in parts)
     return _asked(lambda: network_of(trial).layout.row_size, 1), kept
 

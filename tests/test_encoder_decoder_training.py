@@ -136,6 +136,11 @@ def test_the_hidden_size_fits_both_cells_and_the_target():
     assert abs(match.distance) < 0.03
 
 
+def test_sequences_that_end_apart_cost_more():
+    equal, unequal = (replace(BASE, task=f"reverse:items={items}", batch_size=32) for items in ("10", "2-10"))
+    assert expected_seconds(unequal) > 2 * expected_seconds(equal)
+
+
 def test_more_layers_cost_more():
     assert expected_seconds(replace(BASE, decoder_layers=4)) > expected_seconds(BASE)
     assert expected_seconds(replace(BASE, decoder_cell="mgu")) > expected_seconds(BASE)

@@ -1,4 +1,4 @@
-"""The shipped studies of depth and direction: complete, fair, and planned for no more than the time they state."""
+"""The shipped studies of networks: complete, fair, and planned for no more than the time they state."""
 
 from collections import Counter
 
@@ -33,6 +33,6 @@ def test_direction_asks_both_of_every_cell_beside_a_task_that_needs_one() -> Non
     assert {trial.seed for trial in trials}.isdisjoint({0}), "the rates were chosen with seed 0"
 
 
-@pytest.mark.parametrize(("name", "minutes"), [("depth", 16), ("direction", 1)])
+@pytest.mark.parametrize(("name", "minutes"), [("depth", 16), ("direction", 1), ("seq2seq", 10)])
 def test_no_study_is_planned_for_longer_than_it_says(name, minutes, tmp_path) -> None:
     assert runner.make_plan(study_file.find(name), tmp_path).seconds(workers=2) <= 60 * minutes
