@@ -1,65 +1,22 @@
-"""What happens inside the backward pass: clipped signals, chunks of time, the regulariser; each against its formula."""
+"""What happens inside the backward pass: clipped signals and chunks of time, each against its formula."""
 
-from dataclasses import replace
 from math import inf
 
 import numpy as np
 import pytest
 import torch
+from backward_samples import HIDDEN, STEPWISE, TASKS, batch_of, gradient_of, network_of, row_of, run_readable
 from torch.testing import assert_close
 
-from bench import registry
 from bench.backward import PLAIN, Backward
-from bench.gradients import write_gradient
 from bench.kernels import layer as layers
 from bench.kernels.find import kernel_for
-from bench.network import Network
-from bench.omega import omega_gradient
-from bench.seeding import stream
-from bench.wiring import Wiring
-from tasks.adding import Adding
-from tasks.copy import Copy
 
-TASKS = {"copy": Copy(items=2, symbols=3, blanks=6), "adding": Adding(length=11)}
 FUSED = [f"rnn:nonlinearity={name}" for name in ("tanh", "relu", "sigmoid", "linear")] + ["gru", "lstm"]
 FUSED += ["cornn", "lru", "scornn", "slstm"]
 USUAL = ["rnn:nonlinearity=tanh", "rnn:nonlinearity=relu", "gru", "lstm"]
 RARE = [spec for spec in FUSED if spec not in USUAL]
-STEPWISE = [name for name in registry.names("cell") if registry.cell(name).steps]
-HIDDEN = 7
 TIGHT = Backward(signal_limit=1e-3)
-
-
-def network_of(spec, task="copy", depth=1):
-    return Network.for_task(registry.cell(spec), TASKS[task], HIDDEN, Wiring(depth))
-
-
-def row_of(network, dtype=torch.float64):
-    return torch.from_numpy(network.initial_row(3)).to(dtype)
-
-
-def batch_of(task="copy", dtype=torch.float64):
-    batch = TASKS[task].draw(stream("test").generator(), 5)
-    return replace(batch, inputs=batch.inputs.to(dtype)) if batch.inputs.is_floating_point() else batch
-
-
-def gradient_of(spec, how, task="copy", depth=1, dtype=torch.float64, seen=None):
-    network = network_of(spec, task, depth)
-    row = row_of(network, dtype)
-    found = torch.zeros_like(row)
-    write_gradient(network, TASKS[task], row, found, batch_of(task, dtype), how=replace(how, seen=seen))
-    return found
-
-
-@pytest.fixture
-def readable(monkeypatch):
-    """Call it to let every network run on the readable path."""
-
-    def switch():
-        monkeypatch.setattr("bench.scans.standard_kernel", lambda cell: None)
-        monkeypatch.setattr("bench.network.standard_kernel", lambda cell: None)
-
-    return switch
 
 
 # References, written step by step: the signal is carried by hand, one vector-Jacobian product a step
@@ -145,8 +102,8 @@ def test_fused_gradients_are_those_of_the_signal_carried_by_hand(spec, task, how
 
 @pytest.mark.parametrize("how", HOWS.values(), ids=HOWS)
 @pytest.mark.parametrize("spec", STEPWISE)
-def test_readable_gradients_are_those_of_the_signal_carried_by_hand(spec, how, readable):
-    readable()
+def test_readable_gradients_are_those_of_the_signal_carried_by_hand(spec, how, monkeypatch):
+    run_readable(monkeypatch)
     found = network_of(spec).layout.views(gradient_of(spec, how))
     for name, expected in by_hand(spec, how).items():
         assert_close(found[name], expected, rtol=1e-8, atol=1e-12)
@@ -177,10 +134,10 @@ def test_truncation_is_what_detached_states_give(chunk):
 
 @pytest.mark.parametrize("how", HOWS.values(), ids=HOWS)
 @pytest.mark.parametrize("spec", [*USUAL, *(pytest.param(spec, marks=pytest.mark.slow) for spec in RARE)])
-def test_fused_equals_readable_in_single_precision_signals_too(spec, how, readable):
+def test_fused_equals_readable_in_single_precision_signals_too(spec, how, monkeypatch):
     fused_signals, readable_signals = [], []
     fused = gradient_of(spec, how, "adding", 2, torch.float32, fused_signals)
-    readable()
+    run_readable(monkeypatch)
     found = gradient_of(spec, how, "adding", 2, torch.float32, readable_signals)
     assert_close(found, fused, rtol=1e-4, atol=1e-6)
     for one, other in zip(fused_signals, readable_signals, strict=True):
@@ -236,120 +193,3 @@ def test_not_a_number_passes_and_infinity_is_clipped():
         signal = kernel_layer.blank_signal()
         kernel_layer.backward(kernel_layer.forward(keep=True)[2], grads, how=TIGHT, signal=signal)
         assert bool(signal.passed[0].isfinite().all()) == finite
-
-
-# The regulariser
-
-
-def omega_by_hand(u, slopes, signals):
-    """Equation 9 with loops, and its derivative by U with everything else held; slopes and signals (T, B, H)."""
-    terms, gradient = [], np.zeros_like(u)
-    for t in range(len(signals)):
-        for d, slope in zip(signals[t], slopes[t], strict=True):
-            if (length := np.linalg.norm(d)) > 1e-10:
-                back = u @ (d * slope)  # dL/dh_{t-1}, what the step sends back
-                ratio = np.linalg.norm(back) / length
-                terms.append((ratio - 1) ** 2)
-                gradient += 2 * (ratio - 1) / (length * np.linalg.norm(back)) * np.outer(back, d * slope)
-    return np.mean(terms), gradient / len(terms)
-
-
-SLOPES = {
-    "tanh": lambda h: 1 - h**2,
-    "relu": lambda h: (h > 0) * 1.0,
-    "sigmoid": lambda h: h * (1 - h),
-    "linear": lambda h: np.ones_like(h),
-}
-
-
-@pytest.mark.parametrize("name", SLOPES)
-@pytest.mark.parametrize("task", TASKS)
-def test_omega_of_the_plain_network_follows_the_papers_formula(name, task):
-    spec, seen = f"rnn:nonlinearity={name}", []
-    network = network_of(spec, task)
-    plain = gradient_of(spec, PLAIN, task, seen=seen)
-    weights = network.by_scan(network.layout.views(row_of(network)))[0]
-    u, signal = weights["recurrent_weight"].numpy(), seen[0]
-    after = np.concatenate([signal.before[0][1:].numpy(), last_state(weights, signal, name)[None]])
-    expected, by_u = omega_by_hand(u, SLOPES[name](after), signal.passed[0].numpy())
-    omega, found = omega_gradient(network.cell, weights, signal)
-    assert omega.item() == pytest.approx(expected)
-    assert_close(found["recurrent_weight"].numpy(), by_u, rtol=1e-8, atol=1e-12)
-    added = network.layout.views(gradient_of(spec, Backward(omega=4.0), task) - plain)
-    assert_close(added["0.recurrent_weight"].numpy(), 4 * by_u, rtol=1e-7, atol=1e-12)
-    assert all((value == 0).all() for key, value in added.items() if key != "0.recurrent_weight")
-
-
-def last_state(weights, signal, name):
-    last = signal.inputs[-1]
-    x = weights["input_weight"][last] if last.dtype == torch.int64 else last @ weights["input_weight"]
-    a = x + weights["bias"] + signal.before[0][-1] @ weights["recurrent_weight"]
-    return {"tanh": a.tanh(), "relu": a.relu(), "sigmoid": a.sigmoid(), "linear": a}[name].numpy()
-
-
-def test_an_orthogonal_linear_network_has_no_omega():
-    seen = []
-    gradient_of("rnn:nonlinearity=linear,init=orthogonal", PLAIN, seen=seen)
-    network = network_of("rnn:nonlinearity=linear,init=orthogonal")
-    weights = network.by_scan(network.layout.views(row_of(network)))[0]
-    omega, found = omega_gradient(network.cell, weights, seen[0])
-    assert omega.item() < 1e-25
-    assert found["recurrent_weight"].abs().max() < 1e-12
-
-
-@pytest.mark.parametrize("spec", STEPWISE)
-def test_omegas_gradient_is_its_slope_with_signal_and_states_held(spec):
-    """Every cell: a difference quotient of Omega, in which U moves in the Jacobian only."""
-    if registry.cell(spec).name() == "rnn":
-        spec = "rnn:nonlinearity=linear"  # elsewhere the slope f'(a) is held, too
-    seen = []
-    gradient_of(spec, PLAIN, seen=seen)
-    network = network_of(spec)
-    weights = network.by_scan(network.layout.views(row_of(network)))[0]
-    omega, found = omega_gradient(network.cell, weights, seen[0])
-    for name, gradient in found.items():
-        direction = torch.from_numpy(np.random.default_rng(0).standard_normal(gradient.shape))
-        ends = [
-            omega_gradient(network.cell, {**weights, name: weights[name] + sign * 1e-6 * direction}, seen[0])[0]
-            for sign in (1, -1)
-        ]
-        slope = (ends[0] - ends[1]) / 2e-6
-        assert_close((gradient * direction).sum(), slope, rtol=1e-4, atol=1e-7)
-    assert omega.isfinite()
-
-
-@pytest.mark.parametrize("spec", ["rnn", "lstm", "gru"])
-def test_omega_is_the_same_on_both_paths_and_whatever_piece_is_looked_at(spec, readable, monkeypatch):
-    how = Backward(omega=3.0)
-    fused = gradient_of(spec, how, "adding", 2)
-    monkeypatch.setattr("bench.omega.NUMBERS", 1)
-    assert_close(gradient_of(spec, how, "adding", 2), fused)
-    readable()
-    assert_close(gradient_of(spec, how, "adding", 2), fused)
-
-
-def test_a_signal_that_has_vanished_counts_for_nothing():
-    seen = []
-    gradient_of("rnn", Backward(truncate=4), "adding", seen=seen)
-    network = network_of("rnn", "adding")
-    weights = network.by_scan(network.layout.views(row_of(network)))[0]
-    omega, _ = omega_gradient(network.cell, weights, seen[0])
-    late = replace(
-        seen[0],
-        inputs=seen[0].inputs[8:], arriving=seen[0].arriving[8:],
-        before=(seen[0].before[0][8:],), passed=(seen[0].passed[0][8:],),
-    )  # fmt: skip
-    assert_close(omega, omega_gradient(network.cell, weights, late)[0])
-
-
-def test_a_regularised_network_carries_its_signal_further():
-    """What the regulariser is for: after some steps along its gradient the early signal is less faded."""
-    network = network_of("rnn", "adding")
-    row, batch, faded = row_of(network), batch_of("adding"), []
-    for _ in range(40):
-        seen, gradient = [], torch.zeros_like(row)
-        write_gradient(network, TASKS["adding"], row, gradient, batch, how=Backward(omega=1.0, seen=seen))
-        norms = seen[0].passed[0].flatten(1).norm(dim=1)
-        faded.append((norms[0] / norms[-1]).item())
-        row = row - 0.1 * gradient
-    assert faded[-1] > 10 * faded[0]

@@ -1,0 +1,44 @@
+"""Small networks and their gradients, that the tests of the backward pass and of its regulariser have in common."""
+
+from dataclasses import replace
+
+import torch
+
+from bench import registry
+from bench.gradients import write_gradient
+from bench.network import Network
+from bench.seeding import stream
+from bench.wiring import Wiring
+from tasks.adding import Adding
+from tasks.copy import Copy
+
+TASKS = {"copy": Copy(items=2, symbols=3, blanks=6), "adding": Adding(length=11)}
+STEPWISE = [name for name in registry.names("cell") if registry.cell(name).steps]
+HIDDEN = 7
+
+
+def network_of(spec, task="copy", depth=1):
+    return Network.for_task(registry.cell(spec), TASKS[task], HIDDEN, Wiring(depth))
+
+
+def row_of(network, dtype=torch.float64):
+    return torch.from_numpy(network.initial_row(3)).to(dtype)
+
+
+def batch_of(task="copy", dtype=torch.float64):
+    batch = TASKS[task].draw(stream("test").generator(), 5)
+    return replace(batch, inputs=batch.inputs.to(dtype)) if batch.inputs.is_floating_point() else batch
+
+
+def gradient_of(spec, how, task="copy", depth=1, dtype=torch.float64, seen=None):
+    network = network_of(spec, task, depth)
+    row = row_of(network, dtype)
+    found = torch.zeros_like(row)
+    write_gradient(network, TASKS[task], row, found, batch_of(task, dtype), how=replace(how, seen=seen))
+    return found
+
+
+def run_readable(monkeypatch):
+    """Let every network run on the readable path."""
+    monkeypatch.setattr("bench.scans.standard_kernel", lambda cell: None)
+    monkeypatch.setattr("bench.network.standard_kernel", lambda cell: None)
