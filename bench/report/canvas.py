@@ -51,7 +51,12 @@ class Drawing:
 
 
 def grid(
-    rows: int, columns: int, heights: Sequence[float], at_least: float = 0.0, **options: Any
+    rows: int,
+    columns: int,
+    heights: Sequence[float],
+    at_least: float = 0.0,
+    width: float | None = None,
+    **options: Any,
 ) -> tuple[Figure, np.ndarray]:
     """Make a figure of ``rows`` times ``columns`` frames.
 
@@ -60,12 +65,14 @@ def grid(
         columns: Frames side by side.
         heights: Inches of each row, repeated as often as needed.
         at_least: Inches that its width must have.
+        width: Inches that it has; by default what the columns ask for.
         options: For `Figure.subplots`.
 
     Returns:
         The figure and its frames, (rows, columns).
     """
-    width = max(at_least, style.INCHES.get(columns, 1.75 * columns))
+    if width is None:
+        width = max(at_least, style.INCHES.get(columns, 1.75 * columns))
     inches = [heights[row % len(heights)] for row in range(rows)]
     figure = Figure(figsize=(width, sum(inches) + 0.75), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw={"height_ratios": inches}, **options)

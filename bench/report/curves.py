@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from bench.report import canvas, style
+from bench.report.multiples import lay_out
 from bench.report.once import once
 from bench.report.outcomes import SETTING, Panel, outcomes, study_panels
 from bench.results import StudyData
@@ -107,21 +108,19 @@ def learning_curves(study: StudyData) -> canvas.Drawing:
     """Draw error against updates: a row a panel, a column a clip, every seed faint, the median bold."""
     parts = study_panels(study)
     clips = all_clips(parts)
-    figure, axes = canvas.grid(len(parts), len(clips), [1.65], sharex="row", sharey="row")
+    layout = lay_out(parts, clips, [1.65], sharey="row")
     shown = []
-    for part, row in zip(parts, axes, strict=True):
-        for place, (clip, ax) in enumerate(zip(clips, row, strict=True)):
-            header = f"{part.label} · lag {part.lag} · {part.seeds}" if place == 0 else ""
-            canvas.titles(ax, header, style.clip_label(clip) if clip in part.clips else "")
+    for part, (row,) in zip(parts, layout.frames, strict=True):
+        layout.head(part, row, clips)
+        for clip, ax in zip(clips, row, strict=True):
             if clip not in part.clips:
                 _mark_unplanned(ax)
                 continue
             shown.append(draw_errors(ax, part, clip, curves(study)))
-        row[0].set_ylabel(canvas.error_label(part.error_name, _on_log(part)), fontsize=6.5)
-    for ax in axes[-1]:
-        ax.set_xlabel("updates")
+    layout.name_axes("updates", [[canvas.error_label(part.error_name, _on_log(part))] for part in parts])
     title = f"{_faint(parts)}, median bold (finished trials keep their last error; diverged ones count as the floor)"
-    canvas.caption(figure, study, "Learning curves", title)
+    figure = layout.figure
+    canvas.caption(figure, study, "Learning curves", layout.explained(title, clips))
     canvas.legend_below(figure, canvas.cell_handles(all_cells(parts)))
     return canvas.Drawing(figure, pd.concat(shown, ignore_index=True))
 
@@ -185,30 +184,27 @@ def gradient_norms(study: StudyData) -> canvas.Drawing:
     """Draw the gradient's norm before clipping over training, and under it the share of clipped updates."""
     parts = study_panels(study)
     clips = all_clips(parts)
-    figure, axes = canvas.grid(2 * len(parts), len(clips), [1.5, 0.75], sharex="row", sharey="row")
+    layout = lay_out(parts, clips, [1.5, 0.75], sharey="row")
     shown = []
-    for number, part in enumerate(parts):
-        upper, lower = axes[2 * number], axes[2 * number + 1]
-        for place, clip in enumerate(clips):
-            header = f"{part.label} · lag {part.lag} · {part.seeds}" if place == 0 else ""
-            canvas.titles(upper[place], header, style.clip_label(clip) if clip in part.clips else "")
+    for part, (upper, lower) in zip(parts, layout.frames, strict=True):
+        layout.head(part, upper, clips)
+        for clip, above, below in zip(clips, upper, lower, strict=True):
+            above.tick_params(labelbottom=False)
             if clip not in part.clips:
-                _mark_unplanned(upper[place])
-                _mark_unplanned(lower[place])
+                _mark_unplanned(above)
+                _mark_unplanned(below)
                 continue
-            norms = draw_norms(upper[place], part, clip, curves(study))
-            clipped = draw_clipped(lower[place], part, clip, curves(study))
+            norms = draw_norms(above, part, clip, curves(study))
+            clipped = draw_clipped(below, part, clip, curves(study))
             shown.append(norms.merge(clipped, on=_COLUMNS, how="outer"))
-        for ax in upper:
-            ax.tick_params(labelbottom=False)
+    for upper, _ in layout.frames:
         low, high = upper[0].get_ylim()
         upper[0].set_ylim(low, max(high, 100 * low))
-        upper[0].set_ylabel("gradient norm\nbefore clipping,\nlog axis", fontsize=6.5)
-        lower[0].set_ylabel("clipped\nupdates\n(share)", fontsize=6.5)
-    for ax in axes[-1]:
-        ax.set_xlabel("updates")
+    names = ["gradient norm\nbefore clipping,\nlog axis", "clipped\nupdates\n(share)"]
+    layout.name_axes("updates", [names] * len(parts))
     title = f"median between evaluations; {_faint(parts)}, median of the seeds still training bold"
-    canvas.caption(figure, study, "Gradient norms", title)
+    figure = layout.figure
+    canvas.caption(figure, study, "Gradient norms", layout.explained(title, clips))
     canvas.legend_below(figure, canvas.cell_handles(all_cells(parts)))
     return canvas.Drawing(figure, pd.concat(shown, ignore_index=True))
 

@@ -13,6 +13,8 @@ from matplotlib.ticker import MaxNLocator
 from bench import stats
 from bench.report import canvas, style
 from bench.report.curves import all_cells, all_clips
+from bench.report.lines import Frame, frames_of, side_by_side
+from bench.report.multiples import lay_out
 from bench.report.outcomes import Panel, study_panels
 from bench.results import StudyData
 from bench.trial import Status
@@ -41,55 +43,42 @@ _GREY_EDGE: dict[str, Any] = {"edgecolor": "0.5", "linewidth": 0.4}
 
 
 def _wrapped_grid(
-    parts: list[Panel], height: Callable[[int], float], width: float, beside: float
-) -> tuple[Any, list[Axes], list[list[str]]]:
-    """Lay panels out in rows of three, or fewer where these would be wider than a page; frames left over are blank.
+    frames: list[Frame], height: Callable[[int], float], width: float, beside: float
+) -> tuple[Any, list[Axes], list[Frame]]:
+    """Lay frames out in rows of three, or fewer where these would be wider than a page; what is left over is blank.
 
     Args:
-        parts: The panels.
-        height: Inches of a row of frames, by its number of cells.
+        frames: The frames.
+        height: Inches of a row of frames, by its number of lines.
         width: Inches that a frame needs, apart from its title.
         beside: Inches beside the frames.
 
     Returns:
-        The figure, a frame for each panel, and for each panel the cells of its row of frames.
+        The figure, axes for each frame, and the frames, those of a row with the same lines.
     """
-    width = max(width, canvas.text_inches(map(_told, parts), 7))
-    per_row = max(1, min(PER_ROW, len(parts), int((style.INCHES[3] - beside) / (width + _GAP))))
-    lines = [parts[start : start + per_row] for start in range(0, len(parts), per_row)]
-    cells = [all_cells(line) for line in lines]
-    heights = [height(len(names)) for names in cells]
-    figure, axes = canvas.grid(len(lines), per_row, heights, beside + per_row * (width + _GAP), sharey="row")
-    for ax in axes.flat[len(parts) :]:
+    width = max(width, canvas.text_inches((frame.title for frame in frames), 7))
+    per_row = max(1, min(PER_ROW, len(frames), int((style.INCHES[3] - beside) / (width + _GAP))))
+    rows = [side_by_side(frames[start : start + per_row]) for start in range(0, len(frames), per_row)]
+    heights = [height(len(row[0].lines)) for row in rows]
+    figure, axes = canvas.grid(len(rows), per_row, heights, beside + per_row * (width + _GAP), sharey="row")
+    for ax in axes.flat[len(frames) :]:
         canvas.blank(ax)
-    return (
-        figure,
-        list(axes.flat[: len(parts)]),
-        [names for line, names in zip(lines, cells, strict=True) for _ in line],
-    )
+    return figure, list(axes.flat[: len(frames)]), [frame for row in rows for frame in row]
 
 
-def _told(part: Panel) -> str:
-    ways = f"\n{part.ways_label}" if part.ways else ""
-    return f"{style.task_label(part.task)}{ways}\nlag {part.lag} · {part.seeds}"
-
-
-def _title(ax: Axes, part: Panel) -> None:
-    ax.set_title(_told(part), loc="left", fontsize=7)
+def _labels(frames: list[Frame]) -> list[str]:
+    return [line.label for frame in frames for line in frame.lines]
 
 
 @style.report_style()
 def solved(study: StudyData) -> canvas.Drawing:
-    """Draw the solved share as cell × clip heat map for each panel, counts written in."""
+    """Draw the solved share as heat maps, a line a cell (or way) and a column a clip, counts written in."""
     parts = study_panels(study)
-    clips = all_clips(parts)
-    beside = canvas.text_inches(map(style.cell_label, all_cells(parts))) + _BAR
+    clips, frames = all_clips(parts), frames_of(parts)
+    beside = canvas.text_inches(_labels(frames)) + _BAR
     under = 0.55 + _slanted(clips) * 0.7 * canvas.text_inches(map(style.clip_label, clips))
-    figure, axes, rows = _wrapped_grid(parts, lambda count: under + 0.26 * count, _SQUARE * len(clips), beside)
-    shown = []
-    for part, ax, cells in zip(parts, axes, rows, strict=True):
-        _title(ax, part)
-        shown.append(draw_shares(ax, part, cells, clips))
+    figure, axes, frames = _wrapped_grid(frames, lambda count: under + 0.26 * count, _SQUARE * len(clips), beside)
+    shown = [draw_shares(ax, frame, clips) for frame, ax in zip(frames, axes, strict=True)]
     bar = figure.colorbar(axes[0].collections[0], ax=axes, shrink=0.7, aspect=25, pad=0.015)
     bar.set_label("solved share of trials")
     title = "solved / trials with a result; crossed out: not in the plan; a dash: no result yet"
@@ -102,26 +91,26 @@ def _slanted(clips: list[str]) -> bool:
     return len(clips) > _STRAIGHT
 
 
-def draw_shares(ax: Axes, part: Panel, cells: list[str], clips: list[str]) -> pd.DataFrame:
+def draw_shares(ax: Axes, frame: Frame, clips: list[str]) -> pd.DataFrame:
     """Draw one heat map and return its numbers."""
-    shares = pd.DataFrame(np.nan, index=cells, columns=clips)
-    counts = pd.DataFrame("", index=cells, columns=clips)
+    ax.set_title(frame.title, loc="left", fontsize=7)
+    shares = np.full((len(frame.lines), len(clips)), np.nan)
+    counts = np.full(shares.shape, "", dtype=object)
     shown = []
-    for cell in cells:
-        for clip in clips:
-            rows = part.of(cell, clip)
+    for y, line in enumerate(frame.lines):
+        for x, clip in enumerate(clips):
+            rows = line.of(clip)
             if rows.empty:
-                y, x = cells.index(cell), clips.index(clip)
                 ax.plot([x, x + 1], [y + 1, y], color="0.85", linewidth=0.6)
                 continue
             n, count = int(rows["counted"].sum()), int(rows["solved"].sum())
             if n:
-                shares.loc[cell, clip], counts.loc[cell, clip] = count / n, f"{count}/{n}"
+                shares[y, x], counts[y, x] = count / n, f"{count}/{n}"
             else:
-                ax.text(clips.index(clip) + 0.5, cells.index(cell) + 0.5, "-", ha="center", va="center", fontsize=6.5)
-            shown.append((part.task, part.ways_label, cell, clip, count, n, len(rows)))
+                ax.text(x + 0.5, y + 0.5, "-", ha="center", va="center", fontsize=6.5)
+            shown.append((*line.names(clip), count, n, len(rows)))
     seaborn.heatmap(
-        shares.astype(float),
+        shares,
         annot=counts,
         fmt="",
         annot_kws={"fontsize": 6.5},
@@ -132,7 +121,7 @@ def draw_shares(ax: Axes, part: Panel, cells: list[str], clips: list[str]) -> pd
         linewidths=1.2,
         linecolor="white",
         xticklabels=[style.clip_label(clip) for clip in clips],
-        yticklabels=[style.cell_label(cell) for cell in cells],
+        yticklabels=[line.label for line in frame.lines],
         ax=ax,
     )
     ax.tick_params(length=0, rotation=0)
@@ -147,16 +136,15 @@ def draw_shares(ax: Axes, part: Panel, cells: list[str], clips: list[str]) -> pd
 def statuses(study: StudyData) -> canvas.Drawing:
     """Draw how the trials of each setting ended as stacked bars."""
     parts = study_panels(study)
-    clips = all_clips(parts)
-    width = canvas.text_inches(map(style.cell_label, all_cells(parts)))
+    clips, frames = all_clips(parts), frames_of(parts)
+    width = canvas.text_inches(_labels(frames))
     beside = canvas.text_inches(map(style.clip_label, clips), 5.5)
-    figure, axes, rows = _wrapped_grid(
-        parts, lambda count: 0.5 + count * (0.125 * len(clips) + 0.15), max(width, _NARROWEST), beside
+    figure, axes, frames = _wrapped_grid(
+        frames, lambda count: 0.5 + count * (0.125 * len(clips) + 0.15), max(width, _NARROWEST), beside
     )
     shown = []
-    for part, ax, cells in zip(parts, axes, rows, strict=True):
-        _title(ax, part)
-        shown.append(draw_statuses(ax, part, cells, clips))
+    for frame, ax in zip(frames, axes, strict=True):
+        shown.append(draw_statuses(ax, frame, clips))
         ax.set_xlabel("trials")
     canvas.caption(figure, study, "How trials ended", "one bar a setting, one trial a seed")
     data = pd.concat(shown, ignore_index=True)
@@ -166,26 +154,28 @@ def statuses(study: StudyData) -> canvas.Drawing:
     return canvas.Drawing(figure, data)
 
 
-def draw_statuses(ax: Axes, part: Panel, cells: list[str], clips: list[str]) -> pd.DataFrame:
-    """Draw one panel's bars, cells as groups, and return the counts."""
+def draw_statuses(ax: Axes, frame: Frame, clips: list[str]) -> pd.DataFrame:
+    """Draw one frame's bars, its lines as groups, and return the counts."""
+    ax.set_title(frame.title, loc="left", fontsize=7)
     ticks, names, shown, y = [], [], [], 0.0
-    for cell in cells:
-        planned = cell in part.cells
-        ax.text(0, y, style.cell_label(cell), fontsize=6.5, va="center", color="black" if planned else "0.65")
+    for line in frame.lines:
+        planned = line.part is not None
+        ax.text(0, y, line.label, fontsize=6.5, va="center", color="black" if planned else "0.65")
         for clip in clips:
             y += 1
             ticks.append(y)
             names.append(style.clip_label(clip))
             left = 0
-            statuses = part.of(cell, clip)["status"].fillna(_MISSING)
+            rows = line.of(clip)
+            statuses = [] if rows.empty else rows["status"].fillna(_MISSING).tolist()
             for status, look in STATUS_LOOKS.items():
-                count = int((statuses == status).sum())
+                count = statuses.count(status)
                 edge = _GREY_EDGE if status == _MISSING else _WHITE_EDGE
                 if count:
                     ax.barh(y, count, left=left, height=0.82, **look | edge)
                 left += count
                 if planned:
-                    shown.append((part.task, part.ways_label, cell, clip, str(status), count))
+                    shown.append((*line.names(clip), str(status), count))
         y += 1.35
     ax.set_ylim(y - 0.6, -0.8)
     ax.set_yticks(ticks, names, fontsize=5.5)
@@ -200,23 +190,21 @@ def updates_to_solve(study: StudyData) -> canvas.Drawing:
     """Draw the share of trials not solved yet against updates, unsolved trials censored at the budget."""
     parts = study_panels(study)
     clips = all_clips(parts)
-    figure, axes = canvas.grid(len(parts), len(clips), [1.35], sharex="row", sharey=True)
+    layout = lay_out(parts, clips, [1.35], sharey=True)
     shown = []
-    for part, row in zip(parts, axes, strict=True):
-        for place, (clip, ax) in enumerate(zip(clips, row, strict=True)):
-            header = f"{part.label} · lag {part.lag} · {part.seeds}" if place == 0 else ""
-            canvas.titles(ax, header, style.clip_label(clip) if clip in part.clips else "")
+    for part, (row,) in zip(parts, layout.frames, strict=True):
+        layout.head(part, row, clips)
+        for clip, ax in zip(clips, row, strict=True):
             ax.set_xlim(0, part.budget * 1.06)
             ax.set_ylim(-0.07, 1.1)
             if clip in part.clips:
                 shown.append(draw_survival(ax, part, clip))
             else:
                 canvas.blank(ax)
-        row[0].set_ylabel("not solved yet\n(share of trials)", fontsize=6.5)
-    for ax in axes[-1]:
-        ax.set_xlabel("updates (the budget is the right end)")
+    layout.name_axes("updates (the budget is the right end)", [["not solved yet\n(share of trials)"]] * len(parts))
     title = "unsolved and diverged trials are censored at the budget; lines are set apart a little where they coincide"
-    canvas.caption(figure, study, "Updates to solve", title)
+    figure = layout.figure
+    canvas.caption(figure, study, "Updates to solve", layout.explained(title, clips))
     canvas.legend_below(figure, canvas.cell_handles(all_cells(parts)))
     return canvas.Drawing(figure, pd.concat(shown, ignore_index=True))
 
