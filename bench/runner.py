@@ -201,4 +201,4 @@ def _need_cuda() -> None:
     import torch
 
     if not torch.cuda.is_available():
-        raise UsageError("--device cuda: this machine has no CUDA device that torch can use")
+        raise UsageError("device cuda (--device, or a study's key): this machine has no CUDA device that torch can use")

@@ -89,12 +89,22 @@ def write(choices: pd.DataFrame, path: Path) -> None:
     Raises:
         UsageError: The file has no such marks.
     """
-    text = path.read_text(encoding="utf-8")
-    marked = re.compile(rf"{re.escape(_BEGIN)}\n.*{re.escape(_END)}\n", re.DOTALL)
-    if not marked.search(text):
-        raise UsageError(f"{path}: rates go between the lines {_BEGIN!r} and {_END!r}; it has none")
+    before, after = marked(path)
     entries = "".join(_entry(row) for row in choices.to_dict("records"))
-    path.write_text(marked.sub(lambda _: f"{_BEGIN}\nrates = [\n{entries}]\n{_END}\n", text), encoding="utf-8")
+    path.write_text(f"{before}{_BEGIN}\nrates = [\n{entries}]\n{_END}\n{after}", encoding="utf-8")
+
+
+def marked(path: Path) -> tuple[str, str]:
+    """Return what stands before and after the rates of a study file.
+
+    Raises:
+        UsageError: No comments mark where the rates are.
+    """
+    text = path.read_text(encoding="utf-8")
+    found = re.search(rf"{re.escape(_BEGIN)}\n.*{re.escape(_END)}\n", text, re.DOTALL)
+    if not found:
+        raise UsageError(f"{path}: rates go between the lines {_BEGIN!r} and {_END!r}; it has none")
+    return text[: found.start()], text[found.end() :]
 
 
 def _entry(row: Mapping[Hashable, Any]) -> str:

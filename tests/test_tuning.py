@@ -1,11 +1,15 @@
 """Learning rates are chosen fairly and written where they belong."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from bench import study_file, tuning
+from bench.cli import main, training
+from bench.cli.tuning import need_writable
 from bench.runner import fitted
 from tasks.options import UsageError
 
@@ -81,6 +85,26 @@ def test_a_file_without_marks_is_refused_and_left_alone(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="rates go between the lines"):
         tuning.write(tuning.choose(pd.DataFrame(tries("none", 0.1, [100]))), path)
     assert path.read_text() == "title = 'Mine'\n"
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is_trained(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(training, "train_study", lambda *_, **__: pytest.fail("it trains"))
+    mine = tmp_path / "mine.toml"
+    mine.write_text((study_file.STUDIES / "quick.toml").read_text().replace(tuning._BEGIN, "# rates"))
+    found = CliRunner().invoke(main, ["tune", str(mine), "--write"])
+    assert found.exit_code == 2
+    assert f"{mine}: rates go between the lines" in found.stderr
+
+
+def test_the_shipped_studies_of_an_installed_package_are_not_written(tmp_path: Path, monkeypatch) -> None:
+    shipped = tmp_path / "bench" / "studies"
+    shipped.mkdir(parents=True)
+    shutil.copy(study_file.STUDIES / "quick.toml", shipped)
+    monkeypatch.setattr(study_file, "STUDIES", shipped)
+    with pytest.raises(UsageError, match="it needs a checkout, this is an installed package"):
+        need_writable(shipped / "quick.toml")
+    (tmp_path / "pyproject.toml").touch()
+    need_writable(shipped / "quick.toml")
 
 
 @pytest.mark.parametrize("name", [name for name in study_file.names() if study_file.find(name).tuning])

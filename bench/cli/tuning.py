@@ -28,14 +28,14 @@ def tune(study: str, write: bool, workers: int | None, results: Path) -> int:
     from bench.cli.planning import checked_workers
     from bench.cli.training import EXIT_SOME_FAILED, train_study
 
-    path = study_file.STUDIES / f"{study_file.find(study).name}.toml"
-    if write and not (study_file.STUDIES.parents[1] / "pyproject.toml").exists():
-        raise UsageError("--write changes the study's file: it needs a checkout, this is an installed package")
-    tuned_by = study_file.find(study).tuning
+    tuned = study_file.find(study)
+    path, tuned_by = Path(tuned.origin), tuned.tuning
     if tuned_by is None:
         raise UsageError(f'study {study} names no tuning study: add a line such as tuning = "tune" to {path}')
+    if write:
+        need_writable(path)
     plan = study_file.find(tuned_by)
-    if set(_seeds(plan)) & set(_seeds(study_file.find(study))):
+    if set(_seeds(plan)) & set(_seeds(tuned)):
         raise UsageError(
             f"studies {tuned_by} and {study} share seeds: rates are chosen on other seeds than those reported"
         )
@@ -51,6 +51,16 @@ def tune(study: str, write: bool, workers: int | None, results: Path) -> int:
         tuning.write(choices, path)
         click.echo(f"written to {path}", err=True)
     return 0
+
+
+def need_writable(path: Path) -> None:
+    """Refuse, before anything is trained, a study's file that rates cannot be put into."""
+    from bench import study_file, tuning
+
+    shipped = path.parent == study_file.STUDIES
+    if shipped and not (study_file.STUDIES.parents[1] / "pyproject.toml").exists():
+        raise UsageError("--write changes the study's file: it needs a checkout, this is an installed package")
+    tuning.marked(path)
 
 
 def _seeds(study: object) -> list[int]:
