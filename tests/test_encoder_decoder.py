@@ -1,49 +1,25 @@
-"""The encoder-decoder against torch.nn and equations written afresh, told what came before and running freely."""
-
-from dataclasses import replace
+"""The encoder-decoder against torch.nn and equations written afresh, and sequences that end apart."""
 
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import cross_entropy, one_hot
+from encoder_decoder_samples import (
+    CLOSE,
+    EQUAL,
+    HIDDEN,
+    UNEQUAL,
+    batch_of,
+    gradients_of,
+    network_for,
+    tensors_of,
+)
+from torch.nn.functional import one_hot
 
 from bench import registry
-from bench.encoder_decoder import EncoderDecoder
-from bench.evaluation import evaluate
-from bench.gradients import write_gradient
 from bench.scans import run_between
-from bench.seeding import stream
-from bench.wiring import SKIPS, Wiring
-from tasks.options import Range
-from tasks.reverse import Reverse
+from bench.wiring import NORMALISATIONS, SKIPS, Wiring
 
-HIDDEN = 4
 MODULES = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
-CLOSE = {"rtol": 1e-9, "atol": 1e-13}
-EQUAL, UNEQUAL = Reverse(items=Range(4, 4), symbols=5), Reverse(items=Range(1, 5), symbols=5)
-
-
-def network_for(task, spec, decoder_spec, wiring, hidden=HIDDEN):
-    cells = registry.cell(spec), registry.cell(decoder_spec)
-    wiring = replace(wiring, decoder_cell=cells[1].spec)
-    return EncoderDecoder(*cells, task.input_size, task.output_size, hidden, wiring)
-
-
-def tensors_of(network, seed=0):
-    """Draw every tensor away from its initial value, so that nothing is right by special values; all want gradients."""
-    moved = 0.3 * np.random.default_rng(seed).standard_normal(network.layout.row_size)
-    views = network.layout.views(torch.from_numpy(network.initial_row(seed) + moved))
-    return {name: view.clone().requires_grad_() for name, view in views.items()}
-
-
-def batch_of(task, size=6, seed=0):
-    return task.draw(stream("test", seed).generator(), size)
-
-
-def gradients_of(outputs, tensors):
-    """Return the gradients of a sum whose terms differ, by each of the tensors."""
-    factors = torch.linspace(-1, 2, outputs.numel(), dtype=outputs.dtype).view_as(outputs)
-    return torch.autograd.grad((outputs * factors).sum(), tensors)
 
 
 # Against torch.nn
@@ -128,15 +104,19 @@ def test_outputs_and_gradients_are_those_of_torch_nn(spec, decoder_spec, depths,
         torch.testing.assert_close(mine, its, **CLOSE)
 
 
-# Against equations: skips in both
+# Against equations: what lies between layers, in both
 
 
-def tanh_layers(tensors, part, x, starts, layers, skip):
+def tanh_layers(tensors, part, x, starts, layers, skip, normalisation):
     """Compute layers of plain units over one sequence (T, I), from given states; return the top and the last states."""
     outputs, ended, s = [], [], x
     for layer in range(layers):
         weights = {name.partition(f"{part}.{layer}.")[2]: value for name, value in tensors.items()}
         u = torch.hstack(outputs) if skip == "dense" and layer else s
+        if layer and normalisation == "layer":
+            away = u - u.mean(1, keepdim=True)
+            u = away / ((away**2).mean(1, keepdim=True) + 1e-5).sqrt()
+            u = u * tensors[f"{part}.{layer}-norm.gain"] + tensors[f"{part}.{layer}-norm.bias"]
         v = torch.hstack([x, u]) if skip == "dense" and layer else u
         h, rows = starts[layer], []
         for step in v:
@@ -155,18 +135,19 @@ def tanh_layers(tensors, part, x, starts, layers, skip):
     return s, ended
 
 
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
 @pytest.mark.parametrize("skip", SKIPS)
-def test_skips_act_in_encoder_and_decoder_as_their_equations_say(skip):
-    network = network_for(UNEQUAL, "rnn", "rnn", Wiring(3, skip, decoder_layers=3))
+def test_what_lies_between_layers_acts_in_encoder_and_decoder_as_its_equations_say(skip, normalisation):
+    network = network_for(UNEQUAL, "rnn", "rnn", Wiring(3, skip, normalisation=normalisation, decoder_layers=3))
     tensors, batch = tensors_of(network), batch_of(UNEQUAL)
     found = {}
     for place in range(batch.inputs.shape[1]):
         length = int(batch.lengths[place]) // 2
         read = one_hot(batch.inputs[:length, place], UNEQUAL.input_size).double()
         zeros = [torch.zeros(HIDDEN, dtype=torch.float64)] * 3
-        _, ended = tanh_layers(tensors, "encoder", read, zeros, 3, skip)
+        _, ended = tanh_layers(tensors, "encoder", read, zeros, 3, skip, normalisation)
         told = one_hot(batch.decoder_inputs[:length, place], 6).double()
-        top, _ = tanh_layers(tensors, "decoder", told, ended, 3, skip)
+        top, _ = tanh_layers(tensors, "decoder", told, ended, 3, skip, normalisation)
         written = top @ tensors["readout.weight"] + tensors["readout.bias"]
         found |= {(length + step) * 6 + place: row for step, row in enumerate(written)}
     theirs = torch.stack([found[place] for place in batch.scored.tolist()])
@@ -198,133 +179,3 @@ def test_each_sequence_ends_with_its_own_state_and_is_zero_beyond(cell):
         assert not outputs[length:, place].any()
         for mine, its in zip(last, ended, strict=True):
             torch.testing.assert_close(mine[place : place + 1], its, **CLOSE)
-
-
-# Told, and running freely
-
-
-def a_network_that_counts(symbols):
-    """Make a network that writes the class after the one it reads, whatever the encoder says; it begins with 0."""
-    task = Reverse(items=Range(3, 3), symbols=symbols)
-    network = network_for(task, "rnn", "rnn", Wiring(decoder_layers=1), hidden=symbols + 1)
-    views = network.layout.views(torch.zeros(network.layout.row_size, dtype=torch.float64))
-    views["decoder.0.input_weight"].copy_(5 * torch.eye(symbols + 1))
-    for read in range(symbols + 1):
-        views["readout.weight"][read, (read + 1) % symbols if read < symbols else 0] = 1.0
-    return task, network, views
-
-
-def test_told_it_answers_what_it_was_told_and_free_what_it_wrote():
-    task, network, views = a_network_that_counts(5)
-    batch = batch_of(task, 2)
-    told = replace(batch, decoder_inputs=torch.tensor([[5, 5], [3, 0], [4, 4]]))
-    assert network.outputs(views, told).argmax(1).view(3, 2).T.tolist() == [[0, 4, 0], [0, 1, 0]]
-    free = network.outputs(views, replace(batch, decoder_inputs=None))
-    assert free.argmax(1).view(3, 2).T.tolist() == [[0, 1, 2], [0, 1, 2]]
-
-
-def test_training_tells_and_evaluation_does_not():
-    task, network, views = a_network_that_counts(5)
-    row = torch.zeros(network.layout.row_size, dtype=torch.float64)
-    for name, view in network.layout.views(row).items():
-        view.copy_(views[name])
-    batch = batch_of(task)
-    told = cross_entropy(network.outputs(views, batch), batch.targets)
-    loss = write_gradient(network, task, row, torch.zeros_like(row), batch)
-    torch.testing.assert_close(loss, told)
-    found = evaluate(network, task, row)
-    drawn = task.draw(stream("evaluation", task.spec, task.version, 0).generator(0), 1000, held_out=True)
-    written = torch.arange(3).repeat_interleave(1000)
-    assert found.error == (written != drawn.targets).double().mean().item()
-    after = one_hot(written, 5).double() * torch.tensor(5.0).tanh()
-    assert found.loss == pytest.approx(cross_entropy(after, drawn.targets).item(), rel=1e-6)
-
-
-@pytest.mark.parametrize("task", [EQUAL, UNEQUAL], ids=["equal", "unequal"])
-@pytest.mark.parametrize(
-    ("spec", "decoder_spec", "wiring"),
-    [
-        ("lstm", "lstm", Wiring(2, "dense", decoder_layers=3)),
-        ("gru", "lstm", Wiring(1, direction="bidirectional", decoder_layers=2)),
-        ("indrnn", "gru", Wiring(2, "highway", normalisation="layer", decoder_layers=2)),
-        ("gru", "lru", Wiring(2, "residual", decoder_layers=2)),
-    ],
-    ids=str,
-)
-def test_told_what_it_wrote_itself_it_writes_the_same(spec, decoder_spec, wiring, task):
-    network = network_for(task, spec, decoder_spec, wiring)
-    tensors, batch = tensors_of(network), batch_of(task)
-    free = network.outputs(tensors, replace(batch, decoder_inputs=None))
-    told = torch.full_like(batch.decoder_inputs, task.output_size)
-    first = batch.mask.int().argmax(0)
-    step, column = batch.scored // 6 + 1, batch.scored % 6
-    later = step - first[column]
-    inside = later < len(told)
-    told[later[inside], column[inside]] = free.argmax(1)[inside]
-    torch.testing.assert_close(network.outputs(tensors, replace(batch, decoder_inputs=told)), free, **CLOSE)
-    assert (free.argmax(1) != batch.targets).any(), "what it wrote is not what was to be written"
-
-
-@pytest.mark.parametrize("task", [EQUAL, UNEQUAL], ids=["equal", "unequal"])
-@pytest.mark.parametrize("direction", ["forward", "bidirectional"])
-@pytest.mark.parametrize(("spec", "decoder_spec"), [("lstm", "lstm"), ("gru", "gru"), ("rnn", "lstm")])
-def test_fused_equals_readable(spec, decoder_spec, direction, task, monkeypatch):
-    network = network_for(task, spec, decoder_spec, Wiring(2, direction=direction, decoder_layers=2))
-    tensors, batch = tensors_of(network), batch_of(task)
-    free = replace(batch, decoder_inputs=None)
-
-    def computed():
-        told = network.outputs(tensors, batch)
-        return [told, network.outputs(tensors, free), *gradients_of(told, list(tensors.values()))]
-
-    fused = computed()
-    assert network.path("cpu", "float64") == "fused"
-    monkeypatch.setattr("bench.scans.standard_kernel", lambda cell: None)
-    monkeypatch.setattr("bench.encoder_decoder.standard_kernel", lambda cell: None)
-    assert network.path("cpu", "float64") == "readable"
-    for one, other in zip(fused, computed(), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-12)
-
-
-# What it says of itself
-
-
-def test_the_path_is_readable_where_one_part_is():
-    for cells in (("gru", "mgu"), ("mgu", "gru")):
-        assert network_for(EQUAL, *cells, Wiring(decoder_layers=1)).path("cpu", "float32") == "readable"
-
-
-def test_parameters_and_state_are_counted():
-    copied = network_for(EQUAL, "lstm", "lstm", Wiring(2, decoder_layers=1))
-    encoder, decoder = 4 * 4 * (7 + 4 + 1) + 4 * 4 * (4 + 4 + 1), 4 * 4 * (6 + 4 + 1)
-    assert copied.layout.num_parameters == encoder + decoder + 5 * (4 + 1)
-    assert copied.state_size == 2 * 2 * 4
-    bridged = network_for(EQUAL, "lstm", "gru", Wiring(2, direction="bidirectional", decoder_layers=3))
-    bridges = [slot.shape for slot in bridged.layout.slots if slot.name.startswith("bridge")]
-    assert bridges == [(2 * 2 * 4, 4), (4,)] * 3
-    assert bridged.state_size == 2 * 2 * 2 * 4
-
-
-def test_initial_weights_of_one_part_do_not_depend_on_the_other():
-    def initial(spec, decoder_spec, depth):
-        network = network_for(EQUAL, spec, decoder_spec, Wiring(2, decoder_layers=depth))
-        return network.layout.views(torch.from_numpy(network.initial_row(3)))
-
-    one, other, third = initial("gru", "lstm", 1), initial("gru", "gru", 2), initial("lstm", "lstm", 1)
-    assert all(torch.equal(one[name], other[name]) for name in one if name.startswith("encoder"))
-    assert all(torch.equal(one[name], third[name]) for name in one if name.startswith(("decoder", "readout")))
-    assert not torch.equal(one["encoder.0.bias"], one["encoder.1.bias"])
-
-
-def test_a_cells_own_rate_and_orthogonality_count_in_either_part():
-    for cells in (("exprnn", "gru"), ("gru", "exprnn")):
-        network = network_for(EQUAL, *cells, Wiring(decoder_layers=1))
-        factors = network.layout.views(network.rate_factors())
-        part = ("encoder", "decoder")[cells.index("exprnn")]
-        slow = {name for name, value in factors.items() if (value != 1).any()}
-        assert slow
-        assert all(name.startswith(part) for name in slow)
-        assert network.orthogonality_error(torch.from_numpy(network.initial_row(0))) < 1e-6
-    plain = network_for(EQUAL, "gru", "lstm", Wiring(decoder_layers=1))
-    assert plain.rate_factors() is None
-    assert plain.orthogonality_error(torch.from_numpy(plain.initial_row(0))) is None

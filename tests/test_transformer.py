@@ -62,6 +62,13 @@ def test_learned_positions_are_added_and_learnt() -> None:
     assert_same(network.states(weights, sequences()), theirs, [weights["network.places"]])
 
 
+def test_inputs_begin_as_large_as_their_positions() -> None:
+    """As a vector a token, of which each number is standard normal, as in torch.nn.Embedding."""
+    network = built("transformer")
+    embedded = network.layout.views(torch.from_numpy(network.initial_row(0)))["network.embed.weight"]
+    assert embedded.std().item() == pytest.approx(1, abs=0.3)  # of 40 numbers; torch.nn.Linear: 0.26
+
+
 def test_learned_positions_beyond_the_tasks_are_refused() -> None:
     network = built("transformer:positions=learned")
     longer = torch.cat([sequences(), sequences(1)])

@@ -7,6 +7,7 @@ from torch.nn.functional import one_hot
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from bench import registry
+from bench.assemble import network_for
 from bench.gradients import write_gradients
 from bench.layers import Layers
 from bench.network import Network
@@ -14,6 +15,7 @@ from bench.scans import reversed_in_time
 from bench.seeding import stream
 from bench.wiring import DIRECTIONS, NORMALISATIONS, SKIPS, Wiring
 from tasks.copy import Copy
+from tasks.options import Range
 from tasks.parity import Parity
 
 INPUTS, HIDDEN = 3, 4
@@ -114,6 +116,21 @@ def test_the_backward_direction_begins_at_each_sequences_own_end():
     assert (ignoring_ends[:3, 1] - together[:3, 1]).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("cell", ["gru", "transformer"])
+def test_a_network_reads_each_sequence_to_its_own_end(cell):
+    task = Parity(steps=Range(2, 6))
+    network = network_for(registry.cell(cell), task, 8, Wiring(2, direction="bidirectional"))
+    views = network.layout.views(torch.from_numpy(network.initial_row(0)))
+    batch = task.draw(stream("test").generator(), 6)
+    together = network.outputs(views, batch)
+    assert len(set(batch.lengths.tolist())) > 2
+    for place, outputs in zip(batch.scored.tolist(), together, strict=True):
+        step, column = divmod(place, 6)
+        alone = network.states(views, batch.inputs[: batch.lengths[column], column : column + 1])
+        expected = alone[step, 0] @ views["readout.weight"] + views["readout.bias"]
+        torch.testing.assert_close(outputs, expected, **CLOSE)
+
+
 def test_turning_round_twice_gives_the_sequences_back():
     inputs, lengths = sequences(), torch.tensor([7, 3, 1, 5])
     once = reversed_in_time(inputs, lengths)
@@ -212,3 +229,23 @@ def test_tokens_and_their_one_hot_vectors_are_the_same_to_dense_connections():
     torch.testing.assert_close(
         layers.run(tensors, tokens), layers.run(tensors, one_hot(tokens, INPUTS).double()), **CLOSE
     )
+
+
+# Initial values
+
+
+def test_dense_connections_start_with_weights_by_the_root_of_the_layers_they_come_from():
+    layers, cell = layers_of("rnn", Wiring(4, "dense")), registry.cell("rnn")
+    values = layers.initial_values("test")
+    for layer in (1, 2, 3):
+        plain = cell.initial_weights(INPUTS + layer * HIDDEN, HIDDEN, "test", layer)["input_weight"]
+        own = values[f"{layer}.input_weight"]
+        np.testing.assert_array_equal(own[:INPUTS], plain[:INPUTS])
+        np.testing.assert_allclose(own[INPUTS:], plain[INPUTS:] / layer**0.5, rtol=1e-12)
+
+
+def test_highway_gates_start_nearly_closed_and_a_stack_of_them_carries_its_first_layer_on():
+    layers = layers_of("rnn", Wiring(2, "highway"))
+    tensors = {name: torch.from_numpy(value) for name, value in layers.initial_values("test").items()}
+    below = layers_of("rnn", Wiring(1)).run(tensors, sequences())
+    assert (layers.run(tensors, sequences()) - below).norm() < 0.25 * below.norm()

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from bench import ambient, evaluation, registry, training
 from bench.cli import main
 from bench.costs import cohort_size, expected_seconds
+from bench.gradients import write_gradient
 from bench.network import Network
 from bench.seeding import stream
 from bench.store import Store, store_path
@@ -72,9 +73,10 @@ def test_every_cell_trains_in_depth_with_every_skip_and_direction(cell, skip, di
 # Dropout
 
 
-def test_dropout_sets_its_share_to_zero_between_layers_and_scales_the_rest(monkeypatch):
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
+def test_dropout_sets_its_share_of_what_was_normalised_to_zero_and_scales_the_rest(normalisation, monkeypatch):
     task, seen = Parity(), []
-    network = Network.for_task(registry.cell("gru"), task, 20, Wiring(3, dropout=0.25))
+    network = Network.for_task(registry.cell("gru"), task, 20, Wiring(3, normalisation=normalisation, dropout=0.25))
     batch = task.draw(stream("test").generator(), 30)
     plain = type(network.layers)._one_way
 
@@ -94,6 +96,22 @@ def test_dropout_sets_its_share_to_zero_between_layers_and_scales_the_rest(monke
     assert not torch.equal(second == 0, third == 0)
     assert (dropped != 0).all(), "what leaves the top layer is left alone"
     assert (whole != dropped).any()
+
+
+def test_a_gradient_is_that_of_what_was_not_dropped():
+    task = Parity()
+    network = Network.for_task(registry.cell("gru"), task, 5, Wiring(2, dropout=0.5))
+    batch, row = task.draw(stream("test").generator(), 3), torch.from_numpy(network.initial_row(0))
+    gradients = torch.zeros(2, len(row), dtype=row.dtype)
+    losses = [
+        write_gradient(network, task, row, gradient, batch, noise)
+        for gradient, noise in zip(gradients, (np.random.default_rng(0), None), strict=True)
+    ]
+    views = network.layout.views(row)
+    torch.testing.assert_close(losses[0], task.loss(network.outputs(views, batch, np.random.default_rng(0)), batch))
+    torch.testing.assert_close(losses[1], task.loss(network.outputs(views, batch), batch))
+    assert losses[0] != losses[1]
+    assert not torch.allclose(*gradients)
 
 
 def test_dropout_is_named_by_task_cell_seed_and_update(monkeypatch):
