@@ -153,7 +153,7 @@ def _ends(task: str, batch_size: int) -> int:
 
     def count() -> int:
         mask = registry.task(task).draw(np.random.Generator(np.random.Philox(0)), batch_size).mask
-        return len(mask.int().argmax(0).unique())
+        return len(set(mask.int().argmax(0).tolist()))
 
     return _asked(count, 1)
 

@@ -12,6 +12,7 @@ from itertools import groupby
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from bench.report import canvas, style
 from bench.report.outcomes import Panel
@@ -140,7 +141,9 @@ def lay_out(parts: list[Panel], clips: Sequence[str], heights: Sequence[float], 
     figure, axes = canvas.grid(
         count * len(lines), _PER_ROW, inches, width=style.INCHES[3], sharex=shared, sharey=sharey
     )
-    figure.get_layout_engine().set(rect=(0, 0, 0.985, 1))  # the last tick's label is wider than its half frame
+    engine = figure.get_layout_engine()
+    assert isinstance(engine, ConstrainedLayoutEngine)
+    engine.set(rect=(0, 0, 0.985, 1))  # the last tick's label is wider than its half frame
     frames = []
     for row, line in enumerate(lines):
         stacked = axes[count * row : count * (row + 1)]
