@@ -13,6 +13,22 @@ from functools import cached_property
 import numpy as np
 
 
+class _Key(np.random.SeedSequence):
+    """A key of 128 bits, given to numpy in place of a seed.
+
+    Given as ``key`` it would have the system asked for a seed, too, which is thrown away but takes four times as long
+    as all the rest of making a generator.
+    """
+
+    def __init__(self, names: str) -> None:
+        super().__init__(0)  # of no consequence
+        self._words = np.frombuffer(hashlib.sha256(names.encode()).digest()[:16], dtype="<u8")
+
+    def generate_state(self, n_words: int, dtype: object = np.uint64) -> np.ndarray:
+        """Return the key's two words, which is all that Philox asks for."""
+        return self._words
+
+
 @dataclass(frozen=True)
 class Stream:
     """An endless, random-access supply of generators that share a name."""
@@ -21,12 +37,11 @@ class Stream:
 
     def generator(self, index: int = 0) -> np.random.Generator:
         """Return a fresh generator for draw number ``index``; equal names and index give equal draws."""
-        return np.random.Generator(np.random.Philox(key=self._key, counter=[0, 0, 0, index]))
+        return np.random.Generator(np.random.Philox(self._key, counter=[0, 0, 0, index]))
 
     @cached_property
-    def _key(self) -> np.ndarray:
-        digest = hashlib.sha256(json.dumps(self.names).encode()).digest()
-        return np.frombuffer(digest[:16], dtype="<u8")
+    def _key(self) -> _Key:
+        return _Key(json.dumps(self.names))
 
 
 def stream(*names: str | int) -> Stream:

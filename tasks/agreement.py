@@ -10,6 +10,7 @@ A sentence with two intervening nouns, the second of which is an attractor (its 
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,10 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, as_tokens
+from tasks.base import Batch, Later, as_tokens
 from tasks.drawing import draw_lengths, roll
 from tasks.options import Range, option
-from tasks.sentences import END, KEPT_OUT, PAD, VerbTask, without_gaps
+from tasks.sentences import END, KEPT_OUT, PAD, VerbTask
 
 LEXICON = tomllib.loads(Path(__file__).with_name("lexicon.toml").read_text(encoding="utf-8"))
 
@@ -69,9 +70,19 @@ PAST = 2
 # An eight-sided die chooses, for the nouns before the last and for the last: only the last may come before its verb.
 PIECES = np.array([[0, 0, 0, 0, 1, 1, 2, 2], [0, 0, 0, 1, 2, 2, 3, 3]])
 PIECE_LENGTHS = np.array([3, 4, 4, 4])
+LINKS = np.array([PREPOSITIONS, PREPOSITIONS, 0 * PREPOSITIONS + THAT, 0 * PREPOSITIONS + THAT])
+PIECE_ADJECTIVES = np.array([ADJECTIVES * PAD, ADJECTIVES, ADJECTIVES * PAD, ADJECTIVES * PAD])
 OPTIONAL = 4  # one subject in so many has an adjective, one verb in so many an adverb
+SOME_ADJECTIVES, SOME_ADVERBS = (np.array([words, *[words * PAD] * (OPTIONAL - 1)]) for words in (ADJECTIVES, ADVERBS))
 
-# How many sides the dice have: for each noun between subject and verb, and for what stands around them.
+# How many sides the dice have: for number and subject, then residue and tens of the verb and of the last noun, in
+# training and, where three residues in twelve mean the one that is kept out, in evaluation; for each noun between
+# subject and verb; and for what stands around them.
+SUBJECT_DICE = [
+    np.array([2, len(NOUNS), residues, len(VERBS) // 10, residues, len(NOUNS) // 10], dtype=np.uint64)
+    for residues in (KEPT_OUT, KEPT_OUT + 3)
+]
+PARTNERS = np.array([[3], [7]])  # the subject times this and the verb, or the last noun, make the residue
 PHRASE_DICE = (2, len(NOUNS), 8, len(PREPOSITIONS), len(DETERMINERS), len(ADJECTIVES), len(RELATIVE_VERBS))
 MAIN_DICE = (len(DETERMINERS), OPTIONAL, len(ADJECTIVES), OPTIONAL, len(ADVERBS), CLOSINGS.shape[1])
 
@@ -139,47 +150,50 @@ class Agreement(VerbTask):
         return range(max(self.nouns.low, min(1, self.nouns.high)), self.nouns.high + 1)
 
     def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
-        residues = 12 if held_out else KEPT_OUT
-        number, subject, verb_residue, verb_tens, noun_residue, noun_tens = roll(
-            generator, (2, len(NOUNS), residues, len(VERBS) // 10, residues, len(NOUNS) // 10), (batch_size,)
-        )
+        rolled = roll(generator, SUBJECT_DICE[held_out], (batch_size,))
+        number, subject, residues, tens = rolled[0], rolled[1], rolled[2::2], rolled[3::2]
         count = draw_lengths(generator, self.nouns, batch_size)
-        numbers, lemmas, *phrase = roll(generator, PHRASE_DICE, (self.nouns.high, batch_size))
-        determiner, has_adjective, adjective, has_adverb, adverb, closing = roll(generator, MAIN_DICE, (batch_size,))
+        most = self.nouns.high
+        rolled = roll(generator, _sentence_dice(most), (batch_size,))
+        numbers, lemmas, *phrase = rolled[: -len(MAIN_DICE)].reshape(len(PHRASE_DICE), most, batch_size)
+        determiner, has_adjective, adjective, has_adverb, adverb, closing = rolled[-len(MAIN_DICE) :]
 
         reserved = subject % 10 == KEPT_OUT
-        verb, verb_unmet = _partner(3 * subject, verb_residue, verb_tens)
-        last_noun, last_unmet = _partner(7 * subject, noun_residue, noun_tens)
+        verb, last_noun = 10 * tens + (np.minimum(residues, KEPT_OUT) - PARTNERS * subject) % 10
         if not held_out:
             count[reserved] = 0
 
-        place = np.arange(self.nouns.high)[:, None]  # (n, 1), against (B,) counts
+        place = np.arange(most)[:, None]  # (n, 1), against (B,) counts
         between, last = place < count, place == count - 1
         nouns = NOUNS[np.where(last, last_noun, lemmas), numbers]
-        attractors = (between & (numbers != number)).sum(0)
-        slots = np.empty((4 * self.nouns.high + 7, batch_size), dtype=np.int64)
+        slots = np.empty((4 * most + 7, batch_size), dtype=np.int64)
         slots[0] = DETERMINERS[determiner]
-        slots[1] = np.where(has_adjective == 0, ADJECTIVES[adjective], PAD)
+        slots[1] = SOME_ADJECTIVES[has_adjective, adjective]
         slots[2] = NOUNS[subject, number]
         slots[3:-4] = np.where(between[:, None], _pieces(nouns, numbers, last, *phrase), PAD).reshape(-1, batch_size)
-        slots[-4] = np.where(has_adverb == 0, ADVERBS[adverb], PAD)
+        slots[-4] = SOME_ADVERBS[has_adverb, adverb]
         slots[-3] = VERBS[verb, number]
         slots[-2] = CLOSINGS[verb, closing]
         slots[-1] = END
-        verb_at = (slots[:-3] != PAD).sum(0)
-        slices = {
-            "nouns": count,
-            "attractors": attractors,
-            "congruent": count - attractors,
-            "distance": verb_at - (slots[:2] != PAD).sum(0),
-            "plural": number,
-            "held_out": verb_unmet | ((last_unmet | reserved) & (count > 0)),
-        }
-        return replace(
-            self.ask(without_gaps(slots), verb_at, number, VERBS[verb, [number, 1 - number]]),
-            slices={name: as_tokens(values) for name, values in slices.items()},
-            headline=torch.from_numpy(count > 0) if self.nouns.high > 0 else None,
-        )
+
+        def verbs() -> tuple[np.ndarray, np.ndarray]:
+            return (slots[:-3] != PAD).sum(0), VERBS[verb, [number, 1 - number]]
+
+        def slices() -> dict[str, np.ndarray]:
+            attractors = (between & (numbers != number)).sum(0)
+            verb_unmet, last_unmet = residues >= KEPT_OUT
+            return {
+                "nouns": count,
+                "attractors": attractors,
+                "congruent": count - attractors,
+                "distance": (slots[2:-3] != PAD).sum(0),
+                "plural": number,
+                "held_out": verb_unmet | ((last_unmet | reserved) & (count > 0)),
+            }
+
+        asked = self.ask(slots, number, verbs)
+        headline = torch.from_numpy(count > 0) if most > 0 else None
+        return replace(asked, slices=Later(slices), headline=headline)
 
     def carried(self, batch: Batch) -> Tensor:
         nouns = torch.isin(batch.inputs, as_tokens(NOUNS))
@@ -188,7 +202,7 @@ class Agreement(VerbTask):
     def example(self) -> Batch:
         sentence = np.array(tokens_of(EXAMPLE.split()))[:, None]
         first = np.zeros(1, dtype=np.int64)  # "is are" is the first verb; the writer is one
-        return self.ask(sentence, first + 5, first, VERBS[first, [first, first + 1]])
+        return self.ask(sentence, first, lambda: (first + 5, VERBS[first, [first, first + 1]]))
 
     def read_example(self, outputs: Tensor) -> dict[str, float]:
         return self.read_is_and_are(outputs, self.example())
@@ -208,10 +222,9 @@ def distance_shares(nouns: int) -> np.ndarray:
     return shares
 
 
-def _partner(subject: np.ndarray, residue: np.ndarray, tens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lemma that stands so for multiples of the subject, and whether the pair stays out of training."""
-    unmet = residue >= KEPT_OUT
-    return 10 * tens + (np.where(unmet, KEPT_OUT, residue) - subject) % 10, unmet
+@cache
+def _sentence_dice(nouns: int) -> np.ndarray:
+    return np.array([*np.repeat(PHRASE_DICE, nouns), *MAIN_DICE], dtype=np.uint64)
 
 
 def _pieces(
@@ -225,13 +238,17 @@ def _pieces(
     verb: np.ndarray,
 ) -> np.ndarray:
     """Return the four words, or three and padding, that bring in each noun, (n, B), as (n, 4, B)."""
-    kind = PIECES[last.astype(int), die]
-    prepositions, determiners, adjectives = PREPOSITIONS[preposition], DETERMINERS[determiner], ADJECTIVES[adjective]
-    head = np.concatenate([np.full_like(numbers[:1], PAST), numbers[:-1]])  # the form after the noun before
-    verbs = RELATIVE_VERBS[verb, np.where(kind == 3, numbers, head)]
+    kind = PIECES[last.view(np.int8), die]
+    subject_relative, object_relative = kind == 2, kind == 3
+    determiners = DETERMINERS[determiner]
+    forms = np.full_like(numbers, PAST)
+    forms[1:] = numbers[:-1]  # a verb agrees with the noun before
+    verbs = RELATIVE_VERBS[verb, np.where(object_relative, numbers, forms)]
     slots = np.empty((len(nouns), 4, nouns.shape[1]), dtype=np.int64)
-    slots[:, 0] = np.where(kind < 2, prepositions, THAT)
-    slots[:, 1] = np.where(kind == 2, verbs, determiners)
-    slots[:, 2] = np.where(kind == 1, adjectives, np.where(kind == 2, determiners, np.where(kind == 3, nouns, PAD)))
-    slots[:, 3] = np.where(kind == 3, verbs, nouns)
+    slots[:, 0] = LINKS[kind, preposition]
+    slots[:, 1] = np.where(subject_relative, verbs, determiners)
+    slots[:, 2] = np.where(
+        subject_relative, determiners, np.where(object_relative, nouns, PIECE_ADJECTIVES[kind, adjective])
+    )
+    slots[:, 3] = np.where(object_relative, verbs, nouns)
     return slots

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, as_tokens
+from tasks.base import Batch, Later
 from tasks.drawing import roll
 from tasks.options import option
-from tasks.sentences import KEPT_OUT, PAD, VerbTask, without_gaps
+from tasks.sentences import KEPT_OUT, PAD, VerbTask
 
 LEXICON = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 ANIMATE, INANIMATE, ANY, NONE = 0, 1, 2, 3
@@ -122,6 +122,7 @@ def _frames(*frames: str) -> np.ndarray:
 
 
 SUBJECT, OTHER = (np.array([getattr(one, name) for one in CONSTRUCTIONS]) for name in ("subject", "other"))
+SUBJECT_TENS, OTHER_TENS = 10 * TENS[SUBJECT], 10 * TENS[OTHER]
 LINK = np.array([_links(one) for one in CONSTRUCTIONS])
 WITHIN, COMPLEMENT, COORDINATED, LONG = (
     _frames(*frames) for frames in (("within",), ("complement",), ("short", "long"), ("long",))
@@ -137,12 +138,24 @@ HAS = np.stack(
         *(OTHER != NONE, WITHIN | _frames("across"), *np.ones((2, len(CONSTRUCTIONS)), bool)),
     ]
 )
+LISTS_AT = VERBS_AT + 40 * LONG
 VERB_AT = WIDTH * np.where(WITHIN, ORDER.index("embedded"), ORDER.index("main"))
 CLUE_AT = np.select(
     [WITHIN | COMPLEMENT, _frames("subject"), COORDINATED],
     [WIDTH * (ORDER.index("second") + 1) - 1, WIDTH * ORDER.index("relative"), WIDTH * ORDER.index("conjunct")],
     WIDTH - 1,
 )
+LONGEST_NOUN, LONGEST_VERB, LONGEST_LINK = (
+    int(WORDS[part].max()) for part in (slice(0, EMBEDDED_AT), slice(VERBS_AT, LINKS_AT), LINK)
+)
+BEFORE_VERB = LONGEST_NOUN + max(LONGEST_LINK + LONGEST_NOUN, LONGEST_VERB + 1)
+
+
+# How many sides the dice have, in training and in evaluation, where three residues in twelve mean the one kept out.
+DICE = [
+    np.array([len(CONSTRUCTIONS), 2, 10, 12, residues, 2, 12, residues, 6, KEPT_OUT, KEPT_OUT - 1], dtype=np.uint64)
+    for residues in (KEPT_OUT, KEPT_OUT + 3)
+]
 
 
 @dataclass(frozen=True)
@@ -174,9 +187,7 @@ class AgreementConstructions(VerbTask):
 
     @property
     def length(self) -> int:
-        noun, verb, link = (int(WORDS[part].max()) for part in (slice(0, EMBEDDED_AT), slice(VERBS_AT, LINKS_AT), LINK))
-        before = noun + max(link + noun, verb + 1)
-        return before + verb if self.objective == "lm" else before
+        return BEFORE_VERB + LONGEST_VERB if self.objective == "lm" else BEFORE_VERB
 
     @property
     def lag(self) -> int:
@@ -197,16 +208,14 @@ class AgreementConstructions(VerbTask):
         }
 
     def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
-        residues = 12 if held_out else KEPT_OUT
-        dice = (len(CONSTRUCTIONS), 2, 10, 12, residues, 2, 12, residues, 6, KEPT_OUT, KEPT_OUT - 1)
         kind, number, unit, tens, verb_residue, other_number, other_tens, noun_residue, link, met, gap = roll(
-            generator, dice, (batch_size,)
+            generator, DICE[held_out], (batch_size,)
         )
         within, other_first, _, _, far, _ = FLAGS[:, kind]
         noun_residue = np.minimum(noun_residue, KEPT_OUT)
-        subject = 10 * TENS[SUBJECT[kind], tens] + unit
+        subject = SUBJECT_TENS[kind, tens] + unit
         other_unit = np.where(other_first, 3 * (noun_residue - subject), noun_residue - 7 * subject) % 10
-        other = 10 * TENS[OTHER[kind], other_tens] + other_unit
+        other = OTHER_TENS[kind, other_tens] + other_unit
         reserved = (far & (unit == KEPT_OUT)) | (within & (other_unit == KEPT_OUT))
         if not held_out:
             kind = np.where(reserved, 0, kind)
@@ -220,7 +229,7 @@ class AgreementConstructions(VerbTask):
         first = np.where(other_first, nouns[1], nouns[0])
         embedded = np.where(within, verb, another + other_number)
         main = verb + another + other_number - embedded
-        lists = VERBS_AT + 20 * (np.where(within, other, subject) >= GROUP) + 40 * LONG[kind]
+        lists = LISTS_AT[kind] + 20 * (np.where(within, other, subject) >= GROUP)
         parts = np.empty((len(ORDER), batch_size), dtype=np.int64)
         parts[0] = NOUNS_AT + first
         parts[1] = lists + another + number
@@ -232,30 +241,35 @@ class AgreementConstructions(VerbTask):
         parts[7] = STOP
         phrases = PHRASES[np.where(HAS[:, kind], parts, NOTHING).T].reshape(batch_size, -1)
 
-        reached, column = (phrases != PAD).cumsum(1), np.arange(batch_size)
-        verb_at, clue_at = reached[column, VERB_AT[kind]] - 1, reached[column, CLUE_AT[kind]] - 1
-        judged = np.where(within, parts[5], parts[6])
-        unmet = (verb_residue == KEPT_OUT) | (has_other & (noun_residue == KEPT_OUT)) | (reserved & (kind > 0))
-        slices = {
-            "construction": kind,
-            "attractors": has_other & (other_number != number),
-            "distance": verb_at - clue_at,
-            "held_out": unmet,
-        }
-        asked = self.ask(without_gaps(phrases.T), verb_at, number, PHRASES[[judged, judged ^ 1], 0])
-        return replace(
-            asked,
-            slices={name: as_tokens(values) for name, values in slices.items()},
-            headline=torch.from_numpy(kind > 0),
-            notes={**asked.notes, "clue": as_tokens(clue_at), "plural": as_tokens(number)},
-        )
+        def steps(place: np.ndarray) -> np.ndarray:
+            reached: np.ndarray = (phrases != PAD).cumsum(1)[np.arange(batch_size), place[kind]]
+            return reached - 1
+
+        def slices() -> dict[str, np.ndarray]:
+            unmet = (verb_residue == KEPT_OUT) | (has_other & (noun_residue == KEPT_OUT)) | (reserved & (kind > 0))
+            attracts = has_other & (other_number != number)
+            return {
+                "construction": kind,
+                "attractors": attracts,
+                "distance": steps(VERB_AT) - steps(CLUE_AT),
+                "held_out": unmet,
+            }
+
+        def verbs() -> tuple[np.ndarray, np.ndarray]:
+            judged = np.where(within, parts[5], parts[6])
+            return steps(VERB_AT), PHRASES[[judged, judged ^ 1], 0]
+
+        asked = self.ask(phrases.T, number, verbs)
+        notes = Later(lambda: {**asked.notes, "clue": steps(CLUE_AT), "plural": number})
+        return replace(asked, slices=Later(slices), headline=torch.from_numpy(kind > 0), notes=notes)
 
     def carried(self, batch: Batch) -> Tensor:
         return torch.arange(len(batch.inputs)).unsqueeze(1) == batch.notes["clue"]
 
     def example(self) -> Batch:
         sentence = np.array(tokens_of(EXAMPLE.split()))[:, None]
-        return self.ask(sentence, np.array([6]), np.array([0]), np.array([tokens_of(["is"]), tokens_of(["are"])]))
+        forms = np.array([tokens_of(["is"]), tokens_of(["are"])])
+        return self.ask(sentence, np.array([0]), lambda: (np.array([6]), forms))
 
     def read_example(self, outputs: Tensor) -> dict[str, float]:
         return self.read_is_and_are(outputs, self.example())

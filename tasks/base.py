@@ -7,7 +7,7 @@ Time comes before batch: a batch of tokens is (T, B), of vectors (T, B, I).
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import ClassVar, Self
@@ -18,6 +18,34 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from tasks.options import Configurable, Range
+
+
+class Later(Mapping[str, Tensor]):
+    """Whole numbers by name that are computed when the first one is asked for.
+
+    Training asks for no slices: for short sequences they would be a third of what a batch costs.
+
+    >>> slices = Later(lambda: {"distance": np.array([3, 5])})
+    >>> slices["distance"]
+    tensor([3, 5])
+    """
+
+    def __init__(self, compute: Callable[[], Mapping[str, np.ndarray]]) -> None:
+        """Remember how to compute them; the arrays that ``compute`` reads must not change any more."""
+        self._compute = compute
+
+    @cached_property
+    def _found(self) -> dict[str, Tensor]:
+        return {name: as_tokens(values) for name, values in self._compute().items()}
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
 
 
 @dataclass(frozen=True)
@@ -32,7 +60,7 @@ class Batch:
         decoder_inputs: (T', B) int64, where the task has an `output_sequence`: what a decoder reads before each symbol
             that it writes, first the class `output_size`, which no symbol has, then the symbols before. Without them
             it reads what it wrote itself.
-        slices: Names to (M,) int64: what judged answers can be grouped by.
+        slices: Names to (M,) int64: what judged answers can be grouped by. `Later` where they take time.
         headline: (M,) bool, the answers that enter the error; None where all do. The others show in slices only.
         notes: Whatever else the task's own `errors` needs.
     """

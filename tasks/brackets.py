@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask, as_tokens
+from tasks.base import Batch, ClassTask, Later, as_tokens
 from tasks.drawing import at_least
 from tasks.options import option
 
@@ -84,20 +84,22 @@ class Brackets(ClassTask):
         moves = np.concatenate([outer, balanced(generator, self.filler, batch_size), -outer])
         levels, opened, closed = matching(moves)
         kinds = generator.integers(self.kinds, size=opened.shape)
-        sequence, distances = np.empty((2, *moves.shape), dtype=np.int64)
-        column = np.arange(batch_size)
+        sequence, column = np.empty(moves.shape, dtype=np.int64), np.arange(batch_size)
         sequence[opened, column] = sequence[closed, column] = kinds
-        distances[closed, column] = closed - opened
         closes = moves[1:] < 0
         asked = closes.ravel().nonzero()[0]
+
+        def slices() -> dict[str, np.ndarray]:
+            distances = np.empty_like(sequence)
+            distances[closed, column] = closed - opened
+            of_asked = at_least(distances[1:].ravel()[asked])
+            return {"depth": levels[1:].ravel()[asked], "lag_at_least": of_asked}
+
         return Batch(
             as_tokens((sequence + self.kinds * (moves < 0))[:-1]),
             torch.from_numpy(sequence[1:].ravel()[asked]),
             torch.from_numpy(closes),
-            slices={
-                "depth": as_tokens(levels[1:].ravel()[asked]),
-                "lag_at_least": as_tokens(at_least(distances[1:].ravel()[asked])),
-            },
+            slices=Later(slices),
             headline=torch.from_numpy(asked >= (len(closes) - self.depth) * batch_size),
         )
 

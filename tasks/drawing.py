@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, as_tokens
+from tasks.base import Batch, Later, as_tokens
 from tasks.options import Range
 
 
-def roll(generator: np.random.Generator, sides: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
+def roll(generator: np.random.Generator, sides: Sequence[int] | np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Draw whole numbers from 0 for several dice at once, die after die, (dice, *shape), in a quarter of the time.
 
     A die's number is the upper half of 32 random bits times its sides (Lemire 2019). `Generator.integers` does the
@@ -25,8 +25,8 @@ def roll(generator: np.random.Generator, sides: Sequence[int], shape: tuple[int,
     True
     """
     bits = generator.integers(2**32, size=(len(sides), *shape), dtype=np.uint32)
-    scaled = bits * np.array(sides, dtype=np.uint64).reshape(-1, *[1] * len(shape))
-    return (scaled >> np.uint64(32)).astype(np.int64)
+    scaled = bits * np.asarray(sides, dtype=np.uint64).reshape(-1, *[1] * len(shape))
+    return (scaled >> np.uint64(32)).view(np.int64)
 
 
 def ask_once(
@@ -52,7 +52,7 @@ def ask_once(
         torch.from_numpy(np.ascontiguousarray(targets[order])),
         mask,
         as_tokens(steps + 1) if lengths else None,
-        slices={name: as_tokens(values[order]) for name, values in slices.items()},
+        slices=Later(lambda: {name: values[order] for name, values in slices.items()}),
     )
 
 
@@ -73,22 +73,22 @@ def write_out(symbols: np.ndarray, written: np.ndarray, lengths: np.ndarray, voc
     ([0, 1, 2, 6, 5, 5], [2, 1, 0], [5, 2, 1])
     """
     most, batch_size = symbols.shape
-    within = np.arange(most)[:, None] < lengths
-    inputs = np.full((2 * most, batch_size), vocabulary)
-    inputs[:most][within] = symbols[within]
-    inputs[lengths, np.arange(batch_size)] = vocabulary + 1
     place = np.arange(2 * most)[:, None] - lengths
-    mask = (place >= 0) & (place < lengths)
+    begun = place >= 0
+    inputs = np.full((2 * most, batch_size), vocabulary)
+    inputs[:most] = np.where(begun[:most], vocabulary, symbols)
+    inputs[lengths, np.arange(batch_size)] = vocabulary + 1
     before = np.full((most, batch_size), vocabulary)
-    before[1:][within[1:]] = written[:-1][within[1:]]
-    asked, sequence = place[mask], mask.nonzero()[1]
+    before[1:] = np.where(begun[1:most], vocabulary, written[:-1])
+    mask = begun & (place < lengths)
+    asked = place[mask]
     return Batch(
         as_tokens(inputs),
-        as_tokens(written[asked, sequence]),
+        as_tokens(written[asked, mask.nonzero()[1]]),
         torch.from_numpy(mask),
-        as_tokens(2 * lengths) if (lengths < most).any() else None,
+        as_tokens(2 * lengths) if lengths.min() < most else None,
         decoder_inputs=as_tokens(before),
-        slices={"position": as_tokens(asked)},
+        slices=Later(lambda: {"position": asked}),
     )
 
 

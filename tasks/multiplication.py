@@ -119,8 +119,8 @@ class Multiplication(Task):
         inputs = np.stack([values, markers], axis=2)
         if varied:
             inputs[np.arange(self.length)[:, None] >= lengths] = 0
-        targets = marked_product(torch.from_numpy(inputs)).unsqueeze(1)
-        return ask_once(torch.from_numpy(inputs), targets.numpy(), lengths - 1, varied, lengths=bool(varied))
+        targets = marked_product(inputs)[:, None]
+        return ask_once(torch.from_numpy(inputs), targets, lengths - 1, varied, lengths=bool(varied))
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         return mse_loss(outputs, batch.targets)
@@ -134,10 +134,11 @@ class Multiplication(Task):
         return batch.inputs[..., 1] > 0
 
 
-def marked_product(inputs: Tensor) -> Tensor:
+def marked_product(inputs: np.ndarray) -> np.ndarray:
     """Multiply the marked values of (T, B, 2) inputs over time, (B,).
 
-    >>> marked_product(torch.tensor([[[0.5, 1.0]], [[0.9, 0.0]], [[0.25, 1.0]]]))
-    tensor([0.1250])
+    >>> marked_product(np.array([[[0.5, 1.0]], [[0.9, 0.0]], [[0.25, 1.0]]]))
+    array([0.125])
     """
-    return torch.where(inputs[..., 1] > 0, inputs[..., 0], 1.0).prod(0)
+    product: np.ndarray = np.prod(inputs[..., 0], axis=0, where=inputs[..., 1] > 0)
+    return product

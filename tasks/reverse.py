@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask, as_tokens
+from tasks.base import Batch, ClassTask, Later
 from tasks.drawing import at_least, draw_lengths, letters, write_out
 from tasks.options import Range, option
 
@@ -76,10 +75,13 @@ class Reverse(ClassTask):
     def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
         lengths = draw_lengths(generator, self.items, batch_size)
         symbols = generator.integers(self.symbols, size=(self.items.high, batch_size))
-        written = reversed_items(as_tokens(symbols), as_tokens(lengths)).numpy()
-        batch = write_out(symbols, written, lengths, self.symbols)
-        back = as_tokens(at_least(2 * batch.slices["position"].numpy() + 1))
-        return replace(batch, slices={**batch.slices, "lag_at_least": back})
+        batch = write_out(symbols, reversed_items(symbols, lengths), lengths, self.symbols)
+
+        def slices() -> dict[str, np.ndarray]:
+            position = batch.slices["position"].numpy()
+            return {"position": position, "lag_at_least": at_least(2 * position + 1)}
+
+        return replace(batch, slices=Later(slices))
 
     @property
     def token_names(self) -> Sequence[str]:
@@ -93,11 +95,13 @@ class Reverse(ClassTask):
         return batch.inputs < self.symbols
 
 
-def reversed_items(symbols: Tensor, lengths: Tensor) -> Tensor:
+def reversed_items(symbols: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Turn the first ``lengths`` (B,) of symbols (n, B) round; what comes behind them stays.
 
-    >>> reversed_items(torch.tensor([[1, 4], [2, 5], [3, 6]]), torch.tensor([3, 2])).T.tolist()
-    [[3, 2, 1], [5, 4, 6]]
+    >>> reversed_items(np.array([[1, 4], [2, 5], [3, 6]]), np.array([3, 2])).T
+    array([[3, 2, 1],
+           [5, 4, 6]])
     """
-    place = torch.arange(len(symbols)).unsqueeze(1)
-    return symbols.gather(0, torch.where(place < lengths, lengths - 1 - place, place))
+    place = np.arange(len(symbols))[:, None]
+    turned: np.ndarray = symbols[np.where(place < lengths, lengths - 1 - place, place), np.arange(len(lengths))]
+    return turned

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask, as_tokens
+from tasks.base import Batch, ClassTask, Later, as_tokens
 from tasks.drawing import at_least, letters
 from tasks.options import option
 
@@ -88,32 +88,37 @@ class SelectiveCopy(ClassTask):
         steps = np.sort(places[: self.items], axis=0)
         items = generator.integers(self.symbols, size=(self.items, batch_size))
         inputs = np.full((self.length, batch_size), self.symbols)
-        np.put_along_axis(inputs, steps, items, axis=0)
+        inputs[steps, np.arange(batch_size)] = items
         inputs[stage:] = self.symbols + 1
         mask = torch.zeros(inputs.shape, dtype=torch.bool)
         mask[stage:] = True
         item = np.arange(self.items)[:, None]
-        slices = {"position": np.broadcast_to(item, items.shape), "lag_at_least": at_least(stage + item - steps)}
+
+        def slices() -> dict[str, np.ndarray]:
+            position = np.broadcast_to(item, items.shape)
+            return {"position": position.ravel(), "lag_at_least": at_least(stage + item - steps).ravel()}
+
         return Batch(
             as_tokens(inputs),
-            scattered(as_tokens(inputs), self.symbols).flatten(),
+            as_tokens(scattered(inputs, self.symbols).ravel()),
             mask,
-            slices={name: as_tokens(values.ravel()) for name, values in slices.items()},
+            slices=Later(slices),
         )
 
     def carried(self, batch: Batch) -> Tensor:
         return batch.inputs < self.symbols
 
 
-def scattered(inputs: Tensor, symbols: int) -> Tensor:
+def scattered(inputs: np.ndarray, symbols: int) -> np.ndarray:
     """Collect the tokens below ``symbols`` of (T, B) inputs in their order, (K, B); each sequence has as many.
 
-    >>> scattered(torch.tensor([[2, 0], [1, 2], [2, 1], [0, 2]]), symbols=2)
-    tensor([[1, 0],
-            [0, 1]])
+    >>> scattered(np.array([[2, 0], [1, 2], [2, 1], [0, 2]]), symbols=2)
+    array([[1, 0],
+           [0, 1]])
     """
     by_sequence = inputs.T
-    return by_sequence[by_sequence < symbols].reshape(len(by_sequence), -1).T
+    items: np.ndarray = by_sequence[by_sequence < symbols].reshape(len(by_sequence), -1).T
+    return items
 
 
 @cache

@@ -1,7 +1,7 @@
 """What tasks about verbs share: a sentence is read word by word, and the number of one of its verbs is asked for."""
 
 from abc import ABC
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from tasks.base import Batch, Task, as_tokens
+from tasks.base import Batch, Later, Task, as_tokens
 
 PAD, END = 0, 1
 KEPT_OUT = 9
@@ -46,32 +46,38 @@ class VerbTask(Task, ABC):
     def output_size(self) -> int:
         return len(self.words) if self.objective == "lm" else 2
 
-    def ask(self, sentences: np.ndarray, verb_at: np.ndarray, number: np.ndarray, forms: np.ndarray) -> Batch:
+    def ask(self, slots: np.ndarray, number: np.ndarray, verbs: Callable[[], tuple[np.ndarray, np.ndarray]]) -> Batch:
         """Ask about the verbs of sentences.
 
         Args:
-            sentences: (T + 1, B) tokens, padded at their ends.
-            verb_at: (B,), the steps of the verbs.
-            number: (B,), theirs: 0 singular, 1 plural.
-            forms: (2, B), each verb in the right and in the wrong number, as tokens.
+            slots: (T + 1, B) or more: the tokens of the sentences, with padding anywhere between them.
+            number: (B,), of the verbs: 0 singular, 1 plural.
+            verbs: Gives their steps, (B,), and each in the right and in the wrong number, as tokens (2, B). A language
+                model is trained without.
         """
-        step = np.arange(len(sentences) - 1)[:, None]
+        sentences, words = without_gaps(slots)
+        step = np.arange(min(len(sentences) - 1, self.length))[:, None]
         if self.objective == "lm":
-            lengths = (sentences != PAD).sum(0) - 1
-            mask, targets, answers = step < lengths, sentences[1:], forms
+            lengths = words - 1
+            mask = read = step < lengths
+            targets = sentences[1 : len(step) + 1][mask]
         else:
-            lengths = verb_at
-            mask, targets = step == verb_at - 1, np.broadcast_to(number, sentences[1:].shape)
-            answers = np.stack([number, 1 - number])
-        inputs = np.where(step < lengths, sentences[:-1], PAD)
-        nth = mask.cumsum().reshape(mask.shape) - 1  # of the N outputs
-        judged = nth[verb_at - 1, np.arange(len(number))]
+            lengths = verbs()[0]
+            mask, read = step == lengths - 1, step < lengths
+            targets = number[mask.nonzero()[1]]
+
+        def notes() -> dict[str, np.ndarray]:
+            verb_at, forms = verbs()
+            right, wrong = forms if self.objective == "lm" else (number, 1 - number)
+            nth = mask.cumsum().reshape(mask.shape) - 1  # of the N outputs
+            return {"judged": nth[verb_at - 1, np.arange(len(number))], "right": right, "wrong": wrong}
+
         return Batch(
-            as_tokens(inputs[: self.length]),
-            as_tokens(targets[mask]),
-            torch.from_numpy(mask[: self.length]),
+            as_tokens(np.where(read, sentences[: len(step)], PAD)),
+            as_tokens(targets),
+            torch.from_numpy(mask),
             as_tokens(lengths),
-            notes={"judged": as_tokens(judged), "right": as_tokens(answers[0]), "wrong": as_tokens(answers[1])},
+            notes=Later(notes),
         )
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
@@ -103,15 +109,17 @@ class VerbTask(Task, ABC):
         return {name: shares[batch.notes[form][0]].item() for name, form in zip(names, ("right", "wrong"), strict=True)}
 
 
-def without_gaps(slots: np.ndarray) -> np.ndarray:
-    """Move the words of each column up over its padding, which goes to the end.
+def without_gaps(slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Move the words of each column (W, B) up over its padding, which goes to the end, and count them, (B,).
 
-    >>> without_gaps(np.array([[0, 7], [5, 0], [0, 0], [6, 8]])).T
-    array([[5, 6, 0, 0],
-           [7, 8, 0, 0]])
+    >>> moved, counts = without_gaps(np.array([[0, 7], [5, 9], [0, 0], [6, 8]]))
+    >>> moved.T, counts
+    (array([[5, 6, 0, 0],
+           [7, 9, 8, 0]]), array([2, 3]))
     """
     sentences = slots.T
     words = sentences != PAD
-    moved = np.zeros_like(sentences)
-    moved[np.arange(len(slots)) < words.sum(1)[:, None]] = sentences[words]  # both in the order of the sentences
-    return moved.T
+    counts = words.sum(1)
+    moved = np.full(sentences.shape, PAD)
+    moved[np.arange(len(slots)) < counts[:, None]] = sentences[words]  # both in the order of the sentences
+    return moved.T, counts

@@ -7,15 +7,15 @@ A sentence with a distance of 3; the opinion before it is drawn apart from the o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask, as_tokens
-from tasks.drawing import ask_once, at_least, draw_lengths
+from tasks.base import Batch, ClassTask, Later, as_tokens
+from tasks.drawing import at_least, draw_lengths
 from tasks.options import Range, option
 
 PRAISE = ("exciting", "funny", "moving", "clever")
@@ -84,9 +84,15 @@ class Sentiment(ClassTask):
         inputs[last, column] = generator.integers(*_OPINIONS, size=batch_size)
         inputs[np.arange(self.length)[:, None] > last] = TOKENS["."]
         varied = self.distance.low < self.distance.high
-        slices = {"distance_at_least": at_least(distances)} if varied else {}
-        batch = ask_once(as_tokens(inputs), polarity(inputs), np.full(batch_size, ASKED), slices, lengths=False)
-        return replace(batch, lengths=as_tokens(last + 1) if varied else None)
+        mask = np.zeros(inputs.shape, dtype=bool)
+        mask[ASKED] = True
+        return Batch(
+            as_tokens(inputs),
+            as_tokens(polarity(inputs)),
+            torch.from_numpy(mask),
+            as_tokens(last + 1) if varied else None,
+            slices=Later(lambda: {"distance_at_least": at_least(distances)} if varied else {}),
+        )
 
     def carried(self, batch: Batch) -> Tensor:
         """Say which inputs decide: they have to be carried back from the end."""

@@ -111,20 +111,19 @@ class TemporalOrder(ClassTask):
             inputs[0], inputs[lengths - 1, column] = BEGIN, END
             inputs[np.arange(self.length)[:, None] >= lengths] = FIRST_DISTRACTOR
         slices = {"length": lengths} if len(self.lengths) > 1 else {}
-        targets = order_of(as_tokens(inputs), self.marked).numpy()
-        return ask_once(as_tokens(inputs), targets, lengths - 1, slices, lengths=bool(slices))
+        return ask_once(as_tokens(inputs), order_of(inputs, self.marked), lengths - 1, slices, lengths=bool(slices))
 
     def carried(self, batch: Batch) -> Tensor:
         return batch.inputs < FIRST_DISTRACTOR
 
 
-def order_of(inputs: Tensor, marked: int) -> Tensor:
+def order_of(inputs: np.ndarray, marked: int) -> np.ndarray:
     """Return the class that the marked symbols of (T, B) inputs spell, X as 0 and Y as 1, (B,).
 
-    >>> import torch
-    >>> order_of(torch.tensor([6, 3, 1, 2, 0, 5, 7]).unsqueeze(1), marked=2)  # E b Y a X d B: YX
-    tensor([2])
+    >>> order_of(np.array([6, 3, 1, 2, 0, 5, 7])[:, None], marked=2)  # E b Y a X d B: YX
+    array([2])
     """
     symbols = inputs < FIRST_DISTRACTOR
     later = marked - symbols.cumsum(0)  # marked symbols still to come
-    return (symbols * inputs * 2 ** later.clamp(min=0)).sum(0)
+    spelt: np.ndarray = (symbols * inputs * 2 ** np.maximum(later, 0)).sum(0)
+    return spelt

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask, as_tokens
+from tasks.base import Batch, ClassTask
 from tasks.drawing import letters, write_out
 from tasks.options import option
 
@@ -71,8 +71,7 @@ class Translate(ClassTask):
 
     def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
         words = generator.integers(self.words, size=(self.items, batch_size))
-        written = translated(as_tokens(words), self.words).numpy()
-        return write_out(words, written, np.full(batch_size, self.items), self.words)
+        return write_out(words, translated(words, self.words), np.full(batch_size, self.items), self.words)
 
     @property
     def token_names(self) -> Sequence[str]:
@@ -86,11 +85,10 @@ class Translate(ClassTask):
         return batch.inputs < self.words
 
 
-def translated(words: Tensor, vocabulary: int) -> Tensor:
+def translated(words: np.ndarray, vocabulary: int) -> np.ndarray:
     """Look words up in the dictionary.
 
-    >>> import torch
-    >>> translated(torch.tensor([0, 1, 7]), vocabulary=8).tolist()
-    [7, 6, 0]
+    >>> translated(np.array([0, 1, 7]), vocabulary=8)
+    array([7, 6, 0])
     """
     return vocabulary - 1 - words

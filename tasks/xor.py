@@ -54,17 +54,19 @@ class Xor(ClassTask):
         one, other, lengths = TwoMarkers("halves", self.length).draw(generator, batch_size)
         markers = np.zeros_like(bits)
         markers[one, np.arange(batch_size)] = markers[other, np.arange(batch_size)] = 1
-        inputs = torch.from_numpy(np.stack([bits, markers], axis=2).astype(np.float32))
-        return ask_once(inputs, marked_parity(inputs).numpy(), lengths - 1, {}, lengths=False)
+        inputs = np.stack([bits, markers], axis=2)
+        asked = torch.from_numpy(inputs.astype(np.float32))
+        return ask_once(asked, marked_parity(inputs), lengths - 1, {}, lengths=False)
 
     def carried(self, batch: Batch) -> Tensor:
         return batch.inputs[..., 1] > 0
 
 
-def marked_parity(inputs: Tensor) -> Tensor:
+def marked_parity(inputs: np.ndarray) -> np.ndarray:
     """Return 1 where the number of marked ones of (T, B, 2) inputs is odd, (B,).
 
-    >>> marked_parity(torch.tensor([[[1.0, 1.0]], [[1.0, 0.0]], [[0.0, 1.0]]]))
-    tensor([1])
+    >>> marked_parity(np.array([[[1, 1]], [[1, 0]], [[0, 1]]]))
+    array([1])
     """
-    return inputs.prod(2).sum(0).long() % 2
+    odd: np.ndarray = (inputs[..., 0] & inputs[..., 1]).sum(0) % 2
+    return odd

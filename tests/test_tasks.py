@@ -125,7 +125,7 @@ def test_copy_is_not_solved_by_all_items_but_one(items, below):
 
 def test_adding_sums_the_two_marked_values_of_a_hand_made_list():
     values, markers = [0.25, 0.9, 0.5, 0.125], [1.0, 0.0, 0.0, 1.0]
-    assert marked_sum(torch.tensor([values, markers]).T.unsqueeze(1)).tolist() == [0.375]
+    assert marked_sum(np.array([values, markers]).T[:, None]).tolist() == [0.375]
 
 
 @pytest.mark.parametrize("length", [2, 3, 9, 10])
