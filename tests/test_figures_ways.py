@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from synthetic import ADDING, COPY, Shape, make_study
 
 from bench.report.figures import FIGURES
-from bench.report.lines import frames_of, side_by_side
+from bench.report.lines import MOST_FRAMES, frames_of, side_by_side
 from bench.report.outcomes import study_panels
 from bench.wiring import SKIPS
 
@@ -81,3 +81,10 @@ def test_a_line_that_a_frame_lacks_stays_in_its_place():
     assert [line.label for line in first.lines] == [line.label for line in second.lines]
     absent = [[line.part is None for line in frame.lines] for frame in (first, second)]
     assert absent == [[False, True, False, False, False], [False] * 5]
+
+
+def test_many_tasks_trained_in_one_way_each_have_a_frame_each():
+    (part,) = study_panels(make_study(Shape(tasks=(COPY,), clips=("none",), seeds=2)))
+    frames = frames_of([replace(part, task=f"copy:blanks={blanks}") for blanks in range(1, MOST_FRAMES + 2)])
+    assert len(frames) == MOST_FRAMES + 1
+    assert {len(frame.lines) for frame in frames} == {len(part.cells)}

@@ -65,19 +65,21 @@ def frames_of(parts: Sequence[Panel]) -> list[Frame]:
             )
             for part in parts
         ]
-    together: dict[tuple[str, tuple[str, Any]], list[Panel]] = {}
+    together: dict[tuple[str, tuple[tuple[str, Any], ...]], list[Panel]] = {}
     for part in parts:
-        together.setdefault((part.task, list(part.ways.items())[-1]), []).append(part)
+        last_way = tuple(part.ways.items())[-1:]  # none where the task was trained in one way
+        together.setdefault((part.task, last_way), []).append(part)
     order = list(dict.fromkeys(_other_ways(part) for part in parts))
     several = any(part.cells != parts[0].cells or len(part.cells) > 1 for part in parts)
     found = []
-    for (task, way), some in together.items():
+    for (task, last_way), some in together.items():
         lines = [
             Line(_name(part, cell, several), (order.index(_other_ways(part)), style.cell_rank(cell)), cell, part)
             for part in some
             for cell in part.cells
         ]
-        found.append(Frame(_title(task, style.way_label(*way), pd.concat([part.frame for part in some])), lines))
+        told = "".join(style.way_label(*way) for way in last_way)
+        found.append(Frame(_title(task, told, pd.concat([part.frame for part in some])), lines))
     return found
 
 
