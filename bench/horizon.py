@@ -15,6 +15,7 @@ import pandas as pd
 from bench import registry, results, tuning
 from bench.grid import Grid, option_label
 from bench.study import Study
+from bench.transfer import without_dial
 from tasks.base import Task
 from tasks.options import UsageError, spell
 
@@ -82,7 +83,7 @@ def rungs(spec: str, longest: float = LAST_LAG) -> list[Task]:
     """
     task = registry.task(spec)
     if not task.dial:
-        raise UsageError(f"task {task.name()} has no dial for the distance")
+        raise UsageError(without_dial(task))
     found: dict[int, Task] = {}
     target = FIRST_LAG
     while target <= longest * 1.001:

@@ -34,6 +34,16 @@ def trained_lags(task: "Task") -> tuple[int, int]:
     return (task.turned(dial.low).lag if isinstance(dial, Range) else task.lag), task.lag
 
 
+def without_dial(task: "Task") -> str:
+    """Say that a task has no dial and, where it says so itself, why.
+
+    >>> from tasks.agreement_constructions import AgreementConstructions
+    >>> print(without_dial(AgreementConstructions()))  # doctest: +ELLIPSIS
+    task agreement_constructions has no dial for the distance: each construction has the distance it has; agreement ...
+    """
+    return f"task {task.name()} has no dial for the distance" + (f": {task.no_dial}" if task.no_dial else "")
+
+
 def at_lags(task: "Task", lags: tuple[int, ...], label: str = "--test-lags") -> "list[Task]":
     """Return the task at each lag, or at the nearest that its dial allows, each distance once.
 
@@ -45,7 +55,7 @@ def at_lags(task: "Task", lags: tuple[int, ...], label: str = "--test-lags") -> 
         UsageError: The task has no dial or other sizes at another distance, or a lag is out of reach.
     """
     if lags and not task.dial:
-        raise UsageError(f"{label}: task {task.name()} has no dial for the distance")
+        raise UsageError(f"{label}: {without_dial(task)}")
     found: dict[str, Task] = {}
     for lag in lags:
         if lag > MOST_TIMES * task.lag:

@@ -150,12 +150,9 @@ LONGEST_NOUN, LONGEST_VERB, LONGEST_LINK = (
 )
 BEFORE_VERB = LONGEST_NOUN + max(LONGEST_LINK + LONGEST_NOUN, LONGEST_VERB + 1)
 
-
 # How many sides the dice have, in training and in evaluation, where three residues in twelve mean the one kept out.
-DICE = [
-    np.array([len(CONSTRUCTIONS), 2, 10, 12, residues, 2, 12, residues, 6, KEPT_OUT, KEPT_OUT - 1], dtype=np.uint64)
-    for residues in (KEPT_OUT, KEPT_OUT + 3)
-]
+_DICE = [[len(CONSTRUCTIONS), 2, 10, 12, residues, 2, 12, residues, 6, 9, 8] for residues in (KEPT_OUT, KEPT_OUT + 3)]
+DICE = [np.array(sides, dtype=np.uint64) for sides in _DICE]
 
 
 @dataclass(frozen=True)
@@ -181,6 +178,7 @@ class AgreementConstructions(VerbTask):
 
     version: ClassVar[int] = 1
     reference: ClassVar[str] = "Marvin & Linzen 2018"
+    no_dial: ClassVar[str] = "each construction has the distance it has; agreement sets it by its option nouns"
     words: ClassVar[tuple[str, ...]] = VOCABULARY
 
     objective: str = option("lm", "predict every next word, or the number only", choices=("lm", "number"))

@@ -104,6 +104,8 @@ class Task(Configurable, ABC):
     """Whether inputs are int64 tokens below `input_size`, rather than vectors of `input_size` numbers."""
     dial: ClassVar[str] = ""
     """The option that sets the distance: a whole number or a range; empty where none does."""
+    no_dial: ClassVar[str] = ""
+    """Why no option sets the distance, and what to take instead, in a few words; nothing where one does."""
     looks_ahead: ClassVar[bool] = False
     """Whether what decides comes after the question. Windows then reach forward: they begin with the step that
     answers, whatever lies before it is seen as well, and `baseline_error` is what reading left to right can reach."""

@@ -73,6 +73,7 @@ def test_lags_that_the_dial_cannot_tell_apart_are_tested_once():
         ("copy:blanks=10", "20,x", "--test-lags must be whole numbers such as 50,100,200, not 'x'"),
         ("copy:blanks=10", "0", "--test-lags must be a whole number from 1 to"),
         ("copy:blanks=10", "20,20", "--test-lags has 20 twice"),
+        ("agreement_constructions", "9", "no dial for the distance: each construction has the distance it has; agree"),
     ],
 )
 def test_lags_out_of_reach_are_refused(task, lags, message, tmp_path):
