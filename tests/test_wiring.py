@@ -249,3 +249,15 @@ def test_highway_gates_start_nearly_closed_and_a_stack_of_them_carries_its_first
     tensors = {name: torch.from_numpy(value) for name, value in layers.initial_values("test").items()}
     below = layers_of("rnn", Wiring(1)).run(tensors, sequences())
     assert (layers.run(tensors, sequences()) - below).norm() < 0.25 * below.norm()
+
+
+# What it says of itself
+
+
+@pytest.mark.parametrize("scan", ["0", "1", "1-backward"])
+def test_the_orthogonality_error_is_that_of_the_worst_scan(scan, monkeypatch):
+    network = Network.for_task(registry.cell("gru"), Parity(), HIDDEN, Wiring(2, direction="bidirectional"))
+    monkeypatch.setattr(type(network.cell), "orthogonality_error", lambda _, weights: weights["bias"].max())
+    row = torch.zeros(network.layout.row_size)
+    network.layout.views(row)[f"{scan}.bias"].fill_(3.0)
+    assert network.orthogonality_error(row) == 3.0
