@@ -85,6 +85,20 @@ def test_a_cohort_holds_trials_alike_but_for_seed_rate_and_clip(tmp_path: Path) 
     assert sorted(trial.key for cohort in cohorts for trial in cohort) == sorted(trial.key for trial in study.trials())
 
 
+def test_memory_cuts_cohorts_and_changes_no_digit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "PARTS", 1)  # so few trials would be cut for the workers' sake
+    study = small(clip=("none", "norm:0.01"))
+    plan = runner.make_plan(study, tmp_path)
+    assert [len(plan.cohorts(1, memory)) for memory in (runner.MEMORY, 1)] == [1, 4]
+    curves = []
+    for memory in (runner.MEMORY, 1):
+        results = tmp_path / str(memory)
+        runner.run(study, results, workers=1, timeout_seconds=60, memory=memory, observer=Silent())
+        curves.append(load("small", results)[["key", "fingerprint", "error", "grad_norm_max"]])
+    assert curves[0].equals(curves[1])
+    assert curves[0]["fingerprint"].nunique() == 4
+
+
 def test_a_missing_cuda_device_is_refused_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
