@@ -93,7 +93,7 @@ def test_memory_cuts_cohorts_and_changes_no_digit(tmp_path: Path, monkeypatch: p
     curves = []
     for memory in (runner.MEMORY, 1):
         results = tmp_path / str(memory)
-        runner.run(study, results, workers=1, timeout_seconds=60, memory=memory, observer=Silent())
+        runner.run(study, results, workers=1, timeout_seconds=60, fresh=False, memory=memory, observer=Silent())
         curves.append(load("small", results)[["key", "fingerprint", "error", "grad_norm_max"]])
     assert curves[0].equals(curves[1])
     assert curves[0]["fingerprint"].nunique() == 4
