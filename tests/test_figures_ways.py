@@ -9,6 +9,7 @@ from synthetic import ADDING, COPY, Shape, make_study
 
 from bench.report.figures import FIGURES
 from bench.report.lines import MOST_FRAMES, frames_of, side_by_side
+from bench.report.multiples import MOST_ROWS, lay_out
 from bench.report.outcomes import study_panels
 from bench.wiring import SKIPS
 
@@ -18,10 +19,13 @@ MANY = Shape(tasks=(COPY,), lrs=(0.003, 0.01), **DEEP)
 TWO_TASKS = Shape(tasks=(COPY, ADDING), **DEEP)
 
 
-@pytest.fixture(scope="module", params=[MANY, TWO_TASKS], ids=["one-task", "two-tasks"])
+@pytest.fixture(
+    scope="module", params=[(MANY, GENERIC), (TWO_TASKS, ("learning_curves", "solved"))], ids=["one-task", "two-tasks"]
+)
 def drawn(request):
-    study = make_study(request.param)
-    drawings = {name: FIGURES[name](study) for name in GENERIC}
+    shape, names = request.param
+    study = make_study(shape)
+    drawings = {name: FIGURES[name](study) for name in names}
     for drawing in drawings.values():
         drawing.settle()
     return study, drawings
@@ -88,3 +92,13 @@ def test_many_tasks_trained_in_one_way_each_have_a_frame_each():
     frames = frames_of([replace(part, task=f"copy:blanks={blanks}") for blanks in range(1, MOST_FRAMES + 2)])
     assert len(frames) == MOST_FRAMES + 1
     assert {len(frame.lines) for frame in frames} == {len(part.cells)}
+
+
+def test_frames_are_small_where_that_saves_rows():
+    (part,) = study_panels(make_study(Shape(tasks=(COPY,), cells=("gru",), clips=("none",), seeds=2)))
+    ways = [replace(part, ways={"lr": rate}) for rate in range(MOST_ROWS + 1)]
+    tasks = [replace(part, task=f"copy:blanks={blanks}") for blanks in range(1, MOST_ROWS + 2)]
+    assert lay_out(ways, ["none"], [1.0], sharey=True).small
+    assert not lay_out(ways[:-1], ["none"], [1.0], sharey=True).small
+    assert not lay_out(ways, ["none", "norm:1"], [1.0], sharey=True).small
+    assert not lay_out(tasks, ["none"], [1.0], sharey=True).small

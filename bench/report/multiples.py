@@ -117,6 +117,21 @@ def _wrapped(before: Sequence[str], part: Panel, behind: Sequence[str]) -> str:
     return textwrap.fill(whole, _LETTERS).replace("\N{NO-BREAK SPACE}", " ")
 
 
+def _rows(parts: list[Panel]) -> list[list[Panel]]:
+    """Cut panels into rows of small frames, in each of which there is one task: it has one y axis."""
+    return [
+        of_task[start : start + _PER_ROW]
+        for of_task in (list(some) for _, some in groupby(parts, lambda part: part.task))
+        for start in range(0, len(of_task), _PER_ROW)
+    ]
+
+
+def _many(parts: list[Panel], rows: int) -> bool:
+    """Whether small frames are called for: too many panels for a row each, which ``rows`` would at least halve."""
+    few_cells = max(len(part.cells) for part in parts) <= _MOST_CELLS
+    return len(parts) > MOST_ROWS and few_cells and 2 * rows <= len(parts)
+
+
 def lay_out(parts: list[Panel], clips: Sequence[str], heights: Sequence[float], sharey: bool | str) -> Layout:
     """Make the figure of some panels.
 
@@ -126,28 +141,21 @@ def lay_out(parts: list[Panel], clips: Sequence[str], heights: Sequence[float], 
         heights: Inches of each of a panel's frames above each other, where it has a row of its own.
         sharey: Which frames have one y axis, as for `Figure.subplots`.
     """
-    count = len(heights)
-    if len(clips) > 1 or len(parts) <= MOST_ROWS or max(len(part.cells) for part in parts) > _MOST_CELLS:
+    count, rows = len(heights), _rows(parts)
+    if len(clips) > 1 or not _many(parts, len(rows)):
         figure, axes = canvas.grid(count * len(parts), len(clips), heights, sharex="row", sharey=sharey)
         return Layout(figure, parts, [axes[count * row : count * (row + 1)] for row in range(len(parts))], small=False)
-    lines = [
-        line
-        for of_task in (list(some) for _, some in groupby(parts, lambda part: part.task))
-        for line in (of_task[start : start + _PER_ROW] for start in range(0, len(of_task), _PER_ROW))
-    ]
     inches = [max(_SMALLER * height, _LOWEST) for height in heights]
     inches[0] += _TITLE
     shared = "all" if len({part.budget for part in parts}) == 1 else "none"
-    figure, axes = canvas.grid(
-        count * len(lines), _PER_ROW, inches, width=style.INCHES[3], sharex=shared, sharey=sharey
-    )
+    figure, axes = canvas.grid(count * len(rows), _PER_ROW, inches, width=style.INCHES[3], sharex=shared, sharey=sharey)
     engine = figure.get_layout_engine()
     assert isinstance(engine, ConstrainedLayoutEngine)
     engine.set(rect=(0, 0, 0.985, 1))  # the last tick's label is wider than its half frame
     frames = []
-    for row, line in enumerate(lines):
+    for row, side_by_side in enumerate(rows):
         stacked = axes[count * row : count * (row + 1)]
-        frames += [stacked[:, place : place + 1] for place in range(len(line))]
-        for ax in stacked[:, len(line) :].flat:
+        frames += [stacked[:, place : place + 1] for place in range(len(side_by_side))]
+        for ax in stacked[:, len(side_by_side) :].flat:
             canvas.blank(ax)
     return Layout(figure, parts, frames, small=True)
