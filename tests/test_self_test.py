@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.regression import self_test, simulate
+from bench.regression import baseline, self_test, simulate
 from bench.regression.entries import Entry, Outcome
 from bench.regression.outcomes import HEALTHY, read_outcomes
 from bench.regression.self_test import Line, SelfTest
@@ -155,3 +155,12 @@ def test_the_committed_outcomes_are_those_of_the_study_and_of_every_planted_chan
     assert all(len(outcomes) >= 300 for outcomes in held[HEALTHY].values())
     assert all(len(outcomes) >= 60 for name, entries in held.items() if name for outcomes in entries.values())
     assert (REFERENCE / "ci-outcomes.csv.gz").stat().st_size < 3_000_000
+
+
+def test_no_committed_entry_is_hopeless_or_blind_to_every_planted_regression():
+    entries = baseline.read(REFERENCE / "ci.json", "ci").entries
+    held = read_outcomes(REFERENCE / "ci-outcomes.csv.gz")
+    harmful = {name: True for name, plant in simulate.PLANTS.items() if plant.worse}
+    effects = self_test.self_test(entries, held, harmful, checks=0, planted_checks=0).lines[1:]
+    assert {line.entry for line in effects if not line.is_small} == {entry.label for entry in entries}
+    assert all(entry.solved / entry.n >= 0.3 for entry in entries)  # a drop by the minimum effect leaves some

@@ -37,8 +37,8 @@ _OF_OTHER_SIZE = {"peepholes", "coupled", "forget_gate", "reset"}
 _RATE = 0.5
 _SECONDS = 1800.0
 """For a rule: kernels are compiled on the way, and a busy machine is no broken rule."""
-_WATCHED = 50
-"""Updates whose batches must differ."""
+_WATCHED = 1000
+"""Updates whose batches must differ, at most: those of a short trial all."""
 _SHARES = (0.5, 0.1, 2.0)
 """Thresholds, as shares of a trial's own gradient norm: two that act, one that does not."""
 
@@ -110,11 +110,12 @@ def sequences_are_new(trial: Trial) -> str:
     """
     cohort = _cohort(replace(trial, batch_size=2, device="cpu"), (0, 1))
     evaluation._draw_once.cache_clear()
+    updates = min(trial.updates, _WATCHED)
     with _watched(cohort.task) as drawn:
-        for cohort.update in range(1, _WATCHED + 1):
+        for cohort.update in range(1, updates + 1):
             cohort._batches()
         trained, held_out = {place for place, _ in drawn}, [kept for _, kept in drawn]
-        expect(len(trained) == 2 * _WATCHED, f"{_WATCHED} updates of two seeds draw {len(trained)} different batches")
+        expect(len(trained) == 2 * updates, f"{updates} updates of two seeds draw {len(trained)} different batches")
         expect(not any(held_out), "training draws what is kept out of it")
         drawn.clear()
         evaluation.evaluate(cohort.network, cohort.task, cohort.parameters[0])
@@ -122,7 +123,7 @@ def sequences_are_new(trial: Trial) -> str:
     streams = {key for key, _ in trained}
     expect(not any(key in streams for (key, _), _ in drawn), "evaluations draw from a stream of training")
     expect(all(kept for _, kept in drawn), "evaluations draw what training may see")
-    return f"{_WATCHED} updates of two seeds and the evaluations draw sequences of their own"
+    return f"{updates} updates of two seeds and the evaluations draw sequences of their own"
 
 
 @contextmanager

@@ -42,7 +42,7 @@ class Plant:
 
 
 def _at(*wanted: str) -> Callable[[Trial], bool]:
-    """Whether a trial's task, cell and optimizer are called as in one of ``task cell`` or ``task cell optimizer``."""
+    """Whether a trial is called as in one of ``task``, ``task cell`` (both with Adam) or ``task cell optimizer``."""
     named = [tuple(text.split()) for text in wanted]
 
     def fits(trial: Trial) -> bool:
@@ -82,7 +82,7 @@ PLANTS: Mapping[str, Plant] = {
     "flat-tanh": Plant("tanh's derivative replaced by 1", _at("copy rnn", "temporal_order rnn"), patch=flat_tanh),
     "small-rate": Plant(
         "learning rate x .3",
-        _at("adding lstm", "adding gru", "agreement rnn", "agreement gru"),
+        _at("adding", *(f"{task} {cell}" for task in ("copy", "temporal_order") for cell in ("rnn", "lstm", "gru"))),
         change=_rate(0.3),
     ),
     "missing-cue": Plant(
@@ -92,12 +92,12 @@ PLANTS: Mapping[str, Plant] = {
     ),
     "small-identity": Plant(
         "identity initialisation scaled by .5",
-        _at("adding rnn/identity", "temporal_order rnn/identity", "agreement rnn/identity"),
+        _at("copy rnn/identity", "adding rnn/identity", "temporal_order rnn/identity", "agreement rnn/identity"),
         patch=small_identity,
     ),
     "early-steps": Plant(
         "gradients of the first quarter of the sequence dropped",
-        _at("adding gru", "temporal_order gru", "copy rnn/orthogonal sgd"),
+        _at("adding gru", "temporal_order gru", "agreement", "copy rnn/orthogonal sgd"),
         patch=early_steps_dropped,
     ),
     "short-memory": Plant(
