@@ -213,10 +213,11 @@ def draw_norms(ax: Axes, part: Panel, clip: str, measured: Curves) -> pd.DataFra
     """Draw the norms of one frame and return them."""
     ax.set_yscale("log")
     ax.set_xlim(0, part.budget * 1.03)
+    shown = _draw_medians(ax, part, clip, measured, "grad_norm_median")
     threshold = style.clip_threshold(clip)
-    if threshold is not None:
+    if threshold is not None:  # last: a line at one height is no range to begin with
         canvas.reference_line(ax, threshold, f"clipped above {threshold:g}")
-    return _draw_medians(ax, part, clip, measured, "grad_norm_median")
+    return shown
 
 
 def draw_clipped(ax: Axes, part: Panel, clip: str, measured: Curves) -> pd.DataFrame:
