@@ -1,4 +1,4 @@
-"""Figures of a study with many ways fit a page, and say of each way what is its own."""
+"""Figures of a study with many ways are small enough to print, and say of each way what is its own."""
 
 from dataclasses import replace
 from itertools import combinations

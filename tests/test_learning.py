@@ -1,5 +1,7 @@
 """An easy task is solved by who should solve it, and what cannot reach back far enough stays at the floor."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -48,3 +50,22 @@ def test_the_same_short_copy_is_solved_on_fresh_sequences_too():
     cohort.advance()
     errors = [evaluation.confirm(cohort.network, cohort.task, cohort.parameters[0], look) for look in (1, 2)]
     assert torch.tensor(errors).max() < 0.001
+
+
+def deep(skip):
+    return Trial("adding:length=20", "lstm", "norm:1", 1e-2, 0, layers=8, skip=skip, updates=600, eval_every=50)
+
+
+@pytest.mark.parametrize("skip", ["residual", "dense", "highway"])
+def test_eight_layers_learn_short_adding_with_skip_connections(skip):
+    result = result_of(deep(skip))
+    assert result.status is Status.SOLVED
+    assert result.confirmed_error < 0.01
+
+
+def test_eight_plain_layers_stay_at_the_floor_of_what_one_layer_learns():
+    trial = deep("none")
+    assert result_of(replace(trial, layers=1)).status is Status.SOLVED
+    result = result_of(trial)
+    assert result.status is Status.UNSOLVED
+    assert result.error > 0.9 * registry.task(trial.task).baseline_error
