@@ -11,6 +11,7 @@ read from the four files of MNIST, packed or not, in the folder that the environ
 
 import gzip
 import os
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -201,9 +202,22 @@ def read_idx(folder: Path, name: str) -> np.ndarray:
     if path is None:
         raise UsageError(f"no file {name} or {name}.gz in {folder}")
     raw = path.read_bytes()
-    data = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    header = np.frombuffer(data[4 : 4 + 4 * data[3]], dtype=">u4") if data[:3] == b"\x00\x00\x08" else None
-    body = np.frombuffer(data[4 + 4 * data[3] :], dtype=np.uint8) if header is not None else np.empty(0)
-    if header is None or body.size != int(np.prod(header, dtype=np.int64)):
-        raise UsageError(f"{path} is not a complete IDX file of bytes")
-    return body.reshape(header.astype(np.int64))
+    try:
+        return parse_idx(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
+    except (ValueError, EOFError, zlib.error, gzip.BadGzipFile):  # not IDX, cut short, damaged
+        raise UsageError(f"{path} is not a complete IDX file of bytes") from None
+
+
+def parse_idx(data: bytes) -> np.ndarray:
+    """Return an array of bytes in the IDX format: two zeros, type 8, how many axes, their sizes, and the bytes.
+
+    >>> parse_idx(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9]))
+    array([7, 8, 9], dtype=uint8)
+
+    Raises:
+        ValueError: It begins otherwise, or has more or fewer bytes than it says.
+    """
+    if len(data) < 4 or data[:3] != b"\x00\x00\x08":
+        raise ValueError("no IDX file of bytes")
+    sizes = np.frombuffer(data, dtype=">u4", count=data[3], offset=4).astype(np.int64)
+    return np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * len(sizes)).reshape(sizes)

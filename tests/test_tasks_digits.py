@@ -146,7 +146,18 @@ def test_idx_files_are_read_packed_or_not(tmp_path, name, pack):
     assert read_idx(tmp_path, "a-idx3-ubyte").tolist() == array.tolist()
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", idx(np.zeros((2, 3), dtype=np.uint8))[:-1]])
+WHOLE = idx(np.arange(6, dtype=np.uint8).reshape(2, 3))
+PACKED = gzip.compress(WHOLE)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"hello", b"\x00\x00\x08", b"\x00\x00\x0d" + WHOLE[3:], WHOLE[:10], WHOLE[:-1], WHOLE + b"0"),
+        *(PACKED[:-9], PACKED[:3] + b"junk", PACKED[:12] + b"\xff\xff" + PACKED[14:]),
+    ],
+    ids=["empty", "text", "three-bytes", "floats", "no-sizes", "short", "long", "cut", "no-gzip", "damaged"],
+)
 def test_what_is_not_an_idx_file_is_refused(tmp_path, content):
     (tmp_path / "a-idx3-ubyte").write_bytes(content)
     with pytest.raises(UsageError, match="not a complete IDX file"):
