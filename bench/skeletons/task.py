@@ -29,6 +29,7 @@ class Skeleton(ClassTask):
     reference: ClassVar[str] = "who proposed it, and where"
     causal: ClassVar[bool] = False  # whether inputs after a question give its answer away
     tokens: ClassVar[bool] = True  # inputs are whole numbers (T, B); False: vectors (T, B, I)
+    dial: ClassVar[str] = "blanks"  # the option that sets the distance; --test-lags and longlag horizon turn it
     reduction: ClassVar[str] = "cross-entropy, mean over sequences"
     error_name: ClassVar[str] = "wrong symbols (share)"
     partial_floors: ClassVar[Mapping[str, float]] = {}  # best errors of whoever knows a part; here there are no parts
