@@ -10,6 +10,7 @@ from typing import TypeVar
 from bench import registry, transfer
 from bench.architectures.base import Architecture
 from bench.assemble import network_for, network_of
+from bench.cells.base import Cell
 from bench.evaluation import CONFIRMATION_SEQUENCES, EVALUATION_SEQUENCES
 from bench.layers import Layers
 from bench.limits import time_limit
@@ -34,6 +35,8 @@ _COPIES = 8
 """Matrices (S, P) that a cohort holds: parameters, gradients before and after, the optimiser's, the step."""
 _KEPT = 2**25
 """Numbers that one trial's scan keeps for the way back, at most."""
+_PROJECTED_KEPT = 5
+"""Copies of the input projection of all steps, where torch makes of it what is scanned."""
 _BETWEEN_KEPT = 4
 """Copies of what goes up from layer to layer, where more lies between them than a plain stack has."""
 
@@ -128,8 +131,14 @@ def _part_seconds(part: Part, hidden_size: int, output_size: int, plain: bool) -
     seen = sum(size for _, size in layers.scans[len(part.wiring.directions) :])  # the first layer's are often tokens
     products = 2 * hidden_size * gates * (seen + hidden_size * len(layers.scans))
     between = 0 if plain else _BETWEEN * layers.width * part.wiring.layers
-    scan = products * _PRODUCT + hidden_size * gates * len(layers.scans) * _UNIT + between
+    numbers = (hidden_size * gates + _more_state(equations, hidden_size)) * len(layers.scans)
+    scan = products * _PRODUCT + numbers * _UNIT + between
     return part.steps * (scan + output_size * (2 * layers.width * _PRODUCT + _OUTPUT) * part.scored)
+
+
+def _more_state(equations: Cell, hidden_size: int) -> int:
+    """Return the numbers of a state beyond one a unit; a module's, which only running it tells, are left out."""
+    return equations.state_count(hidden_size) - hidden_size * len(equations.states) if equations.steps else 0
 
 
 @registry.forgetful
@@ -194,7 +203,10 @@ def _kept(part: Part, hidden_size: int, batch_size: int, plain: bool) -> int:
     """Estimate the numbers that the way forward keeps for the way back."""
     equations = registry.cell(part.cell)
     layers = Layers(equations, part.input_size, hidden_size, part.wiring)
-    width = hidden_size * (len(equations.gates) + len(equations.states))
+    more = _more_state(equations, hidden_size)
+    width = hidden_size * (len(equations.gates) + len(equations.states)) + more
     steps = math.ceil(part.steps) * batch_size
     kept = min(steps * width, _KEPT) * (1 + len(layers.scans))
+    if more:
+        kept += _PROJECTED_KEPT * steps * sum(equations.gate_widths(hidden_size).values()) * len(layers.scans)
     return kept if plain else kept + _BETWEEN_KEPT * steps * sum(size for _, size in layers.scans)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -90,9 +90,10 @@ def prepare(network: AnyNetwork, task: Task, device: str, dtype: str) -> None:
         scanned.append((network.decoder_cell, True))
     for cell, tokens in scanned:
         if serves(device, dtype) and (kernel := standard_kernel(cell)) is not None:
+            from bench.kernels.base import OwnLoops
             from bench.kernels.layer import warm
 
-            warm(kernel, tokens, dtype)
+            kernel.warm(dtype) if isinstance(kernel, OwnLoops) else warm(kernel, tokens, dtype)
 
 
 def _plain_kernel(network: Network, row: Tensor) -> "Kernel | None":
@@ -100,7 +101,7 @@ def _plain_kernel(network: Network, row: Tensor) -> "Kernel | None":
     if not network.wiring.plain or network.path(row.device.type, str(row.dtype)) != "fused":
         return None
     kernel = kernel_for(network.cell)
-    return kernel if kernel is not None and kernel.direct else None
+    return cast("Kernel", kernel) if kernel is not None and kernel.direct else None
 
 
 def _write_by_autograd(

@@ -1,5 +1,6 @@
 """One layer of a cell over a sequence, in either direction: by a kernel where there is one, else step by step."""
 
+from collections.abc import Callable
 from functools import partial
 from math import inf
 from typing import Any
@@ -63,15 +64,18 @@ def _run_on(cell: Cell, inputs: Tensor, weights: Weights, state: State) -> tuple
     weight = weights["input_weight"]
     if serves(weight.device.type, str(weight.dtype)) and (kernel := standard_kernel(cell)) is not None:
         return run_fused(cell, kernel, inputs, weights, initial=state)
-    return _scan(cell, project(cell, inputs, weights), weights, state, PLAIN, None)
+    return _run(scan, cell, inputs, weights, PLAIN, state)
 
 
 def run_fused(
     cell: Cell, kernel: Any, inputs: Tensor, weights: Weights, how: Backward = PLAIN, initial: State | None = None
 ) -> tuple[Tensor, State]:
     """Run a cell by its kernel, from zero or an initial state; return its outputs (T, B, H) and the last state."""
+    from bench.kernels.base import OwnLoops
     from bench.kernels.differentiable import run_kernel
 
+    if isinstance(kernel, OwnLoops):
+        return _run(kernel.scan, cell, inputs, weights, how, initial)
     states, *others = run_kernel(kernel, kernel.weights(cell, weights), inputs, initial, how)
     outputs: Tensor = kernel.read(cell, partial(project, cell, inputs, weights), states, weights)
     if how.seen is not None and kernel.outputs > 1 and outputs.requires_grad:
@@ -81,13 +85,25 @@ def run_fused(
 
 def run_readable(cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAIN) -> Tensor:
     """Do the same step by step, in torch."""
+    return _run(scan, cell, inputs, weights, how, None)[0]
+
+
+def _run(
+    through: Callable[..., tuple[Tensor, State]], cell: Cell, inputs: Tensor, weights: Weights, how: Backward,
+    initial: State | None,
+) -> tuple[Tensor, State]:  # fmt: skip
+    """Project the inputs and go ``through`` time as `scan` does, from zero or an initial state."""
     projected = project(cell, inputs, weights)
-    state = cell.start(projected.shape[1], cell.hidden_size(weights), projected)
+    size = cell.hidden_size(weights)
+    state = cell.start(projected.shape[1], size, projected) if initial is None else initial
     signal = None
     if how.seen is not None:
-        signal = Signal.blank(inputs, state, cell.hidden_size(weights))
+        signal = Signal.blank(inputs, state, size)
         how.seen.append(signal)
-    return scan(cell, projected, weights, state, how, signal)
+    outputs, state = through(cell, projected, weights, state, how, signal)
+    if signal is not None and outputs.requires_grad:
+        outputs.register_hook(partial(_keep, signal))  # type: ignore[no-untyped-call]
+    return outputs, state
 
 
 def project(cell: Cell, inputs: Tensor, weights: Weights) -> Tensor:
@@ -103,8 +119,8 @@ def project(cell: Cell, inputs: Tensor, weights: Weights) -> Tensor:
 
 def scan(
     cell: Cell, projected: Tensor, weights: Weights, state: State, how: Backward = PLAIN, signal: Signal | None = None
-) -> Tensor:
-    """Step through time, the readable path: (T, B, G·H) projected inputs to (T, B, H) outputs.
+) -> tuple[Tensor, State]:
+    """Step through time, the readable path: (T, B, G·H) projected inputs to (T, B, H) outputs and the last state.
 
     Args:
         cell: The cell.
@@ -112,15 +128,8 @@ def scan(
         weights: Its weights.
         state: Before the first step.
         how: What happens to the backward signal on its way.
-        signal: Is filled on the way there and back.
+        signal: Is filled with what was carried, but for what arrived.
     """
-    return _scan(cell, projected, weights, state, how, signal)[0]
-
-
-def _scan(
-    cell: Cell, projected: Tensor, weights: Weights, state: State, how: Backward, signal: Signal | None
-) -> tuple[Tensor, State]:
-    """Do the same and return the last state as well."""
     weights, outputs = cell.prepare(weights), []
     for t, step in enumerate(projected.unbind(0)):
         if how.cuts(t):
@@ -132,10 +141,7 @@ def _scan(
         if how.signal_limit < inf or signal is not None:
             state = tuple(_passed(part, how, signal, place, t) for place, part in enumerate(state))
         outputs.append(cell.output(step, state, weights))
-    stacked = torch.stack(outputs)
-    if signal is not None and stacked.requires_grad:
-        stacked.register_hook(partial(_keep, signal))  # type: ignore[no-untyped-call]
-    return stacked, state
+    return torch.stack(outputs), state
 
 
 def _keep(signal: Signal, arriving: Tensor) -> None:

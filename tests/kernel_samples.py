@@ -12,9 +12,9 @@ CELLS = [f"rnn:nonlinearity={name}" for name in ("tanh", "relu", "sigmoid", "lin
 CELLS += ["lstm:coupled=true", "lstm:forget_gate=false", "lstm:peepholes=true"]
 CELLS += ["lstm:peepholes=true,coupled=true", "lstm:peepholes=true,forget_gate=false", "ugrnn", "janet", "janet:beta=2"]
 CELLS += ["antisymmetric", "antisymmetric:gated=true", "cornn", "exprnn", "scornn", "slstm"]
-CELLS += ["indrnn", "indrnn:nonlinearity=tanh", "mingru", "minlstm", "lru"]
+CELLS += ["indrnn", "indrnn:nonlinearity=tanh", "mingru", "minlstm", "lru", "selective"]
 UNBOUNDED = ["rnn:nonlinearity=relu", "rnn:nonlinearity=linear"]
-UNBOUNDED += ["exprnn", "scornn", "indrnn", "mingru", "minlstm", "lru"]
+UNBOUNDED += ["exprnn", "scornn", "indrnn", "mingru", "minlstm", "lru", "selective"]
 """Cells whose states grow with their inputs."""
 RARE = ["lstm:peepholes=true,coupled=true", "lstm:peepholes=true,forget_gate=false", "janet:beta=2"]
 RARE += ["antisymmetric:gated=true", "indrnn:nonlinearity=tanh"]
@@ -40,12 +40,17 @@ def normal(*shape, dtype=torch.float64, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape)).to(dtype).requires_grad_()
 
 
+def initial_states(cell, batch, hidden, dtype=torch.float64):
+    shapes = cell.state_shapes(hidden).values()
+    return tuple(normal(batch, *shape, dtype=dtype, seed=1 + place) for place, shape in enumerate(shapes))
+
+
 def fused(cell, values, inputs, initial=None):
     return run_fused(cell, kernel_for(cell), inputs, values, initial=initial)[0]
 
 
 def readable(cell, values, inputs, initial):
-    return scan(cell, project(cell, inputs, values), values, initial)
+    return scan(cell, project(cell, inputs, values), values, initial)[0]
 
 
 def difference(found, expected):
@@ -58,7 +63,7 @@ def both_ways(spec, steps, batch, inputs, hidden, dtype, scale=1.0, size=1.0):
     """Return values and gradients by the kernel and by the readable path."""
     cell, values = drawn(spec, inputs, hidden, dtype, scale)
     x = (normal(steps, batch, inputs, dtype=dtype) * size).detach().requires_grad_()
-    initial = tuple(normal(batch, hidden, dtype=dtype, seed=1 + place) for place in range(len(cell.states)))
+    initial = initial_states(cell, batch, hidden, dtype)
     if cell.name() == "slstm":  # the normaliser is a sum of positive numbers
         initial = tuple(1 + part.square() if place == 2 else part for place, part in enumerate(initial))
     leaves, upstream = [*values.values(), x, *initial], normal(steps, batch, hidden, dtype=dtype, seed=9)

@@ -13,7 +13,7 @@ from bench.kernels import layer as layers
 from bench.kernels.find import kernel_for
 
 FUSED = [f"rnn:nonlinearity={name}" for name in ("tanh", "relu", "sigmoid", "linear")] + ["gru", "lstm"]
-FUSED += ["cornn", "lru", "scornn", "slstm"]
+FUSED += ["cornn", "lru", "scornn", "selective", "slstm"]
 USUAL = ["rnn:nonlinearity=tanh", "rnn:nonlinearity=relu", "gru", "lstm"]
 RARE = [spec for spec in FUSED if spec not in USUAL]
 TIGHT = Backward(signal_limit=1e-3)

@@ -7,11 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import registry
-from bench.kernels.differentiable import run_kernel
-from bench.kernels.find import kernel_for
-from bench.scans import run_readable
+from bench.scans import run_layer, run_readable
 
-CELLS = ["rnn", "rnn:nonlinearity=relu", "gru", "lstm", "lstm:coupled=true", "ugrnn", "janet"]
+CELLS = ["rnn", "rnn:nonlinearity=relu", "gru", "lstm", "lstm:coupled=true", "ugrnn", "janet", "selective"]
 BOUNDS = {torch.float32: 1e-5, torch.float64: 1e-10}
 """Relative to the largest entry of each tensor."""
 SIZES = {"plain": 1.0, "tiny": 1e-20, "saturated": 1e2, "huge": 1e30, "zeros": 0.0}
@@ -26,7 +24,7 @@ def gradients_both_ways(spec, shape, dtype, seed, change):
     change(x, values, drawn)
     found = []
     with np.errstate(all="ignore"):
-        for run in (lambda *given: run_kernel(kernel_for(cell), given[2], given[1])[0], run_readable):
+        for run in (run_layer, run_readable):
             leaves = {name: value.clone().requires_grad_() for name, value in values.items()}
             seen = x.clone().requires_grad_()
             outputs = run(cell, seen, leaves)

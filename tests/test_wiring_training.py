@@ -191,6 +191,9 @@ def test_more_is_expected_to_cost_more():
         assert expected_seconds(replace(BASE, **more)) > plain
     wide = replace(BASE, task="parity:steps=2000", hidden_size=128, layers=16, batch_size=128)
     assert cohort_size(replace(wide, skip="dense"), 2**33, 8) <= cohort_size(wide, 2**33, 8)
+    some, many = (replace(BASE, cell=f"selective:numbers={numbers}", batch_size=128) for numbers in (1, 1024))
+    assert expected_seconds(many) > 2 * expected_seconds(some)
+    assert cohort_size(many, 2**24, 8) < cohort_size(some, 2**24, 8)
 
 
 # Bad input

@@ -33,7 +33,6 @@ class Selective(Cell):
     reference: ClassVar[str] = "Gu & Dao 2023, section 3.2 (algorithm 2); initial a: S4D-real"
     gates: ClassVar[tuple[str, ...]] = ("signal", "step", "write", "read")
     states: ClassVar[tuple[str, ...]] = ("s",)
-    no_kernel: ClassVar[str] = "its units share what is written and read, and hold a row of numbers each"
     biased: ClassVar[bool] = False
 
     numbers: int = option(16, "state numbers a unit (N)", low=1, high=1024)

@@ -12,7 +12,8 @@ from numba import types
 from numba.extending import NativeValue, models, overload, register_model, typeof_impl, unbox
 from torch import Tensor
 
-from bench.cells.base import Cell, Weights
+from bench.backward import Backward, Signal
+from bench.cells.base import Cell, State, Weights
 from bench.kernels.compiler import INLINE, ROUNDED, inlined, rounded
 
 
@@ -76,6 +77,23 @@ class Kernel(ABC):
             weights: The cell's weights.
         """
         return states
+
+
+class OwnLoops(ABC):
+    """A cell's scan with loops over time of its own, where no unit's step can be computed by itself."""
+
+    direct: ClassVar[bool] = False
+    """As of `Kernel`."""
+
+    @abstractmethod
+    def scan(
+        self, cell: Cell, projected: Tensor, weights: Weights, state: State, how: Backward, signal: Signal | None
+    ) -> tuple[Tensor, State]:
+        """Do what `bench.scans.scan` does; return the last state, too."""
+
+    @abstractmethod
+    def warm(self, dtype: str) -> None:
+        """Compile what training needs, or load it from disk, so that no update is timed with it."""
 
 
 class KernelType(types.Type):  # type: ignore[misc]

@@ -98,6 +98,23 @@ def exp(x: Any) -> Any:
     return type(x)(0) if x == type(x)(-inf) else s + s * m
 
 
+def _vanishes(x: Any) -> Any:
+    """Say whether exp(x) is below half of the smallest number."""
+
+
+@overload(_vanishes, jit_options=INLINE, strict=False)
+def _choose_vanishes(x: Any) -> Callable[..., Any]:
+    lowest = np.float32(-104.0) if x == types.float32 else np.float64(-745.2)
+    return lambda x: x < lowest
+
+
+@inlined
+def vanishing_exp(x: Any) -> Any:
+    """The exponential function, and 0 where no number is as small: a factor this small times Inf is NaN, not Inf."""
+    y = exp(x)
+    return type(x)(0) if _vanishes(x) else y
+
+
 @inlined
 def log_sigmoid(x: Any) -> Any:
     """log(1 / (1 + exp(-x))), also where the logistic function is too small for a number."""

@@ -70,7 +70,7 @@ def scan_backward(kernel: Any, gates: Any, apart: Any, apart_state: int, weights
             _arrive(carry[output, 0], grads[output, t])
         if limit < np.inf:
             for state in range(len(carry)):
-                _bound(carry[state, 0], limit)
+                bound(carry[state, 0], limit)
         if signals.shape[1] > 0:
             signals[:, t] = carry[:, 0]
         _retreat(kernel, gates, apart, vectors, vector_grads, states, carry, t)
@@ -106,7 +106,7 @@ def _arrive(carry: Any, grads: Any) -> None:
 
 
 @separate
-def _bound(signal: Any, limit: Any) -> None:
+def bound(signal: Any, limit: Any) -> None:
     """Clip every entry to [-limit, limit]; NaN stays NaN."""
     for unit in range(signal.size):
         value = signal[unit]
