@@ -17,7 +17,7 @@ Each trial is computed as if it were alone: its numbers do not depend on the oth
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -146,7 +146,7 @@ class _Stacked(nn.Module, ABC):
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Run one trial: by a kernel where there is one, else by `torch.nn`."""
         cell = registry.cell(self._cell)
-        kernel = kernel_for(cell) if serves(inputs.device.type, str(inputs.dtype)) else None
+        kernel = cast("Kernel | None", kernel_for(cell) if serves(inputs.device.type, str(inputs.dtype)) else None)
         if kernel is None:
             given = initial if self.states > 1 else initial[0]
             outputs, last = torch.func.functional_call(self._template[0], dict(weights), (inputs, given))
