@@ -11,13 +11,14 @@ from bench.scans import project, run_fused, scan
 CELLS = [f"rnn:nonlinearity={name}" for name in ("tanh", "relu", "sigmoid", "linear")] + ["gru", "lstm"]
 CELLS += ["lstm:coupled=true", "lstm:forget_gate=false", "lstm:peepholes=true"]
 CELLS += ["lstm:peepholes=true,coupled=true", "lstm:peepholes=true,forget_gate=false", "ugrnn", "janet", "janet:beta=2"]
+CELLS += ["rhn:depth=1"]
 CELLS += ["antisymmetric", "antisymmetric:gated=true", "cornn", "exprnn", "scornn", "slstm"]
 CELLS += ["indrnn", "indrnn:nonlinearity=tanh", "mingru", "minlstm", "lru", "selective"]
 UNBOUNDED = ["rnn:nonlinearity=relu", "rnn:nonlinearity=linear"]
 UNBOUNDED += ["exprnn", "scornn", "indrnn", "mingru", "minlstm", "lru", "selective"]
 """Cells whose states grow with their inputs."""
 RARE = ["lstm:peepholes=true,coupled=true", "lstm:peepholes=true,forget_gate=false", "janet:beta=2"]
-RARE += ["antisymmetric:gated=true", "indrnn:nonlinearity=tanh"]
+RARE += ["antisymmetric:gated=true", "indrnn:nonlinearity=tanh", "rhn:depth=1"]
 """Compiling takes seconds a kernel and precision: that of float32 is left to the slow tests for these."""
 SATURATING = [spec for spec in CELLS if spec not in UNBOUNDED]
 cells = pytest.mark.parametrize("spec", CELLS)

@@ -27,10 +27,14 @@ class Rhn(Cell):
     reference: ClassVar[str] = "Zilly, Srivastava, Koutnik & Schmidhuber 2017, section 4"
     gates: ClassVar[tuple[str, ...]] = ("candidate", "transform")
     states: ClassVar[tuple[str, ...]] = ("h",)
-    no_kernel: ClassVar[str] = "a product for every layer within a step, one after the other"
+    no_kernel: ClassVar[str] = "a product for every layer within a step, one after the other; with depth=1 it has one"
 
     depth: int = option(2, "highway layers in a time step", low=1, high=100)
     transform_bias: float = option(-2.0, "initial bias of the transform gates", low=-100, high=100)
+
+    @property
+    def standard(self) -> bool:
+        return self.depth == 1
 
     def recurrent_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
         shapes: dict[str, tuple[int, ...]] = {"recurrent_weight": (hidden_size, 2 * hidden_size)}
