@@ -191,4 +191,6 @@ def test_rerun_shows_stored_and_new_numbers_side_by_side(tmp_path: Path) -> None
 def test_doctor_reports_versions_and_healthy_stores(results: Path) -> None:
     printed = call("doctor", "--results", str(results)).stdout
     assert "torch" in printed
+    assert "path             lstm: fused" in printed
+    assert "path             rhn: readable" in printed  # with two layers in a step, as by default
     assert f"{store_path('made', results)}: healthy, 2 trials" in printed

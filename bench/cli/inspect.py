@@ -92,7 +92,7 @@ def doctor(results: Path) -> None:
     import torch
 
     from bench import provenance, registry
-    from bench.kernels.find import kernel_for
+    from bench.scans import standard_kernel
     from bench.store import Store
     from bench.store_file import StoreError
 
@@ -103,7 +103,7 @@ def doctor(results: Path) -> None:
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     click.echo(f"{'cuda':16} {device}")
     for name in registry.names("cell"):
-        path = "readable" if kernel_for(registry.cell(name)) is None else "fused"
+        path = "readable" if standard_kernel(registry.cell(name)) is None else "fused"
         click.echo(f"{'path':16} {name}: {path}")
     broken = []
     for file in sorted(results.glob("*/store.sqlite")):

