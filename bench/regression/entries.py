@@ -72,7 +72,8 @@ class Entry:
     memory_bytes: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "setting", replace(self.setting, seed=0))
+        if self.setting.seed:
+            object.__setattr__(self, "setting", replace(self.setting, seed=0))
         object.__setattr__(self, "outcomes", tuple(sorted(self.outcomes, key=lambda outcome: outcome.seed)))
 
     @property

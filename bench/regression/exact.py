@@ -79,17 +79,22 @@ def permutation_p(scores: np.ndarray, m: int, exact_below: float = 1.0) -> float
         return approximate
     distances = scores.max() - scores  # 0 is worst: the sum must be as small as observed
     distances = distances // max(1, int(np.gcd.reduce(distances)))
-    return _subsets_up_to(np.sort(distances), m, int(distances[:m].sum())) / math.comb(total, m)
+    return _subsets_up_to(distances, m, int(distances[:m].sum())) / math.comb(total, m)
 
 
 def _subsets_up_to(distances: np.ndarray, m: int, limit: int) -> float:
-    """Count subsets of ``m`` of the ascending distances whose sum is at most ``limit``."""
+    """Count subsets of ``m`` of the distances whose sum is at most ``limit``; equal ones are taken together."""
     counts = np.zeros((m + 1, limit + 1))
     counts[0, 0] = 1
-    reached = 0
-    for place, distance in enumerate(distances[distances <= limit].tolist()):
-        used, reached = min(place, m - 1) + 1, min(limit, reached + distance)
-        counts[1 : used + 1, distance : reached + 1] += counts[:used, : reached + 1 - distance]
+    used = 0
+    for distance, copies in zip(*np.unique(distances[distances <= limit], return_counts=True), strict=True):
+        before = counts[: used + 1].copy()  # rows of more members are empty yet
+        most = min(copies, m, limit // distance if distance else m)
+        for taken in range(1, int(most) + 1):
+            rows = min(used, m - taken) + 1
+            shift = taken * int(distance)
+            counts[taken : taken + rows, shift:] += math.comb(int(copies), taken) * before[:rows, : limit + 1 - shift]
+        used = min(m, used + int(most))
     return float(counts[m].sum())
 
 
