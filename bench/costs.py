@@ -26,6 +26,7 @@ _PRODUCT = 1 / 80e9
 _UNIT = 1e-9
 _OUTPUT = 2.5e-9
 _READABLE_STEP = 35e-6
+_READABLE_UNIT = 6e-9
 _SCAN = 550e-6
 _BETWEEN = 1.5e-9
 _BLOCK = 2e-3
@@ -132,7 +133,7 @@ def _part_seconds(part: Part, hidden_size: int, output_size: int, plain: bool) -
     products = 2 * hidden_size * gates * (seen + hidden_size * len(layers.scans))
     between = 0 if plain else _BETWEEN * layers.width * part.wiring.layers
     numbers = (hidden_size * gates + _more_state(equations, hidden_size)) * len(layers.scans)
-    scan = products * _PRODUCT + numbers * _UNIT + between
+    scan = products * _PRODUCT + numbers * (_UNIT if _is_fused(part.cell) else _READABLE_UNIT) + between
     return part.steps * (scan + output_size * (2 * layers.width * _PRODUCT + _OUTPUT) * part.scored)
 
 
