@@ -93,7 +93,10 @@ def prepare(network: AnyNetwork, task: Task, device: str, dtype: str) -> None:
             from bench.kernels.base import OwnLoops
             from bench.kernels.layer import warm
 
-            kernel.warm(dtype) if isinstance(kernel, OwnLoops) else warm(kernel, tokens, dtype)
+            if isinstance(kernel, OwnLoops):
+                kernel.warm(dtype)
+            else:
+                warm(kernel, tokens, dtype)
 
 
 def _plain_kernel(network: Network, row: Tensor) -> "Kernel | None":

@@ -43,7 +43,7 @@ class Cell(Configurable, ABC):
     steps: ClassVar[bool] = True
     """Whether `step` is its equations; a module runs over whole sequences by itself."""
     no_kernel: ClassVar[str] = ""
-    """Why a cell has no kernel, in a few words; nothing where it has one, or somebody else wrote it."""
+    """Why a cell has no kernel by default, in a few words; nothing where it has one, or somebody else wrote it."""
     unit_axis: ClassVar[int] = -1
     """The axis of a weight matrix that counts the units it leads to."""
 
