@@ -13,7 +13,7 @@ from bench.kernels import layer as layers
 from bench.kernels.find import kernel_for
 
 FUSED = [f"rnn:nonlinearity={name}" for name in ("tanh", "relu", "sigmoid", "linear")] + ["gru", "lstm"]
-FUSED += ["cornn", "lru", "scornn", "selective", "slstm"]
+FUSED += ["cornn", "deltanet", "lru", "scornn", "selective", "slstm"]
 USUAL = ["rnn:nonlinearity=tanh", "rnn:nonlinearity=relu", "gru", "lstm"]
 RARE = [spec for spec in FUSED if spec not in USUAL]
 TIGHT = Backward(signal_limit=1e-3)
@@ -151,7 +151,7 @@ def test_fused_equals_readable_in_single_precision_signals_too(spec, how, monkey
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("spec", [*FUSED, "mgu", "deltanet"])
+@pytest.mark.parametrize("spec", [*FUSED, "mgu", "lem"])
 def test_a_huge_limit_and_a_chunk_of_the_whole_length_change_no_byte(spec, dtype):
     plain = gradient_of(spec, PLAIN, dtype=dtype)
     length = TASKS["copy"].length
@@ -170,7 +170,7 @@ def test_a_loss_at_the_end_reaches_back_no_further_than_its_chunk(spec):
 
 
 @pytest.mark.parametrize("how", [*HOWS.values(), Backward(omega=2.0), Backward(0.003, 3, 2.0)])
-@pytest.mark.parametrize("spec", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("spec", ["rnn", "lstm", "gru", "selective", "deltanet"])
 def test_chunks_of_memory_change_nothing(spec, how, monkeypatch):
     whole_signals, cut_signals = [], []
     whole = gradient_of(spec, how, "adding", 2, seen=whole_signals)

@@ -14,9 +14,11 @@ from bench.kernels import layer as layers
 from bench.kernels import products, weights, workspace
 from bench.kernels.compiler import separate
 from bench.kernels.differentiable import run_kernel
+from bench.kernels.dots import dot
 from bench.kernels.find import kernel_for
 from bench.kernels.functions import exp, log_sigmoid, sigmoid, tanh
 from bench.network import Network
+from bench.scans import run_fused
 from bench.seeding import stream
 from bench.wiring import Wiring
 from tasks.adding import Adding
@@ -109,6 +111,22 @@ def test_a_row_of_a_product_is_the_same_bytes_wherever_it_stands():
         assert product(rows[-count:]).tobytes() == product(rows)[-count:].tobytes()
 
 
+@separate
+def dots_of(a, b, found):
+    for row in range(len(a)):
+        found[row] = dot(a[row], b[row])
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(np.float32, 1e-6), (np.float64, 1e-15)])
+@pytest.mark.parametrize("size", [1, 7, 8, 15, 16, 37, 64, 200])
+def test_scalar_products_equal_numpy(size, dtype, bound):
+    a, b = np.random.default_rng(0).standard_normal((2, 50, size)).astype(dtype)
+    found = np.empty(50, dtype)
+    dots_of(a, b, found)
+    exact = (a.astype(np.longdouble) * b).sum(1)
+    assert np.max(np.abs(found - exact) / np.abs(a * b).sum(1)) < bound
+
+
 # Chunks of time
 
 
@@ -140,6 +158,17 @@ def test_a_whole_network_in_chunks_gives_the_same_gradients(spec, monkeypatch):
     monkeypatch.setattr(layers, "KEPT_NUMBERS", 1000)
     write_gradients(network, task, parameters, cut, [batch])
     assert_close(cut, whole)
+
+
+@in_float32(CELLS)
+def test_without_a_way_back_outputs_and_last_states_are_the_same_bytes(spec):
+    cell, values = drawn(spec, 3, 20, torch.float32)
+    inputs = normal(22, 4, 3, dtype=torch.float32).detach()
+    outputs, last = run_fused(cell, kernel_for(cell), inputs, values)
+    with torch.no_grad():
+        passed, ended = run_fused(cell, kernel_for(cell), inputs, values)
+    assert torch.equal(passed, outputs)
+    assert all(torch.equal(one, other) for one, other in zip(ended, last, strict=True))
 
 
 # Company

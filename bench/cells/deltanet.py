@@ -33,7 +33,6 @@ class Deltanet(Cell):
     reference: ClassVar[str] = "Yang, Kautz & Hatamizadeh 2025, equation 10; decay: Dao & Gu 2024"
     gates: ClassVar[tuple[str, ...]] = ("query", "key", "value", "decay", "write")
     states: ClassVar[tuple[str, ...]] = ("memory",)
-    no_kernel: ClassVar[str] = "two products a step, with each sequence's own key and query"
     biased: ClassVar[bool] = False
 
     key_size: int = option(16, "numbers in a key (K)", low=1, high=1024)

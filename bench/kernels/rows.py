@@ -17,3 +17,10 @@ def add_row(row: Any, into: Any) -> None:
     """Add a row to another one of the same length."""
     for place in range(into.size):
         into[place] += row[place]
+
+
+@separate
+def fill_row(value: Any, into: Any) -> None:
+    """Write one number everywhere."""
+    for place in range(into.size):
+        into[place] = value

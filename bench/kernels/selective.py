@@ -7,7 +7,7 @@ from torch.nn.functional import softplus
 from bench.backward import Backward, Signal
 from bench.cells.base import Cell, State, Weights
 from bench.kernels.base import OwnLoops
-from bench.kernels.diagonal import run_diagonal
+from bench.kernels.diagonal import DIAGONAL
 
 
 class Selective(OwnLoops):
@@ -21,14 +21,14 @@ class Selective(OwnLoops):
         u, d, w, r = torch.split(projected.mT.contiguous(), list(cell.gate_widths(s.shape[-1]).values()), dim=-2)
         d = softplus(d + weights["step_bias"].unsqueeze(-1))
         decay = cell.prepare(weights)["decay"].squeeze(-3)
-        read, last = run_diagonal(d, d * u, w, r, decay, s.permute(1, 2, 0), how, signal)
+        read, last = DIAGONAL.run((d, d * u, w, r, decay), s.permute(1, 2, 0), how, signal)
         outputs = read + weights["skip"].unsqueeze(-1) * u
         return outputs.mT.contiguous(), (last.permute(2, 0, 1),)
 
     def warm(self, dtype: str) -> None:
         """Run a sequence of one step there and back."""
         along, steady = torch.ones(1, 1, 1, dtype=getattr(torch, dtype)), torch.ones(1, 1, dtype=getattr(torch, dtype))
-        outputs, _ = run_diagonal(along.requires_grad_(), along, along, along, -steady, along)
+        outputs, _ = DIAGONAL.run((along.requires_grad_(), along, along, along, -steady), along)
         outputs.sum().backward()  # type: ignore[no-untyped-call]
 
 
