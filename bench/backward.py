@@ -42,6 +42,14 @@ class Signal:
         arriving = start[0].new_zeros(steps, batch, hidden_size)
         return cls(inputs.detach().clone(), tuple(along), arriving, tuple(map(torch.zeros_like, along)))
 
+    def listen(self, outputs: Tensor) -> None:
+        """Note what arrives at the outputs when it does."""
+        if outputs.requires_grad:
+            outputs.register_hook(self._arrive)  # type: ignore[no-untyped-call]
+
+    def _arrive(self, arriving: Tensor) -> None:
+        self.arriving.copy_(arriving)
+
     def fill(self, before: Sequence[Tensor], arriving: Tensor, passed: Sequence[Tensor]) -> None:
         """Copy what was carried."""
         self.arriving.copy_(arriving)
@@ -64,6 +72,13 @@ class Backward:
     truncate: int = 0
     omega: float = 0.0
     seen: list[Signal] | None = field(default=None, compare=False, repr=False)
+
+    def watch(self, inputs: Tensor, start: Sequence[Tensor], hidden_size: int) -> Signal | None:
+        """Return what a scan is to fill, as of `Signal.blank`; None where nobody sees it."""
+        if self.seen is None:
+            return None
+        self.seen.append(Signal.blank(inputs, start, hidden_size))
+        return self.seen[-1]
 
     def cuts(self, t: int) -> bool:
         """Say whether nothing goes back from step ``t``, counted from 0, to the one before.

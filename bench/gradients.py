@@ -90,13 +90,7 @@ def prepare(network: AnyNetwork, task: Task, device: str, dtype: str) -> None:
         scanned.append((network.decoder_cell, True))
     for cell, tokens in scanned:
         if serves(device, dtype) and (kernel := standard_kernel(cell)) is not None:
-            from bench.kernels.base import OwnLoops
-            from bench.kernels.layer import warm
-
-            if isinstance(kernel, OwnLoops):
-                kernel.warm(dtype)
-            else:
-                warm(kernel, tokens, dtype)
+            kernel.warm(tokens, dtype)
 
 
 def _plain_kernel(network: Network, row: Tensor) -> "Kernel | None":

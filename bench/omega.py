@@ -19,7 +19,6 @@ from torch import Tensor
 from bench.backward import Backward, Signal
 from bench.cells.base import Cell, Weights
 from bench.network import Network
-from bench.scans import project
 
 SMALLEST_SIGNAL = 1e-10
 """Norms of signals below this count for nothing."""
@@ -86,7 +85,7 @@ def _sum(cell: Cell, weights: Weights, signal: Signal, steps: slice) -> Tensor:
         for part in signal.passed
     )
     before = tuple(part[steps].flatten(0, 1).detach().requires_grad_() for part in signal.before)
-    projected = project(cell, signal.inputs[steps], weights).detach().flatten(0, 1).requires_grad_()
+    projected = cell.project(signal.inputs[steps], weights).detach().flatten(0, 1).requires_grad_()
     earlier = cell.carry_back(units, projected, before, cell.prepare(weights))
     ratios = _norms(list(earlier))
     return torch.where(scales > 0, (ratios - 1) ** 2, 0.0).sum()

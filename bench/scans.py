@@ -1,20 +1,21 @@
 """One layer of a cell over a sequence, in either direction: by a kernel where there is one, else step by step."""
 
-from collections.abc import Callable
-from functools import partial
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding, pad
+from torch.nn.functional import pad
 
 from bench.backward import PLAIN, Backward, Signal
 from bench.cells.base import Cell, State, Weights
 from bench.kernels.find import kernel_for, serves
 
+if TYPE_CHECKING:
+    from bench.kernels.base import Fused
 
-def standard_kernel(cell: Cell) -> Any:
+
+def standard_kernel(cell: Cell) -> "Fused | None":
     """Return the kernel that computes a cell's equations; None where there is none."""
     return kernel_for(cell) if cell.standard else None
 
@@ -25,10 +26,7 @@ def run_layer(cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAI
     A cell with a kernel runs fused where kernels run; the readable path gives the same numbers but for rounding.
     On either the way back goes as ``how`` says.
     """
-    weight = weights["input_weight"]
-    if serves(weight.device.type, str(weight.dtype)) and (kernel := standard_kernel(cell)) is not None:
-        return run_fused(cell, kernel, inputs, weights, how)[0]
-    return run_readable(cell, inputs, weights, how)
+    return _run(cell, inputs, weights, how)[0]
 
 
 def run_between(
@@ -44,14 +42,15 @@ def run_between(
         lengths: (B,), at least 1. Shorter sequences leave as they end; beyond their ends outputs are zero.
     """
     if lengths is None:
-        return _run_on(cell, inputs, weights, state)
+        return _run(cell, inputs, weights, state=state)
     longest_first = lengths.argsort(descending=True, stable=True)
     inputs, batch = inputs.index_select(1, longest_first), len(lengths)
     state = tuple(part.index_select(0, longest_first) for part in state)
     outputs, ended, start = [], [], 0
     for end in sorted(set(lengths.tolist())):  # from the shortest on
         running, staying = int((lengths >= end).sum()), int((lengths > end).sum())
-        made, state = _run_on(cell, inputs[start:end, :running], weights, tuple(part[:running] for part in state))
+        before = tuple(part[:running] for part in state)
+        made, state = _run(cell, inputs[start:end, :running], weights, state=before)
         outputs.append(pad(made, (0, 0, 0, batch - running)))
         ended.append(tuple(part[staying:] for part in state))
         state, start = tuple(part[:staying] for part in state), end
@@ -60,61 +59,30 @@ def run_between(
     return whole, tuple(torch.cat(parts).index_select(0, back) for parts in zip(*ended[::-1], strict=True))
 
 
-def _run_on(cell: Cell, inputs: Tensor, weights: Weights, state: State) -> tuple[Tensor, State]:
+def _run(
+    cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAIN, state: State | None = None
+) -> tuple[Tensor, State]:
     weight = weights["input_weight"]
     if serves(weight.device.type, str(weight.dtype)) and (kernel := standard_kernel(cell)) is not None:
-        return run_fused(cell, kernel, inputs, weights, initial=state)
-    return _run(scan, cell, inputs, weights, PLAIN, state)
-
-
-def run_fused(
-    cell: Cell, kernel: Any, inputs: Tensor, weights: Weights, how: Backward = PLAIN, initial: State | None = None
-) -> tuple[Tensor, State]:
-    """Run a cell by its kernel, from zero or an initial state; return its outputs (T, B, H) and the last state."""
-    from bench.kernels.base import OwnLoops
-    from bench.kernels.differentiable import run_kernel
-
-    if isinstance(kernel, OwnLoops):
-        return _run(kernel.scan, cell, inputs, weights, how, initial)
-    states, *others = run_kernel(kernel, kernel.weights(cell, weights), inputs, initial, how)
-    outputs: Tensor = kernel.read(cell, partial(project, cell, inputs, weights), states, weights)
-    if how.seen is not None and kernel.outputs > 1 and outputs.requires_grad:
-        outputs.register_hook(partial(_keep, how.seen[-1]))  # type: ignore[no-untyped-call]
-    return outputs, (states[-1] if kernel.outputs == 1 else states[0, -1], *others)
+        return kernel.run(cell, inputs, weights, how, state)
+    return _run_step_by_step(cell, inputs, weights, how, state)
 
 
 def run_readable(cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAIN) -> Tensor:
-    """Do the same step by step, in torch."""
-    return _run(scan, cell, inputs, weights, how, None)[0]
+    """Do what `run_layer` does step by step, in torch."""
+    return _run_step_by_step(cell, inputs, weights, how, None)[0]
 
 
-def _run(
-    through: Callable[..., tuple[Tensor, State]], cell: Cell, inputs: Tensor, weights: Weights, how: Backward,
-    initial: State | None,
-) -> tuple[Tensor, State]:  # fmt: skip
-    """Project the inputs and go ``through`` time as `scan` does, from zero or an initial state."""
-    projected = project(cell, inputs, weights)
-    size = cell.hidden_size(weights)
-    state = cell.start(projected.shape[1], size, projected) if initial is None else initial
-    signal = None
-    if how.seen is not None:
-        signal = Signal.blank(inputs, state, size)
-        how.seen.append(signal)
-    outputs, state = through(cell, projected, weights, state, how, signal)
-    if signal is not None and outputs.requires_grad:
-        outputs.register_hook(partial(_keep, signal))  # type: ignore[no-untyped-call]
+def _run_step_by_step(
+    cell: Cell, inputs: Tensor, weights: Weights, how: Backward, initial: State | None
+) -> tuple[Tensor, State]:
+    projected, size = cell.project(inputs, weights), cell.hidden_size(weights)
+    state = cell.start(inputs.shape[1], size, projected) if initial is None else initial
+    signal = how.watch(inputs, state, size)
+    outputs, state = scan(cell, projected, weights, state, how, signal)
+    if signal is not None:
+        signal.listen(outputs)
     return outputs, state
-
-
-def project(cell: Cell, inputs: Tensor, weights: Weights) -> Tensor:
-    """Return the input projection of every step, (T, B, G·H)."""
-    if inputs.is_floating_point():
-        projected = inputs @ weights["input_weight"]
-    else:
-        projected = embedding(inputs, weights["input_weight"])  # a one-hot product, as a look-up
-    if cell.biased:
-        projected = projected + weights["bias"]
-    return projected
 
 
 def scan(
@@ -142,10 +110,6 @@ def scan(
             state = tuple(_passed(part, how, signal, place, t) for place, part in enumerate(state))
         outputs.append(cell.output(step, state, weights))
     return torch.stack(outputs), state
-
-
-def _keep(signal: Signal, arriving: Tensor) -> None:
-    signal.arriving.copy_(arriving)
 
 
 def _passed(part: Tensor, how: Backward, signal: Signal | None, place: int, t: int) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 
 from bench import registry
 from bench.kernels.find import kernel_for
-from bench.scans import project, run_fused, scan
+from bench.scans import scan
 
 CELLS = [f"rnn:nonlinearity={name}" for name in ("tanh", "relu", "sigmoid", "linear")] + ["gru", "lstm"]
 CELLS += ["lstm:coupled=true", "lstm:forget_gate=false", "lstm:peepholes=true"]
@@ -47,11 +47,11 @@ def initial_states(cell, batch, hidden, dtype=torch.float64):
 
 
 def fused(cell, values, inputs, initial=None):
-    return run_fused(cell, kernel_for(cell), inputs, values, initial=initial)[0]
+    return kernel_for(cell).run(cell, inputs, values, initial=initial)[0]
 
 
 def readable(cell, values, inputs, initial):
-    return scan(cell, project(cell, inputs, values), values, initial)[0]
+    return scan(cell, cell.project(inputs, values), values, initial)[0]
 
 
 def difference(found, expected):

@@ -18,7 +18,6 @@ from bench.kernels.dots import dot
 from bench.kernels.find import kernel_for
 from bench.kernels.functions import exp, log_sigmoid, sigmoid, tanh
 from bench.network import Network
-from bench.scans import run_fused
 from bench.seeding import stream
 from bench.wiring import Wiring
 from tasks.adding import Adding
@@ -164,9 +163,9 @@ def test_a_whole_network_in_chunks_gives_the_same_gradients(spec, monkeypatch):
 def test_without_a_way_back_outputs_and_last_states_are_the_same_bytes(spec):
     cell, values = drawn(spec, 3, 20, torch.float32)
     inputs = normal(22, 4, 3, dtype=torch.float32).detach()
-    outputs, last = run_fused(cell, kernel_for(cell), inputs, values)
+    outputs, last = kernel_for(cell).run(cell, inputs, values)
     with torch.no_grad():
-        passed, ended = run_fused(cell, kernel_for(cell), inputs, values)
+        passed, ended = kernel_for(cell).run(cell, inputs, values)
     assert torch.equal(passed, outputs)
     assert all(torch.equal(one, other) for one, other in zip(ended, last, strict=True))
 

@@ -19,6 +19,7 @@ from typing import ClassVar, final
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding
 
 from bench.seeding import stream
 from bench.wiring import Wiring
@@ -138,6 +139,15 @@ class Cell(Configurable, ABC):
         width = sum(self.gate_widths(hidden_size).values())
         bias: dict[str, tuple[int, ...]] = {"bias": (width,)} if self.biased else {}
         return {"input_weight": (input_size, width)} | bias | self.recurrent_shapes(hidden_size)
+
+    @final
+    def project(self, inputs: Tensor, weights: Weights) -> Tensor:
+        """Return the input projection (T, B, G·H) of tokens (T, B) or vectors (T, B, I)."""
+        if inputs.is_floating_point():
+            projected = inputs @ weights["input_weight"]
+        else:
+            projected = embedding(inputs, weights["input_weight"])  # a one-hot product, as a look-up
+        return projected + weights["bias"] if self.biased else projected
 
     @final
     def count(self, input_size: int, hidden_size: int) -> int:

@@ -24,7 +24,7 @@ class Deltanet(OwnLoops):
         outputs, last = DELTA.run((v, a, k, torch.sigmoid(b) * k, q), memory, how, signal)
         return outputs, (last,)
 
-    def warm(self, dtype: str) -> None:
+    def warm(self, tokens: bool, dtype: str) -> None:
         """Run a sequence of one step there and back."""
         row = torch.ones(1, 1, 1, dtype=getattr(torch, dtype))
         outputs, _ = DELTA.run((row.requires_grad_(), row[0], row, row, row), row)

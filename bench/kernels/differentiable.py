@@ -10,12 +10,12 @@ from torch.autograd.function import once_differentiable
 
 from bench.backward import PLAIN, Backward
 from bench.kernels import workspace
-from bench.kernels.base import Kernel
 from bench.kernels.layer import Layer
+from bench.kernels.pair import Pair
 
 
 def run_kernel(
-    kernel: Kernel,
+    kernel: Pair,
     weights: Mapping[str, Tensor],
     inputs: Tensor,
     initial: Sequence[Tensor] | None = None,
@@ -36,16 +36,14 @@ def run_kernel(
     return torch.from_numpy(outputs), *map(torch.from_numpy, last)
 
 
-def _layer(kernel: Kernel, names: tuple[str, ...], tensors: Sequence[Tensor]) -> Layer:
+def _layer(kernel: Pair, names: tuple[str, ...], tensors: Sequence[Tensor]) -> Layer:
     inputs, *others = (tensor.detach().contiguous().numpy() for tensor in tensors)
     return Layer(kernel, dict(zip(names, others, strict=False)), inputs, others[len(names) :] or None)
 
 
 class _Scan(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, kernel: Kernel, names: tuple[str, ...], how: Backward, *tensors: Tensor
-    ) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, kernel: Pair, names: tuple[str, ...], how: Backward, *tensors: Tensor) -> tuple[Tensor, ...]:
         layer = _layer(kernel, names, tensors)
         found, last, kept = layer.forward(keep=True)
         assert kept is not None

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, cast
 from bench.cells.base import Cell
 
 if TYPE_CHECKING:
-    from bench.kernels.base import Kernel, OwnLoops
+    from bench.kernels.base import Fused
 
 
 @cache
-def kernel_for(cell: Cell) -> "Kernel | OwnLoops | None":
+def kernel_for(cell: Cell) -> "Fused | None":
     """Return the kernel of a cell; None where there is none."""
     if find_spec("numba") is None or find_spec(f"bench.kernels.{cell.name()}") is None:
         return None
     module = importlib.import_module(f"bench.kernels.{cell.name()}")
-    return cast("Kernel | OwnLoops", module.kernel(cell)) if hasattr(module, "kernel") else None
+    return cast("Fused", module.kernel(cell)) if hasattr(module, "kernel") else None
 
 
 def serves(device: str, dtype: str) -> bool:

@@ -14,7 +14,7 @@ import torch
 from bench.backward import PLAIN, Backward, Signal
 from bench.kernels import weights as outside
 from bench.kernels import workspace
-from bench.kernels.base import Kernel
+from bench.kernels.pair import Pair
 from bench.kernels.products import packed, panel_width
 from bench.kernels.scan import scan_backward, scan_forward
 
@@ -47,7 +47,7 @@ class Layer:
     """
 
     def __init__(
-        self, kernel: Kernel, weights: Mapping[str, Array], inputs: Array, initial: Sequence[Array] | None = None
+        self, kernel: Pair, weights: Mapping[str, Array], inputs: Array, initial: Sequence[Array] | None = None
     ) -> None:
         self.kernel, self.gates, self.inputs, self.weights = kernel, kernel.gates, inputs, weights
         self.products = kernel.gates if kernel.products is None else kernel.products
@@ -251,7 +251,7 @@ class Layer:
         return np.zeros((*shape, self.row), self.dtype)
 
 
-def warm(kernel: Kernel, tokens: bool, dtype: str) -> None:
+def warm(kernel: Pair, tokens: bool, dtype: str) -> None:
     """Compile what training needs, or load it from disk, so that no update is timed with it."""
     real = np.dtype(dtype)
     products = kernel.gates if kernel.products is None else kernel.products

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.kernels.base import add, backward, forward, load, store
 from bench.kernels.compiler import compiled, separate
+from bench.kernels.pair import add, backward, forward, load, store
 from bench.kernels.products import times_packed
 from bench.kernels.rows import add_row, copy_row
 

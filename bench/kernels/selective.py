@@ -25,7 +25,7 @@ class Selective(OwnLoops):
         outputs = read + weights["skip"].unsqueeze(-1) * u
         return outputs.mT.contiguous(), (last.permute(2, 0, 1),)
 
-    def warm(self, dtype: str) -> None:
+    def warm(self, tokens: bool, dtype: str) -> None:
         """Run a sequence of one step there and back."""
         along, steady = torch.ones(1, 1, 1, dtype=getattr(torch, dtype)), torch.ones(1, 1, dtype=getattr(torch, dtype))
         outputs, _ = DIAGONAL.run((along.requires_grad_(), along, along, along, -steady), along)

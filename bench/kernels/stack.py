@@ -6,8 +6,8 @@ import numpy as np
 
 from bench.backward import PLAIN, Backward, Signal
 from bench.kernels import workspace
-from bench.kernels.base import Kernel
 from bench.kernels.layer import Array, Kept, Layer
+from bench.kernels.pair import Pair
 
 
 class Stack:
@@ -24,7 +24,7 @@ class Stack:
     """
 
     def __init__(
-        self, kernel: Kernel, weights: Sequence[Mapping[str, Array]], inputs: Array, how: Backward = PLAIN
+        self, kernel: Pair, weights: Sequence[Mapping[str, Array]], inputs: Array, how: Backward = PLAIN
     ) -> None:
         self.layers: list[tuple[Layer, Kept]] = []
         self.outputs, self.how = inputs, how
