@@ -117,6 +117,23 @@ def test_a_gradient_that_is_not_finite_comes_through(spec):
     assert all(grad.isnan().any() for grad in torch.autograd.grad(outputs, list(values.values()), upstream))
 
 
+@pytest.mark.parametrize("closed", [-1e2, -1e4, -1e30])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_an_slstm_writes_its_first_input_however_closed_the_gate(dtype, closed):
+    cell, values = drawn("slstm", 2, 6, dtype)
+    values["bias"] = torch.cat([torch.full((6,), closed, dtype=dtype), values["bias"][6:].detach()]).requires_grad_()
+    inputs, leaves = normal(4, 3, 2, dtype=dtype), list(values.values())
+    _, _, candidate, output = cell.project(inputs, values)[0].chunk(4, -1)
+    found = []
+    for run in (fused, readable):
+        outputs = run(cell, values, inputs, cell.start(3, 6, inputs))
+        assert_close(outputs[0], output.sigmoid() * candidate.tanh())
+        found.append([outputs.detach(), *torch.autograd.grad(outputs.sin().sum(), [*leaves, inputs])])
+    assert all(part.isfinite().all() for part in found[0] + found[1])
+    # A float32 pre-activation of 10^4 is itself uncertain by 10^-3.
+    assert dtype == torch.float32 or difference(*found) < 1e-10
+
+
 @pytest.mark.parametrize("spec", MODULES)
 def test_kernels_equal_torch_nn(spec):
     cell, values = drawn(spec, 3, 37)

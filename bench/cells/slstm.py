@@ -1,17 +1,19 @@
 """sLSTM: an LSTM with exponential input gate, normaliser and stabiliser.
 
 i, f, g, o = x_t W + b + h_{t-1} U                   input, forget, candidate, output
-m_t = max(log sigmoid(f) + m_{t-1}, i)               stabiliser: cancels in h_t
+m_t = max(log sigmoid(f) + m_{t-1}, i)               stabiliser: cancels in h_t; m_0 = -inf
 c_t = exp(log sigmoid(f) + m_{t-1} - m_t) * c_{t-1} + exp(i - m_t) * tanh(g)
 n_t = exp(log sigmoid(f) + m_{t-1} - m_t) * n_{t-1} + exp(i - m_t)
 h_t = sigmoid(o) * c_t / n_t
 
-One head: U is a full matrix.
+One head: U is a full matrix. Where nothing has been written, n = 0, the stabiliser counts as -inf: the first one is the
+input gate itself, as in the authors' program, so that n is at least 1 from then on and h_t never 0 / 0.
 
 Parameters: 4 H (I + H + 1). State: 4 H.
 """
 
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar
 
 import numpy as np
@@ -27,7 +29,7 @@ from tasks.options import option
 class Slstm(Cell):
     """The scalar LSTM of xLSTM, with an exponential input gate."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reference: ClassVar[str] = "Beck et al. 2024, section 2.2 and appendix A.1"
     gates: ClassVar[tuple[str, ...]] = ("input", "forget", "candidate", "output")
     states: ClassVar[tuple[str, ...]] = ("h", "c", "n", "m")
@@ -44,7 +46,7 @@ class Slstm(Cell):
     def step(self, projected: Tensor, state: State, weights: Weights) -> State:
         h, c, n, m = state
         i, f, g, o = (projected + h @ weights["recurrent_weight"]).chunk(4, dim=-1)
-        kept = logsigmoid(f) + m
+        kept = torch.where(n == 0, -inf, logsigmoid(f) + m)
         m = torch.maximum(kept, i)
         stay, enter = torch.exp(kept - m), torch.exp(i - m)
         c = stay * c + enter * torch.tanh(g)

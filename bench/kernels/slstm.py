@@ -1,6 +1,6 @@
 """The sLSTM's time step and its derivative.
 
-    f = log sigmoid(a_f) + m        m' = max(f, a_i)                    log forget gate, stabiliser
+    f = log sigmoid(a_f) + m, -inf where n = 0        m' = max(f, a_i)        log forget gate, stabiliser
     p = exp(f - m')    q = exp(a_i - m')    g = tanh(a_g)    o = sigmoid(a_o)
     c' = p c + q g     n' = p n + q         h' = o c' / n'
 
@@ -16,11 +16,18 @@ through p and q:
     da_f = df sigmoid(-a_f)    dm = df
 """
 
+from math import inf
 from typing import Any
 
 from bench.cells.base import Cell
 from bench.kernels.base import Kernel
+from bench.kernels.compiler import rounded
 from bench.kernels.functions import exp, log_sigmoid, sigmoid, sigmoid_slope, tanh, tanh_slope
+
+
+@rounded
+def _kept(a_f: Any, n: Any, m: Any) -> Any:
+    return log_sigmoid(a_f) + m if n != type(n)(0) else type(n)(-inf)
 
 
 class Slstm(Kernel):
@@ -35,7 +42,7 @@ class Slstm(Kernel):
         """Advance one time step; the exponents are kept as they come in."""
         a_i, a_f, a_g, a_o = pre
         _, c, n, m = before
-        f = log_sigmoid(a_f) + m
+        f = _kept(a_f, n, m)
         m = f if f > a_i else a_i
         p, q, g, o = exp(f - m), exp(a_i - m), tanh(a_g), sigmoid(a_o)
         c, n = p * c + q * g, p * n + q
@@ -49,7 +56,7 @@ class Slstm(Kernel):
         _, c, n, m = before
         h_after, c_after, n_after, m_after = after
         zero, half, one = type(dh)(0), type(dh)(0.5), type(dh)(1)
-        f = log_sigmoid(a_f) + m
+        f = _kept(a_f, n, m)
         p, q = exp(f - m_after), exp(a_i - m_after)
         w = one if f > a_i else (zero if f < a_i else half)
         da_o = dh * (c_after / n_after) * sigmoid_slope(o)
