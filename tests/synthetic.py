@@ -26,6 +26,11 @@ MORE_CELLS = (
 CLIPS = ("none", "norm:1", "value:0.1")
 COPY, ADDING, AGREEMENT = "copy:items=3,blanks=10", "adding:length=30", "agreement:nouns=0-4"
 SENTIMENT = "sentiment"
+LONG_NAMES = tuple(
+    f"{name}:length=44,variant={paper}"
+    for name in ("adding", "multiplication", "temporal_order")
+    for paper in ("hochreiter1997", "pascanu2013")
+)
 LADDER = tuple(f"parity:steps={steps}" for steps in (8, 16, 32, 64))
 
 _FACTS: dict[str, dict[str, Any]] = {
@@ -51,6 +56,12 @@ _FACTS: dict[str, dict[str, Any]] = {
         "error_name": "wrong parities (share)", "task.steps": str(8 * 2**rung),
     }
     for rung, task in enumerate(LADDER)
+} | {
+    task: {
+        "lag": 44, "min_lag": 43, "baseline_error": 0.75, "solved_below": 0.01, "error_name": "wrong answers (share)",
+        "task.length": 44, "task.variant": task.split("=")[-1],
+    }
+    for task in LONG_NAMES
 }  # fmt: skip
 _SKILL = {"gru": 0.95, "lstm": 0.85, "rnn:init=orthogonal": 0.6, "rnn": 0.15}
 

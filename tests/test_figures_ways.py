@@ -5,7 +5,7 @@ from itertools import combinations
 
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from synthetic import ADDING, COPY, Shape, make_study
+from synthetic import ADDING, COPY, LONG_NAMES, Shape, make_study
 
 from bench.report.figures import FIGURES
 from bench.report.lines import MOST_FRAMES, frames_of, side_by_side
@@ -92,6 +92,20 @@ def test_many_tasks_trained_in_one_way_each_have_a_frame_each():
     frames = frames_of([replace(part, task=f"copy:blanks={blanks}") for blanks in range(1, MOST_FRAMES + 2)])
     assert len(frames) == MOST_FRAMES + 1
     assert {len(frame.lines) for frame in frames} == {len(part.cells)}
+
+
+@pytest.mark.parametrize("name", ["solved", "statuses"])
+def test_long_names_are_broken_so_that_frames_stay_side_by_side(name):
+    drawing = FIGURES[name](make_study(Shape(tasks=LONG_NAMES, clips=("none", "norm:1"), seeds=2)))
+    drawing.settle()
+    renderer = FigureCanvasAgg(drawing.figure).get_renderer()
+    titles = [ax._left_title for ax in drawing.figure.axes if ax._left_title.get_text()]
+    boxes = [title.get_window_extent(renderer) for title in titles]
+    assert len({round(box.x0) for box in boxes}) == 3
+    frames = [ax.get_window_extent(renderer) for ax in drawing.figure.axes if ax.axison]
+    assert not any(first.overlaps(second) for first, second in combinations(boxes, 2))
+    assert not any(title.overlaps(frame) for title in boxes for frame in frames)
+    assert all(title.get_text().splitlines()[-2].endswith(")") for title in titles), "between options, not within"
 
 
 def test_frames_are_small_where_that_saves_rows():

@@ -1,6 +1,9 @@
 """Figures of how trials ended: solved shares, statuses, and how long they took to solve."""
 
+import re
+import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,8 +26,12 @@ PER_ROW = 3
 
 _GAP, _SQUARE, _BAR = 0.12, 0.34, 0.75
 """Inches between frames, of a square of the heat map, and of the bar beside it."""
+_TITLE_LINE = 0.12
+"""Inches of a line of a title."""
 _NARROWEST = 1.2
 """Inches of a frame of bars."""
+_LETTERS = 24
+"""Letters in a line of a frame's title."""
 _STRAIGHT = 3
 """Clips whose names fit side by side under a heat map."""
 
@@ -47,6 +54,8 @@ def _wrapped_grid(
 ) -> tuple[Any, list[Axes], list[Frame]]:
     """Lay frames out in rows of three, or fewer where these would be wider than a page; what is left over is blank.
 
+    Long titles are broken into lines.
+
     Args:
         frames: The frames.
         height: Inches of a row of frames, by its number of lines.
@@ -56,14 +65,32 @@ def _wrapped_grid(
     Returns:
         The figure, axes for each frame, and the frames, those of a row with the same lines.
     """
+    frames = [replace(frame, title=_broken(frame.title)) for frame in frames]
     width = max(width, canvas.text_inches((frame.title for frame in frames), 7))
     per_row = max(1, min(PER_ROW, len(frames), int((style.INCHES[3] - beside) / (width + _GAP))))
     rows = [side_by_side(frames[start : start + per_row]) for start in range(0, len(frames), per_row)]
-    heights = [height(len(row[0].lines)) for row in rows]
+    heights = [height(len(row[0].lines)) + _TITLE_LINE * _more_lines(row) for row in rows]
     figure, axes = canvas.grid(len(rows), per_row, heights, beside + per_row * (width + _GAP), sharey="row")
     for ax in axes.flat[len(frames) :]:
         canvas.blank(ax)
     return figure, list(axes.flat[: len(frames)]), [frame for row in rows for frame in row]
+
+
+def _broken(title: str) -> str:
+    """Break long lines before a bracket and between options, not within.
+
+    >>> print(_broken("temporal_order (length 44, marked 3)"))
+    temporal_order
+    (length 44, marked 3)
+    """
+    bound = re.sub(r"(?<!,) (?!\()", "\N{NO-BREAK SPACE}", title)
+    broken = "\n".join(textwrap.fill(line, _LETTERS) for line in bound.split("\n"))
+    return broken.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def _more_lines(row: list[Frame]) -> int:
+    """Return how many lines more than the usual two the longest title of a row has."""
+    return max(frame.title.count("\n") - 1 for frame in row)
 
 
 def _labels(frames: list[Frame]) -> list[str]:
