@@ -42,6 +42,11 @@ class Signal:
         arriving = start[0].new_zeros(steps, batch, hidden_size)
         return cls(inputs.detach().clone(), tuple(along), arriving, tuple(map(torch.zeros_like, along)))
 
+    def over(self, steps: slice) -> "Signal":
+        """Return the part of some time steps, in the same memory."""
+        before, passed = (tuple(part[steps] for part in parts) for parts in (self.before, self.passed))
+        return Signal(self.inputs[steps], before, self.arriving[steps], passed)
+
     def listen(self, outputs: Tensor) -> None:
         """Note what arrives at the outputs when it does."""
         if outputs.requires_grad:

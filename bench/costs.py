@@ -37,7 +37,7 @@ _COPIES = 8
 _KEPT = 2**25
 """Numbers that one trial's scan keeps for the way back, at most."""
 _PROJECTED_KEPT = 5
-"""Copies of the input projection of all steps, where torch makes of it what is scanned."""
+"""Copies of the input projection of a chunk, where torch makes of it what is scanned."""
 _BETWEEN_KEPT = 4
 """Copies of what goes up from layer to layer, where more lies between them than a plain stack has."""
 
@@ -209,5 +209,6 @@ def _kept(part: Part, hidden_size: int, batch_size: int, plain: bool) -> int:
     steps = math.ceil(part.steps) * batch_size
     kept = min(steps * width, _KEPT) * (1 + len(layers.scans))
     if more:
-        kept += _PROJECTED_KEPT * steps * sum(equations.gate_widths(hidden_size).values()) * len(layers.scans)
+        columns = sum(equations.gate_widths(hidden_size).values())
+        kept += _PROJECTED_KEPT * min(steps * columns, _KEPT) * len(layers.scans)
     return kept if plain else kept + _BETWEEN_KEPT * steps * sum(size for _, size in layers.scans)

@@ -120,7 +120,7 @@ from bench.network import Network
 from bench.seeding import stream
 torch.set_num_threads(1)
 task = registry.task("copy:items=10,blanks=19980")
-network = Network.for_task(registry.cell("lstm"), task, 128)
+network = Network.for_task(registry.cell("CELL"), task, 128)
 parameters = torch.from_numpy(network.initial_row(0)).float()[None]
 batch = task.draw(stream("test").generator(), 16)
 write_gradients(network, task, parameters, torch.zeros_like(parameters), [batch])
@@ -129,5 +129,6 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 
 
 @pytest.mark.slow
-def test_twenty_thousand_time_steps_train_in_less_than_two_gibibytes(tmp_path):
-    assert float(run_program(LONG, ROOT, tmp_path)) < 2.0
+@pytest.mark.parametrize("cell", ["lstm", "selective", "deltanet"])
+def test_twenty_thousand_time_steps_train_in_less_than_two_gibibytes(cell, tmp_path):
+    assert float(run_program(LONG.replace("CELL", cell), ROOT, tmp_path)) < 2.0

@@ -170,6 +170,16 @@ def test_without_a_way_back_outputs_and_last_states_are_the_same_bytes(spec):
     assert all(torch.equal(one, other) for one, other in zip(ended, last, strict=True))
 
 
+@pytest.mark.parametrize("spec", ["selective", "deltanet"])
+def test_own_loops_pass_over_chunks_where_no_way_back_follows(spec, monkeypatch):
+    cell, values = drawn(spec, 3, 20)
+    inputs = normal(22, 4, 3)
+    with torch.no_grad():
+        whole = kernel_for(cell).run(cell, inputs, values)
+        monkeypatch.setattr(layers, "KEPT_NUMBERS", 1500)
+        assert_close(kernel_for(cell).run(cell, inputs, values), whole)
+
+
 # Company
 
 

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from bench.backward import PLAIN, Backward, Signal
 from bench.cells.base import Cell, State, Weights
 from bench.kernels import layer
+from bench.kernels.chunks import run_in_chunks
 from bench.kernels.differentiable import run_kernel
 from bench.kernels.pair import Pair
 
@@ -79,7 +81,10 @@ class Kernel(Pair, Fused):
 
 
 class OwnLoops(Fused):
-    """A cell's scan with loops over time of its own, where no unit's step can be computed by itself."""
+    """A cell's scan with loops over time of its own, where no unit's step can be computed by itself.
+
+    Torch makes what the loops are given, for all time steps of a chunk at once.
+    """
 
     direct: ClassVar[bool] = False
 
@@ -87,16 +92,24 @@ class OwnLoops(Fused):
         self, cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAIN, initial: State | None = None
     ) -> tuple[Tensor, State]:
         """Run over a batch of sequences."""
-        projected, size = cell.project(inputs, weights), cell.hidden_size(weights)
-        state = cell.start(inputs.shape[1], size, projected) if initial is None else initial
+        size, batch = cell.hidden_size(weights), inputs.shape[1]
+        state = cell.start(batch, size, weights["input_weight"]) if initial is None else initial
         signal = how.watch(inputs, state, size)
-        outputs, state = self.scan(cell, projected, weights, state, how, signal)
+
+        def piece(start: int, inputs: Tensor, weights: Weights, state: State) -> tuple[Tensor, State]:
+            seen = None if signal is None else signal.over(slice(start, start + len(inputs)))
+            return self.scan(cell, cell.project(inputs, weights), weights, state, how, seen, start)
+
+        numbers = sum(cell.gate_widths(size).values()) + (cell.state_count(size) if torch.is_grad_enabled() else 0)
+        length = max(1, layer.KEPT_NUMBERS // max(1, numbers * batch))
+        outputs, state = run_in_chunks(piece, length, inputs, weights, state)
         if signal is not None:
             signal.listen(outputs)
         return outputs, state
 
     @abstractmethod
     def scan(
-        self, cell: Cell, projected: Tensor, weights: Weights, state: State, how: Backward, signal: Signal | None
-    ) -> tuple[Tensor, State]:
-        """Do what `bench.scans.scan` does; return the last state, too."""
+        self, cell: Cell, projected: Tensor, weights: Weights, state: State, how: Backward, signal: Signal | None,
+        start: int,
+    ) -> tuple[Tensor, State]:  # fmt: skip
+        """Do what `bench.scans.scan` does, for a chunk whose first time step stands at ``start`` in the sequence."""

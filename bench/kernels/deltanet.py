@@ -14,14 +14,15 @@ class Deltanet(OwnLoops):
     """A memory for each sequence, with a key and a query of its own at every step."""
 
     def scan(
-        self, cell: Cell, projected: Tensor, weights: Weights, state: State, how: Backward, signal: Signal | None
-    ) -> tuple[Tensor, State]:
+        self, cell: Cell, projected: Tensor, weights: Weights, state: State, how: Backward, signal: Signal | None,
+        start: int,
+    ) -> tuple[Tensor, State]:  # fmt: skip
         """Run over projected inputs (T, B, 2 K + H + 2)."""
         (memory,) = state
         q, k, v, d, b = torch.split(projected, list(cell.gate_widths(memory.shape[-1]).values()), dim=-1)
         q, k = normalize(q, dim=-1), normalize(k, dim=-1)
         a = torch.exp(-torch.exp(weights["rate"]) * softplus(d + weights["offset"])).squeeze(-1)
-        outputs, last = DELTA.run((v, a, k, torch.sigmoid(b) * k, q), memory, how, signal)
+        outputs, last = DELTA.run((v, a, k, torch.sigmoid(b) * k, q), memory, how, signal, start)
         return outputs, (last,)
 
     def warm(self, tokens: bool, dtype: str) -> None:
