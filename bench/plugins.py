@@ -22,7 +22,7 @@ from tasks.options import UsageError
 KINDS = ("task", "cell", "clip")
 LOAD_SECONDS = 60.0
 """The longest that a plugin may take to import, and to answer what a plan asks of it."""
-RESERVED = ("base", "drawing", "options", "sentences")
+RESERVED = ("base", "compiler", "drawing", "options", "sentences")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _CONTRACT = (
     "one class that is a Task, a Cell, a Clip, or a torch.nn.Module with __init__(self, input_size, hidden_size) "

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).resolve().parent.parent
 _FOLDERS = {"task": "tasks", "cell": "bench/cells", "clip": "bench/clips", "architecture": "bench/architectures"}
-_NOT_LISTED = {"__init__", "base", "drawing", "options", "sentences"}
+_NOT_LISTED = {"__init__", "base", "compiler", "drawing", "options", "sentences"}
 
 Cached = TypeVar("Cached", bound=Callable[..., Any])
 _files: dict[tuple[str, str], Plugin] = {}

@@ -9,7 +9,7 @@ A sentence with two intervening nouns, the second of which is an attractor (its 
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, Later, as_tokens
-from tasks.drawing import draw_lengths, roll
+from tasks.base import Batch, as_tokens
+from tasks.compiler import compiled
+from tasks.drawing import bits
 from tasks.options import Range, option
-from tasks.sentences import END, KEPT_OUT, PAD, VerbTask
+from tasks.sentences import END, KEPT_OUT, NUMBER, PAD, RIGHT, VERB_AT, WORDS, WRONG, VerbTask
 
 LEXICON = tomllib.loads(Path(__file__).with_name("lexicon.toml").read_text(encoding="utf-8"))
 
@@ -68,23 +69,20 @@ PAST = 2
 
 # A noun comes in four ways: of the books | of the old books | that helped the books | that the books help.
 # An eight-sided die chooses, for the nouns before the last and for the last: only the last may come before its verb.
+PLAIN, WITH_ADJECTIVE, SUBJECT_RELATIVE, OBJECT_RELATIVE = range(4)
 PIECES = np.array([[0, 0, 0, 0, 1, 1, 2, 2], [0, 0, 0, 1, 2, 2, 3, 3]])
 PIECE_LENGTHS = np.array([3, 4, 4, 4])
-LINKS = np.array([PREPOSITIONS, PREPOSITIONS, 0 * PREPOSITIONS + THAT, 0 * PREPOSITIONS + THAT])
-PIECE_ADJECTIVES = np.array([ADJECTIVES * PAD, ADJECTIVES, ADJECTIVES * PAD, ADJECTIVES * PAD])
 OPTIONAL = 4  # one subject in so many has an adjective, one verb in so many an adverb
-SOME_ADJECTIVES, SOME_ADVERBS = (np.array([words, *[words * PAD] * (OPTIONAL - 1)]) for words in (ADJECTIVES, ADVERBS))
 
 # How many sides the dice have: for number and subject, then residue and tens of the verb and of the last noun, in
 # training and, where three residues in twelve mean the one that is kept out, in evaluation; for each noun between
 # subject and verb; and for what stands around them.
 SUBJECT_DICE = [
-    np.array([2, len(NOUNS), residues, len(VERBS) // 10, residues, len(NOUNS) // 10], dtype=np.uint64)
-    for residues in (KEPT_OUT, KEPT_OUT + 3)
+    (2, len(NOUNS), residues, len(VERBS) // 10, residues, len(NOUNS) // 10) for residues in (KEPT_OUT, KEPT_OUT + 3)
 ]
-PARTNERS = np.array([[3], [7]])  # the subject times this and the verb, or the last noun, make the residue
 PHRASE_DICE = (2, len(NOUNS), 8, len(PREPOSITIONS), len(DETERMINERS), len(ADJECTIVES), len(RELATIVE_VERBS))
 MAIN_DICE = (len(DETERMINERS), OPTIONAL, len(ADJECTIVES), OPTIONAL, len(ADVERBS), CLOSINGS.shape[1])
+SLICES = ("nouns", "attractors", "congruent", "distance", "plural", "held_out")
 
 
 @dataclass(frozen=True)
@@ -150,62 +148,24 @@ class Agreement(VerbTask):
         return range(max(self.nouns.low, min(1, self.nouns.high)), self.nouns.high + 1)
 
     def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
-        rolled = roll(generator, SUBJECT_DICE[held_out], (batch_size,))
-        number, subject, residues, tens = rolled[0], rolled[1], rolled[2::2], rolled[3::2]
-        count = draw_lengths(generator, self.nouns, batch_size)
         most = self.nouns.high
-        rolled = roll(generator, _sentence_dice(most), (batch_size,))
-        numbers, lemmas, *phrase = rolled[: -len(MAIN_DICE)].reshape(len(PHRASE_DICE), most, batch_size)
-        determiner, has_adjective, adjective, has_adverb, adverb, closing = rolled[-len(MAIN_DICE) :]
-
-        reserved = subject % 10 == KEPT_OUT
-        verb, last_noun = 10 * tens + (np.minimum(residues, KEPT_OUT) - PARTNERS * subject) % 10
-        if not held_out:
-            count[reserved] = 0
-
-        place = np.arange(most)[:, None]  # (n, 1), against (B,) counts
-        between, last = place < count, place == count - 1
-        nouns = NOUNS[np.where(last, last_noun, lemmas), numbers]
-        slots = np.empty((4 * most + 7, batch_size), dtype=np.int64)
-        slots[0] = DETERMINERS[determiner]
-        slots[1] = SOME_ADJECTIVES[has_adjective, adjective]
-        slots[2] = NOUNS[subject, number]
-        slots[3:-4] = np.where(between[:, None], _pieces(nouns, numbers, last, *phrase), PAD).reshape(-1, batch_size)
-        slots[-4] = SOME_ADVERBS[has_adverb, adverb]
-        slots[-3] = VERBS[verb, number]
-        slots[-2] = CLOSINGS[verb, closing]
-        slots[-1] = END
-
-        def verbs() -> tuple[np.ndarray, np.ndarray]:
-            return (slots[:-3] != PAD).sum(0), VERBS[verb, [number, 1 - number]]
-
-        def slices() -> dict[str, np.ndarray]:
-            attractors = (between & (numbers != number)).sum(0)
-            verb_unmet, last_unmet = residues >= KEPT_OUT
-            return {
-                "nouns": count,
-                "attractors": attractors,
-                "congruent": count - attractors,
-                "distance": (slots[2:-3] != PAD).sum(0),
-                "plural": number,
-                "held_out": verb_unmet | ((last_unmet | reserved) & (count > 0)),
-            }
-
-        asked = self.ask(slots, number, verbs)
-        headline = torch.from_numpy(count > 0) if most > 0 else None
-        return replace(asked, slices=Later(slices), headline=headline)
+        sides = _dice(self.nouns, held_out)
+        sentences, verbs, known = write(bits(generator, len(sides), batch_size), sides, self.nouns.low, most, held_out)
+        return self.ask(
+            sentences,
+            verbs,
+            headline=known[0] > 0 if most > 0 else None,
+            slices=lambda: dict(zip(SLICES, known, strict=True)),
+        )
 
     def carried(self, batch: Batch) -> Tensor:
         nouns = torch.isin(batch.inputs, as_tokens(NOUNS))
         return nouns & (nouns.cumsum(0) == 1)
 
-    def example(self) -> Batch:
-        sentence = np.array(tokens_of(EXAMPLE.split()))[:, None]
-        first = np.zeros(1, dtype=np.int64)  # "is are" is the first verb; the writer is one
-        return self.ask(sentence, first, lambda: (first + 5, VERBS[first, [first, first + 1]]))
-
-    def read_example(self, outputs: Tensor) -> dict[str, float]:
-        return self.read_is_and_are(outputs, self.example())
+    def example(self) -> Batch | None:
+        if self.length < 5:  # the number is asked for before a noun could come in
+            return None
+        return self.ask_one(tokens_of(EXAMPLE.split()), tokens_of(["is", "are"]))
 
 
 def distance_shares(nouns: int) -> np.ndarray:
@@ -223,32 +183,85 @@ def distance_shares(nouns: int) -> np.ndarray:
 
 
 @cache
-def _sentence_dice(nouns: int) -> np.ndarray:
-    return np.array([*np.repeat(PHRASE_DICE, nouns), *MAIN_DICE], dtype=np.uint64)
+def _dice(nouns: Range, held_out: bool) -> np.ndarray:
+    """Return the sides of all dice: the subject's, one for the number of nouns where it differs, and the others."""
+    counts = [nouns.high + 1 - nouns.low] if nouns.low < nouns.high else []
+    sides = [*SUBJECT_DICE[held_out], *counts, *np.repeat(PHRASE_DICE, nouns.high), *MAIN_DICE]
+    return np.array(sides, dtype=np.uint64)
 
 
-def _pieces(
-    nouns: np.ndarray,
-    numbers: np.ndarray,
-    last: np.ndarray,
-    die: np.ndarray,
-    preposition: np.ndarray,
-    determiner: np.ndarray,
-    adjective: np.ndarray,
-    verb: np.ndarray,
-) -> np.ndarray:
-    """Return the four words, or three and padding, that bring in each noun, (n, B), as (n, 4, B)."""
-    kind = PIECES[last.view(np.int8), die]
-    subject_relative, object_relative = kind == 2, kind == 3
-    determiners = DETERMINERS[determiner]
-    forms = np.full_like(numbers, PAST)
-    forms[1:] = numbers[:-1]  # a verb agrees with the noun before
-    verbs = RELATIVE_VERBS[verb, np.where(object_relative, numbers, forms)]
-    slots = np.empty((len(nouns), 4, nouns.shape[1]), dtype=np.int64)
-    slots[:, 0] = LINKS[kind, preposition]
-    slots[:, 1] = np.where(subject_relative, verbs, determiners)
-    slots[:, 2] = np.where(
-        subject_relative, determiners, np.where(object_relative, nouns, PIECE_ADJECTIVES[kind, adjective])
-    )
-    slots[:, 3] = np.where(object_relative, verbs, nouns)
-    return slots
+@compiled
+def write(
+    thrown: np.ndarray, sides: np.ndarray, fewest: int, most: int, held_out: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Write sentences, word by word.
+
+    Args:
+        thrown: (dice, B) random bits, see `tasks.drawing.bits`.
+        sides: (dice,), how many sides each has, from `_dice`.
+        fewest: Nouns between subject and verb, at least.
+        most: At most.
+        held_out: Write what is kept out of training, too.
+
+    Returns:
+        The sentences (4n + 7, B), what is said of their verbs, (5, B), and the slices in the order of `SLICES`.
+    """
+    varied = int(fewest < most)
+    phrase, main = 6 + varied, 6 + varied + 7 * most  # where these dice begin
+    batch_size = thrown.shape[1]
+    sentences = np.zeros((4 * most + 7, batch_size), np.int64)
+    verbs = np.empty((5, batch_size), np.int64)
+    known = np.empty((6, batch_size), np.int64)
+    face = np.empty(len(sides), np.int64)
+    for column in range(batch_size):
+        for die in range(len(sides)):
+            face[die] = (thrown[die, column] * sides[die]) >> np.uint64(32)
+        number, subject = face[0], face[1]
+        verb = 10 * face[3] + (min(face[2], KEPT_OUT) - 3 * subject) % 10
+        last_noun = 10 * face[5] + (min(face[4], KEPT_OUT) - 7 * subject) % 10
+        reserved = subject % 10 == KEPT_OUT
+        count = fewest + face[6] if varied else most
+        if reserved and not held_out:
+            count = 0
+
+        words, at = sentences[:, column], 0
+        around = face[main:]
+        adjective = ADJECTIVES[around[2]] if around[1] == 0 else PAD
+        for word in (DETERMINERS[around[0]], adjective, NOUNS[subject, number]):
+            if word != PAD:
+                words[at] = word
+                at += 1
+        subject_at, attractors = at - 1, 0
+
+        before = PAST  # a verb agrees with the noun before it, but for the subject's own
+        for place in range(count):
+            noun_die = face[phrase + place : main : most]  # in the order of `PHRASE_DICE`
+            own, last = noun_die[0], place == count - 1
+            kind = PIECES[int(last), noun_die[2]]
+            noun = NOUNS[last_noun if last else noun_die[1], own]
+            determiner = DETERMINERS[noun_die[4]]
+            if kind == SUBJECT_RELATIVE:
+                piece = (THAT, RELATIVE_VERBS[noun_die[6], before], determiner, noun)
+            elif kind == OBJECT_RELATIVE:
+                piece = (THAT, determiner, noun, RELATIVE_VERBS[noun_die[6], own])
+            else:
+                adjective = ADJECTIVES[noun_die[5]] if kind == WITH_ADJECTIVE else PAD
+                piece = (PREPOSITIONS[noun_die[3]], determiner, adjective, noun)
+            for word in piece:
+                if word != PAD:
+                    words[at] = word
+                    at += 1
+            attractors += own != number
+            before = own
+
+        if around[3] == 0:
+            words[at] = ADVERBS[around[4]]
+            at += 1
+        words[at], words[at + 1], words[at + 2] = VERBS[verb, number], CLOSINGS[verb, around[5]], END
+        verbs[WORDS, column], verbs[VERB_AT, column], verbs[NUMBER, column] = at + 3, at, number
+        verbs[RIGHT, column], verbs[WRONG, column] = VERBS[verb, number], VERBS[verb, 1 - number]
+        unmet = face[2] >= KEPT_OUT or (count > 0 and (reserved or face[4] >= KEPT_OUT))
+        slices = (count, attractors, count - attractors, at - subject_at, number, int(unmet))
+        for place, value in enumerate(slices):
+            known[place, column] = value
+    return sentences, verbs, known

@@ -10,7 +10,7 @@ An object relative; judged is the verb of the sentence ("across") or the one ins
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -19,10 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, Later
-from tasks.drawing import roll
+from tasks.base import Batch
+from tasks.compiler import compiled
+from tasks.drawing import bits
 from tasks.options import option
-from tasks.sentences import KEPT_OUT, PAD, VerbTask
+from tasks.sentences import KEPT_OUT, NUMBER, PAD, RIGHT, VERB_AT, WORDS, WRONG, VerbTask
 
 LEXICON = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 ANIMATE, INANIMATE, ANY, NONE = 0, 1, 2, 3
@@ -91,15 +92,9 @@ def tokens_of(words: Iterable[str]) -> list[int]:
     return [_TOKENS[word] for word in words]
 
 
-def _phrase(text: str) -> list[int]:
-    """Look a text up: its first word first, the others at the end, padding between them."""
-    tokens = tokens_of(text.split())
-    return tokens[:1] + [PAD] * (WIDTH - max(len(tokens), 1)) + (tokens[1:] if tokens else [PAD])
-
-
 WIDTH = max(len(text.split()) for text in TEXTS)
-PHRASES = np.array([_phrase(text) for text in TEXTS])
-WORDS = (PHRASES != PAD).sum(1)
+PHRASES = np.array([tokens_of((text.split() + ["<pad>"] * WIDTH)[:WIDTH]) for text in TEXTS])
+LENGTHS = (PHRASES != PAD).sum(1)
 NOUNS_AT, EMBEDDED_AT, VERBS_AT, LINKS_AT = np.cumsum([0, len(NOUN_PHRASES), len(EMBEDDED_VERBS), len(VERB_PHRASES)])
 STOP, NOTHING = len(TEXTS) - 2, len(TEXTS) - 1
 
@@ -124,35 +119,22 @@ def _frames(*frames: str) -> np.ndarray:
 SUBJECT, OTHER = (np.array([getattr(one, name) for one in CONSTRUCTIONS]) for name in ("subject", "other"))
 SUBJECT_TENS, OTHER_TENS = 10 * TENS[SUBJECT], 10 * TENS[OTHER]
 LINK = np.array([_links(one) for one in CONSTRUCTIONS])
-WITHIN, COMPLEMENT, COORDINATED, LONG = (
-    _frames(*frames) for frames in (("within",), ("complement",), ("short", "long"), ("long",))
+WITHIN, SUBJECT_RELATIVE, LONG = (_frames(frame) for frame in ("within", "subject", "long"))
+COORDINATED, NESTED, OTHER_FIRST = (
+    _frames(*frames) for frames in (("short", "long"), ("within", "across"), ("within", "complement"))
 )
+HAS_OTHER = OTHER != NONE
 FAR = _frames("preposition", "subject", "across", "short", "long")
 """Whether words stand between the judged verb and what tells its number."""
-FLAGS = np.stack([WITHIN, WITHIN | COMPLEMENT, WITHIN | _frames("across"), COORDINATED, FAR, OTHER != NONE])
-ORDER = ("first", "conjunct", "link", "relative", "second", "embedded", "main", "stop")
-"""The parts of a sentence; which of them a construction has:"""
-HAS = np.stack(
-    [
-        *(np.ones(len(CONSTRUCTIONS), bool), COORDINATED, np.ones(len(CONSTRUCTIONS), bool), _frames("subject")),
-        *(OTHER != NONE, WITHIN | _frames("across"), *np.ones((2, len(CONSTRUCTIONS)), bool)),
-    ]
-)
-LISTS_AT = VERBS_AT + 40 * LONG
-VERB_AT = WIDTH * np.where(WITHIN, ORDER.index("embedded"), ORDER.index("main"))
-CLUE_AT = np.select(
-    [WITHIN | COMPLEMENT, _frames("subject"), COORDINATED],
-    [WIDTH * (ORDER.index("second") + 1) - 1, WIDTH * ORDER.index("relative"), WIDTH * ORDER.index("conjunct")],
-    WIDTH - 1,
-)
 LONGEST_NOUN, LONGEST_VERB, LONGEST_LINK = (
-    int(WORDS[part].max()) for part in (slice(0, EMBEDDED_AT), slice(VERBS_AT, LINKS_AT), LINK)
+    int(LENGTHS[part].max()) for part in (slice(0, EMBEDDED_AT), slice(VERBS_AT, LINKS_AT), LINK)
 )
 BEFORE_VERB = LONGEST_NOUN + max(LONGEST_LINK + LONGEST_NOUN, LONGEST_VERB + 1)
 
 # How many sides the dice have, in training and in evaluation, where three residues in twelve mean the one kept out.
 _DICE = [[len(CONSTRUCTIONS), 2, 10, 12, residues, 2, 12, residues, 6, 9, 8] for residues in (KEPT_OUT, KEPT_OUT + 3)]
 DICE = [np.array(sides, dtype=np.uint64) for sides in _DICE]
+SLICES = ("construction", "attractors", "distance", "held_out")
 
 
 @dataclass(frozen=True)
@@ -199,78 +181,28 @@ class AgreementConstructions(VerbTask):
     def partial_floors(self) -> Mapping[str, float]:
         judged = len(CONSTRUCTIONS) - 1
         return {
-            "the first noun": 0.5 * (WITHIN | COMPLEMENT).sum() / judged,
+            "the first noun": 0.5 * OTHER_FIRST.sum() / judged,
             "the last noun": 0.5 * (FAR & ~COORDINATED).sum() / judged,
             "all constructions but one": 0.5 / judged,
             "all far subjects but those kept out of training": 0.5 * FAR.sum() / judged / 10,
         }
 
     def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
-        kind, number, unit, tens, verb_residue, other_number, other_tens, noun_residue, link, met, gap = roll(
-            generator, DICE[held_out], (batch_size,)
+        thrown = bits(generator, len(DICE[held_out]), batch_size)
+        sentences, verbs, known, clue = write(thrown, DICE[held_out], BEFORE_VERB + LONGEST_VERB + 1, held_out)
+        return self.ask(
+            sentences,
+            verbs,
+            headline=known[0] > 0,
+            slices=lambda: dict(zip(SLICES, known, strict=True)),
+            notes=lambda: {"clue": clue, "plural": verbs[NUMBER]},
         )
-        within, other_first, _, _, far, _ = FLAGS[:, kind]
-        noun_residue = np.minimum(noun_residue, KEPT_OUT)
-        subject = SUBJECT_TENS[kind, tens] + unit
-        other_unit = np.where(other_first, 3 * (noun_residue - subject), noun_residue - 7 * subject) % 10
-        other = OTHER_TENS[kind, other_tens] + other_unit
-        reserved = (far & (unit == KEPT_OUT)) | (within & (other_unit == KEPT_OUT))
-        if not held_out:
-            kind = np.where(reserved, 0, kind)
-        within, other_first, nested, coordinated, _, has_other = FLAGS[:, kind]
-
-        verb_residue = np.minimum(verb_residue, KEPT_OUT)
-        another_residue = np.where(coordinated, (np.minimum(verb_residue, 8) + 1 + gap) % KEPT_OUT, met)
-        verb = 2 * ((verb_residue - 3 * subject) % 10) + number
-        another = 2 * ((another_residue - 3 * np.where(nested, other, subject)) % 10)
-        nouns = (2 * subject + number, 2 * other + other_number)
-        first = np.where(other_first, nouns[1], nouns[0])
-        embedded = np.where(within, verb, another + other_number)
-        main = verb + another + other_number - embedded
-        lists = LISTS_AT[kind] + 20 * (np.where(within, other, subject) >= GROUP)
-        parts = np.empty((len(ORDER), batch_size), dtype=np.int64)
-        parts[0] = NOUNS_AT + first
-        parts[1] = lists + another + number
-        parts[2] = LINK[kind, link]
-        parts[3] = EMBEDDED_AT + another + number
-        parts[4] = NOUNS_AT + nouns[0] + nouns[1] - first
-        parts[5] = EMBEDDED_AT + embedded
-        parts[6] = lists + main
-        parts[7] = STOP
-        phrases = PHRASES[np.where(HAS[:, kind], parts, NOTHING).T].reshape(batch_size, -1)
-
-        def steps(place: np.ndarray) -> np.ndarray:
-            reached: np.ndarray = (phrases != PAD).cumsum(1)[np.arange(batch_size), place[kind]]
-            return reached - 1
-
-        def slices() -> dict[str, np.ndarray]:
-            unmet = (verb_residue == KEPT_OUT) | (has_other & (noun_residue == KEPT_OUT)) | (reserved & (kind > 0))
-            attracts = has_other & (other_number != number)
-            return {
-                "construction": kind,
-                "attractors": attracts,
-                "distance": steps(VERB_AT) - steps(CLUE_AT),
-                "held_out": unmet,
-            }
-
-        def verbs() -> tuple[np.ndarray, np.ndarray]:
-            judged = np.where(within, parts[5], parts[6])
-            return steps(VERB_AT), PHRASES[[judged, judged ^ 1], 0]
-
-        asked = self.ask(phrases.T, number, verbs)
-        notes = Later(lambda: {**asked.notes, "clue": steps(CLUE_AT), "plural": number})
-        return replace(asked, slices=Later(slices), headline=torch.from_numpy(kind > 0), notes=notes)
 
     def carried(self, batch: Batch) -> Tensor:
         return torch.arange(len(batch.inputs)).unsqueeze(1) == batch.notes["clue"]
 
     def example(self) -> Batch:
-        sentence = np.array(tokens_of(EXAMPLE.split()))[:, None]
-        forms = np.array([tokens_of(["is"]), tokens_of(["are"])])
-        return self.ask(sentence, np.array([0]), lambda: (np.array([6]), forms))
-
-    def read_example(self, outputs: Tensor) -> dict[str, float]:
-        return self.read_is_and_are(outputs, self.example())
+        return self.ask_one(tokens_of(EXAMPLE.split()), tokens_of(["is", "are"]))
 
 
 def distance_shares(place: int) -> np.ndarray:
@@ -281,9 +213,9 @@ def distance_shares(place: int) -> np.ndarray:
            0.93333333, 0.06666667])
     """
     one = CONSTRUCTIONS[place]
-    nouns = WORDS[: EMBEDDED_AT if one.other == ANY else 2 * GROUP]
-    links = WORDS[LINK[place]]
-    verbs = np.split(WORDS[VERBS_AT:LINKS_AT], 3)
+    nouns = LENGTHS[: EMBEDDED_AT if one.other == ANY else 2 * GROUP]
+    links = LENGTHS[LINK[place]]
+    verbs = np.split(LENGTHS[VERBS_AT:LINKS_AT], 3)
     between = {
         "preposition": [links, nouns],
         "subject": [nouns],
@@ -295,3 +227,73 @@ def distance_shares(place: int) -> np.ndarray:
     ways = reduce(np.convolve, [np.bincount(lengths) for lengths in between], np.eye(clue + 1, dtype=int)[clue])
     shares: np.ndarray = ways / ways.sum()
     return shares
+
+
+@compiled
+def write(
+    thrown: np.ndarray, sides: np.ndarray, longest: int, held_out: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Write sentences, word by word.
+
+    Args:
+        thrown: (dice, B) random bits, see `tasks.drawing.bits`.
+        sides: (dice,), how many sides each has.
+        longest: Words of the longest sentence (W).
+        held_out: Write what is kept out of training, too.
+
+    Returns:
+        Sentences (W, B), verbs (5, B) as `VerbTask.ask` takes them, `SLICES` (4, B), and what tells the number, (B,).
+    """
+    batch_size = thrown.shape[1]
+    sentences, verbs = np.zeros((longest, batch_size), np.int64), np.empty((5, batch_size), np.int64)
+    known, clues = np.empty((4, batch_size), np.int64), np.empty(batch_size, np.int64)
+    face, begins = np.empty(len(sides), np.int64), np.empty(8, np.int64)
+    for column in range(batch_size):
+        for die in range(len(sides)):
+            face[die] = (thrown[die, column] * sides[die]) >> np.uint64(32)
+        kind, number, unit, other_number = face[0], face[1], face[2], face[5]
+        verb_residue, noun_residue = min(face[4], KEPT_OUT), min(face[7], KEPT_OUT)
+        subject = SUBJECT_TENS[kind, face[3]] + unit
+        other_unit = (3 * (noun_residue - subject) if OTHER_FIRST[kind] else noun_residue - 7 * subject) % 10
+        other = OTHER_TENS[kind, face[6]] + other_unit
+        reserved = (FAR[kind] and unit == KEPT_OUT) or (WITHIN[kind] and other_unit == KEPT_OUT)
+        kind = 0 if reserved and not held_out else kind
+
+        # The texts: the nouns, then the judged verb and another one, of the same subject or of the other noun
+        within, nested, other_first = WITHIN[kind], NESTED[kind], OTHER_FIRST[kind]
+        noun, other_noun = NOUNS_AT + 2 * subject + number, NOUNS_AT + 2 * other + other_number
+        another_residue = (min(verb_residue, 8) + 1 + face[10]) % KEPT_OUT if COORDINATED[kind] else face[9]
+        verb = 2 * ((verb_residue - 3 * subject) % 10) + number
+        another = 2 * ((another_residue - 3 * (other if nested else subject)) % 10)
+        another += other_number if nested else number
+        embedded = EMBEDDED_AT + (verb if within else another)
+        list_at = VERBS_AT + 40 * int(LONG[kind]) + 20 * int((other if within else subject) >= GROUP)
+        main = list_at + (another if within else verb)
+        texts = (
+            other_noun if other_first else noun,
+            list_at + another if COORDINATED[kind] else NOTHING,
+            LINK[kind, face[8]],
+            EMBEDDED_AT + another if SUBJECT_RELATIVE[kind] else NOTHING,
+            (noun if other_first else other_noun) if HAS_OTHER[kind] else NOTHING,
+            embedded if nested else NOTHING,
+            main,
+            STOP,
+        )
+        at = 0
+        for place, text in enumerate(texts):
+            begins[place] = at
+            for word in range(LENGTHS[text]):
+                sentences[at, column] = PHRASES[text, word]
+                at += 1
+
+        judged, verb_at = (embedded, begins[5]) if within else (main, begins[6])
+        if other_first:
+            clue = begins[5] - 1  # the second noun
+        else:  # the first verb, or else the first noun
+            clue = begins[3] if SUBJECT_RELATIVE[kind] else begins[1] - int(not COORDINATED[kind])
+        verbs[WORDS, column], verbs[VERB_AT, column], verbs[NUMBER, column] = at, verb_at, number
+        verbs[RIGHT, column], verbs[WRONG, column] = PHRASES[judged, 0], PHRASES[judged ^ 1, 0]
+        unmet = verb_residue == KEPT_OUT or (HAS_OTHER[kind] and noun_residue == KEPT_OUT) or (reserved and kind > 0)
+        known[0, column], known[1, column] = kind, int(HAS_OTHER[kind] and other_number != number)
+        known[2, column], known[3, column], clues[column] = verb_at - clue, int(unmet), clue
+    return sentences, verbs, known, clues

@@ -9,11 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from tasks.base import Batch, Later, Task, as_tokens
+from tasks.base import Batch, Later, Task
+from tasks.compiler import compiled
 
 PAD, END = 0, 1
 KEPT_OUT = 9
 """The residue modulo 10 of what stays out of training."""
+WORDS, VERB_AT, NUMBER, RIGHT, WRONG = range(5)
+"""What is said of each sentence: how many words it has, with the full stop; the step of the verb that is judged; its
+number, 0 singular, 1 plural; and the verb in the right and in the wrong number, as tokens."""
 
 
 class VerbTask(Task, ABC):
@@ -46,38 +50,39 @@ class VerbTask(Task, ABC):
     def output_size(self) -> int:
         return len(self.words) if self.objective == "lm" else 2
 
-    def ask(self, slots: np.ndarray, number: np.ndarray, verbs: Callable[[], tuple[np.ndarray, np.ndarray]]) -> Batch:
+    def ask(
+        self,
+        sentences: np.ndarray,
+        verbs: np.ndarray,
+        headline: np.ndarray | None = None,
+        slices: Callable[[], dict[str, np.ndarray]] = dict,
+        notes: Callable[[], dict[str, np.ndarray]] = dict,
+    ) -> Batch:
         """Ask about the verbs of sentences.
 
         Args:
-            slots: (T + 1, B) or more: the tokens of the sentences, with padding anywhere between them.
-            number: (B,), of the verbs: 0 singular, 1 plural.
-            verbs: Gives their steps, (B,), and each in the right and in the wrong number, as tokens (2, B). A language
-                model is trained without.
+            sentences: (T + 1, B) or more: the words, as tokens, then padding.
+            verbs: (5, B), of each sentence in the order of `WORDS`, `VERB_AT`, `NUMBER`, `RIGHT`, `WRONG`.
+            headline: (B,), the sentences that enter the error; None where all do.
+            slices: Gives names to (B,).
+            notes: Gives names to (B,), further ones.
         """
-        sentences, words = without_gaps(slots)
-        step = np.arange(min(len(sentences) - 1, self.length))[:, None]
-        if self.objective == "lm":
-            lengths = words - 1
-            mask = read = step < lengths
-            targets = sentences[1 : len(step) + 1][mask]
-        else:
-            lengths = verbs()[0]
-            mask, read = step == lengths - 1, step < lengths
-            targets = number[mask.nonzero()[1]]
+        lm = self.objective == "lm"
+        steps = min(len(sentences) - 1, self.length)
+        inputs, mask, targets, lengths, judged = lay_out(sentences, verbs, steps, lm)
 
-        def notes() -> dict[str, np.ndarray]:
-            verb_at, forms = verbs()
-            right, wrong = forms if self.objective == "lm" else (number, 1 - number)
-            nth = mask.cumsum().reshape(mask.shape) - 1  # of the N outputs
-            return {"judged": nth[verb_at - 1, np.arange(len(number))], "right": right, "wrong": wrong}
+        def noted() -> dict[str, np.ndarray]:
+            right, wrong = (verbs[RIGHT], verbs[WRONG]) if lm else (verbs[NUMBER], 1 - verbs[NUMBER])
+            return {"judged": judged, "right": right, "wrong": wrong, **notes()}
 
         return Batch(
-            as_tokens(np.where(read, sentences[: len(step)], PAD)),
-            as_tokens(targets),
+            torch.from_numpy(inputs),
+            torch.from_numpy(targets),
             torch.from_numpy(mask),
-            as_tokens(lengths),
-            notes=Later(notes),
+            torch.from_numpy(lengths),
+            headline=None if headline is None else torch.from_numpy(headline),
+            slices=Later(slices),
+            notes=Later(noted),
         )
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
@@ -102,24 +107,65 @@ class VerbTask(Task, ABC):
             return None
         return {word: token for token, word in enumerate(self.words) if token != PAD}
 
-    def read_is_and_are(self, outputs: Tensor, batch: Batch) -> dict[str, float]:
-        """Return the probabilities of a singular verb's two forms, from outputs (N, O) on a batch of one sentence."""
+    def ask_one(self, sentence: Sequence[int], forms: Sequence[int]) -> Batch:
+        """Ask about one sentence, given as tokens, with a singular verb, given in both numbers."""
+        verb = (len(sentence), sentence.index(forms[0]), 0, *forms)
+        return self.ask(np.array(sentence)[:, None], np.array(verb)[:, None])
+
+    def read_example(self, outputs: Tensor) -> dict[str, float]:
+        """Return the probabilities of the two forms of *is*, from outputs (N, O) on the example."""
+        batch = self.example()
+        assert batch is not None, "there are outputs on it"
         shares = outputs[batch.notes["judged"][0]].softmax(0)
         names = ("P(is)", "P(are)") if self.objective == "lm" else ("P(singular)", "P(plural)")
         return {name: shares[batch.notes[form][0]].item() for name, form in zip(names, ("right", "wrong"), strict=True)}
 
 
-def without_gaps(slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Move the words of each column (W, B) up over its padding, which goes to the end, and count them, (B,).
+@compiled
+def lay_out(
+    sentences: np.ndarray, verbs: np.ndarray, steps: int, every_word: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Lay out what is read of sentences and what is asked: each next word, or the number of the verb before it comes.
 
-    >>> moved, counts = without_gaps(np.array([[0, 7], [5, 9], [0, 0], [6, 8]]))
-    >>> moved.T, counts
-    (array([[5, 6, 0, 0],
-           [7, 9, 8, 0]]), array([2, 3]))
+    Args:
+        sentences: (T + 1, B) or more.
+        verbs: (5, B), see `VerbTask.ask`.
+        steps: T.
+        every_word: Whether each next word is asked for.
+
+    Returns:
+        Inputs (T, B), mask (T, B), targets (N,), lengths (B,) and which of the targets are the verbs, (B,).
+
+    >>> sentences = np.array([[5, 5], [6, 8], [7, 9], [1, 1], [0, 0]])
+    >>> verbs = np.array([[4, 4], [2, 1], [0, 1], [7, 8], [3, 4]])
+    >>> inputs, mask, targets, lengths, judged = lay_out(sentences, verbs, 4, True)
+    >>> inputs.T.tolist(), targets.tolist(), judged.tolist()
+    ([[5, 6, 7, 0], [5, 8, 9, 0]], [6, 8, 7, 9, 1, 1], [2, 1])
+    >>> inputs, mask, targets, lengths, judged = lay_out(sentences, verbs, 4, False)
+    >>> inputs.T.tolist(), targets.tolist(), judged.tolist()  # the second sentence is asked first
+    ([[5, 6, 0, 0], [5, 0, 0, 0]], [1, 0], [1, 0])
     """
-    sentences = slots.T
-    words = sentences != PAD
-    counts = words.sum(1)
-    moved = np.full(sentences.shape, PAD)
-    moved[np.arange(len(slots)) < counts[:, None]] = sentences[words]  # both in the order of the sentences
-    return moved.T, counts
+    batch_size = sentences.shape[1]
+    lengths = np.empty(batch_size, np.int64)
+    judged = np.empty(batch_size, np.int64)
+    scored = 0
+    for column in range(batch_size):
+        lengths[column] = min(verbs[WORDS, column] - 1 if every_word else verbs[VERB_AT, column], steps)
+        scored += lengths[column] if every_word else 1
+    inputs = np.zeros((steps, batch_size), np.int64)
+    mask = np.zeros((steps, batch_size), np.bool_)
+    targets = np.empty(scored, np.int64)
+    scored = 0
+    for step in range(steps):
+        for column in range(batch_size):
+            if step >= lengths[column]:
+                continue
+            inputs[step, column] = sentences[step, column]
+            before_verb = step == verbs[VERB_AT, column] - 1
+            if every_word or before_verb:
+                mask[step, column] = True
+                targets[scored] = sentences[step + 1, column] if every_word else verbs[NUMBER, column]
+                if before_verb:
+                    judged[column] = scored
+                scored += 1
+    return inputs, mask, targets, lengths, judged

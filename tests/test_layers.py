@@ -30,8 +30,17 @@ LAYERS = (
         "bench.studies",
     ),
     (
-        *("tasks.base", "tasks.drawing", "tasks.options", "tasks.sentences", "bench.cells.base", "bench.clips.base"),
-        *("bench.seeding", "bench.layout", "bench.ambient", "bench.limits", "bench.wiring", "bench.backward"),
+        *("tasks.base", "tasks.compiler", "tasks.drawing", "tasks.options", "tasks.sentences"),
+        *(
+            "bench.cells.base",
+            "bench.clips.base",
+            "bench.seeding",
+            "bench.layout",
+            "bench.ambient",
+            "bench.limits",
+            "bench.wiring",
+            "bench.backward",
+        ),
     ),
     (
         *("tasks.*", "bench.cells.*", "bench.clips.*", "bench.kernels.*"),
@@ -79,7 +88,7 @@ LAYERS = (
 )
 """From the bottom: the packages themselves, which import nothing, then layers 0 to 5."""
 
-HEAVY = ("torch", "numpy", "pandas", "matplotlib", "scipy", "seaborn")
+HEAVY = ("torch", "numpy", "numba", "pandas", "matplotlib", "scipy", "seaborn")
 
 
 def module_name(path: Path) -> str:
@@ -155,13 +164,18 @@ def test_imports_within_a_layer_are_acyclic():
 @pytest.mark.parametrize("module", [name for name in FILES if name.partition(".")[0] == "tasks"])
 def test_tasks_import_torch_numpy_and_the_standard_library_only(module):
     roots = {name.partition(".")[0] for name in IMPORTS[module]}
-    assert roots <= {"torch", "numpy", "tasks", *sys.stdlib_module_names}
+    allowed = {"torch", "numpy", "tasks", *sys.stdlib_module_names}
+    assert roots <= allowed | ({"numba", "llvmlite"} if module == "tasks.compiler" else set())
+
+
+def test_tasks_are_listed_and_described_without_a_compiler():
+    assert "numba" not in loaded_by(*(name for name in FILES if name.startswith("tasks.")))
 
 
 @pytest.mark.parametrize("package", ["tasks", "bench.cells", "bench.clips"])
 def test_neither_tasks_nor_cells_nor_clips_import_each_other(package):
     members = {name for name in FILES if name.startswith(f"{package}.")}
-    shared = {f"{package}.base", "tasks.drawing", "tasks.options", "tasks.sentences"}
+    shared = {f"{package}.base", "tasks.compiler", "tasks.drawing", "tasks.options", "tasks.sentences"}
     for module in members - shared:
         assert IMPORTS[module] & members <= shared, f"{module} imports a neighbour"
 

@@ -1,0 +1,57 @@
+"""Compiled writers of batches: they are what their source says, stay within their arrays, and are compiled anew."""
+
+import numpy as np
+import pytest
+
+from bench import registry
+from bench.checks.batches import same
+from bench.seeding import stream
+from tasks import agreement, agreement_constructions, sentences
+from tasks.compiler import cache_folder, compiled
+
+SPECS = [
+    *("agreement", "agreement:objective=number", "agreement:nouns=0", "agreement:nouns=1", "agreement:nouns=3-7"),
+    *("agreement:nouns=20,objective=number", "agreement_constructions", "agreement_constructions:objective=number"),
+]
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+@pytest.mark.parametrize("spec", SPECS)
+def test_compiled_code_does_what_python_does_which_checks_every_index(spec, held_out, monkeypatch):
+    task = registry.task(spec)
+    fast = task.draw(stream("test", spec).generator(), 300, held_out)
+    for module in (agreement, agreement_constructions):
+        monkeypatch.setattr(module, "write", module.write.__wrapped__)
+    monkeypatch.setattr(sentences, "lay_out", sentences.lay_out.__wrapped__)
+    assert same(fast, task.draw(stream("test", spec).generator(), 300, held_out))
+
+
+def test_a_function_of_a_task_is_compiled_at_its_first_call():
+    sums = np.zeros(1, dtype=np.int64)
+
+    def add(numbers):
+        for number in numbers:
+            sums[0] += number  # what is compiled cannot write to what it takes for a constant
+
+    with pytest.raises(Exception, match="readonly"):
+        compiled(add)(np.arange(3))
+
+
+@pytest.mark.parametrize("changed", ["task.py", "lexicon.toml"])
+def test_code_is_compiled_anew_when_a_file_beside_it_changes(changed, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folders = []
+    for text in ("one", "two", "one"):
+        (tmp_path / changed).write_text(text)
+        cache_folder.cache_clear()
+        folders.append(cache_folder(tmp_path))
+    cache_folder.cache_clear()
+    assert folders[0] == folders[2] != folders[1]
+    assert all(folder.is_dir() and folder.is_relative_to(tmp_path / "cache" / "longlag") for folder in folders)
+
+
+def test_a_sentence_without_nouns_between_is_no_example_for_the_number():
+    assert registry.task("agreement:nouns=0,objective=number").example() is None
+    task = registry.task("agreement:nouns=0")
+    batch = task.example()
+    assert batch.lengths.tolist() == [len(batch.inputs)] == [task.length]
