@@ -106,6 +106,9 @@ class Task(Configurable, ABC):
     """The option that sets the distance: a whole number or a range; empty where none does."""
     no_dial: ClassVar[str] = ""
     """Why no option sets the distance, and what to take instead, in a few words; nothing where one does."""
+    baseline_rule: ClassVar[str] = ""
+    """How to answer without memory where something beats every constant answer and every random one of a sequence's own
+    answers; nothing where `baseline_error` is the error of the best of these."""
     looks_ahead: ClassVar[bool] = False
     """Whether what decides comes after the question. Windows then reach forward: they begin with the step that
     answers, whatever lies before it is seen as well, and `baseline_error` is what reading left to right can reach."""

@@ -29,11 +29,6 @@ def same(one: Batch, other: Batch) -> bool:
     return ours.keys() == theirs.keys() and all(torch.equal(value, theirs[name]) for name, value in ours.items())
 
 
-def all_same(targets: Tensor) -> bool:
-    """Whether there are targets, all equal."""
-    return len(targets) > 0 and bool((targets == targets[0]).all())
-
-
 def check_tensor(values: Tensor, name: str, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
     """Refuse a tensor of another type or shape."""
     said = f"{name} must be {dtype} of shape {shape}, not {values.dtype} of shape {tuple(values.shape)}"

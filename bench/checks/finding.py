@@ -11,6 +11,10 @@ RULE_SECONDS = 60.0
 """The longest that one rule may take."""
 
 
+class Note(str):
+    """What a rule saw that its author should look at, though no rule is broken."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """What one rule came to.
@@ -18,7 +22,7 @@ class Finding:
     Attributes:
         rule: The rule in a few words.
         ok: Whether it is kept.
-        detail: What was seen, in plain words.
+        detail: What was seen, in plain words: a `Note` where it may be a mistake, and may not.
     """
 
     rule: str
@@ -28,7 +32,8 @@ class Finding:
     @property
     def line(self) -> str:
         """The finding as one line."""
-        return f"{'ok' if self.ok else 'FAILED':7} {self.rule}: {self.detail}"
+        kept = "note" if isinstance(self.detail, Note) else "ok"
+        return f"{kept if self.ok else 'FAILED':7} {self.rule}: {self.detail}"
 
 
 class BrokenRuleError(Exception):

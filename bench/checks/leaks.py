@@ -13,7 +13,7 @@ from bench.seeding import stream
 from tasks.base import Batch, Task
 
 HIDDEN, RATE = 64, 0.01
-UPDATES, BATCH = 150, 64
+UPDATES, LONGER, BATCH = 150, 400, 64
 JUDGED = 4000
 """Sequences on which the trained network is judged, at most."""
 _MOST_NUMBERS = 200_000

@@ -3,28 +3,28 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from bench import registry
-from bench.checks.batches import all_same, answering, check_tensor, same
+from bench.checks.baseline import ENOUGH, Blind
+from bench.checks.batches import answering, check_tensor, same
 from bench.checks.cost import draw_ratio
-from bench.checks.finding import Finding, expect, findings, random_state_untouched
-from bench.checks.leaks import hunt
+from bench.checks.finding import Finding, Note, expect, findings, random_state_untouched
+from bench.checks.leaks import LONGER, Hunt, hunt
 from bench.seeding import stream
 from tasks.base import Batch, Task
 
 BATCH, _MANY = 6, 64
 DRAWN = 2000
 """Sequences by which balance and floor are judged."""
-_SLICE = 200
-"""Answers that a slice needs for its balance to be judged."""
-_COMMON = 10
-"""Classes that are tried as constant answers, the most common ones."""
 _NUMBERS = 3_000_000
 """Inputs and outputs of the sequences by which balance is judged, at most."""
+_FAR = 0.25
+"""How far above a floor is far, as a share of the floor without memory."""
 _FLOORS = 300
 """Windows whose floors are compared, at most."""
 
@@ -52,11 +52,13 @@ def check_task(spec: str, timed: bool = True, hunted: bool = True) -> Iterator[F
         "floors": task.floors,
         "lag": task.lag,
         "balance": task.balance,
+        "baseline": task.baseline,
     }
     if task.task.output_sequence:
         rules["decoder"] = task.decoder
     if hunted:
         rules["leaks"] = task.leaks
+        rules["windows"] = task.windows
     if timed:
         rules["cost"] = lambda: draw_ratio(task.task)
     return findings(rules)
@@ -183,23 +185,20 @@ class Drawn:
         expect(enough < task.solved_below <= short, f"min_lag {task.min_lag} is not the smallest window that can solve")
         return f"lag {task.lag}, min_lag {task.min_lag} of {task.length} steps"
 
+    @cached_property
+    def blind(self) -> Blind:
+        """Answers without memory, to sequences enough to be judged by."""
+        return Blind(self.task, self.batch(size=self._enough(), held_out=True))
+
     def balance(self) -> str:
         """No constant answer beats the floor, neither altogether nor within a slice."""
-        batch = self.batch(size=self._enough(), held_out=True)
-        if batch.targets.is_floating_point():
-            constants = [batch.targets.mean(0).expand_as(batch.targets)]
-        else:
-            counts = batch.targets.bincount(minlength=self.task.output_size)
-            common = counts.argsort(descending=True)[:_COMMON]
-            constants = [answering(self.task, torch.full_like(batch.targets, int(one))) for one in common]
-        errors = torch.stack([self.task.errors(constant, batch) for constant in constants]).double()
-        headline = torch.ones(errors.shape[1], dtype=torch.bool) if batch.headline is None else batch.headline
+        errors, headline, batch = self.blind.constants, self.blind.headline, self.blind.batch
         parts = {"all answers": headline}
         for name, values in batch.slices.items():
             parts |= {f"slice {name} = {value}": headline & (values == value) for value in sorted(set(values.tolist()))}
-        if len(batch.targets) == len(headline):  # a slice by the answer itself has one answer
-            parts = {name: part for name, part in parts.items() if not all_same(batch.targets[part])}
-        judged = [self._unbeaten(name, errors[:, part]) for name, part in parts.items() if part.sum() >= _SLICE]
+        if len(batch.targets) == len(headline):  # a slice by the answer itself, where one constant is always right
+            parts = {name: part for name, part in parts.items() if (errors[:, part] > 0).any(1).all()}
+        judged = [self._unbeaten(name, errors[:, part]) for name, part in parts.items() if part.sum() >= ENOUGH]
         best = judged[0] if judged else math.nan
         slices = f"; none errs by less in any of {len(judged) - 1} slices" if len(judged) > 1 else ""
         return f"the best constant answer errs by {best:.3g}, the floor is {self.task.floor(0):.3g}{slices}"
@@ -212,6 +211,16 @@ class Drawn:
         said = f"{name}: one constant answer errs by {means[best]:.3g}, below the floor without memory, {floor:.3g}"
         expect(means[best] >= floor - 6 * deviation - 1e-6, said)
         return float(means[best])
+
+    def baseline(self) -> str:
+        """Something without memory reaches floor(0), else it is stated too low."""
+        way, error, deviation = self.blind.best
+        floor, rule = self.task.floor(0), self.task.baseline_rule
+        said = f"the best answer without memory that was found, {way}, errs by {error:.3g}, and floor(0) is {floor:.3g}"
+        if error <= floor + 4 * deviation + 0.02 * floor:
+            return said
+        expect(rule, f"{said}: it is stated too low, or else baseline_rule must say which rule does better")
+        return Note(f"{said}, taken on trust to be that of a rule: {rule}")
 
     def _enough(self) -> int:
         scored = int(self.batch(size=8).mask.sum()) // 8
@@ -241,13 +250,33 @@ class Drawn:
             expect(torch.equal(told[rows], expected[rows]), "decoder_inputs are not the classes written before")
         return f"begins with class {self.task.output_size}, then reads what was to be written before"
 
+    @cached_property
+    def hunts(self) -> list[Hunt]:
+        """What a small network reaches that sees too little."""
+        return [hunt(self.task, window) for window in sorted({0, self.task.min_lag // 2, self.task.min_lag - 1})]
+
     def leaks(self) -> str:
         """A small network that sees too little does not beat the floor."""
-        windows = sorted({0, self.task.min_lag // 2, self.task.min_lag - 1})
-        found = [hunt(self.task, window) for window in windows]
-        for one in found:
-            which = "next" if self.task.looks_ahead else "last"
-            seen = f"a small network that sees the {which} {one.window} steps errs by {one.error:.3g}"
-            expect(not one.leaks, f"{seen}, below the floor of that window, {one.floor:.3g}")
-        said = ", ".join(f"{one.error:.3g} with {one.window} steps (floor {one.floor:.3g})" for one in found)
+        self._none_leaks(self.hunts)
+        said = ", ".join(f"{one.error:.3g} with {one.window} steps (floor {one.floor:.3g})" for one in self.hunts)
         return f"none found by a small network: its error is {said}"
+
+    def windows(self) -> str:
+        """A floor that a small network stays far above, trained longer as well, is worth a note: no rule is broken."""
+        far = [hunt(self.task, one.window, LONGER) for one in self._far(self.hunts)]
+        self._none_leaks(far)
+        if not (far := self._far(far)):
+            return "a small network comes near the floors of the windows it was given"
+        said = [f"{one.error:.3g} with {self._seen(one.window)}, the floor is {one.floor:.3g}" for one in far]
+        return Note(f"a small network reached {'; '.join(said)}: stated too low, or only hard to learn")
+
+    def _far(self, found: list[Hunt]) -> list[Hunt]:
+        return [one for one in found if one.window and one.error - one.floor > _FAR * self.task.floor(0)]
+
+    def _none_leaks(self, found: list[Hunt]) -> None:
+        for one in found:
+            seen = f"a small network that sees {self._seen(one.window)} errs by {one.error:.3g}"
+            expect(not one.leaks, f"{seen}, below the floor of that window, {one.floor:.3g}")
+
+    def _seen(self, window: int) -> str:
+        return f"the {'next' if self.task.looks_ahead else 'last'} {window} steps"

@@ -1,0 +1,107 @@
+"""Answers without memory, found by trying: what they err by is what a task's floor(0) must say.
+
+A constant is the best of the most common classes or, of numbers, of the mean and of quantiles, the median among them:
+an error may count what lies within a tolerance. Whoever knows the time may have another constant at every step. Where
+the answers to each sequence all differ, as the values of pairs do, and floors are those of a network that is told them,
+one of them at random is right once in as many times as there are.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from bench.checks.batches import answering
+from tasks.base import Batch, Task
+
+COMMON = 10
+"""Classes that are tried as constant answers, the most common ones."""
+QUANTILES = 100
+"""Equal parts into which the constants tried cut the numbers."""
+ENOUGH = 200
+"""Answers by which a part of them is judged."""
+
+
+@dataclass(frozen=True)
+class Blind:
+    """What answers without memory err by on a batch.
+
+    Attributes:
+        task: The task.
+        batch: Sequences of it.
+    """
+
+    task: Task
+    batch: Batch
+
+    @cached_property
+    def headline(self) -> Tensor:
+        """(M,) bool, the answers that enter the error."""
+        answers = self.constants.shape[1]
+        return torch.ones(answers, dtype=torch.bool) if self.batch.headline is None else self.batch.headline
+
+    @cached_property
+    def constants(self) -> Tensor:
+        """(constants, M), the errors of constant answers."""
+        targets = self.batch.targets
+        if targets.is_floating_point():
+            cuts = torch.linspace(0, 1, QUANTILES + 1)[1:-1]
+            tried = [targets.mean(0), *torch.quantile(targets.double(), cuts.double(), dim=0).to(targets.dtype)]
+        else:
+            counts = targets.bincount(minlength=self.task.output_size)
+            tried = list(counts.argsort(descending=True)[:COMMON])
+        return torch.stack([self._errors(one.expand_as(targets)) for one in tried])
+
+    @cached_property
+    def ways(self) -> dict[str, Tensor]:
+        """What was tried to (answers that enter the error,), the errors of the best of that kind."""
+        errors = self.constants[:, self.headline]
+        found = {"one constant": errors[errors.mean(1).argmin()]}
+        tried = {"a constant at each step": self._by_step()}
+        if self._answers_differ():
+            tried["one of a sequence's own answers, which all differ"] = self._own_answers()
+        return found | {name: self._errors(answers)[self.headline] for name, answers in tried.items()}
+
+    @property
+    def best(self) -> tuple[str, float, float]:
+        """Name the best way; return its mean error and the deviation of that: a sequence counts once."""
+        name, errors = min(self.ways.items(), key=lambda item: float(item[1].mean()))
+        apart = min(len(errors), self.batch.mask.shape[1])
+        return name, float(errors.mean()), float(errors.std()) / apart**0.5
+
+    def _errors(self, answers: Tensor) -> Tensor:
+        return self.task.errors(answering(self.task, answers), self.batch).double()
+
+    def _by_step(self) -> Tensor:
+        """Answer at every step with enough answers by their most common class or mean, at others by that of all.
+
+        A step at which every sequence is asked has enough, even of few sequences; so few make the answer look better.
+        """
+        targets, steps = self.batch.targets, self.batch.scored // self.batch.mask.shape[1]
+        answers = _middle(targets).expand_as(targets).clone()
+        for step in sorted(set(steps.tolist())):
+            part = steps == step
+            if part.sum() >= min(ENOUGH, self.batch.mask.shape[1]):
+                answers[part] = _middle(targets[part])
+        return answers
+
+    def _answers_differ(self) -> bool:
+        """Whether each sequence is asked more than once, and never for the same class again."""
+        if self.batch.targets.is_floating_point() or not (self.batch.mask.sum(0) > 1).all():
+            return False
+        columns = self.batch.scored % self.batch.mask.shape[1]
+        asked = (columns * self.task.output_size + self.batch.targets).sort().values
+        return bool((asked.diff() > 0).all())
+
+    def _own_answers(self) -> Tensor:
+        """Draw for each answer one of all that are due in its sequence."""
+        columns = self.batch.scored % self.batch.mask.shape[1]
+        by_sequence, counts = columns.argsort(stable=True), columns.bincount()
+        drawn = torch.rand(len(columns), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        place = (counts.cumsum(0) - counts)[columns] + (drawn * counts[columns]).long()
+        return self.batch.targets[by_sequence[place]]
+
+
+def _middle(targets: Tensor) -> Tensor:
+    return targets.mean(0) if targets.is_floating_point() else targets.bincount().argmax()

@@ -1,0 +1,120 @@
+"""Floors that are stated wrong: too high and too low without memory are broken rules, too low a window is a note."""
+
+import pytest
+from click.testing import CliRunner
+from test_checks import TASK, broken_by
+
+from bench import registry
+from bench.checks.finding import BrokenRuleError, Finding, Note
+from bench.checks.tasks import Drawn
+from bench.cli import main
+
+SPECS = [
+    *("copy:items=2,symbols=3,blanks=2", "adding:length=8", "adding:length=33,variant=hochreiter1997"),
+    *("multiplication:length=22,variant=pascanu2013", "parity:steps=3-6", "cycle:steps=1-5,places=4"),
+    *("mod_arithmetic:digits=1-3,modulus=3", "recall_pairs:pairs=4,vocabulary=8,length=32"),
+    *(
+        "agreement:nouns=1",
+        "agreement:nouns=1,objective=number",
+        "recall:clauses=0,loud=2",
+        "group_words:steps=3",
+        "temporal_order:length=11",
+    ),
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_plugins_left():
+    yield
+    registry.use(())
+
+
+def stating(spec, factor=1.0, below=1.0, **others):
+    """Return what is drawn from a task whose floors are multiplied, that without memory and those of windows."""
+    task = registry.task(spec)
+
+    class Stating(type(task)):
+        def floor(self, window):
+            return super().floor(window) * (below if window else factor)
+
+    for name, value in others.items():
+        setattr(Stating, name, value)
+    return Drawn(Stating(**task.values()))
+
+
+def verdict(rule):
+    try:
+        return rule()
+    except BrokenRuleError as broken:
+        return broken
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_floor_of_half_the_true_one_is_stated_too_low(spec):
+    drawn = stating(spec, 0.5)
+    with pytest.raises(BrokenRuleError, match="is stated too low"):
+        drawn.baseline()
+    drawn.balance()
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_the_true_floor_is_neither_too_low_nor_too_high(spec):
+    drawn = stating(spec)
+    assert not isinstance(drawn.baseline(), Note)
+    drawn.balance()
+
+
+@pytest.mark.parametrize("spec", [spec for spec in SPECS if not spec.startswith("recall_pairs")])
+def test_a_floor_of_twice_the_true_one_is_beaten_by_a_constant(spec):
+    with pytest.raises(BrokenRuleError, match="below the floor without memory"):
+        stating(spec, 2.0).balance()
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [("copy:items=2,symbols=8,blanks=2", True), ("temporal_order:length=11", True), ("adding:length=8", False)],
+)
+def test_a_tenth_too_low_is_told_where_chance_is_smaller_than_that(spec, told):
+    assert isinstance(verdict(stating(spec, 0.9).baseline), BrokenRuleError) == told
+
+
+def test_a_rule_that_does_better_than_any_constant_can_be_named():
+    found = stating("copy:items=1", 0.5, baseline_rule="the symbols alternate").baseline()
+    assert isinstance(found, Note)
+    assert found.endswith("taken on trust to be that of a rule: the symbols alternate")
+
+
+def test_whoever_is_told_the_values_of_pairs_beats_every_constant():
+    name, error, _ = Drawn(registry.task("recall_pairs:pairs=4,vocabulary=32")).blind.best
+    assert name == "one of a sequence's own answers, which all differ"
+    assert error == pytest.approx(3 / 4, abs=0.02)
+    assert "one of a sequence's own answers" not in str(Drawn(registry.task("copy:items=2,symbols=3")).blind.ways)
+
+
+def test_a_window_whose_floor_a_small_network_stays_far_above_is_a_note():
+    found = stating("adding:length=8", below=0.1).windows()
+    assert isinstance(found, Note)
+    assert "with the last 2 steps, the floor is 0.0125; " in found
+    assert found.endswith("with the last 3 steps, the floor is 0.0104: stated too low, or only hard to learn")
+    assert not isinstance(stating("adding:length=8").windows(), Note)
+
+
+def test_a_note_is_no_broken_rule():
+    assert Finding("windows", True, Note("look here")).line == "note    windows: look here"
+
+
+def test_the_command_says_in_plain_words_that_a_floor_is_too_low(tmp_path):
+    half = TASK.replace("2 / 3", "1 / 3")
+    (tmp_path / "mine.py").write_text(half)
+    result = CliRunner().invoke(main, ["check-task", "--plugin", str(tmp_path / "mine.py")])
+    assert result.exit_code == 1
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("FAILED")]
+    assert line.startswith("FAILED  baseline: the best answer without memory that was found, one constant, errs by 0.6")
+    assert line.endswith(
+        "and floor(0) is 0.333: it is stated too low, or else baseline_rule must say which rule does better"
+    )
+
+
+@pytest.mark.parametrize(("floor", "rule"), [("1 / 3", "baseline"), ("0.5", "baseline"), ("4 / 3", "balance")])
+def test_the_rule_that_is_broken_is_that_of_the_floor(floor, rule, tmp_path):
+    assert rule in broken_by("task", TASK, "2 / 3", floor, tmp_path)
