@@ -174,29 +174,6 @@ def test_the_dial_is_the_option_with_the_most_values() -> None:
     assert list(ladders._ladders(specs).values()) == ["copy:items=1"] * 3 + ["copy:items=3"] * 3
 
 
-def test_the_frontier_gives_bits_held_per_state_number() -> None:
-    rows = pd.DataFrame(
-        [
-            {
-                "task": f"copy:items={items}",
-                "cell": "lstm",
-                "clip": "none",
-                "lag": lag,
-                "solved": solved,
-                "n": 4,
-                "state_size": 64,
-            }
-            for items, lag, solved in [(1, 8, 4), (1, 16, 2), (1, 32, 0), (4, 8, 1)]
-        ]
-    )
-    found = horizons.frontier(rows).set_index("items")
-    assert found.loc[1, "lag"] == 16
-    assert pd.isna(found.loc[4, "lag"])
-    assert found.loc[4, "bits"] == 12
-    assert found.loc[4, "bits_per_state_number"] == 12 / 64
-    assert horizons.draw_frontier(rows).axes
-
-
 def test_the_command_shows_its_ladder_without_training(tmp_path: Path) -> None:
     result = CliRunner().invoke(
         main, ["horizon", "--task", "adding", "--cell", "gru", "--longest", "40", "--plan", "--results", str(tmp_path)]

@@ -63,14 +63,14 @@ def horizon(tasks: tuple[str, ...], name: str, results: Path, **options: Any) ->
 @_common
 def frontier(items: tuple[int, ...], name: str, results: Path, **options: Any) -> int:
     """Map how many items are carried how far in copy memory, and the bits held per number of the state."""
-    from bench.report import horizons
+    from bench.report import frontier as report
 
     rungs = _climb(name, tuple(f"copy:items={count}" for count in items), results, options)
     if rungs is None:
         return 0
     if rungs["n"].any():
-        click.echo(horizons.frontier(rungs).to_string(index=False))
-        for path in horizons.write_frontier(rungs, results / name / "frontier"):
+        click.echo(report.render(report.edges(rungs)), nl=False)
+        for path in report.write(rungs, results / name / "frontier"):
             click.echo(path, err=True)
     return _exit_code(rungs, options)
 

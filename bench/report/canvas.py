@@ -82,9 +82,13 @@ def grid(
 def caption(figure: Figure, study: StudyData, what: str, explained: str) -> None:
     """Write a figure's title: what it shows, of how many trials, and how to read it."""
     mixed = ", mixed source" if len(study.sources) > 1 else ""
+    headline(figure, f"{what} · {study.name}, {progress(study)}{mixed}", explained)
+
+
+def headline(figure: Figure, what: str, explained: str) -> None:
+    """Write a figure's title: a line that says what it shows, then how to read it."""
     wrapped = textwrap.fill(explained, int(figure.get_figwidth() * 17))
-    text = f"{what} · {study.name}, {progress(study)}{mixed}\n{wrapped}"
-    figure.suptitle(text, x=0.008, ha="left", fontsize=7.5, linespacing=1.35)
+    figure.suptitle(f"{what}\n{wrapped}", x=0.008, ha="left", fontsize=7.5, linespacing=1.35)
 
 
 def titles(ax: Axes, row: str, column: str) -> None:

@@ -1,20 +1,16 @@
-"""Reports how far back settings remember: a table and a figure of horizons, and the frontier of items and lag."""
+"""Reports how far back settings remember: a table and a figure of horizons."""
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench import stats
 from bench.report import style
 from bench.results import write_csv
-from tasks.options import split_spec
 
 SETTING = ["task", "cell", "clip"]
 TITLE = "How far back half of the seeds still solve"
@@ -136,65 +132,6 @@ def _draw_task(ax: Axes, rows: pd.DataFrame, cells: list[str], clips: list[str])
         text = f"{style.clip_label(row['clip'])}: {row['text'].partition(' [')[0]}"
         ax.annotate(text, (high, y), (4, 0), textcoords="offset points", va="center", fontsize=5)
     ax.margins(x=0.3)
-
-
-def frontier(rungs: pd.DataFrame) -> pd.DataFrame:
-    """Return, for each cell, clip and number of items, the longest lag at which half solve and what is held there.
-
-    Returns:
-        ``cell, clip, items, lag`` (missing where not even the shortest is solved by half), ``bits`` (items times
-        log2 of the symbols), ``state_size``, ``bits_per_state_number``.
-    """
-    rows = []
-    for (cell, clip, task), of in rungs.groupby(["cell", "clip", "task"], sort=True):
-        items, symbols = _items(str(task))
-        held = of[of["solved"] * 2 >= of["n"]]
-        bits = items * math.log2(symbols)
-        rows.append(
-            {
-                "cell": cell,
-                "clip": clip,
-                "items": items,
-                "lag": None if held.empty else int(held["lag"].max()),
-                "bits": bits,
-                "state_size": int(of["state_size"].max()),
-                "bits_per_state_number": bits / int(of["state_size"].max()),
-            }
-        )
-    return pd.DataFrame(rows).sort_values(["cell", "clip", "items"]).reset_index(drop=True)
-
-
-def _items(task: str) -> tuple[int, int]:
-    _, given = split_spec(task, "task")
-    return int(given.get("items", 10)), int(given.get("symbols", 8))
-
-
-@style.report_style()
-def draw_frontier(rungs: pd.DataFrame) -> Figure:
-    """Draw the solved share as a map of items against lag, a frame a cell and clip."""
-    rungs = rungs.assign(items=[_items(task)[0] for task in rungs["task"]], share=rungs["solved"] / rungs["n"])
-    rungs = rungs.assign(step=(2 * np.log2(rungs["lag"])).round() / 2)
-    settings = [(str(cell), str(clip), rows) for (cell, clip), rows in rungs.groupby(["cell", "clip"], sort=True)]
-    figure = Figure(figsize=(2.6 * len(settings) + 0.8, 2.4), layout="constrained")
-    for ax, (cell, clip, rows) in zip(figure.subplots(1, len(settings), squeeze=False)[0], settings, strict=True):
-        shares = rows.pivot_table(index="items", columns="step", values="share").sort_index(ascending=False)
-        labels = [f"{2 ** float(step):.0f}" for step in shares.columns.to_numpy()]
-        seaborn.heatmap(
-            shares, ax=ax, cmap="Blues", vmin=0, vmax=1, annot=True, fmt=".1f", cbar=False, xticklabels=labels
-        )
-        ax.set_xlabel("lag (smallest window, time steps, steps of √2)")
-        ax.set_ylabel("items to carry")
-        ax.set_title(f"{style.cell_label(cell)}, {style.clip_label(clip)}", loc="left")
-    figure.suptitle(f"Solved share · n = {rungs['n'].max()} a rung; blank: not climbed to", fontsize=7.5)
-    return figure
-
-
-def write_frontier(rungs: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write the frontier as CSV and its map as PNG and PDF."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_csv(rungs, folder / "rungs.csv")
-    write_csv(frontier(rungs), folder / "frontier.csv")
-    return [folder / "rungs.csv", folder / "frontier.csv", *_save(draw_frontier(rungs), folder / "frontier")]
 
 
 def _save(figure: Figure, path: Path) -> list[Path]:
