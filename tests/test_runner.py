@@ -120,7 +120,13 @@ def test_a_second_run_of_a_running_study_is_refused(tmp_path: Path) -> None:
 def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Start the command, and kill it at the end if it still runs."""
     process = subprocess.Popen(
-        [*COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        [*COMMAND, *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        # What a shell starts in the background ignores interrupts, and so would all that it starts itself.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     with process:
         try:
