@@ -5,6 +5,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_AGAIN = 1.0
+"""Seconds until the alarm rings again: what it raises within a callback from C is printed, and lost."""
+
 
 class TookTooLongError(Exception):
     """Something did not end within its time."""
@@ -25,7 +28,7 @@ def time_limit(seconds: float) -> Iterator[None]:
         raise TookTooLongError(f"took longer than {seconds:g} s")
 
     before = signal.signal(signal.SIGALRM, expire)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
     try:
         yield
     finally:
