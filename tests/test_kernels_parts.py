@@ -159,6 +159,16 @@ def test_a_whole_network_in_chunks_gives_the_same_gradients(spec, monkeypatch):
     assert_close(cut, whole)
 
 
+@pytest.mark.parametrize("token", [-1, 3])
+@pytest.mark.parametrize("spec", ["rnn", "selective"])
+def test_tokens_without_a_row_of_weights_are_refused_before_anything_is_read(spec, token):
+    cell, values = drawn(spec, 3, 4)
+    inputs = torch.zeros(5, 2, dtype=torch.int64)
+    inputs[4, 1] = token
+    with torch.no_grad(), pytest.raises(IndexError):
+        kernel_for(cell).run(cell, inputs, values)
+
+
 @in_float32(CELLS)
 def test_without_a_way_back_outputs_and_last_states_are_the_same_bytes(spec):
     cell, values = drawn(spec, 3, 20, torch.float32)

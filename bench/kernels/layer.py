@@ -44,6 +44,9 @@ class Layer:
             one; and the tensors of its `vector_names`.
         inputs: Tokens (T, B) or vectors (T, B, I), T and B at least 1.
         initial: One (B, H) array for each state; zeros by default.
+
+    Raises:
+        IndexError: A token has no row of the input weight, which compiled code would not notice.
     """
 
     def __init__(
@@ -53,6 +56,9 @@ class Layer:
         self.products = kernel.gates if kernel.products is None else kernel.products
         self.input_weight = weights["input_weight"]
         self.dtype = self.input_weight.dtype
+        if inputs.ndim == 2 and not 0 <= inputs.min() <= inputs.max() < len(self.input_weight):
+            rows = len(self.input_weight)
+            raise IndexError(f"tokens run from {inputs.min()} to {inputs.max()}, not from 0 to {rows - 1}")
         self.steps, self.batch = inputs.shape[:2]
         assert self.steps >= 1 <= self.batch, "a kernel needs a time step and a sequence"
         self.units = len(weights["bias"]) // self.gates
