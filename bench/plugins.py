@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import Field, dataclass
+from dataclasses import Field, dataclass, fields
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -217,5 +217,11 @@ def _completed(kind: str, made: Any, name: str) -> type:
     if lacking := sorted(item for item in wanted if not hasattr(made, item) and not item.startswith("_")):
         raise UsageError(f"class {made.__name__} lacks {', '.join(lacking)}")
     if kind != "clip":
+        for item in fields(made):
+            if "summary" not in item.metadata:
+                what = f"class {made.__name__}: {item.name} is no option"
+                raise UsageError(f"{what}; write {item.name}: type = option(default, 'what it sets')")
         made.from_texts({})
+    if kind == "task":
+        made.check_dial()
     return made if made.name() == name else type(made.__name__, (made,), of_name)

@@ -35,13 +35,14 @@ def trained_lags(task: "Task") -> tuple[int, int]:
 
 
 def without_dial(task: "Task") -> str:
-    """Say that a task has no dial and, where it says so itself, why.
+    """Say that a task has no dial: why, where it says so itself, else how it would get one.
 
     >>> from tasks.agreement_constructions import AgreementConstructions
     >>> print(without_dial(AgreementConstructions()))  # doctest: +ELLIPSIS
     task agreement_constructions has no dial for the distance: each construction has the distance it has; agreement ...
     """
-    return f"task {task.name()} has no dial for the distance" + (f": {task.no_dial}" if task.no_dial else "")
+    why = task.no_dial or 'its class names the option that sets it in `dial: ClassVar[str] = "..."`'
+    return f"task {task.name()} has no dial for the distance: {why}"
 
 
 def at_lags(task: "Task", lags: tuple[int, ...], label: str = "--test-lags") -> "list[Task]":

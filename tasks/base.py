@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from tasks.options import Configurable, Range
+from tasks.options import Configurable, Range, UsageError, near
 
 
 class Later(Mapping[str, Tensor]):
@@ -207,6 +207,25 @@ class Task(Configurable, ABC):
     def read_example(self, outputs: Tensor) -> dict[str, float]:
         """Name the numbers to store, from outputs (N, O) on `example`."""
         raise NotImplementedError(f"{self.name()} has no example")
+
+    @classmethod
+    def check_dial(cls) -> None:
+        """Refuse a dial that cannot be turned.
+
+        Raises:
+            UsageError: It names no option, or one that is not a whole number or a range with limits on both sides.
+        """
+        if not cls.dial:
+            return
+        options = {item.name: item for item in fields(cls)}
+        what = f"class {cls.__name__}: dial = {cls.dial!r}"
+        if cls.dial not in options:
+            raise UsageError(f"{what} names no option{near(cls.dial, options) or '; options: ' + ', '.join(options)}")
+        option = options[cls.dial]
+        if type(option.default) not in (int, Range):
+            raise UsageError(f"{what} must name a whole number or a range, not {option.default!r}")
+        if None in (option.metadata["low"], option.metadata["high"]):
+            raise UsageError(f"{what} must name an option with both limits, low and high")
 
     @property
     def dial_range(self) -> tuple[int, int]:

@@ -55,7 +55,7 @@ class Mine(Cell):
     def step(self, projected, state, weights):
         return (torch.tanh(projected + self.scale * state[0] @ weights["recurrent_weight"]),)
 """
-RETURN = "return self.cell(inputs, state)"
+RETURN, OPTION = "return self.cell(inputs, state)", '= option(1.0, "a factor", low=0)'
 SMALL = {"task": "copy:items=1,symbols=2,blanks=1", "updates": 4, "eval_every": 2, "hidden_size": 5, "batch_size": 3}
 TINY = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
 TINY += ["--seeds=1", "--workers=1", "--name=mine"]
@@ -101,6 +101,16 @@ def call(*args: str) -> Result:
         (CELL.replace("def step", "def stp"), "mine.py", "class Mine lacks step"),
         (CELL.replace("    gates:", "    gate:"), "mine.py", "class Mine lacks gates"),
         (CELL.replace("@dataclass(frozen=True)", ""), "mine.py", "needs @dataclass(frozen=True): its option 'scale'"),
+        (
+            CELL.replace("option(1.0, 'a factor', low=0)".replace("'", '"'), "1.0"),
+            "mine.py",
+            "scale is no option; write",
+        ),
+        (
+            CELL.replace(' = option(1.0, "a factor", low=0)', ""),
+            "mine.py",
+            "scale is no option; write scale: type = opt",
+        ),
         (
             CELL.replace("reference", "version: ClassVar[int] = 0; reference"),
             "mine.py",
@@ -297,14 +307,6 @@ def test_faults_are_rows_and_stop_nobody_else(write: Write) -> None:
     }
     assert reasons == {}
     assert all(one.environment["plugins"].endswith(f"{name}.py") for name, one in found.items() if name != "rnn")
-
-
-def test_a_task_that_cannot_draw_is_planned_and_fails_in_its_rows(write: Write, tmp_path: Path) -> None:
-    skeleton = (Path(registry.__file__).parent / "skeletons" / "task.py").read_text()
-    registry.use([write(skeleton.replace("symbols = generator", "1 / 0; symbols = generator"))])
-    study = adhoc("mine", cell="rnn", seeds=1, **(SMALL | {"task": "mine"}))
-    ended = runner.run(study, tmp_path, workers=1, timeout_seconds=60, fresh=False, observer=Mock())
-    assert ended == {Status.FAILED: 1}
 
 
 def test_a_plugin_that_hangs_runs_out_of_time(write: Write) -> None:

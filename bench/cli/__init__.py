@@ -24,6 +24,7 @@ from bench.cli import (
     tuning,
     window,
 )
+from bench.limits import first_line
 from bench.store_file import StoreError
 from tasks.options import UsageError, near
 
@@ -45,7 +46,7 @@ class Commands(click.Group):
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run a command and end the process with its exit code."""
         try:
-            sys.exit(super().main(args, standalone_mode=False, **extra) or 0)
+            code = super().main(args, standalone_mode=False, **extra) or 0
         except click.ClickException as error:
             _complain(error.format_message())
             sys.exit(error.exit_code)
@@ -65,6 +66,10 @@ class Commands(click.Group):
         except OSError as error:  # a full disk or a read-only folder, met while writing tables or figures
             _complain(f"{error.filename or 'output'}: {error.strerror or error}; what was stored is kept")
             sys.exit(EXIT_STORE)
+        except SystemExit as error:  # no command ends so: code of a plugin does
+            _complain(f"a plugin ended the program ({first_line(error)})")
+            sys.exit(EXIT_USAGE)
+        sys.exit(code)
 
 
 def _complain(message: str) -> None:

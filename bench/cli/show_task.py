@@ -31,11 +31,12 @@ def show_task(task: str, seed: int, examples: int, held_out: bool) -> None:
     from bench.seeding import stream
 
     made = registry.task(task)
-    batch = made.draw(stream("batches", made.spec, made.version, seed).generator(), examples, held_out)
-    counted = counted_steps(made, batch)
-    lines = facts(made)
-    for column in range(examples):
-        lines += ["", f"example {column + 1}", *table(rows(made, batch, counted, column))]
+    with registry.blamed("task", made.name()):
+        batch = made.draw(stream("batches", made.spec, made.version, seed).generator(), examples, held_out)
+        counted = counted_steps(made, batch)
+        lines = facts(made)
+        for column in range(examples):
+            lines += ["", f"example {column + 1}", *table(rows(made, batch, counted, column))]
     click.echo("\n".join(lines))
 
 

@@ -1,0 +1,81 @@
+"""Tasks of the user's that go wrong: refused in one line where they are read, a failed row where they are run."""
+
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+from click.testing import CliRunner
+
+from bench import registry, runner
+from bench.cli import main
+from bench.study import adhoc
+from bench.trial import Status
+
+SKELETON = (Path(registry.__file__).parent / "skeletons" / "task.py").read_text()
+DIAL = 'dial: ClassVar[str] = "blanks"'
+DRAW = "symbols = generator"
+
+
+@pytest.fixture(autouse=True)
+def _no_plugins_left():
+    yield
+    registry.use(())
+
+
+@pytest.fixture
+def mine(tmp_path):
+    def written(old, new):
+        assert old in SKELETON
+        path = tmp_path / "mine.py"
+        path.write_text(SKELETON.replace(old, new))
+        return str(path)
+
+    return written
+
+
+def refused(*args):
+    result = CliRunner().invoke(main, list(args))
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    return result.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (DIAL, 'dial: ClassVar[str] = "blank"', "dial = 'blank' names no option; did you mean blanks?"),
+        (DIAL, 'dial: ClassVar[str] = "length"', "dial = 'length' names no option; options: kinds, blanks"),
+        (", high=100_000)", ")", "dial = 'blanks' must name an option with both limits, low and high"),
+        ("blanks: int = option(10,", 'blanks: str = option("ten",', "must name a whole number or a range, not 'ten'"),
+    ],
+)
+def test_a_dial_that_cannot_be_turned_is_refused_wherever_the_task_is_named(old, new, said, mine):
+    path = mine(old, new)
+    for command in (["check-task"], ["show-task", "mine"], ["horizon", "--task", "mine", "--cell", "rnn"]):
+        assert said in refused(*command, "--plugin", path)
+
+
+def test_a_task_without_a_dial_is_told_how_it_would_get_one(mine):
+    path = mine(DIAL, 'dial: ClassVar[str] = ""')
+    said = "task mine has no dial for the distance: its class names the option that sets it in `dial: ClassVar[str] ="
+    assert said in refused("horizon", "--task", "mine", "--cell", "rnn", "--plugin", path)
+    assert said in refused("run", "--task", "mine", "--cell", "rnn", "--test-lags", "9", "--plugin", path)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"), [("raise SystemExit(0)", "SystemExit: 0"), ("1 / 0", "ZeroDivisionError: division by zero")]
+)
+def test_examples_that_cannot_be_drawn_are_one_line(fault, said, mine):
+    path = mine(DRAW, f"{fault}; {DRAW}")
+    assert refused("show-task", "mine", "--plugin", path) == f"longlag: plugin {path}: {said}\n"
+
+
+def test_code_that_ends_the_program_elsewhere_is_one_line(mine):
+    path = mine("return 0.01", "raise SystemExit(0)")  # asked for by whatever looks for a distance
+    assert "SystemExit: 0" in refused("horizon", "--task", "mine", "--cell", "rnn", "--plugin", path)
+
+
+def test_a_task_that_cannot_draw_is_planned_and_fails_in_its_rows(mine, tmp_path):
+    registry.use([mine(DRAW, f"1 / 0; {DRAW}")])
+    study = adhoc("mine", task="mine", cell="rnn", seeds=1, updates=4, eval_every=2, hidden_size=5, batch_size=3)
+    ended = runner.run(study, tmp_path, workers=1, timeout_seconds=60, fresh=False, observer=Mock())
+    assert ended == {Status.FAILED: 1}
