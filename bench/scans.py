@@ -97,6 +97,10 @@ def scan(
         state: Before the first step.
         how: What happens to the backward signal on its way.
         signal: Is filled with what was carried, but for what arrived.
+
+    Raises:
+        TypeError: The cell's step returns something else than a tuple of tensors.
+        ValueError: It returns states of other shapes than it was given.
     """
     weights, outputs = cell.prepare(weights), []
     for t, step in enumerate(projected.unbind(0)):
@@ -105,11 +109,27 @@ def scan(
         if signal is not None:
             for kept, part in zip(signal.before, state, strict=True):
                 kept[t] = part.detach()
-        state = cell.step(step, state, weights)
+        before, state = state, cell.step(step, state, weights)
+        if t == 0:
+            _check_states(cell, state, before)
         if how.signal_limit < inf or signal is not None:
             state = tuple(_passed(part, how, signal, place, t) for place, part in enumerate(state))
         outputs.append(cell.output(step, state, weights))
     return torch.stack(outputs), state
+
+
+def _check_states(cell: Cell, after: object, before: State) -> None:
+    """Refuse what a first step returns where it cannot be the next one's state."""
+    what = f"cell {cell.name()}: step must return a tuple of its states ({', '.join(cell.states)})"
+    if not isinstance(after, tuple) or not all(isinstance(part, Tensor) for part in after):
+        raise TypeError(f"{what}, each a tensor, not a {type(after).__name__}")
+    found, given = ([tuple(part.shape) for part in state] for state in (after, before))
+    if found != given:
+        raise ValueError(f"{what}, of the shapes that it is given, {_listed(given)}, not {_listed(found)}")
+
+
+def _listed(shapes: list[tuple[int, ...]]) -> str:
+    return ", ".join(map(str, shapes)) or "none"
 
 
 def _passed(part: Tensor, how: Backward, signal: Signal | None, place: int, t: int) -> Tensor:

@@ -23,7 +23,7 @@ def _no_plugins_left():
 
 
 def broken(findings) -> dict[str, str]:
-    return {finding.rule: finding.detail for finding in findings if not finding.ok}
+    return {finding.rule: finding.detail for finding in findings if finding.ok is False}
 
 
 # What is shipped
@@ -107,7 +107,7 @@ CELLS = {
     "returns too many units": (CELL, STEP, STEP.replace("projected", "torch.cat([projected, projected], 1)"), "shapes"),
     "returns NaN": (CELL, "torch.tanh", "float('nan') * torch.tanh", "shapes"),
     "counts what does nothing": (CELL, "return {", 'return {"idle_weight": (hidden_size, 7), ', "counts"),
-    "states another state": (CELL, '("h",)', '("h", "c")', "counts"),
+    "states another state": (CELL, '("h",)', '("h", "c")', "shapes"),
     "remembers calls": (MODULE, RETURN, "self.calls += 1; return outputs * self.calls, state", "determinism"),
     "forgets everything": (CELL, "h @", "0 * h @", "gradient"),
     "cuts the gradient": (CELL, "h @", "h.detach() @", "derivatives"),
@@ -139,6 +139,22 @@ def test_a_future_peeking_cell_is_told_in_plain_words(tmp_path: Path) -> None:
     assert found["causality"] == "the output of step 0 changes with inputs from step 1 on"
 
 
+STEPS = {
+    "a tensor alone": (STEP.replace("(torch", "torch").replace(",)", ""), "each a tensor, not a Tensor"),
+    "a list": (STEP.replace("return (", "return [").replace(",)", "]"), "each a tensor, not a list"),
+    "numbers": ("return (0.0,)", "each a tensor, not a tuple"),
+    "too many states": (STEP.replace(",)", ", h)"), "of the shapes that it is given, (4, 6), not (4, 6), (4, 6)"),
+    "another width": (STEP.replace(",)", "[:, :5],)"), "of the shapes that it is given, (4, 6), not (4, 5)"),
+}
+
+
+@pytest.mark.parametrize(("step", "said"), STEPS.values(), ids=STEPS)
+def test_what_a_step_must_return_is_told_once(step: str, said: str, tmp_path: Path) -> None:
+    found = broken_by("cell", CELL, STEP, step, tmp_path)
+    assert list(found) == ["shapes"]
+    assert "cell mine: step must return a tuple of its states (h), " + said in found["shapes"]
+
+
 CLIP = """
 from dataclasses import dataclass
 from typing import ClassVar
@@ -158,12 +174,14 @@ class Mine(Clip):
         promised = raw_norms.clamp(max=self.max_norm)
         return (taken_norms - promised).abs() <= TOLERANCE * promised
 """
-APPLY = "gradients.mul_("
+APPLY, HOLDS = "gradients.mul_(", "return (taken_norms - promised).abs() <= TOLERANCE * promised"
 CLIPS = {
     "mixes rows": (APPLY, "norms = norms.square().sum().sqrt().expand_as(norms); " + APPLY, "rows"),
     "promises something else": ("promised = ", "promised = 0.5 * ", "promise"),
-    "accepts everything": ("return (taken_norms", "return torch.ones(len(raw), dtype=bool) | (taken_norms", "watch"),
-    "answers once for all": ("TOLERANCE * promised", "(TOLERANCE * promised).sum() * 0", "promise"),
+    "accepts everything": (HOLDS, "return torch.ones(len(raw), dtype=bool)", "watch"),
+    "answers once for all": (HOLDS, "return True", "shape"),
+    "answers with numbers": (HOLDS, "return taken_norms - promised", "shape"),
+    "makes NaN": (APPLY, "gradients.div_(norms.unsqueeze(1) * 0); " + APPLY, "shape"),
     "returns a new tensor": (APPLY, "return gradients * (", "shape"),
     "fills the padding": (APPLY, "gradients.add_(1e-9); " + APPLY, "padding"),
     "spreads NaN": (APPLY, "gradients.add_(0 * gradients.sum()); " + APPLY, "not finite"),
@@ -220,6 +238,9 @@ TASKS = {
     "has floors that rise": ("2 / 3", "2 / 3 - 0.1 / (window + 1)", "floors"),
     "draws another shape": ("as_tokens(inputs)", "as_tokens(inputs).T", "shapes"),
     "draws classes out of range": ("generator.integers(3,", "generator.integers(4,", "range"),
+    "draws no batch": ("return Batch(as_tokens(inputs), as_tokens(symbols), mask)", "return inputs, symbols", "shapes"),
+    "asks at the first step": ("mask[-1] = True", "mask[0] = True", "lag"),
+    "says that too little is enough": ("window >= 6", "window >= 5", "enough"),
 }
 
 
@@ -248,6 +269,49 @@ def test_a_rule_that_hangs_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("bench.checks.finding.RULE_SECONDS", 0.05)
     found = broken_by("cell", CELL, STEP, "\n        while True: pass", tmp_path)
     assert found["shapes"] == "it took longer than 0.05 s"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "old", "new", "rule"),
+    [
+        ("cell", CELL, "torch.tanh", "float('nan') * torch.tanh", "shapes"),
+        ("clip", CLIP, HOLDS, "return True", "shape"),
+        ("task", TASK, "generator.integers(3,", "generator.integers(20,", "range"),
+    ],
+)
+def test_rules_that_rest_on_a_broken_one_are_named_but_not_tried(kind, text, old, new, rule, tmp_path: Path) -> None:
+    """Tokens beyond the vocabulary, for one, would be indices into nothing."""
+    (tmp_path / "mine.py").write_text(text.replace(old, new))
+    result = CliRunner().invoke(main, [f"check-{kind}", "--plugin", str(tmp_path / "mine.py")])
+    failed, untried, last = result.stdout.splitlines()[-3:]
+    assert failed.startswith(f"FAILED  {rule}: ")
+    assert untried.startswith(f"not tried, since {rule} is broken: ")
+    assert last.split(": ")[1].startswith("1 of ")
+    assert last.endswith(f"rules is broken, {len(untried.split(', ')) - 1} not tried")
+    assert result.exit_code == 1
+
+
+def test_after_a_rule_that_hangs_no_other_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.checks.finding.RULE_SECONDS", 0.05)
+    (tmp_path / "mine.py").write_text(CELL.replace(STEP, "\n        while True: pass"))
+    result = CliRunner().invoke(main, ["check-cell", "--plugin", str(tmp_path / "mine.py")])
+    said, untried, _ = result.stdout.splitlines()
+    assert said == "FAILED  shapes: it took longer than 0.05 s"
+    assert untried.startswith("not tried, since shapes took too long: random state, ")
+
+
+def test_rules_that_stand_for_themselves_are_all_tried() -> None:
+    def hang() -> str:
+        while True:
+            pass
+
+    found = findings({"one": hang, "other": lambda: "well"}, seconds=0.05)
+    assert [finding.ok for finding in found] == [False, True]
+
+
+def test_code_that_ends_the_program_is_a_broken_rule(tmp_path: Path) -> None:
+    found = broken_by("cell", CELL, STEP, "raise SystemExit(0)", tmp_path)
+    assert found["shapes"].startswith("raises SystemExit: 0 (line 19 of ")
 
 
 def test_rules_compute_on_one_thread() -> None:

@@ -55,7 +55,7 @@ def check_cell(spec: str, timed: bool = True) -> Iterator[Finding]:
     }
     if timed:
         rules["cost"] = lambda: update_ratio(registry.cell(spec))
-    return findings(rules)
+    return findings(rules, needed=("shapes",))
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ class Layer:
         return self.network.states(weights, inputs)
 
     def shapes(self) -> str:
-        """Outputs have one place for every step, sequence and unit."""
+        """Weights and states are as declared, and outputs have one place for every step, sequence and unit."""
+        self._as_stated()
         weights = self.weights(dtype=torch.float32)
         outputs = self.run(sequences().float(), weights)
         expect(outputs.dtype == torch.float32, f"float32 inputs and weights give {outputs.dtype} outputs")
@@ -220,8 +221,7 @@ class Layer:
         return "values and gradients equal the readable path's"
 
     def counts(self) -> str:
-        """Parameters and state are as declared, and every parameter takes part."""
-        self._state_as_stated()
+        """Every parameter takes part."""
         weights = {
             name: value.requires_grad_() for name, value in self.weights().items() if not name.startswith("readout.")
         }
@@ -236,21 +236,19 @@ class Layer:
         counted = f"with {size} units and 2 inputs {parameters} parameters, {large.state_size} numbers of state"
         return f"every parameter takes part; {counted}"
 
-    def _state_as_stated(self) -> None:
-        if not isinstance(network := self.network, Network) or isinstance(self.cell, ModuleCell):
+    def _as_stated(self) -> None:
+        network = self.network
+        if not isinstance(network, Network) or isinstance(self.cell, ModuleCell):
             return
-        weights = network.by_scan(self.weights())[0]
-        drawn = self.cell.initial_weights(INPUTS, HIDDEN, "check")
-        for name, shape in self.cell.shapes(INPUTS, HIDDEN).items():
+        stated = self.cell.shapes(INPUTS, self.hidden_size)
+        drawn = self.cell.initial_weights(INPUTS, self.hidden_size, "check")
+        expect(drawn.keys() == stated.keys(), f"initialise leaves weights {list(drawn)}, stated are {list(stated)}")
+        for name, shape in stated.items():
             expect(drawn[name].shape == shape, f"weight {name!r} is {drawn[name].shape}, stated as {shape}")
             expect(drawn[name].dtype == np.float64, f"weight {name!r} is drawn as {drawn[name].dtype}, not float64")
-        projected = sequences()[0] @ weights["input_weight"] + weights.get("bias", 0)
-        start = self.cell.start(BATCH, HIDDEN, projected)
-        state = self.cell.step(projected, start, self.cell.prepare(weights))
-        named = list(self.cell.state_shapes(HIDDEN))
+        named = list(self.cell.state_shapes(self.hidden_size))
         expect(named == list(self.cell.states), f"state_shapes names {named}, states {list(self.cell.states)}")
-        found, stated = [tuple(part.shape) for part in state], [tuple(part.shape) for part in start]
-        expect(found == stated, f"a step returns states {found}, stated as {stated} ({', '.join(self.cell.states)})")
+        run_readable(self.cell, sequences(steps=1), network.by_scan(self.weights())[0])  # sees what a step returns
 
 
 def sequences(seed: int = 0, steps: int = STEPS) -> Tensor:

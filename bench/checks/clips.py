@@ -54,7 +54,7 @@ def check_clip(spec: str) -> Iterator[Finding]:
     }
     if rows.clip.signal_limit < inf or rows.clip.omega:
         rules["inside"] = lambda: inside(rows.clip)
-    return findings(rules)
+    return findings(rules, needed=("shape",))
 
 
 def inside(clip: Clip) -> str:
@@ -108,14 +108,14 @@ class Rows:
         context = self.context(raw)
         taken = change(self.clipped(raw, context))
         found = self.clip.holds(raw, taken, row_norms(raw), row_norms(taken), context)
-        expect(
-            found.dtype == torch.bool and found.shape == (len(raw),),
-            f"holds() must return {len(raw)} bools, one a row, not {found.dtype} of shape {tuple(found.shape)}",
-        )
+        tensor = isinstance(found, Tensor)
+        said = f"{found.dtype} of shape {tuple(found.shape)}" if tensor else f"a {type(found).__name__}"
+        one_a_row = tensor and found.dtype == torch.bool and found.shape == (len(raw),)
+        expect(one_a_row, f"holds() must return a tensor of {len(raw)} bools, one a row, not {said}")
         return [bool(one) for one in found]
 
     def shape(self) -> str:
-        """Gradients are changed in place."""
+        """Gradients are changed in place, and `holds` answers for each row."""
         for dtype in (torch.float32, torch.float64):
             raw = self.gradients(dtype)
             context, norms = self.context(raw), row_norms(raw)
@@ -125,6 +125,9 @@ class Rows:
             expect(returned is None, "apply() must change the gradients in place and return nothing")
             expect(torch.equal(norms, row_norms(self.gradients(dtype))), "apply() changes the norms it is given")
             expect(torch.equal(before, context.parameters), "apply() changes the parameters")
+            for size, row in zip(SIZES, raw, strict=True):
+                expect(row.isfinite().all(), f"apply() makes a gradient of norm {size:g} one that is not finite")
+            self.kept(self.gradients(dtype))
         return "changes the gradients in place and nothing else, float32 and float64"
 
     def promise(self) -> str:

@@ -1,7 +1,7 @@
 """A finding, and how rules are run: each within its time, whatever it raises."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from bench import ambient
@@ -21,19 +21,19 @@ class Finding:
 
     Attributes:
         rule: The rule in a few words.
-        ok: Whether it is kept.
+        ok: Whether it is kept; None where it was not tried.
         detail: What was seen, in plain words: a `Note` where it may be a mistake, and may not.
     """
 
     rule: str
-    ok: bool
+    ok: bool | None
     detail: str
 
     @property
     def line(self) -> str:
         """The finding as one line."""
         kept = "note" if isinstance(self.detail, Note) else "ok"
-        return f"{kept if self.ok else 'FAILED':7} {self.rule}: {self.detail}"
+        return f"{'-' if self.ok is None else kept if self.ok else 'FAILED':7} {self.rule}: {self.detail}"
 
 
 class BrokenRuleError(Exception):
@@ -50,17 +50,32 @@ def expect(kept: object, otherwise: str) -> None:
         raise BrokenRuleError(otherwise)
 
 
-def findings(rules: Mapping[str, Callable[[], str]], seconds: float | None = None) -> Iterator[Finding]:
+def findings(
+    rules: Mapping[str, Callable[[], str]], needed: Collection[str] = (), seconds: float | None = None
+) -> Iterator[Finding]:
     """Run rules by name, on one thread as training does; a rule returns what it saw, or raises.
 
     Small products gain nothing from a second thread, and on a busy machine wait for it many times their own time.
 
     Args:
         rules: The rules.
+        needed: Those that the others rest on, where all are about one thing. Once one of them is broken, or any rule
+            takes too long, the rest is not tried: what it said would be false, or the same again.
         seconds: The longest that one may take; `RULE_SECONDS` if not given.
     """
+    ended_by = ""
     for name, rule in rules.items():
-        yield _finding(name, rule, RULE_SECONDS if seconds is None else seconds)
+        if ended_by:
+            yield Finding(name, None, f"not tried, since {ended_by}")
+            continue
+        try:
+            found = _finding(name, rule, RULE_SECONDS if seconds is None else seconds)
+        except TookTooLongError as slow:
+            found = Finding(name, False, f"it {slow}")
+            ended_by = f"{name} took too long" if needed else ""
+        if not found.ok and name in needed:
+            ended_by = ended_by or f"{name} is broken"
+        yield found
 
 
 def _finding(name: str, rule: Callable[[], str], seconds: float) -> Finding:
@@ -69,9 +84,9 @@ def _finding(name: str, rule: Callable[[], str], seconds: float) -> Finding:
             return Finding(name, True, rule())
     except BrokenRuleError as broken:
         return Finding(name, False, str(broken))
-    except TookTooLongError as slow:
-        return Finding(name, False, f"it {slow}")
-    except Exception as error:  # whatever is checked may raise whatever it likes
+    except TookTooLongError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever is checked may raise whatever it likes
         return Finding(name, False, f"raises {first_line(error)}{_place(error)}")
 
 

@@ -16,15 +16,17 @@ from bench.checks.cost import draw_ratio
 from bench.checks.finding import Finding, Note, expect, findings, random_state_untouched
 from bench.checks.leaks import LONGER, Hunt, hunt
 from bench.seeding import stream
+from bench.transfer import without_dial
 from tasks.base import Batch, Task
+from tasks.options import Range, UsageError
 
 BATCH, _MANY = 6, 64
-DRAWN = 2000
+DRAWN = 10_000
 """Sequences by which balance and floor are judged."""
 _NUMBERS = 3_000_000
 """Inputs and outputs of the sequences by which balance is judged, at most."""
-_FAR = 0.25
-"""How far above a floor is far, as a share of the floor without memory."""
+_FAR, _TOO_SHORT = 0.25, 0.5
+"""How far above a floor is far, and how much one more step may help, as shares of the floor without memory."""
 _FLOORS = 300
 """Windows whose floors are compared, at most."""
 
@@ -51,6 +53,7 @@ def check_task(spec: str, timed: bool = True, hunted: bool = True) -> Iterator[F
         "errors": task.errors,
         "floors": task.floors,
         "lag": task.lag,
+        "dial": task.dial,
         "balance": task.balance,
         "baseline": task.baseline,
     }
@@ -59,9 +62,10 @@ def check_task(spec: str, timed: bool = True, hunted: bool = True) -> Iterator[F
     if hunted:
         rules["leaks"] = task.leaks
         rules["windows"] = task.windows
+        rules["enough"] = task.enough
     if timed:
         rules["cost"] = lambda: draw_ratio(task.task)
-    return findings(rules)
+    return findings(rules, needed=("shapes", "range"))
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class Drawn:
             (False, BATCH + 3),
         ):  # one may be as large as another axis
             batch = self.batch(size=size, held_out=held_out)
+            expect(isinstance(batch, Batch), f"draw must return a tasks.base.Batch, not a {type(batch).__name__}")
             steps = len(batch.mask)
             check_tensor(batch.mask, "mask", torch.bool, (steps, size))
             expect(steps <= self.task.length, f"a batch has {steps} time steps, more than length = {self.task.length}")
@@ -183,7 +188,37 @@ class Drawn:
         expect(task.lag >= 1 and 0 < task.min_lag <= task.length, f"min_lag {task.min_lag} is not within the sequence")
         short, enough = task.floor(task.min_lag - 1), task.floor(task.min_lag)
         expect(enough < task.solved_below <= short, f"min_lag {task.min_lag} is not the smallest window that can solve")
+        there, side = self._steps_there(), "from the answer on" if task.looks_ahead else "up to the answer"
+        expect(there >= task.min_lag, f"min_lag is {task.min_lag} steps, and there are at most {there} {side}")
         return f"lag {task.lag}, min_lag {task.min_lag} of {task.length} steps"
+
+    def _steps_there(self) -> int:
+        """Return the steps that any network sees at most, the one that answers included, where windows lie."""
+        batch = self.blind.batch
+        steps, columns = batch.scored // batch.mask.shape[1], batch.scored % batch.mask.shape[1]
+        if not self.task.looks_ahead:
+            return int(steps.max()) + 1
+        ends = len(batch.mask) if batch.lengths is None else batch.lengths[columns]
+        return int((ends - steps).max())
+
+    def dial(self) -> str:
+        """The dial makes the distance longer, and leaves batches in order."""
+        task = self.task
+        if not task.dial:
+            return f"none, so that --test-lags and longlag horizon refuse it: {without_dial(task)}"
+        setting = getattr(task, task.dial)
+        near = setting.high if isinstance(setting, Range) else setting
+        far = min(2 * near + 2, task.dial_range[1])
+        try:
+            longer = task.turned(far)
+        except UsageError as rule:
+            return f"{task.dial}, which cannot be {far}: {rule}"
+        Drawn(longer).shapes()
+        Drawn(longer).within_range()
+        lags, windows = f"from {task.lag} to {longer.lag}", f"from {task.min_lag} to {longer.min_lag}"
+        said = f"{task.dial} from {near} to {far} takes the lag {lags}, min_lag {windows}"
+        expect(far == near or (longer.lag > task.lag and longer.min_lag >= task.min_lag), said)
+        return said
 
     @cached_property
     def blind(self) -> Blind:
@@ -200,8 +235,10 @@ class Drawn:
             parts = {name: part for name, part in parts.items() if (errors[:, part] > 0).any(1).all()}
         judged = [self._unbeaten(name, errors[:, part]) for name, part in parts.items() if part.sum() >= ENOUGH]
         best = judged[0] if judged else math.nan
-        slices = f"; none errs by less in any of {len(judged) - 1} slices" if len(judged) > 1 else ""
-        return f"the best constant answer errs by {best:.3g}, the floor is {self.task.floor(0):.3g}{slices}"
+        slices = f", nor in any of {len(judged) - 1} slices" if len(judged) > 1 else ""
+        return (
+            f"no constant answer errs by less than floor(0), {self.task.floor(0):.3g}{slices}; the best by {best:.3g}"
+        )
 
     def _unbeaten(self, name: str, errors: Tensor) -> float:
         means = errors.mean(1)
@@ -209,7 +246,7 @@ class Drawn:
         deviation = float(errors[best].std()) / errors.shape[1] ** 0.5
         floor = self.task.floor(0)
         said = f"{name}: one constant answer errs by {means[best]:.3g}, below the floor without memory, {floor:.3g}"
-        expect(means[best] >= floor - 6 * deviation - 1e-6, said)
+        expect(means[best] >= floor - 6 * deviation - 1e-6, f"{said}: it is stated too high, or answers are unbalanced")
         return float(means[best])
 
     def baseline(self) -> str:
@@ -217,8 +254,9 @@ class Drawn:
         way, error, deviation = self.blind.best
         floor, rule = self.task.floor(0), self.task.baseline_rule
         said = f"the best answer without memory that was found, {way}, errs by {error:.3g}, and floor(0) is {floor:.3g}"
-        if error <= floor + 4 * deviation + 0.02 * floor:
-            return said
+        if error <= (reached := floor + 4 * deviation + 0.02 * floor):
+            drawn = self.blind.batch.mask.shape[1]
+            return f"{said} (up to {reached:.3g} is near enough, of {drawn:,} sequences)"
         expect(rule, f"{said}: it is stated too low, or else baseline_rule must say which rule does better")
         return Note(f"{said}, taken on trust to be that of a rule: {rule}")
 
@@ -266,9 +304,19 @@ class Drawn:
         far = [hunt(self.task, one.window, LONGER) for one in self._far(self.hunts)]
         self._none_leaks(far)
         if not (far := self._far(far)):
-            return "a small network comes near the floors of the windows it was given"
+            return f"no window's error is more than {_FAR * self.task.floor(0):.2g} above its floor"
         said = [f"{one.error:.3g} with {self._seen(one.window)}, the floor is {one.floor:.3g}" for one in far]
         return Note(f"a small network reached {'; '.join(said)}: stated too low, or only hard to learn")
+
+    def enough(self) -> str:
+        """A small network does not do much better with a step more than `min_lag`, with which it could solve."""
+        least = self.task.min_lag
+        if least == self.task.length:
+            return f"min_lag is the whole sequence, {least} steps"
+        enough, more = (hunt(self.task, window, LONGER) for window in (least, least + 1))
+        said = f"a small network errs by {enough.error:.3g} with {self._seen(least)}, with one more by {more.error:.3g}"
+        expect(enough.error - more.error <= _TOO_SHORT * self.task.floor(0), f"{said}: min_lag is stated too short")
+        return said
 
     def _far(self, found: list[Hunt]) -> list[Hunt]:
         return [one for one in found if one.window and one.error - one.floor > _FAR * self.task.floor(0)]
@@ -276,7 +324,8 @@ class Drawn:
     def _none_leaks(self, found: list[Hunt]) -> None:
         for one in found:
             seen = f"a small network that sees {self._seen(one.window)} errs by {one.error:.3g}"
-            expect(not one.leaks, f"{seen}, below the floor of that window, {one.floor:.3g}")
+            said = f"{seen}, below the floor of that window, {one.floor:.3g}"
+            expect(not one.leaks, f"{said}: it is stated too high, or something gives the answer away")
 
     def _seen(self, window: int) -> str:
         return f"the {'next' if self.task.looks_ahead else 'last'} {window} steps"

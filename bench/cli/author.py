@@ -93,13 +93,18 @@ def _named(kind: str, name: str | None) -> str:
 
 
 def _told(kind: str, spec: str, findings: "Iterable[Finding]") -> int:
-    """Print findings as they come and count what is broken."""
-    broken = total = 0
+    """Print findings as they come, those not tried in one line, and count what is broken."""
+    found: list[Finding] = []
     for finding in findings:
-        click.echo(finding.line)
-        broken += not finding.ok
-        total += 1
-    click.echo(
-        f"{kind} {spec}: " + (f"{broken} of {total} rules are broken" if broken else f"all {total} rules are kept")
+        found.append(finding)
+        if finding.ok is not None:
+            click.echo(finding.line)
+    broken = sum(finding.ok is False for finding in found)
+    if untried := [finding for finding in found if finding.ok is None]:
+        click.echo(f"{untried[0].detail}: {', '.join(finding.rule for finding in untried)}")
+    said = (
+        f"{broken} of {len(found)} rules {'is' if broken == 1 else 'are'} broken"
+        + f", {len(untried)} not tried" * bool(untried)
     )
+    click.echo(f"{kind} {spec}: {said if broken else f'all {len(found)} rules are kept'}")
     return EXIT_BROKEN if broken else 0

@@ -202,7 +202,7 @@ def _invariants(entries: "Sequence[Entry]") -> "tuple[Invariant, ...]":
     from bench.regression.report import Invariant
 
     found = check_invariants([entry.setting for entry in entries])
-    return tuple(Invariant(finding.rule, finding.ok, finding.detail) for finding in found)
+    return tuple(Invariant(finding.rule, bool(finding.ok), finding.detail) for finding in found)
 
 
 def _measured(entries: "Sequence[Entry]", workers: int) -> "list[Entry]":

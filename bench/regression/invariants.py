@@ -59,7 +59,7 @@ def check_invariants(trials: Sequence[Trial]) -> list[Finding]:
         rules[f"parameters of {name}"] = partial(parameters_as_stated, trial)
         rules[f"gradients of {name}"] = partial(kernel_as_readable, trial)
     with arithmetic():
-        return list(findings(rules, _SECONDS))
+        return list(findings(rules, seconds=_SECONDS))
 
 
 def clipping_acts() -> str:
