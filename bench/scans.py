@@ -122,7 +122,8 @@ def _check_states(cell: Cell, after: object, before: State) -> None:
     """Refuse what a first step returns where it cannot be the next one's state."""
     what = f"cell {cell.name()}: step must return a tuple of its states ({', '.join(cell.states)})"
     if not isinstance(after, tuple) or not all(isinstance(part, Tensor) for part in after):
-        raise TypeError(f"{what}, each a tensor, not a {type(after).__name__}")
+        parts = f" of {', '.join(type(part).__name__ for part in after)}" if isinstance(after, tuple) else ""
+        raise TypeError(f"{what}, each a tensor, not a {type(after).__name__}{parts}")
     found, given = ([tuple(part.shape) for part in state] for state in (after, before))
     if found != given:
         raise ValueError(f"{what}, of the shapes that it is given, {_listed(given)}, not {_listed(found)}")

@@ -142,7 +142,7 @@ def test_a_future_peeking_cell_is_told_in_plain_words(tmp_path: Path) -> None:
 STEPS = {
     "a tensor alone": (STEP.replace("(torch", "torch").replace(",)", ""), "each a tensor, not a Tensor"),
     "a list": (STEP.replace("return (", "return [").replace(",)", "]"), "each a tensor, not a list"),
-    "numbers": ("return (0.0,)", "each a tensor, not a tuple"),
+    "numbers": ("return (0.0,)", "each a tensor, not a tuple of float"),
     "too many states": (STEP.replace(",)", ", h)"), "of the shapes that it is given, (4, 6), not (4, 6), (4, 6)"),
     "another width": (STEP.replace(",)", "[:, :5],)"), "of the shapes that it is given, (4, 6), not (4, 5)"),
 }
