@@ -47,12 +47,27 @@ def test_diverged_and_exploded_trials_count_as_unsolved_and_as_the_floor():
     assert outcomes(study)["watched_updates"].tolist() == [100, 1000, 1000]
 
 
-def test_failed_and_missing_trials_count_in_planned_only():
-    study = with_statuses(Status.SOLVED, Status.FAILED, Status.TIMEOUT, Status.UNSOLVED)
-    study = replace(study, trials=study.trials.iloc[:3])
+def test_failed_late_and_missing_trials_count_in_planned_only():
+    study = with_statuses(Status.SOLVED, Status.FAILED, Status.TIMEOUT, Status.TIMEOUT, Status.UNSOLVED)
+    study = replace(study, trials=study.trials.iloc[:4])
     row = summarise(study).iloc[0]
-    assert (row["n"], row["N"], row["failed_count"], row["missing_count"]) == (1, 4, 2, 1)
+    assert (row["n"], row["N"]) == (1, 5)
+    assert (row["failed_count"], row["timeout_count"], row["missing_count"]) == (1, 2, 1)
     assert row["solved_fraction"] == 1
+
+
+def test_timeouts_are_told_apart_from_failures_everywhere(tmp_path):
+    study = with_statuses(Status.SOLVED, Status.FAILED, Status.TIMEOUT, Status.TIMEOUT)
+    text, content = render_text(study), json.loads(to_json(study))
+    assert "1 failed, 2 timeout" in next(line for line in text.splitlines() if line.startswith("  LSTM"))
+    assert "Of 4 trials 1 failed, 2 timeout: they count in N, not in n." in text
+    assert (content["with_result"], content["failed"], content["timeout"]) == (1, 1, 2)
+    write_tables(study, tmp_path)
+    (row,) = csv.DictReader(io.StringIO((tmp_path / "tables" / "summary.csv").read_text(encoding="utf-8")))
+    assert (row["failed_count"], row["timeout_count"]) == ("1", "2")
+    head, _, row = (tmp_path / "tables" / "summary.md").read_text(encoding="utf-8").splitlines()[-5:-2]
+    told = dict(zip(head.split(" | "), row.split(" | "), strict=True))
+    assert (told["failed"], told["timeout"]) == ("1", "2")
 
 
 def test_the_median_is_above_the_budget_below_half_solved():
@@ -106,7 +121,7 @@ def test_tables_are_the_same_bytes_for_the_same_results(tmp_path):
 def test_readable_tables_tell_what_is_missing_and_mixed(tmp_path, name):
     write_tables(make_study(BROKEN), tmp_path)
     text = (tmp_path / "tables" / name).read_text(encoding="utf-8")
-    for said in ("not trained yet", "failed or timed out", "Mixed source: 2", "3 stored trials lie outside"):
+    for said in ("not trained yet", "failed: they count in N", "Mixed source: 2", "3 stored trials lie outside"):
         assert said in text
 
 
@@ -118,7 +133,7 @@ def test_the_csv_and_json_tell_what_is_missing_and_mixed(tmp_path):
     assert sum(int(row["failed_count"]) for row in rows) > 0
     content = json.loads(to_json(study))
     assert content["mixed_source"]
-    assert content["planned"] == content["with_result"] + content["failed"] + content["missing"]
+    assert content["planned"] == sum(content[name] for name in ("with_result", "failed", "timeout", "missing"))
     assert sum(row["missing_count"] for row in content["settings"]) == content["missing"] > 0
 
 

@@ -116,6 +116,7 @@ def readable(study: StudyData, summary: pd.DataFrame) -> pd.DataFrame:
         "diverged": [percent(row["diverged_fraction"]) for row in rows],
         "exploded": [percent(row["exploded_fraction"]) for row in rows],
         "failed": [str(row["failed_count"]) for row in rows],
+        "timeout": [str(row["timeout_count"]) for row in rows],
         "norm before clipping": [number(row["grad_norm_median"]) for row in rows],
         "clipped": [percent(row["clipped_fraction"]) for row in rows],
         "parameters": [number(row["num_parameters"], 7) for row in rows],

@@ -66,7 +66,7 @@ def _task_block(task: str, sentence: str, rows: pd.DataFrame) -> str:
 
 
 def _remarks(row: pd.Series) -> str:
-    words = ("diverged", "exploded", "failed", "missing")
+    words = ("diverged", "exploded", "failed", "timeout", "missing")
     return ", ".join(f"{row[f'{word}_count']} {word}" for word in words if row[f"{word}_count"])
 
 
@@ -94,7 +94,8 @@ def to_json(study: StudyData) -> str:
         "title": study.title,
         "planned": len(frame),
         "with_result": int(frame["counted"].sum()),
-        "failed": int(frame["status"].isin([Status.FAILED, Status.TIMEOUT]).sum()),
+        "failed": int((frame["status"] == Status.FAILED).sum()),
+        "timeout": int((frame["status"] == Status.TIMEOUT).sum()),
         "missing": int(frame["status"].isna().sum()),
         "outside": study.outside,
         "sources": list(study.sources),
