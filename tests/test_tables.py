@@ -70,6 +70,25 @@ def test_timeouts_are_told_apart_from_failures_everywhere(tmp_path):
     assert (told["failed"], told["timeout"]) == ("1", "2")
 
 
+def test_reasons_of_failures_are_counted_a_line_each_and_say_where_the_rest_is(tmp_path):
+    study = with_statuses(*[Status.FAILED] * 8, Status.TIMEOUT, Status.SOLVED)
+    trials = study.trials.assign(reason=["a\n b"] * 3 + ["c", "d", "e", "f", "g"] + ["took longer than 5 s", None])
+    study = replace(study, trials=trials)
+    first = min(trials["key"].iloc[:3])
+    told = json.loads(to_json(study))["reasons"]
+    assert told[0] == f"failed 3: a b, such as {first}"
+    assert told[1] == f"failed 1: c, such as {trials['key'].iloc[3]}"
+    assert told[5:] == ["2 more reasons; each trial's own: column reason of `longlag export made-up`"]
+    assert f"  {told[0]}\n" in render_text(study)
+    write_tables(study, tmp_path)
+    assert f"> {told[0]}\n" in (tmp_path / "tables" / "summary.md").read_text(encoding="utf-8")
+
+
+def test_a_study_without_failures_tells_no_reasons():
+    assert "Why trials" not in render_text(make_study())
+    assert json.loads(to_json(make_study()))["reasons"] == []
+
+
 def test_the_median_is_above_the_budget_below_half_solved():
     row = summarise(with_statuses(Status.SOLVED, Status.UNSOLVED, Status.UNSOLVED)).iloc[0]
     assert pd.isna(row["updates_to_solve"])

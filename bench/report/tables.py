@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.report import horizons, style
+from bench.report.failures import reasons
 from bench.report.ladders import has_horizons, rungs
 from bench.report.matches import match_columns
 from bench.report.outcomes import SETTING, notes, progress, several
@@ -151,7 +152,7 @@ def _markdown(study: StudyData, summary: pd.DataFrame) -> str:
     table = readable(study, summary)
     axes = set(SETTING)
     lines = [f"# {_heading(study)}", "", f"{progress(study)}. Everywhere: {everywhere(study)}.", ""]
-    lines += [f"> {note}\n" for note in notes(study)]
+    lines += [f"> {note}\n" for note in [*notes(study), *reasons(study)]]
     lines += [f"- **{style.task_label(task)}.** {story}" for task, story in stories(study).items()]
     marks = [":--" if name in axes else "--:" for name in table]
     lines += ["", _row(list(table.columns)), _row(marks)]

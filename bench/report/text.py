@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from bench.report import horizons, style, tables
+from bench.report.failures import reasons
 from bench.report.ladders import has_horizons, rungs
 from bench.report.matches import match_columns
 from bench.report.outcomes import WAYS, notes, outcomes, progress, several
@@ -33,7 +34,10 @@ def render_text(study: StudyData) -> str:
         "95 %: exact interval of the solved share; updates: median until solved, unsolved trials censored; "
         "error: interquartile mean with 95 % bootstrap interval; clipped: share of updates."
     ]
-    return "\n\n".join([*blocks, "\n".join(_wrapped(line) for line in [*footer, *notes(study)])]) + "\n"
+    blocks.append("\n".join(_wrapped(line) for line in [*footer, *notes(study)]))
+    if why := reasons(study):
+        blocks.append("\n".join(["Why trials have no result:", *(_wrapped(line, "  ") for line in why)]))
+    return "\n\n".join(blocks) + "\n"
 
 
 def _wrapped(text: str, indent: str = "") -> str:
@@ -101,6 +105,7 @@ def to_json(study: StudyData) -> str:
         "sources": list(study.sources),
         "mixed_source": len(study.sources) > 1,
         "notes": notes(study),
+        "reasons": reasons(study),
         "everywhere": {name: _plain(value) for name, value in shared_values(study).items()},
         "tasks": tasks,
         "settings": [{name: _plain(value) for name, value in row.items()} for _, row in summary.iterrows()],
