@@ -212,6 +212,29 @@ def test_the_story_names_those_at_the_floor_and_those_that_diverged():
     assert told == "Solved in some by LSTM (1/2); diverged: LSTM with no clip (1/2)."
 
 
+@pytest.mark.parametrize(
+    ("statuses", "told"),
+    [
+        (
+            [Status.DIVERGED, Status.EXPLODED],
+            "Every trial of LSTM (2/2) diverged or exploded; diverged: LSTM with no clip (1/2); "
+            "exploded: LSTM with no clip (1/2).",
+        ),
+        (
+            [Status.UNSOLVED, Status.DIVERGED, Status.DIVERGED],
+            "LSTM (0/1) never solves it but beats the floor; diverged: LSTM with no clip (2/3).",
+        ),
+        (
+            [Status.UNSOLVED, Status.FAILED, Status.TIMEOUT],
+            "LSTM (0/1) never solves it but beats the floor; failed: LSTM (1/3); timeout: LSTM (1/3).",
+        ),
+        ([Status.FAILED, Status.TIMEOUT], "No results of 2 trials: 1 failed, 1 timeout."),
+    ],
+)
+def test_the_story_puts_nobody_at_the_floor_who_never_got_there(statuses, told):
+    assert stories(with_statuses(*statuses))[COPY] == told
+
+
 def test_rates_that_differ_between_cells_do_not_split_panels_and_two_of_one_cell_do():
     assert len(panels(outcomes(make_study()))) == 3  # gru has another rate than lstm
     split = panels(outcomes(make_study(Shape(tasks=(ADDING,), lrs=(0.06, 0.6), optimizers=("adam", "sgd")))))

@@ -52,7 +52,7 @@ _RESULTS = (
     "clipped_fraction",
     "num_parameters",
 )
-_LOST = (Status.DIVERGED, Status.EXPLODED)
+LOST = (Status.DIVERGED, Status.EXPLODED)
 
 
 @once
@@ -70,7 +70,7 @@ def outcomes(study: StudyData) -> pd.DataFrame:
     frame["status"] = frame["status"].astype(object)
     frame["counted"] = frame["status"].isin([status for status in Status if status.is_result])
     frame["solved"] = frame["status"] == Status.SOLVED
-    lost = frame["status"].isin(_LOST) | (frame["counted"] & frame["error"].isna())
+    lost = frame["status"].isin(LOST) | (frame["counted"] & frame["error"].isna())
     frame["charged_error"] = frame["error"].where(~lost, frame["baseline_error"])
     frame["watched_updates"] = frame["updates_to_solve"].where(frame["solved"], frame["budget_updates"])
     return in_order(frame)

@@ -10,7 +10,7 @@ from bench.report import horizons, style, tables
 from bench.report.failures import reasons
 from bench.report.ladders import has_horizons, rungs
 from bench.report.matches import match_columns
-from bench.report.outcomes import WAYS, notes, outcomes, progress, several
+from bench.report.outcomes import LOST, WAYS, notes, outcomes, progress, several
 from bench.report.story import stories
 from bench.report.summary import shared_values, summarise
 from bench.results import StudyData
@@ -30,9 +30,10 @@ def render_text(study: StudyData) -> str:
         blocks.append(horizons.render(horizons.horizons(rungs(study))).rstrip("\n"))
     shared = tables.everywhere(study)
     footer = [f"Everywhere: {shared}."] if shared else []
+    charged = ", diverged and exploded trials at the floor" if outcomes(study)["status"].isin(LOST).any() else ""
     footer += [
         "95 %: exact interval of the solved share; updates: median until solved, unsolved trials censored; "
-        "error: interquartile mean with 95 % bootstrap interval; clipped: share of updates."
+        f"error: interquartile mean with 95 % bootstrap interval{charged}; clipped: share of updates."
     ]
     blocks.append("\n".join(_wrapped(line) for line in [*footer, *notes(study)]))
     if why := reasons(study):
