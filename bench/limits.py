@@ -1,12 +1,18 @@
-"""What protects against code of others: an end to whatever takes too long, and one line of what it raised."""
+"""What protects against code of others: an end to whatever takes too long, one line of what it raised, and where."""
 
 import signal
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 _AGAIN = 1.0
 """Seconds until the alarm rings again: what it raises within a callback from C is printed, and lost."""
+_LONGEST = 300
+"""Characters of an exception that are kept."""
+PLUGINS = "longlag_plugins."
+"""What the names of modules of plugins begin with."""
 
 
 class TookTooLongError(Exception):
@@ -40,3 +46,17 @@ def first_line(error: BaseException) -> str:
     """Write an exception in one line."""
     said = str(error).strip().splitlines()
     return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+
+
+def one_line(error: BaseException) -> str:
+    """Write an exception in one line, all that it says unless that is long, and where in a plugin it came from."""
+    said = " ".join(str(error).split())
+    told = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    return (told if len(told) <= _LONGEST else f"{told[:_LONGEST]} ...") + place(error)
+
+
+def place(error: BaseException) -> str:
+    """Say where in a plugin's file an exception came from, if it did: `` (line 12 of mycell.py)``."""
+    trace = traceback.walk_tb(error.__traceback__)
+    own = [(frame, line) for frame, line in trace if frame.f_globals.get("__name__", "").startswith(PLUGINS)]
+    return f" (line {own[-1][1]} of {Path(own[-1][0].f_code.co_filename).name})" if own else ""

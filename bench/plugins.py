@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench.limits import TookTooLongError, first_line, time_limit
+from bench.limits import PLUGINS, TookTooLongError, first_line, time_limit
 from tasks.options import UsageError
 
 KINDS = ("task", "cell", "clip")
@@ -116,7 +116,7 @@ def _imported(path: Path, content: bytes, digest: str) -> ModuleType:
     """Run exactly the content that was hashed; the same content is one module in a process."""
     from bench.ambient import seeded
 
-    name = f"longlag_plugins.h{digest}.{path.stem}"
+    name = f"{PLUGINS}h{digest}.{path.stem}"
     if name not in sys.modules:
         module = ModuleType(name)
         module.__file__ = str(path)

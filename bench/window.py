@@ -138,8 +138,8 @@ def measured(window: Window, trials: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         ``sweep`` (``clip`` or ``rate``), ``cell, clip, threshold`` (missing without a clip), ``lr, solved, n`` (trials
-        with a result), ``missing`` (failed or timed out), ``lost`` (exploded or diverged), ``solved_fraction`` with
-        the exact interval ``low, high``, ``median_updates`` to solve (missing: beyond the budget) and
+        with a result), ``failed``, ``timeout``, ``lost`` (exploded or diverged), ``solved_fraction`` with the
+        exact interval ``low, high``, ``median_updates`` to solve (missing: beyond the budget) and
         ``clipped_fraction`` (median of the seeds).
     """
     made = registry.task(window.task).spec
@@ -165,7 +165,8 @@ def _setting(window: Window, trials: pd.DataFrame, sweep: str, cell: str, clip: 
         "lr": lr,
         "solved": int(solved.sum()),
         "n": len(counted),
-        "missing": len(rows) - len(counted),
+        "failed": int((rows["status"] == Status.FAILED).sum()),
+        "timeout": int((rows["status"] == Status.TIMEOUT).sum()),
         "lost": int(counted["status"].isin([Status.EXPLODED, Status.DIVERGED]).sum()),
         "solved_fraction": solved.mean() if len(counted) else None,
         "low": interval.low if interval else None,

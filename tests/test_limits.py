@@ -1,4 +1,4 @@
-"""Code of others that does not end is stopped, also where the first alarm is lost."""
+"""Code of others that does not end is stopped, also where the first alarm is lost; what it raises is one line."""
 
 import contextlib
 import signal
@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bench.limits import TookTooLongError, time_limit
+from bench.limits import TookTooLongError, one_line, time_limit
 
 
 def test_what_takes_too_long_is_stopped_and_no_alarm_is_left() -> None:
@@ -23,3 +23,9 @@ def test_an_alarm_that_was_swallowed_rings_again() -> None:
 
     with pytest.raises(TookTooLongError), time_limit(0.01):
         deaf()
+
+
+def test_an_exception_of_several_lines_is_one_and_not_long() -> None:
+    assert one_line(ValueError("too long:\n  6 steps")) == "ValueError: too long: 6 steps"
+    assert one_line(KeyError()) == "KeyError"
+    assert len(one_line(ValueError("x" * 10_000))) < 400

@@ -282,7 +282,12 @@ def test_modules_are_stacked_in_layers(write: Write) -> None:
 # In a running study
 
 FAULTS = {
-    "raises": (RETURN, "raise ValueError('not today')", Status.FAILED, "ValueError: not today"),
+    "raises": (
+        RETURN,
+        "raise ValueError('not\\n  today')",
+        Status.FAILED,
+        "ValueError: not today (line 11 of raises.py)",
+    ),
     "shape": (
         RETURN,
         "return inputs, state",

@@ -47,12 +47,46 @@ def test_diverged_and_exploded_trials_count_as_unsolved_and_as_the_floor():
     assert outcomes(study)["watched_updates"].tolist() == [100, 1000, 1000]
 
 
-def test_failed_and_missing_trials_count_in_planned_only():
-    study = with_statuses(Status.SOLVED, Status.FAILED, Status.TIMEOUT, Status.UNSOLVED)
-    study = replace(study, trials=study.trials.iloc[:3])
+def test_failed_late_and_missing_trials_count_in_planned_only():
+    study = with_statuses(Status.SOLVED, Status.FAILED, Status.TIMEOUT, Status.TIMEOUT, Status.UNSOLVED)
+    study = replace(study, trials=study.trials.iloc[:4])
     row = summarise(study).iloc[0]
-    assert (row["n"], row["N"], row["failed_count"], row["missing_count"]) == (1, 4, 2, 1)
+    assert (row["n"], row["N"]) == (1, 5)
+    assert (row["failed_count"], row["timeout_count"], row["missing_count"]) == (1, 2, 1)
     assert row["solved_fraction"] == 1
+
+
+def test_timeouts_are_told_apart_from_failures_everywhere(tmp_path):
+    study = with_statuses(Status.SOLVED, Status.FAILED, Status.TIMEOUT, Status.TIMEOUT)
+    text, content = render_text(study), json.loads(to_json(study))
+    assert "1 failed, 2 timeout" in next(line for line in text.splitlines() if line.startswith("  LSTM"))
+    assert "Of 4 trials 1 failed, 2 timeout: they count in N, not in n." in text
+    assert (content["with_result"], content["failed"], content["timeout"]) == (1, 1, 2)
+    write_tables(study, tmp_path)
+    (row,) = csv.DictReader(io.StringIO((tmp_path / "tables" / "summary.csv").read_text(encoding="utf-8")))
+    assert (row["failed_count"], row["timeout_count"]) == ("1", "2")
+    head, _, row = (tmp_path / "tables" / "summary.md").read_text(encoding="utf-8").splitlines()[-5:-2]
+    told = dict(zip(head.split(" | "), row.split(" | "), strict=True))
+    assert (told["failed"], told["timeout"]) == ("1", "2")
+
+
+def test_reasons_of_failures_are_counted_a_line_each_and_say_where_the_rest_is(tmp_path):
+    study = with_statuses(*[Status.FAILED] * 8, Status.TIMEOUT, Status.SOLVED)
+    trials = study.trials.assign(reason=["a\n b"] * 3 + ["c", "d", "e", "f", "g"] + ["took longer than 5 s", None])
+    study = replace(study, trials=trials)
+    first = min(trials["key"].iloc[:3])
+    told = json.loads(to_json(study))["reasons"]
+    assert told[0] == f"failed 3: a b, such as {first}"
+    assert told[1] == f"failed 1: c, such as {trials['key'].iloc[3]}"
+    assert told[5:] == ["2 more reasons; each trial's own: column reason of `longlag export made-up`"]
+    assert f"  {told[0]}\n" in render_text(study)
+    write_tables(study, tmp_path)
+    assert f"> {told[0]}\n" in (tmp_path / "tables" / "summary.md").read_text(encoding="utf-8")
+
+
+def test_a_study_without_failures_tells_no_reasons():
+    assert "Why trials" not in render_text(make_study())
+    assert json.loads(to_json(make_study()))["reasons"] == []
 
 
 def test_the_median_is_above_the_budget_below_half_solved():
@@ -106,7 +140,7 @@ def test_tables_are_the_same_bytes_for_the_same_results(tmp_path):
 def test_readable_tables_tell_what_is_missing_and_mixed(tmp_path, name):
     write_tables(make_study(BROKEN), tmp_path)
     text = (tmp_path / "tables" / name).read_text(encoding="utf-8")
-    for said in ("not trained yet", "failed or timed out", "Mixed source: 2", "3 stored trials lie outside"):
+    for said in ("not trained yet", "failed: they count in N", "Mixed source: 2", "3 stored trials lie outside"):
         assert said in text
 
 
@@ -118,7 +152,7 @@ def test_the_csv_and_json_tell_what_is_missing_and_mixed(tmp_path):
     assert sum(int(row["failed_count"]) for row in rows) > 0
     content = json.loads(to_json(study))
     assert content["mixed_source"]
-    assert content["planned"] == content["with_result"] + content["failed"] + content["missing"]
+    assert content["planned"] == sum(content[name] for name in ("with_result", "failed", "timeout", "missing"))
     assert sum(row["missing_count"] for row in content["settings"]) == content["missing"] > 0
 
 
@@ -176,6 +210,29 @@ def test_the_story_names_those_at_the_floor_and_those_that_diverged():
     assert stories(study)[COPY] == "LSTM (0/2) stays at the floor."
     told = stories(with_statuses(Status.DIVERGED, Status.SOLVED))[COPY]
     assert told == "Solved in some by LSTM (1/2); diverged: LSTM with no clip (1/2)."
+
+
+@pytest.mark.parametrize(
+    ("statuses", "told"),
+    [
+        (
+            [Status.DIVERGED, Status.EXPLODED],
+            "Every trial of LSTM (2/2) diverged or exploded; diverged: LSTM with no clip (1/2); "
+            "exploded: LSTM with no clip (1/2).",
+        ),
+        (
+            [Status.UNSOLVED, Status.DIVERGED, Status.DIVERGED],
+            "LSTM (0/1) never solves it but beats the floor; diverged: LSTM with no clip (2/3).",
+        ),
+        (
+            [Status.UNSOLVED, Status.FAILED, Status.TIMEOUT],
+            "LSTM (0/1) never solves it but beats the floor; failed: LSTM (1/3); timeout: LSTM (1/3).",
+        ),
+        ([Status.FAILED, Status.TIMEOUT], "No results of 2 trials: 1 failed, 1 timeout."),
+    ],
+)
+def test_the_story_puts_nobody_at_the_floor_who_never_got_there(statuses, told):
+    assert stories(with_statuses(*statuses))[COPY] == told
 
 
 def test_rates_that_differ_between_cells_do_not_split_panels_and_two_of_one_cell_do():

@@ -64,13 +64,19 @@ def test_a_setting_counts_what_solved_was_lost_and_is_missing(tmp_path: Path) ->
 
     rows, _ = swept(tmp_path, outcome)
     (row,) = rows[rows["clip"] == "norm:10"].to_dict("records")
-    assert (row["solved"], row["n"], row["missing"], row["lost"]) == (1, 3, 1, 1)
+    assert (row["solved"], row["n"], row["failed"], row["timeout"], row["lost"]) == (1, 3, 1, 0, 1)
     assert row["solved_fraction"] == pytest.approx(1 / 3)
     assert pd.isna(row["median_updates"])
     one = rows[(rows["clip"] == "norm:0.1")].iloc[0]
     assert (one["median_updates"], one["high"]) == (200, 1.0)
     assert one["low"] == pytest.approx(0.3976, abs=1e-4)
     assert one["clipped_fraction"] == pytest.approx(1 / 1.1)
+
+
+def test_timeouts_are_told_apart_from_failures(tmp_path: Path) -> None:
+    ended = [Status.FAILED, Status.TIMEOUT, Status.TIMEOUT, Status.SOLVED]
+    rows, _ = swept(tmp_path, lambda trial: ended[trial.seed])
+    assert "   1 failed, 2 timeout\n" in windows.render(SWEPT, rows)
 
 
 @pytest.mark.parametrize(

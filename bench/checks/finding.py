@@ -1,11 +1,10 @@
 """A finding, and how rules are run: each within its time, whatever it raises."""
 
-import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from bench import ambient
-from bench.limits import TookTooLongError, first_line, time_limit
+from bench.limits import TookTooLongError, first_line, place, time_limit
 
 RULE_SECONDS = 60.0
 """The longest that one rule may take."""
@@ -87,14 +86,7 @@ def _finding(name: str, rule: Callable[[], str], seconds: float) -> Finding:
     except TookTooLongError:
         raise
     except (Exception, SystemExit) as error:  # whatever is checked may raise whatever it likes
-        return Finding(name, False, f"raises {first_line(error)}{_place(error)}")
-
-
-def _place(error: BaseException) -> str:
-    """Say where in the user's own file an exception came from, if it did."""
-    trace = inspect.getinnerframes(error.__traceback__) if error.__traceback__ else []
-    own = [frame for frame in trace if frame.frame.f_globals.get("__name__", "").startswith("longlag_plugins.")]
-    return f" (line {own[-1].lineno} of {own[-1].filename})" if own else ""
+        return Finding(name, False, f"raises {first_line(error)}{place(error)}")
 
 
 def random_state_untouched(what: Callable[[], object], same: Callable[[object, object], bool]) -> str:

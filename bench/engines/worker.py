@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import provenance, registry
+from bench.limits import one_line
 from bench.trial import Trial, TrialResult
 from tasks.options import UsageError
 
@@ -164,7 +165,7 @@ def _serve(connection: Connection, train: Train, plugins: Sequence[tuple[str, st
                 train(trials, connection.send, environment)
                 done = _Done()
             except Exception as error:  # whatever a task or cell raises becomes the row's reason
-                done = _Done(f"{type(error).__name__}: {error}")
+                done = _Done(one_line(error))
             connection.send(done)
 
 

@@ -52,7 +52,7 @@ _RESULTS = (
     "clipped_fraction",
     "num_parameters",
 )
-_LOST = (Status.DIVERGED, Status.EXPLODED)
+LOST = (Status.DIVERGED, Status.EXPLODED)
 
 
 @once
@@ -70,7 +70,7 @@ def outcomes(study: StudyData) -> pd.DataFrame:
     frame["status"] = frame["status"].astype(object)
     frame["counted"] = frame["status"].isin([status for status in Status if status.is_result])
     frame["solved"] = frame["status"] == Status.SOLVED
-    lost = frame["status"].isin(_LOST) | (frame["counted"] & frame["error"].isna())
+    lost = frame["status"].isin(LOST) | (frame["counted"] & frame["error"].isna())
     frame["charged_error"] = frame["error"].where(~lost, frame["baseline_error"])
     frame["watched_updates"] = frame["updates_to_solve"].where(frame["solved"], frame["budget_updates"])
     return in_order(frame)
@@ -234,17 +234,22 @@ def seeds(frame: pd.DataFrame) -> str:
     return f"n = {low}" if low == high else f"n = {low} to {high}"
 
 
+def without_result(frame: pd.DataFrame) -> list[str]:
+    """Count trials that ended without a result, by status: ``3 failed``, ``1 timeout``."""
+    counts = {status: int((frame["status"] == status).sum()) for status in (Status.FAILED, Status.TIMEOUT)}
+    return [f"{count} {status}" for status, count in counts.items() if count]
+
+
 @once
 def notes(study: StudyData) -> list[str]:
     """Say whatever makes the numbers less than they seem: missing, failed, foreign or mixed trials."""
     frame = outcomes(study)
-    failed = int(frame["status"].isin([Status.FAILED, Status.TIMEOUT]).sum())
     missing = int(frame["status"].isna().sum())
     said = []
     if missing:
         said.append(f"Half-finished: {progress(study)} have results; {missing} not trained yet.")
-    if failed:
-        said.append(f"{failed} of {len(frame)} trials failed or timed out; they count in N, not in n.")
+    if lost := without_result(frame):
+        said.append(f"Of {len(frame)} trials {', '.join(lost)}: they count in N, not in n.")
     if len(study.sources) > 1:
         said.append(f"Mixed source: {len(study.sources)} versions of the code made these trials.")
     if study.outside:

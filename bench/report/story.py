@@ -14,7 +14,7 @@ import pandas as pd
 from bench import stats
 from bench.report import style
 from bench.report.once import once
-from bench.report.outcomes import Panel, study_panels
+from bench.report.outcomes import LOST, Panel, study_panels, without_result
 from bench.report.wiring_story import what_wiring_does
 from bench.results import StudyData
 from bench.trial import Status
@@ -45,13 +45,21 @@ def stories(study: StudyData) -> dict[str, str]:
 
 def _sentence(parts: list[Panel]) -> str:
     if not any(part.frame["counted"].any() for part in parts):
-        return f"No results yet of {sum(len(part.frame) for part in parts)} trials."
+        return _no_results(pd.concat([part.frame for part in parts]))
     if len(parts) == 1:
         parts = [Panel(parts[0].task, {}, parts[0].frame)]
     together = parts if len(parts) <= MANY else [Panel(parts[0].task, {}, pd.concat([part.frame for part in parts]))]
     wired = what_wiring_does(pd.concat([part.frame for part in parts]))
     said = [*_who_solves(together), *wired, *_what_clips_do(parts), *_who_broke(together)]
     return _capital("; ".join(said)) + "."
+
+
+def _no_results(rows: pd.DataFrame) -> str:
+    ended, missing = without_result(rows), int(rows["status"].isna().sum())
+    if not ended:
+        return f"No results yet of {len(rows)} trials."
+    ended += [f"{missing} not trained yet"] if missing else []
+    return f"No results of {len(rows)} trials: {', '.join(ended)}."
 
 
 def _name(part: Panel, cell: str) -> str:
@@ -63,22 +71,26 @@ def _solved(frame: pd.DataFrame) -> Count:
 
 
 def _who_solves(parts: list[Panel]) -> list[str]:
-    always, partly, floor, never = [], [], [], []
+    """Say who solves; where none does, those trials are judged that neither diverged nor exploded."""
+    always, partly, floor, never, broken = [], [], [], [], []
     for part in parts:
         for cell in part.cells:
             rows = part.of(cell)
             found, name = _solved(rows), _name(part, cell)
-            error = stats.interquartile_mean(rows.loc[rows["counted"], "charged_error"].tolist())
-            if error is None:
+            whole = rows[rows["counted"] & ~rows["status"].isin(LOST)]
+            error = stats.interquartile_mean(whole["charged_error"].tolist())
+            if not found.n:
                 continue
-            if found.hits == found.n:
+            if error is None:
+                broken.append((name, Count(found.n, found.n)))
+            elif found.hits == found.n:
                 always.append((name, found))
             elif found.hits:
                 partly.append((name, found))
             elif 1 - error / part.floor < AT_FLOOR:
-                floor.append((name, found))
+                floor.append((name, Count(0, len(whole))))
             else:
-                never.append((name, found))
+                never.append((name, Count(0, len(whole))))
     partly.sort(key=lambda entry: -entry[1].hits / entry[1].n)
     said = []
     if always:
@@ -90,6 +102,8 @@ def _who_solves(parts: list[Panel]) -> list[str]:
         said.append(f"{_listed(never)} never {verbs[0]} it but {verbs[1]} the floor")
     if floor:
         said.append(f"{_listed(floor)} stay{'s' if len(floor) == 1 else ''} at the floor")
+    if broken:
+        said.append(f"every trial of {_listed(broken)} diverged or exploded")
     return said
 
 
@@ -123,16 +137,19 @@ def _what_clips_do(parts: list[Panel]) -> list[str]:
 
 
 def _who_broke(parts: list[Panel]) -> list[str]:
+    """Name the settings of which trials diverged or exploded, and the cells of which trials failed or took too long."""
     said = []
-    for status in (Status.DIVERGED, Status.EXPLODED):
+    for status in (*LOST, Status.FAILED, Status.TIMEOUT):
         found = []
         for part in parts:
             for cell in part.cells:
-                for clip in part.clips:
+                for clip in part.clips if status in LOST else [None]:
                     rows = part.of(cell, clip)
-                    count = Count(int((rows["status"] == status).sum()), int(rows["counted"].sum()))
+                    among = int(rows["counted"].sum()) if status in LOST else len(rows)
+                    count = Count(int((rows["status"] == status).sum()), among)
                     if count.hits:
-                        found.append((f"{_name(part, cell)} with {style.clip_label(clip)}", count))
+                        under = f" with {style.clip_label(clip)}" if clip is not None else ""
+                        found.append((f"{_name(part, cell)}{under}", count))
         if found:
             said.append(f"{status}: {_listed(found)}")
     return said

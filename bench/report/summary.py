@@ -18,8 +18,8 @@ def summarise(study: StudyData) -> pd.DataFrame:
     ``solved_count, solved_fraction, solved_low, solved_high`` (exact 95 % interval), ``updates_to_solve`` (median,
     unsolved censored; missing where fewer than half are solved), ``error, error_low, error_high`` (interquartile
     mean and bootstrap interval), ``score, diverged_fraction, exploded_fraction, diverged_count, exploded_count,
-    failed_count, missing_count, grad_norm_median, clipped_fraction, num_parameters, mixed_source``; where a
-    hidden size was picked, ``matched, match_target, match_reached, match_note``.
+    failed_count, timeout_count, missing_count, grad_norm_median, clipped_fraction, num_parameters, mixed_source``;
+    where a hidden size was picked, ``matched, match_target, match_reached, match_note``.
     """
     frame = outcomes(study)
     rows = [_row(part) for _, part in frame.groupby(list(SETTING), sort=False, dropna=False)]
@@ -58,7 +58,8 @@ def _row(part: pd.DataFrame) -> dict[str, object]:
         "exploded_fraction": counts[Status.EXPLODED] / n if n else None,
         "diverged_count": counts[Status.DIVERGED],
         "exploded_count": counts[Status.EXPLODED],
-        "failed_count": counts[Status.FAILED] + counts[Status.TIMEOUT],
+        "failed_count": counts[Status.FAILED],
+        "timeout_count": counts[Status.TIMEOUT],
         "missing_count": int(part["status"].isna().sum()),
         "grad_norm_median": counted["grad_norm_median"].median(),
         "clipped_fraction": counted["clipped_fraction"].mean(),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.report import horizons, style
+from bench.report.failures import reasons
 from bench.report.ladders import has_horizons, rungs
 from bench.report.matches import match_columns
 from bench.report.outcomes import SETTING, notes, progress, several
@@ -116,6 +117,7 @@ def readable(study: StudyData, summary: pd.DataFrame) -> pd.DataFrame:
         "diverged": [percent(row["diverged_fraction"]) for row in rows],
         "exploded": [percent(row["exploded_fraction"]) for row in rows],
         "failed": [str(row["failed_count"]) for row in rows],
+        "timeout": [str(row["timeout_count"]) for row in rows],
         "norm before clipping": [number(row["grad_norm_median"]) for row in rows],
         "clipped": [percent(row["clipped_fraction"]) for row in rows],
         "parameters": [number(row["num_parameters"], 7) for row in rows],
@@ -150,7 +152,7 @@ def _markdown(study: StudyData, summary: pd.DataFrame) -> str:
     table = readable(study, summary)
     axes = set(SETTING)
     lines = [f"# {_heading(study)}", "", f"{progress(study)}. Everywhere: {everywhere(study)}.", ""]
-    lines += [f"> {note}\n" for note in notes(study)]
+    lines += [f"> {note}\n" for note in [*notes(study), *reasons(study)]]
     lines += [f"- **{style.task_label(task)}.** {story}" for task, story in stories(study).items()]
     marks = [":--" if name in axes else "--:" for name in table]
     lines += ["", _row(list(table.columns)), _row(marks)]

@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from bench.report import horizons, style, tables
+from bench.report.failures import reasons
 from bench.report.ladders import has_horizons, rungs
 from bench.report.matches import match_columns
-from bench.report.outcomes import WAYS, notes, outcomes, progress, several
+from bench.report.outcomes import LOST, WAYS, notes, outcomes, progress, several
 from bench.report.story import stories
 from bench.report.summary import shared_values, summarise
 from bench.results import StudyData
@@ -29,11 +30,15 @@ def render_text(study: StudyData) -> str:
         blocks.append(horizons.render(horizons.horizons(rungs(study))).rstrip("\n"))
     shared = tables.everywhere(study)
     footer = [f"Everywhere: {shared}."] if shared else []
+    charged = ", diverged and exploded trials at the floor" if outcomes(study)["status"].isin(LOST).any() else ""
     footer += [
         "95 %: exact interval of the solved share; updates: median until solved, unsolved trials censored; "
-        "error: interquartile mean with 95 % bootstrap interval; clipped: share of updates."
+        f"error: interquartile mean with 95 % bootstrap interval{charged}; clipped: share of updates."
     ]
-    return "\n\n".join([*blocks, "\n".join(_wrapped(line) for line in [*footer, *notes(study)])]) + "\n"
+    blocks.append("\n".join(_wrapped(line) for line in [*footer, *notes(study)]))
+    if why := reasons(study):
+        blocks.append("\n".join(["Why trials have no result:", *(_wrapped(line, "  ") for line in why)]))
+    return "\n\n".join(blocks) + "\n"
 
 
 def _wrapped(text: str, indent: str = "") -> str:
@@ -66,7 +71,7 @@ def _task_block(task: str, sentence: str, rows: pd.DataFrame) -> str:
 
 
 def _remarks(row: pd.Series) -> str:
-    words = ("diverged", "exploded", "failed", "missing")
+    words = ("diverged", "exploded", "failed", "timeout", "missing")
     return ", ".join(f"{row[f'{word}_count']} {word}" for word in words if row[f"{word}_count"])
 
 
@@ -94,12 +99,14 @@ def to_json(study: StudyData) -> str:
         "title": study.title,
         "planned": len(frame),
         "with_result": int(frame["counted"].sum()),
-        "failed": int(frame["status"].isin([Status.FAILED, Status.TIMEOUT]).sum()),
+        "failed": int((frame["status"] == Status.FAILED).sum()),
+        "timeout": int((frame["status"] == Status.TIMEOUT).sum()),
         "missing": int(frame["status"].isna().sum()),
         "outside": study.outside,
         "sources": list(study.sources),
         "mixed_source": len(study.sources) > 1,
         "notes": notes(study),
+        "reasons": reasons(study),
         "everywhere": {name: _plain(value) for name, value in shared_values(study).items()},
         "tasks": tasks,
         "settings": [{name: _plain(value) for name, value in row.items()} for _, row in summary.iterrows()],

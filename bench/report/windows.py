@@ -38,8 +38,8 @@ def _line(sweep: str, row: Mapping[Hashable, Any]) -> str:
     updates = "> budget" if pd.isna(row["median_updates"]) else f"{row['median_updates']:.0f}"
     clipped = "" if pd.isna(row["clipped_fraction"]) or row["clip"] == NONE else f"{row['clipped_fraction']:.1%}"
     solved = f"{row['solved']}/{row['n']}"
-    missing = f"   {row['missing']} failed" if row["missing"] else ""
-    return f"  {name:12} {solved:>12} {row['lost'] or '':>10} {updates:>11} {clipped:>9}{missing}"
+    ended = ", ".join(f"{row[status]} {status}" for status in ("failed", "timeout") if row[status])
+    return f"  {name:12} {solved:>12} {row['lost'] or '':>10} {updates:>11} {clipped:>9}   {ended}".rstrip()
 
 
 def sentence(sweep: str, rows: pd.DataFrame) -> str:
