@@ -5,7 +5,6 @@ import multiprocessing
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: threads that wait for each other spin
-gc.set_threshold(100_000)  # collecting, tests and compiling make millions of objects that stay
 
 import pytest
 from hypothesis import settings
@@ -14,12 +13,14 @@ from bench.engines import worker
 
 settings.register_profile("longlag", derandomize=True, deadline=None, database=None)
 settings.load_profile("longlag")
+gc.set_threshold(100_000)  # imports, tests and compilers make millions of objects that stay
 
 
 @pytest.fixture(autouse=True, scope="session")
 def workers_with_libraries_loaded():
     """Fork the workers of runs in this process from a server that has loaded torch; those of a command are spawned."""
-    multiprocessing.set_forkserver_preload(["bench.training", "bench.perf.memory", "bench.kernels.stack"])
+    forked = multiprocessing.get_context("forkserver")
+    forked.set_forkserver_preload(["bench.training", "bench.perf.memory", "bench.kernels.stack"])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "START", "forkserver")
+        patch.setattr(worker, "PROCESSES", forked)
         yield

@@ -16,8 +16,8 @@ from bench import provenance, registry
 from bench.trial import Trial, TrialResult
 from tasks.options import UsageError
 
-START = "spawn"
-"""How a worker process starts: afresh, with nothing of ours loaded; one of the names that `multiprocessing` knows."""
+PROCESSES = multiprocessing.get_context("spawn")
+"""How a worker starts: afresh, with nothing loaded."""
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -96,9 +96,8 @@ class Worker:
 
     def __init__(self, train: Train) -> None:
         plugins = [(made.path, made.digest) for made in registry.used()]
-        context = multiprocessing.get_context(START)
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, train, plugins), daemon=True)
+        self._connection, theirs = PROCESSES.Pipe()
+        self._process = PROCESSES.Process(target=_serve, args=(theirs, train, plugins), daemon=True)
         self._process.start()
         theirs.close()
 
