@@ -18,9 +18,9 @@ gc.set_threshold(100_000)  # imports, tests and compilers make millions of objec
 
 @pytest.fixture(autouse=True, scope="session")
 def workers_with_libraries_loaded():
-    """Fork the workers of runs in this process from a server that has loaded torch; those of a command are spawned."""
+    """Fork the workers of this process from a server that has loaded their libraries; a command spawns its own."""
     forked = multiprocessing.get_context("forkserver")
-    forked.set_forkserver_preload(["bench.training", "bench.perf.memory", "bench.kernels.stack"])
+    forked.set_forkserver_preload(["bench.training", "bench.perf.memory", "bench.kernels.stack", "numba.np.arraymath"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worker, "PROCESSES", forked)
         yield
