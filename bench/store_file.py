@@ -51,6 +51,7 @@ def complete(connection: sqlite3.Connection) -> None:
 
 def is_fresh(path: Path, connection: sqlite3.Connection) -> bool:
     """Refuse what is no sound store of a known version; say whether the file holds nothing at all yet."""
+    connection.execute("BEGIN")  # all of it at one moment: a run may be making the tables
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > schema.VERSION:
         raise StoreError(
@@ -60,6 +61,7 @@ def is_fresh(path: Path, connection: sqlite3.Connection) -> bool:
     if found != "ok":
         raise StoreError(f"{path} is damaged and was left as it is: {' '.join(found.split())}")
     tables = {row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    connection.execute("COMMIT")
     if version == 0 and not tables:
         return True
     if version == 0 or not tables >= {"about", "plan", "trials", "measurements"}:

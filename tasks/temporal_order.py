@@ -94,11 +94,9 @@ class TemporalOrder(ClassTask):
         return [range(start, start + size // 10) for start in starts]
 
     def floor(self, window: int) -> float:
-        right = [
-            np.prod([1 - 0.5 * min(max(length - window - span.start, 0) / len(span), 1) for span in self.spans])
-            for length in self.lengths
-        ]
-        return 1 - float(np.mean(right))
+        ends = np.array(self.lengths) - window
+        missed = np.stack([np.clip(ends - span.start, 0, len(span)) / len(span) for span in self.spans])
+        return 1 - float((1 - 0.5 * missed).prod(0).mean())
 
     def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
         inputs = generator.integers(FIRST_DISTRACTOR, BEGIN, size=(self.length, batch_size))

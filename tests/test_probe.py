@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from test_kept import go
 
 from bench import kept, registry
 from bench.cli import main
@@ -19,9 +20,10 @@ from bench.minimal_pairs import HEADER, Pair, attractors_in, read_pairs, words_o
 from bench.probe import log_probabilities, probe
 from bench.report import probing
 from bench.results import load
+from bench.study import adhoc
 from tasks.agreement_constructions import CONSTRUCTIONS
 
-TASK = "agreement_constructions"
+TASK, PARITY = "agreement_constructions", "parity:steps=3"
 ROWS = [
     "sing_MS_MV\tthe author laughs\tthe author laugh",
     "plur_MS_MV_sing_ES\tthe authors near the chef laugh\tthe authors near the chef laughs",
@@ -38,11 +40,13 @@ def call(*args: object) -> Result:
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of four tiny networks, kept, and two that cannot be probed."""
     folder = tmp_path_factory.mktemp("results")
-    small = ["--updates", 4, "--eval-every", 4, "--hidden-size", 4, "--seeds", 2, "--workers", 1, "--results", folder]
-    two = ["--task", TASK, "--cell", "gru", "--cell", "rnn"]
-    assert call("run", *two, "--name", "mine", "--keep-networks", *small).exit_code == 0
-    assert call("run", *two, "--name", "bare", *small).exit_code == 0
-    assert call("run", "--task", "parity:steps=3", "--cell", "rnn", "--name", "numbers", *small).exit_code == 0
+    for name, task, cells in [
+        ("mine", TASK, ("gru", "rnn")),
+        ("bare", TASK, ("gru", "rnn")),
+        ("numbers", PARITY, "rnn"),
+    ]:
+        study = adhoc(name, task=task, cell=cells, updates=4, eval_every=4, hidden_size=4, seeds=2)
+        go(study, folder, keep=name == "mine")
     return folder
 
 

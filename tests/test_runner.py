@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from bench import runner
+from bench.cli import main
 from bench.results import load, load_curves
 from bench.store import Store, StoreError, store_path
 from bench.study import Study, adhoc
@@ -135,26 +137,30 @@ def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def exported(results: Path, name: str, *extra: str) -> bytes:
-    found = subprocess.run(
-        [*COMMAND, "export", name, "--results", str(results), *extra], capture_output=True, check=True
-    )
-    return found.stdout
+def call(*arguments: str) -> bytes:
+    """Run a command in this process and return what it prints."""
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout_bytes
 
 
 @pytest.mark.parametrize("kills", [1, pytest.param(6, marks=pytest.mark.slow)])
-def test_killed_and_resumed_gives_the_bytes_of_an_undisturbed_run(kills: int, tmp_path: Path) -> None:
+def test_killed_and_resumed_gives_the_bytes_of_an_undisturbed_run(
+    kills: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.report.figures.draw_figures", lambda *_: [])  # in this process
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    subprocess.run([*COMMAND, "run", *GRID, "--results", str(whole), "--workers", "1"], check=True, capture_output=True)
+    call("run", *GRID, "--results", str(whole), "--workers", "1")
     for _ in range(kills):
         before = stored_count(broken)
         with started("run", *GRID, "--results", str(broken), "--workers", "2") as process:
             wait_until(lambda: stored_count(broken) > before or process.poll() is not None)  # noqa: B023 - called at once
     assert 0 < stored_count(broken) <= 8
-    last = [*COMMAND, "run", *GRID, "--results", str(broken), "--workers", "2"]
-    subprocess.run(last, check=True, capture_output=True)
-    assert exported(broken, "adhoc") == exported(whole, "adhoc")
-    assert exported(broken, "adhoc", "--curves") == exported(whole, "adhoc", "--curves")
+    call("run", *GRID, "--results", str(broken), "--workers", "2")
+    for kind in ((), ("--curves",)):
+        one, other = (call("export", "adhoc", *kind, "--results", str(results)) for results in (broken, whole))
+        assert one == other
+        assert len(one.splitlines()) > 8
     for table in ("summary.csv", "summary.md", "summary.tex"):
         assert (broken / "adhoc/tables" / table).read_bytes() == (whole / "adhoc/tables" / table).read_bytes()
 

@@ -3,15 +3,17 @@
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from sample_results import result, trial, write
 
+from bench import store_file
 from bench.store import Store, StoreError, store_path, stored
 from bench.trial import Status
 
@@ -50,6 +52,21 @@ def test_a_second_run_is_refused_until_the_first_one_is_killed(path: Path) -> No
         process.send_signal(signal.SIGKILL)
         process.wait()
         write(path, [result(10**7)])
+
+
+def test_who_reads_a_store_that_is_being_made_sees_one_moment_of_it(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.touch()
+    writer = sqlite3.connect(path, timeout=0, isolation_level=None)
+
+    def make_tables(statement: str) -> None:
+        if "quick_check" in statement:
+            with suppress(sqlite3.OperationalError):  # the reader is not to be disturbed
+                store_file.create(writer)
+
+    with closing(writer), closing(store_file.connect(path, "rw")) as reader:
+        reader.set_trace_callback(make_tables)
+        assert store_file.is_fresh(path, reader)
 
 
 def test_a_forked_worker_that_outlives_its_run_does_not_keep_the_lock(path: Path) -> None:

@@ -21,7 +21,7 @@ from tasks.options import UsageError
 from tasks.parity import Parity
 
 PARITY = "parity:steps=2-6"
-BASE = Trial(PARITY, "rnn", "none", 0.01, 0, hidden_size=5, batch_size=3, updates=6, eval_every=3, layers=3)
+BASE = Trial(PARITY, "rnn", "none", 0.01, 0, hidden_size=5, batch_size=3, updates=4, eval_every=2, layers=3)
 ALL = [
     {"skip": skip, "direction": direction, "normalisation": normalisation, "dropout": dropout}
     for skip in SKIPS

@@ -17,6 +17,8 @@ from bench.limits import one_line
 from bench.trial import Trial, TrialResult
 from tasks.options import UsageError
 
+PROCESSES = multiprocessing.get_context("spawn")
+"""How a worker starts: afresh, with nothing loaded."""
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -95,9 +97,8 @@ class Worker:
 
     def __init__(self, train: Train) -> None:
         plugins = [(made.path, made.digest) for made in registry.used()]
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, train, plugins), daemon=True)
+        self._connection, theirs = PROCESSES.Pipe()
+        self._process = PROCESSES.Process(target=_serve, args=(theirs, train, plugins), daemon=True)
         self._process.start()
         theirs.close()
 

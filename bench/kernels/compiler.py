@@ -11,9 +11,10 @@ from tasks.compiler import kept_code
 FLAGS: dict[str, Any] = {
     "fastmath": {"contract", "nsz"},  # a·b + c may round once, -0 may be 0; NaN and Inf keep their meaning
     "error_model": "numpy",  # x / 0 is Inf or NaN, without a branch that would keep loops from being vectorised
+    "no_cfunc_wrapper": True,  # for callers in C, of which there are none
 }
-INLINE = {"forceinline": True, **FLAGS}
-ROUNDED: dict[str, Any] = {"forceinline": True, "fastmath": {"nsz"}, "error_model": "numpy"}
+INLINE = {"forceinline": True, "no_cpython_wrapper": True, **FLAGS}
+ROUNDED: dict[str, Any] = INLINE | {"fastmath": {"nsz"}}
 
 
 def compiled(function: Callable[..., Any]) -> Any:

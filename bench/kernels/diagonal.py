@@ -19,6 +19,7 @@ import numpy as np
 from bench.kernels.compiler import compiled, rounded, separate
 from bench.kernels.functions import vanishing_exp
 from bench.kernels.loops import Loops
+from bench.kernels.rows import copy_row, fill_row
 from bench.kernels.scan import bound
 
 
@@ -31,7 +32,7 @@ def _forward(d: Any, x: Any, w: Any, c: Any, s: Any) -> Any:
 def _advance(d: Any, x: Any, w: Any, r: Any, c: Any, before: Any, after: Any, outputs: Any) -> None:
     """Apply one time step; arrays as of `scan_forward`, without the time."""
     numbers, units, batch = before.shape
-    outputs[:] = 0
+    fill_row(0, outputs.reshape(-1))
     for n in range(numbers):
         for h in range(units):
             for b in range(batch):
@@ -70,7 +71,8 @@ def _retreat(d: Any, x: Any, w: Any, c: Any, before: Any, after: Any, by_output:
              by_d: Any, by_x: Any, by_w: Any, by_r: Any, by_c: Any) -> None:  # fmt: skip
     """Go back one time step; in several loops, which are vectorised only with few arrays each."""
     numbers, units, batch = before.shape
-    by_d[:], by_x[:], by_w[:], by_r[:] = 0, 0, 0, 0
+    for found in (by_d, by_x, by_w, by_r):
+        fill_row(0, found.reshape(-1))
     q = np.empty_like(by_d[0])
     for n in range(numbers):
         for h in range(units):
@@ -99,11 +101,11 @@ def scan_backward(given: Any, states: Any, by_output: Any, carry: Any, found: An
         if limit < np.inf:
             bound(carry.reshape(-1), limit)
         if len(signals) > 0:
-            signals[t] = carry
+            copy_row(carry.reshape(-1), signals[t].reshape(-1))
         _retreat(d[t], x[t], w[t], c, states[t], states[t + 1], by_output[t], carry,
                  by_d[t], by_x[t], by_w[t], by_r[t], by_c)  # fmt: skip
         if truncate > 0 and start + t > 0 and (start + t) % truncate == 0:
-            carry[:] = 0
+            fill_row(0, carry.reshape(-1))
 
 
 DIAGONAL = Loops(scan_forward, scan_backward, batch_axis=-1, steady=1)

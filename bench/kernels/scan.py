@@ -15,7 +15,7 @@ import numpy as np
 from bench.kernels.compiler import compiled, separate
 from bench.kernels.pair import add, backward, forward, load, store
 from bench.kernels.products import times_packed
-from bench.kernels.rows import add_row, copy_row
+from bench.kernels.rows import add_row, copy_row, fill_row
 
 
 @compiled
@@ -33,13 +33,8 @@ def scan_forward(kernel: Any, gates: Any, apart: Any, apart_bias: Any, apart_sta
         vectors: (V, 1, N).
         states: (states, T + 1, N), the initial ones at time 0; the others are written.
     """
-    together = len(weights) - len(apart)
     for t in range(gates.shape[1]):
-        for gate in range(together):
-            times_packed(states[0, t], weights[gate], gates[gate, t])
-        for place in range(len(apart)):
-            copy_row(apart_bias[place], apart[place, t])
-            times_packed(states[apart_state, t], weights[together + place], apart[place, t])
+        _multiply(gates, apart, apart_bias, apart_state, weights, states, t)
         _advance(kernel, gates, apart, vectors, states, t)
 
 
@@ -65,24 +60,53 @@ def scan_backward(kernel: Any, gates: Any, apart: Any, apart_state: int, weights
         truncate: Steps of a chunk, at whose borders the signal ends; 0 for none.
         start: The place of the first time step here in the whole sequence.
     """
-    together = len(weights) - len(apart)
     for t in range(gates.shape[1] - 1, -1, -1):
-        for output in range(len(grads)):
-            add_row(grads[output, t], carry[output, 0])
-        if limit < np.inf:
-            for state in range(len(carry)):
-                bound(carry[state, 0], limit)
-        if signals.shape[1] > 0:
-            for state in range(len(carry)):
-                copy_row(carry[state, 0], signals[state, t])
+        _arrive(grads, carry, signals, limit, t)
         _retreat(kernel, gates, apart, vectors, vector_grads, states, carry, t)
-        if truncate > 0 and start + t > 0 and (start + t) % truncate == 0:
-            carry[:] = 0
-            continue
-        for gate in range(together):
-            times_packed(gates[gate, t], weights[gate], carry[0, 0])
-        for place in range(len(apart)):
-            times_packed(apart[place, t], weights[together + place], carry[apart_state, 0])
+        _depart(gates, apart, apart_state, weights, carry, truncate, start + t, t)
+
+
+# What kernels have in common is compiled once for all of them.
+
+
+@separate
+def _multiply(gates: Any, apart: Any, apart_bias: Any, apart_state: int, weights: Any, states: Any, t: int) -> None:
+    """Add the recurrent products of a time step to the gates; write those that stand apart."""
+    together = len(weights) - len(apart)
+    for gate in range(together):
+        times_packed(states[0, t], weights[gate], gates[gate, t])
+    for place in range(len(apart)):
+        copy_row(apart_bias[place], apart[place, t])
+        times_packed(states[apart_state, t], weights[together + place], apart[place, t])
+
+
+@separate
+def _arrive(grads: Any, carry: Any, signals: Any, limit: Any, t: int) -> None:
+    """Add what the outputs of a time step bring to the signal, clip it, and keep it where it is watched."""
+    for output in range(len(grads)):
+        add_row(grads[output, t], carry[output, 0])
+    if limit < np.inf:
+        for state in range(len(carry)):
+            bound(carry[state, 0], limit)
+    if signals.shape[1] > 0:
+        for state in range(len(carry)):
+            copy_row(carry[state, 0], signals[state, t])
+
+
+@separate
+def _depart(
+    gates: Any, apart: Any, apart_state: int, weights: Any, carry: Any, truncate: int, place: int, t: int
+) -> None:
+    """Add to the signal what goes back through the recurrent products of a time step, or end it at a chunk's border."""
+    if truncate > 0 and place > 0 and place % truncate == 0:
+        for state in range(len(carry)):
+            fill_row(0, carry[state, 0])
+        return
+    together = len(weights) - len(apart)
+    for gate in range(together):
+        times_packed(gates[gate, t], weights[gate], carry[0, 0])
+    for product in range(len(apart)):
+        times_packed(apart[product, t], weights[together + product], carry[apart_state, 0])
 
 
 @separate

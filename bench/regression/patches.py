@@ -5,7 +5,8 @@ real ones.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -160,25 +161,50 @@ def missing_cue() -> Iterator[None]:
 
 @contextmanager
 def planted_kernels(kernels: Mapping[str, type]) -> Iterator[None]:
-    """Train cells by other kernels; evaluations go on with the real ones, whose way forward is the same."""
-    import numba
+    """Train cells by kernels with another way back; the way forward, and evaluations, are those of the real ones.
 
+    Args:
+        kernels: For the names of cells, classes derived from those of their kernels.
+    """
     from bench.kernels import layer
-    from bench.kernels.compiler import FLAGS
+
+    planted = tuple(kernels.values())
 
     def kernel_for(cell: Cell) -> Any:
         return kernels[cell.name()]() if cell.name() in kernels else before(cell)
 
-    with ExitStack() as stack:
-        before = stack.enter_context(replaced(gradients, "kernel_for", kernel_for))
-        for name in ("scan_forward", "scan_backward"):
-            fresh = numba.njit(**FLAGS)(getattr(layer, name).py_func)
-            stack.enter_context(replaced(layer, name, fresh))
+    def scan_forward(kernel: Any, *others: Any) -> None:
+        real_forward(type(kernel).__mro__[1]() if isinstance(kernel, planted) else kernel, *others)
+
+    def scan_backward(kernel: Any, *others: Any) -> None:
+        (_unkept_backward() if isinstance(kernel, planted) else real_backward)(kernel, *others)
+
+    with (
+        replaced(gradients, "kernel_for", kernel_for) as before,
+        replaced(layer, "scan_forward", scan_forward) as real_forward,
+        replaced(layer, "scan_backward", scan_backward) as real_backward,
+    ):
         yield
+
+
+@cache
+def _unkept_backward() -> Any:
+    """Return the way back as it is, whose code for a kernel is not kept on disk."""
+    import numba
+
+    from bench.kernels.compiler import FLAGS
+    from bench.kernels.scan import scan_backward
+
+    return numba.njit(**FLAGS)(scan_backward.py_func)
 
 
 def swapped_gates() -> Any:
     """Swap the gradients of two gates: input and forget gate of the LSTM, reset and update gate of the GRU."""
+    return planted_kernels(_with_swapped_gates())
+
+
+@cache
+def _with_swapped_gates() -> dict[str, type]:
     from bench.kernels import gru, lstm
 
     lstm_backward, gru_backward = _inlined(lstm.Lstm.backward), _inlined(gru.Gru.backward)
@@ -195,11 +221,16 @@ def swapped_gates() -> Any:
             (a_r, a_z, a_n), beside, earlier, own = gru_backward(grads, kept, apart, before, after, vectors)
             return (a_z, a_r, a_n), beside, earlier, own
 
-    return planted_kernels({"lstm": SwappedLstm, "gru": SwappedGru})
+    return {"lstm": SwappedLstm, "gru": SwappedGru}
 
 
 def flat_tanh() -> Any:
     """Take the slope of tanh for 1 in the plain network."""
+    return planted_kernels(_with_flat_tanh())
+
+
+@cache
+def _with_flat_tanh() -> dict[str, type]:
     from bench.kernels import rnn
 
     class FlatTanh(rnn.Tanh):
@@ -208,7 +239,7 @@ def flat_tanh() -> Any:
             zero = type(after[0])(0)
             return (grads[0],), (), (zero,), ()
 
-    return planted_kernels({"rnn": FlatTanh})
+    return {"rnn": FlatTanh}
 
 
 def _inlined(function: Callable[..., Any]) -> Any:
