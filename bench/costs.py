@@ -173,7 +173,7 @@ def _asked(question: Callable[[], Answer], default: Answer) -> Answer:
     try:
         with time_limit(_ASKED_SECONDS):
             return question()
-    except Exception:
+    except (Exception, SystemExit):
         return default
 
 

@@ -296,6 +296,7 @@ FAULTS = {
     ),
     "alone": (RETURN, "return self.cell(inputs, state)[0]", Status.FAILED, "must return (outputs, state), not Tensor"),
     "noise": (RETURN, "torch.rand(1); " + RETURN, Status.FAILED, "moves the global random state of torch"),
+    "leaves": (RETURN, "raise SystemExit(0)", Status.FAILED, "SystemExit: 0 (line 11 of leaves.py)"),
     "nan": (RETURN, "return self.cell(inputs / 0 * 0, state)", Status.DIVERGED, None),
 }
 

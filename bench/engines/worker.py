@@ -165,7 +165,7 @@ def _serve(connection: Connection, train: Train, plugins: Sequence[tuple[str, st
                     registry.use(*zip(*plugins, strict=True))
                 train(trials, connection.send, environment)
                 done = _Done()
-            except Exception as error:  # whatever a task or cell raises becomes the row's reason
+            except (Exception, SystemExit) as error:  # whatever a task or cell raises becomes the row's reason
                 done = _Done(one_line(error))
             connection.send(done)
 
