@@ -73,17 +73,30 @@ def test_a_tenth_too_low_is_told(spec):
     assert isinstance(verdict(stating(spec, 0.9).baseline), BrokenRuleError)
 
 
-@pytest.mark.parametrize("spec", ["copy:items=1,symbols=4,blanks=3", "sentiment:distance=2"])
-def test_a_min_lag_one_step_short_is_told_where_a_small_network_can_learn_the_task(spec):
+def a_step_short(spec):
+    """Return what is drawn from a task whose floors are those of windows one step longer."""
     task = registry.task(spec)
 
     class Shorter(type(task)):
         def floor(self, window):
             return super().floor(window + 1 if window else 0)
 
-    Drawn(task).enough()
+    return Drawn(Shorter(**task.values()))
+
+
+@pytest.mark.parametrize("spec", ["copy:items=1,symbols=4,blanks=3", "sentiment:distance=2"])
+def test_a_min_lag_one_step_short_is_told_where_a_small_network_can_learn_the_task(spec):
+    stating(spec).enough()
     with pytest.raises(BrokenRuleError, match="min_lag is stated too short"):
-        Drawn(Shorter(**task.values())).enough()
+        a_step_short(spec).enough()
+
+
+@pytest.mark.parametrize("spec", ["adding:length=8", "temporal_order:length=11"])
+def test_floors_that_fall_a_step_early_are_a_note(spec):
+    assert not isinstance(stating(spec).windows(), Note)
+    found = a_step_short(spec).windows()
+    assert isinstance(found, Note)
+    assert found.endswith(": perhaps floors are off by a step")
 
 
 def test_a_dial_that_takes_the_answer_no_further_away_is_told():

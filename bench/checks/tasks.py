@@ -300,13 +300,25 @@ class Drawn:
         return f"none found by a small network: its error is {said}"
 
     def windows(self) -> str:
-        """A floor that a small network stays far above, trained longer as well, is worth a note: no rule is broken."""
+        """A floor that a small network stays above, trained longer as well, is worth a note: no rule is broken."""
         far = [hunt(self.task, one.window, LONGER) for one in self._far(self.hunts)]
         self._none_leaks(far)
-        if not (far := self._far(far)):
-            return f"no window's error is more than {_FAR * self.task.floor(0):.2g} above its floor"
-        said = [f"{one.error:.3g} with {self._seen(one.window)}, the floor is {one.floor:.3g}" for one in far]
-        return Note(f"a small network reached {'; '.join(said)}: stated too low, or only hard to learn")
+        if far := self._far(far):
+            said = [f"{one.error:.3g} with {self._seen(one.window)}, the floor is {one.floor:.3g}" for one in far]
+            return Note(f"a small network reached {'; '.join(said)}: stated too low, or only hard to learn")
+        return self._a_step_off() or f"no window's error is more than {_FAR * self.task.floor(0):.2g} above its floor"
+
+    def _a_step_off(self) -> Note | None:
+        """Look in the middle, where floors fall, for one that a small network reaches with one more step."""
+        window, whole = self.task.min_lag // 2, self.task.floor(0)
+        if not whole > self.task.floor(window) > self.task.floor(window + 1):
+            return None
+        here, more = (hunt(self.task, steps, LONGER) for steps in (window, window + 1))
+        chance = 4 * here.deviation + 0.01 * whole
+        if here.error - here.floor <= chance or abs(more.error - here.floor) > chance:
+            return None
+        said = f"a small network reached {here.error:.3g} with {self._seen(window)}, with one more {more.error:.3g}"
+        return Note(f"{said}; the floor of {window} steps is {here.floor:.3g}: perhaps floors are off by a step")
 
     def enough(self) -> str:
         """A small network does not do much better with a step more than `min_lag`, with which it could solve."""
