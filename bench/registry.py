@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parent.parent
 _FOLDERS = {"task": "tasks", "cell": "bench/cells", "clip": "bench/clips", "architecture": "bench/architectures"}
 _NOT_LISTED = {"__init__", "base", "compiler", "drawing", "options", "sentences"}
+_MUCH_ALIKE = 0.7
+"""The share to which a name must be like an unknown one, which may be a file of the user's, to be offered."""
 
 Cached = TypeVar("Cached", bound=Callable[..., Any])
 _files: dict[tuple[str, str], Plugin] = {}
@@ -126,7 +128,16 @@ def find(kind: str, name: str) -> type:
 
 
 def _unknown(kind: str, name: str, known: list[str]) -> UsageError:
-    return UsageError(f"no {kind} is called {name!r}{near(name, known) or '; there are ' + ', '.join(known)}")
+    """Say what may be meant: the user's file of that name where there is one, or a name that is much like it."""
+    file = name if name.endswith(".py") else f"{name}.py"
+    for made in used():
+        if made.name == name:
+            return UsageError(f"no {kind} is called {name!r}: plugin {made.path} is a {made.kind}")
+    own = f"name its file with --plugin {file}" if Path(file).stem.isidentifier() and file.isprintable() else ""
+    if own and Path(file).is_file():
+        return UsageError(f"no {kind} is called {name!r}; {own}")
+    listed = f"; there are {', '.join(known)}" + (f"; if it is yours, {own}" if own else "")
+    return UsageError(f"no {kind} is called {name!r}{near(name, known, _MUCH_ALIKE) or listed}")
 
 
 def _configured(kind: str, spec: str) -> Any:

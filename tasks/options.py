@@ -69,13 +69,13 @@ def option(
     return field(default=default, metadata={"summary": summary, "low": low, "high": high, "choices": choices})
 
 
-def near(word: str, words: Iterable[str]) -> str:
-    """Return ``; did you mean X?`` where a similar word exists, else nothing.
+def near(word: str, words: Iterable[str], alike: float = 0.5) -> str:
+    """Return ``; did you mean X?`` where a word exists that is alike to that share, else nothing.
 
     >>> near("lsmt", ["gru", "lstm"])
     '; did you mean lstm?'
     """
-    found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
+    found = difflib.get_close_matches(word, list(words), n=1, cutoff=alike)
     return f"; did you mean {found[0]}?" if found else ""
 
 

@@ -127,7 +127,8 @@ def test_an_unknown_name_without_a_near_one_lists_all():
     with pytest.raises(UsageError) as refusal:
         registry.cell("zzz")
     known = registry.names("cell") + registry.names("architecture")
-    assert str(refusal.value) == f"no cell is called 'zzz'; there are {', '.join(known)}"
+    told = f"no cell is called 'zzz'; there are {', '.join(known)}; if it is yours, name its file with --plugin zzz.py"
+    assert str(refusal.value) == told
 
 
 def test_values_made_in_python_are_checked_too():

@@ -331,6 +331,32 @@ def test_a_file_that_changes_during_a_run_fails_its_trials(write: Write) -> None
     assert "mine.py has changed since the run began" in found.reason
 
 
+# Names whose file was not named
+
+
+@pytest.mark.parametrize("kind", ["task", "cell", "clip"])
+def test_a_file_in_the_working_directory_is_to_be_named(
+    kind: str, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(write(MODULE, "mgru.py")).parent)
+    for name in ("mgru", "mgru.py"):
+        with pytest.raises(UsageError, match=rf"no {kind} is called '{name}'; name its file with --plugin mgru\.py$"):
+            registry.find(kind, name)
+
+
+def test_a_name_that_is_like_no_other_may_be_a_file() -> None:
+    with pytest.raises(UsageError, match=r"no cell is called 'own'; there are .*; if it is yours, .* --plugin own\.py"):
+        registry.find("cell", "own")
+    with pytest.raises(UsageError, match=r"no cell is called 'lsmt'; did you mean lstm\?$"):
+        registry.find("cell", "lsmt")
+
+
+def test_a_plugin_of_another_kind_is_named(write: Write) -> None:
+    registry.use([write(MODULE)])
+    with pytest.raises(UsageError, match=r"no task is called 'mine': plugin .*mine\.py is a cell"):
+        registry.find("task", "mine")
+
+
 # Installed packages
 
 
