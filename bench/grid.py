@@ -21,6 +21,8 @@ SPECS = ("task", "cell", "clip", "optimizer")
 WIRING = tuple(item.name for item in fields(Wiring))
 AXES = (*SPECS, *WIRING, "lr", "truncate")
 """What a grid spans; everything else but the seeds has one value in it."""
+STUDY_FILE = ".toml"
+"""How the files of studies end."""
 _RESERVED = ("reference", "perf")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LARGEST_SEED = 2**32 - 1
@@ -121,6 +123,8 @@ def checked_name(name: str) -> str:
         raise UsageError(
             f"{name!r} cannot name a study: 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
         )
+    if name.endswith(STUDY_FILE):
+        raise UsageError(f"{name!r} cannot name a study: {STUDY_FILE} is how their files end")
     if name.lower() in _RESERVED:
         raise UsageError(f"{name!r} cannot name a study: the name is reserved")
     return name

@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.grid import (
     KEYS,
+    STUDY_FILE,
     Grid,
     check_interval,
     check_match,
@@ -28,7 +29,7 @@ _RATE = ("task", "cell", "clip", "optimizer", "lr")
 
 def names(folder: Path = STUDIES) -> list[str]:
     """List the studies of a folder, sorted, without reading them."""
-    return sorted(file.stem for file in folder.glob("*.toml"))
+    return sorted(file.stem for file in folder.glob(f"*{STUDY_FILE}"))
 
 
 def find(name: str) -> Study:
@@ -37,12 +38,12 @@ def find(name: str) -> Study:
     Raises:
         UsageError: There is none, or its file is refused.
     """
-    if name.endswith(".toml"):
+    if name.endswith(STUDY_FILE):
         return read(Path(name))
     known = names()
     if name not in known:
         raise UsageError(f"no study is called {name!r}{near(name, known) or '; there are ' + ', '.join(known)}")
-    return read(STUDIES / f"{name}.toml")
+    return read(STUDIES / f"{name}{STUDY_FILE}")
 
 
 def read(path: Path) -> Study:
@@ -51,7 +52,7 @@ def read(path: Path) -> Study:
     Raises:
         UsageError: The file cannot be read or something in it is refused; one line with file, key, value and rule.
     """
-    name = checked_name(path.name.removesuffix(".toml"))
+    name = checked_name(path.name.removesuffix(STUDY_FILE))
     try:
         content = tomllib.loads(path.read_bytes().decode())
     except OSError as error:

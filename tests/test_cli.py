@@ -79,6 +79,7 @@ def test_a_run_with_failed_trials_exits_with_3(tmp_path: Path) -> None:
         (["run", *TINY, "--workers", "0"], "--workers must be a whole number from 1 to 1024, not 0"),
         (["run", *TINY, "--timeout", "-1"], "--timeout must be above 0"),
         (["run", *TINY, "--name", "../up"], "'../up' cannot name a study"),
+        (["run", *TINY, "--name", "mine.toml"], "'mine.toml' cannot name a study: .toml is how their files end"),
         (["run", *TINY, "--name", "perf"], "'perf' cannot name a study: the name is reserved"),
         (["run", *TINY, "--name", "quick"], "--name quick: a study file has that name"),
         (["run", "--task", "adding:length=1", "--cell", "rnn"], "task adding: length must be from 2 to 100000, not 1"),
@@ -93,6 +94,8 @@ def test_a_run_with_failed_trials_exits_with_3(tmp_path: Path) -> None:
         (["plan", "quick", "--dtype", "float16"], "--dtype must be float32 or float64, not 'float16'"),
         (["list", "task"], "nothing to list is called 'task'; did you mean tasks?"),
         (["show", "quick"], "no study called 'quick' has results"),
+        (["show", "studies/quick.toml"], "no study called 'quick' has results"),
+        (["baseline", "accept", "quick.toml", "--reason", "x"], "no study called 'quick' has results"),
         (["export", "quick", "--format", "parquet"], "--format parquet needs --out FILE"),
         (["rerun", "abc"], "no stored trial has a key that begins with 'abc'"),
     ],
@@ -139,6 +142,14 @@ def test_export_writes_csv_to_stdout_and_files_on_request(results: Path) -> None
 def test_show_prints_a_table_or_json(results: Path) -> None:
     assert "RNN tanh" in call("show", "made", "--results", str(results)).stdout
     assert json.loads(call("show", "made", "--json", "--results", str(results)).stdout)
+
+
+@pytest.mark.parametrize("command", [["show"], ["figures"], ["tables"], ["export"], ["compare", "made"]])
+def test_a_stored_study_may_be_named_by_its_file(command: list[str], results: Path) -> None:
+    by_name = call(*command, "made", "--results", str(results))
+    by_file = call(*command, "studies/made.toml", "--results", str(results))
+    assert (by_file.exit_code, by_file.stdout) == (0, by_name.stdout)
+    assert sorted(path.name for path in results.iterdir()) == ["made"]
 
 
 def test_figures_and_tables_are_redrawn_to_the_same_bytes(results: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from bench.grid import STUDY_FILE
 from tasks.options import UsageError
 
 Command = Callable[..., Any]
@@ -20,6 +21,22 @@ def results_option(command: Command) -> Command:
         show_default=True,
         help="Folder of all studies.",
     )(command)
+
+
+def name_of(study: str) -> str:
+    """Return the name of a stored study, which may be given as the study's file.
+
+    >>> name_of("mine"), name_of("studies/mine.toml")
+    ('mine', 'mine')
+    """
+    return Path(study).name.removesuffix(STUDY_FILE) if study.endswith(STUDY_FILE) else study
+
+
+def study_argument(required: bool = True) -> Callable[[Command], Command]:
+    """Add STUDY, the name of what is stored; the study's file stands for its name."""
+    return click.argument(
+        "study", required=required, callback=lambda context, parameter, given: given and name_of(given)
+    )
 
 
 def plugin_option(command: Command) -> Command:

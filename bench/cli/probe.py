@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import plugin_option, results_option
+from bench.cli.options import plugin_option, results_option, study_argument
 from tasks.options import UsageError
 
 _PROBLEMS_SHOWN = 20
 
 
 @click.command()
-@click.argument("study")
+@study_argument()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="FILE...")
 @plugin_option
 @results_option

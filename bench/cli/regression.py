@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.options import plugin_option, results_option
+from bench.cli.options import name_of, plugin_option, results_option, study_argument
 from tasks.options import UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def baseline() -> None:
 
 
 @baseline.command()
-@click.argument("study")
+@study_argument()
 @click.option("--reason", required=True, metavar="TEXT", help="Why, in one line; kept in the file.")
 @baseline_option
 @plugin_option
@@ -72,7 +72,7 @@ def accept(study: str, reason: str, file: Path | None, results: Path) -> None:
 
 
 @click.command()
-@click.argument("study", required=False)
+@study_argument(required=False)
 @click.option("--no-confirm", is_flag=True, help="Train nothing: what looks worse is inconclusive.")
 @click.option("--strict", is_flag=True, help="Exit with 5 where something is inconclusive.")
 @click.option("--self-test", is_flag=True, help="Measure the procedure's false alarms and power on stored outcomes.")
@@ -142,7 +142,7 @@ def compare(before: str, after: str, as_json: bool, results: Path) -> None:
 
 
 @click.command()
-@click.argument("study")
+@study_argument()
 @baseline_option
 @results_option
 def history(study: str, file: Path | None, results: Path) -> None:
@@ -193,7 +193,7 @@ def _side(word: str, results: Path) -> "list[Entry]":
 
     if word.endswith(".json"):
         return list(baseline.read(Path(word)).entries)
-    data = load_store(Path(word)) if word.endswith(".sqlite") else load_study(word, results)
+    data = load_store(Path(word)) if word.endswith(".sqlite") else load_study(name_of(word), results)
     return entries_of(data.trials)
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import results_option
+from bench.cli.options import results_option, study_argument
 from tasks.options import UsageError
 
 
 @click.command()
-@click.argument("study")
+@study_argument()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @results_option
 def show(study: str, as_json: bool, results: Path) -> None:
@@ -23,7 +23,7 @@ def show(study: str, as_json: bool, results: Path) -> None:
 
 
 @click.command()
-@click.argument("study")
+@study_argument()
 @results_option
 def figures(study: str, results: Path) -> None:
     """Redraw a study's figures from its store."""
@@ -35,7 +35,7 @@ def figures(study: str, results: Path) -> None:
 
 
 @click.command()
-@click.argument("study")
+@study_argument()
 @results_option
 def tables(study: str, results: Path) -> None:
     """Rewrite a study's tables from its store."""
@@ -47,7 +47,7 @@ def tables(study: str, results: Path) -> None:
 
 
 @click.command()
-@click.argument("study")
+@study_argument()
 @click.option("--format", "form", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write; CSV goes to stdout without."
