@@ -1,0 +1,75 @@
+"""The contract of a task's windows: what a small network that sees so much reaches, held against the floors.
+
+A floor that it beats is a broken rule. One that it stays above may be stated too low, or only be hard to learn.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from bench.checks.finding import Note, expect
+from bench.checks.leaks import LONGER, Hunt, hunt
+from tasks.base import Task
+
+_FAR, _TOO_SHORT = 0.25, 0.5
+"""How far above a floor is far, and how much one more step may help, as shares of the floor without memory."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A task, and small networks that see some of its steps."""
+
+    task: Task
+
+    @cached_property
+    def hunts(self) -> list[Hunt]:
+        """What a small network reaches that sees too little."""
+        return [hunt(self.task, window) for window in sorted({0, self.task.min_lag // 2, self.task.min_lag - 1})]
+
+    def leaks(self) -> str:
+        """A small network that sees too little does not beat the floor."""
+        self._none_leaks(self.hunts)
+        said = ", ".join(f"{one.error:.3g} with {one.window} steps (floor {one.floor:.3g})" for one in self.hunts)
+        return f"none found by a small network: its error is {said}"
+
+    def windows(self) -> str:
+        """A floor that a small network stays above, trained longer as well, is worth a note: no rule is broken."""
+        far = [hunt(self.task, one.window, LONGER) for one in self._far(self.hunts)]
+        self._none_leaks(far)
+        if far := self._far(far):
+            said = [f"{one.error:.3g} with {self._seen(one.window)}, the floor is {one.floor:.3g}" for one in far]
+            return Note(f"a small network reached {'; '.join(said)}: stated too low, or only hard to learn")
+        return self._a_step_off() or f"no window's error is more than {_FAR * self.task.floor(0):.2g} above its floor"
+
+    def _a_step_off(self) -> Note | None:
+        """Look in the middle, where floors fall, for one that a small network reaches with one more step."""
+        window, whole = self.task.min_lag // 2, self.task.floor(0)
+        if not whole > self.task.floor(window) > self.task.floor(window + 1):
+            return None
+        here, more = (hunt(self.task, steps, LONGER) for steps in (window, window + 1))
+        chance = 4 * here.deviation + 0.01 * whole
+        if here.error - here.floor <= chance or abs(more.error - here.floor) > chance:
+            return None
+        said = f"a small network reached {here.error:.3g} with {self._seen(window)}, with one more {more.error:.3g}"
+        return Note(f"{said}; the floor of {window} steps is {here.floor:.3g}: perhaps floors are off by a step")
+
+    def enough(self) -> str:
+        """A small network does not do much better with a step more than `min_lag`, with which it could solve."""
+        least = self.task.min_lag
+        if least == self.task.length:
+            return f"min_lag is the whole sequence, {least} steps"
+        enough, more = (hunt(self.task, window, LONGER) for window in (least, least + 1))
+        said = f"a small network errs by {enough.error:.3g} with {self._seen(least)}, with one more by {more.error:.3g}"
+        expect(enough.error - more.error <= _TOO_SHORT * self.task.floor(0), f"{said}: min_lag is stated too short")
+        return said
+
+    def _far(self, found: list[Hunt]) -> list[Hunt]:
+        return [one for one in found if one.window and one.error - one.floor > _FAR * self.task.floor(0)]
+
+    def _none_leaks(self, found: list[Hunt]) -> None:
+        for one in found:
+            seen = f"a small network that sees {self._seen(one.window)} errs by {one.error:.3g}"
+            said = f"{seen}, below the floor of that window, {one.floor:.3g}"
+            expect(not one.leaks, f"{said}: it is stated too high, or something gives the answer away")
+
+    def _seen(self, window: int) -> str:
+        return f"the {'next' if self.task.looks_ahead else 'last'} {window} steps"
