@@ -3,8 +3,11 @@
 Distances are lags in time steps, whatever the task's dial counts: the dial is turned to where the lag comes nearest.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from bench import registry
+from bench.trial import Trial
 from tasks.options import Range, UsageError
 
 if TYPE_CHECKING:
@@ -68,6 +71,27 @@ def at_lags(task: "Task", lags: tuple[int, ...], label: str = "--test-lags") -> 
             raise UsageError(f"{label}: {what}, which no trained network fits")
         found.setdefault(turned.spec, turned)
     return list(found.values())
+
+
+def moved(task: "Task", lags: tuple[int, ...]) -> dict[int, int]:
+    """Return the lags that the task's dial does not reach, each with the one that is tested in its place.
+
+    >>> from tasks.agreement import Agreement
+    >>> moved(Agreement(nouns=Range(0, 4)), (29, 30, 31))
+    {29: 30, 31: 30}
+    """
+    tested = {lag: turned.lag for lag in lags for turned in at_lags(task, (lag,))}
+    return {lag: found for lag, found in tested.items() if found != lag}
+
+
+def moved_lines(trials: Iterable[Trial]) -> list[str]:
+    """Say which lags are tested in the place of those that a task's dial does not reach, a line a task."""
+    lines = []
+    for task, lags in dict.fromkeys((trial.task, trial.test_lags) for trial in trials):
+        if found := moved(registry.task(task), lags_in(lags)):
+            told = ", ".join(f"{tested} instead of {asked}" for asked, tested in found.items())
+            lines.append(f"{task} is tested at the nearest lags that its dial allows: {told}")
+    return lines
 
 
 def _at_lag(task: "Task", lag: int, label: str) -> "Task":

@@ -64,6 +64,18 @@ def test_lags_that_the_dial_cannot_tell_apart_are_tested_once():
     assert [turned.lag for turned in transfer.at_lags(task, (29, 30, 31), "")] == [30]
 
 
+def test_other_lags_than_those_asked_for_are_told_before_training_and_their_table_after(tmp_path: Path):
+    asked = ["--task", "agreement:nouns=0-4", "--cell", "rnn", "--test-lags", "29,30,31", "--updates", "2"]
+    asked += ["--hidden-size", "3", "--seeds", "1", "--workers", "1", "--name", "far", "--results", str(tmp_path)]
+    told = "agreement is tested at the nearest lags that its dial allows: 30 instead of 29, 30 instead of 31"
+    assert f"tests     {told}\n" in CliRunner().invoke(main, ["plan", *asked]).stdout
+    run = CliRunner().invoke(main, ["run", *asked]).stderr.splitlines()
+    assert run[1] == told
+    assert run[-1] == f"errors at other distances: {tmp_path / 'far' / 'tables' / 'transfer.md'}"
+    assert CliRunner().invoke(main, ["show", "far", "--results", str(tmp_path)]).stderr == f"{run[-1]}\n"
+    assert "tests  " not in CliRunner().invoke(main, ["plan", *asked[:4], "--test-lags", "30"]).stdout
+
+
 @pytest.mark.parametrize(
     ("task", "lags", "message"),
     [

@@ -99,7 +99,7 @@ def plan(
     **options: Any,
 ) -> None:
     """Show what a run would train; train nothing."""
-    from bench import runner
+    from bench import runner, transfer
     from bench.cli.progress import minutes
 
     workers = checked_workers(workers)
@@ -117,6 +117,8 @@ def plan(
     click.echo(f"time      {minutes(found.seconds(workers))} at most, {workers} workers (estimated)")
     if found.outside:
         click.echo(f"outside   {found.outside} stored trials are not part of this plan")
+    for line in transfer.moved_lines(found.trials):
+        click.echo(f"tests     {line}")
     for line in matched_lines(found.study, found.trials):
         click.echo(line)
 

@@ -12,6 +12,7 @@ from rich.progress import Progress as Display
 
 from bench.costs import expected_seconds
 from bench.runner import Plan
+from bench.transfer import moved_lines
 from bench.trial import Status, TrialResult
 
 _LINE_SECONDS = 10.0
@@ -63,6 +64,8 @@ class Progress:
         self._cost = sum(expected_seconds(trial) for trial in plan.missing)
         kept = len(plan.trials) - self._total
         self._say(f"study {plan.study.name}: {len(plan.trials)} trials, {kept} stored, {self._total} to train")
+        for line in moved_lines(plan.missing):
+            self._say(line)
         if self._total and self._console.is_terminal:
             columns = (
                 TextColumn("{task.description}"),

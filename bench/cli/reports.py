@@ -15,11 +15,13 @@ from tasks.options import UsageError
 @results_option
 def show(study: str, as_json: bool, results: Path) -> None:
     """Print a study's summary table."""
+    from bench.cli.training import name_transfer
     from bench.report.text import render_text, to_json
     from bench.results import load_study
 
     data = load_study(study, results)
     click.echo(to_json(data) if as_json else render_text(data))
+    name_transfer(study, results)
 
 
 @click.command()

@@ -105,6 +105,14 @@ def write_reports(name: str, results: Path) -> None:
     click.echo(render_text(data))
     written = write_tables(data, results / name) + draw_figures(data, results / name)
     click.echo(f"{len(written)} files in {results / name / 'tables'} and {results / name / 'figures'}", err=True)
+    name_transfer(name, results)
+
+
+def name_transfer(name: str, results: Path) -> None:
+    """Say where the errors at other distances are, if there are any."""
+    path = results / name / "tables" / "transfer.md"
+    if path.is_file():
+        click.echo(f"errors at other distances: {path}", err=True)
 
 
 def as_bytes(text: str) -> int:
