@@ -205,3 +205,11 @@ def test_doctor_reports_versions_and_healthy_stores(results: Path) -> None:
     assert "path             lstm: fused" in printed
     assert "path             rhn: readable" in printed  # with two layers in a step, as by default
     assert f"{store_path('made', results)}: healthy, 2 trials" in printed
+
+
+def test_a_reader_that_has_had_enough_is_no_error() -> None:
+    command = [sys.executable, "-m", "bench", "list", "cells", "--details"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline().startswith("a layer of 64 inputs")
+        process.stdout.close()
+        assert (process.wait(timeout=60), process.stderr.read()) == (0, "")

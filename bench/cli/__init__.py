@@ -43,6 +43,17 @@ class Commands(click.Group):
             raise UsageError(f"no command is called {args[0]!r}{near(args[0], known) or '; see longlag --help'}")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a reader of its pipe may have had enough, and code of a plugin may end the program."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # `longlag export quick | head`
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except SystemExit as error:  # no command ends so
+            raise UsageError(f"a plugin ended the program ({first_line(error)})") from error
+
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run a command and end the process with its exit code."""
         try:
@@ -59,16 +70,9 @@ class Commands(click.Group):
         except (click.Abort, KeyboardInterrupt):
             _complain("interrupted")
             sys.exit(EXIT_INTERRUPTED)
-        except BrokenPipeError:  # the reader of a pipe has had enough: `longlag export quick | head`
-            with contextlib.suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(0)
         except OSError as error:  # a full disk or a read-only folder, met while writing tables or figures
             _complain(f"{error.filename or 'output'}: {error.strerror or error}; what was stored is kept")
             sys.exit(EXIT_STORE)
-        except SystemExit as error:  # no command ends so: code of a plugin does
-            _complain(f"a plugin ended the program ({first_line(error)})")
-            sys.exit(EXIT_USAGE)
         sys.exit(code)
 
 
