@@ -102,9 +102,8 @@ def render(found: pd.DataFrame, trials: pd.DataFrame, coverage: pd.DataFrame, wo
     lines = [_SAID, "Right: the grammatical sentence is the more probable one; chance is 0.5.", ""]
     for _, of in found.groupby(setting, sort=False):
         first = of.to_dict("records")[0]
-        lines += [
-            f"{style.task_label(first['task'])} · {label_of(first, setting)} · {first['networks']} network{'s' * (first['networks'] != 1)}"
-        ]
+        networks = f"{first['networks']} network{'s' * (first['networks'] != 1)}"
+        lines += [f"{style.task_label(first['task'])} · {label_of(first, setting)} · {networks}"]
         lines += [*_block(of), ""]
     sources = [
         f"{one['who']}: {one['source']}" for one in published() if set(one["accuracy"]) & set(found["construction"])
