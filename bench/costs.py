@@ -1,7 +1,7 @@
 """What a trial is expected to cost, in seconds and bytes: for plans and the order of work, never for a result."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
@@ -20,7 +20,7 @@ from bench.wiring import Wiring
 Answer = TypeVar("Answer")
 _ASKED_SECONDS = 10.0
 
-# Measured on one core of a server, roughly: seconds of one update or of one number's arithmetic.
+# Measured on one core of a server with AVX-512, roughly: seconds of one update or of one number's arithmetic.
 _UPDATE = 350e-6
 _PRODUCT = 1 / 80e9
 _UNIT = 1e-9
@@ -49,6 +49,34 @@ def expected_seconds(trial: Trial) -> float:
         _evaluation_seconds(*network) * (2 + trial.updates / trial.eval_every)
         + _transfer_seconds(trial.test_lags, *network)
     )
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How much longer trials take here than is expected.
+
+    Attributes:
+        times: As many times.
+        trials: Trials that say so.
+    """
+
+    times: float
+    trials: int
+
+
+def pace_of(done: Iterable[tuple[Trial, int, float]]) -> Pace | None:
+    """Return the pace of finished trials, each with its updates and seconds: the median, by what they are to cost.
+
+    A median, since the first trials of a worker wait for compilers, and a busy machine delays some more than others.
+    """
+    costs = [(seconds, expected_seconds(replace(trial, updates=updates))) for trial, updates, seconds in done]
+    ranked = sorted((seconds / cost, cost) for seconds, cost in costs)
+    half, passed = sum(cost for _, cost in ranked) / 2, 0.0
+    for times, cost in ranked:
+        passed += cost
+        if passed >= half:
+            return Pace(times, len(ranked))
+    return None
 
 
 @registry.forgetful

@@ -1,17 +1,17 @@
 """From a study to stored results: what is missing is planned, trained and committed as it comes."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from bench import provenance
-from bench.costs import cohort_size, expected_seconds
+from bench.costs import Pace, cohort_size, expected_seconds, pace_of
 from bench.engines.local import LocalEngine
 from bench.engines.worker import Train, train_cohort
-from bench.store import Store, Stored, store_path, stored
+from bench.store import Store, Stored, store_path
 from bench.study import Study
 from bench.study_trials import facts
 from bench.trial import Status, Trial, TrialResult
@@ -23,6 +23,8 @@ PARTS = 8
 """A cohort costs at most this part of what each worker has to do."""
 MEMORY = 2**30
 """Bytes that a worker may take for a cohort, unless said otherwise."""
+TIMED = 64
+"""Stored trials, at most, that say how fast this machine is."""
 SEED_LADDER = (3, 5, 8, 10, 15, 20, 30, 50, 100)
 """How many seeds a study may be cut to."""
 
@@ -38,6 +40,7 @@ class Plan:
         outside: Stored trials that the study does not hold.
         other_source: Stored trials of the study that other source code made.
         without_network: Stored trials that are to be trained again because their network was not kept.
+        pace: What the study's stored trials say of this machine; None where none was made by its processor.
     """
 
     study: Study
@@ -46,6 +49,7 @@ class Plan:
     outside: int
     other_source: int
     without_network: int = 0
+    pace: Pace | None = None
 
     def cohorts(self, workers: int = 1, memory: int = MEMORY) -> list[tuple[Trial, ...]]:
         """Cut the missing trials into cohorts, so that no worker waits long for another at the end.
@@ -69,8 +73,12 @@ class Plan:
         return [trials for _, trials in sorted(cut, key=lambda part: -part[0])]
 
     def seconds(self, workers: int) -> float:
-        """Estimate how long it takes; trials that stop early make it shorter."""
+        """Estimate how long it takes on a server with AVX-512; trials that stop early make it shorter."""
         return sum(expected_seconds(trial) for trial in self.missing) / workers
+
+    def seconds_here(self, workers: int) -> float:
+        """Estimate how long it takes at this machine's pace, for people only: nothing is cut or left out by it."""
+        return self.seconds(workers) * (self.pace.times if self.pace else 1.0)
 
 
 class Observer(Protocol):
@@ -100,7 +108,7 @@ def make_plan(study: Study, results: Path, fresh: bool = False, keep_networks: b
     if any(trial.device == "cuda" for trial in trials):
         _need_cuda()
     source = provenance.source_hash()
-    held = stored(store_path(study.name, results))
+    held, timed = _held(store_path(study.name, results), trials)
     done = {key for key, row in held.items() if row.status.is_result and not (fresh and row.source != source)}
     keys = {trial.key for trial in trials}
     bare = _without_network(study, results, held, done & keys) if keep_networks else set()
@@ -112,7 +120,20 @@ def make_plan(study: Study, results: Path, fresh: bool = False, keep_networks: b
         outside=len(held.keys() - keys),
         other_source=sum(row.source != source for key, row in held.items() if key in keys),
         without_network=len(bare),
+        pace=pace_of(timed),
     )
+
+
+def _held(path: Path, trials: Sequence[Trial]) -> tuple[dict[str, Stored], list[tuple[Trial, int, float]]]:
+    """Return what is stored and, of a few of these trials that this processor trained, updates and seconds."""
+    if not path.exists():
+        return {}, []
+    with Store.open_for_reading(path) as store:
+        held = store.stored()
+        by_key = {trial.key: trial for trial in trials if trial.key in held}
+        durations = store.durations(sorted(by_key)[:TIMED])
+    here = provenance.environment()["cpu"]
+    return held, [(by_key[key], updates, seconds) for key, (updates, seconds, cpu) in durations.items() if cpu == here]
 
 
 def _without_network(study: Study, results: Path, held: Mapping[str, Stored], done: set[str]) -> set[str]:

@@ -19,7 +19,7 @@ from bench.schema import Facts, Row
 from bench.store_file import Lock, StoreError, closed_on_error, complete, connect, create, empty, explained, is_fresh
 from bench.trial import Status, Trial, TrialResult
 
-__all__ = ["COMMIT_SECONDS", "Columns", "Store", "StoreError", "Stored", "store_path", "stored"]
+__all__ = ["COMMIT_SECONDS", "Columns", "Store", "StoreError", "Stored", "store_path"]
 
 COMMIT_SECONDS = 0.5
 """The longest a finished result waits for its commit; what a kill can cost is those that wait."""
@@ -41,14 +41,6 @@ class Stored:
 def store_path(study: str, results: str | Path = "results") -> Path:
     """Return the file of a study."""
     return Path(results) / study / "store.sqlite"
-
-
-def stored(path: Path) -> dict[str, Stored]:
-    """Say what a file holds, by key; nothing where there is no file yet."""
-    if not path.exists():
-        return {}
-    with Store.open_for_reading(path) as store:
-        return store.stored()
 
 
 class Store:
@@ -190,6 +182,15 @@ class Store:
         """Return status and source of every stored row, by key."""
         rows = self._rows("SELECT key, status, source FROM trials ORDER BY key")
         return {row["key"]: Stored(Status(row["status"]), row["source"]) for row in rows}
+
+    def durations(self, keys: Sequence[str]) -> dict[str, tuple[int, float, str | None]]:
+        """Return updates done, seconds and processor of those rows, by key, that know them."""
+        rows = self._rows(
+            f"SELECT key, updates, wall_seconds, environment FROM trials WHERE key IN ({', '.join('?' * len(keys))})",
+            *keys,
+        )
+        known = [row for row in rows if row["updates"] and row["wall_seconds"]]
+        return {row["key"]: (row["updates"], row["wall_seconds"], row["environment"].get("cpu")) for row in known}
 
     def fingerprints(self) -> dict[str, str | None]:
         """Return the fingerprint of every stored row, by key; None where the row is older than fingerprints."""

@@ -4,7 +4,7 @@ import math
 import sys
 from pathlib import Path
 
-from bench.store import Store
+from bench.store import Store, Stored
 from bench.trial import Measurement, Status, Trial, TrialResult
 
 FACTS = {
@@ -64,6 +64,14 @@ def write(path: Path, results: list[TrialResult]) -> None:
     with Store.open_for_writing(path) as store:
         for item in results:
             store.add(item, FACTS)
+
+
+def stored(path: Path) -> dict[str, Stored]:
+    """Say what a file holds, by key; nothing where there is no file yet."""
+    if not path.exists():
+        return {}
+    with Store.open_for_reading(path) as store:
+        return store.stored()
 
 
 if __name__ == "__main__":  # writes results for ever and says so, for tests that kill it

@@ -180,7 +180,9 @@ def test_the_command_shows_its_ladder_without_training(tmp_path: Path) -> None:
     )
     lines = result.stdout.splitlines()
     assert lines[0] == "adding: 8, 11, 16, 23, 32 (smallest window); up to 19 trials a rung"
-    assert re.fullmatch(r"time: .+ at most, if all climb to the end, \d+ workers \(estimated\)", lines[1])
+    assert re.fullmatch(
+        r"time if all climb to the end: .+ if no trial stops early, \d+ workers \(estimated .+\)", lines[1]
+    )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from click.testing import CliRunner
 
 from bench import runner
 from bench.cli import main
+from bench.cli.planning import time_told
+from bench.costs import Pace, expected_seconds, pace_of
 from bench.results import load, load_curves
 from bench.store import Store, StoreError, store_path
 from bench.study import Study, adhoc
@@ -66,6 +69,34 @@ def test_failed_rows_are_tried_again_and_results_are_not(tmp_path: Path) -> None
         for trial, status in zip(trials, (Status.FAILED, Status.DIVERGED, Status.TIMEOUT), strict=True):
             store.add(TrialResult(trial, status, reason="before"), runner.facts(trial))
     assert runner.make_plan(study, tmp_path).missing == (trials[0], trials[2])
+
+
+def test_stored_trials_say_how_fast_the_machine_is_and_decide_nothing_else(tmp_path: Path) -> None:
+    study = small(seeds=20, cell=("rnn", "gru"))
+    *timed, delayed, elsewhere = study.trials()[:5]
+    here = {"cpu": runner.provenance.environment()["cpu"]}
+    with Store.open_for_writing(store_path("small", tmp_path)) as store:
+        for trial, times, made in [(trial, 2, here) for trial in timed] + [
+            (delayed, 50, here),
+            (elsewhere, 9, {"cpu": "z"}),
+        ]:
+            seconds = times * expected_seconds(trial)
+            ended = TrialResult(trial, Status.UNSOLVED, updates=10, wall_seconds=seconds, environment=made)
+            store.add(ended, runner.facts(trial))
+    plan = runner.make_plan(study, tmp_path)
+    assert plan.pace == Pace(pytest.approx(2), 4)
+    assert plan.seconds_here(2) == pytest.approx(2 * plan.seconds(2))
+    assert plan.cohorts(2) == replace(plan, pace=None).cohorts(2)
+    told = "workers (estimated: 2.0 times a server's, as 4 of its stored trials took here)"
+    assert told in time_told(plan, 2)
+    assert "for a server with AVX-512; elsewhere up to three times" in time_told(replace(plan, pace=None), 2)
+
+
+def test_a_trial_that_stopped_early_is_held_against_the_updates_it_did() -> None:
+    (trial,) = small(seeds=1, updates=1000, eval_every=10).trials()
+    cost = expected_seconds(replace(trial, updates=50))
+    assert pace_of([(trial, 50, 3 * cost)]) == Pace(pytest.approx(3), 1)
+    assert pace_of([]) is None
 
 
 def test_fresh_trains_again_what_other_source_made(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from sample_results import FACTS, diverged, measurement, result, trial, write
+from sample_results import FACTS, diverged, measurement, result, stored, trial, write
 
 from bench import schema, store_file
 from bench.schema import plain_trial, result_row
-from bench.store import COMMIT_SECONDS, Store, StoreError, store_path, stored
+from bench.store import COMMIT_SECONDS, Store, StoreError, store_path
 from bench.trial import Status, Trial, TrialResult
 
 UNMATCHED = dict.fromkeys(("matched", "match_target", "match_reached", "match_note"))

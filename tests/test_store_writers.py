@@ -11,10 +11,10 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from sample_results import result, trial, write
+from sample_results import result, stored, trial, write
 
 from bench import store_file
-from bench.store import Store, StoreError, store_path, stored
+from bench.store import Store, StoreError, store_path
 from bench.trial import Status
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -84,8 +84,7 @@ def _exit_code(rungs: Any, options: dict[str, Any]) -> int:
 def _climb(name: str, tasks: tuple[str, ...], results: Path, options: dict[str, Any]) -> Any:
     """Climb, or with ``--plan`` only show the ladder; return the rungs, or None."""
     from bench import horizon, runner
-    from bench.cli.planning import check_free, checked_workers
-    from bench.cli.progress import minutes
+    from bench.cli.planning import check_free, checked_workers, time_told
     from bench.cli.training import train_study
 
     check_free(name)
@@ -106,7 +105,7 @@ def _climb(name: str, tasks: tuple[str, ...], results: Path, options: dict[str, 
         for spec in tasks:
             lags = [task.min_lag for task in horizon.rungs(spec, climb.longest)]
             click.echo(f"{spec}: {', '.join(map(str, lags))} (smallest window); up to {a_rung} trials a rung")
-        seconds = runner.make_plan(horizon.whole_ladder(climb), results).seconds(workers)
-        click.echo(f"time: {minutes(seconds)} at most, if all climb to the end, {workers} workers (estimated)")
+        plan = runner.make_plan(horizon.whole_ladder(climb), results)
+        click.echo(f"time if all climb to the end: {time_told(plan, workers)}")
         return None
     return horizon.run(climb, results, lambda study: train_study(study, results, workers=workers))

@@ -12,6 +12,7 @@ from tasks.options import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bench.runner import Plan
     from bench.study import Study
     from bench.trial import Trial
 
@@ -100,7 +101,6 @@ def plan(
 ) -> None:
     """Show what a run would train; train nothing."""
     from bench import runner, transfer
-    from bench.cli.progress import minutes
 
     workers = checked_workers(workers)
     cut = within(study_of(study, name, options), workers, budget_minutes)
@@ -114,13 +114,24 @@ def plan(
     if found.without_network:
         click.echo(f"networks  {found.without_network} stored trials lack theirs and are trained again")
     click.echo(f"to train  {len(found.missing)} in {len(found.cohorts(workers))} cohorts")
-    click.echo(f"time      {minutes(found.seconds(workers))} at most, {workers} workers (estimated)")
+    click.echo(f"time      {time_told(found, workers)}")
     if found.outside:
         click.echo(f"outside   {found.outside} stored trials are not part of this plan")
     for line in transfer.moved_lines(found.trials):
         click.echo(f"tests     {line}")
     for line in matched_lines(found.study, found.trials):
         click.echo(line)
+
+
+def time_told(plan: "Plan", workers: int) -> str:
+    """Say how long a plan should take, and on what machine."""
+    from bench.cli.progress import minutes
+
+    if plan.pace:
+        whose = f": {plan.pace.times:.1f} times a server's, as {plan.pace.trials} of its stored trials took here"
+    else:
+        whose = " for a server with AVX-512; elsewhere up to three times as long"
+    return f"{minutes(plan.seconds_here(workers))} if no trial stops early, {workers} workers (estimated{whose})"
 
 
 def matched_lines(study: "Study", trials: "Sequence[Trial]") -> list[str]:

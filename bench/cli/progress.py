@@ -42,7 +42,7 @@ class Progress:
         self._console = Console(stderr=True)
         self._statuses: Counter[Status] = Counter()
         self._total = 0
-        self._cost_done = self._cost = 0.0
+        self._cost_done = self._cost = self._whole_seconds = 0.0
         self._started = self._last_line = time.monotonic()
         self._display: Display | None = None
 
@@ -62,6 +62,7 @@ class Progress:
         """Show what is to come."""
         self._total = len(plan.missing)
         self._cost = sum(expected_seconds(trial) for trial in plan.missing)
+        self._whole_seconds = plan.seconds_here(self._workers)
         kept = len(plan.trials) - self._total
         self._say(f"study {plan.study.name}: {len(plan.trials)} trials, {kept} stored, {self._total} to train")
         for line in moved_lines(plan.missing):
@@ -90,7 +91,7 @@ class Progress:
 
     def _note(self, done: int, coloured: bool) -> str:
         seconds = time.monotonic() - self._started
-        left = max(self._cost / self._workers - seconds, 0.0)
+        left = max(self._whole_seconds - seconds, 0.0)
         if self._cost_done > _JUDGED_FROM * self._cost:
             left = seconds * (self._cost - self._cost_done) / self._cost_done
         counts = ", ".join(

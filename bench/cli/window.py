@@ -52,8 +52,7 @@ def window(
     from bench import results as stored
     from bench import runner
     from bench import window as sweeps
-    from bench.cli.planning import check_free, checked_workers
-    from bench.cli.progress import minutes
+    from bench.cli.planning import check_free, checked_workers, time_told
     from bench.cli.training import EXIT_SOME_FAILED, train_study
     from bench.report import windows
 
@@ -68,7 +67,7 @@ def window(
         click.echo(f"clips     {', '.join(swept.clips)} at a rate of {lr:g}")
         click.echo(f"rates     {', '.join(f'{rate:g}' for rate in swept.rates)} under {' and '.join(swept.beside)}")
         click.echo(f"trials    {len(plan.trials)}, {len(plan.trials) - len(plan.missing)} stored")
-        click.echo(f"time      {minutes(plan.seconds(count))} at most, {count} workers (estimated)")
+        click.echo(f"time      {time_told(plan, count)}")
         return 0
     ended = train_study(study, results, workers=count)
     trials = stored.load(name, results)
