@@ -1,5 +1,6 @@
 # make bench    trains the study `quick`, prints its summary, writes results/quick/
 # make test     the fast tests
+# make install  only the virtual environment: the command is .venv/bin/longlag
 # PIP_ARGS      passed to pip, for instance an index of CPU builds: make bench PIP_ARGS="--index-url URL"
 
 PYTHON ?= python3
@@ -8,11 +9,12 @@ STUDY ?= quick
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help bench test test-all lint types format clean
+.PHONY: help install bench test test-all lint types format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make bench [STUDY=quick]  train a study, print its summary, write results/STUDY/"
+	@echo "make install              make the virtual environment, with the command $(BIN)/longlag"
 	@echo "make test                 run the fast tests"
 	@echo "make test-all             run all tests, the slow ones too"
 	@echo "make lint | types         check style | types"
@@ -23,6 +25,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e ".[cells,dev,parquet]"
 	@touch $(INSTALLED)
+
+install: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/longlag run $(STUDY)
