@@ -1,4 +1,4 @@
-"""What a process has lying about: its random state, which nothing here may read or move, and its arithmetic."""
+"""What a process has lying about: random state, which nothing here may read or move, settings, and its arithmetic."""
 
 import random
 import sys
@@ -44,6 +44,37 @@ def seeded(seed: int) -> Iterator[None]:
         random.setstate(before["python"])
         np.random.set_state(before["numpy"])
         torch.set_rng_state(before["torch"])
+
+
+def settings() -> State:
+    """Return what anybody may set for the whole process, and nobody here may but `arithmetic`."""
+    return {
+        "torch's default dtype": torch.get_default_dtype(),
+        "torch's number of threads": torch.get_num_threads(),
+        "torch's choice of algorithms": torch.are_deterministic_algorithms_enabled(),
+    }
+
+
+def changed(before: State) -> list[str]:
+    """Name the settings that are no longer as they were.
+
+    >>> changed(settings())
+    []
+    """
+    now = settings()
+    return [name for name, value in before.items() if now[name] != value]
+
+
+@contextmanager
+def settled() -> Iterator[State]:
+    """Give the settings as they are, and put them back at the end."""
+    dtype, threads, deterministic = (before := settings()).values()
+    try:
+        yield before
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)
 
 
 @contextmanager

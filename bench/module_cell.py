@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from bench.ambient import seeded
+from bench.ambient import seeded, settled
 from bench.cells.base import Cell, State, Weights
 from bench.seeding import stream
 from tasks.options import UsageError
@@ -92,7 +92,7 @@ def build(made: type[nn.Module], input_size: int, hidden_size: int, seed: int) -
     Raises:
         UsageError: It has buffers, which trials would share.
     """
-    with seeded(seed):
+    with seeded(seed), settled():
         module = made(input_size, hidden_size)
     for name, _ in module.named_buffers():
         raise UsageError(f"class {made.__name__} has a buffer, {name!r}, which trials would share: only parameters may")
@@ -107,7 +107,7 @@ def _template(made: Any, input_size: int, hidden_size: int) -> nn.Module:
 @lru_cache(maxsize=64)
 def _state_numbers(made: Any, hidden_size: int) -> int:
     template = _template(made, 1, hidden_size)
-    with torch.no_grad(), seeded(0):
+    with torch.no_grad(), seeded(0), settled():
         _, state = checked(template, dict(template.named_parameters()), torch.zeros(1, 2, 1), hidden_size)
     return sum(part.numel() for part in _tensors(state)) // 2
 

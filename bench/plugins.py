@@ -114,7 +114,7 @@ def read(path: Path, digest: str | None = None) -> Plugin:
 
 def _imported(path: Path, content: bytes, digest: str) -> ModuleType:
     """Run exactly the content that was hashed; the same content is one module in a process."""
-    from bench.ambient import seeded
+    from bench.ambient import changed, seeded, settled
 
     name = f"{PLUGINS}h{digest}.{path.stem}"
     if name not in sys.modules:
@@ -122,8 +122,10 @@ def _imported(path: Path, content: bytes, digest: str) -> ModuleType:
         module.__file__ = str(path)
         sys.modules[name] = module  # dataclasses look for it there
         try:
-            with seeded(0):
+            with seeded(0), settled() as before:
                 exec(compile(content, str(path), "exec"), module.__dict__)
+                if found := changed(before):
+                    raise UsageError(f"it changes {', '.join(found)} for the whole process")
         except BaseException:
             del sys.modules[name]
             raise

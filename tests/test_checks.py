@@ -98,9 +98,11 @@ RETURN = "return outputs, state"
 
 CELLS = {
     "peeks at the future": (MODULE, RETURN, "return outputs + outputs.flip(0), state", "causality"),
-    "draws torch's noise": (MODULE, RETURN, "return outputs + torch.randn_like(outputs), state", "random state"),
-    "draws numpy's noise": (CELL, STEP, STEP + "[0] * float(np.random.rand()),", "random state"),
-    "draws python's noise": (MODULE, RETURN, "return outputs * random.random(), state", "random state"),
+    "draws torch's noise": (MODULE, RETURN, "return outputs + torch.randn_like(outputs), state", "global state"),
+    "draws numpy's noise": (CELL, STEP, STEP + "[0] * float(np.random.rand()),", "global state"),
+    "draws python's noise": (MODULE, RETURN, "return outputs * random.random(), state", "global state"),
+    "changes the default dtype": (CELL, STEP, "torch.set_default_dtype(torch.float64); " + STEP, "global state"),
+    "takes more threads": (MODULE, RETURN, "torch.set_num_threads(2); " + RETURN, "global state"),
     "mixes the batch": (MODULE, RETURN, "return outputs - outputs.mean(1, keepdim=True), state", "batch"),
     "mixes the batch in a step": (CELL, "h @", "h.flip(0) @", "batch"),
     "returns another shape": (MODULE, RETURN, "return outputs[..., :-1], state", "shapes"),
@@ -185,7 +187,7 @@ CLIPS = {
     "returns a new tensor": (APPLY, "return gradients * (", "shape"),
     "fills the padding": (APPLY, "gradients.add_(1e-9); " + APPLY, "padding"),
     "spreads NaN": (APPLY, "gradients.add_(0 * gradients.sum()); " + APPLY, "not finite"),
-    "draws noise": (APPLY, "gradients.mul_(1 + 1e-3 * torch.rand(1)); " + APPLY, "random state"),
+    "draws noise": (APPLY, "gradients.mul_(1 + 1e-3 * torch.rand(1)); " + APPLY, "global state"),
     "shortens more than promised": (APPLY, "norms = norms * 2; " + APPLY, "run"),
 }
 
@@ -219,6 +221,9 @@ class Mine(ClassTask):
     def floor(self, window):
         return 0.0 if window >= 6 else 2 / 3
 
+    def loss(self, outputs, batch):
+        return super().loss(outputs, batch)
+
     def draw(self, generator, batch_size, held_out=False):
         symbols = generator.integers(3, size=batch_size)
         inputs = np.full((6, batch_size), 3)
@@ -227,12 +232,13 @@ class Mine(ClassTask):
         mask[-1] = True
         return Batch(as_tokens(inputs), as_tokens(symbols), mask)
 """
+LOSS = "return super().loss(outputs, batch)"
 DRAW = "symbols = generator.integers(3, size=batch_size)"
 TASKS = {
     "leaks the answer at the end": ("inputs[0], inputs[5] = symbols, 4", "inputs[0] = inputs[4] = symbols", "leaks"),
     "leaks part of it": ("symbols, 4", "symbols, 3 + (symbols == 0)", "leaks"),
     "is unbalanced": (DRAW, DRAW + " * generator.integers(2, size=batch_size)", "balance"),
-    "draws from numpy's state": (DRAW, "symbols = np.random.randint(3, size=batch_size)", "random state"),
+    "draws from numpy's state": (DRAW, "symbols = np.random.randint(3, size=batch_size)", "global state"),
     "is never the same": (DRAW, "import os; symbols = np.frombuffer(os.urandom(batch_size), 'u1') % 3", "repeatable"),
     "is always the same": (DRAW, "symbols = np.arange(batch_size) % 3", "seeds"),
     "has floors that rise": ("2 / 3", "2 / 3 - 0.1 / (window + 1)", "floors"),
@@ -240,6 +246,9 @@ TASKS = {
     "draws classes out of range": ("generator.integers(3,", "generator.integers(4,", "range"),
     "draws no batch": ("return Batch(as_tokens(inputs), as_tokens(symbols), mask)", "return inputs, symbols", "shapes"),
     "asks at the first step": ("mask[-1] = True", "mask[0] = True", "lag"),
+    "has a loss that is NaN": (LOSS, LOSS + " * float('nan')", "loss"),
+    "ends before its floors do": ("window >= 6", "window >= 7", "floors"),
+    "has no lag": ("lag: ClassVar[int] = 5", "lag: ClassVar[int] = 0", "lag"),
     "says that too little is enough": ("window >= 6", "window >= 5", "enough"),
 }
 
@@ -297,7 +306,7 @@ def test_after_a_rule_that_hangs_no_other_is_waited_for(tmp_path: Path, monkeypa
     result = CliRunner().invoke(main, ["check-cell", "--plugin", str(tmp_path / "mine.py")])
     said, untried, _ = result.stdout.splitlines()
     assert said == "FAILED  shapes: it took longer than 0.05 s"
-    assert untried.startswith("not tried, since shapes took too long: random state, ")
+    assert untried.startswith("not tried, since shapes took too long: global state, ")
 
 
 def test_rules_that_stand_for_themselves_are_all_tried() -> None:
@@ -307,6 +316,13 @@ def test_rules_that_stand_for_themselves_are_all_tried() -> None:
 
     found = findings({"one": hang, "other": lambda: "well"}, seconds=0.05)
     assert [finding.ok for finding in found] == [False, True]
+
+
+def test_noise_of_ones_own_is_not_taken_for_a_global_random_state(tmp_path: Path) -> None:
+    fresh = "symbols = np.random.default_rng().integers(3, size=batch_size)"
+    found = broken_by("task", TASK, DRAW, fresh, tmp_path)
+    assert found["global state"] == "gives other numbers the second time, from the same global random state"
+    assert list(found) == ["global state", "repeatable"]
 
 
 def test_code_that_ends_the_program_is_a_broken_rule(tmp_path: Path) -> None:

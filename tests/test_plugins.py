@@ -93,6 +93,11 @@ def call(*args: str) -> Result:
         ("1 / 0", "mine.py", "does not import: ZeroDivisionError: division by zero"),
         ("raise ValueError('one\\ntwo')", "mine.py", "does not import: ValueError: one"),
         ("def f(:", "mine.py", "does not import: SyntaxError: invalid syntax"),
+        (
+            f"{MODULE}torch.set_default_dtype(torch.float64)",
+            "mine.py",
+            "it changes torch's default dtype for the whole",
+        ),
         ("import nothing_of_this_name", "mine.py", "does not import: ModuleNotFoundError: No module named"),
         ("raise SystemExit(0)", "mine.py", "does not import: SystemExit: 0"),
         ("x = 1", "mine.py", "defines no class; it must define one class that is a Task, a Cell, a Clip, or"),
@@ -295,8 +300,14 @@ FAULTS = {
         "outputs must be (T, B, hidden_size) = (3, 1000, 5), not (3, 1000, 4)",
     ),
     "alone": (RETURN, "return self.cell(inputs, state)[0]", Status.FAILED, "must return (outputs, state), not Tensor"),
-    "noise": (RETURN, "torch.rand(1); " + RETURN, Status.FAILED, "moves the global random state of torch"),
+    "noise": (RETURN, "torch.rand(1); " + RETURN, Status.FAILED, "changes the global random state of torch"),
     "leaves": (RETURN, "raise SystemExit(0)", Status.FAILED, "SystemExit: 0 (line 11 of leaves.py)"),
+    "dtype": (
+        RETURN,
+        "torch.set_default_dtype(torch.float64); " + RETURN,
+        Status.FAILED,
+        "changes torch's default dtype",
+    ),
     "nan": (RETURN, "return self.cell(inputs / 0 * 0, state)", Status.DIVERGED, None),
 }
 

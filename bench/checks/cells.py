@@ -12,7 +12,7 @@ from bench import registry
 from bench.assemble import assembled
 from bench.cells.base import Cell
 from bench.checks.cost import update_ratio
-from bench.checks.finding import Finding, expect, findings, random_state_untouched
+from bench.checks.finding import Finding, expect, findings, global_state_untouched
 from bench.checks.trials import cohort
 from bench.encoder_decoder import EncoderDecoder
 from bench.module_cell import ModuleCell
@@ -41,7 +41,7 @@ def check_cell(spec: str, timed: bool = True) -> Iterator[Finding]:
     layer = Layer(registry.cell(spec))
     rules: dict[str, Callable[[], str]] = {
         "shapes": layer.shapes,
-        "random state": layer.random_state,
+        "global state": layer.global_state,
         "determinism": layer.determinism,
         "tokens": layer.tokens,
         "causality": layer.causality,
@@ -129,9 +129,9 @@ class Layer:
         inputs = sequences().requires_grad_()
         weights = {name: value.detach() for name, value in self.weights().items()}
         factors = sequences(9)[0, :, :1]  # unequal, so that nothing cancels
-        (by_inputs,) = torch.autograd.grad(
-            (self.run(inputs, weights)[-1] * factors).sum(), inputs, materialize_grads=True
-        )
+        outputs = self.run(inputs, weights)
+        expect(outputs.requires_grad, "outputs have no gradient at all: something is detached, or runs without")
+        (by_inputs,) = torch.autograd.grad((outputs[-1] * factors).sum(), inputs, materialize_grads=True)
         reach = by_inputs.abs().sum((1, 2))
         seen = self.seen
         for step, size in enumerate(reach.tolist()):
@@ -166,15 +166,15 @@ class Layer:
         expect((one != other).any(), "every seed gives the same initial weights")
         return "the same bytes every time; initial weights follow the seed"
 
-    def random_state(self) -> str:
-        """Nothing is drawn from global generators."""
+    def global_state(self) -> str:
+        """Nothing is drawn from global generators, and no setting of the process is changed."""
 
         def work() -> list[Tensor]:
             weights = {name: value.requires_grad_() for name, value in self.weights().items()}
             outputs = self.run(sequences(), weights)
             return [outputs.detach(), torch.from_numpy(self.network.initial_row(0))]
 
-        return random_state_untouched(work, lambda one, other: all(map(torch.equal, one, other)))  # type: ignore[call-overload]
+        return global_state_untouched(work, lambda one, other: all(map(torch.equal, one, other)))  # type: ignore[call-overload]
 
     def float64(self) -> str:
         """Everything runs in float64 too, and agrees."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bench import registry
 from bench.backward import PLAIN, Backward
-from bench.checks.finding import Finding, expect, findings, random_state_untouched
+from bench.checks.finding import Finding, expect, findings, global_state_untouched
 from bench.checks.trials import short_run
 from bench.clips.base import Clip, Context, row_norms
 from bench.gradients import write_gradients
@@ -49,7 +49,7 @@ def check_clip(spec: str) -> Iterator[Finding]:
         "inert": rows.inert,
         "not finite": rows.not_finite,
         "determinism": rows.determinism,
-        "random state": rows.random_state,
+        "global state": rows.global_state,
         "run": lambda: short_run(spec),
     }
     if rows.clip.signal_limit < inf or rows.clip.omega:
@@ -206,6 +206,6 @@ class Rows:
         expect(torch.equal(first, self.clipped(raw)), "the same gradients are clipped otherwise the second time")
         return "the same bytes every time"
 
-    def random_state(self) -> str:
-        """Nothing is drawn from global generators."""
-        return random_state_untouched(lambda: self.clipped(self.gradients()), torch.equal)  # type: ignore[arg-type]
+    def global_state(self) -> str:
+        """Nothing is drawn from global generators, and no setting of the process is changed."""
+        return global_state_untouched(lambda: self.clipped(self.gradients()), torch.equal)  # type: ignore[arg-type]

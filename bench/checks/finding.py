@@ -59,7 +59,7 @@ def findings(
     Args:
         rules: The rules.
         needed: Those that the others rest on, where all are about one thing. Once one of them is broken, or any rule
-            takes too long, the rest is not tried: what it said would be false, or the same again.
+            raises or takes too long, the rest is not tried: what it said would be false, or the same again.
         seconds: The longest that one may take; `RULE_SECONDS` if not given.
     """
     ended_by = ""
@@ -68,39 +68,33 @@ def findings(
             yield Finding(name, None, f"not tried, since {ended_by}")
             continue
         try:
-            found = _finding(name, rule, RULE_SECONDS if seconds is None else seconds)
+            with ambient.arithmetic(), ambient.settled(), time_limit(RULE_SECONDS if seconds is None else seconds):
+                found = Finding(name, True, rule())
+        except BrokenRuleError as broken:
+            found, ended_by = Finding(name, False, str(broken)), f"{name} is broken" * (name in needed)
         except TookTooLongError as slow:
-            found = Finding(name, False, f"it {slow}")
-            ended_by = f"{name} took too long" if needed else ""
-        if not found.ok and name in needed:
-            ended_by = ended_by or f"{name} is broken"
+            found, ended_by = Finding(name, False, f"it {slow}"), f"{name} took too long" * bool(needed)
+        except (Exception, SystemExit) as error:  # whatever is checked may raise whatever it likes
+            said = f"raises {first_line(error)}{place(error)}"
+            found, ended_by = Finding(name, False, said), f"{name} raises" * bool(needed)
         yield found
 
 
-def _finding(name: str, rule: Callable[[], str], seconds: float) -> Finding:
-    try:
-        with ambient.arithmetic(), time_limit(seconds):
-            return Finding(name, True, rule())
-    except BrokenRuleError as broken:
-        return Finding(name, False, str(broken))
-    except TookTooLongError:
-        raise
-    except (Exception, SystemExit) as error:  # whatever is checked may raise whatever it likes
-        return Finding(name, False, f"raises {first_line(error)}{place(error)}")
-
-
-def random_state_untouched(what: Callable[[], object], same: Callable[[object, object], bool]) -> str:
-    """Run something twice, from different global random states: they must neither move nor matter.
+def global_state_untouched(what: Callable[[], object], same: Callable[[object, object], bool]) -> str:
+    """Run something from the same and from another global random state: neither they nor settings may move or matter.
 
     Raises:
         BrokenRuleError: They do.
     """
     found = []
-    for seed in (1, 2):
-        with ambient.seeded(seed):
+    for seed in (1, 1, 2):
+        with ambient.seeded(seed), ambient.settled() as settings:
             before = ambient.random_state()
             found.append(what())
-            libraries = ambient.moved(before)
+            libraries, changed = ambient.moved(before), ambient.changed(settings)
         expect(not libraries, f"draws from the global random state of {', '.join(libraries)}")
-    expect(same(*found), "reads a global random state: other seeds there give other numbers")
-    return "neither read nor moved (python, numpy, torch)"
+        expect(not changed, f"changes {', '.join(changed)} for the whole process")
+    one, again, other = found
+    expect(same(one, again), "gives other numbers the second time, from the same global random state")
+    expect(same(one, other), "reads a global random state: other seeds there give other numbers")
+    return "random state neither read nor moved (python, numpy, torch), settings left as they are"

@@ -13,7 +13,7 @@ from bench import registry
 from bench.checks.baseline import ENOUGH, Blind
 from bench.checks.batches import answering, check_tensor, same
 from bench.checks.cost import draw_ratio
-from bench.checks.finding import Finding, Note, expect, findings, random_state_untouched
+from bench.checks.finding import Finding, Note, expect, findings, global_state_untouched
 from bench.checks.windows import Windows
 from bench.seeding import stream
 from bench.transfer import without_dial
@@ -25,6 +25,8 @@ DRAWN = 10_000
 """Sequences by which balance and floor are judged."""
 _NUMBERS = 3_000_000
 """Inputs and outputs of the sequences by which balance is judged, at most."""
+_NEEDED = ("shapes", "range", "repeatable", "seeds", "loss", "errors", "floors")
+"""Rules that the others rest on."""
 _FLOORS = 300
 """Windows whose floors are compared, at most."""
 
@@ -44,9 +46,9 @@ def check_task(spec: str, timed: bool = True, hunted: bool = True) -> Iterator[F
     rules: dict[str, Callable[[], str]] = {
         "shapes": task.shapes,
         "range": task.within_range,
+        "global state": task.global_state,
         "repeatable": task.repeatable,
         "seeds": task.seeds,
-        "random state": task.random_state,
         "loss": task.loss,
         "errors": task.errors,
         "floors": task.floors,
@@ -62,7 +64,7 @@ def check_task(spec: str, timed: bool = True, hunted: bool = True) -> Iterator[F
         rules |= {"leaks": windows.leaks, "windows": windows.windows, "enough": windows.enough}
     if timed:
         rules["cost"] = lambda: draw_ratio(task.task)
-    return findings(rules, needed=("shapes", "range"))
+    return findings(rules, needed=_NEEDED)
 
 
 @dataclass(frozen=True)
@@ -123,10 +125,13 @@ class Drawn:
 
     def repeatable(self) -> str:
         """The same stream and update give the same batch, whatever was drawn before."""
-        first = self.batch(update=4)
+        first = self.batch(update=4, size=_MANY)
         for update in (1, 2, 3):
             self.batch(update=update)
-        expect(same(first, self.batch(update=4)), "the same stream and update give another batch the second time")
+        expect(
+            same(first, self.batch(update=4, size=_MANY)),
+            "the same stream and update give another batch the second time",
+        )
         return "the same stream and update give the same batch, whatever was drawn before"
 
     def seeds(self) -> str:
@@ -136,18 +141,17 @@ class Drawn:
         expect(not same(first, self.batch(update=2, size=_MANY)), "another update gives the same batch")
         return "another seed or another update gives another batch"
 
-    def random_state(self) -> str:
-        """Nothing is drawn from global generators."""
-        return random_state_untouched(self.batch, same)  # type: ignore[arg-type]
+    def global_state(self) -> str:
+        """Nothing is drawn from global generators, and no setting of the process is changed."""
+        return global_state_untouched(lambda: self.batch(size=_MANY), same)  # type: ignore[arg-type]
 
     def loss(self) -> str:
         """The loss is one number that every scored step has a part in."""
         batch = self.batch()
         outputs = self.outputs(batch).requires_grad_()
         loss = self.task.loss(outputs, batch)
-        expect(
-            loss.shape == () and loss.isfinite(), f"the loss is not one finite number but of shape {tuple(loss.shape)}"
-        )
+        expect(loss.shape == (), f"the loss is not one number but of shape {tuple(loss.shape)}")
+        expect(loss.isfinite(), f"the loss is {loss.item()} for outputs drawn at random")
         (gradient,) = torch.autograd.grad(loss, outputs)
         expect((gradient != 0).any(1).all(), "some scored steps have no part in the loss")
         return f"one number; every scored step takes part ({self.task.reduction})"
@@ -172,7 +176,8 @@ class Drawn:
         values = [task.floor(window) for window in windows]
         for (shorter, before), (longer, after) in pairwise(zip(windows, values, strict=True)):
             expect(after <= before, f"the floor of {longer} steps ({after:g}) is above that of {shorter} ({before:g})")
-        expect(values[-1] == 0, f"the floor of the whole sequence is {values[-1]:g}, not 0")
+        whole = task.floor(task.length)
+        expect(whole == 0, f"the floor of the whole sequence, {task.length} steps, is {whole:g}, not 0")
         expect(task.floor(0) == task.baseline_error > 0, "floor(0) is not the baseline, or not above 0")
         limit = min([task.baseline_error, *task.partial_floors.values()])
         below = f"solved_below = {task.solved_below:g} is not above 0 and under every partial floor ({limit:g})"
@@ -182,7 +187,8 @@ class Drawn:
     def lag(self) -> str:
         """`min_lag` is the smallest window that can solve."""
         task = self.task
-        expect(task.lag >= 1 and 0 < task.min_lag <= task.length, f"min_lag {task.min_lag} is not within the sequence")
+        for name, steps in (("lag", task.lag), ("min_lag", task.min_lag)):
+            expect(1 <= steps <= task.length, f"{name} is {steps}, not from 1 to the length, {task.length}")
         short, enough = task.floor(task.min_lag - 1), task.floor(task.min_lag)
         expect(enough < task.solved_below <= short, f"min_lag {task.min_lag} is not the smallest window that can solve")
         there, side = self._steps_there(), "from the answer on" if task.looks_ahead else "up to the answer"

@@ -33,6 +33,7 @@ def train_cohort(
     networks: Path | None = None,
 ) -> None:
     """Call `bench.training.train`, which loads torch, when the first cohort comes, and keep networks in a folder."""
+    from bench import ambient
     from bench.training import train
 
     if any(trial.plugins for trial in trials):
@@ -42,11 +43,12 @@ def train_cohort(
         from bench import kept
 
         keep = partial(kept.keep, networks)
-    train(trials, report, environment | provenance.numerics() | plugin_paths(trials), keep)
+    with ambient.settled():  # the next cohort is trained as if there had been no plugin
+        train(trials, report, environment | provenance.numerics() | plugin_paths(trials), keep)
 
 
 def watched(trials: Sequence[Trial], report: Callable[[TrialResult], None]) -> Callable[[TrialResult], None]:
-    """Let no result of a plugin pass that read or moved the global random state, or that is not the planned one.
+    """Let no result of a plugin pass that moved global state, or that is not the planned one.
 
     Raises:
         UsageError: The plugins of this process are not those of the trials.
@@ -58,11 +60,14 @@ def watched(trials: Sequence[Trial], report: Callable[[TrialResult], None]) -> C
         if found != trial.plugins:
             raise UsageError(f"the trial was planned with plugin {trial.plugins}, not {found or 'without one'}")
     before = ambient.random_state()
+    with ambient.arithmetic():  # as at each report
+        settings = ambient.settings()
 
     def checked(result: TrialResult) -> None:
-        if libraries := ambient.moved(before):
+        moved = [f"the global random state of {library}" for library in ambient.moved(before)]
+        if moved := moved + ambient.changed(settings):
             names = ", ".join(made.path for made in registry.plugins_of(*trials[0].specs))
-            raise RuntimeError(f"plugin {names}: moves the global random state of {', '.join(libraries)}")
+            raise RuntimeError(f"plugin {names}: changes {', '.join(moved)}")
         report(result)
 
     return checked
