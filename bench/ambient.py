@@ -2,7 +2,7 @@
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,11 @@ import numpy as np
 import torch
 
 State = dict[str, Any]
+_PUT_BACK: dict[str, Callable[[Any], None]] = {
+    "torch's default dtype": torch.set_default_dtype,
+    "torch's number of threads": torch.set_num_threads,
+    "torch's choice of algorithms": torch.use_deterministic_algorithms,
+}
 
 
 def random_state() -> State:
@@ -68,13 +73,12 @@ def changed(before: State) -> list[str]:
 @contextmanager
 def settled() -> Iterator[State]:
     """Give the settings as they are, and put them back at the end."""
-    dtype, threads, deterministic = (before := settings()).values()
+    before = settings()
     try:
         yield before
     finally:
-        torch.set_default_dtype(dtype)
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
+        for name in changed(before):  # only these: to choose algorithms loads a compiler
+            _PUT_BACK[name](before[name])
 
 
 @contextmanager
