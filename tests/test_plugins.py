@@ -297,10 +297,20 @@ FAULTS = {
         RETURN,
         "return inputs, state",
         Status.FAILED,
-        "outputs must be (T, B, hidden_size) = (3, 1000, 5), not (3, 1000, 4)",
+        "/shape.py: ValueError: outputs must be (T, B, hidden_size) = (3, 1000, 5), not (3, 1000, 4)",
     ),
-    "alone": (RETURN, "return self.cell(inputs, state)[0]", Status.FAILED, "must return (outputs, state), not Tensor"),
-    "noise": (RETURN, "torch.rand(1); " + RETURN, Status.FAILED, "changes the global random state of torch"),
+    "alone": (
+        RETURN,
+        "return self.cell(inputs, state)[0]",
+        Status.FAILED,
+        "/alone.py: TypeError: Mine.forward must return",
+    ),
+    "noise": (
+        RETURN,
+        "torch.rand(1); " + RETURN,
+        Status.FAILED,
+        "/noise.py: RuntimeError: changes the global random state of",
+    ),
     "leaves": (RETURN, "raise SystemExit(0)", Status.FAILED, "SystemExit: 0 (line 11 of leaves.py)"),
     "dtype": (
         RETURN,

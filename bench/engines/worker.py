@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import provenance, registry
-from bench.limits import one_line
+from bench.limits import one_line, place
 from bench.trial import Trial, TrialResult
 from tasks.options import UsageError
 
@@ -66,8 +66,7 @@ def watched(trials: Sequence[Trial], report: Callable[[TrialResult], None]) -> C
     def checked(result: TrialResult) -> None:
         moved = [f"the global random state of {library}" for library in ambient.moved(before)]
         if moved := moved + ambient.changed(settings):
-            names = ", ".join(made.path for made in registry.plugins_of(*trials[0].specs))
-            raise RuntimeError(f"plugin {names}: changes {', '.join(moved)}")
+            raise RuntimeError(f"changes {', '.join(moved)}")
         report(result)
 
     return checked
@@ -171,8 +170,16 @@ def _serve(connection: Connection, train: Train, plugins: Sequence[tuple[str, st
                 train(trials, connection.send, environment)
                 done = _Done()
             except (Exception, SystemExit) as error:  # whatever a task or cell raises becomes the row's reason
-                done = _Done(one_line(error))
+                done = _Done(_reason(error, trials))
             connection.send(done)
+
+
+def _reason(error: BaseException, trials: Sequence[Trial]) -> str:
+    """Write an exception in one line, which names the plugins' files where neither it nor its trace does."""
+    said = one_line(error)
+    if isinstance(error, UsageError) or place(error) or not (paths := plugin_paths(trials)):
+        return said
+    return f"plugin {paths['plugins']}: {said}"
 
 
 def _end_with_parent() -> None:
