@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 State = dict[str, Any]
-_PUT_BACK: dict[str, Callable[[Any], None]] = {
+_PUT_BACK: dict[str, Callable[[Any], object]] = {
     "torch's default dtype": torch.set_default_dtype,
     "torch's number of threads": torch.set_num_threads,
+    "torch's gradient mode": torch.set_grad_enabled,
     "torch's choice of algorithms": torch.use_deterministic_algorithms,
 }
 
@@ -56,6 +57,7 @@ def settings() -> State:
     return {
         "torch's default dtype": torch.get_default_dtype(),
         "torch's number of threads": torch.get_num_threads(),
+        "torch's gradient mode": torch.is_grad_enabled(),
         "torch's choice of algorithms": torch.are_deterministic_algorithms_enabled(),
     }
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bench import registry, transfer
 from bench.architectures.base import Architecture
@@ -173,27 +173,26 @@ def _more_state(equations: Cell, hidden_size: int) -> int:
 @registry.forgetful
 @cache
 def _scored_fraction(task: str) -> float:
-    """Return the share of time steps that are scored, from one drawn batch; 1 where a plugin cannot draw one."""
-    import numpy as np
-
-    def share() -> float:
-        mask = registry.task(task).draw(np.random.Generator(np.random.Philox(0)), 8).mask
-        return float(mask.double().mean())
-
-    return _asked(share, 1.0)
+    """Return the share of time steps that are scored, in one drawn batch; 1 where none is drawn."""
+    mask = _drawn_mask(task, 8)
+    return 1.0 if mask is None else float(mask.double().mean())
 
 
 @registry.forgetful
 @cache
 def _ends(task: str, batch_size: int) -> int:
-    """Return at how many different steps an encoder stops reading, in one drawn batch; 1 where none can be drawn."""
+    """Return at how many different steps an encoder stops reading, in one drawn batch; 1 where none is drawn."""
+    mask = _drawn_mask(task, batch_size)
+    return 1 if mask is None else len(set(mask.int().argmax(0).tolist()))
+
+
+def _drawn_mask(task: str, batch_size: int) -> Any:
+    """Draw one batch; return its mask (T, B), or None for a plugin, which draws in workers only: it may end them."""
     import numpy as np
 
-    def count() -> int:
-        mask = registry.task(task).draw(np.random.Generator(np.random.Philox(0)), batch_size).mask
-        return len(set(mask.int().argmax(0).tolist()))
-
-    return _asked(count, 1)
+    if registry.plugins_of(task, "rnn", "none"):
+        return None
+    return registry.task(task).draw(np.random.Generator(np.random.Philox(0)), batch_size).mask
 
 
 def _asked(question: Callable[[], Answer], default: Answer) -> Answer:

@@ -1,11 +1,13 @@
 """What protects against code of others: an end to whatever takes too long, one line of what it raised, and where."""
 
+import os
 import signal
 import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 _AGAIN = 1.0
 """Seconds until the alarm rings again: what it raises within a callback from C is printed, and lost."""
@@ -40,6 +42,20 @@ def time_limit(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def no_exit() -> Iterator[None]:
+    """Turn `os._exit`, which would end the process without a word, into SystemExit for a while."""
+
+    def leave(code: int) -> NoReturn:
+        raise SystemExit(code)
+
+    before, os._exit = os._exit, leave  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        os._exit = before
 
 
 def first_line(error: BaseException) -> str:

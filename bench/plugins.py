@@ -226,4 +226,9 @@ def _completed(kind: str, made: Any, name: str) -> type:
         made.from_texts({})
     if kind == "task":
         made.check_dial()
+    for item in ("gates", "states") if kind == "cell" else ():
+        if isinstance(named := getattr(made, item), str):
+            raise UsageError(
+                f"class {made.__name__}: {item} must be a tuple of names, not {named!r}; write ({named!r},)"
+            )
     return made if made.name() == name else type(made.__name__, (made,), of_name)

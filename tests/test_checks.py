@@ -103,6 +103,7 @@ CELLS = {
     "draws python's noise": (MODULE, RETURN, "return outputs * random.random(), state", "global state"),
     "changes the default dtype": (CELL, STEP, "torch.set_default_dtype(torch.float64); " + STEP, "global state"),
     "takes more threads": (MODULE, RETURN, "torch.set_num_threads(2); " + RETURN, "global state"),
+    "turns gradients off": (MODULE, RETURN, "torch.set_grad_enabled(False); " + RETURN, "global state"),
     "mixes the batch": (MODULE, RETURN, "return outputs - outputs.mean(1, keepdim=True), state", "batch"),
     "mixes the batch in a step": (CELL, "h @", "h.flip(0) @", "batch"),
     "returns another shape": (MODULE, RETURN, "return outputs[..., :-1], state", "shapes"),
@@ -325,8 +326,9 @@ def test_noise_of_ones_own_is_not_taken_for_a_global_random_state(tmp_path: Path
     assert list(found) == ["global state", "repeatable"]
 
 
-def test_code_that_ends_the_program_is_a_broken_rule(tmp_path: Path) -> None:
-    found = broken_by("cell", CELL, STEP, "raise SystemExit(0)", tmp_path)
+@pytest.mark.parametrize("end", ["raise SystemExit(0)", "import os; os._exit(0)"])
+def test_code_that_ends_the_program_is_a_broken_rule(end: str, tmp_path: Path) -> None:
+    found = broken_by("cell", CELL, STEP, end, tmp_path)
     assert found["shapes"].startswith("raises SystemExit: 0 (line 19 of ")
 
 

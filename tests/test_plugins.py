@@ -98,6 +98,11 @@ def call(*args: str) -> Result:
             "mine.py",
             "it changes torch's default dtype for the whole",
         ),
+        (
+            CELL.replace('("h",)', '("h")'),
+            "mine.py",
+            "class Mine: states must be a tuple of names, not 'h'; write ('h',)",
+        ),
         ("import nothing_of_this_name", "mine.py", "does not import: ModuleNotFoundError: No module named"),
         ("raise SystemExit(0)", "mine.py", "does not import: SystemExit: 0"),
         ("x = 1", "mine.py", "defines no class; it must define one class that is a Task, a Cell, a Clip, or"),
@@ -318,6 +323,7 @@ FAULTS = {
         Status.FAILED,
         "changes torch's default dtype",
     ),
+    "grads": (RETURN, "torch.set_grad_enabled(False); " + RETURN, Status.FAILED, "/grads.py: "),
     "nan": (RETURN, "return self.cell(inputs / 0 * 0, state)", Status.DIVERGED, None),
 }
 

@@ -74,8 +74,9 @@ def test_code_that_ends_the_program_elsewhere_is_one_line(mine):
     assert "SystemExit: 0" in refused("horizon", "--task", "mine", "--cell", "rnn", "--plugin", path)
 
 
-def test_a_task_that_cannot_draw_is_planned_and_fails_in_its_rows(mine, tmp_path):
-    registry.use([mine(DRAW, f"1 / 0; {DRAW}")])
+@pytest.mark.parametrize("fault", ["1 / 0", "raise SystemExit(0)", "import os; os._exit(0)"])
+def test_a_task_that_cannot_draw_is_planned_and_fails_in_its_rows(fault, mine, tmp_path):
+    registry.use([mine(DRAW, f"{fault}; {DRAW}")])
     study = adhoc("mine", task="mine", cell="rnn", seeds=1, updates=4, eval_every=2, hidden_size=5, batch_size=3)
     ended = runner.run(study, tmp_path, workers=1, timeout_seconds=60, fresh=False, observer=Mock())
     assert ended == {Status.FAILED: 1}

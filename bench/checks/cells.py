@@ -55,7 +55,7 @@ def check_cell(spec: str, timed: bool = True) -> Iterator[Finding]:
     }
     if timed:
         rules["cost"] = lambda: update_ratio(registry.cell(spec))
-    return findings(rules, needed=("shapes",))
+    return findings(rules, needed=("shapes", "determinism"))
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,7 @@ class Rows:
     def watch(self) -> str:
         """`holds` sees a gradient that is not the one promised, in its row only."""
         raw = self.gradients()
+        expect(all(self.kept(raw)), "cannot be told while holds() does not accept what apply() makes")
         places = [place for place, drops in enumerate(self.clip.dropped(row_norms(raw)).tolist()) if not drops]
         for place in places:
             longer = torch.ones(len(raw), 1)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from bench import ambient
-from bench.limits import TookTooLongError, first_line, place, time_limit
+from bench.limits import TookTooLongError, first_line, no_exit, place, time_limit
 
 RULE_SECONDS = 60.0
 """The longest that one rule may take."""
@@ -68,7 +68,8 @@ def findings(
             yield Finding(name, None, f"not tried, since {ended_by}")
             continue
         try:
-            with ambient.arithmetic(), ambient.settled(), time_limit(RULE_SECONDS if seconds is None else seconds):
+            limit = time_limit(RULE_SECONDS if seconds is None else seconds)
+            with ambient.arithmetic(), ambient.settled(), no_exit(), limit:
                 found = Finding(name, True, rule())
         except BrokenRuleError as broken:
             found, ended_by = Finding(name, False, str(broken)), f"{name} is broken" * (name in needed)

@@ -38,7 +38,7 @@ class Windows:
         if far := self._far(far):
             said = [f"{one.error:.3g} with {self._seen(one.window)}, the floor is {one.floor:.3g}" for one in far]
             return Note(f"a small network reached {'; '.join(said)}: stated too low, or only hard to learn")
-        return self._a_step_off() or f"no window's error is more than {_FAR * self.task.floor(0):.2g} above its floor"
+        return self._a_step_off() or f"no error of these is more than {_FAR * self.task.floor(0):.2g} above its floor"
 
     def _a_step_off(self) -> Note | None:
         """Look in the middle, where floors fall, for one that a small network reaches with one more step."""
@@ -59,8 +59,9 @@ class Windows:
             return f"min_lag is the whole sequence, {least} steps"
         enough, more = (hunt(self.task, window, LONGER) for window in (least, least + 1))
         said = f"a small network errs by {enough.error:.3g} with {self._seen(least)}, with one more by {more.error:.3g}"
-        expect(enough.error - more.error <= _TOO_SHORT * self.task.floor(0), f"{said}: min_lag is stated too short")
-        return said
+        gain = (enough.error - more.error) / self.task.floor(0)
+        expect(gain <= _TOO_SHORT, f"{said}: min_lag is stated too short")
+        return Note(f"{said}: perhaps min_lag is stated too short") if gain > _FAR else said
 
     def _far(self, found: list[Hunt]) -> list[Hunt]:
         return [one for one in found if one.window and one.error - one.floor > _FAR * self.task.floor(0)]
