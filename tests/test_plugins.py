@@ -342,6 +342,17 @@ def test_faults_are_rows_and_stop_nobody_else(write: Write) -> None:
     assert all(one.environment["plugins"].endswith(f"{name}.py") for name, one in found.items() if name != "rnn")
 
 
+@pytest.mark.parametrize("fault", ["torch.set_default_dtype(torch.float64)", "torch.set_grad_enabled(False)"])
+def test_settings_that_a_plugin_changes_change_no_number_of_the_next_cohort(fault: str, write: Write) -> None:
+    fine, faulty = write(MODULE, "fine.py"), write(MODULE.replace(RETURN, f"{fault}; {RETURN}"), "faulty.py")
+    registry.use([fine, faulty])
+    first, then = (adhoc(cell=cell, seeds=1, **SMALL).trials()[0] for cell in ("faulty", "fine"))
+    (alone,) = filter(None, LocalEngine(1, 60).run([[then]]))
+    found = {one.trial.cell: one for one in LocalEngine(1, 60).run([[first], [then]]) if one is not None}
+    assert found["faulty"].status == Status.FAILED
+    assert found["fine"].measurements == alone.measurements
+
+
 def test_a_plugin_that_hangs_runs_out_of_time(write: Write) -> None:
     registry.use([write(MODULE.replace(RETURN, "\n        while inputs is not None: pass"))])
     (trial,) = adhoc(cell="mine", seeds=1, **SMALL).trials()

@@ -106,6 +106,16 @@ def error_label(name: str, log: bool = False) -> str:
     return f"{name}, log axis" if len(name.split("\n")[-1]) < 14 else f"{name},\nlog axis"
 
 
+def broken(text: str, letters: int) -> str:
+    """Break lines between words; those joined by a no-break space stay together, and get an ordinary one.
+
+    >>> broken("adding, length\N{NO-BREAK SPACE}50", 12).splitlines()
+    ['adding,', 'length 50']
+    """
+    lines = "\n".join(textwrap.fill(line, letters) for line in text.split("\n"))
+    return lines.replace("\N{NO-BREAK SPACE}", " ")
+
+
 def text_inches(texts: Iterable[str], size: float = 6.5) -> float:
     """Return about how wide the longest of some texts is, in inches.
 

@@ -114,7 +114,7 @@ def _wrapped(before: Sequence[str], part: Panel, behind: Sequence[str]) -> str:
     """Return what sets a panel apart as lines that break between its ways, not within."""
     words = [*before[1:], *(style.way_label(*way) for way in part.ways.items()), *behind]
     whole = ", ".join([*before[:1], *(word.replace(" ", "\N{NO-BREAK SPACE}") for word in words)])
-    return textwrap.fill(whole, _LETTERS).replace("\N{NO-BREAK SPACE}", " ")
+    return canvas.broken(whole, _LETTERS)
 
 
 def _rows(parts: list[Panel]) -> list[list[Panel]]:

@@ -1,7 +1,6 @@
 """Figures of how trials ended: solved shares, statuses, and how long they took to solve."""
 
 import re
-import textwrap
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -83,9 +82,7 @@ def _broken(title: str) -> str:
     temporal_order
     (length 44, marked 3)
     """
-    bound = re.sub(r"(?<!,) (?!\()", "\N{NO-BREAK SPACE}", title)
-    broken = "\n".join(textwrap.fill(line, _LETTERS) for line in bound.split("\n"))
-    return broken.replace("\N{NO-BREAK SPACE}", " ")
+    return canvas.broken(re.sub(r"(?<!,) (?!\()", "\N{NO-BREAK SPACE}", title), _LETTERS)
 
 
 def _more_lines(row: list[Frame]) -> int:
