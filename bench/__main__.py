@@ -1,5 +1,5 @@
-"""``python -m bench`` is the command ``longlag``."""
+"""``python -m longlag`` is the command ``longlag``."""
 
-from bench.cli import main
+from longlag.cli import main
 
 main()

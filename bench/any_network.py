@@ -6,9 +6,9 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
-from bench.backward import PLAIN, Backward
-from bench.layout import Layout
-from tasks.base import Batch
+from longlag.backward import PLAIN, Backward
+from longlag.layout import Layout
+from longlag.tasks.base import Batch
 
 
 class AnyNetwork(Protocol):

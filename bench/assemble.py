@@ -2,18 +2,18 @@
 
 from math import inf, lcm
 
-from bench import registry
-from bench.any_network import AnyNetwork
-from bench.architectures.base import Architecture, Shape
-from bench.backward import Backward
-from bench.cells.base import Cell
-from bench.encoder_decoder import EncoderDecoder
-from bench.network import Network
-from bench.trial import Trial
-from bench.whole_network import WholeNetwork
-from bench.wiring import ONE_LAYER, Wiring
-from tasks.base import Task
-from tasks.options import UsageError
+from longlag import registry
+from longlag.any_network import AnyNetwork
+from longlag.architectures.base import Architecture, Shape
+from longlag.backward import Backward
+from longlag.cells.base import Cell
+from longlag.encoder_decoder import EncoderDecoder
+from longlag.network import Network
+from longlag.tasks.base import Task
+from longlag.tasks.options import UsageError
+from longlag.trial import Trial
+from longlag.whole_network import WholeNetwork
+from longlag.wiring import ONE_LAYER, Wiring
 
 Assembled = Network | WholeNetwork | EncoderDecoder
 

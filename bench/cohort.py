@@ -4,7 +4,7 @@ Each trial is computed as if it were alone: its numbers do not depend on the oth
 `torch.nn` module with its weights. Usable without the rest of this package::
 
     >>> import torch
-    >>> from bench.cohort import LSTM
+    >>> from longlag.cohort import LSTM
     >>> layer = LSTM(num_trials=8, input_size=2, hidden_size=64)
     >>> readout = torch.nn.Parameter(torch.zeros(8, 64, 1))
     >>> optimiser = torch.optim.Adam([*layer.parameters(), readout], lr=0.01)
@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from bench import registry
-from bench.kernels.find import kernel_for, serves
+from longlag import registry
+from longlag.kernels.find import kernel_for, serves
 
 if TYPE_CHECKING:
-    from bench.kernels.base import Kernel
+    from longlag.kernels.base import Kernel
 
 State = Tensor | tuple[Tensor, ...]
 
@@ -151,7 +151,7 @@ class _Stacked(nn.Module, ABC):
             given = initial if self.states > 1 else initial[0]
             outputs, last = torch.func.functional_call(self._template[0], dict(weights), (inputs, given))
             return outputs, last if self.states > 1 else (last,)
-        from bench.kernels.differentiable import run_kernel
+        from longlag.kernels.differentiable import run_kernel
 
         ended = []
         for layer in range(self.num_layers):

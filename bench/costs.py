@@ -7,15 +7,15 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
-from bench import registry, transfer
-from bench.architectures.base import Architecture
-from bench.assemble import network_for, network_of
-from bench.cells.base import Cell
-from bench.evaluation import CONFIRMATION_SEQUENCES, EVALUATION_SEQUENCES
-from bench.layers import Layers
-from bench.limits import time_limit
-from bench.trial import Trial
-from bench.wiring import Wiring
+from longlag import registry, transfer
+from longlag.architectures.base import Architecture
+from longlag.assemble import network_for, network_of
+from longlag.cells.base import Cell
+from longlag.evaluation import CONFIRMATION_SEQUENCES, EVALUATION_SEQUENCES
+from longlag.layers import Layers
+from longlag.limits import time_limit
+from longlag.trial import Trial
+from longlag.wiring import Wiring
 
 Answer = TypeVar("Answer")
 _ASKED_SECONDS = 10.0
@@ -206,7 +206,7 @@ def _asked(question: Callable[[], Answer], default: Answer) -> Answer:
 
 def _is_fused(cell: str) -> bool:
     made = registry.cell(cell)
-    return made.standard and find_spec("numba") is not None and find_spec(f"bench.kernels.{made.name()}") is not None
+    return made.standard and find_spec("numba") is not None and find_spec(f"longlag.kernels.{made.name()}") is not None
 
 
 def cohort_size(trial: Trial, memory: int, most: int) -> int:

@@ -22,16 +22,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.backward import PLAIN, Backward
-from bench.cells.base import Cell, State
-from bench.kernels.find import serves
-from bench.layers import Layers, scan_name
-from bench.layout import Layout
-from bench.readout import initial_readout, read_out, readout_shapes
-from bench.scans import standard_kernel
-from bench.seeding import stream
-from bench.wiring import Wiring
-from tasks.base import Batch
+from longlag.backward import PLAIN, Backward
+from longlag.cells.base import Cell, State
+from longlag.kernels.find import serves
+from longlag.layers import Layers, scan_name
+from longlag.layout import Layout
+from longlag.readout import initial_readout, read_out, readout_shapes
+from longlag.scans import standard_kernel
+from longlag.seeding import stream
+from longlag.tasks.base import Batch
+from longlag.wiring import Wiring
 
 Starts = dict[str, State]
 """The states of each scan of some layers, by the names of `Layers.scans`."""

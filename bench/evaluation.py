@@ -8,11 +8,11 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from bench import registry, transfer
-from bench.any_network import AnyNetwork
-from bench.seeding import stream
-from bench.trial import Transfer
-from tasks.base import Batch, Task
+from longlag import registry, transfer
+from longlag.any_network import AnyNetwork
+from longlag.seeding import stream
+from longlag.tasks.base import Batch, Task
+from longlag.trial import Transfer
 
 EVALUATION_SEQUENCES = 1000
 CONFIRMATION_SEQUENCES = 10_000

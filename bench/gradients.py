@@ -8,18 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.any_network import AnyNetwork
-from bench.backward import PLAIN, Backward
-from bench.cells.base import Cell
-from bench.encoder_decoder import EncoderDecoder
-from bench.kernels.find import kernel_for, serves
-from bench.network import Network
-from bench.omega import add_omega
-from bench.scans import standard_kernel
-from tasks.base import Batch, Task
+from longlag.any_network import AnyNetwork
+from longlag.backward import PLAIN, Backward
+from longlag.cells.base import Cell
+from longlag.encoder_decoder import EncoderDecoder
+from longlag.kernels.find import kernel_for, serves
+from longlag.network import Network
+from longlag.omega import add_omega
+from longlag.scans import standard_kernel
+from longlag.tasks.base import Batch, Task
 
 if TYPE_CHECKING:
-    from bench.kernels.base import Kernel
+    from longlag.kernels.base import Kernel
 
 
 def write_gradients(
@@ -123,7 +123,7 @@ def _write_by_stack(
     network: Network, kernel: "Kernel", task: Task, row: Tensor, gradient: Tensor, batch: Batch, how: Backward
 ) -> Tensor:
     """Do the same for plain layers by kernels; autograd differentiates the loss by the outputs only."""
-    from bench.kernels.stack import Stack
+    from longlag.kernels.stack import Stack
 
     views, target = network.layout.arrays(row.numpy()), network.layout.arrays(gradient.numpy())
     stack = Stack(kernel, network.by_scan(views), batch.inputs.numpy(), how)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, fields
 from itertools import product
 from typing import Any, cast
 
-from bench.trial import Trial
-from bench.wiring import DIRECTIONS, MOST_LAYERS, NO_DECODER, NORMALISATIONS, SKIPS, Wiring
-from tasks.options import UsageError, near, spell
+from longlag.tasks.options import UsageError, near, spell
+from longlag.trial import Trial
+from longlag.wiring import DIRECTIONS, MOST_LAYERS, NO_DECODER, NORMALISATIONS, SKIPS, Wiring
 
 SPECS = ("task", "cell", "clip", "optimizer")
 WIRING = tuple(item.name for item in fields(Wiring))
@@ -60,7 +60,7 @@ class Grid:
 
     ``truncate`` is 0 where sequences are left whole. ``eval_every`` None means as usual, or once at the end where the
     budget is smaller than that. A decoder has one layer where ``decoder_layers`` is empty. With a ``match`` each
-    network's hidden size is the one that brings it nearest to ``match_target`` (`bench.matching`).
+    network's hidden size is the one that brings it nearest to ``match_target`` (`longlag.matching`).
     """
 
     task: tuple[str, ...]

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench import registry, results, tuning
-from bench.grid import Grid, option_label
-from bench.study import Study
-from bench.transfer import without_dial
-from tasks.base import Task
-from tasks.options import UsageError, spell
+from longlag import registry, results, tuning
+from longlag.grid import Grid, option_label
+from longlag.study import Study
+from longlag.tasks.base import Task
+from longlag.tasks.options import UsageError, spell
+from longlag.transfer import without_dial
 
 TUNING_SEEDS = (1000, 1001, 1002)
 FIRST_LAG = 8.0

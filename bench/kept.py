@@ -16,12 +16,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 from torch import Tensor
 
-from bench import registry
-from bench.any_network import AnyNetwork
-from bench.assemble import network_of
-from bench.trial import Trial, TrialResult
-from tasks.base import Task
-from tasks.options import UsageError
+from longlag import registry
+from longlag.any_network import AnyNetwork
+from longlag.assemble import network_of
+from longlag.tasks.base import Task
+from longlag.tasks.options import UsageError
+from longlag.trial import Trial, TrialResult
 
 _NAME = "longlag"
 """The one entry of the header: the library writes several in an order that changes."""

@@ -23,12 +23,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm, one_hot
 
-from bench.backward import PLAIN, Backward
-from bench.cells.base import Cell, State
-from bench.module_cell import ModuleCell
-from bench.scans import reversed_in_time, run_between, run_layer
-from bench.seeding import stream
-from bench.wiring import ONE_LAYER, Wiring
+from longlag.backward import PLAIN, Backward
+from longlag.cells.base import Cell, State
+from longlag.module_cell import ModuleCell
+from longlag.scans import reversed_in_time, run_between, run_layer
+from longlag.seeding import stream
+from longlag.wiring import ONE_LAYER, Wiring
 
 Scan = Callable[[int, str, Tensor, Mapping[str, Tensor]], Tensor]
 """Runs the cell of a layer and scan, by number and name, over what it sees with its weights, to outputs (T, B, H)."""

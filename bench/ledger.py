@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from bench.clips.base import Clip, Context, row_norms
+from longlag.clips.base import Clip, Context, row_norms
 
 
 class ClippingError(RuntimeError):
@@ -25,7 +25,7 @@ class Block:
 def blocks_of(clips: Sequence[Clip]) -> list[Block]:
     """Cut the rows into runs of equal clips.
 
-    >>> from bench.clips.norm import ClipNorm
+    >>> from longlag.clips.norm import ClipNorm
     >>> [block.rows for block in blocks_of([ClipNorm(1.0), ClipNorm(1.0), ClipNorm(2.0)])]
     [slice(0, 2, None), slice(2, 3, None)]
     """
@@ -43,7 +43,7 @@ class Ledger:
 
     Where something happens inside the backward pass, the gradient *before* is the plain one, which that pass does not
     give: it is known only at the updates for which it was computed besides, the last before each evaluation
-    (`bench.watch`). At the others a trial's norm before, cosine and whether it was clipped are NaN.
+    (`longlag.watch`). At the others a trial's norm before, cosine and whether it was clipped are NaN.
 
     Attributes:
         blocks: The rows of each clip.

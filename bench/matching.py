@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 
-from bench import registry
-from bench.assemble import network_of, width_step
-from bench.grid import LARGEST_HIDDEN_SIZE
-from bench.trial import Trial
-from tasks.options import UsageError
+from longlag import registry
+from longlag.assemble import network_of, width_step
+from longlag.grid import LARGEST_HIDDEN_SIZE
+from longlag.tasks.options import UsageError
+from longlag.trial import Trial
 
 TOLERANCE = 0.03
 """The distance from the target, as a share of it, above which a row says why it is not nearer."""

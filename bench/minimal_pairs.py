@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.options import UsageError
+from longlag.tasks.options import UsageError
 
 HEADER = ["condition", "grammatical", "ungrammatical"]
 _NUMBERS = ("sing", "plur")

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from bench.ambient import seeded, settled
-from bench.cells.base import Cell, State, Weights
-from bench.seeding import stream
-from tasks.options import UsageError
+from longlag.ambient import seeded, settled
+from longlag.cells.base import Cell, State, Weights
+from longlag.seeding import stream
+from longlag.tasks.options import UsageError
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.backward import PLAIN, Backward
-from bench.cells.base import Cell
-from bench.kernels.find import serves
-from bench.layers import Layers
-from bench.layout import Layout
-from bench.readout import initial_readout, read_out, readout_shapes
-from bench.scans import standard_kernel
-from bench.wiring import ONE_LAYER, Wiring
-from tasks.base import Batch, Task
+from longlag.backward import PLAIN, Backward
+from longlag.cells.base import Cell
+from longlag.kernels.find import serves
+from longlag.layers import Layers
+from longlag.layout import Layout
+from longlag.readout import initial_readout, read_out, readout_shapes
+from longlag.scans import standard_kernel
+from longlag.tasks.base import Batch, Task
+from longlag.wiring import ONE_LAYER, Wiring
 
 
 @dataclass(frozen=True)

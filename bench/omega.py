@@ -1,6 +1,6 @@
 """Pascanu's regulariser, which keeps the backward signal from fading, and its one-step gradient.
 
-With s_t the states of a scan after step t, d_t the backward signal there (`bench.backward`) and J_t = ds_t / ds_{t-1},
+With s_t the states of a scan after step t, d_t the backward signal there (`longlag.backward`), J_t = ds_t / ds_{t-1},
 
     Omega_t = (|J_t^T d_t| / |d_t| - 1)²      Omega = mean of Omega_t over steps and sequences
 
@@ -16,9 +16,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from bench.backward import Backward, Signal
-from bench.cells.base import Cell, Weights
-from bench.network import Network
+from longlag.backward import Backward, Signal
+from longlag.cells.base import Cell, Weights
+from longlag.network import Network
 
 SMALLEST_SIGNAL = 1e-10
 """Norms of signals below this count for nothing."""

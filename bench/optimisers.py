@@ -14,7 +14,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from tasks.options import Configurable, option
+from longlag.tasks.options import Configurable, option
 
 State = dict[str, Tensor]
 

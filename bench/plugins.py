@@ -16,8 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench.limits import PLUGINS, TookTooLongError, first_line, time_limit
-from tasks.options import UsageError
+from longlag.limits import PLUGINS, TookTooLongError, first_line, time_limit
+from longlag.tasks.options import UsageError
 
 KINDS = ("task", "cell", "clip")
 LOAD_SECONDS = 60.0
@@ -114,7 +114,7 @@ def read(path: Path, digest: str | None = None) -> Plugin:
 
 def _imported(path: Path, content: bytes, digest: str) -> ModuleType:
     """Run exactly the content that was hashed; the same content is one module in a process."""
-    from bench.ambient import changed, seeded, settled
+    from longlag.ambient import changed, seeded, settled
 
     name = f"{PLUGINS}h{digest}.{path.stem}"
     if name not in sys.modules:
@@ -186,9 +186,9 @@ def _contracts(made: type) -> list[str]:
     """Name the kinds whose contract a class takes on."""
     from torch import nn
 
-    from bench.cells.base import Cell
-    from bench.clips.base import Clip
-    from tasks.base import Task
+    from longlag.cells.base import Cell
+    from longlag.clips.base import Clip
+    from longlag.tasks.base import Task
 
     found = [kind for kind, base in zip(KINDS, (Task, Cell, Clip), strict=True) if issubclass(made, base)]
     return found + (["cell"] if issubclass(made, nn.Module) and _is_cell(made) else [])
@@ -204,7 +204,7 @@ def _completed(kind: str, made: Any, name: str) -> type:
     """See that a class says what its contract asks for, and make it answer to its name."""
     from torch import nn
 
-    from bench.module_cell import ModuleCell, build
+    from longlag.module_cell import ModuleCell, build
 
     version = getattr(made, "version", 1)
     if not isinstance(version, int) or version < 1:

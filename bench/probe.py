@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from bench import kept, registry
-from bench.ambient import arithmetic
-from bench.kept import Kept
-from bench.minimal_pairs import Pair
-from bench.results import load
-from bench.trial import Status
-from tasks.base import Batch
-from tasks.options import UsageError
+from longlag import kept, registry
+from longlag.ambient import arithmetic
+from longlag.kept import Kept
+from longlag.minimal_pairs import Pair
+from longlag.results import load
+from longlag.tasks.base import Batch
+from longlag.tasks.options import UsageError
+from longlag.trial import Status
 
 _CHUNK = 1024
 
@@ -33,7 +33,7 @@ class Probed:
     """What came of a probe.
 
     Attributes:
-        trials: One row a trial whose network was probed, as `bench.results.load` has them.
+        trials: One row a trial whose network was probed, as `longlag.results.load` has them.
         scores: One row a trial, construction and attractor count (missing where unknown): ``key, construction,
             attractors, pairs, right``.
         coverage: One row a task and file: ``task, file, pairs, scored, unknown_words, too_long``.

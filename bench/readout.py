@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.seeding import stream
+from longlag.seeding import stream
 
 
 def readout_shapes(width: int, output_size: int) -> dict[str, tuple[int, ...]]:

@@ -6,11 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
-from bench import evaluation
-from bench.any_network import AnyNetwork
-from bench.ledger import Account
-from bench.trial import Measurement, Status, Transfer, Trial, TrialResult, fingerprint_of
-from tasks.base import Task
+from longlag import evaluation
+from longlag.any_network import AnyNetwork
+from longlag.ledger import Account
+from longlag.tasks.base import Task
+from longlag.trial import Measurement, Status, Transfer, Trial, TrialResult, fingerprint_of
 
 HIGH_LOSS = 10.0
 """A trial has exploded when its loss is more than this many times the loss before training ..."""

@@ -5,26 +5,31 @@ Names come from file names, without importing anything; a class is imported when
 
 import importlib
 import inspect
+import pkgutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from bench import plugins
-from bench.plugins import Plugin
-from bench.wiring import NO_DECODER
-from tasks.options import Configurable, UsageError, clip_parts, near, split_spec
+from longlag import plugins
+from longlag.plugins import Plugin
+from longlag.tasks.options import Configurable, UsageError, clip_parts, near, split_spec
+from longlag.wiring import NO_DECODER
 
 if TYPE_CHECKING:
-    from bench.cells.base import Cell
-    from bench.clips.base import Clip
-    from bench.optimisers import Optimiser, Schedule
-    from tasks.base import Task
+    from longlag.cells.base import Cell
+    from longlag.clips.base import Clip
+    from longlag.optimisers import Optimiser, Schedule
+    from longlag.tasks.base import Task
 
-_ROOT = Path(__file__).resolve().parent.parent
-_FOLDERS = {"task": "tasks", "cell": "bench/cells", "clip": "bench/clips", "architecture": "bench/architectures"}
-_NOT_LISTED = {"__init__", "base", "compiler", "drawing", "options", "sentences"}
+_PACKAGES = {
+    "task": "longlag.tasks",
+    "cell": "longlag.cells",
+    "clip": "longlag.clips",
+    "architecture": "longlag.architectures",
+}
+_NOT_LISTED = {"base", "compiler", "drawing", "options", "sentences"}
 _MUCH_ALIKE = 0.7
 """The share to which a name must be like an unknown one, which may be a file of the user's, to be offered."""
 
@@ -70,8 +75,8 @@ def used() -> list[Plugin]:
 
 def shipped(kind: str) -> list[str]:
     """List the names of a kind that come with this package, sorted, without importing them."""
-    files = (_ROOT / _FOLDERS[kind]).glob("*.py")
-    return sorted(file.stem for file in files if file.stem not in _NOT_LISTED)
+    package = importlib.import_module(_PACKAGES[kind])
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.name not in _NOT_LISTED)
 
 
 def names(kind: str) -> list[str]:
@@ -117,7 +122,7 @@ def find(kind: str, name: str) -> type:
     if name not in known:
         named_so = [*known, *names("architecture")] if kind == "cell" else known
         raise _unknown(kind, name, [*named_so, *offered(kind)])
-    module = importlib.import_module(f"{_FOLDERS[kind].replace('/', '.')}.{name}")
+    module = importlib.import_module(f"{_PACKAGES[kind]}.{name}")
     classes = [
         found
         for _, found in inspect.getmembers(module, inspect.isclass)
@@ -192,7 +197,7 @@ def cell(spec: str) -> "Cell":
 @cache
 def clip(spec: str) -> "Clip":
     """Make the clipping setting of a spec such as ``norm:1`` or ``norm:1+omega:4``."""
-    from bench.clips.base import side_by_side
+    from longlag.clips.base import side_by_side
 
     return side_by_side([_one_clip(part) for part in clip_parts(spec)])
 
@@ -215,7 +220,7 @@ def _from_module(kind: str, classes: "tuple[type[Configurable], ...]", spec: str
 @cache
 def optimizer(spec: str) -> "Optimiser":
     """Make the optimiser of a spec such as ``sgd:momentum=0.9``."""
-    from bench.optimisers import OPTIMISERS
+    from longlag.optimisers import OPTIMISERS
 
     return cast("Optimiser", _from_module("optimizer", OPTIMISERS, spec))
 
@@ -223,6 +228,6 @@ def optimizer(spec: str) -> "Optimiser":
 @cache
 def schedule(spec: str) -> "Schedule":
     """Make the learning-rate schedule of a spec such as ``warmup:updates=100``."""
-    from bench.optimisers import SCHEDULES
+    from longlag.optimisers import SCHEDULES
 
     return cast("Schedule", _from_module("schedule", SCHEDULES, spec))

@@ -11,9 +11,9 @@ from typing import Any, TextIO
 
 import pandas as pd
 
-from bench.grid import checked_name
-from bench.store import Store, store_path
-from bench.store_frames import (
+from longlag.grid import checked_name
+from longlag.store import Store, store_path
+from longlag.store_frames import (
     PLAN,
     ROW,
     TIMINGS,
@@ -25,7 +25,7 @@ from bench.store_frames import (
     read_transfer,
     read_trials,
 )
-from tasks.options import UsageError, near, spell
+from longlag.tasks.options import UsageError, near, spell
 
 
 @dataclass(frozen=True, eq=False)

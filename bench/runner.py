@@ -7,15 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from bench import provenance
-from bench.costs import Pace, cohort_size, expected_seconds, pace_of
-from bench.engines.local import LocalEngine
-from bench.engines.worker import Train, train_cohort
-from bench.store import Store, Stored, store_path
-from bench.study import Study
-from bench.study_trials import facts
-from bench.trial import Status, Trial, TrialResult
-from tasks.options import UsageError
+from longlag import provenance
+from longlag.costs import Pace, cohort_size, expected_seconds, pace_of
+from longlag.engines.local import LocalEngine
+from longlag.engines.worker import Train, train_cohort
+from longlag.store import Store, Stored, store_path
+from longlag.study import Study
+from longlag.study_trials import facts
+from longlag.tasks.options import UsageError
+from longlag.trial import Status, Trial, TrialResult
 
 COHORT_SIZE = 8
 """Most trials that train together."""
@@ -138,7 +138,7 @@ def _held(path: Path, trials: Sequence[Trial]) -> tuple[dict[str, Stored], list[
 
 def _without_network(study: Study, results: Path, held: Mapping[str, Stored], done: set[str]) -> set[str]:
     """Return the keys of stored trials that left a network which was not kept."""
-    from bench import kept
+    from longlag import kept
 
     trained = {key for key in done if held[key].status.has_network}
     if not trained:
@@ -211,7 +211,7 @@ def run(
 
 
 def _keeping(study: Study, results: Path) -> Train:
-    from bench import kept
+    from longlag import kept
 
     folder = kept.folder_of(study.name, results).absolute()
     kept.remove_parts(folder)

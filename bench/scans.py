@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from bench.backward import PLAIN, Backward, Signal
-from bench.cells.base import Cell, State, Weights
-from bench.kernels.find import kernel_for, serves
+from longlag.backward import PLAIN, Backward, Signal
+from longlag.cells.base import Cell, State, Weights
+from longlag.kernels.find import kernel_for, serves
 
 if TYPE_CHECKING:
-    from bench.kernels.base import Fused
+    from longlag.kernels.base import Fused
 
 
 def standard_kernel(cell: Cell) -> "Fused | None":

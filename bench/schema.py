@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from bench.trial import Measurement, Status, Transfer, Trial, TrialResult
-from bench.wiring import NO_DECODER
+from longlag.trial import Measurement, Status, Transfer, Trial, TrialResult
+from longlag.wiring import NO_DECODER
 
 VERSION = 1
 """Stored in the file's ``user_version``; raised when these tables change."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from bench.seeding import stream
+from longlag.seeding import stream
 
 RESAMPLES = 2000
 _BLOCK = 50_000  # values looked at together

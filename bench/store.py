@@ -14,10 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from bench import schema
-from bench.schema import Facts, Row
-from bench.store_file import Lock, StoreError, closed_on_error, complete, connect, create, empty, explained, is_fresh
-from bench.trial import Status, Trial, TrialResult
+from longlag import schema
+from longlag.schema import Facts, Row
+from longlag.store_file import Lock, StoreError, closed_on_error, complete, connect, create, empty, explained, is_fresh
+from longlag.trial import Status, Trial, TrialResult
 
 __all__ = ["COMMIT_SECONDS", "Columns", "Store", "StoreError", "Stored", "store_path"]
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
-from bench import schema
+from longlag import schema
 
 _BUSY_SECONDS = 30.0
 _REFUSED = (errno.EACCES, errno.EAGAIN)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bench.grid import (
+from longlag.grid import (
     KEYS,
     SPECS,
     Grid,
@@ -16,14 +16,14 @@ from bench.grid import (
     known_keys,
     option_label,
 )
-from bench.study_rates import Rate, shortest_rates
-from bench.study_specs import SPELLED, shortest_axis, shortest_spec
-from bench.study_trials import of_grid
-from bench.trial import Trial
-from tasks.options import UsageError
+from longlag.study_rates import Rate, shortest_rates
+from longlag.study_specs import SPELLED, shortest_axis, shortest_spec
+from longlag.study_trials import of_grid
+from longlag.tasks.options import UsageError
+from longlag.trial import Trial
 
 if TYPE_CHECKING:
-    from bench.matching import Match
+    from longlag.matching import Match
 
 _MOST_TRIALS = 1_000_000
 

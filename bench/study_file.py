@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.grid import (
+from longlag.grid import (
     KEYS,
     STUDY_FILE,
     Grid,
@@ -18,9 +18,9 @@ from bench.grid import (
     number,
     word,
 )
-from bench.study import Study
-from bench.study_rates import Rate
-from tasks.options import UsageError, near
+from longlag.study import Study
+from longlag.study_rates import Rate
+from longlag.tasks.options import UsageError, near
 
 STUDIES = Path(__file__).resolve().parent / "studies"
 _TOP = ("title", "tuning", "grids", "rates")

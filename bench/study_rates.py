@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.study_specs import SPELLED, shortest_spec
-from tasks.options import UsageError
+from longlag.study_specs import SPELLED, shortest_spec
+from longlag.tasks.options import UsageError
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from bench import registry
-from bench.wiring import NO_DECODER
-from tasks.options import UsageError
+from longlag import registry
+from longlag.tasks.options import UsageError
+from longlag.wiring import NO_DECODER
 
 SPELLED: dict[str, Callable[[str], Any]] = {
     "task": registry.task,

@@ -9,14 +9,14 @@ from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from bench import registry, transfer
-from bench.grid import Grid, option_label
-from bench.trial import Trial
-from bench.wiring import Wiring
-from tasks.options import Configurable, Range, UsageError
+from longlag import registry, transfer
+from longlag.grid import Grid, option_label
+from longlag.tasks.options import Configurable, Range, UsageError
+from longlag.trial import Trial
+from longlag.wiring import Wiring
 
 if TYPE_CHECKING:
-    from bench.matching import Match
+    from longlag.matching import Match
 
 
 def of_grid(grid: Grid, rate: Callable[[str, str, str, str], float]) -> "list[tuple[Trial, Match | None]]":
@@ -90,7 +90,7 @@ def _trial(
         UsageError: The direction shows the answers, a decoder has nothing to write or to start from, or the cell cannot
             do what the clip or the truncation asks.
     """
-    from bench.assemble import check_backward, check_decoder
+    from longlag.assemble import check_backward, check_decoder
 
     if wiring.direction == "bidirectional" and _is_causal(task):
         raise UsageError(
@@ -127,7 +127,7 @@ def _trial(
 
 
 def _check_width(trial: Trial) -> None:
-    from bench.assemble import width_step
+    from longlag.assemble import width_step
 
     step = width_step(trial)
     if trial.hidden_size % step:
@@ -146,7 +146,7 @@ def _matched(trial: Trial, grid: Grid) -> "tuple[Trial, Match | None]":
     if grid.match is None or grid.match_target is None:
         _check_width(trial)
         return trial, None
-    from bench.matching import matched
+    from longlag.matching import matched
 
     hidden_size, match = matched(trial, grid.match, grid.match_target)
     return replace(trial, hidden_size=hidden_size), match

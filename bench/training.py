@@ -12,21 +12,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench import registry
-from bench.ambient import arithmetic
-from bench.any_network import AnyNetwork
-from bench.assemble import backward_of, network_of
-from bench.backward import PLAIN
-from bench.clips.base import Context, row_norms
-from bench.evaluation import to_device
-from bench.gradients import prepare, write_gradients
-from bench.ledger import ClippingError, Ledger, blocks_of
-from bench.network import Network
-from bench.record import Interval, Record
-from bench.seeding import stream
-from bench.trial import Trial, TrialResult
-from bench.watch import look
-from tasks.base import Batch
+from longlag import registry
+from longlag.ambient import arithmetic
+from longlag.any_network import AnyNetwork
+from longlag.assemble import backward_of, network_of
+from longlag.backward import PLAIN
+from longlag.clips.base import Context, row_norms
+from longlag.evaluation import to_device
+from longlag.gradients import prepare, write_gradients
+from longlag.ledger import ClippingError, Ledger, blocks_of
+from longlag.network import Network
+from longlag.record import Interval, Record
+from longlag.seeding import stream
+from longlag.tasks.base import Batch
+from longlag.trial import Trial, TrialResult
+from longlag.watch import look
 
 JUMP = 100.0
 """A trial has exploded when one update multiplies the norm of its parameters by more than this."""

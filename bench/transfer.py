@@ -6,12 +6,12 @@ Distances are lags in time steps, whatever the task's dial counts: the dial is t
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from bench import registry
-from bench.trial import Trial
-from tasks.options import Range, UsageError
+from longlag import registry
+from longlag.tasks.options import Range, UsageError
+from longlag.trial import Trial
 
 if TYPE_CHECKING:
-    from tasks.base import Task
+    from longlag.tasks.base import Task
 
 MOST_TIMES = 10
 """A network is tested at up to this many times the lag it was trained at."""
@@ -29,7 +29,7 @@ def lags_in(text: str) -> tuple[int, ...]:
 def trained_lags(task: "Task") -> tuple[int, int]:
     """Return the shortest and the longest lag that a task is trained at.
 
-    >>> from tasks.parity import Parity
+    >>> from longlag.tasks.parity import Parity
     >>> trained_lags(Parity(steps=Range(3, 40)))
     (2, 39)
     """
@@ -40,7 +40,7 @@ def trained_lags(task: "Task") -> tuple[int, int]:
 def without_dial(task: "Task") -> str:
     """Say that a task has no dial: why, where it says so itself, else how it would get one.
 
-    >>> from tasks.agreement_constructions import AgreementConstructions
+    >>> from longlag.tasks.agreement_constructions import AgreementConstructions
     >>> print(without_dial(AgreementConstructions()))  # doctest: +ELLIPSIS
     task agreement_constructions has no dial for the distance: each construction has the distance it has; agreement ...
     """
@@ -51,7 +51,7 @@ def without_dial(task: "Task") -> str:
 def at_lags(task: "Task", lags: tuple[int, ...], label: str = "--test-lags") -> "list[Task]":
     """Return the task at each lag, or at the nearest that its dial allows, each distance once.
 
-    >>> from tasks.copy import Copy
+    >>> from longlag.tasks.copy import Copy
     >>> [task.spec for task in at_lags(Copy(items=3, blanks=10), (13, 60))]
     ['copy:items=3,blanks=10', 'copy:items=3,blanks=57']
 
@@ -76,7 +76,7 @@ def at_lags(task: "Task", lags: tuple[int, ...], label: str = "--test-lags") -> 
 def moved(task: "Task", lags: tuple[int, ...]) -> dict[int, int]:
     """Return the lags that the task's dial does not reach, each with the one that is tested in its place.
 
-    >>> from tasks.agreement import Agreement
+    >>> from longlag.tasks.agreement import Agreement
     >>> moved(Agreement(nouns=Range(0, 4)), (29, 30, 31))
     {29: 30, 31: 30}
     """

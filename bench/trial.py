@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from bench.wiring import NO_DECODER, Wiring
+from longlag.wiring import NO_DECODER, Wiring
 
 
 class Status(StrEnum):

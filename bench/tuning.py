@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.study_rates import Rate
-from tasks.options import UsageError, spell
+from longlag.study_rates import Rate
+from longlag.tasks.options import UsageError, spell
 
 SETTING = ["task", "cell", "clip", "optimizer"]
 _BEGIN = "# rates: written by `longlag tune`, best of the rates tried on the tuning seeds"
@@ -25,7 +25,7 @@ def choose(trials: pd.DataFrame) -> pd.DataFrame:
     budget; then if its errors are lower, the floor standing in for those that are missing; then if it is smaller.
 
     Args:
-        trials: Rows of `bench.results.load`.
+        trials: Rows of `longlag.results.load`.
 
     Returns:
         `SETTING`, ``lr``, ``solved`` and ``tries`` (at that rate), ``edge`` (``lowest`` or ``highest`` of the

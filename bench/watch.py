@@ -1,7 +1,7 @@
 """The proof that what is to happen inside the backward pass does happen, and the plain gradient beside it.
 
 Looking takes further backward passes, so it is done at the last update before each evaluation only. What was carried
-from step to step is held against the equations of `bench.backward`, whatever code carried it.
+from step to step is held against the equations of `longlag.backward`, whatever code carried it.
 """
 
 from collections.abc import Callable
@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.backward import PLAIN, Backward, Signal
-from bench.cells.base import Cell
-from bench.clips.base import TOLERANCE
-from bench.gradients import write_gradient
-from bench.network import Network
-from bench.omega import add_omega
-from tasks.base import Batch, Task
+from longlag.backward import PLAIN, Backward, Signal
+from longlag.cells.base import Cell
+from longlag.clips.base import TOLERANCE
+from longlag.gradients import write_gradient
+from longlag.network import Network
+from longlag.omega import add_omega
+from longlag.tasks.base import Batch, Task
 
 
 def look(

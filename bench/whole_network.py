@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from bench.architectures.base import Architecture, Shape, drawn, template
-from bench.backward import PLAIN, Backward
-from bench.layout import Layout
-from bench.readout import initial_readout, read_out, readout_shapes
-from bench.seeding import stream
-from tasks.base import Batch
+from longlag.architectures.base import Architecture, Shape, drawn, template
+from longlag.backward import PLAIN, Backward
+from longlag.layout import Layout
+from longlag.readout import initial_readout, read_out, readout_shapes
+from longlag.seeding import stream
+from longlag.tasks.base import Batch
 
 
 @dataclass(frozen=True)

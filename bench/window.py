@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from bench import registry, stats
-from bench.grid import number
-from bench.study import Study, adhoc
-from bench.trial import Status
-from tasks.options import UsageError, near, spell
+from longlag import registry, stats
+from longlag.grid import number
+from longlag.study import Study, adhoc
+from longlag.tasks.options import UsageError, near, spell
+from longlag.trial import Status
 
 NONE = "none"
 SAFE_FRACTION = 0.9
@@ -134,7 +134,7 @@ def measured(window: Window, trials: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         window: What was swept.
-        trials: Rows of `bench.results.load`.
+        trials: Rows of `longlag.results.load`.
 
     Returns:
         ``sweep`` (``clip`` or ``rate``), ``cell, clip, threshold`` (missing without a clip), ``lr, solved, n`` (trials

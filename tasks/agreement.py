@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, as_tokens
-from tasks.compiler import compiled
-from tasks.drawing import bits
-from tasks.options import Range, option
-from tasks.sentences import END, KEPT_OUT, NUMBER, PAD, RIGHT, VERB_AT, WORDS, WRONG, VerbTask
+from longlag.tasks.base import Batch, as_tokens
+from longlag.tasks.compiler import compiled
+from longlag.tasks.drawing import bits
+from longlag.tasks.options import Range, option
+from longlag.tasks.sentences import END, KEPT_OUT, NUMBER, PAD, RIGHT, VERB_AT, WORDS, WRONG, VerbTask
 
 LEXICON = tomllib.loads(Path(__file__).with_name("lexicon.toml").read_text(encoding="utf-8"))
 
@@ -197,7 +197,7 @@ def write(
     """Write sentences, word by word.
 
     Args:
-        thrown: (dice, B) random bits, see `tasks.drawing.bits`.
+        thrown: (dice, B) random bits, see `longlag.tasks.drawing.bits`.
         sides: (dice,), how many sides each has, from `_dice`.
         fewest: Nouns between subject and verb, at least.
         most: At most.

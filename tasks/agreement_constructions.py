@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch
-from tasks.compiler import compiled
-from tasks.drawing import bits
-from tasks.options import option
-from tasks.sentences import KEPT_OUT, NUMBER, PAD, RIGHT, VERB_AT, WORDS, WRONG, VerbTask
+from longlag.tasks.base import Batch
+from longlag.tasks.compiler import compiled
+from longlag.tasks.drawing import bits
+from longlag.tasks.options import option
+from longlag.tasks.sentences import KEPT_OUT, NUMBER, PAD, RIGHT, VERB_AT, WORDS, WRONG, VerbTask
 
 LEXICON = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 ANIMATE, INANIMATE, ANY, NONE = 0, 1, 2, 3
@@ -236,7 +236,7 @@ def write(
     """Write sentences, word by word.
 
     Args:
-        thrown: (dice, B) random bits, see `tasks.drawing.bits`.
+        thrown: (dice, B) random bits, see `longlag.tasks.drawing.bits`.
         sides: (dice,), how many sides each has.
         longest: Words of the longest sentence (W).
         held_out: Write what is kept out of training, too.

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from tasks.options import Configurable, Range, UsageError, near
+from longlag.tasks.options import Configurable, Range, UsageError, near
 
 
 class Later(Mapping[str, Tensor]):

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask, Later, as_tokens
-from tasks.drawing import at_least
-from tasks.options import option
+from longlag.tasks.base import Batch, ClassTask, Later, as_tokens
+from longlag.tasks.drawing import at_least
+from longlag.tasks.options import option
 
 
 @dataclass(frozen=True)

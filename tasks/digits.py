@@ -23,9 +23,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask
-from tasks.drawing import ask_once
-from tasks.options import UsageError, option
+from longlag.tasks.base import Batch, ClassTask
+from longlag.tasks.drawing import ask_once
+from longlag.tasks.options import UsageError, option
 
 MNIST_COUNTS = (  # images of each digit, in training and for evaluation: what tells the set from its look-alikes
     (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),

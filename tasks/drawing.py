@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, Later, as_tokens
-from tasks.options import Range
+from longlag.tasks.base import Batch, Later, as_tokens
+from longlag.tasks.options import Range
 
 
 def bits(generator: np.random.Generator, dice: int, batch_size: int) -> np.ndarray:

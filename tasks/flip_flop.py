@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask, as_tokens
-from tasks.drawing import at_least
-from tasks.options import UsageError, option, spell
+from longlag.tasks.base import Batch, ClassTask, as_tokens
+from longlag.tasks.drawing import at_least
+from longlag.tasks.options import UsageError, option, spell
 
 WRITE, READ, IGNORE, ZERO = 0, 1, 2, 3
 

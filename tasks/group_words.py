@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask, as_tokens
-from tasks.drawing import at_least, draw_lengths, share_longer
-from tasks.options import Range, option
+from longlag.tasks.base import Batch, ClassTask, as_tokens
+from longlag.tasks.drawing import at_least, draw_lengths, share_longer
+from longlag.tasks.options import Range, option
 
 DEGREES = {"S3": 3, "A5": 5, "S5": 5}
 

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask, as_tokens
-from tasks.drawing import letters
-from tasks.options import option
+from longlag.tasks.base import Batch, ClassTask, as_tokens
+from longlag.tasks.drawing import letters
+from longlag.tasks.options import option
 
 PATTERNS = {"bits": (5, 2), "symbols": (10, 5)}  # how many, out of how many
 

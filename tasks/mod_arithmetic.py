@@ -14,9 +14,9 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask
-from tasks.drawing import ask_at_end, draw_lengths
-from tasks.options import Range, option
+from longlag.tasks.base import Batch, ClassTask
+from longlag.tasks.drawing import ask_at_end, draw_lengths
+from longlag.tasks.options import Range, option
 
 OPERATORS = ("+", "-", "*")
 

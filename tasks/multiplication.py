@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from tasks.base import Batch, Task
-from tasks.drawing import TwoMarkers, ask_once
-from tasks.options import UsageError, option
+from longlag.tasks.base import Batch, Task
+from longlag.tasks.drawing import TwoMarkers, ask_once
+from longlag.tasks.options import UsageError, option
 
 RULES = {"halves": "halves", "pascanu2013": "tenths", "hochreiter1997": "first_ten"}
 SHORTEST = {"halves": 2, "tenths": 11, "first_ten": 26}

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask
-from tasks.drawing import ask_at_end, draw_lengths, share_longer
-from tasks.options import Range, option
+from longlag.tasks.base import Batch, ClassTask
+from longlag.tasks.drawing import ask_at_end, draw_lengths, share_longer
+from longlag.tasks.options import Range, option
 
 
 @dataclass(frozen=True)

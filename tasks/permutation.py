@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask, as_tokens
-from tasks.drawing import ask_once
-from tasks.options import option
+from longlag.tasks.base import Batch, ClassTask, as_tokens
+from longlag.tasks.drawing import ask_once
+from longlag.tasks.options import option
 
 
 @dataclass(frozen=True)

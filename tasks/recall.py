@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask, as_tokens
-from tasks.options import option
+from longlag.tasks.base import Batch, ClassTask, as_tokens
+from longlag.tasks.options import option
 
 STORIES = tomllib.loads(Path(__file__).with_name("stories.toml").read_text(encoding="utf-8"))
 OPENING_WORDS, CLAUSE_WORDS, CLOSING_WORDS = 10, 7, 6

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask, as_tokens
-from tasks.drawing import at_least, letters
-from tasks.options import UsageError, option
+from longlag.tasks.base import Batch, ClassTask, as_tokens
+from longlag.tasks.drawing import at_least, letters
+from longlag.tasks.options import UsageError, option
 
 KEPT_OUT_FROM = 8  # keys; fewer would be told by what is kept out
 

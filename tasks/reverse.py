@@ -15,9 +15,9 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask, Later
-from tasks.drawing import at_least, draw_lengths, letters, write_out
-from tasks.options import Range, option
+from longlag.tasks.base import Batch, ClassTask, Later
+from longlag.tasks.drawing import at_least, draw_lengths, letters, write_out
+from longlag.tasks.options import Range, option
 
 
 @dataclass(frozen=True)

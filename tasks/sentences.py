@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from tasks.base import Batch, Later, Task
-from tasks.compiler import compiled
+from longlag.tasks.base import Batch, Later, Task
+from longlag.tasks.compiler import compiled
 
 PAD, END = 0, 1
 KEPT_OUT = 9

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask, Later, as_tokens
-from tasks.drawing import at_least, draw_lengths
-from tasks.options import Range, option
+from longlag.tasks.base import Batch, ClassTask, Later, as_tokens
+from longlag.tasks.drawing import at_least, draw_lengths
+from longlag.tasks.options import Range, option
 
 PRAISE = ("exciting", "funny", "moving", "clever")
 BLAME = ("boring", "dull", "clumsy", "tedious")

@@ -14,9 +14,9 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask, as_tokens
-from tasks.drawing import ask_once
-from tasks.options import UsageError, option
+from longlag.tasks.base import Batch, ClassTask, as_tokens
+from longlag.tasks.drawing import ask_once
+from longlag.tasks.options import UsageError, option
 
 TOKENS = ("X", "Y", "a", "b", "c", "d", "E", "B")
 FIRST_DISTRACTOR, BEGIN, END = 2, 6, 7

@@ -15,9 +15,9 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask
-from tasks.drawing import letters, write_out
-from tasks.options import option
+from longlag.tasks.base import Batch, ClassTask
+from longlag.tasks.drawing import letters, write_out
+from longlag.tasks.options import option
 
 
 @dataclass(frozen=True)

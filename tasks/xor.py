@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask
-from tasks.drawing import TwoMarkers, ask_once
-from tasks.options import option
+from longlag.tasks.base import Batch, ClassTask
+from longlag.tasks.drawing import TwoMarkers, ask_once
+from longlag.tasks.options import option
 
 
 @dataclass(frozen=True)

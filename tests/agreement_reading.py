@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.agreement import (
+from longlag.tasks.agreement import (
     ADJECTIVES,
     ADVERBS,
     CLOSINGS,
@@ -21,8 +21,8 @@ from tasks.agreement import (
     Agreement,
     tokens_of,
 )
-from tasks.base import Batch
-from tasks.options import Range
+from longlag.tasks.base import Batch
+from longlag.tasks.options import Range
 
 DRAWS = 50_000
 SIGMAS = 4.5  # of a share's standard error: a right program fails one comparison in 150,000, and seeds are fixed

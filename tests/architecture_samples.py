@@ -2,10 +2,10 @@
 
 import torch
 
-from bench import registry
-from bench.architectures.base import Shape
-from bench.seeding import stream
-from bench.whole_network import WholeNetwork
+from longlag import registry
+from longlag.architectures.base import Shape
+from longlag.seeding import stream
+from longlag.whole_network import WholeNetwork
 
 SPECS = [
     *("transformer", "transformer:heads=2,positions=rotary", "transformer:positions=learned"),

@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 
-from bench import registry
-from bench.clips.base import Context, row_norms
-from bench.clips.quantile import BINS, ClipQuantile
-from bench.network import Network
-from bench.trial import Trial
-from tasks.copy import Copy
+from longlag import registry
+from longlag.clips.base import Context, row_norms
+from longlag.clips.quantile import BINS, ClipQuantile
+from longlag.network import Network
+from longlag.tasks.copy import Copy
+from longlag.trial import Trial
 
 NETWORK = Network.for_task(registry.cell("gru"), Copy(items=1, symbols=3, blanks=2), hidden_size=5)
 LAYOUT = NETWORK.layout

@@ -4,13 +4,13 @@ import re
 
 import numpy as np
 
-from tasks.agreement_constructions import (
+from longlag.tasks.agreement_constructions import (
     CONSTRUCTIONS,
     LEXICON,
     VOCABULARY,
     AgreementConstructions,
 )
-from tasks.base import Batch
+from longlag.tasks.base import Batch
 
 DRAWS = 30_000
 SIGMAS = 4.5  # of a share's standard error: a right program fails one comparison in 150,000, and seeds are fixed

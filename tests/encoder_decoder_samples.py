@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from bench import registry
-from bench.encoder_decoder import EncoderDecoder
-from bench.seeding import stream
-from tasks.options import Range
-from tasks.reverse import Reverse
+from longlag import registry
+from longlag.encoder_decoder import EncoderDecoder
+from longlag.seeding import stream
+from longlag.tasks.options import Range
+from longlag.tasks.reverse import Reverse
 
 HIDDEN = 4
 CLOSE = {"rtol": 1e-9, "atol": 1e-13}

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench import registry
-from bench.kernels.find import kernel_for
-from bench.scans import scan
+from longlag import registry
+from longlag.kernels.find import kernel_for
+from longlag.scans import scan
 
 CELLS = [f"rnn:nonlinearity={name}" for name in ("tanh", "relu", "sigmoid", "linear")] + ["gru", "lstm"]
 CELLS += ["lstm:coupled=true", "lstm:forget_gate=false", "lstm:peepholes=true"]

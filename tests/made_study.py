@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from bench import provenance, runner
-from bench.cli import main, regression
-from bench.seeding import stream
-from bench.store import Store, store_path
-from bench.study import Study, adhoc
-from bench.trial import Status, Trial, TrialResult
+from longlag import provenance, runner
+from longlag.cli import main, regression
+from longlag.seeding import stream
+from longlag.store import Store, store_path
+from longlag.study import Study, adhoc
+from longlag.trial import Status, Trial, TrialResult
 
 CELLS = ("gru", "lstm", "rnn")
 USUAL = {"gru": 0.95, "lstm": 0.9, "rnn": 0.85}

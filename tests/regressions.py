@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench.regression.entries import Entry, Outcome
-from bench.seeding import stream
-from bench.trial import Status, Trial
+from longlag.regression.entries import Entry, Outcome
+from longlag.seeding import stream
+from longlag.trial import Status, Trial
 
 BUDGET = 400
 

@@ -4,8 +4,8 @@ import math
 import sys
 from pathlib import Path
 
-from bench.store import Store, Stored
-from bench.trial import Measurement, Status, Trial, TrialResult
+from longlag.store import Store, Stored
+from longlag.trial import Measurement, Status, Trial, TrialResult
 
 FACTS = {
     "lag": 13,

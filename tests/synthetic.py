@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.results import StudyData
-from bench.seeding import stream
-from bench.trial import Status, Trial
-from bench.wiring import Wiring
+from longlag.results import StudyData
+from longlag.seeding import stream
+from longlag.trial import Status, Trial
+from longlag.wiring import Wiring
 
 CELLS = ("rnn", "rnn:init=orthogonal", "rnn:nonlinearity=relu,init=identity", "lstm", "gru")
 MORE_CELLS = (

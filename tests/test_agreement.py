@@ -18,7 +18,7 @@ from agreement_reading import (
 )
 from torch.nn.functional import one_hot
 
-from tasks.agreement import (
+from longlag.tasks.agreement import (
     ADJECTIVES,
     ADVERBS,
     CLOSINGS,
@@ -36,7 +36,7 @@ from tasks.agreement import (
     tokens_of,
     words_of,
 )
-from tasks.options import Range, UsageError
+from longlag.tasks.options import Range, UsageError
 
 
 def test_lexicon_is_large_and_every_spelling_has_one_role() -> None:

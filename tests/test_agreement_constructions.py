@@ -20,7 +20,7 @@ from constructions_reading import (
     sentences,
 )
 
-from tasks.agreement_constructions import (
+from longlag.tasks.agreement_constructions import (
     EXAMPLE,
     LEXICON,
     VOCABULARY,

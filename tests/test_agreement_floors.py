@@ -17,13 +17,13 @@ from agreement_reading import (
     vote_error,
 )
 
-from tasks.agreement import (
+from longlag.tasks.agreement import (
     NOUNS,
     PAD,
     VOCABULARY,
     Agreement,
 )
-from tasks.options import Range
+from longlag.tasks.options import Range
 
 
 def test_floor_by_hand() -> None:

@@ -5,15 +5,15 @@ import torch
 from architecture_samples import SPECS, STEPS, TINY, built, sequences, weights_of
 from click.testing import CliRunner
 
-from bench.ambient import moved, random_state
-from bench.assemble import network_of
-from bench.checks.cells import check_cell
-from bench.cli import main
-from bench.matching import matched
-from bench.study import adhoc
-from bench.training import train
-from bench.trial import Trial
-from tasks.options import UsageError
+from longlag.ambient import moved, random_state
+from longlag.assemble import network_of
+from longlag.checks.cells import check_cell
+from longlag.cli import main
+from longlag.matching import matched
+from longlag.study import adhoc
+from longlag.tasks.options import UsageError
+from longlag.training import train
+from longlag.trial import Trial
 
 
 @pytest.mark.parametrize("spec", SPECS)

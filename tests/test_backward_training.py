@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench import gradients, registry, training, watch
-from bench.assemble import backward_of
-from bench.backward import PLAIN
-from bench.kernels.layer import Layer
-from bench.ledger import ClippingError
-from bench.study import adhoc
-from bench.trial import Trial
-from tasks.options import UsageError
+from longlag import gradients, registry, training, watch
+from longlag.assemble import backward_of
+from longlag.backward import PLAIN
+from longlag.kernels.layer import Layer
+from longlag.ledger import ClippingError
+from longlag.study import adhoc
+from longlag.tasks.options import UsageError
+from longlag.trial import Trial
 
 BASE = Trial(
     "adding:length=12", "rnn", "none", 0.01, 0, hidden_size=6, batch_size=4, updates=6, eval_every=3
@@ -193,7 +193,7 @@ def test_one_trials_limit_on_another_is_seen(monkeypatch, mistake):
 
 
 def test_a_step_of_the_readable_path_that_ignores_it_is_seen(monkeypatch):
-    monkeypatch.setattr("bench.scans._passed", lambda part, *_: part)
+    monkeypatch.setattr("longlag.scans._passed", lambda part, *_: part)
     with pytest.raises(ClippingError, match="signal"):
         training.train(cohort_of("state:0.0001", cell="mgu"), [].append)
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from bench import registry
-from bench.checks.cells import check_cell
-from bench.module_cell import ModuleCell
-from bench.scans import run_layer, scan
-from bench.seeding import stream
+from longlag import registry
+from longlag.checks.cells import check_cell
+from longlag.module_cell import ModuleCell
+from longlag.scans import run_layer, scan
+from longlag.seeding import stream
 
 MORE_SPECS = {
     "rnn": [

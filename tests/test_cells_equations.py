@@ -4,9 +4,9 @@ import pytest
 import torch
 from cell_equations import BATCH, EQUATIONS, FROM_ZERO, HIDDEN, INPUTS, OTHERS, STEPS
 
-from bench import registry
-from bench.scans import run_layer
-from bench.seeding import stream
+from longlag import registry
+from longlag.scans import run_layer
+from longlag.seeding import stream
 
 
 def random_weights(cell):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench import registry
+from longlag import registry
 
 
 def weights_of(spec, inputs=10, hidden=100):

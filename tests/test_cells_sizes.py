@@ -4,7 +4,7 @@ import pytest
 import torch
 from cell_equations import OTHERS
 
-from bench import registry
+from longlag import registry
 
 CLOSED_FORMS = {  # parameters of a layer of I inputs and H units, and state numbers of a unit
     "rnn": (lambda i, h: h * (i + h + 1), 1),

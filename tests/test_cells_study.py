@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from bench import registry, runner, study_file
+from longlag import registry, runner, study_file
 
 STUDY = study_file.find("cells")
 SHIPPED = set(registry.shipped("cell")) - {"torchrecurrent"}  # whose library is an extra

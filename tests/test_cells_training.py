@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench import ambient, evaluation, registry, training
-from bench.gradients import write_gradients
-from bench.network import Network
-from bench.scans import run_layer
-from bench.trial import Trial
+from longlag import ambient, evaluation, registry, training
+from longlag.gradients import write_gradients
+from longlag.network import Network
+from longlag.scans import run_layer
+from longlag.trial import Trial
 
 BASE = Trial("copy:items=2,symbols=3,blanks=3", "rnn", "none", 0.01, 0, hidden_size=5, batch_size=3, updates=4)
 ORTHOGONAL = ["exprnn", "exprnn:init=cayley", "scornn", "scornn:negative=0"]

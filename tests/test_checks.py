@@ -7,13 +7,13 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from bench import registry
-from bench.checks.cells import check_cell
-from bench.checks.clips import check_clip
-from bench.checks.finding import findings
-from bench.checks.leaks import hunt
-from bench.checks.tasks import check_task
-from bench.cli import main
+from longlag import registry
+from longlag.checks.cells import check_cell
+from longlag.checks.clips import check_clip
+from longlag.checks.finding import findings
+from longlag.checks.leaks import hunt
+from longlag.checks.tasks import check_task
+from longlag.cli import main
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 import numpy as np
 import torch
-from bench.cells.base import Cell
+from longlag.cells.base import Cell
 
 @dataclass(frozen=True)
 class Mine(Cell):
@@ -162,7 +162,7 @@ CLIP = """
 from dataclasses import dataclass
 from typing import ClassVar
 import torch
-from bench.clips.base import TOLERANCE, Clip
+from longlag.clips.base import TOLERANCE, Clip
 
 @dataclass(frozen=True)
 class Mine(Clip):
@@ -203,7 +203,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 import numpy as np
 import torch
-from tasks.base import Batch, ClassTask, as_tokens
+from longlag.tasks.base import Batch, ClassTask, as_tokens
 
 @dataclass(frozen=True)
 class Mine(ClassTask):
@@ -276,7 +276,7 @@ def test_a_broken_rule_gives_exit_code_1_and_says_where(tmp_path: Path) -> None:
 
 
 def test_a_rule_that_hangs_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.checks.finding.RULE_SECONDS", 0.05)
+    monkeypatch.setattr("longlag.checks.finding.RULE_SECONDS", 0.05)
     found = broken_by("cell", CELL, STEP, "\n        while True: pass", tmp_path)
     assert found["shapes"] == "it took longer than 0.05 s"
 
@@ -302,7 +302,7 @@ def test_rules_that_rest_on_a_broken_one_are_named_but_not_tried(kind, text, old
 
 
 def test_after_a_rule_that_hangs_no_other_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.checks.finding.RULE_SECONDS", 0.05)
+    monkeypatch.setattr("longlag.checks.finding.RULE_SECONDS", 0.05)
     (tmp_path / "mine.py").write_text(CELL.replace(STEP, "\n        while True: pass"))
     result = CliRunner().invoke(main, ["check-cell", "--plugin", str(tmp_path / "mine.py")])
     said, untried, _ = result.stdout.splitlines()

@@ -3,10 +3,10 @@
 import pytest
 from test_checks import TASK, broken_by
 
-from bench import registry
-from bench.checks.finding import BrokenRuleError, Finding, Note
-from bench.checks.tasks import Drawn
-from bench.checks.windows import Windows
+from longlag import registry
+from longlag.checks.finding import BrokenRuleError, Finding, Note
+from longlag.checks.tasks import Drawn
+from longlag.checks.windows import Windows
 
 SPECS = [
     *("copy:items=2,symbols=3,blanks=2", "adding:length=8", "adding:length=33,variant=hochreiter1997"),

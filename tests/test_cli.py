@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from bench import runner
-from bench.cli import main
-from bench.store import Store, store_path
-from bench.study import adhoc
-from bench.trial import Measurement, Status, TrialResult
+from longlag import runner
+from longlag.cli import main
+from longlag.store import Store, store_path
+from longlag.study import adhoc
+from longlag.trial import Measurement, Status, TrialResult
 
 TINY = ["--task", "copy:items=1,symbols=2,blanks=1", "--cell", "rnn", "--updates", "4", "--eval-every", "2"]
 TINY += ["--hidden-size", "3", "--batch-size", "2", "--seeds", "2", "--workers", "1"]
@@ -36,7 +36,9 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    code = "import sys, bench.cli; print(sorted({'torch', 'numpy', 'pandas', 'matplotlib', 'rich'} & set(sys.modules)))"
+    code = (
+        "import sys, longlag.cli; print(sorted({'torch', 'numpy', 'pandas', 'matplotlib', 'rich'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
 
@@ -208,7 +210,7 @@ def test_doctor_reports_versions_and_healthy_stores(results: Path) -> None:
 
 
 def test_a_reader_that_has_had_enough_is_no_error() -> None:
-    command = [sys.executable, "-m", "bench", "list", "cells", "--details"]
+    command = [sys.executable, "-m", "longlag", "list", "cells", "--details"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline().startswith("a layer of 64 inputs")
         process.stdout.close()

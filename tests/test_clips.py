@@ -9,15 +9,15 @@ import torch
 from clip_samples import LAYOUT, clipped, context_of, gradients_of, holds, parameters_with
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
-from bench.clips.agc import EPS, ClipAdaptive
-from bench.clips.base import Context, row_norms
-from bench.clips.layer import ClipLayer
-from bench.clips.none import NoClip
-from bench.clips.norm import ClipNorm
-from bench.clips.quantile import BINS, ClipQuantile
-from bench.clips.skip import Skip
-from bench.clips.value import ClipValue
-from bench.layout import Layout
+from longlag.clips.agc import EPS, ClipAdaptive
+from longlag.clips.base import Context, row_norms
+from longlag.clips.layer import ClipLayer
+from longlag.clips.none import NoClip
+from longlag.clips.norm import ClipNorm
+from longlag.clips.quantile import BINS, ClipQuantile
+from longlag.clips.skip import Skip
+from longlag.clips.value import ClipValue
+from longlag.layout import Layout
 
 # Against torch.nn.utils, trial by trial
 

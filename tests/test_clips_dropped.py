@@ -7,7 +7,7 @@ import pytest
 import torch
 from clip_samples import DTYPES, cohort_of
 
-from bench import ambient, registry, training
+from longlag import ambient, registry, training
 
 QUANTILE = "quantile:0.1"
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from clip_samples import LAYOUT, cohort_of, context_of, gradients_of
 
-from bench import registry, training
-from bench.clips.base import Context, row_norms
-from bench.clips.norm import ClipNorm
-from bench.ledger import ClippingError, Ledger, blocks_of
+from longlag import registry, training
+from longlag.clips.base import Context, row_norms
+from longlag.clips.norm import ClipNorm
+from longlag.ledger import ClippingError, Ledger, blocks_of
 
 # The ledger
 

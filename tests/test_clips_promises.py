@@ -6,10 +6,10 @@ import pytest
 import torch
 from clip_samples import DTYPES, LAYOUT, SPECS, clipped, gradients_of, holds
 
-from bench import registry
-from bench.clips.base import row_norms
-from bench.clips.norm import ClipNorm
-from bench.clips.value import ClipValue
+from longlag import registry
+from longlag.clips.base import row_norms
+from longlag.clips.norm import ClipNorm
+from longlag.clips.value import ClipValue
 
 # Every setting
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench import ambient, evaluation, registry, training
-from bench.gradients import write_gradients
-from bench.network import Network
-from bench.trial import Status, Trial
+from longlag import ambient, evaluation, registry, training
+from longlag.gradients import write_gradients
+from longlag.network import Network
+from longlag.trial import Status, Trial
 
 COPY, ADDING, AGREEMENT = "copy:items=2,symbols=3,blanks=3", "adding:length=7", "agreement:nouns=0-1"
 TASKS = [spec for spec in (COPY, ADDING, AGREEMENT) if spec.partition(":")[0] in registry.names("task")]

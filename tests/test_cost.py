@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from bench import registry
-from bench.cli import main
-from bench.perf import cells, cells_report
-from bench.perf.cells import Cost, Shape
-from bench.perf.memory import gradient_bytes, trial_bytes
-from bench.trial import Trial
+from longlag import registry
+from longlag.cli import main
+from longlag.perf import cells, cells_report
+from longlag.perf.cells import Cost, Shape
+from longlag.perf.memory import gradient_bytes, trial_bytes
+from longlag.trial import Trial
 
 TINY = ("--length", "6", "--batch-size", "2", "--hidden-size", "4", "--quick")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process the peak of its memory")
@@ -53,7 +53,7 @@ def test_memory_holds_what_a_scan_must_keep_and_grows_with_the_length() -> None:
 
 
 def test_a_system_that_cannot_be_asked_for_memory_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("bench.perf.memory._RESET", tmp_path / "nowhere")
+    monkeypatch.setattr("longlag.perf.memory._RESET", tmp_path / "nowhere")
     assert gradient_bytes("lstm", [], 4, 2, 4) is None
     text = cells_report.render([made("lstm", (0.002, 0.004), None)], Shape(6, 2, 4))
     assert "memory: this system cannot be asked for it" in text

@@ -15,9 +15,9 @@ from encoder_decoder_samples import (
 )
 from torch.nn.functional import one_hot
 
-from bench import registry
-from bench.scans import run_between
-from bench.wiring import NORMALISATIONS, SKIPS, Wiring
+from longlag import registry
+from longlag.scans import run_between
+from longlag.wiring import NORMALISATIONS, SKIPS, Wiring
 
 MODULES = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
 

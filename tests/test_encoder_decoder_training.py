@@ -6,19 +6,19 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from bench import evaluation, kept, registry, training
-from bench.assemble import network_of
-from bench.cli import main
-from bench.costs import cohort_size, expected_seconds
-from bench.encoder_decoder import EncoderDecoder
-from bench.matching import matched
-from bench.regression.invariants import kernel_as_readable
-from bench.results import load
-from bench.store import Store, store_path
-from bench.study import adhoc
-from bench.trial import Status, Trial
-from bench.wiring import SKIPS
-from tasks.options import UsageError
+from longlag import evaluation, kept, registry, training
+from longlag.assemble import network_of
+from longlag.cli import main
+from longlag.costs import cohort_size, expected_seconds
+from longlag.encoder_decoder import EncoderDecoder
+from longlag.matching import matched
+from longlag.regression.invariants import kernel_as_readable
+from longlag.results import load
+from longlag.store import Store, store_path
+from longlag.study import adhoc
+from longlag.tasks.options import UsageError
+from longlag.trial import Status, Trial
+from longlag.wiring import SKIPS
 
 REVERSE = "reverse:items=2-4,symbols=3"
 BASE = Trial(
@@ -118,7 +118,7 @@ def test_each_encoder_meets_each_decoder_once_and_those_without_are_left_alone()
 
 def test_a_decoders_plugin_is_part_of_the_trial(tmp_path):
     path = tmp_path / "mine.py"
-    path.write_text("from bench.cells.gru import Gru\n\n\nclass Mine(Gru):\n    reference = 'a copy'\n")
+    path.write_text("from longlag.cells.gru import Gru\n\n\nclass Mine(Gru):\n    reference = 'a copy'\n")
     registry.use([path])
     try:
         (trial,) = adhoc(task=REVERSE, cell="gru", decoder_cell="mine", seeds=1, lr=0.01).trials()
@@ -152,7 +152,7 @@ def test_more_layers_cost_more():
 
 
 def test_a_run_is_stored_shown_exported_and_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.report.figures.draw_figures", lambda *_: [])
+    monkeypatch.setattr("longlag.report.figures.draw_figures", lambda *_: [])
     options = ["run", "--task", REVERSE, "--cell", "gru", "--decoder-cell", "lstm", "--decoder-layers", "2",
                "--updates", "2", "--seeds", "1", "--hidden-size", "4", "--name", "pair", "--workers", "1",
                "--keep-networks", "--results", str(tmp_path)]  # fmt: skip

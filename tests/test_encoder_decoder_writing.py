@@ -16,13 +16,13 @@ from encoder_decoder_samples import (
 )
 from torch.nn.functional import cross_entropy, one_hot
 
-from bench.evaluation import evaluate
-from bench.gradients import write_gradient
-from bench.layers import Layers
-from bench.seeding import stream
-from bench.wiring import Wiring
-from tasks.options import Range
-from tasks.reverse import Reverse
+from longlag.evaluation import evaluate
+from longlag.gradients import write_gradient
+from longlag.layers import Layers
+from longlag.seeding import stream
+from longlag.tasks.options import Range
+from longlag.tasks.reverse import Reverse
+from longlag.wiring import Wiring
 
 # Told, and running freely
 
@@ -103,8 +103,8 @@ def test_fused_equals_readable(spec, decoder_spec, direction, task, monkeypatch)
 
     fused = computed()
     assert network.path("cpu", "float64") == "fused"
-    monkeypatch.setattr("bench.scans.standard_kernel", lambda cell: None)
-    monkeypatch.setattr("bench.encoder_decoder.standard_kernel", lambda cell: None)
+    monkeypatch.setattr("longlag.scans.standard_kernel", lambda cell: None)
+    monkeypatch.setattr("longlag.encoder_decoder.standard_kernel", lambda cell: None)
     assert network.path("cpu", "float64") == "readable"
     for one, other in zip(fused, computed(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-12)

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from bench import evaluation, registry
-from bench.evaluation import Evaluation
-from bench.ledger import Account
-from bench.network import Network
-from bench.record import HIGH_LOSS, Interval, Record
-from bench.trial import Status, Trial
-from tasks.adding import Adding
+from longlag import evaluation, registry
+from longlag.evaluation import Evaluation
+from longlag.ledger import Account
+from longlag.network import Network
+from longlag.record import HIGH_LOSS, Interval, Record
+from longlag.tasks.adding import Adding
+from longlag.trial import Status, Trial
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,8 @@
 import faulty
 import pytest
 
-from bench.engines.local import LocalEngine
-from bench.trial import Status, Trial
+from longlag.engines.local import LocalEngine
+from longlag.trial import Status, Trial
 
 
 def trials(count: int) -> list[Trial]:

@@ -11,15 +11,15 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from synthetic import ADDING, AGREEMENT, CELLS, COPY, LADDER, MORE_CELLS, Shape, make_study
 
-from bench import registry
-from bench.report import style
-from bench.report.agreement import has_agreement, last_noun_error
-from bench.report.curves import MOST_FAINT, curves
-from bench.report.figures import FIGURES, WHERE, draw_figures
-from bench.report.looks import OTHERS, SHIPPED
-from bench.report.once import once
-from bench.report.outcomes import study_panels
-from tasks.options import Range
+from longlag import registry
+from longlag.report import style
+from longlag.report.agreement import has_agreement, last_noun_error
+from longlag.report.curves import MOST_FAINT, curves
+from longlag.report.figures import FIGURES, WHERE, draw_figures
+from longlag.report.looks import OTHERS, SHIPPED
+from longlag.report.once import once
+from longlag.report.outcomes import study_panels
+from longlag.tasks.options import Range
 
 FULL = Shape(tasks=(COPY, AGREEMENT), clips=("none", "norm:1"), seeds=2, test_lags=(13, 52))
 SHOWN = [name for name in FIGURES if name not in WHERE or WHERE[name](make_study(FULL))]

@@ -7,14 +7,14 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from synthetic import ADDING, COPY, SENTIMENT, Shape, make_study
 
-from bench.report import style
-from bench.report.depth import depth, depth_frames, has_depth
-from bench.report.direction import direction, has_direction
-from bench.report.figures import WHERE
-from bench.report.story import stories
-from bench.report.summary import summarise
-from bench.report.tables import readable
-from bench.wiring import DIRECTIONS, SKIPS
+from longlag.report import style
+from longlag.report.depth import depth, depth_frames, has_depth
+from longlag.report.direction import direction, has_direction
+from longlag.report.figures import WHERE
+from longlag.report.story import stories
+from longlag.report.summary import summarise
+from longlag.report.tables import readable
+from longlag.wiring import DIRECTIONS, SKIPS
 
 DEEP = Shape(
     tasks=(COPY,), cells=("gru",), clips=("norm:1",), lrs=(0.003, 0.01), seeds=3, layers=(1, 2, 8), skips=tuple(SKIPS)

@@ -8,11 +8,11 @@ import pytest
 import torch
 from sample_results import FACTS, measurement, result
 
-from bench import evaluation, provenance, training
-from bench.engines import worker
-from bench.results import load
-from bench.store import Store, store_path
-from bench.trial import Status, Trial, fingerprint_of
+from longlag import evaluation, provenance, training
+from longlag.engines import worker
+from longlag.results import load
+from longlag.store import Store, store_path
+from longlag.trial import Status, Trial, fingerprint_of
 
 TRIAL = Trial("copy:items=2,symbols=3,blanks=3", "rnn", "norm:0.1", 0.01, 0, hidden_size=5, batch_size=3, updates=4)
 CURVE = [measurement(0), measurement(100)]

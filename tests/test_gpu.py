@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from bench.training import Cohort
-from bench.trial import Trial
+from longlag.training import Cohort
+from longlag.trial import Trial
 
 pytestmark = [
     pytest.mark.gpu,

@@ -8,18 +8,18 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from bench import horizon, registry, stats
-from bench.cli import main
-from bench.grid import Grid
-from bench.report import horizons, ladders
-from bench.report.tables import write_tables
-from bench.report.text import render_text
-from bench.results import StudyData, load_study
-from bench.store import Store, store_path
-from bench.study import Study
-from bench.study_trials import facts
-from bench.trial import Status, Trial, TrialResult
-from tasks.options import UsageError
+from longlag import horizon, registry, stats
+from longlag.cli import main
+from longlag.grid import Grid
+from longlag.report import horizons, ladders
+from longlag.report.tables import write_tables
+from longlag.report.text import render_text
+from longlag.results import StudyData, load_study
+from longlag.store import Store, store_path
+from longlag.study import Study
+from longlag.study_trials import facts
+from longlag.tasks.options import UsageError
+from longlag.trial import Status, Trial, TrialResult
 
 NOT_TURNED = {"agreement_constructions", "digits"}  # has no dial; needs a library
 WITH_A_DIAL = [name for name in registry.names("task") if name not in NOT_TURNED]

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from bench import evaluation, study_file, training
-from bench.ambient import arithmetic
-from bench.checks.finding import BrokenRuleError
-from bench.layout import Layout
-from bench.regression import invariants, patches, plants
-from bench.seeding import Stream, stream
-from bench.trial import Trial
-from tasks.copy import Copy
+from longlag import evaluation, study_file, training
+from longlag.ambient import arithmetic
+from longlag.checks.finding import BrokenRuleError
+from longlag.layout import Layout
+from longlag.regression import invariants, patches, plants
+from longlag.seeding import Stream, stream
+from longlag.tasks.copy import Copy
+from longlag.trial import Trial
 
 LSTM = Trial("copy:items=2,symbols=4,blanks=5", "lstm", "norm:1", 0.03, 0, hidden_size=16, batch_size=16)
 SHORT = replace(LSTM, updates=50)

@@ -10,14 +10,14 @@ import pytest
 import torch
 from safetensors.numpy import load, save
 
-from bench import kept, runner
-from bench.assemble import network_of
-from bench.evaluation import evaluate
-from bench.store import Store, store_path
-from bench.study import Study, adhoc
-from bench.training import train
-from bench.trial import Status, Trial, TrialResult
-from tasks.options import UsageError
+from longlag import kept, runner
+from longlag.assemble import network_of
+from longlag.evaluation import evaluate
+from longlag.store import Store, store_path
+from longlag.study import Study, adhoc
+from longlag.tasks.options import UsageError
+from longlag.training import train
+from longlag.trial import Status, Trial, TrialResult
 
 TASK = "copy:items=1,symbols=2,blanks=2"
 

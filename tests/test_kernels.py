@@ -20,10 +20,10 @@ from kernel_samples import (
 )
 from torch.testing import assert_close
 
-from bench import registry
-from bench.kernels.base import Kernel
-from bench.kernels.differentiable import run_kernel
-from bench.kernels.find import kernel_for
+from longlag import registry
+from longlag.kernels.base import Kernel
+from longlag.kernels.differentiable import run_kernel
+from longlag.kernels.find import kernel_for
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -12,11 +12,11 @@ import torch
 from kernel_samples import drawn, normal
 from torch.testing import assert_close
 
-from bench import costs, registry
-from bench.kernels.find import kernel_for
-from bench.network import Network
-from bench.scans import run_layer, run_readable
-from bench.trial import Trial
+from longlag import costs, registry
+from longlag.kernels.find import kernel_for
+from longlag.network import Network
+from longlag.scans import run_layer, run_readable
+from longlag.trial import Trial
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,7 +34,7 @@ def test_without_numba_the_readable_path_runs(monkeypatch):
     inputs = normal(4, 3, 2)
     expected = run_layer(cell, inputs, values)
     kernel_for.cache_clear()
-    monkeypatch.setattr("bench.kernels.find.find_spec", lambda name: None)
+    monkeypatch.setattr("longlag.kernels.find.find_spec", lambda name: None)
     try:
         assert Network(cell, 2, 1, 8).path("cpu", "float64") == "readable"
         found = run_layer(cell, inputs, values)
@@ -62,9 +62,9 @@ def test_a_precision_without_a_kernel_runs_on_the_readable_path():
 
 PROGRAM = """
 import numpy as np
-from bench.kernels import scan
-from bench.kernels.layer import Layer
-from bench.kernels.rnn import Tanh
+from longlag.kernels import scan
+from longlag.kernels.layer import Layer
+from longlag.kernels.rnn import Tanh
 weights = {"input_weight": np.ones((1, 2)), "bias": np.zeros(2), "recurrent_weight": np.eye(2)}
 outputs, _, _ = Layer(Tanh(), weights, np.ones((1, 1, 1))).forward(keep=False)
 print(outputs[0, 0, 0], sum(scan.scan_forward.stats.cache_hits.values()))
@@ -79,8 +79,8 @@ def run_program(program, folder, cache):
 
 DIGESTS = """
 import hashlib
-from bench.training import Cohort
-from bench.trial import Trial
+from longlag.training import Cohort
+from longlag.trial import Trial
 
 for cell in ("rnn", "lstm", "gru", "lstm:coupled=true", "lstm:forget_gate=false", "ugrnn", "janet"):
     cohort = Cohort([Trial("adding:length=20", cell, "norm:1", 1e-2, 0)], {})
@@ -114,10 +114,10 @@ def test_a_second_process_does_not_compile_and_an_edited_pair_takes_effect(tmp_p
 LONG = """
 import resource
 import torch
-from bench import costs, registry
-from bench.gradients import write_gradients
-from bench.network import Network
-from bench.seeding import stream
+from longlag import costs, registry
+from longlag.gradients import write_gradients
+from longlag.network import Network
+from longlag.seeding import stream
 torch.set_num_threads(1)
 task = registry.task("copy:items=10,blanks=19980")
 network = Network.for_task(registry.cell("CELL"), task, 128)

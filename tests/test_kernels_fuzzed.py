@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import registry
-from bench.scans import run_layer, run_readable
+from longlag import registry
+from longlag.scans import run_layer, run_readable
 
 CELLS = ["rnn", "rnn:nonlinearity=relu", "gru", "lstm", "lstm:coupled=true", "ugrnn", "janet", "selective", "deltanet"]
 BOUNDS = {torch.float32: 1e-5, torch.float64: 1e-10}

@@ -8,20 +8,20 @@ from hypothesis import strategies as st
 from kernel_samples import CELLS, RARE, both_ways, cells, drawn, fused, in_float32, normal
 from torch.testing import assert_close
 
-from bench import registry
-from bench.gradients import write_gradients
-from bench.kernels import layer as layers
-from bench.kernels import products, weights, workspace
-from bench.kernels.compiler import separate
-from bench.kernels.differentiable import run_kernel
-from bench.kernels.dots import dot
-from bench.kernels.find import kernel_for
-from bench.kernels.functions import exp, log_sigmoid, sigmoid, tanh
-from bench.network import Network
-from bench.seeding import stream
-from bench.wiring import Wiring
-from tasks.adding import Adding
-from tasks.copy import Copy
+from longlag import registry
+from longlag.gradients import write_gradients
+from longlag.kernels import layer as layers
+from longlag.kernels import products, weights, workspace
+from longlag.kernels.compiler import separate
+from longlag.kernels.differentiable import run_kernel
+from longlag.kernels.dots import dot
+from longlag.kernels.find import kernel_for
+from longlag.kernels.functions import exp, log_sigmoid, sigmoid, tanh
+from longlag.network import Network
+from longlag.seeding import stream
+from longlag.tasks.adding import Adding
+from longlag.tasks.copy import Copy
+from longlag.wiring import Wiring
 
 
 @separate

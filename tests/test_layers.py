@@ -15,87 +15,112 @@ ROOT = Path(__file__).resolve().parent.parent
 # The first pattern that fits decides.
 LAYERS = (
     (
-        "tasks",
-        "bench",
-        "bench.cells",
-        "bench.clips",
-        "bench.engines",
-        "bench.kernels",
-        "bench.perf",
-        "bench.checks",
-        "bench.regression",
-        "bench.architectures",
-        "bench.report",
-        "bench.skeletons",
-        "bench.studies",
-    ),
-    (
-        *("tasks.base", "tasks.compiler", "tasks.drawing", "tasks.options", "tasks.sentences"),
-        *(
-            "bench.cells.base",
-            "bench.clips.base",
-            "bench.seeding",
-            "bench.layout",
-            "bench.ambient",
-            "bench.limits",
-            "bench.wiring",
-            "bench.backward",
-        ),
-    ),
-    (
-        *("tasks.*", "bench.cells.*", "bench.clips.*", "bench.kernels.*"),
-        *("bench.optimisers", "bench.trial", "bench.provenance", "bench.plugins", "bench.module_cell", "bench.scans"),
-        "bench.skeletons.*",
-    ),
-    (
-        *("bench.registry", "bench.study*", "bench.grid", "bench.layers", "bench.network", "bench.gradients"),
-        *("bench.schema", "bench.assemble", "bench.matching", "bench.window", "bench.transfer"),
-        *("bench.omega", "bench.watch", "bench.ledger"),
-        *(
-            "bench.any_network",
-            "bench.whole_network",
-            "bench.encoder_decoder",
-            "bench.readout",
-            "bench.architectures.*",
-        ),
-        *(
-            "bench.store*",
-            "bench.minimal_pairs",
-            "bench.results",
-            "bench.stats",
-            "bench.tuning",
-            "bench.cohort",
-            "bench.report.*",
-        ),
+        "longlag.tasks",
+        "longlag",
+        "longlag.cells",
+        "longlag.clips",
+        "longlag.engines",
+        "longlag.kernels",
+        "longlag.perf",
+        "longlag.checks",
+        "longlag.regression",
+        "longlag.architectures",
+        "longlag.report",
+        "longlag.skeletons",
+        "longlag.studies",
     ),
     (
         *(
-            "bench.evaluation",
-            "bench.kept",
-            "bench.probe",
-            "bench.record",
-            "bench.training",
-            "bench.costs",
-            "bench.horizon",
+            "longlag.tasks.base",
+            "longlag.tasks.compiler",
+            "longlag.tasks.drawing",
+            "longlag.tasks.options",
+            "longlag.tasks.sentences",
         ),
-        *("bench.regression.entries", "bench.regression.exact", "bench.regression.statistics"),
-        *("bench.regression.comparison", "bench.regression.matching", "bench.regression.verdict"),
-        *("bench.regression.baseline", "bench.regression.report", "bench.regression.render"),
-        *("bench.regression.formats", "bench.regression.figure", "bench.regression.record"),
+        *(
+            "longlag.cells.base",
+            "longlag.clips.base",
+            "longlag.seeding",
+            "longlag.layout",
+            "longlag.ambient",
+            "longlag.limits",
+            "longlag.wiring",
+            "longlag.backward",
+        ),
     ),
-    ("bench.engines.*", "bench.runner", "bench.checks.*", "bench.regression.*"),
-    ("bench.perf.*", "bench.cli", "bench.cli.*", "bench.__main__"),
+    (
+        *("longlag.tasks.*", "longlag.cells.*", "longlag.clips.*", "longlag.kernels.*"),
+        *(
+            "longlag.optimisers",
+            "longlag.trial",
+            "longlag.provenance",
+            "longlag.plugins",
+            "longlag.module_cell",
+            "longlag.scans",
+        ),
+        "longlag.skeletons.*",
+    ),
+    (
+        *(
+            "longlag.registry",
+            "longlag.study*",
+            "longlag.grid",
+            "longlag.layers",
+            "longlag.network",
+            "longlag.gradients",
+        ),
+        *("longlag.schema", "longlag.assemble", "longlag.matching", "longlag.window", "longlag.transfer"),
+        *("longlag.omega", "longlag.watch", "longlag.ledger"),
+        *(
+            "longlag.any_network",
+            "longlag.whole_network",
+            "longlag.encoder_decoder",
+            "longlag.readout",
+            "longlag.architectures.*",
+        ),
+        *(
+            "longlag.store*",
+            "longlag.minimal_pairs",
+            "longlag.results",
+            "longlag.stats",
+            "longlag.tuning",
+            "longlag.cohort",
+            "longlag.report.*",
+        ),
+    ),
+    (
+        *(
+            "longlag.evaluation",
+            "longlag.kept",
+            "longlag.probe",
+            "longlag.record",
+            "longlag.training",
+            "longlag.costs",
+            "longlag.horizon",
+        ),
+        *("longlag.regression.entries", "longlag.regression.exact", "longlag.regression.statistics"),
+        *("longlag.regression.comparison", "longlag.regression.matching", "longlag.regression.verdict"),
+        *("longlag.regression.baseline", "longlag.regression.report", "longlag.regression.render"),
+        *("longlag.regression.formats", "longlag.regression.figure", "longlag.regression.record"),
+    ),
+    ("longlag.engines.*", "longlag.runner", "longlag.checks.*", "longlag.regression.*"),
+    ("longlag.perf.*", "longlag.cli", "longlag.cli.*", "longlag.__main__"),
 )
 """From the bottom: the packages themselves, which import nothing, then layers 0 to 5."""
 
 HEAVY = ("torch", "numpy", "numba", "pandas", "matplotlib", "scipy", "seaborn")
 
 
-def module_name(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+FOLDERS = {"longlag": ROOT / "bench", "longlag.tasks": ROOT / "tasks"}
 
 
-FILES = {module_name(path): path for package in ("bench", "tasks") for path in sorted((ROOT / package).rglob("*.py"))}
+def module_name(package: str, path: Path) -> str:
+    return ".".join((package, *path.relative_to(FOLDERS[package]).with_suffix("").parts)).removesuffix(".__init__")
+
+
+FILES = {
+    module_name(package, path): path for package, folder in FOLDERS.items() for path in sorted(folder.rglob("*.py"))
+}
 
 
 def layer_of(module: str) -> int:
@@ -139,8 +164,8 @@ def loaded_by(*modules: str) -> set[str]:
 
 
 def test_imports_inside_functions_are_seen():
-    source = "def later():\n    from bench import registry\n    import numpy.linalg\n"
-    assert imported_by(source) == {"bench.registry", "numpy.linalg"}
+    source = "def later():\n    from longlag import registry\n    import numpy.linalg\n"
+    assert imported_by(source) == {"longlag.registry", "numpy.linalg"}
 
 
 @pytest.mark.parametrize("module", FILES)
@@ -161,21 +186,32 @@ def test_imports_within_a_layer_are_acyclic():
     assert set(order) == set(FILES)
 
 
-@pytest.mark.parametrize("module", [name for name in FILES if name.partition(".")[0] == "tasks"])
+@pytest.mark.parametrize("module", [name for name in FILES if name.startswith("longlag.tasks")])
 def test_tasks_import_torch_numpy_and_the_standard_library_only(module):
-    roots = {name.partition(".")[0] for name in IMPORTS[module]}
-    allowed = {"torch", "numpy", "tasks", *sys.stdlib_module_names}
-    assert roots <= allowed | ({"numba", "llvmlite"} if module == "tasks.compiler" else set())
+    roots = {name if name in FILES else name.partition(".")[0] for name in IMPORTS[module]}
+    allowed = {
+        "torch",
+        "numpy",
+        *(name for name in FILES if name.startswith("longlag.tasks")),
+        *sys.stdlib_module_names,
+    }
+    assert roots <= allowed | ({"numba", "llvmlite"} if module == "longlag.tasks.compiler" else set())
 
 
 def test_tasks_are_listed_and_described_without_a_compiler():
-    assert "numba" not in loaded_by(*(name for name in FILES if name.startswith("tasks.")))
+    assert "numba" not in loaded_by(*(name for name in FILES if name.startswith("longlag.tasks.")))
 
 
-@pytest.mark.parametrize("package", ["tasks", "bench.cells", "bench.clips"])
+@pytest.mark.parametrize("package", ["longlag.tasks", "longlag.cells", "longlag.clips"])
 def test_neither_tasks_nor_cells_nor_clips_import_each_other(package):
     members = {name for name in FILES if name.startswith(f"{package}.")}
-    shared = {f"{package}.base", "tasks.compiler", "tasks.drawing", "tasks.options", "tasks.sentences"}
+    shared = {
+        f"{package}.base",
+        "longlag.tasks.compiler",
+        "longlag.tasks.drawing",
+        "longlag.tasks.options",
+        "longlag.tasks.sentences",
+    }
     for module in members - shared:
         assert IMPORTS[module] & members <= shared, f"{module} imports a neighbour"
 
@@ -187,17 +223,17 @@ def test_layers_are_listed_once():
 
 
 def test_what_reports_need_never_loads_torch():
-    reports = [name for name in FILES if name.startswith("bench.report.")]
-    assert "torch" not in loaded_by("bench.results", "bench.stats", "bench.store", *reports)
+    reports = [name for name in FILES if name.startswith("longlag.report.")]
+    assert "torch" not in loaded_by("longlag.results", "longlag.stats", "longlag.store", *reports)
 
 
 def test_the_command_line_loads_no_heavy_library():
-    assert loaded_by("bench.cli") == set()
+    assert loaded_by("longlag.cli") == set()
 
 
 def test_names_are_listed_without_a_heavy_library():
     program = (
-        "import sys; from bench import registry;"
+        "import sys; from longlag import registry;"
         "names = [registry.names(kind) for kind in ('task', 'cell', 'clip')];"
         f"print(all(names), *(name for name in {HEAVY!r} if name in sys.modules))"
     )

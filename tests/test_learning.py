@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench import evaluation, registry, training
-from bench.trial import Status, Trial
+from longlag import evaluation, registry, training
+from longlag.trial import Status, Trial
 
 pytestmark = pytest.mark.slow
 

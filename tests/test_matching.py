@@ -6,18 +6,18 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from bench import registry, study_file
-from bench.assemble import network_of
-from bench.cli import main
-from bench.matching import TOLERANCE, matched
-from bench.report.summary import summarise
-from bench.report.tables import readable
-from bench.results import load, load_study
-from bench.store import Store, store_path
-from bench.study import Study, adhoc
-from bench.study_trials import facts
-from bench.trial import Status, Trial, TrialResult
-from tasks.options import UsageError
+from longlag import registry, study_file
+from longlag.assemble import network_of
+from longlag.cli import main
+from longlag.matching import TOLERANCE, matched
+from longlag.report.summary import summarise
+from longlag.report.tables import readable
+from longlag.results import load, load_study
+from longlag.store import Store, store_path
+from longlag.study import Study, adhoc
+from longlag.study_trials import facts
+from longlag.tasks.options import UsageError
+from longlag.trial import Status, Trial, TrialResult
 
 ADDING = "adding:length=20"
 CELLS = [name for name in registry.shipped("cell") if name != "torchrecurrent"]  # an extra, perhaps not installed

@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-from bench import registry
-from bench.gradients import write_gradients
-from bench.layout import ALIGNMENT, Layout
-from bench.network import Network
-from bench.seeding import stream
-from bench.wiring import Wiring
-from tasks.copy import Copy
+from longlag import registry
+from longlag.gradients import write_gradients
+from longlag.layout import ALIGNMENT, Layout
+from longlag.network import Network
+from longlag.seeding import stream
+from longlag.tasks.copy import Copy
+from longlag.wiring import Wiring
 
 TASK = Copy(items=2, symbols=3, blanks=4)
 HIDDEN = 7

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from bench import registry, runner, study_file
-from bench.wiring import DIRECTIONS, SKIPS
+from longlag import registry, runner, study_file
+from longlag.wiring import DIRECTIONS, SKIPS
 
 
 def test_depth_asks_every_rate_of_every_stack() -> None:

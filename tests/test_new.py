@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from bench import registry
-from bench.cli import main
+from longlag import registry
+from longlag.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 SECTION = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Add a task")[2].partition("\n## ")[0]

@@ -8,10 +8,10 @@ import torch
 from backward_samples import STEPWISE, TASKS, batch_of, gradient_of, network_of, row_of, run_readable
 from torch.testing import assert_close
 
-from bench import registry
-from bench.backward import PLAIN, Backward
-from bench.gradients import write_gradient
-from bench.omega import omega_gradient
+from longlag import registry
+from longlag.backward import PLAIN, Backward
+from longlag.gradients import write_gradient
+from longlag.omega import omega_gradient
 
 
 def omega_by_hand(u, slopes, signals):
@@ -95,7 +95,7 @@ def test_omegas_gradient_is_its_slope_with_signal_and_states_held(spec):
 def test_omega_is_the_same_on_both_paths_and_whatever_piece_is_looked_at(spec, monkeypatch):
     how = Backward(omega=3.0)
     fused = gradient_of(spec, how, "adding", 2)
-    monkeypatch.setattr("bench.omega.NUMBERS", 1)
+    monkeypatch.setattr("longlag.omega.NUMBERS", 1)
     assert_close(gradient_of(spec, how, "adding", 2), fused)
     run_readable(monkeypatch)
     assert_close(gradient_of(spec, how, "adding", 2), fused)

@@ -6,7 +6,7 @@ from math import cos, pi
 import pytest
 import torch
 
-from bench import registry
+from longlag import registry
 
 UPDATES = 50
 RATE = 0.01

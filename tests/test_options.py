@@ -4,16 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import registry
-from bench.cells.lstm import Lstm
-from bench.cells.rnn import Rnn
-from bench.clips.none import NoClip
-from bench.clips.norm import ClipNorm
-from bench.clips.value import ClipValue
-from bench.optimisers import OPTIMISERS, SCHEDULES, Adam, Cosine, Rmsprop, Sgd, Warmup
-from tasks.adding import Adding
-from tasks.copy import Copy
-from tasks.options import Range, UsageError, near, spell, split_spec
+from longlag import registry
+from longlag.cells.lstm import Lstm
+from longlag.cells.rnn import Rnn
+from longlag.clips.none import NoClip
+from longlag.clips.norm import ClipNorm
+from longlag.clips.value import ClipValue
+from longlag.optimisers import OPTIMISERS, SCHEDULES, Adam, Cosine, Rmsprop, Sgd, Warmup
+from longlag.tasks.adding import Adding
+from longlag.tasks.copy import Copy
+from longlag.tasks.options import Range, UsageError, near, spell, split_spec
 
 READERS = {
     "task": registry.task,

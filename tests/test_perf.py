@@ -7,11 +7,11 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from bench import registry
-from bench.cli import main
-from bench.perf import kernels, measure, ordinary, report, storage, studies, updates
-from bench.seeding import stream
-from bench.trial import Trial
+from longlag import registry
+from longlag.cli import main
+from longlag.perf import kernels, measure, ordinary, report, storage, studies, updates
+from longlag.seeding import stream
+from longlag.trial import Trial
 
 
 def test_two_calls_are_timed_in_turn() -> None:
@@ -74,7 +74,7 @@ def test_storage_is_measured_on_as_many_trials_as_it_says() -> None:
 
 
 def test_the_command_writes_table_json_and_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.perf.suite._PARTS", {"kernels": lambda quick: kernels.measure((3,), ((2, 4),), 2)})
+    monkeypatch.setattr("longlag.perf.suite._PARTS", {"kernels": lambda quick: kernels.measure((3,), ((2, 4),), 2)})
     result = CliRunner().invoke(main, ["perf", "--part", "kernels", "--json", "--results", str(tmp_path)])
     content = json.loads(result.stdout)
     assert {row["what"] for row in content["rows"]} == set(kernels.CELLS)

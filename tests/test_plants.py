@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench import evaluation, registry, training
-from bench.ledger import ClippingError
-from bench.regression import patches, simulate
-from bench.regression.plants import PLANTS
-from bench.study_file import find
+from longlag import evaluation, registry, training
+from longlag.ledger import ClippingError
+from longlag.regression import patches, simulate
+from longlag.regression.plants import PLANTS
+from longlag.study_file import find
 
 ENTRIES = list({simulate.entry_key(trial): trial for trial in find("ci").trials()}.values())
 EXACT = {"reordered-cohort", "other-workers"}

@@ -12,15 +12,15 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from bench import plugins, registry, runner
-from bench.cli import main
-from bench.engines.local import LocalEngine
-from bench.network import Network
-from bench.store import Store, store_path
-from bench.study import adhoc
-from bench.trial import Status, Trial, TrialResult
-from bench.wiring import Wiring
-from tasks.options import UsageError
+from longlag import plugins, registry, runner
+from longlag.cli import main
+from longlag.engines.local import LocalEngine
+from longlag.network import Network
+from longlag.store import Store, store_path
+from longlag.study import adhoc
+from longlag.tasks.options import UsageError
+from longlag.trial import Status, Trial, TrialResult
+from longlag.wiring import Wiring
 
 MODULE = """
 import torch
@@ -38,8 +38,8 @@ CELL = """
 from dataclasses import dataclass
 from typing import ClassVar
 import torch
-from bench.cells.base import Cell
-from tasks.options import option
+from longlag.cells.base import Cell
+from longlag.tasks.options import option
 
 @dataclass(frozen=True)
 class Mine(Cell):
@@ -106,7 +106,7 @@ def call(*args: str) -> Result:
         ("import nothing_of_this_name", "mine.py", "does not import: ModuleNotFoundError: No module named"),
         ("raise SystemExit(0)", "mine.py", "does not import: SystemExit: 0"),
         ("x = 1", "mine.py", "defines no class; it must define one class that is a Task, a Cell, a Clip, or"),
-        ("from bench.cells.lstm import Lstm", "mine.py", "defines no class"),
+        ("from longlag.cells.lstm import Lstm", "mine.py", "defines no class"),
         (CELL + CELL.replace("Mine", "Other"), "mine.py", "defines 2 classes (Mine, Other); it must define one class"),
         (CELL.replace("def step", "def stp"), "mine.py", "class Mine lacks step"),
         (CELL.replace("    gates:", "    gate:"), "mine.py", "class Mine lacks gates"),

@@ -6,10 +6,10 @@ from unittest.mock import Mock
 import pytest
 from click.testing import CliRunner
 
-from bench import registry, runner
-from bench.cli import main
-from bench.study import adhoc
-from bench.trial import Status
+from longlag import registry, runner
+from longlag.cli import main
+from longlag.study import adhoc
+from longlag.trial import Status
 
 SKELETON = (Path(registry.__file__).parent / "skeletons" / "task.py").read_text()
 DIAL = 'dial: ClassVar[str] = "blanks"'

@@ -13,15 +13,15 @@ import torch
 from click.testing import CliRunner, Result
 from test_kept import go
 
-from bench import kept, registry
-from bench.cli import main
-from bench.layout import Layout
-from bench.minimal_pairs import HEADER, Pair, attractors_in, read_pairs, words_of
-from bench.probe import log_probabilities, probe
-from bench.report import probing
-from bench.results import load
-from bench.study import adhoc
-from tasks.agreement_constructions import CONSTRUCTIONS
+from longlag import kept, registry
+from longlag.cli import main
+from longlag.layout import Layout
+from longlag.minimal_pairs import HEADER, Pair, attractors_in, read_pairs, words_of
+from longlag.probe import log_probabilities, probe
+from longlag.report import probing
+from longlag.results import load
+from longlag.study import adhoc
+from longlag.tasks.agreement_constructions import CONSTRUCTIONS
 
 TASK, PARITY = "agreement_constructions", "parity:steps=3"
 ROWS = [

@@ -8,8 +8,8 @@ import pytest
 import torch
 from hunting import SIGMAS, drawn
 
-from tasks import recall
-from tasks.recall import STORIES, VOCABULARY, Recall
+from longlag.tasks import recall
+from longlag.tasks.recall import STORIES, VOCABULARY, Recall
 
 DRAWS = 10_000
 

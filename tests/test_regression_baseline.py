@@ -8,11 +8,11 @@ import pytest
 from made_study import SOURCE, USUAL, accepted_study, call, check, outcome, put, refused, study_of
 from regressions import drawn, setting, solved
 
-from bench import runner
-from bench.regression import baseline as accepted
-from bench.regression.entries import Entry
-from bench.store import Store, store_path
-from bench.trial import Status, TrialResult
+from longlag import runner
+from longlag.regression import baseline as accepted
+from longlag.regression.entries import Entry
+from longlag.store import Store, store_path
+from longlag.trial import Status, TrialResult
 
 
 @pytest.fixture

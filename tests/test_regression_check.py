@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from made_study import USUAL, accepted_study, call, check, outcome, put, refused, study_of
 
-from bench import runner
-from bench.cli import regression, training
-from bench.regression import baseline as accepted
-from bench.regression.report import Invariant
-from bench.regression.verdict import Ruling, confirmation_seeds
-from bench.store import Store, store_path
-from bench.study import Study
+from longlag import runner
+from longlag.cli import regression, training
+from longlag.regression import baseline as accepted
+from longlag.regression.report import Invariant
+from longlag.regression.verdict import Ruling, confirmation_seeds
+from longlag.store import Store, store_path
+from longlag.study import Study
 
 
 @pytest.fixture

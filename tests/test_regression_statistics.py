@@ -7,11 +7,11 @@ import pytest
 from regressions import drawn, setting, solved, stuck
 from scipy import stats
 
-from bench.regression import statistics
-from bench.regression.entries import Entry
-from bench.regression.exact import boschloo_p, critical_count, holm, paired_p, permutation_p
-from bench.seeding import stream
-from bench.trial import Status
+from longlag.regression import statistics
+from longlag.regression.entries import Entry
+from longlag.regression.exact import boschloo_p, critical_count, holm, paired_p, permutation_p
+from longlag.seeding import stream
+from longlag.trial import Status
 
 
 @pytest.mark.parametrize(

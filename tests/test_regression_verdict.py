@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from regressions import drawn, setting, solved, stuck
 
-from bench.regression.entries import Entry
-from bench.regression.matching import matched
-from bench.regression.verdict import Ruling, confirmation_seeds, decide
-from bench.trial import Status
+from longlag.regression.entries import Entry
+from longlag.regression.matching import matched
+from longlag.regression.verdict import Ruling, confirmation_seeds, decide
+from longlag.trial import Status
 
 SEEDS = confirmation_seeds("a hash", range(100))
 

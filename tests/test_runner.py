@@ -13,18 +13,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bench import runner
-from bench.cli import main
-from bench.cli.planning import time_told
-from bench.costs import Pace, expected_seconds, pace_of
-from bench.results import load, load_curves
-from bench.store import Store, StoreError, store_path
-from bench.study import Study, adhoc
-from bench.trial import Status, TrialResult
-from tasks.options import UsageError
+from longlag import runner
+from longlag.cli import main
+from longlag.cli.planning import time_told
+from longlag.costs import Pace, expected_seconds, pace_of
+from longlag.results import load, load_curves
+from longlag.store import Store, StoreError, store_path
+from longlag.study import Study, adhoc
+from longlag.tasks.options import UsageError
+from longlag.trial import Status, TrialResult
 
 LONGEST_WAIT = 240.0  # seconds; a busy machine compiles kernels for a minute
-COMMAND = [sys.executable, "-m", "bench"]
+COMMAND = [sys.executable, "-m", "longlag"]
 GRID = [
     *("--task", "copy:items=2,symbols=4,blanks=3", "--cell", "rnn", "--cell", "mgu", "--clip", "none"),
     *("--clip", "norm:1", "--seeds", "2", "--updates", "60", "--eval-every", "20"),
@@ -179,7 +179,7 @@ def call(*arguments: str) -> bytes:
 def test_killed_and_resumed_gives_the_bytes_of_an_undisturbed_run(
     kills: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.report.figures.draw_figures", lambda *_: [])  # in this process
+    monkeypatch.setattr("longlag.report.figures.draw_figures", lambda *_: [])  # in this process
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     call("run", *GRID, "--results", str(whole), "--workers", "1")
     for _ in range(kills):

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.regression import baseline, self_test, simulate
-from bench.regression.entries import Entry, Outcome
-from bench.regression.outcomes import HEALTHY, read_outcomes
-from bench.regression.self_test import Line, SelfTest
-from bench.trial import Trial
-from tasks.options import UsageError
+from longlag.regression import baseline, self_test, simulate
+from longlag.regression.entries import Entry, Outcome
+from longlag.regression.outcomes import HEALTHY, read_outcomes
+from longlag.regression.self_test import Line, SelfTest
+from longlag.tasks.options import UsageError
+from longlag.trial import Trial
 
 SETTINGS = [
     Trial(task, "gru", "norm:1", 0.01, 0, updates=400, eval_every=20)

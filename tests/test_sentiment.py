@@ -8,11 +8,11 @@ import torch
 from hunting import SIGMAS, drawn, hunt, hunt_ahead
 from test_tasks import TASKS
 
-from bench import evaluation, registry, training
-from bench.study import adhoc
-from bench.trial import Status, Trial
-from tasks.options import UsageError
-from tasks.sentiment import ADVERBS, ASKED, BLAME, NOUNS, PRAISE, WORDS, Sentiment, polarity
+from longlag import evaluation, registry, training
+from longlag.study import adhoc
+from longlag.tasks.options import UsageError
+from longlag.tasks.sentiment import ADVERBS, ASKED, BLAME, NOUNS, PRAISE, WORDS, Sentiment, polarity
+from longlag.trial import Status, Trial
 
 
 def sentences(batch):

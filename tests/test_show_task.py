@@ -5,10 +5,10 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from bench import registry
-from bench.cli import main
-from bench.cli.show_task import WIDTH, counted_steps
-from bench.seeding import stream
+from longlag import registry
+from longlag.cli import main
+from longlag.cli.show_task import WIDTH, counted_steps
+from longlag.seeding import stream
 
 
 def shown(*args):

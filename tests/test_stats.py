@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from bench import stats
-from bench.seeding import stream
+from longlag import stats
+from longlag.seeding import stream
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from sample_results import result, stored, trial, write
 
-from bench import store_file
-from bench.store import Store, StoreError, store_path
-from bench.trial import Status
+from longlag import store_file
+from longlag.store import Store, StoreError, store_path
+from longlag.trial import Status
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -71,7 +71,7 @@ def test_who_reads_a_store_that_is_being_made_sees_one_moment_of_it(path: Path) 
 
 def test_a_forked_worker_that_outlives_its_run_does_not_keep_the_lock(path: Path) -> None:
     script = (
-        "import os, sys, time; from pathlib import Path; from bench.store import Store\n"
+        "import os, sys, time; from pathlib import Path; from longlag.store import Store\n"
         "store = Store.open_for_writing(Path(sys.argv[1]))\n"
         "child = os.fork()\n"
         "child or time.sleep(60)\n"

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from bench import registry
-from bench.grid import Grid
-from bench.study import Study, adhoc
-from bench.study_rates import Rate
-from bench.study_trials import facts
-from bench.trial import Trial
-from tasks.options import UsageError
+from longlag import registry
+from longlag.grid import Grid
+from longlag.study import Study, adhoc
+from longlag.study_rates import Rate
+from longlag.study_trials import facts
+from longlag.tasks.options import UsageError
+from longlag.trial import Trial
 
 COPY, ADDING = "copy:items=3,blanks=10", "adding:length=20"
 GRID = Grid((COPY, ADDING), ("rnn", "lstm"), ("none", "norm:1"), lr=(0.01,), seeds=(0, 1), updates=200)
@@ -84,7 +84,7 @@ def test_equal_settings_in_two_grids_are_trained_once() -> None:
 
 
 def test_specs_are_shortened_and_versions_filled_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks.copy import Copy
+    from longlag.tasks.copy import Copy
 
     monkeypatch.setattr(Copy, "version", 7)
     trial = one_trial(task="copy:symbols=8,blanks=10,items=3", cell="lstm:forget_bias=1.0")

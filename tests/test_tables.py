@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from synthetic import ADDING, COPY, Shape, make_study
 
-from bench.report.outcomes import outcomes, panels
-from bench.report.story import stories
-from bench.report.summary import summarise
-from bench.report.tables import escape_latex, write_tables
-from bench.report.text import render_text, to_json
-from bench.trial import Status
+from longlag.report.outcomes import outcomes, panels
+from longlag.report.story import stories
+from longlag.report.summary import summarise
+from longlag.report.tables import escape_latex, write_tables
+from longlag.report.text import render_text, to_json
+from longlag.trial import Status
 
 IRNN = "rnn:nonlinearity=relu,init=identity"
 BROKEN = Shape(stored=0.6, seeds=8, failed=True, sources=2, outside=3, timed=True)

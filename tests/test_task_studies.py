@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from bench import registry, runner, study_file
+from longlag import registry, runner, study_file
 
 NAMES = ("pathological", "language", "transfer", "recall", "horizon")
 

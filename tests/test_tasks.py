@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from bench import registry
-from bench.checks.tasks import check_task
-from bench.seeding import stream
-from tasks.adding import Adding, marked_sum
-from tasks.copy import Copy, copy_inputs
+from longlag import registry
+from longlag.checks.tasks import check_task
+from longlag.seeding import stream
+from longlag.tasks.adding import Adding, marked_sum
+from longlag.tasks.copy import Copy, copy_inputs
 
 NEEDS_LIBRARY = pytest.mark.skipif(
     find_spec("sklearn") is None, reason="needs the extra: pip install 'longlag[digits]'"

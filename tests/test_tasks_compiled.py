@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from bench import registry
-from bench.checks.batches import same
-from bench.seeding import stream
-from tasks import agreement, agreement_constructions, sentences
-from tasks.compiler import cache_folder, compiled
+from longlag import registry
+from longlag.checks.batches import same
+from longlag.seeding import stream
+from longlag.tasks import agreement, agreement_constructions, sentences
+from longlag.tasks.compiler import cache_folder, compiled
 
 SPECS = [
     *("agreement", "agreement:objective=number", "agreement:nouns=0", "agreement:nouns=1", "agreement:nouns=3-7"),

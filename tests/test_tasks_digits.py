@@ -9,10 +9,10 @@ import pytest
 import torch
 from hunting import SIGMAS, drawn
 
-from bench import registry
-from tasks import digits
-from tasks.digits import MNIST_COUNTS, Digits, Part, collision_error, order_of, read_idx, read_table
-from tasks.options import UsageError
+from longlag import registry
+from longlag.tasks import digits
+from longlag.tasks.digits import MNIST_COUNTS, Digits, Part, collision_error, order_of, read_idx, read_table
+from longlag.tasks.options import UsageError
 
 needs_library = pytest.mark.skipif(
     find_spec("sklearn") is None, reason="needs the extra: pip install 'longlag[digits]'"

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from test_tasks import TASKS
 
-from bench import registry
-from bench.ambient import arithmetic
-from bench.checks.leaks import Hunt, hunt
+from longlag import registry
+from longlag.ambient import arithmetic
+from longlag.checks.leaks import Hunt, hunt
 
 UPDATES = 40
 SMALL = {  # small enough that so few updates learn what there is to be learnt; other tasks are hunted as they are

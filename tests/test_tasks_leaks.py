@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hunting import SIGMAS, counting, drawn, hunt, hunt_in_slice, looks, without_the_far_item
 
-from bench import registry
+from longlag import registry
 
 # Small enough that looks repeat, with the windows at which that is so.
 SMALL = {

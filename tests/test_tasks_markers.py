@@ -8,13 +8,13 @@ import pytest
 import torch
 from hunting import SIGMAS, drawn
 
-from bench import registry
-from tasks.adding import Adding
-from tasks.drawing import TwoMarkers
-from tasks.multiplication import Multiplication
-from tasks.options import UsageError
-from tasks.temporal_order import TemporalOrder
-from tasks.xor import Xor
+from longlag import registry
+from longlag.tasks.adding import Adding
+from longlag.tasks.drawing import TwoMarkers
+from longlag.tasks.multiplication import Multiplication
+from longlag.tasks.options import UsageError
+from longlag.tasks.temporal_order import TemporalOrder
+from longlag.tasks.xor import Xor
 
 DRAWS = 10_000
 MARKED = ["adding", "adding:variant=tcn2018", "adding:variant=pascanu2013,length=55", "multiplication"]

@@ -7,13 +7,13 @@ import pytest
 import torch
 from hunting import SIGMAS, drawn
 
-from bench import registry
-from tasks.copy import Copy
-from tasks.memorisation import Memorisation, memorised
-from tasks.options import UsageError
-from tasks.permutation import Permutation
-from tasks.recall_pairs import RecallPairs
-from tasks.selective_copy import SelectiveCopy
+from longlag import registry
+from longlag.tasks.copy import Copy
+from longlag.tasks.memorisation import Memorisation, memorised
+from longlag.tasks.options import UsageError
+from longlag.tasks.permutation import Permutation
+from longlag.tasks.recall_pairs import RecallPairs
+from longlag.tasks.selective_copy import SelectiveCopy
 
 DRAWS = 10_000
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from hunting import SIGMAS, drawn
 
-from bench import registry
-from tasks.brackets import Brackets, balanced
-from tasks.cycle import Cycle
-from tasks.flip_flop import FlipFlop
-from tasks.group_words import GroupWords, product_table
-from tasks.mod_arithmetic import ModArithmetic
-from tasks.options import UsageError
+from longlag import registry
+from longlag.tasks.brackets import Brackets, balanced
+from longlag.tasks.cycle import Cycle
+from longlag.tasks.flip_flop import FlipFlop
+from longlag.tasks.group_words import GroupWords, product_table
+from longlag.tasks.mod_arithmetic import ModArithmetic
+from longlag.tasks.options import UsageError
 
 DRAWS = 10_000
 

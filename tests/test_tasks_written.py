@@ -6,11 +6,11 @@ import pytest
 import torch
 from hunting import counting
 
-from bench.checks.tasks import Drawn
-from bench.seeding import stream
-from tasks.options import Range, UsageError
-from tasks.reverse import Reverse
-from tasks.translate import Translate
+from longlag.checks.tasks import Drawn
+from longlag.seeding import stream
+from longlag.tasks.options import Range, UsageError
+from longlag.tasks.reverse import Reverse
+from longlag.tasks.translate import Translate
 
 
 def draw(task, size=50, update=1):

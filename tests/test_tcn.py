@@ -3,14 +3,14 @@
 import torch
 from architecture_samples import HIDDEN, INPUTS, STEPS, assert_same, built, sequences, weights_of
 
-from bench import registry
-from bench.architectures.base import Shape
-from bench.assemble import network_for
-from bench.seeding import stream
-from bench.study import adhoc
-from bench.training import train
-from bench.whole_network import WholeNetwork
-from bench.wiring import Wiring
+from longlag import registry
+from longlag.architectures.base import Shape
+from longlag.assemble import network_for
+from longlag.seeding import stream
+from longlag.study import adhoc
+from longlag.training import train
+from longlag.whole_network import WholeNetwork
+from longlag.wiring import Wiring
 
 
 def test_the_tcn_follows_its_equations() -> None:

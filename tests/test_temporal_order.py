@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hunting import drawn
 
-from bench import registry
-from tasks.temporal_order import TOKENS
+from longlag import registry
+from longlag.tasks.temporal_order import TOKENS
 
 DRAWS = 10_000
 

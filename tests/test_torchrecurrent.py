@@ -9,16 +9,16 @@ import torch
 import torchrecurrent
 from click.testing import CliRunner
 
-from bench import evaluation, registry, training
-from bench.cells import torchrecurrent as adapter
-from bench.checks.cells import check_cell
-from bench.cli import main
-from bench.network import Network
-from bench.scans import run_layer
-from bench.seeding import stream
-from bench.study import adhoc
-from bench.trial import Trial
-from tasks.options import UsageError
+from longlag import evaluation, registry, training
+from longlag.cells import torchrecurrent as adapter
+from longlag.checks.cells import check_cell
+from longlag.cli import main
+from longlag.network import Network
+from longlag.scans import run_layer
+from longlag.seeding import stream
+from longlag.study import adhoc
+from longlag.tasks.options import UsageError
+from longlag.trial import Trial
 
 BASE = Trial("adding:length=6", "", "norm:1", 0.01, 0, hidden_size=6, batch_size=4, updates=4, eval_every=4)
 CHECKED = ["JANET", "PeepholeLSTM", "SCRN", "coRNN"]

@@ -13,17 +13,17 @@ from click.testing import CliRunner
 from synthetic import COPY, Shape, make_study
 from test_runner import go, small
 
-from bench import ambient, evaluation, registry, training, transfer
-from bench.cli import main
-from bench.network import Network
-from bench.report.figures import FIGURES
-from bench.report.tables import write_tables
-from bench.report.transfer import errors_by_lag, transfer_table
-from bench.results import load_study, load_transfer
-from bench.seeding import stream
-from bench.store import Store, store_path
-from bench.trial import Status, Trial
-from tasks.options import UsageError
+from longlag import ambient, evaluation, registry, training, transfer
+from longlag.cli import main
+from longlag.network import Network
+from longlag.report.figures import FIGURES
+from longlag.report.tables import write_tables
+from longlag.report.transfer import errors_by_lag, transfer_table
+from longlag.results import load_study, load_transfer
+from longlag.seeding import stream
+from longlag.store import Store, store_path
+from longlag.tasks.options import UsageError
+from longlag.trial import Status, Trial
 
 NOT_TURNED = {"agreement_constructions", "digits"}  # has no dial; needs a library
 DIALS = [name for name in registry.names("task") if name not in NOT_TURNED]

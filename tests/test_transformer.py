@@ -6,11 +6,11 @@ import torch
 from architecture_samples import BATCH, HIDDEN, LAYERS, STEPS, TINY, assert_same, built, sequences, weights_of
 from torch import nn
 
-from bench.architectures.transformer import rotated
-from bench.seeding import stream
-from bench.study import adhoc
-from bench.training import train
-from tasks.options import UsageError
+from longlag.architectures.transformer import rotated
+from longlag.seeding import stream
+from longlag.study import adhoc
+from longlag.tasks.options import UsageError
+from longlag.training import train
 
 
 def torch_encoder(weights: dict[str, torch.Tensor], signal: torch.Tensor, mask, padding=None) -> torch.Tensor:

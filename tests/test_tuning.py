@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from bench import study_file, tuning
-from bench.cli import main, training
-from bench.cli.tuning import need_writable
-from bench.runner import fitted
-from tasks.options import UsageError
+from longlag import study_file, tuning
+from longlag.cli import main, training
+from longlag.cli.tuning import need_writable
+from longlag.runner import fitted
+from longlag.tasks.options import UsageError
 
 
 def tries(clip: str, lr: float, solved_at: list[int | None], error: float = 0.1) -> list[dict[str, object]]:

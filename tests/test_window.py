@@ -7,15 +7,15 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from bench import results as stored
-from bench import window
-from bench.cli import main
-from bench.report import windows
-from bench.store import Store, store_path
-from bench.study_trials import facts
-from bench.trial import Status, Trial, TrialResult
-from bench.window import Window
-from tasks.options import UsageError
+from longlag import results as stored
+from longlag import window
+from longlag.cli import main
+from longlag.report import windows
+from longlag.store import Store, store_path
+from longlag.study_trials import facts
+from longlag.tasks.options import UsageError
+from longlag.trial import Status, Trial, TrialResult
+from longlag.window import Window
 
 SWEPT = Window("safe", "adding:length=8", ("gru",), "norm", (0.1, 1.0, 10.0), 0.003, (0.001, 0.003, 0.01), 4)
 

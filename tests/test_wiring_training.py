@@ -7,18 +7,18 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from bench import ambient, evaluation, registry, training
-from bench.cli import main
-from bench.costs import cohort_size, expected_seconds
-from bench.gradients import write_gradient
-from bench.network import Network
-from bench.seeding import stream
-from bench.store import Store, store_path
-from bench.study import adhoc
-from bench.trial import Status, Trial
-from bench.wiring import DIRECTIONS, NORMALISATIONS, SKIPS, Wiring
-from tasks.options import UsageError
-from tasks.parity import Parity
+from longlag import ambient, evaluation, registry, training
+from longlag.cli import main
+from longlag.costs import cohort_size, expected_seconds
+from longlag.gradients import write_gradient
+from longlag.network import Network
+from longlag.seeding import stream
+from longlag.store import Store, store_path
+from longlag.study import adhoc
+from longlag.tasks.options import UsageError
+from longlag.tasks.parity import Parity
+from longlag.trial import Status, Trial
+from longlag.wiring import DIRECTIONS, NORMALISATIONS, SKIPS, Wiring
 
 PARITY = "parity:steps=2-6"
 BASE = Trial(PARITY, "rnn", "none", 0.01, 0, hidden_size=5, batch_size=3, updates=4, eval_every=2, layers=3)

@@ -11,10 +11,10 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor, nn
 
-from bench.ambient import seeded
-from bench.cells.base import Cell, State, Weights
-from bench.wiring import Wiring
-from tasks.options import UsageError
+from longlag.ambient import seeded
+from longlag.cells.base import Cell, State, Weights
+from longlag.tasks.options import UsageError
+from longlag.wiring import Wiring
 
 NOTHING = {"skip": "none", "normalisation": "none", "dropout": "0"}
 

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.nn.utils.parametrizations import weight_norm
 
-from bench.architectures.base import Architecture, Shape
-from tasks.options import option
+from longlag.architectures.base import Architecture, Shape
+from longlag.tasks.options import option
 
 
 @dataclass(frozen=True)

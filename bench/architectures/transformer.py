@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from bench.architectures.base import Architecture, Shape
-from tasks.options import UsageError, option
+from longlag.architectures.base import Architecture, Shape
+from longlag.tasks.options import UsageError, option
 
 
 @dataclass(frozen=True)

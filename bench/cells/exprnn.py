@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.cells.base import Cell, State, Weights, modrelu, rotations, skew
-from tasks.options import option
+from longlag.cells.base import Cell, State, Weights, modrelu, rotations, skew
+from longlag.tasks.options import option
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.cells.base import Cell, State, Weights
-from tasks.options import option
+from longlag.cells.base import Cell, State, Weights
+from longlag.tasks.options import option
 
 _FUNCTIONS = {"relu": torch.relu, "tanh": torch.tanh}
 

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.cells.base import Cell, State, Weights, chrono
-from tasks.options import UsageError, option
+from longlag.cells.base import Cell, State, Weights, chrono
+from longlag.tasks.options import UsageError, option
 
 
 @dataclass(frozen=True)

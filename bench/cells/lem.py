@@ -13,8 +13,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.cells.base import Cell, State, Weights
-from tasks.options import option
+from longlag.cells.base import Cell, State, Weights
+from longlag.tasks.options import option
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.cells.base import Cell, State, Weights
+from longlag.cells.base import Cell, State, Weights
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.cells.base import Cell, State, Weights, orthogonal
-from tasks.options import UsageError, option
+from longlag.cells.base import Cell, State, Weights, orthogonal
+from longlag.tasks.options import UsageError, option
 
 _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,

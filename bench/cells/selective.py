@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from bench.cells.base import Cell, State, Weights, softplus_inverse
-from tasks.options import option
+from longlag.cells.base import Cell, State, Weights, softplus_inverse
+from longlag.tasks.options import option
 
 SLOWEST, FASTEST = 0.001, 0.1
 """Initial step sizes are drawn between these, uniformly in their logarithm."""

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from bench.cells.base import Cell, State, Weights
-from tasks.options import option
+from longlag.cells.base import Cell, State, Weights
+from longlag.tasks.options import option
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import ClassVar, cast
 
 from torch import nn
 
-from bench.module_cell import ModuleCell
-from tasks.options import UsageError, option
+from longlag.module_cell import ModuleCell
+from longlag.tasks.options import UsageError, option
 
 LIBRARY = "torchrecurrent"
 NAMES = (

@@ -12,8 +12,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from bench.checks.batches import answering
-from tasks.base import Batch, Task
+from longlag.checks.batches import answering
+from longlag.tasks.base import Batch, Task
 
 COMMON = 10
 """Classes that are tried as constant answers, the most common ones."""

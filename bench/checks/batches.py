@@ -5,8 +5,8 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
-from bench.checks.finding import expect
-from tasks.base import Batch, Task
+from longlag.checks.finding import expect
+from longlag.tasks.base import Batch, Task
 
 
 def answering(task: Task, targets: Tensor) -> Tensor:

@@ -8,18 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench import registry
-from bench.assemble import assembled
-from bench.cells.base import Cell
-from bench.checks.cost import update_ratio
-from bench.checks.finding import Finding, expect, findings, global_state_untouched
-from bench.checks.trials import cohort
-from bench.encoder_decoder import EncoderDecoder
-from bench.module_cell import ModuleCell
-from bench.network import Network
-from bench.scans import run_readable
-from bench.seeding import stream
-from bench.whole_network import WholeNetwork
+from longlag import registry
+from longlag.assemble import assembled
+from longlag.cells.base import Cell
+from longlag.checks.cost import update_ratio
+from longlag.checks.finding import Finding, expect, findings, global_state_untouched
+from longlag.checks.trials import cohort
+from longlag.encoder_decoder import EncoderDecoder
+from longlag.module_cell import ModuleCell
+from longlag.network import Network
+from longlag.scans import run_readable
+from longlag.seeding import stream
+from longlag.whole_network import WholeNetwork
 
 STEPS, BATCH, INPUTS, HIDDEN = 6, 4, 3, 6
 EXACT, ROUNDED = 1e-9, 1e-4

@@ -5,14 +5,14 @@ from collections.abc import Callable
 
 import torch
 
-from bench import registry
-from bench.ambient import arithmetic
-from bench.any_network import AnyNetwork
-from bench.assemble import network_for
-from bench.cells.base import Cell
-from bench.gradients import write_gradients
-from bench.seeding import stream
-from tasks.base import Task
+from longlag import registry
+from longlag.ambient import arithmetic
+from longlag.any_network import AnyNetwork
+from longlag.assemble import network_for
+from longlag.cells.base import Cell
+from longlag.gradients import write_gradients
+from longlag.seeding import stream
+from longlag.tasks.base import Task
 
 LENGTH, BATCH, HIDDEN = 50, 16, 64
 _ROUNDS = 5

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from bench import ambient
-from bench.limits import TookTooLongError, first_line, no_exit, place, time_limit
+from longlag import ambient
+from longlag.limits import TookTooLongError, first_line, no_exit, place, time_limit
 
 RULE_SECONDS = 60.0
 """The longest that one rule may take."""

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.seeding import stream
-from tasks.base import Batch, Task
+from longlag.seeding import stream
+from longlag.tasks.base import Batch, Task
 
 HIDDEN, RATE = 64, 0.01
 UPDATES, LONGER, BATCH = 150, 400, 64

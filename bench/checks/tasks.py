@@ -9,16 +9,16 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from bench import registry
-from bench.checks.baseline import ENOUGH, Blind
-from bench.checks.batches import answering, check_tensor, same
-from bench.checks.cost import draw_ratio
-from bench.checks.finding import Finding, Note, expect, findings, global_state_untouched
-from bench.checks.windows import Windows
-from bench.seeding import stream
-from bench.transfer import without_dial
-from tasks.base import Batch, Task
-from tasks.options import Range, UsageError
+from longlag import registry
+from longlag.checks.baseline import ENOUGH, Blind
+from longlag.checks.batches import answering, check_tensor, same
+from longlag.checks.cost import draw_ratio
+from longlag.checks.finding import Finding, Note, expect, findings, global_state_untouched
+from longlag.checks.windows import Windows
+from longlag.seeding import stream
+from longlag.tasks.base import Batch, Task
+from longlag.tasks.options import Range, UsageError
+from longlag.transfer import without_dial
 
 BATCH, _MANY = 6, 64
 DRAWN = 10_000
@@ -90,7 +90,9 @@ class Drawn:
             (False, BATCH + 3),
         ):  # one may be as large as another axis
             batch = self.batch(size=size, held_out=held_out)
-            expect(isinstance(batch, Batch), f"draw must return a tasks.base.Batch, not a {type(batch).__name__}")
+            expect(
+                isinstance(batch, Batch), f"draw must return a longlag.tasks.base.Batch, not a {type(batch).__name__}"
+            )
             steps = len(batch.mask)
             check_tensor(batch.mask, "mask", torch.bool, (steps, size))
             expect(steps <= self.task.length, f"a batch has {steps} time steps, more than length = {self.task.length}")

@@ -1,10 +1,10 @@
 """Rules that are seen in training: a few updates of a tiny trial."""
 
-from bench import registry
-from bench.checks.finding import expect
-from bench.study import adhoc
-from bench.training import train
-from bench.trial import TrialResult
+from longlag import registry
+from longlag.checks.finding import expect
+from longlag.study import adhoc
+from longlag.training import train
+from longlag.trial import TrialResult
 
 HIDDEN, BATCH = 6, 4
 

@@ -6,9 +6,9 @@ A floor that it beats is a broken rule. One that it stays above may be stated to
 from dataclasses import dataclass
 from functools import cached_property
 
-from bench.checks.finding import Note, expect
-from bench.checks.leaks import LONGER, Hunt, hunt
-from tasks.base import Task
+from longlag.checks.finding import Note, expect
+from longlag.checks.leaks import LONGER, Hunt, hunt
+from longlag.tasks.base import Task
 
 _FAR, _TOO_SHORT = 0.25, 0.5
 """How far above a floor is far, and how much one more step may help, as shares of the floor without memory."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bench.cli import (
+from longlag.cli import (
     author,
     cost,
     horizon,
@@ -24,9 +24,9 @@ from bench.cli import (
     tuning,
     window,
 )
-from bench.limits import first_line
-from bench.store_file import StoreError
-from tasks.options import UsageError, near
+from longlag.limits import first_line
+from longlag.store_file import StoreError
+from longlag.tasks.options import UsageError, near
 
 EXIT_USAGE, EXIT_STORE, EXIT_INTERRUPTED = 2, 4, 130
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.options import plugin_option
-from tasks.options import UsageError
+from longlag.cli.options import plugin_option
+from longlag.tasks.options import UsageError
 
 if TYPE_CHECKING:
-    from bench.checks.finding import Finding
+    from longlag.checks.finding import Finding
 
 EXIT_BROKEN = 1
 _KINDS = ("cell", "clip", "task")
@@ -23,7 +23,7 @@ _KINDS = ("cell", "clip", "task")
 def check_cell(name: str | None) -> int:
     """Run the contract of a cell and say what was found; exit code 1 where it is broken."""
     spec = _named("cell", name)
-    from bench.checks.cells import check_cell
+    from longlag.checks.cells import check_cell
 
     return _told("cell", spec, check_cell(spec))
 
@@ -34,7 +34,7 @@ def check_cell(name: str | None) -> int:
 def check_clip(name: str | None) -> int:
     """Run the contract of a clip and say what was found; a name alone is checked at the threshold 0.5."""
     spec = _named("clip", name)
-    from bench.checks.clips import check_clip, complete_spec
+    from longlag.checks.clips import check_clip, complete_spec
 
     return _told("clip", complete_spec(spec), check_clip(spec))
 
@@ -45,7 +45,7 @@ def check_clip(name: str | None) -> int:
 def check_task(name: str | None) -> int:
     """Run the contract of a task and say what was found; exit code 1 where it is broken."""
     spec = _named("task", name)
-    from bench.checks.tasks import check_task
+    from longlag.checks.tasks import check_task
 
     return _told("task", spec, check_task(spec))
 
@@ -58,7 +58,7 @@ def new(kind: str, name: str, to: Path) -> None:
     """Write a commented file to begin a cell, a clip or a task with; it passes its check as it is."""
     from importlib.resources import files
 
-    from bench import plugins, registry
+    from longlag import plugins, registry
 
     if kind not in _KINDS:
         raise UsageError(f"new makes a {', a '.join(_KINDS)}, not a {kind!r}")
@@ -73,7 +73,7 @@ def new(kind: str, name: str, to: Path) -> None:
     if path.exists():
         raise UsageError(f"new {kind}: {path} exists and was left as it is")
     words = "".join(word.capitalize() for word in name.split("_"))
-    text = files("bench.skeletons").joinpath(f"{kind}.py").read_text(encoding="utf-8")
+    text = files("longlag.skeletons").joinpath(f"{kind}.py").read_text(encoding="utf-8")
     path.write_text(text.replace("Skeleton", words).replace("skeleton:", f"{name}:"), encoding="utf-8")
     click.echo(path)
     click.echo(f"longlag check-{kind} --plugin {path}", err=True)
@@ -81,7 +81,7 @@ def new(kind: str, name: str, to: Path) -> None:
 
 def _named(kind: str, name: str | None) -> str:
     """Return the name given, or that of the one plugin of this kind."""
-    from bench import registry
+    from longlag import registry
 
     own = [made.name for made in registry.used() if made.kind == kind]
     if name is None and len(own) != 1:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import plugin_option, results_option
-from tasks.options import UsageError
+from longlag.cli.options import plugin_option, results_option
+from longlag.tasks.options import UsageError
 
 _REPEATS, _QUICK_REPEATS = 9, 3
 _MOST = {"hidden_size": 4096, "length": 100_000, "batch_size": 4096}
@@ -33,9 +33,9 @@ def cost(
         if not least <= value <= _MOST[name]:
             label = f"--{name.replace('_', '-')}"
             raise UsageError(f"{label} must be a whole number from {least} to {_MOST[name]}, not {value}")
-    from bench import provenance, registry
-    from bench.perf import cells as measured
-    from bench.perf import cells_report as report
+    from longlag import provenance, registry
+    from longlag.perf import cells as measured
+    from longlag.perf import cells_report as report
 
     specs = list(dict.fromkeys(registry.cell(spec).spec for spec in cells or _every_cell()))
     shape = measured.Shape(length, batch_size, hidden_size)
@@ -48,7 +48,7 @@ def cost(
 
 def _every_cell() -> list[str]:
     """Return the cells that can be run; say which need a library that is not installed."""
-    from bench import registry
+    from longlag import registry
 
     found = []
     for name in registry.names("cell"):

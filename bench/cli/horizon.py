@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from bench.cli.options import plugin_option, results_option
-from tasks.options import UsageError
+from longlag.cli.options import plugin_option, results_option
+from longlag.tasks.options import UsageError
 
 _COMMON = [
     click.option("--cell", "cells", multiple=True, required=True, metavar="SPEC", help="Cell; repeatable."),
@@ -43,7 +43,7 @@ def horizon(tasks: tuple[str, ...], name: str, results: Path, **options: Any) ->
     Climbs a ladder of distances by a factor of √2 until no seed solves. The rate is chosen on every rung, on other
     seeds. The same command again resumes.
     """
-    from bench.report import horizons
+    from longlag.report import horizons
 
     rungs = _climb(name, tasks, results, options)
     if rungs is None:
@@ -63,7 +63,7 @@ def horizon(tasks: tuple[str, ...], name: str, results: Path, **options: Any) ->
 @_common
 def frontier(items: tuple[int, ...], name: str, results: Path, **options: Any) -> int:
     """Map how many items are carried how far in copy memory, and the bits held per number of the state."""
-    from bench.report import frontier as report
+    from longlag.report import frontier as report
 
     rungs = _climb(name, tuple(f"copy:items={count}" for count in items), results, options)
     if rungs is None:
@@ -76,16 +76,16 @@ def frontier(items: tuple[int, ...], name: str, results: Path, **options: Any) -
 
 
 def _exit_code(rungs: Any, options: dict[str, Any]) -> int:
-    from bench.cli.training import EXIT_SOME_FAILED
+    from longlag.cli.training import EXIT_SOME_FAILED
 
     return EXIT_SOME_FAILED if (rungs["n"] < options["seeds"]).any() else 0
 
 
 def _climb(name: str, tasks: tuple[str, ...], results: Path, options: dict[str, Any]) -> Any:
     """Climb, or with ``--plan`` only show the ladder; return the rungs, or None."""
-    from bench import horizon, runner
-    from bench.cli.planning import check_free, checked_workers, time_told
-    from bench.cli.training import train_study
+    from longlag import horizon, runner
+    from longlag.cli.planning import check_free, checked_workers, time_told
+    from longlag.cli.training import train_study
 
     check_free(name)
     workers = checked_workers(options["workers"])

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import plugin_option, results_option
-from tasks.options import UsageError, near
+from longlag.cli.options import plugin_option, results_option
+from longlag.tasks.options import UsageError, near
 
 _KINDS = {"tasks": "task", "cells": "cell", "clips": "clip"}
 
@@ -31,7 +31,7 @@ def list_names(what: str, details: bool) -> None:
 
 
 def _list_studies() -> None:
-    from bench import study_file
+    from longlag import study_file
 
     for name in study_file.names():
         click.echo(f"{name:16} {study_file.find(name).title}")
@@ -42,8 +42,8 @@ _SIZE = 64
 
 
 def _list_cell_details() -> None:
-    from bench import registry
-    from bench.assemble import assembled
+    from longlag import registry
+    from longlag.assemble import assembled
 
     click.echo(f"a layer of {_SIZE} inputs and {_SIZE} units over {_SIZE} steps: parameters, state numbers, path\n")
     for name in [*registry.names("cell"), *registry.names("architecture")]:
@@ -63,13 +63,13 @@ def _list_cell_details() -> None:
 def _list_configurable(what: str) -> None:
     from dataclasses import fields
 
-    from bench import registry
+    from longlag import registry
 
     if what in _KINDS:
         listed = [*registry.names(_KINDS[what]), *(registry.names("architecture") if what == "cells" else ())]
         classes = {name: registry.find(_KINDS[what], name) for name in listed}
     else:
-        from bench import optimisers
+        from longlag import optimisers
 
         found = optimisers.OPTIMISERS if what == "optimizers" else optimisers.SCHEDULES
         classes = {made.name(): made for made in found}
@@ -91,10 +91,10 @@ def doctor(results: Path) -> None:
     """Show versions, threads, device and the health of every store."""
     import torch
 
-    from bench import provenance, registry
-    from bench.scans import standard_kernel
-    from bench.store import Store
-    from bench.store_file import StoreError
+    from longlag import provenance, registry
+    from longlag.scans import standard_kernel
+    from longlag.store import Store
+    from longlag.store_file import StoreError
 
     for name, value in provenance.environment().items():
         click.echo(f"{name:16} {value}")

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from bench.grid import STUDY_FILE
-from tasks.options import UsageError
+from longlag.grid import STUDY_FILE
+from longlag.tasks.options import UsageError
 
 Command = Callable[..., Any]
 
@@ -52,7 +52,7 @@ def plugin_option(command: Command) -> Command:
 
 
 def _use(context: click.Context, parameter: click.Parameter, files: tuple[str, ...]) -> None:
-    from bench import registry
+    from longlag import registry
 
     if not context.resilient_parsing:
         registry.use(files)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import results_option
+from longlag.cli.options import results_option
 
 PARTS = ("kernels", "updates", "studies", "scaling", "storage")
 
@@ -19,8 +19,8 @@ def perf(quick: bool, parts: tuple[str, ...], as_json: bool, results: Path) -> N
 
     Everything is timed in turns and repeatedly in one run; table and figures go to RESULTS/perf.
     """
-    from bench import provenance
-    from bench.perf import report, suite
+    from longlag import provenance
+    from longlag.perf import report, suite
 
     found = []
     for one in suite.measure(parts or PARTS, quick):

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.options import grid_options, results_option
-from tasks.options import UsageError
+from longlag.cli.options import grid_options, results_option
+from longlag.tasks.options import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.runner import Plan
-    from bench.study import Study
-    from bench.trial import Trial
+    from longlag.runner import Plan
+    from longlag.study import Study
+    from longlag.trial import Trial
 
 MOST_SECONDS = 10_000_000
 _MOST_WORKERS = 1024
@@ -28,7 +28,7 @@ def study_of(name: str | None, new_name: str | None, options: dict[str, Any]) ->
     """
     from dataclasses import replace
 
-    from bench import study, study_file
+    from longlag import study, study_file
 
     given = {key: value for key, value in options.items() if value is not None and value != ()}
     if name is not None:
@@ -46,7 +46,7 @@ def check_free(name: str | None) -> None:
     Raises:
         UsageError: A file has the name.
     """
-    from bench import study_file
+    from longlag import study_file
 
     if name in study_file.names():
         raise UsageError(f"--name {name}: a study file has that name; choose another, or run it by its name")
@@ -58,7 +58,7 @@ def within(study: "Study", workers: int, minutes: float | None) -> "Study":
     Raises:
         UsageError: It cannot fit.
     """
-    from bench import runner
+    from longlag import runner
 
     if minutes is None:
         return study
@@ -100,7 +100,7 @@ def plan(
     **options: Any,
 ) -> None:
     """Show what a run would train; train nothing."""
-    from bench import runner, transfer
+    from longlag import runner, transfer
 
     workers = checked_workers(workers)
     cut = within(study_of(study, name, options), workers, budget_minutes)
@@ -125,7 +125,7 @@ def plan(
 
 def time_told(plan: "Plan", workers: int) -> str:
     """Say how long a plan should take, and on what machine."""
-    from bench.cli.progress import minutes
+    from longlag.cli.progress import minutes
 
     if plan.pace:
         whose = f": {plan.pace.times:.1f} times a server's, as {plan.pace.trials} of its stored trials took here"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import plugin_option, results_option, study_argument
-from tasks.options import UsageError
+from longlag.cli.options import plugin_option, results_option, study_argument
+from longlag.tasks.options import UsageError
 
 _PROBLEMS_SHOWN = 20
 
@@ -21,7 +21,7 @@ def probe(study: str, files: tuple[Path, ...], results: Path) -> None:
     STUDY was run with --keep-networks on a task that reads words. A FILE holds lines of condition, grammatical and
     ungrammatical sentence, tabs between them, or BLiMP's JSON lines.
     """
-    from bench.minimal_pairs import read_all
+    from longlag.minimal_pairs import read_all
 
     if not files:
         raise UsageError("probe needs at least one FILE of minimal pairs")
@@ -29,8 +29,8 @@ def probe(study: str, files: tuple[Path, ...], results: Path) -> None:
 
     import pandas as pd
 
-    from bench.probe import probe as score
-    from bench.report import probing
+    from longlag.probe import probe as score
+    from longlag.report import probing
 
     found = score(study, results, pairs)
     for problem in problems[:_PROBLEMS_SHOWN]:

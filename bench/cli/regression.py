@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.options import name_of, plugin_option, results_option, study_argument
-from tasks.options import UsageError
+from longlag.cli.options import name_of, plugin_option, results_option, study_argument
+from longlag.tasks.options import UsageError
 
 if TYPE_CHECKING:
-    from bench.regression.entries import Entry
-    from bench.regression.report import Invariant, Report
-    from bench.regression.verdict import Confirm
-    from bench.study import Study
+    from longlag.regression.entries import Entry
+    from longlag.regression.report import Invariant, Report
+    from longlag.regression.verdict import Confirm
+    from longlag.study import Study
 
 _KINDS = {"markdown": "a Markdown summary", "junit": "JUnit XML", "json": "JSON"}
 
@@ -50,12 +50,12 @@ def accept(study: str, reason: str, file: Path | None, results: Path) -> None:
     from datetime import UTC, datetime
     from importlib.metadata import version
 
-    from bench import provenance
-    from bench.cli.planning import checked_workers
-    from bench.grid import word
-    from bench.regression import baseline as accepted
-    from bench.regression.entries import current
-    from bench.results import load_study
+    from longlag import provenance
+    from longlag.cli.planning import checked_workers
+    from longlag.grid import word
+    from longlag.regression import baseline as accepted
+    from longlag.regression.entries import current
+    from longlag.results import load_study
 
     told = word(reason, "--reason")
     path = _path(study, file, results)
@@ -96,14 +96,14 @@ def check(
     Run it after `longlag run STUDY --fresh`. 0: no regression, 1: regressed, 2: not comparable, 5: inconclusive, with
     --strict. What looks worse is trained again on 30 fresh seeds, which alone decide.
     """
-    from bench import provenance
-    from bench.cli.planning import checked_workers
-    from bench.regression import baseline as accepted
-    from bench.regression.entries import current
-    from bench.regression.render import render_text
-    from bench.regression.report import Report
-    from bench.regression.verdict import confirmation_seeds, decide
-    from bench.results import load_study
+    from longlag import provenance
+    from longlag.cli.planning import checked_workers
+    from longlag.regression import baseline as accepted
+    from longlag.regression.entries import current
+    from longlag.regression.render import render_text
+    from longlag.regression.report import Report
+    from longlag.regression.verdict import confirmation_seeds, decide
+    from longlag.results import load_study
 
     if self_test:
         return _self_test(study or "ci", file, results, checked_workers(workers))
@@ -133,9 +133,9 @@ def check(
 @results_option
 def compare(before: str, after: str, as_json: bool, results: Path) -> None:
     """Hold B against A: the statistics of `check`, no verdict. Each is a study, a store's file or a baseline's file."""
-    from bench.regression.formats import comparisons_json
-    from bench.regression.matching import matched
-    from bench.regression.render import render_comparisons
+    from longlag.regression.formats import comparisons_json
+    from longlag.regression.matching import matched
+    from longlag.regression.render import render_comparisons
 
     pairs = matched(_side(before, results), _side(after, results))
     click.echo(comparisons_json(pairs) if as_json else render_comparisons(pairs), nl=False)
@@ -147,8 +147,8 @@ def compare(before: str, after: str, as_json: bool, results: Path) -> None:
 @results_option
 def history(study: str, file: Path | None, results: Path) -> None:
     """Print what was accepted when, why and by which version, and the checks since; draw how entries moved."""
-    from bench.regression import baseline as accepted
-    from bench.regression import record
+    from longlag.regression import baseline as accepted
+    from longlag.regression import record
 
     against = accepted.read(_path(study, file, results), study)
     checks = record.read(results / study)
@@ -161,10 +161,10 @@ def history(study: str, file: Path | None, results: Path) -> None:
 
 def _self_test(study: str, file: Path | None, results: Path, workers: int) -> int:
     """Count what the procedure says of stored outcomes: 0 where it does what it promises, else 1."""
-    from bench.regression import baseline as accepted
-    from bench.regression import self_test
-    from bench.regression.outcomes import read_outcomes
-    from bench.regression.plants import PLANTS
+    from longlag.regression import baseline as accepted
+    from longlag.regression import self_test
+    from longlag.regression.outcomes import read_outcomes
+    from longlag.regression.plants import PLANTS
 
     entries = accepted.read(_path(study, file, results), study).entries
     outcomes = read_outcomes(results / "reference" / f"{study}-outcomes.csv.gz")
@@ -175,7 +175,7 @@ def _self_test(study: str, file: Path | None, results: Path, workers: int) -> in
 
 
 def _path(study: str, file: Path | None, results: Path) -> Path:
-    from bench.grid import checked_name
+    from longlag.grid import checked_name
 
     return file or results / "reference" / f"{checked_name(study)}.json"
 
@@ -187,9 +187,9 @@ def _need_folders(written: Mapping[str, Path | None]) -> None:
 
 
 def _side(word: str, results: Path) -> "list[Entry]":
-    from bench.regression import baseline
-    from bench.regression.entries import entries_of
-    from bench.results import load_store, load_study
+    from longlag.regression import baseline
+    from longlag.regression.entries import entries_of
+    from longlag.results import load_store, load_study
 
     if word.endswith(".json"):
         return list(baseline.read(Path(word)).entries)
@@ -198,8 +198,8 @@ def _side(word: str, results: Path) -> "list[Entry]":
 
 
 def _invariants(entries: "Sequence[Entry]") -> "tuple[Invariant, ...]":
-    from bench.regression.invariants import check_invariants
-    from bench.regression.report import Invariant
+    from longlag.regression.invariants import check_invariants
+    from longlag.regression.report import Invariant
 
     found = check_invariants([entry.setting for entry in entries])
     return tuple(Invariant(finding.rule, bool(finding.ok), finding.detail) for finding in found)
@@ -210,9 +210,9 @@ def _measured(entries: "Sequence[Entry]", workers: int) -> "list[Entry]":
     from concurrent.futures import ThreadPoolExecutor
     from dataclasses import replace
 
-    from bench import registry
-    from bench.perf.memory import trial_bytes
-    from bench.regression.entries import MEMORY_SEQUENCES
+    from longlag import registry
+    from longlag.perf.memory import trial_bytes
+    from longlag.regression.entries import MEMORY_SEQUENCES
 
     files = [made.path for made in registry.used()]
     with ThreadPoolExecutor(workers) as pool:  # each waits for a process of its own
@@ -222,7 +222,7 @@ def _measured(entries: "Sequence[Entry]", workers: int) -> "list[Entry]":
 
 def _need_plugins(entries: "Sequence[Entry]") -> None:
     """Refuse to judge what was made with other plugins than those in use, or without them."""
-    from bench.cli.rerun import need_plugins
+    from longlag.cli.rerun import need_plugins
 
     for entry in entries:
         need_plugins(entry.setting)
@@ -230,9 +230,9 @@ def _need_plugins(entries: "Sequence[Entry]") -> None:
 
 def _confirmation(study: str, results: Path, workers: int) -> "Confirm":
     """Return what trains fresh seeds of flagged entries, as a study beside the one that is checked."""
-    from bench.cli.training import train_study
-    from bench.regression.entries import entries_of
-    from bench.results import load_study
+    from longlag.cli.training import train_study
+    from longlag.regression.entries import entries_of
+    from longlag.results import load_study
 
     def confirm(flagged: "Sequence[Entry]", seeds: Sequence[int]) -> "Sequence[Entry]":
         what = "entry looks" if len(flagged) == 1 else "entries look"
@@ -248,9 +248,9 @@ def _plan_of(name: str, entries: "Sequence[Entry]", seeds: Sequence[int]) -> "St
     """Return a study of a few entries at some seeds."""
     from dataclasses import fields
 
-    from bench.grid import AXES, Grid
-    from bench.study import Study
-    from bench.trial import Trial
+    from longlag.grid import AXES, Grid
+    from longlag.study import Study
+    from longlag.trial import Trial
 
     shared = {item.name for item in fields(Grid)} & {item.name for item in fields(Trial)}
     grids = []
@@ -263,10 +263,10 @@ def _plan_of(name: str, entries: "Sequence[Entry]", seeds: Sequence[int]) -> "St
 
 def _write(report: "Report", written: Mapping[str, Path | None], results: Path) -> list[Path]:
     """Write what was asked for, the figure, and a line for the history."""
-    from bench.regression import record
-    from bench.regression.figure import draw_report
-    from bench.regression.formats import as_json, as_junit
-    from bench.regression.render import render_markdown
+    from longlag.regression import record
+    from longlag.regression.figure import draw_report
+    from longlag.regression.formats import as_json, as_junit
+    from longlag.regression.render import render_markdown
 
     paths = []
     for kind, render in {"markdown": render_markdown, "junit": as_junit, "json": as_json}.items():

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.options import plugin_option, results_option
-from bench.limits import first_line
-from tasks.options import UsageError
+from longlag.cli.options import plugin_option, results_option
+from longlag.limits import first_line
+from longlag.tasks.options import UsageError
 
 if TYPE_CHECKING:
-    from bench.trial import Trial, TrialResult
+    from longlag.trial import Trial, TrialResult
 
 
 @click.command()
@@ -22,8 +22,8 @@ def rerun(key: str, results: Path) -> None:
 
     KEY is the key of a stored trial, or enough of its first digits.
     """
-    from bench import provenance
-    from bench.engines.worker import train_cohort
+    from longlag import provenance
+    from longlag.engines.worker import train_cohort
 
     stored = _find_result(key, results)
     need_plugins(stored.trial)
@@ -49,7 +49,7 @@ def rerun(key: str, results: Path) -> None:
 
 
 def _find_result(key: str, results: Path) -> "TrialResult":
-    from bench.store import Store
+    from longlag.store import Store
 
     found: dict[str, Path] = {}
     for path in sorted(results.glob("*/store.sqlite")):
@@ -67,7 +67,7 @@ def _find_result(key: str, results: Path) -> "TrialResult":
 
 def need_plugins(trial: "Trial") -> None:
     """Refuse to train what was made with other plugins than those in use."""
-    from bench import registry
+    from longlag import registry
 
     labels = {made.name: made.label for made in registry.used()}
     for label in filter(None, trial.plugins.split(",")):

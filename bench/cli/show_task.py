@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.options import plugin_option
+from longlag.cli.options import plugin_option
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tasks.base import Batch, Task
+    from longlag.tasks.base import Batch, Task
 
 WIDTH = 100
 """Characters a line: as wide as the help, whatever the terminal, so that the same command prints the same text."""
@@ -27,8 +27,8 @@ def show_task(task: str, seed: int, examples: int, held_out: bool) -> None:
 
     In the last row * marks the steps that enter the error, + those that enter the loss only.
     """
-    from bench import registry
-    from bench.seeding import stream
+    from longlag import registry
+    from longlag.seeding import stream
 
     made = registry.task(task)
     with registry.blamed("task", made.name()):

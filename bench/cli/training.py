@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.options import grid_options, results_option
-from bench.cli.planning import MOST_SECONDS, checked_workers, study_of, within
-from tasks.options import UsageError
+from longlag.cli.options import grid_options, results_option
+from longlag.cli.planning import MOST_SECONDS, checked_workers, study_of, within
+from longlag.tasks.options import UsageError
 
 if TYPE_CHECKING:
     from collections import Counter
 
-    from bench.study import Study
-    from bench.trial import Status
+    from longlag.study import Study
+    from longlag.trial import Status
 
 EXIT_SOME_FAILED = 3
 TIMEOUT_SECONDS = 3600.0
@@ -78,8 +78,8 @@ def train_study(
     keep_networks: bool = False,
 ) -> "Counter[Status]":
     """Train what is missing of a study, showing progress; return how its trials ended."""
-    from bench import runner
-    from bench.cli.progress import Progress
+    from longlag import runner
+    from longlag.cli.progress import Progress
 
     with Progress(workers) as progress:
         return runner.run(
@@ -96,10 +96,10 @@ def train_study(
 
 def write_reports(name: str, results: Path) -> None:
     """Print a study's summary and write its tables and figures."""
-    from bench.report.figures import draw_figures
-    from bench.report.tables import write_tables
-    from bench.report.text import render_text
-    from bench.results import load_study
+    from longlag.report.figures import draw_figures
+    from longlag.report.tables import write_tables
+    from longlag.report.text import render_text
+    from longlag.results import load_study
 
     data = load_study(name, results)
     click.echo(render_text(data))

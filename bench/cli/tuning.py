@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.options import plugin_option, results_option
-from tasks.options import UsageError
+from longlag.cli.options import plugin_option, results_option
+from longlag.tasks.options import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,10 +23,10 @@ def tune(study: str, write: bool, workers: int | None, results: Path) -> int:
 
     Every task, cell and clip is tried at the same rates and seeds, other seeds than those STUDY reports.
     """
-    from bench import results as stored
-    from bench import study_file, tuning
-    from bench.cli.planning import checked_workers
-    from bench.cli.training import EXIT_SOME_FAILED, train_study
+    from longlag import results as stored
+    from longlag import study_file, tuning
+    from longlag.cli.planning import checked_workers
+    from longlag.cli.training import EXIT_SOME_FAILED, train_study
 
     tuned = study_file.find(study)
     path, tuned_by = Path(tuned.origin), tuned.tuning
@@ -55,7 +55,7 @@ def tune(study: str, write: bool, workers: int | None, results: Path) -> int:
 
 def need_writable(path: Path) -> None:
     """Refuse, before anything is trained, a study's file that rates cannot be put into."""
-    from bench import study_file, tuning
+    from longlag import study_file, tuning
 
     shipped = path.parent == study_file.STUDIES
     if shipped and not (study_file.STUDIES.parents[1] / "pyproject.toml").exists():

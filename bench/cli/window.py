@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from bench.cli.options import plugin_option, results_option
+from longlag.cli.options import plugin_option, results_option
 
 
 @click.command()
@@ -49,12 +49,12 @@ def window(
     Thresholds are swept from tight to loose, and on to no clip, at the rate --lr; rates are swept without a clip and
     with the middle threshold. The same command again resumes.
     """
-    from bench import results as stored
-    from bench import runner
-    from bench import window as sweeps
-    from bench.cli.planning import check_free, checked_workers, time_told
-    from bench.cli.training import EXIT_SOME_FAILED, train_study
-    from bench.report import windows
+    from longlag import results as stored
+    from longlag import runner
+    from longlag import window as sweeps
+    from longlag.cli.planning import check_free, checked_workers, time_told
+    from longlag.cli.training import EXIT_SOME_FAILED, train_study
+    from longlag.report import windows
 
     check_free(name)
     given = {key: value for key, value in options.items() if value is not None}

@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.clips.base import TOLERANCE, Clip, Context
+from longlag.clips.base import TOLERANCE, Clip, Context
 
 EPS = 1e-3
 """Norm below which weights count as this large, so that weights at zero can move."""

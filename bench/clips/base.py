@@ -17,8 +17,8 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from bench.layout import Layout
-from tasks.options import UsageError, spell
+from longlag.layout import Layout
+from longlag.tasks.options import UsageError, spell
 
 TOLERANCE = 1e-5
 """Relative difference up to which a clipped norm counts as the one promised: float32 gradients, scaled once."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from bench.clips.base import Clip, Context
+from longlag.clips.base import Clip, Context
 
 
 @dataclass(frozen=True)

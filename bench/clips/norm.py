@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.clips.base import TOLERANCE, Clip, Context, scale_rows
+from longlag.clips.base import TOLERANCE, Clip, Context, scale_rows
 
 
 @dataclass(frozen=True)

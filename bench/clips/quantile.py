@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.clips.base import TOLERANCE, Clip, Context, scale_rows
+from longlag.clips.base import TOLERANCE, Clip, Context, scale_rows
 
 BINS = 8192
 DECADES = 40

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.clips.base import Clip, Context
+from longlag.clips.base import Clip, Context
 
 
 @dataclass(frozen=True)

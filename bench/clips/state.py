@@ -3,7 +3,7 @@
 d_t <- clip(d_t, -c, c), each entry, at every step on the way back, before anything follows from it
 
 d_t is the gradient of the loss by the states that step t hands on, h_t and, of an LSTM, c_t, what later steps send
-included (`bench.backward`). Early LSTM trainers bounded the derivatives within the network in this way (Graves 2013,
+included (`longlag.backward`). Early LSTM trainers bounded the derivatives within the network in this way (Graves 2013,
 section 2.1, by the gates' inputs, which lie between d_t and d_{t-1}). Scales with the batch: d_t is of the mean loss.
 """
 
@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from bench.clips.base import Clip, Context
+from longlag.clips.base import Clip, Context
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 
-from bench.engines.worker import Train, Worker, WorkerError, plugin_paths, train_cohort
-from bench.trial import Status, Trial, TrialResult
+from longlag.engines.worker import Train, Worker, WorkerError, plugin_paths, train_cohort
+from longlag.trial import Status, Trial, TrialResult
 
 _ATTEMPTS_TOGETHER = 2
 _TICK_SECONDS = 0.1

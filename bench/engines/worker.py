@@ -12,10 +12,10 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from bench import provenance, registry
-from bench.limits import one_line, place
-from bench.trial import Trial, TrialResult
-from tasks.options import UsageError
+from longlag import provenance, registry
+from longlag.limits import one_line, place
+from longlag.tasks.options import UsageError
+from longlag.trial import Trial, TrialResult
 
 PROCESSES = multiprocessing.get_context("spawn")
 """How a worker starts: afresh, with nothing loaded."""
@@ -23,7 +23,7 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NU
 
 
 Train = Callable[[Sequence[Trial], Callable[[TrialResult], None], dict[str, Any]], None]
-"""What a worker does with a cohort: `bench.training.train`, or in tests something that fails."""
+"""What a worker does with a cohort: `longlag.training.train`, or in tests something that fails."""
 
 
 def train_cohort(
@@ -32,15 +32,15 @@ def train_cohort(
     environment: dict[str, Any],
     networks: Path | None = None,
 ) -> None:
-    """Call `bench.training.train`, which loads torch, when the first cohort comes, and keep networks in a folder."""
-    from bench import ambient
-    from bench.training import train
+    """Call `longlag.training.train`, which loads torch, when the first cohort comes, and keep networks in a folder."""
+    from longlag import ambient
+    from longlag.training import train
 
     if any(trial.plugins for trial in trials):
         report = watched(trials, report)
     keep = None
     if networks is not None:
-        from bench import kept
+        from longlag import kept
 
         keep = partial(kept.keep, networks)
     with ambient.settled():  # the next cohort is trained as if there had been no plugin
@@ -53,7 +53,7 @@ def watched(trials: Sequence[Trial], report: Callable[[TrialResult], None]) -> C
     Raises:
         UsageError: The plugins of this process are not those of the trials.
     """
-    from bench import ambient
+    from longlag import ambient
 
     for trial in trials:
         found = registry.labels_of(*trial.specs)

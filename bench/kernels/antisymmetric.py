@@ -14,9 +14,9 @@ beside the recurrent products. M is made of its parameters once a sequence, outs
 
 from typing import Any
 
-from bench.cells.base import Cell, Weights
-from bench.kernels.base import Kernel
-from bench.kernels.functions import sigmoid, sigmoid_slope, tanh, tanh_slope
+from longlag.cells.base import Cell, Weights
+from longlag.kernels.base import Kernel
+from longlag.kernels.functions import sigmoid, sigmoid_slope, tanh, tanh_slope
 
 
 class Antisymmetric(Kernel):

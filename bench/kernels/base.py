@@ -8,12 +8,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.backward import PLAIN, Backward, Signal
-from bench.cells.base import Cell, State, Weights
-from bench.kernels import layer
-from bench.kernels.chunks import run_in_chunks
-from bench.kernels.differentiable import run_kernel
-from bench.kernels.pair import Pair
+from longlag.backward import PLAIN, Backward, Signal
+from longlag.cells.base import Cell, State, Weights
+from longlag.kernels import layer
+from longlag.kernels.chunks import run_in_chunks
+from longlag.kernels.differentiable import run_kernel
+from longlag.kernels.pair import Pair
 
 
 class Fused(ABC):
@@ -45,7 +45,7 @@ class Fused(ABC):
 
 
 class Kernel(Pair, Fused):
-    """A pair of functions for single units, run by the loops that all of these share (`bench.kernels.scan`)."""
+    """A pair of functions for single units, run by the loops that all of these share (`longlag.kernels.scan`)."""
 
     direct: ClassVar[bool] = True
     """As of `Fused`; else `weights` and `read` say how they follow."""
@@ -112,4 +112,4 @@ class OwnLoops(Fused):
         self, cell: Cell, projected: Tensor, weights: Weights, state: State, how: Backward, signal: Signal | None,
         start: int,
     ) -> tuple[Tensor, State]:  # fmt: skip
-        """Do what `bench.scans.scan` does, for a chunk whose first time step stands at ``start`` in the sequence."""
+        """Do what `longlag.scans.scan` does, for a chunk whose first time step stands at ``start`` in the sequence."""

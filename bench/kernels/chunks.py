@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from bench.cells.base import State, Weights
+from longlag.cells.base import State, Weights
 
 Piece = Callable[[int, Tensor, Weights, State], tuple[Tensor, State]]
 """Runs a chunk: its first time step, its inputs, the weights and the states before it; outputs and states after it."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numba
 
-from tasks.compiler import kept_code
+from longlag.tasks.compiler import kept_code
 
 FLAGS: dict[str, Any] = {
     "fastmath": {"contract", "nsz"},  # a·b + c may round once, -0 may be 0; NaN and Inf keep their meaning

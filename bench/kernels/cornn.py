@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
-from bench.cells.base import Cell, Weights
-from bench.kernels.base import Kernel
-from bench.kernels.functions import tanh, tanh_slope
+from longlag.cells.base import Cell, Weights
+from longlag.kernels.base import Kernel
+from longlag.kernels.functions import tanh, tanh_slope
 
 
 class Cornn(Kernel):

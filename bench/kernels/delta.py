@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.kernels.compiler import compiled, rounded, separate
-from bench.kernels.dots import dot
-from bench.kernels.loops import Loops
-from bench.kernels.rows import copy_row, fill_row
-from bench.kernels.scan import bound
+from longlag.kernels.compiler import compiled, rounded, separate
+from longlag.kernels.dots import dot
+from longlag.kernels.loops import Loops
+from longlag.kernels.rows import copy_row, fill_row
+from longlag.kernels.scan import bound
 
 
 @rounded
@@ -99,7 +99,7 @@ def _retreat(v: Any, a: Any, k: Any, w: Any, u: Any, before: Any, carry: Any, by
 @compiled
 def scan_backward(given: Any, states: Any, by_output: Any, carry: Any, found: Any, signals: Any, limit: Any,
                   truncate: int, start: int) -> None:  # fmt: skip
-    """Run backward in time; arguments as of `Loops`, `bench.backward` has the rules of the signal."""
+    """Run backward in time; arguments as of `Loops`, `longlag.backward` has the rules of the signal."""
     v, a, k, w, q = given
     by_v, by_a, by_k, by_w, by_q = found
     u, scratch = np.empty_like(v[0, 0]), np.empty((2, v.shape[2]), v.dtype)

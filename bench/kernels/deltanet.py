@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, softplus
 
-from bench.backward import Backward, Signal
-from bench.cells.base import Cell, State, Weights
-from bench.kernels.base import OwnLoops
-from bench.kernels.delta import DELTA
+from longlag.backward import Backward, Signal
+from longlag.cells.base import Cell, State, Weights
+from longlag.kernels.base import OwnLoops
+from longlag.kernels.delta import DELTA
 
 
 class Deltanet(OwnLoops):

@@ -8,7 +8,7 @@ negative and stays. With dy the loss's derivative by y, and ds' all that reaches
     dr = sum_h dy s'    dw = sum_h ds' x    dx = sum_n ds' w    ds = ds' a
     q  = ds' s a        dd = sum_n q c      dc = sum over steps and sequences of q d
 
-Since units share w and r, and numbers share d and x, no pass over single units (`bench.kernels.scan`) can do it.
+Since units share w and r, and numbers share d and x, no pass over single units (`longlag.kernels.scan`) can do it.
 Sequences stand last in every array: a sum over units or numbers adds row to row, in the order of the loops.
 """
 
@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.kernels.compiler import compiled, rounded, separate
-from bench.kernels.functions import vanishing_exp
-from bench.kernels.loops import Loops
-from bench.kernels.rows import copy_row, fill_row
-from bench.kernels.scan import bound
+from longlag.kernels.compiler import compiled, rounded, separate
+from longlag.kernels.functions import vanishing_exp
+from longlag.kernels.loops import Loops
+from longlag.kernels.rows import copy_row, fill_row
+from longlag.kernels.scan import bound
 
 
 @rounded
@@ -93,7 +93,7 @@ def _retreat(d: Any, x: Any, w: Any, c: Any, before: Any, after: Any, by_output:
 @compiled
 def scan_backward(given: Any, states: Any, by_output: Any, carry: Any, found: Any, signals: Any, limit: Any,
                   truncate: int, start: int) -> None:  # fmt: skip
-    """Run backward in time; arguments as of `Loops`, `bench.backward` has the rules of the signal."""
+    """Run backward in time; arguments as of `Loops`, `longlag.backward` has the rules of the signal."""
     d, x, w, r, c = given
     by_d, by_x, by_w, by_r, by_c = found
     for t in range(len(d) - 1, -1, -1):

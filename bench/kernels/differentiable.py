@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from bench.backward import PLAIN, Backward
-from bench.kernels import workspace
-from bench.kernels.layer import Layer
-from bench.kernels.pair import Pair
+from longlag.backward import PLAIN, Backward
+from longlag.kernels import workspace
+from longlag.kernels.layer import Layer
+from longlag.kernels.pair import Pair
 
 
 def run_kernel(

@@ -9,7 +9,7 @@ from typing import Any
 from llvmlite import ir
 from numba.extending import intrinsic
 
-from bench.kernels.compiler import inlined
+from longlag.kernels.compiler import inlined
 
 _BYTES = 64
 

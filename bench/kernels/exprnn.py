@@ -1,8 +1,8 @@
 """The orthogonal network through the matrix exponential: its time step is `modrelu`'s."""
 
-from bench.cells.base import Cell
-from bench.kernels.base import Kernel
-from bench.kernels.modrelu import Modrelu
+from longlag.cells.base import Cell
+from longlag.kernels.base import Kernel
+from longlag.kernels.modrelu import Modrelu
 
 
 def kernel(cell: Cell) -> Kernel:

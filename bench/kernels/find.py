@@ -5,18 +5,18 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
-from bench.cells.base import Cell
+from longlag.cells.base import Cell
 
 if TYPE_CHECKING:
-    from bench.kernels.base import Fused
+    from longlag.kernels.base import Fused
 
 
 @cache
 def kernel_for(cell: Cell) -> "Fused | None":
     """Return the kernel of a cell; None where there is none."""
-    if find_spec("numba") is None or find_spec(f"bench.kernels.{cell.name()}") is None:
+    if find_spec("numba") is None or find_spec(f"longlag.kernels.{cell.name()}") is None:
         return None
-    module = importlib.import_module(f"bench.kernels.{cell.name()}")
+    module = importlib.import_module(f"longlag.kernels.{cell.name()}")
     return cast("Fused", module.kernel(cell)) if hasattr(module, "kernel") else None
 
 

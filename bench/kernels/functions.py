@@ -18,7 +18,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
-from bench.kernels.compiler import INLINE, inlined
+from longlag.kernels.compiler import INLINE, inlined
 
 _LOG2E = 1 / log(2)
 _SINGLE = {"lowest": -87.0, "highest": 88.0, "ln2": 0.693359375, "ln2_rest": -2.12194440e-4, "mantissa": 23}

@@ -19,9 +19,9 @@ k = sigmoid(beta - a_s) are computed again; the equations are the same.
 from math import exp
 from typing import Any
 
-from bench.cells.base import Cell, Weights
-from bench.kernels.base import Kernel
-from bench.kernels.functions import sigmoid, sigmoid_slope, tanh, tanh_slope
+from longlag.cells.base import Cell, Weights
+from longlag.kernels.base import Kernel
+from longlag.kernels.functions import sigmoid, sigmoid_slope, tanh, tanh_slope
 
 BETA = 1.0
 _E = exp(BETA)

@@ -11,12 +11,12 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from bench.backward import PLAIN, Backward, Signal
-from bench.kernels import weights as outside
-from bench.kernels import workspace
-from bench.kernels.pair import Pair
-from bench.kernels.products import packed, panel_width
-from bench.kernels.scan import scan_backward, scan_forward
+from longlag.backward import PLAIN, Backward, Signal
+from longlag.kernels import weights as outside
+from longlag.kernels import workspace
+from longlag.kernels.pair import Pair
+from longlag.kernels.products import packed, panel_width
+from longlag.kernels.scan import scan_backward, scan_forward
 
 Array = np.ndarray[Any, Any]
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from bench.backward import PLAIN, Backward, Signal
-from bench.kernels import workspace
+from longlag.backward import PLAIN, Backward, Signal
+from longlag.kernels import workspace
 
 Array = np.ndarray[Any, Any]
 

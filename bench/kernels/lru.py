@@ -14,8 +14,8 @@ from typing import Any
 
 from torch import Tensor
 
-from bench.cells.base import Cell, Weights
-from bench.kernels.base import Kernel
+from longlag.cells.base import Cell, Weights
+from longlag.kernels.base import Kernel
 
 
 class Lru(Kernel):

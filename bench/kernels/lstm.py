@@ -15,10 +15,10 @@ f = 1, so that dc = d.
 
 from typing import Any
 
-from bench.cells.base import Cell
-from bench.kernels.base import Kernel
-from bench.kernels.functions import sigmoid, sigmoid_slope, tanh, tanh_slope
-from bench.kernels.peepholes import CoupledPeepholes, OriginalPeepholes, Peepholes
+from longlag.cells.base import Cell
+from longlag.kernels.base import Kernel
+from longlag.kernels.functions import sigmoid, sigmoid_slope, tanh, tanh_slope
+from longlag.kernels.peepholes import CoupledPeepholes, OriginalPeepholes, Peepholes
 
 
 class Lstm(Kernel):

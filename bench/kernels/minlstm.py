@@ -12,9 +12,9 @@ since d log sigmoid(a) / da = 1 - sigmoid(a) = sigmoid(-a). What comes in is kep
 
 from typing import Any
 
-from bench.cells.base import Cell
-from bench.kernels.base import Kernel
-from bench.kernels.functions import log_sigmoid, sigmoid, sigmoid_slope
+from longlag.cells.base import Cell
+from longlag.kernels.base import Kernel
+from longlag.kernels.functions import log_sigmoid, sigmoid, sigmoid_slope
 
 
 class Minlstm(Kernel):

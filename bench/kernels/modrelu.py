@@ -12,8 +12,8 @@ and all others 0. The orthogonal matrix is made of its parameters once a sequenc
 
 from typing import Any
 
-from bench.cells.base import Cell, Weights
-from bench.kernels.base import Kernel
+from longlag.cells.base import Cell, Weights
+from longlag.kernels.base import Kernel
 
 
 class Modrelu(Kernel):

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from numba import types
 from numba.extending import NativeValue, models, overload, register_model, typeof_impl, unbox
 
-from bench.kernels.compiler import INLINE, ROUNDED, inlined, rounded
+from longlag.kernels.compiler import INLINE, ROUNDED, inlined, rounded
 
 
 class Pair(ABC):

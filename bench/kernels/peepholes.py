@@ -3,7 +3,7 @@
     i, f = sigmoid(a_i + p_i c), sigmoid(a_f + p_f c)      g = tanh(a_g)
     c' = f c + i g        o = sigmoid(a_o + p_o c')        h' = o tanh(c')
 
-As without peepholes (`bench.kernels.lstm`), but that the gates lead to the cell state, too:
+As without peepholes (`longlag.kernels.lstm`), but that the gates lead to the cell state, too:
 
     da_o = dh' tanh(c') o(1 - o)                        dp_o = da_o c'
     d    = dc' + dh' o (1 - tanh(c')²) + da_o p_o       all that reaches c'
@@ -15,8 +15,8 @@ Where the input gate is coupled, i = 1 - f and da_f = d (c - g) f(1 - f). The ce
 
 from typing import Any
 
-from bench.kernels.base import Kernel
-from bench.kernels.functions import sigmoid, sigmoid_slope, tanh, tanh_slope
+from longlag.kernels.base import Kernel
+from longlag.kernels.functions import sigmoid, sigmoid_slope, tanh, tanh_slope
 
 
 class Peepholes(Kernel):

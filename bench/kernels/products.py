@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from bench.kernels.compiler import compiled, separate
+from longlag.kernels.compiler import compiled, separate
 
 _WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
 _VECTOR_BYTES = 64 if _WIDE else 32

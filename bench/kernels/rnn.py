@@ -5,9 +5,9 @@ h' = f(a)        da = dh' f'(a), where f'(a) follows from h'
 
 from typing import Any
 
-from bench.cells.base import Cell
-from bench.kernels.base import Kernel
-from bench.kernels.functions import sigmoid, sigmoid_slope, tanh, tanh_slope
+from longlag.cells.base import Cell
+from longlag.kernels.base import Kernel
+from longlag.kernels.functions import sigmoid, sigmoid_slope, tanh, tanh_slope
 
 
 class _Plain(Kernel):

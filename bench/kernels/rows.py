@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bench.kernels.compiler import separate
+from longlag.kernels.compiler import separate
 
 
 @separate

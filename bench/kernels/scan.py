@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.kernels.compiler import compiled, separate
-from bench.kernels.pair import add, backward, forward, load, store
-from bench.kernels.products import times_packed
-from bench.kernels.rows import add_row, copy_row, fill_row
+from longlag.kernels.compiler import compiled, separate
+from longlag.kernels.pair import add, backward, forward, load, store
+from longlag.kernels.products import times_packed
+from longlag.kernels.rows import add_row, copy_row, fill_row
 
 
 @compiled
@@ -42,7 +42,7 @@ def scan_forward(kernel: Any, gates: Any, apart: Any, apart_bias: Any, apart_sta
 def scan_backward(kernel: Any, gates: Any, apart: Any, apart_state: int, weights: Any, vectors: Any, vector_grads: Any,
                   states: Any, grads: Any, carry: Any, signals: Any, limit: Any, truncate: int,
                   start: int) -> None:  # fmt: skip
-    """Run a kernel backward in time; `bench.backward` has the equations.
+    """Run a kernel backward in time; `longlag.backward` has the equations.
 
     Args:
         kernel: The kernel.

@@ -19,10 +19,10 @@ through p and q:
 from math import inf
 from typing import Any
 
-from bench.cells.base import Cell
-from bench.kernels.base import Kernel
-from bench.kernels.compiler import rounded
-from bench.kernels.functions import exp, log_sigmoid, sigmoid, sigmoid_slope, tanh, tanh_slope
+from longlag.cells.base import Cell
+from longlag.kernels.base import Kernel
+from longlag.kernels.compiler import rounded
+from longlag.kernels.functions import exp, log_sigmoid, sigmoid, sigmoid_slope, tanh, tanh_slope
 
 
 @rounded

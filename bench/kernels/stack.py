@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bench.backward import PLAIN, Backward, Signal
-from bench.kernels import workspace
-from bench.kernels.layer import Array, Kept, Layer
-from bench.kernels.pair import Pair
+from longlag.backward import PLAIN, Backward, Signal
+from longlag.kernels import workspace
+from longlag.kernels.layer import Array, Kept, Layer
+from longlag.kernels.pair import Pair
 
 
 class Stack:

@@ -9,9 +9,9 @@ With dh' the loss's derivative by the new state:
 
 from typing import Any
 
-from bench.cells.base import Cell
-from bench.kernels.base import Kernel
-from bench.kernels.functions import sigmoid, sigmoid_slope, tanh, tanh_slope
+from longlag.cells.base import Cell
+from longlag.kernels.base import Kernel
+from longlag.kernels.functions import sigmoid, sigmoid_slope, tanh, tanh_slope
 
 
 class Ugrnn(Kernel):

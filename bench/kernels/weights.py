@@ -5,9 +5,9 @@ Arrays are padded as in `scan`. Sums over time run in blocks that stay in cache,
 
 from typing import Any
 
-from bench.kernels.compiler import compiled
-from bench.kernels.products import times_packed, transposed_times
-from bench.kernels.rows import add_row, copy_row
+from longlag.kernels.compiler import compiled
+from longlag.kernels.products import times_packed, transposed_times
+from longlag.kernels.rows import add_row, copy_row
 
 _BLOCK_ROWS = 256
 

@@ -4,13 +4,13 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from bench import registry
-from bench.ambient import arithmetic
-from bench.assemble import Assembled, network_for
-from bench.checks.cost import passes
-from bench.perf.measure import in_turns
-from bench.perf.memory import gradient_bytes
-from tasks.base import Task
+from longlag import registry
+from longlag.ambient import arithmetic
+from longlag.assemble import Assembled, network_for
+from longlag.checks.cost import passes
+from longlag.perf.measure import in_turns
+from longlag.perf.memory import gradient_bytes
+from longlag.tasks.base import Task
 
 REFERENCE = "lstm"
 _PROCESSES = 3

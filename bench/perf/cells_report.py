@@ -8,10 +8,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from bench.perf.cells import REFERENCE, Cost, Shape, rows
-from bench.report.canvas import Drawing
-from bench.report.style import cell_label, report_style
-from bench.results import write_csv
+from longlag.perf.cells import REFERENCE, Cost, Shape, rows
+from longlag.report.canvas import Drawing
+from longlag.report.style import cell_label, report_style
+from longlag.results import write_csv
 
 _COLORS = {"fused": "#0B3C7D", "readable": "#D55E00"}
 _MEBIBYTE = 2**20

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from bench import registry
-from bench.perf.measure import Comparison, compare
-from bench.perf.ordinary import recurrent
-from bench.scans import run_layer
+from longlag import registry
+from longlag.perf.measure import Comparison, compare
+from longlag.perf.ordinary import recurrent
+from longlag.scans import run_layer
 
 SHAPES = ((20, 64), (32, 64), (32, 128), (128, 128), (64, 256))
 """Batch and hidden size."""

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from bench import registry
-from bench.ambient import arithmetic
-from bench.seeding import stream
-from bench.trial import Trial
-from tasks.base import Batch, Task
+from longlag import registry
+from longlag.ambient import arithmetic
+from longlag.seeding import stream
+from longlag.tasks.base import Batch, Task
+from longlag.trial import Trial
 
 
 def recurrent(cell: str, input_size: int, hidden_size: int) -> nn.RNN | nn.LSTM | nn.GRU:

@@ -8,8 +8,8 @@ import pandas as pd
 import seaborn
 from matplotlib.figure import Figure
 
-from bench.perf.measure import Comparison
-from bench.report.style import report_style
+from longlag.perf.measure import Comparison
+from longlag.report.style import report_style
 
 
 def frame(found: Sequence[Comparison]) -> pd.DataFrame:

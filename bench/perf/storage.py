@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from bench import runner
-from bench.perf.measure import Comparison
-from bench.report.figures import draw_figures
-from bench.report.tables import write_tables
-from bench.results import load_study
-from bench.store import Store, store_path
-from bench.study import Study, adhoc
-from bench.study_trials import facts
-from bench.trial import Measurement, Status, Trial, TrialResult
+from longlag import runner
+from longlag.perf.measure import Comparison
+from longlag.report.figures import draw_figures
+from longlag.report.tables import write_tables
+from longlag.results import load_study
+from longlag.store import Store, store_path
+from longlag.study import Study, adhoc
+from longlag.study_trials import facts
+from longlag.trial import Measurement, Status, Trial, TrialResult
 
 _SETTINGS_A_SEED = 40
 _POINTS = 11

@@ -7,14 +7,14 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench import registry, runner
-from bench.assemble import network_of
-from bench.evaluation import EVALUATION_SEQUENCES
-from bench.gradients import prepare
-from bench.perf import ordinary
-from bench.perf.measure import Comparison
-from bench.study import Study, adhoc
-from bench.trial import Trial, TrialResult
+from longlag import registry, runner
+from longlag.assemble import network_of
+from longlag.evaluation import EVALUATION_SEQUENCES
+from longlag.gradients import prepare
+from longlag.perf import ordinary
+from longlag.perf.measure import Comparison
+from longlag.study import Study, adhoc
+from longlag.trial import Trial, TrialResult
 
 CELLS = ("rnn", "rnn:nonlinearity=relu", "gru", "lstm")
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
-from bench import registry
-from bench.perf.measure import Comparison, compare
-from bench.perf.ordinary import OrdinaryTrial
-from bench.training import Cohort
-from bench.trial import Trial
+from longlag import registry
+from longlag.perf.measure import Comparison, compare
+from longlag.perf.ordinary import OrdinaryTrial
+from longlag.training import Cohort
+from longlag.trial import Trial
 
 TASKS = ("copy:blanks=80", "adding", "agreement:nouns=0-6")
 """The first two have 100 time steps."""

@@ -10,11 +10,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from bench.regression.entries import Entry, Outcome, place
-from bench.regression.statistics import median_updates
-from bench.store_file import StoreError
-from bench.trial import Status, Trial
-from tasks.options import UsageError
+from longlag.regression.entries import Entry, Outcome, place
+from longlag.regression.statistics import median_updates
+from longlag.store_file import StoreError
+from longlag.tasks.options import UsageError
+from longlag.trial import Status, Trial
 
 FORMAT = "longlag baseline"
 SCHEMA = 1

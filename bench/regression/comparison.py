@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from bench.regression import statistics
-from bench.regression.entries import Entry
-from bench.regression.statistics import Effect, Tests
+from longlag.regression import statistics
+from longlag.regression.entries import Entry
+from longlag.regression.statistics import Effect, Tests
 
 MINIMUM_EFFECT = 0.2
 """Of the solved share, and of the probability of superiority from one half: less is not worth a person's time."""

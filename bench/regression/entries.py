@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.results import StudyData
-from bench.trial import Status, Trial
-from tasks.options import UsageError
+from longlag.results import StudyData
+from longlag.tasks.options import UsageError
+from longlag.trial import Status, Trial
 
 CONTEXT = ("processor", "cpu_capability", "machine", "torch", "blas", "numpy", "numba", "llvmlite")
 """What of the environment decides how numbers round."""
@@ -137,7 +137,7 @@ def entries_of(trials: pd.DataFrame) -> list[Entry]:
     """Return the entries among stored trials, sorted by setting, whatever the order of the rows.
 
     Args:
-        trials: Rows as `bench.results.load_study` returns them in ``trials``.
+        trials: Rows as `longlag.results.load_study` returns them in ``trials``.
     """
     names = [item.name for item in fields(Trial) if item.name not in ("seed", "updates")]
     found: dict[Trial, list[dict[str, Any]]] = {}

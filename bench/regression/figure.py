@@ -6,11 +6,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.regression.comparison import MINIMUM_EFFECT, Comparison
-from bench.regression.report import Report, entry_of, verdict_names
-from bench.regression.verdict import Ruling
-from bench.report import style
-from bench.report.canvas import GREY, Drawing
+from longlag.regression.comparison import MINIMUM_EFFECT, Comparison
+from longlag.regression.report import Report, entry_of, verdict_names
+from longlag.regression.verdict import Ruling
+from longlag.report import style
+from longlag.report.canvas import GREY, Drawing
 
 _COLORS = {
     "regressed": "#D55E00",

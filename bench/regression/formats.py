@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 from xml.etree import ElementTree
 
-from bench.regression.comparison import Comparison
-from bench.regression.entries import Entry
-from bench.regression.matching import Pair
-from bench.regression.report import Report, entry_of, memory_ratios, time_ratios, verdict_names
-from bench.regression.statistics import Effect, median_updates
-from bench.regression.verdict import SCREEN_ALPHA, Ruling, Verdict
+from longlag.regression.comparison import Comparison
+from longlag.regression.entries import Entry
+from longlag.regression.matching import Pair
+from longlag.regression.report import Report, entry_of, memory_ratios, time_ratios, verdict_names
+from longlag.regression.statistics import Effect, median_updates
+from longlag.regression.verdict import SCREEN_ALPHA, Ruling, Verdict
 
 SCHEMA = 1
 """Of the JSON; raised when a field changes its meaning or goes."""

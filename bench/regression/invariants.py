@@ -12,15 +12,15 @@ from functools import partial
 import numpy as np
 from torch import Tensor
 
-from bench import evaluation, registry
-from bench.ambient import arithmetic
-from bench.checks.finding import Finding, expect, findings
-from bench.checks.leaks import hunt
-from bench.kernels import find
-from bench.regression.patches import replaced
-from bench.training import Cohort
-from bench.trial import Trial
-from tasks.base import Batch, Task
+from longlag import evaluation, registry
+from longlag.ambient import arithmetic
+from longlag.checks.finding import Finding, expect, findings
+from longlag.checks.leaks import hunt
+from longlag.kernels import find
+from longlag.regression.patches import replaced
+from longlag.tasks.base import Batch, Task
+from longlag.training import Cohort
+from longlag.trial import Trial
 
 KERNEL_TOLERANCE = 1e-3
 """Largest difference of two gradients in float32, as a share of the largest entry."""

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from bench.regression.entries import Entry, place
-from bench.trial import Trial
-from tasks.options import spell
+from longlag.regression.entries import Entry, place
+from longlag.tasks.options import spell
+from longlag.trial import Trial
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Outcomes that were simulated once, as `bench.regression.simulate` wrote them."""
+"""Outcomes that were simulated once, as `longlag.regression.simulate` wrote them."""
 
 import csv
 import gzip
@@ -7,9 +7,9 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench.regression.entries import Outcome
-from bench.trial import Status
-from tasks.options import UsageError
+from longlag.regression.entries import Outcome
+from longlag.tasks.options import UsageError
+from longlag.trial import Status
 
 HEALTHY = ""
 """The name of the plant that changes nothing."""
@@ -19,7 +19,7 @@ Outcomes = Mapping[str, Mapping[str, tuple[Outcome, ...]]]
 
 
 def read_outcomes(path: Path) -> Outcomes:
-    """Read what `bench.regression.simulate` wrote.
+    """Read what `longlag.regression.simulate` wrote.
 
     Raises:
         UsageError: There is no such file, or it holds something else.

@@ -13,16 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench import gradients, training
-from bench.cells.base import Cell
-from bench.cells.lstm import Lstm
-from bench.cells.rnn import Rnn
-from bench.clips.base import Context, row_norms
-from bench.clips.norm import ClipNorm
-from bench.network import Network
-from bench.trial import Trial
-from tasks.base import Batch
-from tasks.copy import Copy
+from longlag import gradients, training
+from longlag.cells.base import Cell
+from longlag.cells.lstm import Lstm
+from longlag.cells.rnn import Rnn
+from longlag.clips.base import Context, row_norms
+from longlag.clips.norm import ClipNorm
+from longlag.network import Network
+from longlag.tasks.base import Batch
+from longlag.tasks.copy import Copy
+from longlag.trial import Trial
 
 
 @contextmanager
@@ -166,7 +166,7 @@ def planted_kernels(kernels: Mapping[str, type]) -> Iterator[None]:
     Args:
         kernels: For the names of cells, classes derived from those of their kernels.
     """
-    from bench.kernels import layer
+    from longlag.kernels import layer
 
     planted = tuple(kernels.values())
 
@@ -192,8 +192,8 @@ def _unkept_backward() -> Any:
     """Return the way back as it is, whose code for a kernel is not kept on disk."""
     import numba
 
-    from bench.kernels.compiler import FLAGS
-    from bench.kernels.scan import scan_backward
+    from longlag.kernels.compiler import FLAGS
+    from longlag.kernels.scan import scan_backward
 
     return numba.njit(**FLAGS)(scan_backward.py_func)
 
@@ -205,7 +205,7 @@ def swapped_gates() -> Any:
 
 @cache
 def _with_swapped_gates() -> dict[str, type]:
-    from bench.kernels import gru, lstm
+    from longlag.kernels import gru, lstm
 
     lstm_backward, gru_backward = _inlined(lstm.Lstm.backward), _inlined(gru.Gru.backward)
 
@@ -231,7 +231,7 @@ def flat_tanh() -> Any:
 
 @cache
 def _with_flat_tanh() -> dict[str, type]:
-    from bench.kernels import rnn
+    from longlag.kernels import rnn
 
     class FlatTanh(rnn.Tanh):
         @staticmethod
@@ -243,7 +243,7 @@ def _with_flat_tanh() -> dict[str, type]:
 
 
 def _inlined(function: Callable[..., Any]) -> Any:
-    from bench.kernels.compiler import inlined
+    from longlag.kernels.compiler import inlined
 
     return inlined(function)
 
@@ -251,7 +251,7 @@ def _inlined(function: Callable[..., Any]) -> Any:
 @contextmanager
 def early_steps_dropped() -> Iterator[None]:
     """Drop what the first quarter of the time steps adds to the gradients."""
-    from bench.kernels import layer
+    from longlag.kernels import layer
 
     def scan_backward(kernel: Any, gates: Any, apart: Any, *others: Any) -> None:
         before(kernel, gates, apart, *others)

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.regression.patches import (
+from longlag.regression.patches import (
     clip_first,
     clip_jointly,
     early_steps_dropped,
@@ -19,7 +19,7 @@ from bench.regression.patches import (
     swapped_gates,
     without_the_ledger,
 )
-from bench.trial import Trial
+from longlag.trial import Trial
 
 
 @dataclass(frozen=True)

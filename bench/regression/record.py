@@ -11,11 +11,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.regression.baseline import Baseline, summary_of
-from bench.regression.report import Report
-from bench.report import style
-from bench.report.canvas import GREY, Drawing, cell_handles, grid, legend_below
-from bench.report.text import aligned
+from longlag.regression.baseline import Baseline, summary_of
+from longlag.regression.report import Report
+from longlag.report import style
+from longlag.report.canvas import GREY, Drawing, cell_handles, grid, legend_below
+from longlag.report.text import aligned
 
 _FILE = "checks.jsonl"
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from bench.regression.comparison import Comparison
-from bench.regression.entries import Entry
-from bench.regression.matching import Pair
-from bench.regression.report import EXPLAINED, Report, names, verdict_names
-from bench.regression.statistics import MEASURES, median_updates
-from bench.regression.verdict import SCREEN_ALPHA, Ruling, Verdict
-from bench.report.text import aligned
+from longlag.regression.comparison import Comparison
+from longlag.regression.entries import Entry
+from longlag.regression.matching import Pair
+from longlag.regression.report import EXPLAINED, Report, names, verdict_names
+from longlag.regression.statistics import MEASURES, median_updates
+from longlag.regression.verdict import SCREEN_ALPHA, Ruling, Verdict
+from longlag.report.text import aligned
 
 MOST_BYTES = 60_000
 _COLUMNS = ("entry", "before", "after", "solved, change [90 %]", "beats before [90 %]", "p", "detects", "verdict")

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.regression.baseline import Baseline, accepting_commands
-from bench.regression.entries import Entry
-from bench.regression.verdict import Ruling, Verdict
-from bench.report import style
+from longlag.regression.baseline import Baseline, accepting_commands
+from longlag.regression.entries import Entry
+from longlag.regression.verdict import Ruling, Verdict
+from longlag.report import style
 
 EXIT_REGRESSED, EXIT_NOT_COMPARABLE, EXIT_INCONCLUSIVE = 1, 2, 5
 COSTLIER = 1.5

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from bench.regression.comparison import MINIMUM_EFFECT
-from bench.regression.entries import Entry, Outcome
-from bench.regression.outcomes import HEALTHY, Outcomes
-from bench.regression.statistics import superiority
-from bench.regression.verdict import CONFIRM_SEEDS, Ruling, decide
-from bench.report.text import aligned
-from bench.seeding import stream
-from tasks.options import UsageError
+from longlag.regression.comparison import MINIMUM_EFFECT
+from longlag.regression.entries import Entry, Outcome
+from longlag.regression.outcomes import HEALTHY, Outcomes
+from longlag.regression.statistics import superiority
+from longlag.regression.verdict import CONFIRM_SEEDS, Ruling, decide
+from longlag.report.text import aligned
+from longlag.seeding import stream
+from longlag.tasks.options import UsageError
 
 CHECKS, MOST_ALARMS = 2000, 12
 """Simulated checks of healthy outcomes; so many alarms bound their rate by 1 % with confidence .95."""
@@ -149,7 +149,7 @@ def _pool(baseline: Sequence[Entry], outcomes: Outcomes) -> Mapping[str, tuple[O
         held = {outcome.seed for outcome in pool.get(entry.key, ())}
         if len(held) < FIRST_SEEDS + CONFIRM_SEEDS:
             raise UsageError(
-                f"{entry.label}: {len(held)} simulated outcomes; make them with python -m bench.regression.simulate"
+                f"{entry.label}: {len(held)} simulated outcomes; make them with python -m longlag.regression.simulate"
             )
         if shared := held & {outcome.seed for outcome in entry.outcomes}:
             raise UsageError(f"{entry.label}: seed {min(shared)} is in the baseline and among the simulated outcomes")

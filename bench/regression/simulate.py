@@ -1,6 +1,6 @@
 """Trains what `longlag check --self-test` works on: a pool of healthy outcomes and the outcomes of planted changes.
 
-    python -m bench.regression.simulate results/reference/ci-outcomes.csv.gz
+    python -m longlag.regression.simulate results/reference/ci-outcomes.csv.gz
 
 For the study `ci` that is some 15,000 trials, 70 minutes of one core. What is done is kept beside the file, so that the
 same command again goes on. Seeds are above those of a baseline.
@@ -17,11 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.engines.local import LocalEngine
-from bench.regression.outcomes import HEALTHY
-from bench.regression.plants import PLANTS
-from bench.study_file import find
-from bench.trial import Status, Trial, TrialResult
+from longlag.engines.local import LocalEngine
+from longlag.regression.outcomes import HEALTHY
+from longlag.regression.plants import PLANTS
+from longlag.study_file import find
+from longlag.trial import Status, Trial, TrialResult
 
 FIRST_SEED = 1000
 POOL, PLANTED = 300, 60
@@ -60,7 +60,7 @@ def train_planted(
     plant: str, trials: Sequence[Trial], report: Callable[[TrialResult], None], environment: dict[str, Any]
 ) -> None:
     """Train a cohort under a planted change; results come back under the trials that were asked for."""
-    from bench import training
+    from longlag import training
 
     if plant == HEALTHY:
         training.train(trials, report, environment)
@@ -124,7 +124,7 @@ def _write(file: Path, rows: Mapping[Name, dict[str, str]]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and simulate."""
-    parser = argparse.ArgumentParser(prog="python -m bench.regression.simulate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m longlag.regression.simulate", description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--study", default="ci")
     parser.add_argument("--pool", type=int, default=POOL)

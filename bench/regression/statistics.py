@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, stats
 
-from bench.regression.entries import Entry
-from bench.regression.exact import boschloo_p, critical_count, paired_p, permutation_p
+from longlag.regression.entries import Entry
+from longlag.regression.exact import boschloo_p, critical_count, paired_p, permutation_p
 
 MEASURES = ("solved", "outcome", "updates")
 _GRID = 20  # log-rank scores are rounded to parts of an event: exact tests need whole numbers

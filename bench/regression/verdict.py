@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bench.regression import statistics
-from bench.regression.comparison import Comparison
-from bench.regression.entries import Entry
-from bench.regression.exact import holm
-from bench.regression.matching import Pair, matched
-from bench.seeding import stream
-from bench.trial import Status
+from longlag.regression import statistics
+from longlag.regression.comparison import Comparison
+from longlag.regression.entries import Entry
+from longlag.regression.exact import holm
+from longlag.regression.matching import Pair, matched
+from longlag.seeding import stream
+from longlag.trial import Status
 
 SCREEN_ALPHA = 0.05
 CONFIRM_ALPHA = 0.01

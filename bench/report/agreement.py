@@ -7,11 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from bench.report import canvas, style
-from bench.report.curves import all_cells, all_clips
-from bench.report.outcomes import Panel, study_panels
-from bench.results import StudyData
-from tasks.options import Range
+from longlag.report import canvas, style
+from longlag.report.curves import all_cells, all_clips
+from longlag.report.outcomes import Panel, study_panels
+from longlag.results import StudyData
+from longlag.tasks.options import Range
 
 _COLUMNS = ["task", "ways", "cell", "clip", "seed", "shown", "value", "number"]
 _SLICES = {

@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.report import style
-from bench.report.outcomes import progress
-from bench.results import StudyData
+from longlag.report import style
+from longlag.report.outcomes import progress
+from longlag.results import StudyData
 
 GREY = "0.35"
 

@@ -7,12 +7,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from bench.report import canvas, style
-from bench.report.multiples import lay_out
-from bench.report.once import once
-from bench.report.outcomes import SETTING, Panel, outcomes, study_panels
-from bench.results import StudyData
-from bench.trial import Status
+from longlag.report import canvas, style
+from longlag.report.multiples import lay_out
+from longlag.report.once import once
+from longlag.report.outcomes import SETTING, Panel, outcomes, study_panels
+from longlag.results import StudyData
+from longlag.trial import Status
 
 MOST_FAINT = 100
 """How many seeds of a setting are drawn one by one; more would fill the frame."""

@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
-from bench import stats
-from bench.report import canvas, style
-from bench.report.once import once
-from bench.report.outcomes import Panel, outcomes, panels
-from bench.results import StudyData
-from bench.wiring import NO_DECODER, SKIPS
+from longlag import stats
+from longlag.report import canvas, style
+from longlag.report.once import once
+from longlag.report.outcomes import Panel, outcomes, panels
+from longlag.results import StudyData
+from longlag.wiring import NO_DECODER, SKIPS
 
 _DRAWN = ("layers", "skip")
 _PER_ROW = 3

@@ -8,11 +8,11 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from bench.report import canvas, style
-from bench.report.once import once
-from bench.report.outcomes import Panel, outcomes, panels
-from bench.results import StudyData
-from bench.wiring import DIRECTIONS
+from longlag.report import canvas, style
+from longlag.report.once import once
+from longlag.report.outcomes import Panel, outcomes, panels
+from longlag.results import StudyData
+from longlag.wiring import DIRECTIONS
 
 _PER_ROW = 2
 _PLACES = {"forward": -0.2, "bidirectional": 0.2}

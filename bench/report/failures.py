@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 
-from bench.report.once import once
-from bench.results import StudyData
-from bench.trial import Status
+from longlag.report.once import once
+from longlag.results import StudyData
+from longlag.trial import Status
 
 MOST = 5
 """Reasons that are told; the column ``reason`` of an export has them all."""

@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.report.agreement import agreement, has_agreement
-from bench.report.canvas import Drawing
-from bench.report.curves import gradient_norms, learning_curves
-from bench.report.depth import depth, has_depth
-from bench.report.direction import direction, has_direction
-from bench.report.ladders import has_horizons, horizons_figure
-from bench.report.seq2seq import has_seq2seq, seq2seq
-from bench.report.standings import solved, statuses, updates_to_solve
-from bench.report.transfer import has_transfer, transfer
-from bench.results import StudyData
+from longlag.report.agreement import agreement, has_agreement
+from longlag.report.canvas import Drawing
+from longlag.report.curves import gradient_norms, learning_curves
+from longlag.report.depth import depth, has_depth
+from longlag.report.direction import direction, has_direction
+from longlag.report.ladders import has_horizons, horizons_figure
+from longlag.report.seq2seq import has_seq2seq, seq2seq
+from longlag.report.standings import solved, statuses, updates_to_solve
+from longlag.report.transfer import has_transfer, transfer
+from longlag.results import StudyData
 
 FIGURES: dict[str, Callable[[StudyData], Drawing]] = {
     "learning_curves": learning_curves,

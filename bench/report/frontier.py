@@ -12,9 +12,9 @@ import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.report import canvas, style
-from bench.results import write_csv
-from tasks.options import split_spec
+from longlag.report import canvas, style
+from longlag.results import write_csv
+from longlag.tasks.options import split_spec
 
 EXPLAINED = (
     "seeds that solve / seeds; blank: not climbed to; line and right: the longest lag at which half solve, and the "
@@ -26,7 +26,7 @@ def edges(rungs: pd.DataFrame) -> pd.DataFrame:
     """Return the edge of each cell and clip, a row a number of items.
 
     Args:
-        rungs: One row a rung and setting, as `bench.horizon.run` returns them.
+        rungs: One row a rung and setting, as `longlag.horizon.run` returns them.
 
     Returns:
         ``cell, clip, items, lag`` (missing where half solve on no rung), ``censored`` (``beyond`` where half solve on

@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench import stats
-from bench.report import style
-from bench.results import write_csv
+from longlag import stats
+from longlag.report import style
+from longlag.results import write_csv
 
 SETTING = ["task", "cell", "clip"]
 TITLE = "How far back half of the seeds still solve"
@@ -20,7 +20,7 @@ def horizons(rungs: pd.DataFrame) -> pd.DataFrame:
     """Return one row a setting with its horizon.
 
     Args:
-        rungs: One row a rung and setting, as `bench.horizon.run` returns them.
+        rungs: One row a rung and setting, as `longlag.horizon.run` returns them.
 
     Returns:
         `SETTING`, ``horizon``, ``low``, ``high`` (missing where censored), ``shortest`` and ``longest`` (the lags

@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from bench.report import canvas, horizons
-from bench.report.once import once
-from bench.report.outcomes import WAYS, outcomes
-from bench.results import StudyData
-from tasks.options import split_spec
+from longlag.report import canvas, horizons
+from longlag.report.once import once
+from longlag.report.outcomes import WAYS, outcomes
+from longlag.results import StudyData
+from longlag.tasks.options import split_spec
 
 FEWEST = 4
 """Distances that make a ladder."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.report import style
-from bench.report.outcomes import Panel, seeds
+from longlag.report import style
+from longlag.report.outcomes import Panel, seeds
 
 MOST_FRAMES = 9
 """Panels that have a frame each; of more, those that differ in their last way only share their lines."""

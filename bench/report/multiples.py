@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from bench.report import canvas, style
-from bench.report.outcomes import Panel
+from longlag.report import canvas, style
+from longlag.report.outcomes import Panel
 
 MOST_ROWS = 6
 """Panels that have a row each; more of one clip and few cells are drawn small."""

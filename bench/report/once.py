@@ -5,7 +5,7 @@ from functools import wraps
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
-from bench.results import StudyData
+from longlag.results import StudyData
 
 Found = TypeVar("Found")
 

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench import stats
-from bench.report import canvas, style
-from bench.report.outcomes import WAYS
-from bench.results import write_csv
+from longlag import stats
+from longlag.report import canvas, style
+from longlag.report.outcomes import WAYS
+from longlag.results import write_csv
 
 _WORDS_SHOWN = 12
 _INCHES = 0.16
@@ -50,7 +50,7 @@ def accuracies(trials: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """Return one row a setting, construction and attractor count, and one for all counts together.
 
     Args:
-        trials: As `bench.probe.Probed` has them.
+        trials: As `longlag.probe.Probed` has them.
         scores: Likewise.
 
     Returns:

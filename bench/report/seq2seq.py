@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bench.report import canvas, style, tables
-from bench.report.once import once
-from bench.report.outcomes import Panel, outcomes, panels, seeds
-from bench.results import StudyData
-from bench.wiring import NO_DECODER, SKIPS
+from longlag.report import canvas, style, tables
+from longlag.report.once import once
+from longlag.report.outcomes import Panel, outcomes, panels, seeds
+from longlag.results import StudyData
+from longlag.wiring import NO_DECODER, SKIPS
 
 _DRAWN = ("layers", "decoder_layers", "skip")
 _DARK = 0.55

@@ -12,14 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from bench import stats
-from bench.report import canvas, style
-from bench.report.curves import all_cells, all_clips
-from bench.report.lines import Frame, frames_of, side_by_side
-from bench.report.multiples import lay_out
-from bench.report.outcomes import Panel, study_panels
-from bench.results import StudyData
-from bench.trial import Status
+from longlag import stats
+from longlag.report import canvas, style
+from longlag.report.curves import all_cells, all_clips
+from longlag.report.lines import Frame, frames_of, side_by_side
+from longlag.report.multiples import lay_out
+from longlag.report.outcomes import Panel, study_panels
+from longlag.results import StudyData
+from longlag.trial import Status
 
 PER_ROW = 3
 

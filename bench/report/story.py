@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from bench import stats
-from bench.report import style
-from bench.report.once import once
-from bench.report.outcomes import LOST, Panel, study_panels, without_result
-from bench.report.wiring_story import what_wiring_does
-from bench.results import StudyData
-from bench.trial import Status
+from longlag import stats
+from longlag.report import style
+from longlag.report.once import once
+from longlag.report.outcomes import LOST, Panel, study_panels, without_result
+from longlag.report.wiring_story import what_wiring_does
+from longlag.results import StudyData
+from longlag.trial import Status
 
 AT_FLOOR = 0.1
 """A score below which a setting counts as still at the floor."""

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import matplotlib.style
 
-from bench.report.looks import OTHERS, SHIPPED, SKIPS, CellLook
-from tasks.options import clip_parts, spell, split_spec
+from longlag.report.looks import OTHERS, SHIPPED, SKIPS, CellLook
+from longlag.tasks.options import clip_parts, spell, split_spec
 
 LineStyle = Literal["-", ":"] | tuple[float, tuple[float, ...]]
 

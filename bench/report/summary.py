@@ -2,12 +2,12 @@
 
 import pandas as pd
 
-from bench import stats
-from bench.report.matches import COLUMNS
-from bench.report.once import once
-from bench.report.outcomes import SETTING, outcomes, several
-from bench.results import StudyData
-from bench.trial import Status
+from longlag import stats
+from longlag.report.matches import COLUMNS
+from longlag.report.once import once
+from longlag.report.outcomes import SETTING, outcomes, several
+from longlag.results import StudyData
+from longlag.trial import Status
 
 
 @once

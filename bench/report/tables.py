@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.report import horizons, style
-from bench.report.failures import reasons
-from bench.report.ladders import has_horizons, rungs
-from bench.report.matches import match_columns
-from bench.report.outcomes import SETTING, notes, progress, several
-from bench.report.story import stories
-from bench.report.summary import shared_values, summarise
-from bench.report.transfer import has_transfer, transfer_table
-from bench.results import StudyData
+from longlag.report import horizons, style
+from longlag.report.failures import reasons
+from longlag.report.ladders import has_horizons, rungs
+from longlag.report.matches import match_columns
+from longlag.report.outcomes import SETTING, notes, progress, several
+from longlag.report.story import stories
+from longlag.report.summary import shared_values, summarise
+from longlag.report.transfer import has_transfer, transfer_table
+from longlag.results import StudyData
 
 _LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",

@@ -6,15 +6,15 @@ from typing import Any
 
 import pandas as pd
 
-from bench.report import horizons, style, tables
-from bench.report.failures import reasons
-from bench.report.ladders import has_horizons, rungs
-from bench.report.matches import match_columns
-from bench.report.outcomes import LOST, WAYS, notes, outcomes, progress, several
-from bench.report.story import stories
-from bench.report.summary import shared_values, summarise
-from bench.results import StudyData
-from bench.trial import Status
+from longlag.report import horizons, style, tables
+from longlag.report.failures import reasons
+from longlag.report.ladders import has_horizons, rungs
+from longlag.report.matches import match_columns
+from longlag.report.outcomes import LOST, WAYS, notes, outcomes, progress, several
+from longlag.report.story import stories
+from longlag.report.summary import shared_values, summarise
+from longlag.results import StudyData
+from longlag.trial import Status
 
 WIDTH = 100
 

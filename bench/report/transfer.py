@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bench import stats
-from bench.report import canvas, curves, style
-from bench.report.once import once
-from bench.report.outcomes import SETTING, Panel, in_order, outcomes, panels, seeds, several
-from bench.results import StudyData
+from longlag import stats
+from longlag.report import canvas, curves, style
+from longlag.report.once import once
+from longlag.report.outcomes import SETTING, Panel, in_order, outcomes, panels, seeds, several
+from longlag.results import StudyData
 
 _POINT = ["key", "lag", "min_lag", "baseline_error", "solved_below", "error"]
 _COLUMNS = 3

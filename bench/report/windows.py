@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
-from bench import window as sweeps
-from bench.report import style
-from bench.report.canvas import GREY, Drawing
-from bench.report.looks import CellLook
-from bench.window import NONE, SAFE_FRACTION, Window
-from tasks.options import spell
+from longlag import window as sweeps
+from longlag.report import style
+from longlag.report.canvas import GREY, Drawing
+from longlag.report.looks import CellLook
+from longlag.tasks.options import spell
+from longlag.window import NONE, SAFE_FRACTION, Window
 
 _HEAD = f"{'solved':>12} {'exploded,':>10} {'updates to':>11} {'clipped':>9}"
 _UNDER = f"{'':>12} {'diverged':>10} {'solve':>11} {'updates':>9}"

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from bench.report import style
-from bench.wiring import DIRECTIONS, NO_DECODER, SKIPS
+from longlag.report import style
+from longlag.wiring import DIRECTIONS, NO_DECODER, SKIPS
 
 
 def what_wiring_does(frame: pd.DataFrame) -> list[str]:

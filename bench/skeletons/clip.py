@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.clips.base import TOLERANCE, Clip, Context
+from longlag.clips.base import TOLERANCE, Clip, Context
 
 
 @dataclass(frozen=True)

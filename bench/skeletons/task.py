@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.base import Batch, ClassTask, as_tokens
-from tasks.options import option
+from longlag.tasks.base import Batch, ClassTask, as_tokens
+from longlag.tasks.options import option
 
 
 @dataclass(frozen=True)
