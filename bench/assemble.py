@@ -10,7 +10,7 @@ from longlag.cells.base import Cell
 from longlag.encoder_decoder import EncoderDecoder
 from longlag.network import Network
 from longlag.tasks.base import Task
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Trial
 from longlag.whole_network import WholeNetwork
 from longlag.wiring import ONE_LAYER, Wiring

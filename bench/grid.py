@@ -13,7 +13,8 @@ from dataclasses import dataclass, fields
 from itertools import product
 from typing import Any, cast
 
-from longlag.tasks.options import UsageError, near, spell
+from longlag.tasks.support.errors import UsageError, near
+from longlag.tasks.support.options import spell
 from longlag.trial import Trial
 from longlag.wiring import DIRECTIONS, MOST_LAYERS, NO_DECODER, NORMALISATIONS, SKIPS, Wiring
 

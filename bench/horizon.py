@@ -16,7 +16,8 @@ from longlag import registry, results, tuning
 from longlag.grid import Grid, option_label
 from longlag.study import Study
 from longlag.tasks.base import Task
-from longlag.tasks.options import UsageError, spell
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import spell
 from longlag.transfer import without_dial
 
 TUNING_SEEDS = (1000, 1001, 1002)

@@ -20,7 +20,7 @@ from longlag import registry
 from longlag.any_network import AnyNetwork
 from longlag.assemble import network_of
 from longlag.tasks.base import Task
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Trial, TrialResult
 
 _NAME = "longlag"

@@ -10,7 +10,7 @@ from functools import cache
 from longlag import registry
 from longlag.assemble import network_of, width_step
 from longlag.grid import LARGEST_HIDDEN_SIZE
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Trial
 
 TOLERANCE = 0.03

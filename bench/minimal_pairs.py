@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 
 HEADER = ["condition", "grammatical", "ungrammatical"]
 _NUMBERS = ("sing", "plur")

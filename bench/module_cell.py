@@ -18,7 +18,7 @@ from torch.nn.functional import one_hot
 from longlag.ambient import seeded, settled
 from longlag.cells.base import Cell, State, Weights
 from longlag.seeding import stream
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from longlag.limits import PLUGINS, TookTooLongError, first_line, time_limit
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 
 KINDS = ("task", "cell", "clip")
 LOAD_SECONDS = 60.0

@@ -20,7 +20,7 @@ from longlag.kept import Kept
 from longlag.minimal_pairs import Pair
 from longlag.results import load
 from longlag.tasks.base import Batch
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Status
 
 _CHUNK = 1024

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from longlag import plugins
 from longlag.plugins import Plugin
-from longlag.tasks.options import Configurable, UsageError, clip_parts, near, split_spec
+from longlag.tasks.support.errors import UsageError, near
+from longlag.tasks.support.options import Configurable, clip_parts, split_spec
 from longlag.wiring import NO_DECODER
 
 if TYPE_CHECKING:
     from longlag.cells.base import Cell
     from longlag.clips.base import Clip
-    from longlag.optimisers import Optimiser, Schedule
+    from longlag.optimisers.base import Optimiser
+    from longlag.schedules.base import Schedule
     from longlag.tasks.base import Task
 
 _PACKAGES = {
@@ -28,8 +30,10 @@ _PACKAGES = {
     "cell": "longlag.cells",
     "clip": "longlag.clips",
     "architecture": "longlag.architectures",
+    "optimizer": "longlag.optimisers",
+    "schedule": "longlag.schedules",
 }
-_NOT_LISTED = {"base", "compiler", "drawing", "options", "sentences"}
+_NOT_LISTED = {"base", "compiler", "drawing", "sentences"}
 _MUCH_ALIKE = 0.7
 """The share to which a name must be like an unknown one, which may be a file of the user's, to be offered."""
 
@@ -76,13 +80,15 @@ def used() -> list[Plugin]:
 def shipped(kind: str) -> list[str]:
     """List the names of a kind that come with this package, sorted, without importing them."""
     package = importlib.import_module(_PACKAGES[kind])
-    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.name not in _NOT_LISTED)
+    files = (module.name for module in pkgutil.iter_modules(package.__path__) if not module.ispkg)
+    return sorted(name for name in files if name not in _NOT_LISTED)
 
 
 def names(kind: str) -> list[str]:
     """List the names of a kind, sorted: the shipped ones and the plugins in use.
 
-    Kinds are ``task``, ``cell``, ``clip`` and ``architecture``: a whole network, which is named where a cell is.
+    Kinds are ``task``, ``cell``, ``clip``, ``optimizer``, ``schedule`` and ``architecture``: a whole network, which is
+    named where a cell is.
     """
     return sorted([*shipped(kind), *(name for of, name in _files if of == kind)])
 
@@ -207,27 +213,21 @@ def _one_clip(spec: str) -> "Clip":
     return cast("Clip", find("clip", name).from_texts(given))  # type: ignore[attr-defined]
 
 
-def _from_module(kind: str, classes: "tuple[type[Configurable], ...]", spec: str) -> Configurable:
+def _shipped(kind: str, spec: str) -> Configurable:
+    """Make what only this package has, of a kind that plugins cannot add to."""
     name, given = split_spec(spec, kind)
-    known = {found.name(): found for found in classes}
-    if name not in known:
-        raise UsageError(
-            f"no {kind} is called {name!r}{near(name, known) or '; there are ' + ', '.join(sorted(known))}"
-        )
-    return known[name].from_texts(given)
+    if name not in (known := shipped(kind)):
+        raise UsageError(f"no {kind} is called {name!r}{near(name, known) or '; there are ' + ', '.join(known)}")
+    return cast("Configurable", find(kind, name).from_texts(given))  # type: ignore[attr-defined]
 
 
 @cache
 def optimizer(spec: str) -> "Optimiser":
     """Make the optimiser of a spec such as ``sgd:momentum=0.9``."""
-    from longlag.optimisers import OPTIMISERS
-
-    return cast("Optimiser", _from_module("optimizer", OPTIMISERS, spec))
+    return cast("Optimiser", _shipped("optimizer", spec))
 
 
 @cache
 def schedule(spec: str) -> "Schedule":
     """Make the learning-rate schedule of a spec such as ``warmup:updates=100``."""
-    from longlag.optimisers import SCHEDULES
-
-    return cast("Schedule", _from_module("schedule", SCHEDULES, spec))
+    return cast("Schedule", _shipped("schedule", spec))

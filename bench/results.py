@@ -25,7 +25,8 @@ from longlag.store_frames import (
     read_transfer,
     read_trials,
 )
-from longlag.tasks.options import UsageError, near, spell
+from longlag.tasks.support.errors import UsageError, near
+from longlag.tasks.support.options import spell
 
 
 @dataclass(frozen=True, eq=False)

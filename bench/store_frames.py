@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from longlag.store import Columns, Store
-from longlag.tasks.options import spell
+from longlag.tasks.support.options import spell
 
 _TEXT, _COUNT, _MAYBE, _NUMBER = "str", "int64", "Int64", "float64"  # Int64: whole numbers that may be missing
 

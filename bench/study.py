@@ -19,7 +19,7 @@ from longlag.grid import (
 from longlag.study_rates import Rate, shortest_rates
 from longlag.study_specs import SPELLED, shortest_axis, shortest_spec
 from longlag.study_trials import of_grid
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Trial
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from longlag.grid import (
 )
 from longlag.study import Study
 from longlag.study_rates import Rate
-from longlag.tasks.options import UsageError, near
+from longlag.tasks.support.errors import UsageError, near
 
 STUDIES = Path(__file__).resolve().parent / "studies"
 _TOP = ("title", "tuning", "grids", "rates")

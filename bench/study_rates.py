@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from longlag.study_specs import SPELLED, shortest_spec
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from longlag import registry
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.wiring import NO_DECODER
 
 SPELLED: dict[str, Callable[[str], Any]] = {

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from longlag import registry, transfer
 from longlag.grid import Grid, option_label
-from longlag.tasks.options import Configurable, Range, UsageError
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import Configurable, Range
 from longlag.trial import Trial
 from longlag.wiring import Wiring
 

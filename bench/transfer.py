@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from longlag import registry
-from longlag.tasks.options import Range, UsageError
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import Range
 from longlag.trial import Trial
 
 if TYPE_CHECKING:

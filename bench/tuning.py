@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from longlag.study_rates import Rate
-from longlag.tasks.options import UsageError, spell
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import spell
 
 SETTING = ["task", "cell", "clip", "optimizer"]
 _BEGIN = "# rates: written by `longlag tune`, best of the rates tried on the tuning seeds"

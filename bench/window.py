@@ -11,10 +11,13 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from longlag import registry, stats
+from longlag import registry
 from longlag.grid import number
+from longlag.stats.intervals import share_interval
+from longlag.stats.survival import median_updates
 from longlag.study import Study, adhoc
-from longlag.tasks.options import UsageError, near, spell
+from longlag.tasks.support.errors import UsageError, near
+from longlag.tasks.support.options import spell
 from longlag.trial import Status
 
 NONE = "none"
@@ -155,7 +158,7 @@ def _setting(window: Window, trials: pd.DataFrame, sweep: str, cell: str, clip: 
     counted = rows[~rows["status"].isin([Status.FAILED, Status.TIMEOUT])]
     solved = counted["status"] == Status.SOLVED
     updates = counted["updates_to_solve"].where(solved, counted["budget_updates"]).astype(float)
-    interval = stats.share_interval(int(solved.sum()), len(counted))
+    interval = share_interval(int(solved.sum()), len(counted))
     clipped = counted["clipped_fraction"].astype(float).median()
     return {
         "sweep": sweep,
@@ -171,7 +174,7 @@ def _setting(window: Window, trials: pd.DataFrame, sweep: str, cell: str, clip: 
         "solved_fraction": solved.mean() if len(counted) else None,
         "low": interval.low if interval else None,
         "high": interval.high if interval else None,
-        "median_updates": stats.median_updates(updates.tolist(), solved.tolist()) if len(counted) else None,
+        "median_updates": median_updates(updates.tolist(), solved.tolist()) if len(counted) else None,
         "clipped_fraction": None if pd.isna(clipped) else float(clipped),
     }
 

@@ -21,8 +21,8 @@ from torch import Tensor
 from longlag.tasks.base import Batch, as_tokens
 from longlag.tasks.compiler import compiled
 from longlag.tasks.drawing import bits
-from longlag.tasks.options import Range, option
 from longlag.tasks.sentences import END, KEPT_OUT, NUMBER, PAD, RIGHT, VERB_AT, WORDS, WRONG, VerbTask
+from longlag.tasks.support.options import Range, option
 
 LEXICON = tomllib.loads(Path(__file__).with_name("lexicon.toml").read_text(encoding="utf-8"))
 

@@ -22,8 +22,8 @@ from torch import Tensor
 from longlag.tasks.base import Batch
 from longlag.tasks.compiler import compiled
 from longlag.tasks.drawing import bits
-from longlag.tasks.options import option
 from longlag.tasks.sentences import KEPT_OUT, NUMBER, PAD, RIGHT, VERB_AT, WORDS, WRONG, VerbTask
+from longlag.tasks.support.options import option
 
 LEXICON = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 ANIMATE, INANIMATE, ANY, NONE = 0, 1, 2, 3

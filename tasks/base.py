@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from longlag.tasks.options import Configurable, Range, UsageError, near
+from longlag.tasks.support.errors import UsageError, near
+from longlag.tasks.support.options import Configurable, Range
 
 
 class Later(Mapping[str, Tensor]):

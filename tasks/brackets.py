@@ -16,7 +16,7 @@ from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask, Later, as_tokens
 from longlag.tasks.drawing import at_least
-from longlag.tasks.options import option
+from longlag.tasks.support.options import option
 
 
 @dataclass(frozen=True)

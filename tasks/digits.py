@@ -25,7 +25,8 @@ from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask
 from longlag.tasks.drawing import ask_once
-from longlag.tasks.options import UsageError, option
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import option
 
 MNIST_COUNTS = (  # images of each digit, in training and for evaluation: what tells the set from its look-alikes
     (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),

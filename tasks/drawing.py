@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from longlag.tasks.base import Batch, Later, as_tokens
-from longlag.tasks.options import Range
+from longlag.tasks.support.options import Range
 
 
 def bits(generator: np.random.Generator, dice: int, batch_size: int) -> np.ndarray:

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask, as_tokens
 from longlag.tasks.drawing import at_least
-from longlag.tasks.options import UsageError, option, spell
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import option, spell
 
 WRITE, READ, IGNORE, ZERO = 0, 1, 2, 3
 

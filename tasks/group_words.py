@@ -18,7 +18,7 @@ from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask, as_tokens
 from longlag.tasks.drawing import at_least, draw_lengths, share_longer
-from longlag.tasks.options import Range, option
+from longlag.tasks.support.options import Range, option
 
 DEGREES = {"S3": 3, "A5": 5, "S5": 5}
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask, as_tokens
 from longlag.tasks.drawing import letters
-from longlag.tasks.options import option
+from longlag.tasks.support.options import option
 
 PATTERNS = {"bits": (5, 2), "symbols": (10, 5)}  # how many, out of how many
 

@@ -19,7 +19,8 @@ from torch.nn.functional import mse_loss
 
 from longlag.tasks.base import Batch, Task
 from longlag.tasks.drawing import TwoMarkers, ask_once
-from longlag.tasks.options import UsageError, option
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import option
 
 RULES = {"halves": "halves", "pascanu2013": "tenths", "hochreiter1997": "first_ten"}
 SHORTEST = {"halves": 2, "tenths": 11, "first_ten": 26}

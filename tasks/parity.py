@@ -16,7 +16,7 @@ from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask
 from longlag.tasks.drawing import ask_at_end, draw_lengths, share_longer
-from longlag.tasks.options import Range, option
+from longlag.tasks.support.options import Range, option
 
 
 @dataclass(frozen=True)

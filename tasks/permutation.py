@@ -16,7 +16,7 @@ from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask, as_tokens
 from longlag.tasks.drawing import ask_once
-from longlag.tasks.options import option
+from longlag.tasks.support.options import option
 
 
 @dataclass(frozen=True)

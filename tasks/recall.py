@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask, as_tokens
-from longlag.tasks.options import option
+from longlag.tasks.support.options import option
 
 STORIES = tomllib.loads(Path(__file__).with_name("stories.toml").read_text(encoding="utf-8"))
 OPENING_WORDS, CLAUSE_WORDS, CLOSING_WORDS = 10, 7, 6

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask, as_tokens
 from longlag.tasks.drawing import at_least, letters
-from longlag.tasks.options import UsageError, option
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import option
 
 KEPT_OUT_FROM = 8  # keys; fewer would be told by what is kept out
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask, Later
 from longlag.tasks.drawing import at_least, draw_lengths, letters, write_out
-from longlag.tasks.options import Range, option
+from longlag.tasks.support.options import Range, option
 
 
 @dataclass(frozen=True)

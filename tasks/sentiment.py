@@ -16,7 +16,7 @@ from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask, Later, as_tokens
 from longlag.tasks.drawing import at_least, draw_lengths
-from longlag.tasks.options import Range, option
+from longlag.tasks.support.options import Range, option
 
 PRAISE = ("exciting", "funny", "moving", "clever")
 BLAME = ("boring", "dull", "clumsy", "tedious")

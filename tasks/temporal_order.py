@@ -16,7 +16,8 @@ from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask, as_tokens
 from longlag.tasks.drawing import ask_once
-from longlag.tasks.options import UsageError, option
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import option
 
 TOKENS = ("X", "Y", "a", "b", "c", "d", "E", "B")
 FIRST_DISTRACTOR, BEGIN, END = 2, 6, 7

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask
 from longlag.tasks.drawing import TwoMarkers, ask_once
-from longlag.tasks.options import option
+from longlag.tasks.support.options import option
 
 
 @dataclass(frozen=True)

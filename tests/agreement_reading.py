@@ -22,7 +22,7 @@ from longlag.tasks.agreement import (
     tokens_of,
 )
 from longlag.tasks.base import Batch
-from longlag.tasks.options import Range
+from longlag.tasks.support.options import Range
 
 DRAWS = 50_000
 SIGMAS = 4.5  # of a share's standard error: a right program fails one comparison in 150,000, and seeds are fixed

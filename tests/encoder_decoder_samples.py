@@ -8,8 +8,8 @@ import torch
 from longlag import registry
 from longlag.encoder_decoder import EncoderDecoder
 from longlag.seeding import stream
-from longlag.tasks.options import Range
 from longlag.tasks.reverse import Reverse
+from longlag.tasks.support.options import Range
 
 HIDDEN = 4
 CLOSE = {"rtol": 1e-9, "atol": 1e-13}

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from longlag import provenance, runner
+from longlag import provenance
 from longlag.cli import main, regression
 from longlag.seeding import stream
 from longlag.store import Store, store_path
 from longlag.study import Study, adhoc
+from longlag.study_trials import facts
 from longlag.trial import Status, Trial, TrialResult
 
 CELLS = ("gru", "lstm", "rnn")
@@ -39,9 +40,9 @@ def study_of(seeds: int = 10, **options: object) -> Study:
 def put(study: Study, results: Path, shares: dict[str, float], code: str = "a", source: str = SOURCE) -> None:
     """Store a study as a run would."""
     with Store.open_for_writing(store_path(study.name, results)) as store:
-        store.write_plan(study.title, [(trial, runner.facts(trial)) for trial in study.trials()])
+        store.write_plan(study.title, [(trial, facts(trial)) for trial in study.trials()])
         for trial in study.trials():
-            store.add(outcome(trial, shares[trial.cell], code, source), runner.facts(trial))
+            store.add(outcome(trial, shares[trial.cell], code, source), facts(trial))
 
 
 def accepted_study(results: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

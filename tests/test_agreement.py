@@ -36,7 +36,8 @@ from longlag.tasks.agreement import (
     tokens_of,
     words_of,
 )
-from longlag.tasks.options import Range, UsageError
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import Range
 
 
 def test_lexicon_is_large_and_every_spelling_has_one_role() -> None:

@@ -23,7 +23,7 @@ from longlag.tasks.agreement import (
     VOCABULARY,
     Agreement,
 )
-from longlag.tasks.options import Range
+from longlag.tasks.support.options import Range
 
 
 def test_floor_by_hand() -> None:

@@ -11,7 +11,7 @@ from longlag.checks.cells import check_cell
 from longlag.cli import main
 from longlag.matching import matched
 from longlag.study import adhoc
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.training import train
 from longlag.trial import Trial
 

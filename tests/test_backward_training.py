@@ -11,7 +11,7 @@ from longlag.backward import PLAIN
 from longlag.kernels.layer import Layer
 from longlag.ledger import ClippingError
 from longlag.study import adhoc
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Trial
 
 BASE = Trial(
@@ -87,7 +87,7 @@ def test_what_is_taken_is_clipped_after_omega_is_added():
 def hows_left_out(monkeypatch):
     """The backward pass never hears of it."""
     plain = training.write_gradients
-    monkeypatch.setattr(training, "write_gradients", lambda *given: plain(*given[:6]))
+    monkeypatch.setattr("longlag.training.write_gradients", lambda *given: plain(*given[:6]))
 
 
 def hows_of_the_neighbour(monkeypatch):
@@ -101,7 +101,9 @@ def hows_of_the_neighbour(monkeypatch):
 def one_for_all(monkeypatch):
     """Every trial gets the first one's."""
     plain = training.write_gradients
-    monkeypatch.setattr(training, "write_gradients", lambda *given: plain(*given[:6], [given[6][0]] * len(given[6])))
+    monkeypatch.setattr(
+        "longlag.training.write_gradients", lambda *given: plain(*given[:6], [given[6][0]] * len(given[6]))
+    )
 
 
 def kernel_that_ignores_it(monkeypatch):
@@ -145,7 +147,7 @@ def values_clipped_instead(monkeypatch):
             gradient.clamp_(-how.signal_limit, how.signal_limit)
         return losses
 
-    monkeypatch.setattr(training, "write_gradients", write)
+    monkeypatch.setattr("longlag.training.write_gradients", write)
 
 
 def omega_with_another_factor(monkeypatch):
@@ -199,7 +201,7 @@ def test_a_step_of_the_readable_path_that_ignores_it_is_seen(monkeypatch):
 
 
 def test_nothing_is_looked_at_where_nothing_happens(monkeypatch):
-    monkeypatch.setattr(training, "look", None)
+    monkeypatch.setattr("longlag.training.look", None)
     assert results_of(*cohort_of("none", "norm:1"))["norm:1"].updates == 6
 
 

@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from longlag import registry, runner, study_file
+from longlag import registry, study_file
+from longlag.run.plan import make_plan
 
 STUDY = study_file.find("cells")
 SHIPPED = set(registry.shipped("cell")) - {"torchrecurrent"}  # whose library is an extra
@@ -21,4 +22,4 @@ def test_every_network_has_about_as_many_parameters_as_the_others_on_its_task() 
 
 
 def test_it_is_planned_for_less_than_an_hour_on_two_cores(tmp_path) -> None:
-    assert runner.make_plan(STUDY, tmp_path).seconds(workers=2) < 3600
+    assert make_plan(STUDY, tmp_path).seconds(workers=2) < 3600

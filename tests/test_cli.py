@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from longlag import runner
 from longlag.cli import main
 from longlag.store import Store, store_path
 from longlag.study import adhoc
+from longlag.study_trials import facts
 from longlag.trial import Measurement, Status, TrialResult
 
 TINY = ["--task", "copy:items=1,symbols=2,blanks=1", "--cell", "rnn", "--updates", "4", "--eval-every", "2"]
@@ -27,11 +27,11 @@ def results(tmp_path: Path) -> Path:
     """A results folder with one study of two trials, made without training."""
     study = adhoc("made", task="copy:items=1,symbols=2,blanks=1", cell="rnn", updates=4, eval_every=2, seeds=2)
     with Store.open_for_writing(store_path("made", tmp_path)) as store:
-        store.write_plan(study.title, [(trial, runner.facts(trial)) for trial in study.trials()])
+        store.write_plan(study.title, [(trial, facts(trial)) for trial in study.trials()])
         for trial in study.trials():
             curve = (Measurement(0, 0.7, 0.5, None, None, None, None, 1.0), Measurement(4, 0.6, 0.4, 0.6, 1, 2, 0, 1.0))
             done = TrialResult(trial, Status.UNSOLVED, 0.4, updates=4, measurements=curve, wall_seconds=1.0)
-            store.add(done, runner.facts(trial))
+            store.add(done, facts(trial))
     return tmp_path
 
 

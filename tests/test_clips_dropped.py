@@ -40,7 +40,7 @@ def infinite_at(monkeypatch):
                 gradients[0, 0] = losses[0] = math.inf
             return losses
 
-        monkeypatch.setattr(training, "write_gradients", write)
+        monkeypatch.setattr("longlag.training.write_gradients", write)
 
     return replaced
 

@@ -237,7 +237,7 @@ def replaced_gradients(monkeypatch, update, entry):
             gradients[0, 0] = entry
         return losses
 
-    monkeypatch.setattr(training, "write_gradients", write)
+    monkeypatch.setattr("longlag.training.write_gradients", write)
 
 
 def test_a_rate_beyond_float32_diverges_in_the_parameters():
@@ -255,7 +255,7 @@ def test_a_rate_that_makes_the_parameters_jump_explodes():
 
 
 def test_without_the_jump_rule_a_wild_rate_diverges_in_the_loss(monkeypatch):
-    monkeypatch.setattr(training, "JUMP", float("inf"))
+    monkeypatch.setattr("longlag.training.JUMP", float("inf"))
     wild = replace(BASE, task=ADDING, cell="rnn:nonlinearity=relu", lr=1e30)
     (result,) = results_of(wild).values()
     assert (result.status, result.diverged_at, result.diverged_in) == (Status.DIVERGED, 2, "loss")

@@ -16,7 +16,7 @@ from longlag.regression.invariants import kernel_as_readable
 from longlag.results import load
 from longlag.store import Store, store_path
 from longlag.study import adhoc
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Status, Trial
 from longlag.wiring import SKIPS
 

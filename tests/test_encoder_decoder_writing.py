@@ -20,8 +20,8 @@ from longlag.evaluation import evaluate
 from longlag.gradients import write_gradient
 from longlag.layers import Layers
 from longlag.seeding import stream
-from longlag.tasks.options import Range
 from longlag.tasks.reverse import Reverse
+from longlag.tasks.support.options import Range
 from longlag.wiring import Wiring
 
 # Told, and running freely

@@ -19,7 +19,7 @@ from longlag.report.figures import FIGURES, WHERE, draw_figures
 from longlag.report.looks import OTHERS, SHIPPED
 from longlag.report.once import once
 from longlag.report.outcomes import study_panels
-from longlag.tasks.options import Range
+from longlag.tasks.support.options import Range
 
 FULL = Shape(tasks=(COPY, AGREEMENT), clips=("none", "norm:1"), seeds=2, test_lags=(13, 52))
 SHOWN = [name for name in FIGURES if name not in WHERE or WHERE[name](make_study(FULL))]

@@ -82,7 +82,7 @@ def test_a_fingerprint_is_stored_and_exported(tmp_path: Path) -> None:
 
 def test_a_worker_stores_what_decides_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[dict[str, str]] = []
-    monkeypatch.setattr(training, "train", lambda trials, report, environment, keep: seen.append(environment))
+    monkeypatch.setattr("longlag.training.train", lambda trials, report, environment, keep: seen.append(environment))
     worker.train_cohort([TRIAL], lambda ended: None, {"source": "aaaa"})
     assert seen == [{"source": "aaaa"} | provenance.numerics()]
     assert set(seen[0]) == {"source", "cpu_capability", "blas", "llvmlite", "processor"}

@@ -8,17 +8,18 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from longlag import horizon, registry, stats
+from longlag import horizon, registry
 from longlag.cli import main
 from longlag.grid import Grid
 from longlag.report import horizons, ladders
 from longlag.report.tables import write_tables
 from longlag.report.text import render_text
 from longlag.results import StudyData, load_study
+from longlag.stats.horizons import horizon as fitted
 from longlag.store import Store, store_path
 from longlag.study import Study
 from longlag.study_trials import facts
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Status, Trial, TrialResult
 
 NOT_TURNED = {"agreement_constructions", "digits"}  # has no dial; needs a library
@@ -47,7 +48,7 @@ def test_a_ladder_without_rungs_is_refused() -> None:
 def test_the_fit_finds_where_half_of_the_seeds_solve(true_lag: int) -> None:
     lags = [8, 11, 16, 23, 32, 45, 64, 91, 128]
     chances = 1 / (1 + (np.array(lags) / true_lag) ** 4)
-    found = stats.horizon(lags, np.round(chances * 200).astype(int).tolist(), [200] * len(lags), "a test")
+    found = fitted(lags, np.round(chances * 200).astype(int).tolist(), [200] * len(lags), "a test")
     assert found.lag == pytest.approx(true_lag, rel=0.05)
     assert found.low < true_lag < found.high
 
@@ -57,7 +58,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     chances = 1 / (1 + (np.array(lags) / 25) ** 4)
     covered = 0
     for draw in range(60):
-        found = stats.horizon(lags, generator.binomial(10, chances).tolist(), [10] * len(lags), draw)
+        found = fitted(lags, generator.binomial(10, chances).tolist(), [10] * len(lags), draw)
         covered += (found.low or 0) <= 25 <= (found.high or 1e9)
     assert covered >= 51  # 57 expected; fewer than 51 of 60 has a chance below 1 %
 

@@ -10,12 +10,14 @@ import pytest
 import torch
 from safetensors.numpy import load, save
 
-from longlag import kept, runner
+from longlag import kept
 from longlag.assemble import network_of
 from longlag.evaluation import evaluate
+from longlag.run.plan import Plan
+from longlag.run.run import run
 from longlag.store import Store, store_path
 from longlag.study import Study, adhoc
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.training import train
 from longlag.trial import Status, Trial, TrialResult
 
@@ -23,7 +25,7 @@ TASK = "copy:items=1,symbols=2,blanks=2"
 
 
 class Silent:
-    def started(self, plan: runner.Plan) -> None:
+    def started(self, plan: Plan) -> None:
         self.plan = plan
 
     def finished(self, result: TrialResult) -> None:
@@ -35,9 +37,9 @@ def small(**options: object) -> Study:
     return adhoc("small", **(given | {"hidden_size": 5, "batch_size": 3} | options))
 
 
-def go(study: Study, results: Path, workers: int = 1, keep: bool = True) -> runner.Plan:
+def go(study: Study, results: Path, workers: int = 1, keep: bool = True) -> Plan:
     seen = Silent()
-    runner.run(study, results, workers=workers, timeout_seconds=60, fresh=False, observer=seen, keep_networks=keep)
+    run(study, results, workers=workers, timeout_seconds=60, fresh=False, observer=seen, keep_networks=keep)
     return seen.plan
 
 

@@ -16,7 +16,7 @@ from longlag.results import load, load_study
 from longlag.store import Store, store_path
 from longlag.study import Study, adhoc
 from longlag.study_trials import facts
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Status, Trial, TrialResult
 
 ADDING = "adding:length=20"

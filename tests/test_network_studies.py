@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 
-from longlag import registry, runner, study_file
+from longlag import registry, study_file
+from longlag.run.plan import make_plan
 from longlag.wiring import DIRECTIONS, SKIPS
 
 
@@ -35,4 +36,4 @@ def test_direction_asks_both_of_every_cell_beside_a_task_that_needs_one() -> Non
 
 @pytest.mark.parametrize(("name", "minutes"), [("depth", 16), ("direction", 1), ("seq2seq", 10)])
 def test_no_study_is_planned_for_longer_than_it_says(name, minutes, tmp_path) -> None:
-    assert runner.make_plan(study_file.find(name), tmp_path).seconds(workers=2) <= 60 * minutes
+    assert make_plan(study_file.find(name), tmp_path).seconds(workers=2) <= 60 * minutes

@@ -10,10 +10,15 @@ from longlag.cells.rnn import Rnn
 from longlag.clips.none import NoClip
 from longlag.clips.norm import ClipNorm
 from longlag.clips.value import ClipValue
-from longlag.optimisers import OPTIMISERS, SCHEDULES, Adam, Cosine, Rmsprop, Sgd, Warmup
+from longlag.optimisers.adam import Adam
+from longlag.optimisers.rmsprop import Rmsprop
+from longlag.optimisers.sgd import Sgd
+from longlag.schedules.cosine import Cosine
+from longlag.schedules.warmup import Warmup
 from longlag.tasks.adding import Adding
 from longlag.tasks.copy import Copy
-from longlag.tasks.options import Range, UsageError, near, spell, split_spec
+from longlag.tasks.support.errors import UsageError, near
+from longlag.tasks.support.options import Range, spell, split_spec
 
 READERS = {
     "task": registry.task,
@@ -197,8 +202,10 @@ def some(kind, classes):
 
 
 SETTINGS = st.one_of(
-    [some(kind, [registry.find(kind, name) for name in registry.names(kind)]) for kind in ("task", "cell")]
-    + [some("optimizer", OPTIMISERS), some("schedule", SCHEDULES)]
+    [
+        some(kind, [registry.find(kind, name) for name in registry.names(kind)])
+        for kind in ("task", "cell", "optimizer", "schedule")
+    ]
 )
 
 

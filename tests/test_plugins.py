@@ -12,13 +12,14 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from longlag import plugins, registry, runner
+from longlag import plugins, registry
 from longlag.cli import main
 from longlag.engines.local import LocalEngine
 from longlag.network import Network
+from longlag.run.run import run
 from longlag.store import Store, store_path
 from longlag.study import adhoc
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Status, Trial, TrialResult
 from longlag.wiring import Wiring
 
@@ -217,7 +218,7 @@ def test_a_run_stores_path_and_hash_and_an_edited_file_is_trained_anew(write: Wr
     command = [*TINY, "--cell", "mine", "--plugin", path, "--results", str(tmp_path / "results")]
     registry.use([path])
     study = adhoc("mine", cell="mine", seeds=1, **SMALL)
-    runner.run(study, tmp_path / "results", workers=1, timeout_seconds=60, fresh=False, observer=Mock())
+    run(study, tmp_path / "results", workers=1, timeout_seconds=60, fresh=False, observer=Mock())
     with Store.open_for_reading(store_path("mine", tmp_path / "results")) as store:
         (row,) = store.trials()
     digest = plugins.read(Path(path)).digest

@@ -6,8 +6,9 @@ from unittest.mock import Mock
 import pytest
 from click.testing import CliRunner
 
-from longlag import registry, runner
+from longlag import registry
 from longlag.cli import main
+from longlag.run.run import run
 from longlag.study import adhoc
 from longlag.trial import Status
 
@@ -78,5 +79,5 @@ def test_code_that_ends_the_program_elsewhere_is_one_line(mine):
 def test_a_task_that_cannot_draw_is_planned_and_fails_in_its_rows(fault, mine, tmp_path):
     registry.use([mine(DRAW, f"{fault}; {DRAW}")])
     study = adhoc("mine", task="mine", cell="rnn", seeds=1, updates=4, eval_every=2, hidden_size=5, batch_size=3)
-    ended = runner.run(study, tmp_path, workers=1, timeout_seconds=60, fresh=False, observer=Mock())
+    ended = run(study, tmp_path, workers=1, timeout_seconds=60, fresh=False, observer=Mock())
     assert ended == {Status.FAILED: 1}

@@ -8,10 +8,10 @@ import pytest
 from made_study import SOURCE, USUAL, accepted_study, call, check, outcome, put, refused, study_of
 from regressions import drawn, setting, solved
 
-from longlag import runner
 from longlag.regression import baseline as accepted
 from longlag.regression.entries import Entry
 from longlag.store import Store, store_path
+from longlag.study_trials import facts
 from longlag.trial import Status, TrialResult
 
 
@@ -80,10 +80,10 @@ def test_failed_trials_are_not_accepted(tmp_path: Path) -> None:
     study = study_of(60)
     put(study, tmp_path, USUAL)
     with Store.open_for_writing(store_path("again", tmp_path)) as store:
-        store.write_plan(study.title, [(trial, runner.facts(trial)) for trial in study.trials()])
+        store.write_plan(study.title, [(trial, facts(trial)) for trial in study.trials()])
         for place, trial in enumerate(study.trials()):
             lost = TrialResult(trial, Status.FAILED, reason="x", environment={"source": SOURCE})
-            store.add(lost if place == 5 else outcome(trial, 0.9), runner.facts(trial))
+            store.add(lost if place == 5 else outcome(trial, 0.9), facts(trial))
     refused(call("baseline", "accept", "again", "--reason", "x", "--results", str(tmp_path)), 2, "1 trials of")
 
 

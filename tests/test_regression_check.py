@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from made_study import USUAL, accepted_study, call, check, outcome, put, refused, study_of
 
-from longlag import runner
 from longlag.cli import regression, training
 from longlag.regression import baseline as accepted
 from longlag.regression.report import Invariant
 from longlag.regression.verdict import Ruling, confirmation_seeds
 from longlag.store import Store, store_path
 from longlag.study import Study
+from longlag.study_trials import facts
 
 
 @pytest.fixture
@@ -106,14 +106,14 @@ def test_stale_and_mixed_source_are_refused_with_the_command_to_run(results: Pat
     refused(check(results), 2, "made by other source than the present one; longlag run made --fresh")
     with Store.open_for_writing(store_path("made", results)) as store:
         trial = study_of(10).trials()[0]
-        store.add(outcome(trial, 1.0), runner.facts(trial))
+        store.add(outcome(trial, 1.0), facts(trial))
     refused(check(results), 2, "2 versions of the source; longlag run made --fresh")
 
 
 def test_an_unfinished_study_is_refused(results: Path) -> None:
     study = study_of(70)
     with Store.open_for_writing(store_path("made", results)) as store:
-        store.write_plan(study.title, [(trial, runner.facts(trial)) for trial in study.trials()])
+        store.write_plan(study.title, [(trial, facts(trial)) for trial in study.trials()])
     refused(check(results), 2, "unfinished: 30 of 210 trials are missing; longlag run made --fresh")
     refused(call("baseline", "accept", "made", "--reason", "x", "--results", str(results)), 2, "unfinished")
 

@@ -11,7 +11,7 @@ from sample_results import FACTS, diverged, result, trial
 
 from longlag.results import load, load_curves, load_study, write_csv, write_parquet
 from longlag.store import Store, store_path
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Status
 
 ORDER = """

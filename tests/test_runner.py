@@ -13,14 +13,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from longlag import runner
+from longlag import provenance
 from longlag.cli import main
 from longlag.cli.planning import time_told
 from longlag.costs import Pace, expected_seconds, pace_of
 from longlag.results import load, load_curves
+from longlag.run.plan import COHORT_SIZE, MEMORY, Plan, make_plan
+from longlag.run.run import run
 from longlag.store import Store, StoreError, store_path
 from longlag.study import Study, adhoc
-from longlag.tasks.options import UsageError
+from longlag.study_trials import facts
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Status, TrialResult
 
 LONGEST_WAIT = 240.0  # seconds; a busy machine compiles kernels for a minute
@@ -33,7 +36,7 @@ GRID = [
 
 
 class Silent:
-    def started(self, plan: runner.Plan) -> None:
+    def started(self, plan: Plan) -> None:
         self.plan = plan
 
     def finished(self, result: TrialResult) -> None:
@@ -45,9 +48,9 @@ def small(**options: object) -> Study:
     return adhoc("small", **(defaults | {"hidden_size": 4, "batch_size": 3, "seeds": 2} | options))
 
 
-def go(study: Study, results: Path, workers: int = 1, fresh: bool = False) -> runner.Plan:
+def go(study: Study, results: Path, workers: int = 1, fresh: bool = False) -> Plan:
     observer = Silent()
-    runner.run(study, results, workers=workers, timeout_seconds=60, fresh=fresh, observer=observer)
+    run(study, results, workers=workers, timeout_seconds=60, fresh=fresh, observer=observer)
     return observer.plan
 
 
@@ -59,7 +62,7 @@ def test_a_second_run_trains_nothing(tmp_path: Path) -> None:
 def test_a_larger_study_trains_only_what_is_new(tmp_path: Path) -> None:
     go(small(), tmp_path)
     assert {trial.seed for trial in go(small(seeds=4), tmp_path).missing} == {2, 3}
-    assert runner.make_plan(small(seeds=1), tmp_path).outside == 3
+    assert make_plan(small(seeds=1), tmp_path).outside == 3
 
 
 def test_failed_rows_are_tried_again_and_results_are_not(tmp_path: Path) -> None:
@@ -67,14 +70,14 @@ def test_failed_rows_are_tried_again_and_results_are_not(tmp_path: Path) -> None
     trials = study.trials()
     with Store.open_for_writing(store_path("small", tmp_path)) as store:
         for trial, status in zip(trials, (Status.FAILED, Status.DIVERGED, Status.TIMEOUT), strict=True):
-            store.add(TrialResult(trial, status, reason="before"), runner.facts(trial))
-    assert runner.make_plan(study, tmp_path).missing == (trials[0], trials[2])
+            store.add(TrialResult(trial, status, reason="before"), facts(trial))
+    assert make_plan(study, tmp_path).missing == (trials[0], trials[2])
 
 
 def test_stored_trials_say_how_fast_the_machine_is_and_decide_nothing_else(tmp_path: Path) -> None:
     study = small(seeds=20, cell=("rnn", "gru"))
     *timed, delayed, elsewhere = study.trials()[:5]
-    here = {"cpu": runner.provenance.environment()["cpu"]}
+    here = {"cpu": provenance.environment()["cpu"]}
     with Store.open_for_writing(store_path("small", tmp_path)) as store:
         for trial, times, made in [(trial, 2, here) for trial in timed] + [
             (delayed, 50, here),
@@ -82,8 +85,8 @@ def test_stored_trials_say_how_fast_the_machine_is_and_decide_nothing_else(tmp_p
         ]:
             seconds = times * expected_seconds(trial)
             ended = TrialResult(trial, Status.UNSOLVED, updates=10, wall_seconds=seconds, environment=made)
-            store.add(ended, runner.facts(trial))
-    plan = runner.make_plan(study, tmp_path)
+            store.add(ended, facts(trial))
+    plan = make_plan(study, tmp_path)
     assert plan.pace == Pace(pytest.approx(2), 4)
     assert plan.seconds_here(2) == pytest.approx(2 * plan.seconds(2))
     assert plan.cohorts(2) == replace(plan, pace=None).cohorts(2)
@@ -103,30 +106,30 @@ def test_fresh_trains_again_what_other_source_made(tmp_path: Path) -> None:
     study = small()
     made_here, made_elsewhere = study.trials()
     with Store.open_for_writing(store_path("small", tmp_path)) as store:
-        for trial, source in ((made_here, runner.provenance.source_hash()), (made_elsewhere, "other")):
-            store.add(TrialResult(trial, Status.UNSOLVED, environment={"source": source}), runner.facts(trial))
-    plan = runner.make_plan(study, tmp_path, fresh=True)
+        for trial, source in ((made_here, provenance.source_hash()), (made_elsewhere, "other")):
+            store.add(TrialResult(trial, Status.UNSOLVED, environment={"source": source}), facts(trial))
+    plan = make_plan(study, tmp_path, fresh=True)
     assert (plan.missing, plan.other_source) == ((made_elsewhere,), 1)
-    assert runner.make_plan(study, tmp_path).missing == ()
+    assert make_plan(study, tmp_path).missing == ()
 
 
 def test_a_cohort_holds_trials_alike_but_for_seed_rate_and_clip(tmp_path: Path) -> None:
     study = small(cell=("rnn", "gru"), clip=("none", "norm:1"), lr=(0.1, 0.2), seeds=5)
-    cohorts = runner.make_plan(study, tmp_path).cohorts()
+    cohorts = make_plan(study, tmp_path).cohorts()
     assert all(len({trial.cohort for trial in cohort}) == 1 for cohort in cohorts)
-    assert all(len(cohort) <= runner.COHORT_SIZE for cohort in cohorts)
+    assert all(len(cohort) <= COHORT_SIZE for cohort in cohorts)
     assert sorted(trial.key for cohort in cohorts for trial in cohort) == sorted(trial.key for trial in study.trials())
 
 
 def test_memory_cuts_cohorts_and_changes_no_digit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "PARTS", 1)  # so few trials would be cut for the workers' sake
+    monkeypatch.setattr("longlag.run.plan.PARTS", 1)  # so few trials would be cut for the workers' sake
     study = small(clip=("none", "norm:0.01"))
-    plan = runner.make_plan(study, tmp_path)
-    assert [len(plan.cohorts(1, memory)) for memory in (runner.MEMORY, 1)] == [1, 4]
+    plan = make_plan(study, tmp_path)
+    assert [len(plan.cohorts(1, memory)) for memory in (MEMORY, 1)] == [1, 4]
     curves = []
-    for memory in (runner.MEMORY, 1):
+    for memory in (MEMORY, 1):
         results = tmp_path / str(memory)
-        runner.run(study, results, workers=1, timeout_seconds=60, fresh=False, memory=memory, observer=Silent())
+        run(study, results, workers=1, timeout_seconds=60, fresh=False, memory=memory, observer=Silent())
         curves.append(load("small", results)[["key", "fingerprint", "error", "grad_norm_max"]])
     assert curves[0].equals(curves[1])
     assert curves[0]["fingerprint"].nunique() == 4

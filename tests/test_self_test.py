@@ -11,7 +11,7 @@ from longlag.regression import baseline, self_test, simulate
 from longlag.regression.entries import Entry, Outcome
 from longlag.regression.outcomes import HEALTHY, read_outcomes
 from longlag.regression.self_test import Line, SelfTest
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Trial
 
 SETTINGS = [

@@ -10,8 +10,8 @@ from test_tasks import TASKS
 
 from longlag import evaluation, registry, training
 from longlag.study import adhoc
-from longlag.tasks.options import UsageError
 from longlag.tasks.sentiment import ADVERBS, ASKED, BLAME, NOUNS, PRAISE, WORDS, Sentiment, polarity
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Status, Trial
 
 

@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from longlag import stats
 from longlag.seeding import stream
+from longlag.stats.intervals import RESAMPLES, interquartile_interval, interquartile_mean, share_interval
+from longlag.stats.multiple import compare, fisher_p
+from longlag.stats.survival import median_updates, survival
 
 
 @pytest.mark.parametrize(
@@ -22,62 +24,62 @@ from longlag.seeding import stream
     ],
 )
 def test_the_interval_of_a_share_is_exact(count, n, low, high):
-    found = stats.share_interval(count, n)
+    found = share_interval(count, n)
     assert found == pytest.approx((low, high), abs=1e-4)
 
 
 def test_nothing_observed_has_no_interval_and_no_mean():
-    assert stats.share_interval(0, 0) is None
-    assert stats.interquartile_mean([]) is None
-    assert stats.interquartile_interval([[]]) is None
-    assert stats.median_updates([], []) is None
-    assert stats.survival([], []) == ([], [])
+    assert share_interval(0, 0) is None
+    assert interquartile_mean([]) is None
+    assert interquartile_interval([[]]) is None
+    assert median_updates([], []) is None
+    assert survival([], []) == ([], [])
 
 
 def test_the_interquartile_mean_leaves_out_a_quarter_at_each_end():
-    assert stats.interquartile_mean([9.0, 1.0, 2.0, 3.0, 100.0]) == pytest.approx((2 + 3 + 9) / 3)
-    assert stats.interquartile_mean([1.0, 2.0, 6.0]) == 3.0
-    assert stats.interquartile_mean([0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 50.0, 60.0]) == 2.5
+    assert interquartile_mean([9.0, 1.0, 2.0, 3.0, 100.0]) == pytest.approx((2 + 3 + 9) / 3)
+    assert interquartile_mean([1.0, 2.0, 6.0]) == 3.0
+    assert interquartile_mean([0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 50.0, 60.0]) == 2.5
 
 
 def test_the_bootstrap_depends_on_its_names_only():
     values = [[0.1, 0.2, 0.41, 0.83, 0.9, 0.97, 1.3, 1.8, 2.6]]
     state = np.random.get_state()[1].tolist()
-    first = stats.interquartile_interval(values, "copy", "lstm")
-    assert first == stats.interquartile_interval(values, "copy", "lstm")
-    assert first != stats.interquartile_interval(values, "copy", "gru")
+    first = interquartile_interval(values, "copy", "lstm")
+    assert first == interquartile_interval(values, "copy", "lstm")
+    assert first != interquartile_interval(values, "copy", "gru")
     assert np.random.get_state()[1].tolist() == state
 
 
 def test_the_bootstrap_draws_within_strata():
-    low, high = stats.interquartile_interval([[1.0, 1.0], [3.0, 3.0]], "strata")
+    low, high = interquartile_interval([[1.0, 1.0], [3.0, 3.0]], "strata")
     assert (low, high) == (2.0, 2.0)  # drawn over all four together the mean would vary
 
 
 def test_the_bootstrap_is_that_of_sorted_draws_also_where_it_takes_several_blocks():
     values = np.random.default_rng(0).random(301).round(2)
     generator = stream("bootstrap", "blocks").generator()
-    drawn = np.sort(values[generator.integers(301, size=(stats.RESAMPLES, 301))], axis=1)
+    drawn = np.sort(values[generator.integers(301, size=(RESAMPLES, 301))], axis=1)
     expected = np.quantile(drawn[:, 75:-75].mean(axis=1), [0.025, 0.975])
-    assert stats.interquartile_interval([values], "blocks") == tuple(expected)
+    assert interquartile_interval([values], "blocks") == tuple(expected)
 
 
 def test_the_bootstrap_covers_the_values_in_between():
-    low, high = stats.interquartile_interval([[0.0] * 4 + [1.0] * 4], "two peaks")
+    low, high = interquartile_interval([[0.0] * 4 + [1.0] * 4], "two peaks")
     assert low < 0.3
     assert high > 0.7
-    assert stats.interquartile_interval([[1.0]]) is None
+    assert interquartile_interval([[1.0]]) is None
 
 
 def test_unsolved_trials_are_censored_not_dropped():
-    curve = stats.survival([100, 300, 300, 1000], [True, True, True, False])
+    curve = survival([100, 300, 300, 1000], [True, True, True, False])
     assert curve.updates == [100, 300]
     assert curve.unsolved == pytest.approx([0.75, 0.25])
 
 
 def test_a_trial_censored_early_leaves_those_at_risk():
     # Kaplan-Meier by hand: 3/4, then of the two left one is solved: 3/4 * 1/2.
-    curve = stats.survival([100, 200, 300, 400], [True, False, True, False])
+    curve = survival([100, 200, 300, 400], [True, False, True, False])
     assert curve.unsolved == pytest.approx([0.75, 0.375])
 
 
@@ -91,24 +93,24 @@ def test_a_trial_censored_early_leaves_those_at_risk():
     ],
 )
 def test_the_median_exists_where_half_are_solved(updates, solved, median):
-    assert stats.median_updates(updates, solved) == median
+    assert median_updates(updates, solved) == median
 
 
 def test_fisher_agrees_with_counting_by_hand():
     # 5/5 against 0/5: two of the C(10, 5) = 252 equally likely splits are as extreme.
-    assert stats.fisher_p((5, 5), (0, 5)) == pytest.approx(2 / 252)
-    assert stats.fisher_p((5, 5), (2, 5)) == pytest.approx(1 / 6, abs=1e-9)
-    assert stats.fisher_p((3, 3), (0, 3)) == pytest.approx(2 / math.comb(6, 3))
+    assert fisher_p((5, 5), (0, 5)) == pytest.approx(2 / 252)
+    assert fisher_p((5, 5), (2, 5)) == pytest.approx(1 / 6, abs=1e-9)
+    assert fisher_p((3, 3), (0, 3)) == pytest.approx(2 / math.comb(6, 3))
 
 
 def test_looking_at_many_clips_makes_none_look_decided():
     pair = ((5, 5), (0, 5))  # p = .008
-    assert stats.compare([pair])[0].decided
-    assert all(found.decided for found in stats.compare([pair] * 6))
-    assert not any(found.decided for found in stats.compare([pair] * 7))  # .05 / 7 < .008
+    assert compare([pair])[0].decided
+    assert all(found.decided for found in compare([pair] * 6))
+    assert not any(found.decided for found in compare([pair] * 7))  # .05 / 7 < .008
 
 
 def test_comparisons_that_cannot_decide_cost_nothing():
     pair, idle = ((5, 5), (0, 5)), ((5, 5), (5, 5))
-    assert stats.compare([pair, *[idle] * 20])[0].decided
-    assert stats.compare([]) == []
+    assert compare([pair, *[idle] * 20])[0].decided
+    assert compare([]) == []

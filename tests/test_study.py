@@ -10,7 +10,7 @@ from longlag.grid import Grid
 from longlag.study import Study, adhoc
 from longlag.study_rates import Rate
 from longlag.study_trials import facts
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Trial
 
 COPY, ADDING = "copy:items=3,blanks=10", "adding:length=20"

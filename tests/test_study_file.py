@@ -15,7 +15,7 @@ from longlag.grid import KEYS, WIRING
 from longlag.study import adhoc
 from longlag.study_file import find, names, read
 from longlag.study_trials import facts
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 
 COPY, ADDING = "copy:items=3,blanks=10", "adding:length=20"
 ROOT = Path(__file__).resolve().parent.parent

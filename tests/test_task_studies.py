@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from longlag import registry, runner, study_file
+from longlag import registry, study_file
+from longlag.run.plan import make_plan
 
 NAMES = ("pathological", "language", "transfer", "recall", "horizon")
 
@@ -35,7 +36,7 @@ def test_it_takes_about_as_long_as_its_file_states(name: str, tmp_path) -> None:
     text = (study_file.STUDIES / f"{name}.toml").read_text(encoding="utf-8")
     stated = re.search(r"about (\d+) minutes on two cores", text)
     assert stated is not None
-    minutes = runner.make_plan(study_file.find(name), tmp_path).seconds(workers=2) / 60
+    minutes = make_plan(study_file.find(name), tmp_path).seconds(workers=2) / 60
     assert minutes / 2 < int(stated[1]) < 2 * minutes
     assert int(stated[1]) <= 30
 

@@ -12,7 +12,7 @@ from hunting import SIGMAS, drawn
 from longlag import registry
 from longlag.tasks import digits
 from longlag.tasks.digits import MNIST_COUNTS, Digits, Part, collision_error, order_of, read_idx, read_table
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 
 needs_library = pytest.mark.skipif(
     find_spec("sklearn") is None, reason="needs the extra: pip install 'longlag[digits]'"

@@ -10,10 +10,10 @@ from hunting import SIGMAS, drawn
 from longlag import registry
 from longlag.tasks.copy import Copy
 from longlag.tasks.memorisation import Memorisation, memorised
-from longlag.tasks.options import UsageError
 from longlag.tasks.permutation import Permutation
 from longlag.tasks.recall_pairs import RecallPairs
 from longlag.tasks.selective_copy import SelectiveCopy
+from longlag.tasks.support.errors import UsageError
 
 DRAWS = 10_000
 

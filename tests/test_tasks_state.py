@@ -14,7 +14,7 @@ from longlag.tasks.cycle import Cycle
 from longlag.tasks.flip_flop import FlipFlop
 from longlag.tasks.group_words import GroupWords, product_table
 from longlag.tasks.mod_arithmetic import ModArithmetic
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 
 DRAWS = 10_000
 

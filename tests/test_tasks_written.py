@@ -8,8 +8,9 @@ from hunting import counting
 
 from longlag.checks.tasks import Drawn
 from longlag.seeding import stream
-from longlag.tasks.options import Range, UsageError
 from longlag.tasks.reverse import Reverse
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import Range
 from longlag.tasks.translate import Translate
 
 

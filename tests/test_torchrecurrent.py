@@ -17,7 +17,7 @@ from longlag.network import Network
 from longlag.scans import run_layer
 from longlag.seeding import stream
 from longlag.study import adhoc
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Trial
 
 BASE = Trial("adding:length=6", "", "norm:1", 0.01, 0, hidden_size=6, batch_size=4, updates=4, eval_every=4)

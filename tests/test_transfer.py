@@ -22,7 +22,7 @@ from longlag.report.transfer import errors_by_lag, transfer_table
 from longlag.results import load_study, load_transfer
 from longlag.seeding import stream
 from longlag.store import Store, store_path
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Status, Trial
 
 NOT_TURNED = {"agreement_constructions", "digits"}  # has no dial; needs a library

@@ -9,7 +9,7 @@ from torch import nn
 from longlag.architectures.transformer import rotated
 from longlag.seeding import stream
 from longlag.study import adhoc
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.training import train
 
 

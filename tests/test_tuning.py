@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from longlag import study_file, tuning
 from longlag.cli import main, training
 from longlag.cli.tuning import need_writable
-from longlag.runner import fitted
-from longlag.tasks.options import UsageError
+from longlag.run.plan import fitted
+from longlag.tasks.support.errors import UsageError
 
 
 def tries(clip: str, lr: float, solved_at: list[int | None], error: float = 0.1) -> list[dict[str, object]]:

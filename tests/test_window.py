@@ -13,7 +13,7 @@ from longlag.cli import main
 from longlag.report import windows
 from longlag.store import Store, store_path
 from longlag.study_trials import facts
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Status, Trial, TrialResult
 from longlag.window import Window
 

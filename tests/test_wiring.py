@@ -14,8 +14,8 @@ from longlag.network import Network
 from longlag.scans import reversed_in_time
 from longlag.seeding import stream
 from longlag.tasks.copy import Copy
-from longlag.tasks.options import Range
 from longlag.tasks.parity import Parity
+from longlag.tasks.support.options import Range
 from longlag.wiring import DIRECTIONS, NORMALISATIONS, SKIPS, Wiring
 
 INPUTS, HIDDEN = 3, 4

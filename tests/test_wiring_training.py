@@ -15,8 +15,8 @@ from longlag.network import Network
 from longlag.seeding import stream
 from longlag.store import Store, store_path
 from longlag.study import adhoc
-from longlag.tasks.options import UsageError
 from longlag.tasks.parity import Parity
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Status, Trial
 from longlag.wiring import DIRECTIONS, NORMALISATIONS, SKIPS, Wiring
 

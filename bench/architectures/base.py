@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from longlag.ambient import seeded
 from longlag.cells.base import Cell, State, Weights
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.wiring import Wiring
 
 NOTHING = {"skip": "none", "normalisation": "none", "dropout": "0"}

@@ -20,7 +20,7 @@ from torch.nn.functional import pad
 from torch.nn.utils.parametrizations import weight_norm
 
 from longlag.architectures.base import Architecture, Shape
-from longlag.tasks.options import option
+from longlag.tasks.support.options import option
 
 
 @dataclass(frozen=True)

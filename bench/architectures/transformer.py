@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from longlag.architectures.base import Architecture, Shape
-from longlag.tasks.options import UsageError, option
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import option
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longlag.cells.base import Cell, State, Weights, skew
-from longlag.tasks.options import option
+from longlag.cells.base import Cell, State, Weights
+from longlag.cells.support.equations import skew
+from longlag.tasks.support.options import option
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.functional import embedding
 
 from longlag.seeding import stream
-from longlag.tasks.options import Configurable
+from longlag.tasks.support.options import Configurable
 from longlag.wiring import Wiring
 
 Weights = Mapping[str, Tensor]
@@ -188,58 +188,3 @@ class Cell(Configurable, ABC):
         }
         self.initialise(values, stream(*names, "cell").generator())
         return values
-
-
-def orthogonal(generator: np.random.Generator, size: int) -> np.ndarray:
-    """Draw a matrix (size, size) uniformly from the orthogonal group (QR with signs fixed: Mezzadri 2007)."""
-    q, r = np.linalg.qr(generator.standard_normal((size, size)))
-    return q * np.sign(np.diag(r))
-
-
-def skew(values: Tensor, size: int) -> Tensor:
-    """Make a skew-symmetric matrix from its strict upper triangle, row by row.
-
-    >>> skew(torch.tensor([1, 2, 3]), 3)
-    tensor([[ 0,  1,  2],
-            [-1,  0,  3],
-            [-2, -3,  0]])
-
-    Args:
-        values: (N,), N = size (size - 1) / 2; or (S, 1, N) with a trial axis.
-        size: Of the matrix (size, size); or (S, size, size).
-    """
-    upper = values.new_zeros(*values.shape[:-2], size, size)
-    rows, columns = torch.triu_indices(size, size, 1, device=values.device)
-    upper[..., rows, columns] = values.squeeze(-2) if values.ndim > 1 else values
-    return upper - upper.mT
-
-
-def rotations(angles: np.ndarray, size: int) -> np.ndarray:
-    """Return the strict upper triangle of a skew-symmetric matrix of 2x2 blocks, row by row.
-
-    >>> rotations(np.array([5.0]), 3)
-    array([5., 0., 0.])
-    """
-    matrix = np.zeros((size, size))
-    matrix[np.arange(0, size - 1, 2), np.arange(1, size, 2)] = angles
-    return matrix[np.triu_indices(size, 1)]
-
-
-def modrelu(signal: Tensor, bias: Tensor) -> Tensor:
-    """Return ``signal`` with its magnitude changed by the bias, or 0 where none is left (Arjovsky et al. 2016).
-
-    >>> modrelu(torch.tensor([-3.0, 0.5, 2.0]), torch.tensor(-1.0))
-    tensor([-2.,  0.,  1.])
-    """
-    return signal.sign() * torch.relu(signal.abs() + bias)
-
-
-def chrono(generator: np.random.Generator, size: int, span: int) -> np.ndarray:
-    """Draw forget biases log U(1, span - 1): gates that hold for 2 to ``span`` steps (Tallec & Ollivier 2018)."""
-    return np.log(generator.uniform(1, span - 1, size))
-
-
-def softplus_inverse(values: np.ndarray) -> np.ndarray:
-    """Return what softplus makes these positive numbers of."""
-    found: np.ndarray = values + np.log(-np.expm1(-values))
-    return found

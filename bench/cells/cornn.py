@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from longlag.cells.base import Cell, State, Weights
-from longlag.tasks.options import option
+from longlag.tasks.support.options import option
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, softplus
 
-from longlag.cells.base import Cell, State, Weights, softplus_inverse
-from longlag.tasks.options import option
+from longlag.cells.base import Cell, State, Weights
+from longlag.cells.support.initialisers import softplus_inverse
+from longlag.tasks.support.options import option
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longlag.cells.base import Cell, State, Weights, modrelu, rotations, skew
-from longlag.tasks.options import option
+from longlag.cells.base import Cell, State, Weights
+from longlag.cells.support.equations import modrelu, skew
+from longlag.cells.support.initialisers import rotations
+from longlag.tasks.support.options import option
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longlag.cells.base import Cell, State, Weights, chrono
-from longlag.tasks.options import UsageError, option
+from longlag.cells.base import Cell, State, Weights
+from longlag.cells.support.initialisers import chrono
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import option
 
 
 @dataclass(frozen=True)

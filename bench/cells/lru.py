@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from longlag.cells.base import Cell, State, Weights
-from longlag.tasks.options import UsageError, option
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import option
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longlag.cells.base import Cell, State, Weights, orthogonal
-from longlag.tasks.options import UsageError, option
+from longlag.cells.base import Cell, State, Weights
+from longlag.cells.support.initialisers import orthogonal
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import option
 
 _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,

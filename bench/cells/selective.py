@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from longlag.cells.base import Cell, State, Weights, softplus_inverse
-from longlag.tasks.options import option
+from longlag.cells.base import Cell, State, Weights
+from longlag.cells.support.initialisers import softplus_inverse
+from longlag.tasks.support.options import option
 
 SLOWEST, FASTEST = 0.001, 0.1
 """Initial step sizes are drawn between these, uniformly in their logarithm."""

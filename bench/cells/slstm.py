@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from longlag.cells.base import Cell, State, Weights
-from longlag.tasks.options import option
+from longlag.tasks.support.options import option
 
 
 @dataclass(frozen=True)

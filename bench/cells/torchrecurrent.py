@@ -14,7 +14,8 @@ from typing import ClassVar, cast
 from torch import nn
 
 from longlag.module_cell import ModuleCell
-from longlag.tasks.options import UsageError, option
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import option
 
 LIBRARY = "torchrecurrent"
 NAMES = (

@@ -17,7 +17,8 @@ from longlag.checks.finding import Finding, Note, expect, findings, global_state
 from longlag.checks.windows import Windows
 from longlag.seeding import stream
 from longlag.tasks.base import Batch, Task
-from longlag.tasks.options import Range, UsageError
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import Range
 from longlag.transfer import without_dial
 
 BATCH, _MANY = 6, 64

@@ -26,7 +26,7 @@ from longlag.cli import (
 )
 from longlag.limits import first_line
 from longlag.store_file import StoreError
-from longlag.tasks.options import UsageError, near
+from longlag.tasks.support.errors import UsageError, near
 
 EXIT_USAGE, EXIT_STORE, EXIT_INTERRUPTED = 2, 4, 130
 

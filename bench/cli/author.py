@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from longlag.cli.options import plugin_option
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 
 if TYPE_CHECKING:
     from longlag.checks.finding import Finding

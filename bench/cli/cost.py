@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from longlag.cli.options import plugin_option, results_option
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 
 _REPEATS, _QUICK_REPEATS = 9, 3
 _MOST = {"hidden_size": 4096, "length": 100_000, "batch_size": 4096}

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from longlag.cli.options import plugin_option, results_option
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 
 _COMMON = [
     click.option("--cell", "cells", multiple=True, required=True, metavar="SPEC", help="Cell; repeatable."),
@@ -83,9 +83,10 @@ def _exit_code(rungs: Any, options: dict[str, Any]) -> int:
 
 def _climb(name: str, tasks: tuple[str, ...], results: Path, options: dict[str, Any]) -> Any:
     """Climb, or with ``--plan`` only show the ladder; return the rungs, or None."""
-    from longlag import horizon, runner
+    from longlag import horizon
     from longlag.cli.planning import check_free, checked_workers, time_told
     from longlag.cli.training import train_study
+    from longlag.run.plan import make_plan
 
     check_free(name)
     workers = checked_workers(options["workers"])
@@ -105,7 +106,7 @@ def _climb(name: str, tasks: tuple[str, ...], results: Path, options: dict[str, 
         for spec in tasks:
             lags = [task.min_lag for task in horizon.rungs(spec, climb.longest)]
             click.echo(f"{spec}: {', '.join(map(str, lags))} (smallest window); up to {a_rung} trials a rung")
-        plan = runner.make_plan(horizon.whole_ladder(climb), results)
+        plan = make_plan(horizon.whole_ladder(climb), results)
         click.echo(f"time if all climb to the end: {time_told(plan, workers)}")
         return None
     return horizon.run(climb, results, lambda study: train_study(study, results, workers=workers))

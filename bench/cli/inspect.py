@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from longlag.cli.options import plugin_option, results_option
-from longlag.tasks.options import UsageError, near
+from longlag.tasks.support.errors import UsageError, near
 
-_KINDS = {"tasks": "task", "cells": "cell", "clips": "clip"}
+_KINDS = {"tasks": "task", "cells": "cell", "clips": "clip", "optimizers": "optimizer", "schedules": "schedule"}
 
 
 @click.command("list")
@@ -17,7 +17,7 @@ _KINDS = {"tasks": "task", "cells": "cell", "clips": "clip"}
 @plugin_option
 def list_names(what: str, details: bool) -> None:
     """List what can be named, with options."""
-    kinds = [*_KINDS, "optimizers", "schedules", "studies"]
+    kinds = [*_KINDS, "studies"]
     if what not in kinds:
         raise UsageError(f"nothing to list is called {what!r}{near(what, kinds) or '; there are ' + ', '.join(kinds)}")
     if details and what != "cells":
@@ -27,7 +27,7 @@ def list_names(what: str, details: bool) -> None:
     elif what == "studies":
         _list_studies()
     else:
-        _list_configurable(what)
+        _list_configurable(_KINDS[what])
 
 
 def _list_studies() -> None:
@@ -60,20 +60,13 @@ def _list_cell_details() -> None:
         click.echo(f"{'':16}   {cell.reference}")
 
 
-def _list_configurable(what: str) -> None:
+def _list_configurable(kind: str) -> None:
     from dataclasses import fields
 
     from longlag import registry
 
-    if what in _KINDS:
-        listed = [*registry.names(_KINDS[what]), *(registry.names("architecture") if what == "cells" else ())]
-        classes = {name: registry.find(_KINDS[what], name) for name in listed}
-    else:
-        from longlag import optimisers
-
-        found = optimisers.OPTIMISERS if what == "optimizers" else optimisers.SCHEDULES
-        classes = {made.name(): made for made in found}
-    for name, made in classes.items():
+    for name in [*registry.names(kind), *(registry.names("architecture") if kind == "cell" else ())]:
+        made = registry.find(kind, name)
         click.echo(f"{name:16} {next(iter((made.__doc__ or '').splitlines()), '')}")
         for item in fields(made):
             summary = item.metadata.get("summary", "above 0")
@@ -81,7 +74,7 @@ def _list_configurable(what: str) -> None:
             choices = ", ".join(item.metadata.get("choices", ()))
             told = f"{item.name}: {summary}{default}" + (f": {choices}" if choices else "")
             click.echo(textwrap.fill(told, 110, initial_indent=" " * 19, subsequent_indent=" " * 21))
-    for name in registry.offered(_KINDS[what]) if what in _KINDS else ():
+    for name in registry.offered(kind):
         click.echo(f"{name:16} offered by an installed package; imported when named")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from longlag.grid import STUDY_FILE
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 
 Command = Callable[..., Any]
 

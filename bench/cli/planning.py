@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from longlag.cli.options import grid_options, results_option
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from longlag.runner import Plan
+    from longlag.run.plan import Plan
     from longlag.study import Study
     from longlag.trial import Trial
 
@@ -58,13 +58,13 @@ def within(study: "Study", workers: int, minutes: float | None) -> "Study":
     Raises:
         UsageError: It cannot fit.
     """
-    from longlag import runner
+    from longlag.run.plan import fitted
 
     if minutes is None:
         return study
     if not 0 < minutes <= MOST_SECONDS:
         raise UsageError(f"--budget-minutes must be above 0 and at most {MOST_SECONDS}, not {minutes:g}")
-    return runner.fitted(study, workers, minutes)
+    return fitted(study, workers, minutes)
 
 
 def checked_workers(workers: int | None) -> int:
@@ -100,11 +100,12 @@ def plan(
     **options: Any,
 ) -> None:
     """Show what a run would train; train nothing."""
-    from longlag import runner, transfer
+    from longlag import transfer
+    from longlag.run.plan import make_plan
 
     workers = checked_workers(workers)
     cut = within(study_of(study, name, options), workers, budget_minutes)
-    found = runner.make_plan(cut, results, fresh, keep_networks)
+    found = make_plan(cut, results, fresh, keep_networks)
     kept = len(found.trials) - len(found.missing)
     click.echo(f"study     {found.study.name}: {found.study.title}")
     click.echo(f"trials    {len(found.trials)}")

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from longlag.cli.options import plugin_option, results_option, study_argument
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 
 _PROBLEMS_SHOWN = 20
 

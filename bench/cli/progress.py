@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Display
 
 from longlag.costs import expected_seconds
-from longlag.runner import Plan
+from longlag.run.plan import Plan
 from longlag.transfer import moved_lines
 from longlag.trial import Status, TrialResult
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from longlag.cli.options import name_of, plugin_option, results_option, study_argument
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 
 if TYPE_CHECKING:
     from longlag.regression.entries import Entry

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from longlag.cli.options import results_option, study_argument
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 
 
 @click.command()

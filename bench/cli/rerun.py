@@ -7,7 +7,7 @@ import click
 
 from longlag.cli.options import plugin_option, results_option
 from longlag.limits import first_line
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 
 if TYPE_CHECKING:
     from longlag.trial import Trial, TrialResult

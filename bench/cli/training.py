@@ -8,7 +8,7 @@ import click
 
 from longlag.cli.options import grid_options, results_option
 from longlag.cli.planning import MOST_SECONDS, checked_workers, study_of, within
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -78,11 +78,11 @@ def train_study(
     keep_networks: bool = False,
 ) -> "Counter[Status]":
     """Train what is missing of a study, showing progress; return how its trials ended."""
-    from longlag import runner
     from longlag.cli.progress import Progress
+    from longlag.run.run import run as run_study
 
     with Progress(workers) as progress:
-        return runner.run(
+        return run_study(
             study,
             results,
             workers=workers,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from longlag.cli.options import plugin_option, results_option
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -50,11 +50,11 @@ def window(
     with the middle threshold. The same command again resumes.
     """
     from longlag import results as stored
-    from longlag import runner
     from longlag import window as sweeps
     from longlag.cli.planning import check_free, checked_workers, time_told
     from longlag.cli.training import EXIT_SOME_FAILED, train_study
     from longlag.report import windows
+    from longlag.run.plan import make_plan
 
     check_free(name)
     given = {key: value for key, value in options.items() if value is not None}
@@ -62,7 +62,7 @@ def window(
         name, task, cells, kind, sweeps.swept(kind, thresholds), lr, sweeps.rates_around(lr, rates), seeds, given
     )
     study, count = swept.study(), checked_workers(workers)
-    plan = runner.make_plan(study, results)
+    plan = make_plan(study, results)
     if only_plan:
         click.echo(f"clips     {', '.join(swept.clips)} at a rate of {lr:g}")
         click.echo(f"rates     {', '.join(f'{rate:g}' for rate in swept.rates)} under {' and '.join(swept.beside)}")

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from longlag.layout import Layout
-from longlag.tasks.options import UsageError, spell
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import spell
 
 TOLERANCE = 1e-5
 """Relative difference up to which a clipped norm counts as the one promised: float32 gradients, scaled once."""

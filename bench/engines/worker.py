@@ -14,7 +14,7 @@ from typing import Any
 
 from longlag import provenance, registry
 from longlag.limits import one_line, place
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Trial, TrialResult
 
 PROCESSES = multiprocessing.get_context("spawn")

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from longlag import runner
 from longlag.perf.measure import Comparison
 from longlag.report.figures import draw_figures
 from longlag.report.tables import write_tables
 from longlag.results import load_study
+from longlag.run.plan import make_plan
 from longlag.store import Store, store_path
 from longlag.study import Study, adhoc
 from longlag.study_trials import facts
@@ -64,9 +64,9 @@ def measure(count: int) -> Iterator[Comparison]:
     setting = f"{count} trials"
     folder = Path(tempfile.mkdtemp())
     try:
-        yield _timed("plan", setting, lambda: runner.make_plan(study, folder))
+        yield _timed("plan", setting, lambda: make_plan(study, folder))
         yield _timed("store", setting, lambda: _fill(study, folder))
-        yield _timed("resume", setting, lambda: runner.make_plan(study, folder).cohorts())
+        yield _timed("resume", setting, lambda: make_plan(study, folder).cohorts())
         yield _timed("load", setting, lambda: load_study("large", folder))
         data = load_study("large", folder)
         # Copies, because reports keep what they found of a study, and neither is to profit from the other.

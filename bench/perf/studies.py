@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from longlag import registry, runner
+from longlag import registry
 from longlag.assemble import network_of
 from longlag.evaluation import EVALUATION_SEQUENCES
 from longlag.gradients import prepare
 from longlag.perf import ordinary
 from longlag.perf.measure import Comparison
+from longlag.run.plan import Plan
+from longlag.run.run import run
 from longlag.study import Study, adhoc
 from longlag.trial import Trial, TrialResult
 
@@ -20,7 +22,7 @@ CELLS = ("rnn", "rnn:nonlinearity=relu", "gru", "lstm")
 
 
 class _Silent:
-    def started(self, plan: runner.Plan) -> None:
+    def started(self, plan: Plan) -> None:
         pass
 
     def finished(self, result: TrialResult) -> None:
@@ -47,7 +49,7 @@ def ours(study: Study, workers: int) -> float:
     folder = Path(tempfile.mkdtemp())
     try:
         started = time.perf_counter()
-        runner.run(study, folder, workers=workers, timeout_seconds=3600, fresh=False, observer=_Silent())
+        run(study, folder, workers=workers, timeout_seconds=3600, fresh=False, observer=_Silent())
         return time.perf_counter() - started
     finally:
         shutil.rmtree(folder)

@@ -13,7 +13,7 @@ from typing import Any
 from longlag.regression.entries import Entry, Outcome, place
 from longlag.regression.statistics import median_updates
 from longlag.store_file import StoreError
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Status, Trial
 
 FORMAT = "longlag baseline"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from longlag.results import StudyData
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Status, Trial
 
 CONTEXT = ("processor", "cpu_capability", "machine", "torch", "blas", "numpy", "numba", "llvmlite")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from longlag.regression.entries import Entry, place
-from longlag.tasks.options import spell
+from longlag.tasks.support.options import spell
 from longlag.trial import Trial
 
 

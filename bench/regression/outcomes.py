@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from longlag.regression.entries import Outcome
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 from longlag.trial import Status
 
 HEALTHY = ""

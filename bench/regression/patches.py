@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longlag import gradients, training
+import longlag.training
+from longlag import gradients
 from longlag.cells.base import Cell
 from longlag.cells.lstm import Lstm
 from longlag.cells.rnn import Rnn
@@ -43,7 +44,7 @@ def replaced(owner: Any, name: str, value: Any) -> Iterator[Any]:
 def clip_first() -> Iterator[None]:
     """Clip before the backward pass: what is clipped is overwritten (the most copied mistake of the field)."""
 
-    def step(cohort: training.Cohort) -> None:
+    def step(cohort: longlag.training.Cohort) -> None:
         cohort.update += 1
         cohort.raw_norms = row_norms(cohort.gradients)
         cohort.context = Context(cohort.network.layout, cohort.parameters, cohort.memory)
@@ -51,7 +52,7 @@ def clip_first() -> Iterator[None]:
         cohort._backward()
         cohort._step()
 
-    with replaced(training.Cohort, "step", step):
+    with replaced(longlag.training.Cohort, "step", step):
         yield
 
 
@@ -268,8 +269,8 @@ def early_steps_dropped() -> Iterator[None]:
 
 def reordered() -> Any:
     """Train the trials of a cohort in the opposite order."""
-    before = training.Cohort
-    return replaced(training, "Cohort", lambda trials, environment: before(trials[::-1], environment))
+    before = longlag.training.Cohort
+    return replaced(longlag.training, "Cohort", lambda trials, environment: before(trials[::-1], environment))
 
 
 @contextmanager
@@ -280,5 +281,5 @@ def one_by_one() -> Iterator[None]:
         for trial in trials:
             before([trial], *others)
 
-    with replaced(training, "train", train) as before:
+    with replaced(longlag.training, "train", train) as before:
         yield

@@ -18,7 +18,7 @@ from longlag.regression.statistics import superiority
 from longlag.regression.verdict import CONFIRM_SEEDS, Ruling, decide
 from longlag.report.text import aligned
 from longlag.seeding import stream
-from longlag.tasks.options import UsageError
+from longlag.tasks.support.errors import UsageError
 
 CHECKS, MOST_ALARMS = 2000, 12
 """Simulated checks of healthy outcomes; so many alarms bound their rate by 1 % with confidence .95."""

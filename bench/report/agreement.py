@@ -11,7 +11,7 @@ from longlag.report import canvas, style
 from longlag.report.curves import all_cells, all_clips
 from longlag.report.outcomes import Panel, study_panels
 from longlag.results import StudyData
-from longlag.tasks.options import Range
+from longlag.tasks.support.options import Range
 
 _COLUMNS = ["task", "ways", "cell", "clip", "seed", "shown", "value", "number"]
 _SLICES = {

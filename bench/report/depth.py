@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
-from longlag import stats
 from longlag.report import canvas, style
 from longlag.report.once import once
 from longlag.report.outcomes import Panel, outcomes, panels
 from longlag.results import StudyData
+from longlag.stats.intervals import share_interval
 from longlag.wiring import NO_DECODER, SKIPS
 
 _DRAWN = ("layers", "skip")
@@ -112,7 +112,7 @@ def _numbers(part: Panel, skip: str, rows: pd.DataFrame) -> pd.DataFrame:
 def _at_depth(rows: pd.DataFrame) -> dict[str, Any]:
     counted = rows[rows["counted"]].sort_values("seed")
     solved, n = int(counted["solved"].sum()), len(counted)
-    share = stats.share_interval(solved, n)
+    share = share_interval(solved, n)
     return {
         "layers": int(rows["layers"].iloc[0]),
         "n": n,

@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from longlag import stats
 from longlag.report import style
 from longlag.results import write_csv
+from longlag.stats.horizons import horizon
 
 SETTING = ["task", "cell", "clip"]
 TITLE = "How far back half of the seeds still solve"
@@ -35,7 +35,7 @@ def horizons(rungs: pd.DataFrame) -> pd.DataFrame:
 
 def _horizon(setting: tuple[str, ...], rows: pd.DataFrame) -> dict[str, object]:
     rows = rows.sort_values("lag")
-    found = stats.horizon(rows["lag"].tolist(), rows["solved"].tolist(), rows["n"].tolist(), *map(str, setting))
+    found = horizon(rows["lag"].tolist(), rows["solved"].tolist(), rows["n"].tolist(), *map(str, setting))
     return dict(zip(SETTING, setting, strict=True)) | {
         "horizon": found.lag,
         "low": found.low,

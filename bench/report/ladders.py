@@ -6,7 +6,7 @@ from longlag.report import canvas, horizons
 from longlag.report.once import once
 from longlag.report.outcomes import WAYS, outcomes
 from longlag.results import StudyData
-from longlag.tasks.options import split_spec
+from longlag.tasks.support.options import split_spec
 
 FEWEST = 4
 """Distances that make a ladder."""

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from longlag import stats
 from longlag.report import canvas, style
 from longlag.report.outcomes import WAYS
 from longlag.results import write_csv
+from longlag.stats.intervals import mean_interval, score_interval
 
 _WORDS_SHOWN = 12
 _INCHES = 0.16
@@ -73,7 +73,7 @@ def _accuracy(names: Mapping[str, Any], attractors: int | None, rows: pd.DataFra
     by_network = rows.groupby("key")[["right", "pairs"]].sum()
     shares = (by_network["right"] / by_network["pairs"]).tolist()
     mean, pairs = sum(shares) / len(shares), int(by_network["pairs"].iloc[0])
-    over_pairs, over_seeds = stats.score_interval(mean, pairs), stats.mean_interval(shares)
+    over_pairs, over_seeds = score_interval(mean, pairs), mean_interval(shares)
     known = known_scores(names["construction"]) if attractors is None else {}
     return {
         **names,

@@ -12,13 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from longlag import stats
 from longlag.report import canvas, style
 from longlag.report.curves import all_cells, all_clips
 from longlag.report.lines import Frame, frames_of, side_by_side
 from longlag.report.multiples import lay_out
 from longlag.report.outcomes import Panel, study_panels
 from longlag.results import StudyData
+from longlag.stats.survival import survival
 from longlag.trial import Status
 
 PER_ROW = 3
@@ -242,7 +242,7 @@ def draw_survival(ax: Axes, part: Panel, clip: str) -> pd.DataFrame:
         rows = rows[rows["counted"]]
         if rows.empty:
             continue
-        curve = stats.survival(rows["watched_updates"].tolist(), rows["solved"].tolist())
+        curve = survival(rows["watched_updates"].tolist(), rows["solved"].tolist())
         updates = [0.0, *curve.updates, float(rows["budget_updates"].max())]
         unsolved = [1.0, *curve.unsolved, curve.unsolved[-1] if curve.unsolved else 1.0]
         look, apart = style.cell_look(cell), 0.09 * (place / max(len(cells) - 1, 1) - 0.5)

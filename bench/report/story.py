@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from longlag import stats
 from longlag.report import style
 from longlag.report.once import once
 from longlag.report.outcomes import LOST, Panel, study_panels, without_result
 from longlag.report.wiring_story import what_wiring_does
 from longlag.results import StudyData
+from longlag.stats.intervals import interquartile_mean
+from longlag.stats.multiple import compare
 from longlag.trial import Status
 
 AT_FLOOR = 0.1
@@ -78,7 +79,7 @@ def _who_solves(parts: list[Panel]) -> list[str]:
             rows = part.of(cell)
             found, name = _solved(rows), _name(part, cell)
             whole = rows[rows["counted"] & ~rows["status"].isin(LOST)]
-            error = stats.interquartile_mean(whole["charged_error"].tolist())
+            error = interquartile_mean(whole["charged_error"].tolist())
             if not found.n:
                 continue
             if error is None:
@@ -118,7 +119,7 @@ def _what_clips_do(parts: list[Panel]) -> list[str]:
             pairs += [
                 (_name(part, cell), clip, first, count, against) for clip, count in found if count.n and against.n
             ]
-    tested = stats.compare([((pair[3].hits, pair[3].n), (pair[4].hits, pair[4].n)) for pair in pairs])
+    tested = compare([((pair[3].hits, pair[3].n), (pair[4].hits, pair[4].n)) for pair in pairs])
     decided, open_ = [], defaultdict(list)
     for (name, clip, first, count, against), test in zip(pairs, tested, strict=True):
         versus = f"{style.clip_label(clip)} {count}, {style.clip_label(first)} {against}"

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import matplotlib.style
 
 from longlag.report.looks import OTHERS, SHIPPED, SKIPS, CellLook
-from longlag.tasks.options import clip_parts, spell, split_spec
+from longlag.tasks.support.options import clip_parts, spell, split_spec
 
 LineStyle = Literal["-", ":"] | tuple[float, tuple[float, ...]]
 

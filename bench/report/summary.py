@@ -2,11 +2,12 @@
 
 import pandas as pd
 
-from longlag import stats
 from longlag.report.matches import COLUMNS
 from longlag.report.once import once
 from longlag.report.outcomes import SETTING, outcomes, several
 from longlag.results import StudyData
+from longlag.stats.intervals import interquartile_interval, interquartile_mean, share_interval
+from longlag.stats.survival import median_updates
 from longlag.trial import Status
 
 
@@ -34,10 +35,10 @@ def _row(part: pd.DataFrame) -> dict[str, object]:
     counted = part[part["counted"]]
     n, solved = len(counted), int(counted["solved"].sum())
     counts = {status: int((part["status"] == status).sum()) for status in Status}
-    share = stats.share_interval(solved, n)
+    share = share_interval(solved, n)
     errors = counted["charged_error"].tolist()
-    error = stats.interquartile_mean(errors)
-    spread = stats.interquartile_interval([errors], *(str(value) for value in setting.values()))
+    error = interquartile_mean(errors)
+    spread = interquartile_interval([errors], *(str(value) for value in setting.values()))
     return {
         **setting,
         "lag": first["lag"],
@@ -49,7 +50,7 @@ def _row(part: pd.DataFrame) -> dict[str, object]:
         "solved_fraction": solved / n if n else None,
         "solved_low": share.low if share else None,
         "solved_high": share.high if share else None,
-        "updates_to_solve": stats.median_updates(counted["watched_updates"].tolist(), counted["solved"].tolist()),
+        "updates_to_solve": median_updates(counted["watched_updates"].tolist(), counted["solved"].tolist()),
         "error": error,
         "error_low": spread.low if spread else None,
         "error_high": spread.high if spread else None,

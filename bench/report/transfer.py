@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from longlag import stats
 from longlag.report import canvas, curves, style
 from longlag.report.once import once
 from longlag.report.outcomes import SETTING, Panel, in_order, outcomes, panels, seeds, several
 from longlag.results import StudyData
+from longlag.stats.intervals import interquartile_interval, interquartile_mean
 
 _POINT = ["key", "lag", "min_lag", "baseline_error", "solved_below", "error"]
 _COLUMNS = 3
@@ -63,12 +63,12 @@ def transfer_table(study: StudyData) -> pd.DataFrame:
 def _row(part: pd.DataFrame, axes: list[str]) -> dict[str, Any]:
     first = part.iloc[0]
     errors = part["error"].tolist()
-    spread = stats.interquartile_interval([errors], *(str(first[name]) for name in (*SETTING, "lag")))
+    spread = interquartile_interval([errors], *(str(first[name]) for name in (*SETTING, "lag")))
     solved = int((part["error"] < part["solved_below"]).sum())
     return {name: first[name] for name in (*axes, "trained_from", "trained_to", "lag")} | {
         "times": first["lag"] / first["trained_to"],
         "n": len(part),
-        "error": stats.interquartile_mean(errors),
+        "error": interquartile_mean(errors),
         "error_low": spread.low if spread else None,
         "error_high": spread.high if spread else None,
         "floor": first["baseline_error"],

@@ -14,7 +14,7 @@ from longlag import window as sweeps
 from longlag.report import style
 from longlag.report.canvas import GREY, Drawing
 from longlag.report.looks import CellLook
-from longlag.tasks.options import spell
+from longlag.tasks.support.options import spell
 from longlag.window import NONE, SAFE_FRACTION, Window
 
 _HEAD = f"{'solved':>12} {'exploded,':>10} {'updates to':>11} {'clipped':>9}"

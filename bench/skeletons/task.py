@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask, as_tokens
-from longlag.tasks.options import option
+from longlag.tasks.support.options import option
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,13 @@ Whatever can be spelled ``name:option=value,option=value`` is a frozen dataclass
 library only, so that names and spellings cost no heavy import.
 """
 
-import difflib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, Self
 
-
-class UsageError(ValueError):
-    """A user's mistake: its message is one line that gives the rule, the value and, if there is one, a near match."""
+from longlag.tasks.support.errors import UsageError, near
 
 
 @dataclass(frozen=True, order=True)
@@ -67,16 +64,6 @@ def option(
         choices: The words allowed, for an option that is a word.
     """
     return field(default=default, metadata={"summary": summary, "low": low, "high": high, "choices": choices})
-
-
-def near(word: str, words: Iterable[str], alike: float = 0.5) -> str:
-    """Return ``; did you mean X?`` where a word exists that is alike to that share, else nothing.
-
-    >>> near("lsmt", ["gru", "lstm"])
-    '; did you mean lstm?'
-    """
-    found = difflib.get_close_matches(word, list(words), n=1, cutoff=alike)
-    return f"; did you mean {found[0]}?" if found else ""
 
 
 def spell(value: Value) -> str:

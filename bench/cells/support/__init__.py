@@ -1,0 +1,1 @@
+"""What cells share: initial values, parts of equations, and a cell made of a module."""

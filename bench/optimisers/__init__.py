@@ -1,0 +1,1 @@
+"""The optimisers: one small file each."""

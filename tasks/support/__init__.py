@@ -1,0 +1,1 @@
+"""What the tasks share: options, drawing, sentences, compiled code."""
