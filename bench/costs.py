@@ -7,13 +7,14 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
-from longlag import registry, transfer
+from longlag import registry
 from longlag.architectures.base import Architecture
 from longlag.assemble import network_for, network_of
 from longlag.cells.base import Cell
 from longlag.evaluation import CONFIRMATION_SEQUENCES, EVALUATION_SEQUENCES
 from longlag.layers import Layers
 from longlag.limits import time_limit
+from longlag.transfer import at_lags, lags_in
 from longlag.trial import Trial
 from longlag.wiring import Wiring
 
@@ -138,7 +139,7 @@ def _evaluation_seconds(task: str, cell: str, hidden_size: int, wiring: Wiring) 
 @cache
 def _transfer_seconds(test_lags: str, task: str, cell: str, hidden_size: int, wiring: Wiring) -> float:
     """Estimate the tests at other distances, once a trial."""
-    specs = [turned.spec for turned in transfer.at_lags(registry.task(task), transfer.lags_in(test_lags))]
+    specs = [turned.spec for turned in at_lags(registry.task(task), lags_in(test_lags))]
     return sum(_forward_seconds(spec, cell, hidden_size, wiring, EVALUATION_SEQUENCES) for spec in specs)
 
 

@@ -8,10 +8,11 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from longlag import registry, transfer
+from longlag import registry
 from longlag.any_network import AnyNetwork
 from longlag.seeding import stream
 from longlag.tasks.base import Batch, Task
+from longlag.transfer import at_lags, lags_in, trained_lags
 from longlag.trial import Transfer
 
 EVALUATION_SEQUENCES = 1000
@@ -77,7 +78,7 @@ def confirm(network: AnyNetwork, task: Task, row: Tensor, look: int) -> float:
 def at_test_lags(network: AnyNetwork, task: Task, row: Tensor, test_lags: str) -> tuple[Transfer, ...]:
     """Test one trial's parameters, (P,), at other distances than it was trained at, on sequences of their own."""
     found = []
-    for turned in transfer.at_lags(task, transfer.lags_in(test_lags)):
+    for turned in at_lags(task, lags_in(test_lags)):
         error = _evaluate(network, turned, row, "transfer", 0, EVALUATION_SEQUENCES).error
         found.append(
             Transfer(
@@ -86,7 +87,7 @@ def at_test_lags(network: AnyNetwork, task: Task, row: Tensor, test_lags: str) -
                 baseline_error=turned.baseline_error,
                 solved_below=turned.solved_below,
                 error=error if math.isfinite(error) else None,
-                trained_from=transfer.trained_lags(task)[0],
+                trained_from=trained_lags(task)[0],
             )
         )
     return tuple(found)

@@ -9,10 +9,11 @@ from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from longlag import registry, transfer
+from longlag import registry
 from longlag.grid import Grid, option_label
 from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import Configurable, Range
+from longlag.transfer import at_lags
 from longlag.trial import Trial
 from longlag.wiring import Wiring
 
@@ -31,7 +32,7 @@ def of_grid(grid: Grid, rate: Callable[[str, str, str, str], float]) -> "list[tu
         UsageError: A spec is refused, or settings cannot go together.
     """
     for task in map(registry.task, grid.task):
-        turned = transfer.at_lags(task, grid.test_lags, option_label("test_lags"))
+        turned = at_lags(task, grid.test_lags, option_label("test_lags"))
         for cell in grid.cell:
             registry.cell(cell).admit_steps(task.length, max((at.length for at in turned), default=task.length))
     return [

@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from longlag import gradients, registry, training, watch
+from longlag import gradients, registry, watch
 from longlag.assemble import backward_of
 from longlag.backward import PLAIN
 from longlag.kernels.layer import Layer
 from longlag.ledger import ClippingError
 from longlag.study import adhoc
 from longlag.tasks.support.errors import UsageError
+from longlag.training import Cohort, train, write_gradients
 from longlag.trial import Trial
 
 BASE = Trial(
@@ -23,7 +24,7 @@ CELLS = ["rnn", "gru", "lstm", "mgu"]
 
 def results_of(*trials):
     found = []
-    training.train(trials, found.append)
+    train(trials, found.append)
     return {result.trial.clip: replace(result, wall_seconds=None) for result in found}
 
 
@@ -61,7 +62,7 @@ def test_settings_that_need_not_act_train_as_if_they_were_not_there(cell):
 @pytest.mark.parametrize(("clip", "truncate"), [(clip, 0) for clip in INSIDE] + [("none", 4)])
 def test_the_norm_before_is_the_plain_gradients_at_the_last_update_before_an_evaluation(cell, clip, truncate):
     (trial,) = cohort_of(clip, cell=cell, truncate=truncate)
-    cohort, norms = training.Cohort([trial], {}), {}
+    cohort, norms = Cohort([trial], {}), {}
     for update in range(1, 7):
         row, batch = cohort.parameters[0].clone(), cohort.task.draw(cohort.streams[0].generator(update), 4)
         plain = torch.zeros_like(row)
@@ -86,21 +87,23 @@ def test_what_is_taken_is_clipped_after_omega_is_added():
 
 def hows_left_out(monkeypatch):
     """The backward pass never hears of it."""
-    plain = training.write_gradients
+    plain = write_gradients
     monkeypatch.setattr("longlag.training.write_gradients", lambda *given: plain(*given[:6]))
 
 
 def hows_of_the_neighbour(monkeypatch):
     """Each trial gets the next one's."""
-    plain = training.write_gradients
-    monkeypatch.setattr(
-        training, "write_gradients", lambda *given: plain(*given[:6], [*given[6][1:], given[6][0]])
-    )  # fmt: skip
+    plain = write_gradients
+
+    def write(*given):
+        plain(*given[:6], [*given[6][1:], given[6][0]])
+
+    monkeypatch.setattr("longlag.training.write_gradients", write)
 
 
 def one_for_all(monkeypatch):
     """Every trial gets the first one's."""
-    plain = training.write_gradients
+    plain = write_gradients
     monkeypatch.setattr(
         "longlag.training.write_gradients", lambda *given: plain(*given[:6], [given[6][0]] * len(given[6]))
     )
@@ -139,7 +142,7 @@ def chunks_one_step_longer(monkeypatch):
 def values_clipped_instead(monkeypatch):
     """The gradient is clipped after the pass, entry by entry, as ``value`` does."""
     kernel_that_ignores_it(monkeypatch)
-    plain = training.write_gradients
+    plain = write_gradients
 
     def write(*given):
         losses = plain(*given)
@@ -183,7 +186,7 @@ def test_a_mistake_inside_the_backward_pass_stops_the_run(monkeypatch, cell, mis
     mistake(monkeypatch)
     finished = []
     with pytest.raises(ClippingError, match=r"signal|gradient"):
-        training.train(cohort_of(clip, cell=cell, truncate=truncate), finished.append)
+        train(cohort_of(clip, cell=cell, truncate=truncate), finished.append)
     assert finished == []
 
 
@@ -191,13 +194,13 @@ def test_a_mistake_inside_the_backward_pass_stops_the_run(monkeypatch, cell, mis
 def test_one_trials_limit_on_another_is_seen(monkeypatch, mistake):
     mistake(monkeypatch)
     with pytest.raises(ClippingError, match=r"clip state:0\.000"):
-        training.train(cohort_of("state:0.0001", "state:0.0002"), [].append)
+        train(cohort_of("state:0.0001", "state:0.0002"), [].append)
 
 
 def test_a_step_of_the_readable_path_that_ignores_it_is_seen(monkeypatch):
     monkeypatch.setattr("longlag.scans._passed", lambda part, *_: part)
     with pytest.raises(ClippingError, match="signal"):
-        training.train(cohort_of("state:0.0001", cell="mgu"), [].append)
+        train(cohort_of("state:0.0001", cell="mgu"), [].append)
 
 
 def test_nothing_is_looked_at_where_nothing_happens(monkeypatch):
@@ -262,7 +265,7 @@ def test_what_cannot_be_is_refused(options, message):
 
 def test_looking_says_nothing_where_all_is_well_and_what_where_it_is_not():
     (trial,) = cohort_of("state:0.0001")
-    cohort, how = training.Cohort([trial], {}), backward_of(trial)
+    cohort, how = Cohort([trial], {}), backward_of(trial)
     batch = cohort.task.draw(cohort.streams[0].generator(1), 4)
     row, right = cohort.parameters[0], torch.zeros_like(cohort.parameters[0])
     gradients.write_gradient(cohort.network, cohort.task, row, right, batch, how=how)

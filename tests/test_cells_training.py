@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from longlag import ambient, evaluation, registry, training
+from longlag import ambient, evaluation, registry
 from longlag.gradients import write_gradients
 from longlag.network import Network
 from longlag.scans import run_layer
+from longlag.training import Cohort, train
 from longlag.trial import Trial
 
 BASE = Trial("copy:items=2,symbols=3,blanks=3", "rnn", "none", 0.01, 0, hidden_size=5, batch_size=3, updates=4)
@@ -23,14 +24,14 @@ def few_sequences(monkeypatch):
 
 def results_of(*trials):
     finished = []
-    training.train(trials, finished.append)
+    train(trials, finished.append)
     return {result.trial: replace(result, wall_seconds=None) for result in finished}
 
 
 def rows_after(trial, updates):
     """Return the cohort of one trial, and its parameters before and after."""
     with ambient.arithmetic():
-        cohort = training.Cohort([trial], {})
+        cohort = Cohort([trial], {})
         before = cohort.parameters.clone()
         for _ in range(updates):
             cohort.step()

@@ -7,7 +7,8 @@ import pytest
 import torch
 from clip_samples import DTYPES, cohort_of
 
-from longlag import ambient, registry, training
+from longlag import ambient, registry
+from longlag.training import Cohort, train, write_gradients
 
 QUANTILE = "quantile:0.1"
 
@@ -18,7 +19,7 @@ def trained(trials, updates):
     """Return the cohort's parameters and running quantities after each update, ordered as its rows are."""
     seen = []
     with ambient.arithmetic():
-        cohort = training.Cohort(trials, {})
+        cohort = Cohort(trials, {})
         for _ in range(updates):
             cohort.step()
             seen.append((cohort.parameters.clone(), {name: value.clone() for name, value in cohort.state.items()}))
@@ -31,7 +32,7 @@ def infinite_at(monkeypatch):
 
     def replaced(*updates):
         calls = []
-        plain = training.write_gradients
+        plain = write_gradients
 
         def write(*given):
             calls.append(1)
@@ -79,13 +80,13 @@ def test_the_optimiser_does_not_count_dropped_updates():
 def test_adam_goes_on_after_dropped_updates_as_if_they_had_not_been(infinite_at, monkeypatch):
     infinite_at(1, 2)
     counts = []
-    plain = training.Cohort._updates_taken
+    plain = Cohort._updates_taken
 
     def taken(self, drops):
         counts.append(plain(self, drops))
         return counts[-1]
 
-    monkeypatch.setattr(training.Cohort, "_updates_taken", taken)
+    monkeypatch.setattr(Cohort, "_updates_taken", taken)
     trained(cohort_of("skip:1e9", "skip:1e9"), 4)
     assert counts == [[1, 1], [1, 2], [1, 3], [2, 4]]
 
@@ -94,8 +95,8 @@ def test_company_that_drops_updates_changes_nothing():
     trials = cohort_of("skip:0.2", "none", "norm:0.1")
     for trial in trials:
         alone, together = [], []
-        training.train([trial], alone.append)
-        training.train(trials, together.append)
+        train([trial], alone.append)
+        train(trials, together.append)
         (found,) = [result for result in together if result.trial == trial]
         assert replace(found, wall_seconds=None) == replace(alone[0], wall_seconds=None)
         assert found.clipped_fraction is not None
@@ -106,9 +107,9 @@ def test_a_trial_that_drops_what_is_not_finite_lives_on(infinite_at):
     infinite_at(2)
     (other, skipping) = cohort_of("none", "skip:1e9")
     finished = []
-    training.train([skipping], finished.append)
+    train([skipping], finished.append)
     infinite_at(2)
-    training.train([other], finished.append)
+    train([other], finished.append)
     assert [(result.status, result.diverged_at) for result in finished] == [("unsolved", None), ("diverged", 2)]
     assert finished[0].clipped_fraction == pytest.approx(0.25)
 
@@ -119,7 +120,7 @@ def test_a_trial_that_drops_what_is_not_finite_lives_on(infinite_at):
 def test_a_trials_memory_follows_it_when_another_leaves():
     trials = cohort_of(QUANTILE, QUANTILE, QUANTILE)
     with ambient.arithmetic():
-        cohort = training.Cohort(trials, {})
+        cohort = Cohort(trials, {})
         cohort.advance()
         kept = [cohort.memory[place].clone() for place in (0, 2)]
         cohort.intervals()
@@ -127,8 +128,8 @@ def test_a_trials_memory_follows_it_when_another_leaves():
         assert all(torch.equal(row, memory) for row, memory in zip(cohort.memory, kept, strict=True))
         assert cohort.memory.sum(1).tolist() == [2, 2]
     alone = []
-    training.train(trials[2:], alone.append)
+    train(trials[2:], alone.append)
     together = []
-    training.train(trials, together.append)
+    train(trials, together.append)
     (found,) = [result for result in together if result.trial == trials[2]]
     assert replace(found, wall_seconds=None) == replace(alone[0], wall_seconds=None)

@@ -6,10 +6,11 @@ import pytest
 import torch
 from clip_samples import LAYOUT, cohort_of, context_of, gradients_of
 
-from longlag import registry, training
+from longlag import registry
 from longlag.clips.base import Context, row_norms
 from longlag.clips.norm import ClipNorm
 from longlag.ledger import ClippingError, Ledger, blocks_of
+from longlag.training import Cohort, train
 
 # The ledger
 
@@ -85,7 +86,7 @@ def test_non_finite_norms_stay_out_of_medians_and_maxima():
 # The invariant that every run checks: each wrong place for the call stops the run
 
 
-CLIP, BACKWARD, STEP = (getattr(training.Cohort, name) for name in ("_clip", "_backward", "_step"))
+CLIP, BACKWARD, STEP = (getattr(Cohort, name) for name in ("_clip", "_backward", "_step"))
 
 
 def clip_before_backward(monkeypatch):
@@ -95,8 +96,8 @@ def clip_before_backward(monkeypatch):
         CLIP(self)
         BACKWARD(self)
 
-    monkeypatch.setattr(training.Cohort, "_backward", backward)
-    monkeypatch.setattr(training.Cohort, "_clip", lambda self: None)
+    monkeypatch.setattr(Cohort, "_backward", backward)
+    monkeypatch.setattr(Cohort, "_clip", lambda self: None)
 
 
 def clip_after_the_update(monkeypatch):
@@ -104,12 +105,12 @@ def clip_after_the_update(monkeypatch):
         STEP(self)
         CLIP(self)
 
-    monkeypatch.setattr(training.Cohort, "_step", step)
-    monkeypatch.setattr(training.Cohort, "_clip", lambda self: None)
+    monkeypatch.setattr(Cohort, "_step", step)
+    monkeypatch.setattr(Cohort, "_clip", lambda self: None)
 
 
 def clip_never(monkeypatch):
-    monkeypatch.setattr(training.Cohort, "_clip", lambda self: None)
+    monkeypatch.setattr(Cohort, "_clip", lambda self: None)
 
 
 def clip_on_the_joint_norm(monkeypatch):
@@ -119,7 +120,7 @@ def clip_on_the_joint_norm(monkeypatch):
             context = self.context.rows(block.rows)
             block.clip.apply(self.gradients[block.rows], joint[block.rows], context)
 
-    monkeypatch.setattr(training.Cohort, "_clip", clip)
+    monkeypatch.setattr(Cohort, "_clip", clip)
 
 
 def clip_twice(monkeypatch):
@@ -127,7 +128,7 @@ def clip_twice(monkeypatch):
         CLIP(self)
         CLIP(self)
 
-    monkeypatch.setattr(training.Cohort, "_clip", clip)
+    monkeypatch.setattr(Cohort, "_clip", clip)
 
 
 def clip_the_first_row_only(monkeypatch):
@@ -135,7 +136,7 @@ def clip_the_first_row_only(monkeypatch):
         block = self.ledger.blocks[0]
         block.clip.apply(self.gradients[:1], self.raw_norms[:1], self.context.rows(slice(0, 1)))
 
-    monkeypatch.setattr(training.Cohort, "_clip", clip)
+    monkeypatch.setattr(Cohort, "_clip", clip)
 
 
 NORM, VALUE, LAYER, AGC = "norm:0.01", "value:0.001", "layer:0.01", "agc:0.001"
@@ -165,20 +166,20 @@ def test_a_clip_called_in_the_wrong_place_stops_the_run(monkeypatch, move, clip)
     move(monkeypatch)
     finished = []
     with pytest.raises(ClippingError, match=clip):
-        training.train(cohort_of(clip, clip), finished.append)
+        train(cohort_of(clip, clip), finished.append)
     assert finished == []
 
 
 @pytest.mark.parametrize("clip", [NORM, VALUE, LAYER, AGC, QUANTILE, SKIP, "none", "norm:1e9"])
 def test_a_clip_called_in_the_right_place_lets_the_run_end(clip):
     finished = []
-    training.train(cohort_of(clip, clip), finished.append)
+    train(cohort_of(clip, clip), finished.append)
     assert [result.updates for result in finished] == [4, 4]
 
 
 def test_the_norm_taken_is_the_smaller_of_norm_and_threshold():
     finished = []
-    training.train(cohort_of(NORM, "none"), finished.append)
+    train(cohort_of(NORM, "none"), finished.append)
     none, norm = sorted(finished, key=lambda result: result.trial.clip)
     assert norm.grad_norm_after_max == pytest.approx(0.01, rel=1e-6)
     assert norm.clipped_fraction == 1
@@ -188,7 +189,7 @@ def test_the_norm_taken_is_the_smaller_of_norm_and_threshold():
 
 def test_the_cosine_is_one_unless_the_clip_turns_the_gradient():
     finished = []
-    training.train(cohort_of("none", NORM, LAYER, VALUE), finished.append)
+    train(cohort_of("none", NORM, LAYER, VALUE), finished.append)
     cosines = {result.trial.clip: result.clip_cosine for result in finished}
     assert [cosines["none"], cosines[NORM]] == pytest.approx([1, 1], abs=1e-6)
     assert 0 < cosines[VALUE] < 0.99

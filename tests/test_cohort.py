@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from longlag import ambient, evaluation, registry, training
+from longlag import ambient, evaluation, registry
 from longlag.gradients import write_gradients
 from longlag.network import Network
+from longlag.training import Cohort, train
 from longlag.trial import Status, Trial
 
 COPY, ADDING, AGREEMENT = "copy:items=2,symbols=3,blanks=3", "adding:length=7", "agreement:nouns=0-1"
@@ -28,7 +29,7 @@ def few_sequences(monkeypatch):
 def results_of(*trials):
     """Train a cohort and return results by trial, without what may differ."""
     finished = []
-    training.train(trials, finished.append)
+    train(trials, finished.append)
     assert len(finished) == len(trials), "every trial ends in exactly one result"
     return {result.trial: replace(result, wall_seconds=None) for result in finished}
 
@@ -36,7 +37,7 @@ def results_of(*trials):
 def rows_after(*trials, updates):
     """Return each trial's parameters after a number of updates, whatever evaluations say."""
     with ambient.arithmetic():
-        cohort = training.Cohort(trials, {})
+        cohort = Cohort(trials, {})
         while cohort.update < updates:
             cohort.advance()
             cohort.intervals()
@@ -143,7 +144,7 @@ def test_the_callers_threads_change_nothing_and_are_given_back():
         torch.set_num_threads(2)
         two = results_of(trial)
         threads = []
-        training.train([trial], lambda result: threads.append(torch.get_num_threads()))
+        train([trial], lambda result: threads.append(torch.get_num_threads()))
         assert threads == [1], "how a product is cut between threads may decide its rounding"
         assert torch.get_num_threads() == 2
     finally:
@@ -158,12 +159,12 @@ def smallest_halved():
 
 def test_subnormal_numbers_are_zero_while_it_trains_and_only_then():
     seen = []
-    training.train([BASE], lambda result: seen.append(smallest_halved()))
+    train([BASE], lambda result: seen.append(smallest_halved()))
     assert seen == [0.0], "a gradient that fades away must not be paid for a hundredfold"
     assert smallest_halved() > 0
     torch.set_flush_denormal(True)
     try:
-        training.train([BASE], lambda result: None)
+        train([BASE], lambda result: None)
         assert smallest_halved() == 0.0, "what the caller had set is given back"
     finally:
         torch.set_flush_denormal(False)
@@ -171,7 +172,7 @@ def test_subnormal_numbers_are_zero_while_it_trains_and_only_then():
 
 def test_a_cohort_is_of_one_kind():
     with pytest.raises(AssertionError, match="differ in seed, lr and clip only"):
-        training.Cohort([BASE, replace(BASE, hidden_size=6)], {})
+        Cohort([BASE, replace(BASE, hidden_size=6)], {})
 
 
 # Clips are compared on the same data and the same initial weights
@@ -179,7 +180,7 @@ def test_a_cohort_is_of_one_kind():
 
 def test_clips_and_rates_start_from_the_same_weights_and_draw_the_same_batches():
     trials = [replace(BASE, clip=clip, lr=lr) for clip in ("none", "norm:1", "value:0.1") for lr in (0.1, 0.01)]
-    cohort = training.Cohort(trials, {})
+    cohort = Cohort(trials, {})
     assert all(torch.equal(row, cohort.parameters[0]) for row in cohort.parameters)
     cohort.update = 1
     batches = cohort._batches()
@@ -217,7 +218,7 @@ FROZEN_LOSSES = [
 
 
 def test_twenty_updates_give_the_stored_losses():
-    cohort = training.Cohort([FROZEN], {})
+    cohort = Cohort([FROZEN], {})
     cohort.advance()
     (interval,) = cohort.intervals()
     assert interval.losses.tolist() == pytest.approx(FROZEN_LOSSES, rel=1e-5)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from longlag import evaluation, kept, registry, training
+from longlag import evaluation, kept, registry
 from longlag.assemble import network_of
 from longlag.cli import main
 from longlag.costs import cohort_size, expected_seconds
@@ -17,6 +17,7 @@ from longlag.results import load
 from longlag.store import Store, store_path
 from longlag.study import adhoc
 from longlag.tasks.support.errors import UsageError
+from longlag.training import train
 from longlag.trial import Status, Trial
 from longlag.wiring import SKIPS
 
@@ -36,7 +37,7 @@ def few_sequences(monkeypatch):
 
 def results_of(*trials):
     finished = []
-    training.train(trials, finished.append)
+    train(trials, finished.append)
     return {result.trial: replace(result, wall_seconds=None) for result in finished}
 
 

@@ -8,10 +8,11 @@ import pytest
 import torch
 from sample_results import FACTS, measurement, result
 
-from longlag import evaluation, provenance, training
+from longlag import evaluation, provenance
 from longlag.engines import worker
 from longlag.results import load
 from longlag.store import Store, store_path
+from longlag.training import Cohort, train
 from longlag.trial import Status, Trial, fingerprint_of
 
 TRIAL = Trial("copy:items=2,symbols=3,blanks=3", "rnn", "norm:0.1", 0.01, 0, hidden_size=5, batch_size=3, updates=4)
@@ -25,7 +26,7 @@ def few_sequences(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def prints(*trials: Trial) -> dict[Trial, str | None]:
     found: dict[Trial, str | None] = {}
-    training.train(trials, lambda ended: found.update({ended.trial: ended.fingerprint}))
+    train(trials, lambda ended: found.update({ended.trial: ended.fingerprint}))
     return found
 
 
@@ -40,14 +41,14 @@ def test_the_same_trial_has_the_same_fingerprint_in_any_company() -> None:
 @pytest.mark.usefixtures("few_sequences")
 def test_what_moves_one_weight_by_its_last_digit_moves_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
     before = prints(TRIAL)[TRIAL]
-    step = training.Cohort.step
+    step = Cohort.step
 
-    def nudged(cohort: training.Cohort) -> None:
+    def nudged(cohort: Cohort) -> None:
         step(cohort)
         weight = cohort.parameters[0, 0]
         cohort.parameters[0, 0] = torch.nextafter(weight, torch.tensor(math.inf))
 
-    monkeypatch.setattr(training.Cohort, "step", nudged)
+    monkeypatch.setattr(Cohort, "step", nudged)
     assert prints(TRIAL)[TRIAL] != before
 
 

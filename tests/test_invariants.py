@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from longlag import evaluation, study_file, training
+from longlag import evaluation, study_file
 from longlag.ambient import arithmetic
 from longlag.checks.finding import BrokenRuleError
 from longlag.layout import Layout
 from longlag.regression import invariants, patches, plants
 from longlag.seeding import Stream, stream
 from longlag.tasks.copy import Copy
+from longlag.training import Cohort
 from longlag.trial import Trial
 
 LSTM = Trial("copy:items=2,symbols=4,blanks=5", "lstm", "norm:1", 0.03, 0, hidden_size=16, batch_size=16)
@@ -62,7 +63,7 @@ def test_training_on_what_is_held_out_is_seen(monkeypatch):
         for seed in sorted(cohort.streams):
             cohort.task.draw(cohort.streams[seed].generator(cohort.update), 2, held_out=True)
 
-    monkeypatch.setattr(training.Cohort, "_batches", leaking)
+    monkeypatch.setattr(Cohort, "_batches", leaking)
     with pytest.raises(BrokenRuleError, match="training draws what is kept out of it"):
         invariants.sequences_are_new(SHORT)
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from longlag import evaluation, registry, training
+from longlag import evaluation, registry
+from longlag.training import Cohort, train
 from longlag.trial import Status, Trial
 
 pytestmark = pytest.mark.slow
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 def result_of(trial):
     finished = []
-    training.train([trial], finished.append)
+    train([trial], finished.append)
     return finished[0]
 
 
@@ -46,7 +47,7 @@ def test_rnn_that_cannot_reach_back_stays_at_the_floor(task):
 
 def test_the_same_short_copy_is_solved_on_fresh_sequences_too():
     trial = Trial("copy:items=1,symbols=4,blanks=3", "gru", "none", 1e-2, 0, updates=400, eval_every=400)
-    cohort = training.Cohort([trial], {})
+    cohort = Cohort([trial], {})
     cohort.advance()
     errors = [evaluation.confirm(cohort.network, cohort.task, cohort.parameters[0], look) for look in (1, 2)]
     assert torch.tensor(errors).max() < 0.001

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from longlag import evaluation, registry, training
+from longlag import evaluation, registry
 from longlag.ledger import ClippingError
 from longlag.regression import patches, simulate
 from longlag.regression.plants import PLANTS
 from longlag.study_file import find
+from longlag.training import Cohort, train
 
 ENTRIES = list({simulate.entry_key(trial): trial for trial in find("ci").trials()}.values())
 EXACT = {"reordered-cohort", "other-workers"}
@@ -53,7 +54,7 @@ def test_another_order_or_number_of_workers_changes_no_digit(name):
 def test_the_ledger_sees_a_misplaced_clip_unless_its_eyes_are_shut(plant):
     trials = short(next(entry for entry in ENTRIES if PLANTS["clip-jointly"].entries(entry)))
     with plant(), pytest.raises(ClippingError):
-        training.train(trials, lambda ended: None)
+        train(trials, lambda ended: None)
 
 
 def test_permuted_units_are_the_same_function():
@@ -62,7 +63,7 @@ def test_permuted_units_are_the_same_function():
     batch = task.draw(evaluation.stream("test").generator(1), 5)
 
     def outputs():
-        network = training.Cohort([trial], {}).network
+        network = Cohort([trial], {}).network
         row = torch.from_numpy(network.initial_row(1))
         return network.outputs(network.layout.views(row), batch), row
 

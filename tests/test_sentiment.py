@@ -8,10 +8,11 @@ import torch
 from hunting import SIGMAS, drawn, hunt, hunt_ahead
 from test_tasks import TASKS
 
-from longlag import evaluation, registry, training
+from longlag import evaluation, registry
 from longlag.study import adhoc
 from longlag.tasks.sentiment import ADVERBS, ASKED, BLAME, NOUNS, PRAISE, WORDS, Sentiment, polarity
 from longlag.tasks.support.errors import UsageError
+from longlag.training import train
 from longlag.trial import Status, Trial
 
 
@@ -65,7 +66,7 @@ def test_floors_are_what_counting_the_next_steps_reaches(spec, window):
 def test_a_network_that_reads_left_to_right_is_never_better_than_the_floor(cell, wiring):
     trial = Trial("sentiment:distance=2", cell, "norm:1", 0.01, 0, hidden_size=8, updates=150, eval_every=30, **wiring)
     found = []
-    training.train([trial], found.append)
+    train([trial], found.append)
     deviation = 0.5 / evaluation.EVALUATION_SEQUENCES**0.5
     assert min(point.error for point in found[0].measurements) > 0.5 - 4 * deviation
     assert found[0].status is Status.UNSOLVED
@@ -74,7 +75,7 @@ def test_a_network_that_reads_left_to_right_is_never_better_than_the_floor(cell,
 def test_a_network_of_both_directions_solves_what_one_cannot():
     trial = Trial("sentiment:distance=1-4", "gru", "norm:1", 0.03, 0, hidden_size=8, updates=200, eval_every=50)
     found = []
-    training.train([replace(trial, direction="bidirectional")], found.append)
+    train([replace(trial, direction="bidirectional")], found.append)
     assert found[0].status is Status.SOLVED
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from synthetic import ADDING, COPY, Shape, make_study
 
-from longlag.report.outcomes import outcomes, panels
+from longlag.report.outcomes import into_panels, outcomes
 from longlag.report.story import stories
 from longlag.report.summary import summarise
 from longlag.report.tables import escape_latex, write_tables
@@ -236,8 +236,8 @@ def test_the_story_puts_nobody_at_the_floor_who_never_got_there(statuses, told):
 
 
 def test_rates_that_differ_between_cells_do_not_split_panels_and_two_of_one_cell_do():
-    assert len(panels(outcomes(make_study()))) == 3  # gru has another rate than lstm
-    split = panels(outcomes(make_study(Shape(tasks=(ADDING,), lrs=(0.06, 0.6), optimizers=("adam", "sgd")))))
+    assert len(into_panels(outcomes(make_study()))) == 3  # gru has another rate than lstm
+    split = into_panels(outcomes(make_study(Shape(tasks=(ADDING,), lrs=(0.06, 0.6), optimizers=("adam", "sgd")))))
     assert [part.label for part in split] == [
         "adding (length 30), adam, lr 0.06",
         "adding (length 30), adam, lr 0.6",

@@ -9,7 +9,7 @@ import torch
 import torchrecurrent
 from click.testing import CliRunner
 
-from longlag import evaluation, registry, training
+from longlag import evaluation, registry
 from longlag.cells import torchrecurrent as adapter
 from longlag.checks.cells import check_cell
 from longlag.cli import main
@@ -18,6 +18,7 @@ from longlag.scans import run_layer
 from longlag.seeding import stream
 from longlag.study import adhoc
 from longlag.tasks.support.errors import UsageError
+from longlag.training import train
 from longlag.trial import Trial
 
 BASE = Trial("adding:length=6", "", "norm:1", 0.01, 0, hidden_size=6, batch_size=4, updates=4, eval_every=4)
@@ -47,7 +48,7 @@ def test_every_cell_of_the_library_is_offered_or_refused_with_a_reason():
 def test_every_cell_trains_a_few_updates_of_a_finite_loss(name, monkeypatch):
     monkeypatch.setattr(evaluation, "EVALUATION_SEQUENCES", 20)
     finished = []
-    training.train([replace(BASE, cell=f"torchrecurrent:cell={name}")], finished.append)
+    train([replace(BASE, cell=f"torchrecurrent:cell={name}")], finished.append)
     (result,) = finished
     assert result.status.is_result
     assert result.reason is None

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from synthetic import COPY, Shape, make_study
 from test_runner import go, small
 
-from longlag import ambient, evaluation, registry, training, transfer
+from longlag import ambient, evaluation, registry
 from longlag.cli import main
 from longlag.network import Network
 from longlag.report.figures import FIGURES
@@ -23,6 +23,8 @@ from longlag.results import load_study, load_transfer
 from longlag.seeding import stream
 from longlag.store import Store, store_path
 from longlag.tasks.support.errors import UsageError
+from longlag.training import Cohort, train
+from longlag.transfer import at_lags, trained_lags
 from longlag.trial import Status, Trial
 
 NOT_TURNED = {"agreement_constructions", "digits"}  # has no dial; needs a library
@@ -37,7 +39,7 @@ def few_sequences(monkeypatch):
 
 def trained(*trials):
     found = {}
-    training.train(trials, lambda result: found.__setitem__(result.trial, result))
+    train(trials, lambda result: found.__setitem__(result.trial, result))
     return found
 
 
@@ -45,7 +47,7 @@ def trained(*trials):
 def test_every_dial_reaches_lags_near_those_asked_for(name):
     task = registry.task(name)
     lags = (task.lag, task.lag + 7, 2 * task.lag)
-    for lag, turned in zip(lags, transfer.at_lags(task, lags, "--test-lags"), strict=True):
+    for lag, turned in zip(lags, at_lags(task, lags, "--test-lags"), strict=True):
         setting = getattr(turned, task.dial)
         setting = getattr(setting, "high", setting)
         nearer = [task.turned(setting + 1).lag] + ([task.turned(setting - 1).lag] if turned.lag > lag else [])
@@ -55,13 +57,13 @@ def test_every_dial_reaches_lags_near_those_asked_for(name):
 
 def test_a_range_is_tested_at_one_distance():
     task = registry.task("parity:steps=3-40")
-    assert [turned.spec for turned in transfer.at_lags(task, (5, 99), "")] == ["parity:steps=6", "parity:steps=100"]
-    assert transfer.trained_lags(task) == (2, 39)
+    assert [turned.spec for turned in at_lags(task, (5, 99), "")] == ["parity:steps=6", "parity:steps=100"]
+    assert trained_lags(task) == (2, 39)
 
 
 def test_lags_that_the_dial_cannot_tell_apart_are_tested_once():
     task = registry.task("agreement:nouns=0-4")  # four words a noun
-    assert [turned.lag for turned in transfer.at_lags(task, (29, 30, 31), "")] == [30]
+    assert [turned.lag for turned in at_lags(task, (29, 30, 31), "")] == [30]
 
 
 def test_other_lags_than_those_asked_for_are_told_before_training_and_their_table_after(tmp_path: Path):
@@ -100,7 +102,7 @@ def test_a_task_whose_sizes_follow_the_dial_is_refused(monkeypatch):
     task = registry.task("copy:blanks=10")
     monkeypatch.setattr(type(task), "input_size", property(lambda self: self.blanks))
     with pytest.raises(UsageError, match="copy has other inputs or outputs at another blanks"):
-        transfer.at_lags(task, (30,), "--test-lags")
+        at_lags(task, (30,), "--test-lags")
 
 
 def test_without_test_lags_a_trial_keeps_its_key():
@@ -115,7 +117,7 @@ def test_a_test_changes_nothing_else_and_is_the_error_on_the_turned_task(few_seq
     assert same == replace(plain, wall_seconds=None)
 
     with ambient.arithmetic():
-        cohort = training.Cohort([BASE], {})
+        cohort = Cohort([BASE], {})
         while cohort.update < BASE.updates:
             cohort.advance()
     turned = registry.task("copy:items=1,symbols=2,blanks=8")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from longlag import ambient, evaluation, registry, training
+from longlag import ambient, evaluation, registry
 from longlag.cli import main
 from longlag.costs import cohort_size, expected_seconds
 from longlag.gradients import write_gradient
@@ -17,6 +17,7 @@ from longlag.store import Store, store_path
 from longlag.study import adhoc
 from longlag.tasks.parity import Parity
 from longlag.tasks.support.errors import UsageError
+from longlag.training import Cohort, train
 from longlag.trial import Status, Trial
 from longlag.wiring import DIRECTIONS, NORMALISATIONS, SKIPS, Wiring
 
@@ -39,7 +40,7 @@ def few_sequences(monkeypatch):
 
 def results_of(*trials):
     finished = []
-    training.train(trials, finished.append)
+    train(trials, finished.append)
     return {result.trial: replace(result, wall_seconds=None) for result in finished}
 
 
@@ -118,20 +119,20 @@ def test_dropout_is_named_by_task_cell_seed_and_update(monkeypatch):
     base = replace(BASE, dropout=0.5)
 
     def masks(trial, update):
-        cohort = training.Cohort([trial], {})
+        cohort = Cohort([trial], {})
         cohort.update = update
         return cohort._noises()[0].random(3).tolist()
 
     assert masks(base, 2) == masks(replace(base, clip="norm:1", lr=1.0), 2)
     others = [masks(base, 3), masks(replace(base, seed=1), 2), masks(replace(base, cell="gru"), 2)]
     assert masks(base, 2) not in others
-    assert training.Cohort([BASE], {})._noises() is None
+    assert Cohort([BASE], {})._noises() is None
 
 
 def test_evaluation_drops_nothing():
     with ambient.arithmetic():
-        cohort = training.Cohort([replace(BASE, dropout=0.9)], {})
-        without = training.Cohort([BASE], {})
+        cohort = Cohort([replace(BASE, dropout=0.9)], {})
+        without = Cohort([BASE], {})
         args = cohort.task, cohort.parameters[0]
         assert torch.equal(cohort.parameters, without.parameters)
         assert evaluation.evaluate(cohort.network, *args) == evaluation.evaluate(without.network, *args)

@@ -100,8 +100,8 @@ def plan(
     **options: Any,
 ) -> None:
     """Show what a run would train; train nothing."""
-    from longlag import transfer
     from longlag.run.plan import make_plan
+    from longlag.transfer import moved_lines
 
     workers = checked_workers(workers)
     cut = within(study_of(study, name, options), workers, budget_minutes)
@@ -118,7 +118,7 @@ def plan(
     click.echo(f"time      {time_told(found, workers)}")
     if found.outside:
         click.echo(f"outside   {found.outside} stored trials are not part of this plan")
-    for line in transfer.moved_lines(found.trials):
+    for line in moved_lines(found.trials):
         click.echo(f"tests     {line}")
     for line in matched_lines(found.study, found.trials):
         click.echo(line)

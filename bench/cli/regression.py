@@ -148,14 +148,14 @@ def compare(before: str, after: str, as_json: bool, results: Path) -> None:
 def history(study: str, file: Path | None, results: Path) -> None:
     """Print what was accepted when, why and by which version, and the checks since; draw how entries moved."""
     from longlag.regression import baseline as accepted
-    from longlag.regression import record
+    from longlag.regression.record import draw, read, render
 
     against = accepted.read(_path(study, file, results), study)
-    checks = record.read(results / study)
-    click.echo(record.render(against, checks), nl=False)
+    checks = read(results / study)
+    click.echo(render(against, checks), nl=False)
     folder = results / study / "history"
     folder.mkdir(parents=True, exist_ok=True)
-    for path in record.draw(against, checks).save(folder, "trend"):
+    for path in draw(against, checks).save(folder, "trend"):
         click.echo(path, err=True)
 
 
@@ -263,9 +263,9 @@ def _plan_of(name: str, entries: "Sequence[Entry]", seeds: Sequence[int]) -> "St
 
 def _write(report: "Report", written: Mapping[str, Path | None], results: Path) -> list[Path]:
     """Write what was asked for, the figure, and a line for the history."""
-    from longlag.regression import record
     from longlag.regression.figure import draw_report
     from longlag.regression.formats import as_json, as_junit
+    from longlag.regression.record import note
     from longlag.regression.render import render_markdown
 
     paths = []
@@ -275,6 +275,6 @@ def _write(report: "Report", written: Mapping[str, Path | None], results: Path) 
             path.write_text(render(report), encoding="utf-8")
             paths.append(path)
     folder = results / report.study
-    record.note(report, folder)
+    note(report, folder)
     (folder / "check").mkdir(exist_ok=True)
     return paths + draw_report(report).save(folder / "check", "effects")

@@ -60,15 +60,15 @@ def train_planted(
     plant: str, trials: Sequence[Trial], report: Callable[[TrialResult], None], environment: dict[str, Any]
 ) -> None:
     """Train a cohort under a planted change; results come back under the trials that were asked for."""
-    from longlag import training
+    from longlag import training as cohorts
 
     if plant == HEALTHY:
-        training.train(trials, report, environment)
+        cohorts.train(trials, report, environment)
         return
     change = PLANTS[plant].change
     asked = {change(trial): trial for trial in trials}
     with PLANTS[plant].patch():
-        training.train(list(asked), lambda result: report(replace(result, trial=asked[result.trial])), environment)
+        cohorts.train(list(asked), lambda result: report(replace(result, trial=asked[result.trial])), environment)
 
 
 def simulate(file: Path, todo: Sequence[Job], workers: int) -> None:

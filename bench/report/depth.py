@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
 from longlag.report import canvas, style
 from longlag.report.once import once
-from longlag.report.outcomes import Panel, outcomes, panels
+from longlag.report.outcomes import Panel, into_panels, outcomes
 from longlag.results import StudyData
 from longlag.stats.intervals import share_interval
 from longlag.wiring import NO_DECODER, SKIPS
@@ -35,7 +35,7 @@ def depth_frames(study: StudyData) -> list[Panel]:
     matched = "matched" in frame and frame["matched"].notna().any()
     drawn = (*_DRAWN, "hidden_size") if matched else _DRAWN  # depths of as many parameters have other widths
     found = []
-    for part in panels(pd.concat([joined, deep]), drawn) if len(deep) else []:
+    for part in into_panels(pd.concat([joined, deep]), drawn) if len(deep) else []:
         for (cell, clip), rows in part.frame.groupby(["cell", "clip"], sort=False):
             if rows["layers"].nunique() > 1:
                 told = {"cell": cell} if len(part.cells) > 1 else {}

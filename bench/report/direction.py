@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from longlag.report import canvas, style
 from longlag.report.once import once
-from longlag.report.outcomes import Panel, outcomes, panels
+from longlag.report.outcomes import Panel, into_panels, outcomes
 from longlag.results import StudyData
 from longlag.wiring import DIRECTIONS
 
@@ -28,7 +28,7 @@ def direction_frames(study: StudyData) -> list[Panel]:
     matched = "matched" in frame and frame["matched"].notna().any()
     drawn = ("direction", "hidden_size") if matched else ("direction",)  # two of as many parameters are narrower
     found = []
-    for part in panels(frame, drawn):
+    for part in into_panels(frame, drawn):
         for clip, rows in part.frame.groupby("clip", sort=False):
             both = rows.groupby("cell")["direction"].transform("nunique") > 1
             if both.any():

@@ -178,7 +178,7 @@ class Panel:
         return self.frame[self.frame["cell"] == cell]
 
 
-def panels(frame: pd.DataFrame, ways_drawn: Collection[str] = ()) -> list[Panel]:
+def into_panels(frame: pd.DataFrame, ways_drawn: Collection[str] = ()) -> list[Panel]:
     """Cut `outcomes` into panels, tasks in the order of the rows.
 
     Args:
@@ -198,7 +198,7 @@ def panels(frame: pd.DataFrame, ways_drawn: Collection[str] = ()) -> list[Panel]
 @once
 def study_panels(study: StudyData) -> list[Panel]:
     """Cut a study into panels."""
-    return panels(outcomes(study))
+    return into_panels(outcomes(study))
 
 
 def _split(frame: pd.DataFrame, axes: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from longlag.report import canvas, style, tables
 from longlag.report.once import once
-from longlag.report.outcomes import Panel, outcomes, panels, seeds
+from longlag.report.outcomes import Panel, into_panels, outcomes, seeds
 from longlag.results import StudyData
 from longlag.wiring import NO_DECODER, SKIPS
 
@@ -25,7 +25,7 @@ def seq2seq_frames(study: StudyData) -> list[Panel]:
     matched = "matched" in frame and frame["matched"].notna().any()
     drawn = (*_DRAWN, "hidden_size") if matched else _DRAWN  # depths of as many parameters have other widths
     found = []
-    for part in panels(frame, drawn):
+    for part in into_panels(frame, drawn):
         for (cell, clip), rows in part.frame.groupby(["cell", "clip"], sort=False):
             if len(rows[["layers", "decoder_layers"]].drop_duplicates()) > 1:
                 told = {"cell": cell} if len(part.cells) > 1 else {}

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from longlag.report import canvas, curves, style
 from longlag.report.once import once
-from longlag.report.outcomes import SETTING, Panel, in_order, outcomes, panels, seeds, several
+from longlag.report.outcomes import SETTING, Panel, in_order, into_panels, outcomes, seeds, several
 from longlag.results import StudyData
 from longlag.stats.intervals import interquartile_interval, interquartile_mean
 
@@ -80,7 +80,7 @@ def _row(part: pd.DataFrame, axes: list[str]) -> dict[str, Any]:
 @style.report_style()
 def transfer(study: StudyData) -> canvas.Drawing:
     """Draw error against distance: a frame a panel, a line a cell and clip, the trained distances shaded."""
-    parts = panels(errors_by_lag(study))
+    parts = into_panels(errors_by_lag(study))
     columns = min(_COLUMNS, len(parts))
     rows = -(-len(parts) // columns)
     figure, axes = canvas.grid(rows, columns, [2.0])
