@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 from typing import ClassVar
 
 import numpy as np
@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 
 from longlag.tasks.base import Batch, as_tokens
-from longlag.tasks.compiler import compiled
-from longlag.tasks.drawing import bits
-from longlag.tasks.sentences import END, KEPT_OUT, NUMBER, PAD, RIGHT, VERB_AT, WORDS, WRONG, VerbTask
+from longlag.tasks.support.compiler import compiled
+from longlag.tasks.support.drawing import bits
 from longlag.tasks.support.options import Range, option
+from longlag.tasks.support.sentences import END, KEPT_OUT, NUMBER, PAD, RIGHT, VERB_AT, WORDS, WRONG, VerbTask
 
-LEXICON = tomllib.loads(Path(__file__).with_name("lexicon.toml").read_text(encoding="utf-8"))
+LEXICON = tomllib.loads(files("longlag.tasks.support").joinpath("lexicon.toml").read_text(encoding="utf-8"))
 
 
 def _rows(name: str) -> list[str]:
@@ -197,7 +197,7 @@ def write(
     """Write sentences, word by word.
 
     Args:
-        thrown: (dice, B) random bits, see `longlag.tasks.drawing.bits`.
+        thrown: (dice, B) random bits, see `longlag.tasks.support.drawing.bits`.
         sides: (dice,), how many sides each has, from `_dice`.
         fewest: Nouns between subject and verb, at least.
         most: At most.

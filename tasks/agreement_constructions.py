@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
-from pathlib import Path
+from importlib.resources import files
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -20,12 +20,14 @@ import torch
 from torch import Tensor
 
 from longlag.tasks.base import Batch
-from longlag.tasks.compiler import compiled
-from longlag.tasks.drawing import bits
-from longlag.tasks.sentences import KEPT_OUT, NUMBER, PAD, RIGHT, VERB_AT, WORDS, WRONG, VerbTask
+from longlag.tasks.support.compiler import compiled
+from longlag.tasks.support.drawing import bits
 from longlag.tasks.support.options import option
+from longlag.tasks.support.sentences import KEPT_OUT, NUMBER, PAD, RIGHT, VERB_AT, WORDS, WRONG, VerbTask
 
-LEXICON = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+LEXICON = tomllib.loads(
+    files("longlag.tasks.support").joinpath("agreement_constructions.toml").read_text(encoding="utf-8")
+)
 ANIMATE, INANIMATE, ANY, NONE = 0, 1, 2, 3
 
 
@@ -236,7 +238,7 @@ def write(
     """Write sentences, word by word.
 
     Args:
-        thrown: (dice, B) random bits, see `longlag.tasks.drawing.bits`.
+        thrown: (dice, B) random bits, see `longlag.tasks.support.drawing.bits`.
         sides: (dice,), how many sides each has.
         longest: Words of the longest sentence (W).
         held_out: Write what is kept out of training, too.

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask, as_tokens
-from longlag.tasks.drawing import at_least, letters
+from longlag.tasks.support.drawing import at_least, letters
 from longlag.tasks.support.options import option
 
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask
-from longlag.tasks.drawing import ask_once
+from longlag.tasks.support.drawing import ask_once
 from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import option
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask, as_tokens
-from longlag.tasks.drawing import at_least, draw_lengths, share_longer
+from longlag.tasks.support.drawing import at_least, draw_lengths, share_longer
 from longlag.tasks.support.options import Range, option
 
 DEGREES = {"S3": 3, "A5": 5, "S5": 5}

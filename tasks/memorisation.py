@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask, as_tokens
-from longlag.tasks.drawing import letters
+from longlag.tasks.support.drawing import letters
 from longlag.tasks.support.options import option
 
 PATTERNS = {"bits": (5, 2), "symbols": (10, 5)}  # how many, out of how many

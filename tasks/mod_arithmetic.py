@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask
-from longlag.tasks.drawing import ask_at_end, draw_lengths
+from longlag.tasks.support.drawing import ask_at_end, draw_lengths
 from longlag.tasks.support.options import Range, option
 
 OPERATORS = ("+", "-", "*")

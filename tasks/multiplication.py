@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from longlag.tasks.base import Batch, Task
-from longlag.tasks.drawing import TwoMarkers, ask_once
+from longlag.tasks.support.drawing import TwoMarkers, ask_once
 from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import option
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask
-from longlag.tasks.drawing import ask_at_end, draw_lengths, share_longer
+from longlag.tasks.support.drawing import ask_at_end, draw_lengths, share_longer
 from longlag.tasks.support.options import Range, option
 
 

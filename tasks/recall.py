@@ -9,7 +9,7 @@ A short story, the words of which are predicted one by one; the last is the one 
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.resources import files
 from typing import ClassVar
 
 import numpy as np
@@ -19,7 +19,7 @@ from torch import Tensor
 from longlag.tasks.base import Batch, ClassTask, as_tokens
 from longlag.tasks.support.options import option
 
-STORIES = tomllib.loads(Path(__file__).with_name("stories.toml").read_text(encoding="utf-8"))
+STORIES = tomllib.loads(files("longlag.tasks.support").joinpath("stories.toml").read_text(encoding="utf-8"))
 OPENING_WORDS, CLAUSE_WORDS, CLOSING_WORDS = 10, 7, 6
 PARTS = ("NAME", "SHE", "HER", "NOUN", "LOUD")
 NAME, SHE, HER, NOUN, LOUD = range(len(PARTS))

@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask, Later
-from longlag.tasks.drawing import at_least, draw_lengths, letters, write_out
+from longlag.tasks.support.drawing import at_least, draw_lengths, letters, write_out
 from longlag.tasks.support.options import Range, option
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask, as_tokens
-from longlag.tasks.drawing import ask_once
+from longlag.tasks.support.drawing import ask_once
 from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import option
 

@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask
-from longlag.tasks.drawing import letters, write_out
+from longlag.tasks.support.drawing import letters, write_out
 from longlag.tasks.support.options import option
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask
-from longlag.tasks.drawing import TwoMarkers, ask_once
+from longlag.tasks.support.drawing import TwoMarkers, ask_once
 from longlag.tasks.support.options import option
 
 

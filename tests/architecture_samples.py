@@ -4,8 +4,8 @@ import torch
 
 from longlag import registry
 from longlag.architectures.base import Shape
-from longlag.seeding import stream
-from longlag.whole_network import WholeNetwork
+from longlag.networks.whole_network import WholeNetwork
+from longlag.values.seeding import stream
 
 SPECS = [
     *("transformer", "transformer:heads=2,positions=rotary", "transformer:positions=learned"),

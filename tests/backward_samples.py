@@ -5,12 +5,12 @@ from dataclasses import replace
 import torch
 
 from longlag import registry
-from longlag.gradients import write_gradient
-from longlag.network import Network
-from longlag.seeding import stream
+from longlag.networks.recurrent import Network
 from longlag.tasks.adding import Adding
 from longlag.tasks.copy import Copy
-from longlag.wiring import Wiring
+from longlag.training.gradients import write_gradient
+from longlag.values.seeding import stream
+from longlag.values.wiring import Wiring
 
 TASKS = {"copy": Copy(items=2, symbols=3, blanks=6), "adding": Adding(length=11)}
 STEPWISE = [name for name in registry.names("cell") if registry.cell(name).steps]
@@ -40,5 +40,5 @@ def gradient_of(spec, how, task="copy", depth=1, dtype=torch.float64, seen=None)
 
 def run_readable(monkeypatch):
     """Let every network run on the readable path."""
-    monkeypatch.setattr("longlag.scans.standard_kernel", lambda cell: None)
-    monkeypatch.setattr("longlag.network.standard_kernel", lambda cell: None)
+    monkeypatch.setattr("longlag.scans.run.standard_kernel", lambda cell: None)
+    monkeypatch.setattr("longlag.networks.recurrent.standard_kernel", lambda cell: None)

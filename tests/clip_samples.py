@@ -6,9 +6,9 @@ import torch
 from longlag import registry
 from longlag.clips.base import Context, row_norms
 from longlag.clips.quantile import BINS, ClipQuantile
-from longlag.network import Network
+from longlag.networks.recurrent import Network
 from longlag.tasks.copy import Copy
-from longlag.trial import Trial
+from longlag.values.trial import Trial
 
 NETWORK = Network.for_task(registry.cell("gru"), Copy(items=1, symbols=3, blanks=2), hidden_size=5)
 LAYOUT = NETWORK.layout

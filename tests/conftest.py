@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: threads
 import pytest
 from hypothesis import settings
 
-from longlag.engines import worker
+from longlag.run.engines import worker
 
 settings.register_profile("longlag", derandomize=True, deadline=None, database=None)
 settings.load_profile("longlag")
@@ -21,7 +21,7 @@ def workers_with_libraries_loaded():
     """Fork the workers of this process from a server that has loaded their libraries; a command spawns its own."""
     forked = multiprocessing.get_context("forkserver")
     forked.set_forkserver_preload(
-        ["longlag.training", "longlag.perf.memory", "longlag.kernels.stack", "numba.np.arraymath"]
+        ["longlag.training.cohort", "longlag.perf.memory", "longlag.scans.engine.stack", "numba.np.arraymath"]
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worker, "PROCESSES", forked)

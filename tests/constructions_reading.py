@@ -4,12 +4,7 @@ import re
 
 import numpy as np
 
-from longlag.tasks.agreement_constructions import (
-    CONSTRUCTIONS,
-    LEXICON,
-    VOCABULARY,
-    AgreementConstructions,
-)
+from longlag.tasks.agreement_constructions import CONSTRUCTIONS, LEXICON, VOCABULARY, AgreementConstructions
 from longlag.tasks.base import Batch
 
 DRAWS = 30_000

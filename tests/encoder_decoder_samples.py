@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from longlag import registry
-from longlag.encoder_decoder import EncoderDecoder
-from longlag.seeding import stream
+from longlag.networks.encoder_decoder import EncoderDecoder
 from longlag.tasks.reverse import Reverse
 from longlag.tasks.support.options import Range
+from longlag.values.seeding import stream
 
 HIDDEN = 4
 CLOSE = {"rtol": 1e-9, "atol": 1e-13}

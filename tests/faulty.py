@@ -1,11 +1,11 @@
-"""Ways for a worker to go wrong, for tests: each takes the place of `longlag.training.train` in a worker process."""
+"""Ways for a worker to go wrong: each takes the place of `longlag.training.cohort.train` in a worker process."""
 
 import os
 import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from longlag.trial import Status, Trial, TrialResult
+from longlag.values.trial import Status, Trial, TrialResult
 
 BAD_SEED = 1
 Report = Callable[[TrialResult], None]

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from longlag import registry
-from longlag.kernels.find import kernel_for
-from longlag.scans import scan
+from longlag.scans.find import kernel_for
+from longlag.scans.run import scan
 
 CELLS = [f"rnn:nonlinearity={name}" for name in ("tanh", "relu", "sigmoid", "linear")] + ["gru", "lstm"]
 CELLS += ["lstm:coupled=true", "lstm:forget_gate=false", "lstm:peepholes=true"]

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from longlag import provenance
 from longlag.cli import main, regression
-from longlag.seeding import stream
-from longlag.store import Store, store_path
-from longlag.study import Study, adhoc
-from longlag.study_trials import facts
-from longlag.trial import Status, Trial, TrialResult
+from longlag.plan.study import Study, adhoc
+from longlag.plan.trials import facts
+from longlag.process import provenance
+from longlag.store.store import Store, store_path
+from longlag.values.seeding import stream
+from longlag.values.trial import Status, Trial, TrialResult
 
 CELLS = ("gru", "lstm", "rnn")
 USUAL = {"gru": 0.95, "lstm": 0.9, "rnn": 0.85}

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from longlag.regression.entries import Entry, Outcome
-from longlag.seeding import stream
-from longlag.trial import Status, Trial
+from longlag.regression.judge.entries import Entry, Outcome
+from longlag.values.seeding import stream
+from longlag.values.trial import Status, Trial
 
 BUDGET = 400
 

@@ -4,8 +4,8 @@ import math
 import sys
 from pathlib import Path
 
-from longlag.store import Store, Stored
-from longlag.trial import Measurement, Status, Trial, TrialResult
+from longlag.store.store import Store, Stored
+from longlag.values.trial import Measurement, Status, Trial, TrialResult
 
 FACTS = {
     "lag": 13,

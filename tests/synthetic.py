@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from longlag.results import StudyData
-from longlag.seeding import stream
-from longlag.trial import Status, Trial
-from longlag.wiring import Wiring
+from longlag.store.results import StudyData
+from longlag.values.seeding import stream
+from longlag.values.trial import Status, Trial
+from longlag.values.wiring import Wiring
 
 CELLS = ("rnn", "rnn:init=orthogonal", "rnn:nonlinearity=relu,init=identity", "lstm", "gru")
 MORE_CELLS = (

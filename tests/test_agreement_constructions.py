@@ -20,13 +20,7 @@ from constructions_reading import (
     sentences,
 )
 
-from longlag.tasks.agreement_constructions import (
-    EXAMPLE,
-    LEXICON,
-    VOCABULARY,
-    AgreementConstructions,
-    tokens_of,
-)
+from longlag.tasks.agreement_constructions import EXAMPLE, LEXICON, VOCABULARY, AgreementConstructions, tokens_of
 
 
 def test_the_lexicon_can_be_kept_apart_by_tens_and_only_first_words_tell_the_number() -> None:

@@ -18,12 +18,7 @@ from constructions_reading import (
     sentences,
 )
 
-from longlag.tasks.agreement_constructions import (
-    CONSTRUCTIONS,
-    LEXICON,
-    VOCABULARY,
-    distance_shares,
-)
+from longlag.tasks.agreement_constructions import CONSTRUCTIONS, LEXICON, VOCABULARY, distance_shares
 
 
 @pytest.mark.parametrize("place", range(len(CONSTRUCTIONS)))

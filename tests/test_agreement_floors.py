@@ -17,12 +17,7 @@ from agreement_reading import (
     vote_error,
 )
 
-from longlag.tasks.agreement import (
-    NOUNS,
-    PAD,
-    VOCABULARY,
-    Agreement,
-)
+from longlag.tasks.agreement import NOUNS, PAD, VOCABULARY, Agreement
 from longlag.tasks.support.options import Range
 
 

@@ -5,15 +5,15 @@ import torch
 from architecture_samples import SPECS, STEPS, TINY, built, sequences, weights_of
 from click.testing import CliRunner
 
-from longlag.ambient import moved, random_state
-from longlag.assemble import network_of
 from longlag.checks.cells import check_cell
 from longlag.cli import main
-from longlag.matching import matched
-from longlag.study import adhoc
+from longlag.networks.build import network_of
+from longlag.plan.sizes import matched
+from longlag.plan.study import adhoc
+from longlag.process.state import moved, random_state
 from longlag.tasks.support.errors import UsageError
-from longlag.training import train
-from longlag.trial import Trial
+from longlag.training.cohort import train
+from longlag.values.trial import Trial
 
 
 @pytest.mark.parametrize("spec", SPECS)

@@ -8,9 +8,9 @@ import torch
 from backward_samples import HIDDEN, STEPWISE, TASKS, batch_of, gradient_of, network_of, row_of, run_readable
 from torch.testing import assert_close
 
-from longlag.backward import PLAIN, Backward
-from longlag.kernels import layer as layers
-from longlag.kernels.find import kernel_for
+from longlag.scans.engine import layer as layers
+from longlag.scans.find import kernel_for
+from longlag.values.backward import PLAIN, Backward
 
 FUSED = [f"rnn:nonlinearity={name}" for name in ("tanh", "relu", "sigmoid", "linear")] + ["gru", "lstm"]
 FUSED += ["cornn", "deltanet", "lru", "scornn", "selective", "slstm"]

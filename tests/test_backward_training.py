@@ -5,15 +5,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from longlag import gradients, registry, watch
-from longlag.assemble import backward_of
-from longlag.backward import PLAIN
-from longlag.kernels.layer import Layer
-from longlag.ledger import ClippingError
-from longlag.study import adhoc
+from longlag import registry
+from longlag.networks.build import backward_of
+from longlag.plan.study import adhoc
+from longlag.scans.engine.layer import Layer
 from longlag.tasks.support.errors import UsageError
-from longlag.training import Cohort, train, write_gradients
-from longlag.trial import Trial
+from longlag.training import backward_audit, gradients
+from longlag.training.clip_audit import ClippingError
+from longlag.training.cohort import Cohort, train, write_gradients
+from longlag.values.backward import PLAIN
+from longlag.values.trial import Trial
 
 BASE = Trial(
     "adding:length=12", "rnn", "none", 0.01, 0, hidden_size=6, batch_size=4, updates=6, eval_every=3
@@ -88,7 +89,7 @@ def test_what_is_taken_is_clipped_after_omega_is_added():
 def hows_left_out(monkeypatch):
     """The backward pass never hears of it."""
     plain = write_gradients
-    monkeypatch.setattr("longlag.training.write_gradients", lambda *given: plain(*given[:6]))
+    monkeypatch.setattr("longlag.training.cohort.write_gradients", lambda *given: plain(*given[:6]))
 
 
 def hows_of_the_neighbour(monkeypatch):
@@ -98,14 +99,14 @@ def hows_of_the_neighbour(monkeypatch):
     def write(*given):
         plain(*given[:6], [*given[6][1:], given[6][0]])
 
-    monkeypatch.setattr("longlag.training.write_gradients", write)
+    monkeypatch.setattr("longlag.training.cohort.write_gradients", write)
 
 
 def one_for_all(monkeypatch):
     """Every trial gets the first one's."""
     plain = write_gradients
     monkeypatch.setattr(
-        "longlag.training.write_gradients", lambda *given: plain(*given[:6], [given[6][0]] * len(given[6]))
+        "longlag.training.cohort.write_gradients", lambda *given: plain(*given[:6], [given[6][0]] * len(given[6]))
     )
 
 
@@ -150,7 +151,7 @@ def values_clipped_instead(monkeypatch):
             gradient.clamp_(-how.signal_limit, how.signal_limit)
         return losses
 
-    monkeypatch.setattr("longlag.training.write_gradients", write)
+    monkeypatch.setattr("longlag.training.cohort.write_gradients", write)
 
 
 def omega_with_another_factor(monkeypatch):
@@ -198,13 +199,13 @@ def test_one_trials_limit_on_another_is_seen(monkeypatch, mistake):
 
 
 def test_a_step_of_the_readable_path_that_ignores_it_is_seen(monkeypatch):
-    monkeypatch.setattr("longlag.scans._passed", lambda part, *_: part)
+    monkeypatch.setattr("longlag.scans.run._passed", lambda part, *_: part)
     with pytest.raises(ClippingError, match="signal"):
         train(cohort_of("state:0.0001", cell="mgu"), [].append)
 
 
 def test_nothing_is_looked_at_where_nothing_happens(monkeypatch):
-    monkeypatch.setattr("longlag.training.look", None)
+    monkeypatch.setattr("longlag.training.cohort.look", None)
     assert results_of(*cohort_of("none", "norm:1"))["norm:1"].updates == 6
 
 
@@ -270,7 +271,7 @@ def test_looking_says_nothing_where_all_is_well_and_what_where_it_is_not():
     row, right = cohort.parameters[0], torch.zeros_like(cohort.parameters[0])
     gradients.write_gradient(cohort.network, cohort.task, row, right, batch, how=how)
     given = cohort.network, cohort.task, row
-    assert watch.look(*given, right, batch, lambda: None, how)[1] is None
-    plain, fault = watch.look(*given, 1.001 * right, batch, lambda: None, how)
+    assert backward_audit.look(*given, right, batch, lambda: None, how)[1] is None
+    plain, fault = backward_audit.look(*given, 1.001 * right, batch, lambda: None, how)
     assert fault == "the gradient is not the one that its backward pass gives"
     assert not torch.equal(plain, right)

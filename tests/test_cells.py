@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from longlag import registry
+from longlag.cells.support.module_cell import ModuleCell
 from longlag.checks.cells import check_cell
-from longlag.module_cell import ModuleCell
-from longlag.scans import run_layer, scan
-from longlag.seeding import stream
+from longlag.scans.run import run_layer, scan
+from longlag.values.seeding import stream
 
 MORE_SPECS = {
     "rnn": [

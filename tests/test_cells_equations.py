@@ -5,8 +5,8 @@ import torch
 from cell_equations import BATCH, EQUATIONS, FROM_ZERO, HIDDEN, INPUTS, OTHERS, STEPS
 
 from longlag import registry
-from longlag.scans import run_layer
-from longlag.seeding import stream
+from longlag.scans.run import run_layer
+from longlag.values.seeding import stream
 
 
 def random_weights(cell):

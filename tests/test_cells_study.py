@@ -2,10 +2,11 @@
 
 from collections import Counter
 
-from longlag import registry, study_file
+from longlag import registry
+from longlag.plan import files
 from longlag.run.plan import make_plan
 
-STUDY = study_file.find("cells")
+STUDY = files.find("cells")
 SHIPPED = set(registry.shipped("cell")) - {"torchrecurrent"}  # whose library is an extra
 
 

@@ -5,12 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from longlag import ambient, evaluation, registry
-from longlag.gradients import write_gradients
-from longlag.network import Network
-from longlag.scans import run_layer
-from longlag.training import Cohort, train
-from longlag.trial import Trial
+from longlag import registry
+from longlag.networks.recurrent import Network
+from longlag.process import state
+from longlag.scans.run import run_layer
+from longlag.training import evaluation
+from longlag.training.cohort import Cohort, train
+from longlag.training.gradients import write_gradients
+from longlag.values.trial import Trial
 
 BASE = Trial("copy:items=2,symbols=3,blanks=3", "rnn", "none", 0.01, 0, hidden_size=5, batch_size=3, updates=4)
 ORTHOGONAL = ["exprnn", "exprnn:init=cayley", "scornn", "scornn:negative=0"]
@@ -30,7 +32,7 @@ def results_of(*trials):
 
 def rows_after(trial, updates):
     """Return the cohort of one trial, and its parameters before and after."""
-    with ambient.arithmetic():
+    with state.arithmetic():
         cohort = Cohort([trial], {})
         before = cohort.parameters.clone()
         for _ in range(updates):

@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from longlag.cli import main
-from longlag.store import Store, store_path
-from longlag.study import adhoc
-from longlag.study_trials import facts
-from longlag.trial import Measurement, Status, TrialResult
+from longlag.plan.study import adhoc
+from longlag.plan.trials import facts
+from longlag.store.store import Store, store_path
+from longlag.values.trial import Measurement, Status, TrialResult
 
 TINY = ["--task", "copy:items=1,symbols=2,blanks=1", "--cell", "rnn", "--updates", "4", "--eval-every", "2"]
 TINY += ["--hidden-size", "3", "--batch-size", "2", "--seeds", "2", "--workers", "1"]

@@ -17,7 +17,7 @@ from longlag.clips.norm import ClipNorm
 from longlag.clips.quantile import BINS, ClipQuantile
 from longlag.clips.skip import Skip
 from longlag.clips.value import ClipValue
-from longlag.layout import Layout
+from longlag.values.layout import Layout
 
 # Against torch.nn.utils, trial by trial
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 from clip_samples import DTYPES, cohort_of
 
-from longlag import ambient, registry
-from longlag.training import Cohort, train, write_gradients
+from longlag import registry
+from longlag.process import state
+from longlag.training.cohort import Cohort, train, write_gradients
 
 QUANTILE = "quantile:0.1"
 
@@ -18,7 +19,7 @@ QUANTILE = "quantile:0.1"
 def trained(trials, updates):
     """Return the cohort's parameters and running quantities after each update, ordered as its rows are."""
     seen = []
-    with ambient.arithmetic():
+    with state.arithmetic():
         cohort = Cohort(trials, {})
         for _ in range(updates):
             cohort.step()
@@ -41,7 +42,7 @@ def infinite_at(monkeypatch):
                 gradients[0, 0] = losses[0] = math.inf
             return losses
 
-        monkeypatch.setattr("longlag.training.write_gradients", write)
+        monkeypatch.setattr("longlag.training.cohort.write_gradients", write)
 
     return replaced
 
@@ -119,7 +120,7 @@ def test_a_trial_that_drops_what_is_not_finite_lives_on(infinite_at):
 
 def test_a_trials_memory_follows_it_when_another_leaves():
     trials = cohort_of(QUANTILE, QUANTILE, QUANTILE)
-    with ambient.arithmetic():
+    with state.arithmetic():
         cohort = Cohort(trials, {})
         cohort.advance()
         kept = [cohort.memory[place].clone() for place in (0, 2)]

@@ -9,8 +9,8 @@ from clip_samples import LAYOUT, cohort_of, context_of, gradients_of
 from longlag import registry
 from longlag.clips.base import Context, row_norms
 from longlag.clips.norm import ClipNorm
-from longlag.ledger import ClippingError, Ledger, blocks_of
-from longlag.training import Cohort, train
+from longlag.training.clip_audit import ClippingError, Ledger, blocks_of
+from longlag.training.cohort import Cohort, train
 
 # The ledger
 

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from longlag import ambient, evaluation, registry
-from longlag.gradients import write_gradients
-from longlag.network import Network
-from longlag.training import Cohort, train
-from longlag.trial import Status, Trial
+from longlag import registry
+from longlag.networks.recurrent import Network
+from longlag.process import state
+from longlag.training import evaluation
+from longlag.training.cohort import Cohort, train
+from longlag.training.gradients import write_gradients
+from longlag.values.trial import Status, Trial
 
 COPY, ADDING, AGREEMENT = "copy:items=2,symbols=3,blanks=3", "adding:length=7", "agreement:nouns=0-1"
 TASKS = [spec for spec in (COPY, ADDING, AGREEMENT) if spec.partition(":")[0] in registry.names("task")]
@@ -36,7 +38,7 @@ def results_of(*trials):
 
 def rows_after(*trials, updates):
     """Return each trial's parameters after a number of updates, whatever evaluations say."""
-    with ambient.arithmetic():
+    with state.arithmetic():
         cohort = Cohort(trials, {})
         while cohort.update < updates:
             cohort.advance()
@@ -238,7 +240,7 @@ def replaced_gradients(monkeypatch, update, entry):
             gradients[0, 0] = entry
         return losses
 
-    monkeypatch.setattr("longlag.training.write_gradients", write)
+    monkeypatch.setattr("longlag.training.cohort.write_gradients", write)
 
 
 def test_a_rate_beyond_float32_diverges_in_the_parameters():
@@ -256,7 +258,7 @@ def test_a_rate_that_makes_the_parameters_jump_explodes():
 
 
 def test_without_the_jump_rule_a_wild_rate_diverges_in_the_loss(monkeypatch):
-    monkeypatch.setattr("longlag.training.JUMP", float("inf"))
+    monkeypatch.setattr("longlag.training.cohort.JUMP", float("inf"))
     wild = replace(BASE, task=ADDING, cell="rnn:nonlinearity=relu", lr=1e30)
     (result,) = results_of(wild).values()
     assert (result.status, result.diverged_at, result.diverged_in) == (Status.DIVERGED, 2, "loss")

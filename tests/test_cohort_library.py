@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from longlag.cohort import GRU, LSTM, RNN
+from longlag.networks.stacked import GRU, LSTM, RNN
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 S, T, B, N, H = 3, 6, 4, 2, 5
@@ -100,7 +100,7 @@ def test_without_a_kernel_torch_computes_the_same(ours, theirs, options, monkeyp
     layer, _ = pair(ours, theirs, options)
     inputs = torch.randn(S, T, B, N, dtype=torch.float64)
     outputs, last = layer(inputs)
-    monkeypatch.setattr("longlag.cohort.kernel_for", lambda cell: None)
+    monkeypatch.setattr("longlag.networks.stacked.kernel_for", lambda cell: None)
     expected, expected_last = layer(inputs)
     assert_close((outputs, last), (expected, expected_last))
 

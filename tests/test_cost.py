@@ -13,7 +13,7 @@ from longlag.cli import main
 from longlag.perf import cells, cells_report
 from longlag.perf.cells import Cost, Shape
 from longlag.perf.memory import gradient_bytes, trial_bytes
-from longlag.trial import Trial
+from longlag.values.trial import Trial
 
 TINY = ("--length", "6", "--batch-size", "2", "--hidden-size", "4", "--quick")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process the peak of its memory")

@@ -27,7 +27,7 @@ MODULES = modules_with_examples()
 
 
 def test_examples_are_found_in_both_folders():
-    assert {"longlag.stats", "longlag.tasks.parity"} <= set(MODULES)
+    assert {"longlag.stats.intervals", "longlag.tasks.parity"} <= set(MODULES)
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -16,8 +16,8 @@ from encoder_decoder_samples import (
 from torch.nn.functional import one_hot
 
 from longlag import registry
-from longlag.scans import run_between
-from longlag.wiring import NORMALISATIONS, SKIPS, Wiring
+from longlag.scans.run import run_between
+from longlag.values.wiring import NORMALISATIONS, SKIPS, Wiring
 
 MODULES = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
 

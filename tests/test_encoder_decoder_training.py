@@ -6,20 +6,21 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from longlag import evaluation, kept, registry
-from longlag.assemble import network_of
+from longlag import registry
 from longlag.cli import main
-from longlag.costs import cohort_size, expected_seconds
-from longlag.encoder_decoder import EncoderDecoder
-from longlag.matching import matched
-from longlag.regression.invariants import kernel_as_readable
-from longlag.results import load
-from longlag.store import Store, store_path
-from longlag.study import adhoc
+from longlag.networks.build import network_of
+from longlag.networks.encoder_decoder import EncoderDecoder
+from longlag.plan.sizes import matched
+from longlag.plan.study import adhoc
+from longlag.regression.judge.invariants import kernel_as_readable
+from longlag.run.costs import cohort_size, expected_seconds
+from longlag.store.results import load
+from longlag.store.store import Store, store_path
 from longlag.tasks.support.errors import UsageError
-from longlag.training import train
-from longlag.trial import Status, Trial
-from longlag.wiring import SKIPS
+from longlag.training import checkpoints, evaluation
+from longlag.training.cohort import train
+from longlag.values.trial import Status, Trial
+from longlag.values.wiring import SKIPS
 
 REVERSE = "reverse:items=2-4,symbols=3"
 BASE = Trial(
@@ -153,7 +154,7 @@ def test_more_layers_cost_more():
 
 
 def test_a_run_is_stored_shown_exported_and_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr("longlag.report.figures.draw_figures", lambda *_: [])
+    monkeypatch.setattr("longlag.report.figures.all.draw_figures", lambda *_: [])
     options = ["run", "--task", REVERSE, "--cell", "gru", "--decoder-cell", "lstm", "--decoder-layers", "2",
                "--updates", "2", "--seeds", "1", "--hidden-size", "4", "--name", "pair", "--workers", "1",
                "--keep-networks", "--results", str(tmp_path)]  # fmt: skip
@@ -165,7 +166,7 @@ def test_a_run_is_stored_shown_exported_and_kept(tmp_path, monkeypatch):
     with Store.open_for_reading(store_path("pair", tmp_path)) as store:
         stored = store.result(row["key"])
     assert stored.trial.decoder_layers == 2
-    again = kept.load_network(kept.path_of(kept.folder_of("pair", tmp_path), row["key"]))
+    again = checkpoints.load_network(checkpoints.path_of(checkpoints.folder_of("pair", tmp_path), row["key"]))
     assert again.network == network_of(stored.trial)
     assert torch.isfinite(again.row).all()
 

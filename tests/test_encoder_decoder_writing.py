@@ -16,13 +16,13 @@ from encoder_decoder_samples import (
 )
 from torch.nn.functional import cross_entropy, one_hot
 
-from longlag.evaluation import evaluate
-from longlag.gradients import write_gradient
-from longlag.layers import Layers
-from longlag.seeding import stream
+from longlag.networks.layers import Layers
 from longlag.tasks.reverse import Reverse
 from longlag.tasks.support.options import Range
-from longlag.wiring import Wiring
+from longlag.training.evaluation import evaluate
+from longlag.training.gradients import write_gradient
+from longlag.values.seeding import stream
+from longlag.values.wiring import Wiring
 
 # Told, and running freely
 
@@ -103,8 +103,8 @@ def test_fused_equals_readable(spec, decoder_spec, direction, task, monkeypatch)
 
     fused = computed()
     assert network.path("cpu", "float64") == "fused"
-    monkeypatch.setattr("longlag.scans.standard_kernel", lambda cell: None)
-    monkeypatch.setattr("longlag.encoder_decoder.standard_kernel", lambda cell: None)
+    monkeypatch.setattr("longlag.scans.run.standard_kernel", lambda cell: None)
+    monkeypatch.setattr("longlag.networks.encoder_decoder.standard_kernel", lambda cell: None)
     assert network.path("cpu", "float64") == "readable"
     for one, other in zip(fused, computed(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-12)

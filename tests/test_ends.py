@@ -3,13 +3,14 @@
 import pytest
 import torch
 
-from longlag import evaluation, registry
-from longlag.evaluation import Evaluation
-from longlag.ledger import Account
-from longlag.network import Network
-from longlag.record import HIGH_LOSS, Interval, Record
+from longlag import registry
+from longlag.networks.recurrent import Network
 from longlag.tasks.adding import Adding
-from longlag.trial import Status, Trial
+from longlag.training import evaluation
+from longlag.training.clip_audit import Account
+from longlag.training.evaluation import Evaluation
+from longlag.training.stopping import HIGH_LOSS, Interval, Record
+from longlag.values.trial import Status, Trial
 
 
 @pytest.fixture(autouse=True)

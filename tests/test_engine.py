@@ -3,8 +3,8 @@
 import faulty
 import pytest
 
-from longlag.engines.local import LocalEngine
-from longlag.trial import Status, Trial
+from longlag.run.engines.local import LocalEngine
+from longlag.values.trial import Status, Trial
 
 
 def trials(count: int) -> list[Trial]:

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 from synthetic import COPY, Shape, make_study
 
-from longlag.report.depth import has_depth
-from longlag.report.figures import WHERE
-from longlag.report.seq2seq import has_seq2seq, seq2seq
-from longlag.report.text import render_text
-from longlag.wiring import SKIPS
+from longlag.report.figures.all import WHERE
+from longlag.report.figures.depth import has_depth
+from longlag.report.figures.seq2seq import has_seq2seq, seq2seq
+from longlag.report.text.text import render_text
+from longlag.values.wiring import SKIPS
 
 DEPTHS = Shape(
     tasks=(COPY,), cells=("gru", "lstm"), clips=("norm:1",), lrs=(0.01,), layers=(1, 8), skips=("none", "dense"),

@@ -12,12 +12,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from synthetic import ADDING, AGREEMENT, CELLS, COPY, LADDER, MORE_CELLS, Shape, make_study
 
 from longlag import registry
-from longlag.report import style
-from longlag.report.agreement import has_agreement, last_noun_error
-from longlag.report.curves import MOST_FAINT, curves
-from longlag.report.figures import FIGURES, WHERE, draw_figures
-from longlag.report.looks import OTHERS, SHIPPED
-from longlag.report.once import once
+from longlag.report.figures import style
+from longlag.report.figures.agreement import has_agreement, last_noun_error
+from longlag.report.figures.all import FIGURES, WHERE, draw_figures
+from longlag.report.figures.curves import MOST_FAINT, curves
+from longlag.report.figures.palette import OTHERS, SHIPPED
+from longlag.report.memo import once
 from longlag.report.outcomes import study_panels
 from longlag.tasks.support.options import Range
 

@@ -7,14 +7,14 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from synthetic import ADDING, COPY, SENTIMENT, Shape, make_study
 
-from longlag.report import style
-from longlag.report.depth import depth, depth_frames, has_depth
-from longlag.report.direction import direction, has_direction
-from longlag.report.figures import WHERE
-from longlag.report.story import stories
+from longlag.report.figures import style
+from longlag.report.figures.all import WHERE
+from longlag.report.figures.depth import depth, depth_frames, has_depth
+from longlag.report.figures.direction import direction, has_direction
 from longlag.report.summary import summarise
-from longlag.report.tables import readable
-from longlag.wiring import DIRECTIONS, SKIPS
+from longlag.report.text.summary_lines import stories
+from longlag.report.text.tables import readable
+from longlag.values.wiring import DIRECTIONS, SKIPS
 
 DEEP = Shape(
     tasks=(COPY,), cells=("gru",), clips=("norm:1",), lrs=(0.003, 0.01), seeds=3, layers=(1, 2, 8), skips=tuple(SKIPS)

@@ -7,11 +7,11 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from synthetic import ADDING, COPY, LONG_NAMES, Shape, make_study
 
-from longlag.report.figures import FIGURES
+from longlag.report.figures.all import FIGURES
+from longlag.report.figures.small_multiples import MOST_ROWS, lay_out
 from longlag.report.lines import MOST_FRAMES, frames_of, side_by_side
-from longlag.report.multiples import MOST_ROWS, lay_out
 from longlag.report.outcomes import study_panels
-from longlag.wiring import SKIPS
+from longlag.values.wiring import SKIPS
 
 GENERIC = ("learning_curves", "solved", "statuses", "updates_to_solve", "gradient_norms")
 DEEP = {"cells": ("gru",), "clips": ("norm:1",), "layers": (1, 8), "skips": tuple(SKIPS), "seeds": 2}

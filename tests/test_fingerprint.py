@@ -8,12 +8,13 @@ import pytest
 import torch
 from sample_results import FACTS, measurement, result
 
-from longlag import evaluation, provenance
-from longlag.engines import worker
-from longlag.results import load
-from longlag.store import Store, store_path
-from longlag.training import Cohort, train
-from longlag.trial import Status, Trial, fingerprint_of
+from longlag.process import provenance
+from longlag.run.engines import worker
+from longlag.store.results import load
+from longlag.store.store import Store, store_path
+from longlag.training import evaluation
+from longlag.training.cohort import Cohort, train
+from longlag.values.trial import Status, Trial, fingerprint_of
 
 TRIAL = Trial("copy:items=2,symbols=3,blanks=3", "rnn", "norm:0.1", 0.01, 0, hidden_size=5, batch_size=3, updates=4)
 CURVE = [measurement(0), measurement(100)]
@@ -83,7 +84,9 @@ def test_a_fingerprint_is_stored_and_exported(tmp_path: Path) -> None:
 
 def test_a_worker_stores_what_decides_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[dict[str, str]] = []
-    monkeypatch.setattr("longlag.training.train", lambda trials, report, environment, keep: seen.append(environment))
+    monkeypatch.setattr(
+        "longlag.training.cohort.train", lambda trials, report, environment, keep: seen.append(environment)
+    )
     worker.train_cohort([TRIAL], lambda ended: None, {"source": "aaaa"})
     assert seen == [{"source": "aaaa"} | provenance.numerics()]
     assert set(seen[0]) == {"source", "cpu_capability", "blas", "llvmlite", "processor"}

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from longlag.report import frontier
+from longlag.report.figures import frontier
 
 SEEN = [(1, 8, 4), (1, 16, 2), (1, 32, 0), (2, 8, 4), (2, 16, 3), (4, 8, 1), (8, 10, 4), (8, 11, 3), (8, 16, 0)]
 """Items, lag and how many of four seeds solved."""

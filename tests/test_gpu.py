@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from longlag.training import Cohort
-from longlag.trial import Trial
+from longlag.training.cohort import Cohort
+from longlag.values.trial import Trial
 
 pytestmark = [
     pytest.mark.gpu,

@@ -8,19 +8,20 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from longlag import horizon, registry
+from longlag import registry
 from longlag.cli import main
-from longlag.grid import Grid
-from longlag.report import horizons, ladders
-from longlag.report.tables import write_tables
-from longlag.report.text import render_text
-from longlag.results import StudyData, load_study
+from longlag.experiments import horizon
+from longlag.plan.grid import Grid
+from longlag.plan.study import Study
+from longlag.plan.trials import facts
+from longlag.report.figures import horizons, ladders
+from longlag.report.text.tables import write_tables
+from longlag.report.text.text import render_text
 from longlag.stats.horizons import horizon as fitted
-from longlag.store import Store, store_path
-from longlag.study import Study
-from longlag.study_trials import facts
+from longlag.store.results import StudyData, load_study
+from longlag.store.store import Store, store_path
 from longlag.tasks.support.errors import UsageError
-from longlag.trial import Status, Trial, TrialResult
+from longlag.values.trial import Status, Trial, TrialResult
 
 NOT_TURNED = {"agreement_constructions", "digits"}  # has no dial; needs a library
 WITH_A_DIAL = [name for name in registry.names("task") if name not in NOT_TURNED]

@@ -4,15 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from longlag import evaluation, study_file
-from longlag.ambient import arithmetic
 from longlag.checks.finding import BrokenRuleError
-from longlag.layout import Layout
-from longlag.regression import invariants, patches, plants
-from longlag.seeding import Stream, stream
+from longlag.plan import files
+from longlag.process.state import arithmetic
+from longlag.regression.judge import invariants
+from longlag.regression.selftest import patches, plants
 from longlag.tasks.copy import Copy
-from longlag.training import Cohort
-from longlag.trial import Trial
+from longlag.training import evaluation
+from longlag.training.cohort import Cohort
+from longlag.values.layout import Layout
+from longlag.values.seeding import Stream, stream
+from longlag.values.trial import Trial
 
 LSTM = Trial("copy:items=2,symbols=4,blanks=5", "lstm", "norm:1", 0.03, 0, hidden_size=16, batch_size=16)
 SHORT = replace(LSTM, updates=50)
@@ -25,7 +27,7 @@ def as_training_does():
 
 
 def test_every_invariant_of_the_study_that_checks_us_holds():
-    findings = invariants.check_invariants(study_file.find("ci").trials())
+    findings = invariants.check_invariants(files.find("ci").trials())
     assert [finding.line for finding in findings if not finding.ok] == []
     rules = {finding.rule.partition(" ")[0] for finding in findings}
     assert rules == {"clipping", "floor", "sequences", "parameters", "gradients"}

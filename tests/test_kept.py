@@ -10,16 +10,16 @@ import pytest
 import torch
 from safetensors.numpy import load, save
 
-from longlag import kept
-from longlag.assemble import network_of
-from longlag.evaluation import evaluate
+from longlag.networks.build import network_of
+from longlag.plan.study import Study, adhoc
 from longlag.run.plan import Plan
 from longlag.run.run import run
-from longlag.store import Store, store_path
-from longlag.study import Study, adhoc
+from longlag.store.store import Store, store_path
 from longlag.tasks.support.errors import UsageError
-from longlag.training import train
-from longlag.trial import Status, Trial, TrialResult
+from longlag.training import checkpoints
+from longlag.training.cohort import train
+from longlag.training.evaluation import evaluate
+from longlag.values.trial import Status, Trial, TrialResult
 
 TASK = "copy:items=1,symbols=2,blanks=2"
 
@@ -44,15 +44,15 @@ def go(study: Study, results: Path, workers: int = 1, keep: bool = True) -> Plan
 
 
 def networks(results: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in kept.folder_of("small", results).iterdir()}
+    return {path.name: path.read_bytes() for path in checkpoints.folder_of("small", results).iterdir()}
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """The network of one trial, trained here."""
     trial = Trial(TASK, "gru", "norm:1", 0.01, 0, hidden_size=5, batch_size=3, updates=4, eval_every=4)
-    train([trial], lambda _: None, keep=lambda *trained: kept.keep(tmp_path, *trained))
-    return kept.path_of(tmp_path, trial.key)
+    train([trial], lambda _: None, keep=lambda *trained: checkpoints.keep(tmp_path, *trained))
+    return checkpoints.path_of(tmp_path, trial.key)
 
 
 def test_networks_have_the_same_bytes_from_one_worker_two_and_a_resumed_run(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_keeping_networks_changes_neither_keys_nor_results(tmp_path: Path) -> No
     ):
         assert one.fingerprints() == other.fingerprints()
         assert len(one.fingerprints()) == 4
-    assert not kept.folder_of("small", tmp_path / "bare").exists()
+    assert not checkpoints.folder_of("small", tmp_path / "bare").exists()
 
 
 def test_stored_trials_without_their_network_are_trained_again(tmp_path: Path) -> None:
@@ -90,20 +90,20 @@ def test_a_lost_or_torn_network_is_trained_again_and_the_others_are_not(spoil, t
     go(small(), tmp_path)
     before = networks(tmp_path)
     key = small().trials()[0].key
-    spoil(kept.path_of(kept.folder_of("small", tmp_path), key))
+    spoil(checkpoints.path_of(checkpoints.folder_of("small", tmp_path), key))
     assert [trial.key for trial in go(small(), tmp_path).missing] == [key]
     assert networks(tmp_path) == before
 
 
 def test_a_network_of_another_end_of_the_same_trial_is_not_taken_for_the_stored_one(tmp_path: Path) -> None:
     go(small(), tmp_path)
-    folder, key = kept.folder_of("small", tmp_path), small().trials()[0].key
-    assert kept.is_kept(folder, key, kept.load_network(kept.path_of(folder, key)).fingerprint)
-    assert not kept.is_kept(folder, key, "0" * 16)
+    folder, key = checkpoints.folder_of("small", tmp_path), small().trials()[0].key
+    assert checkpoints.is_kept(folder, key, checkpoints.load_network(checkpoints.path_of(folder, key)).fingerprint)
+    assert not checkpoints.is_kept(folder, key, "0" * 16)
 
 
 def test_what_a_killed_run_was_writing_is_removed(tmp_path: Path) -> None:
-    folder = kept.folder_of("small", tmp_path)
+    folder = checkpoints.folder_of("small", tmp_path)
     folder.mkdir(parents=True)
     (folder / "0123456789abcdef.77.part").write_bytes(b"half")
     go(small(), tmp_path)
@@ -116,7 +116,7 @@ def test_a_diverged_trial_leaves_no_network_and_is_not_tried_again(tmp_path: Pat
     go(wild, tmp_path)
     with Store.open_for_reading(store_path("small", tmp_path)) as store:
         assert {row.status for row in store.stored().values()} == {Status.DIVERGED}
-    assert not kept.folder_of("small", tmp_path).exists()
+    assert not checkpoints.folder_of("small", tmp_path).exists()
     assert len(go(wild, tmp_path).missing) == 0
 
 
@@ -128,11 +128,11 @@ def test_a_network_read_again_answers_as_it_did(cell: str, dtype: str, tmp_path:
     rows: list[torch.Tensor] = []
 
     def keep(result, network, row) -> None:
-        kept.keep(tmp_path, result, network, row)
+        checkpoints.keep(tmp_path, result, network, row)
         rows.append(row.clone())
 
     train([trial], found.append, keep=keep)
-    again = kept.load_network(kept.path_of(tmp_path, trial.key))
+    again = checkpoints.load_network(checkpoints.path_of(tmp_path, trial.key))
     assert again.trial == trial
     assert again.network == network_of(trial)
     assert again.fingerprint == found[0].fingerprint
@@ -150,14 +150,14 @@ def test_a_file_holds_the_tensors_without_padding_and_a_readable_header(file: Pa
     assert header["0.recurrent_weight"]["shape"] == [5, 15]
     assert (
         sum(np.prod(entry["shape"]) for entry in header.values())
-        == kept.load_network(file).network.layout.num_parameters
+        == checkpoints.load_network(file).network.layout.num_parameters
     )
 
 
 def rewritten(file: Path, change_tensors=None, **change_trial: object) -> Path:
     """Write the file again with a change to its tensors or its trial, under the key of that trial."""
     tensors = load(file.read_bytes())
-    made = kept.load_network(file)
+    made = checkpoints.load_network(file)
     if change_tensors:
         change_tensors(tensors)
     trial = made.trial.__dict__ | change_trial
@@ -195,7 +195,7 @@ def wider(tensors: dict[str, np.ndarray]) -> None:
 def test_a_network_that_does_not_fit_is_refused_in_one_line(change, options, message: str, file: Path) -> None:
     path = rewritten(file, change, **options)
     with pytest.raises(UsageError, match=message) as refused:
-        kept.load_network(path)
+        checkpoints.load_network(path)
     assert "\n" not in str(refused.value)
 
 
@@ -214,7 +214,7 @@ def test_files_that_are_no_networks_of_ours_are_refused_in_one_line(file: Path, 
         if content is not None:
             path.write_bytes(content)
         with pytest.raises(UsageError) as refused:
-            kept.load_network(path)
+            checkpoints.load_network(path)
         said[name] = str(refused.value).removeprefix(str(path))
         assert "\n" not in said[name]
     assert said["absent"].startswith(": there is no such file")

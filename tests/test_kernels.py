@@ -21,9 +21,9 @@ from kernel_samples import (
 from torch.testing import assert_close
 
 from longlag import registry
-from longlag.kernels.base import Kernel
-from longlag.kernels.differentiable import run_kernel
-from longlag.kernels.find import kernel_for
+from longlag.scans.engine.base import Kernel
+from longlag.scans.engine.differentiable import run_kernel
+from longlag.scans.find import kernel_for
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -12,11 +12,12 @@ import torch
 from kernel_samples import drawn, normal
 from torch.testing import assert_close
 
-from longlag import costs, registry
-from longlag.kernels.find import kernel_for
-from longlag.network import Network
-from longlag.scans import run_layer, run_readable
-from longlag.trial import Trial
+from longlag import registry
+from longlag.networks.recurrent import Network
+from longlag.run import costs
+from longlag.scans.find import kernel_for
+from longlag.scans.run import run_layer, run_readable
+from longlag.values.trial import Trial
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,7 +35,7 @@ def test_without_numba_the_readable_path_runs(monkeypatch):
     inputs = normal(4, 3, 2)
     expected = run_layer(cell, inputs, values)
     kernel_for.cache_clear()
-    monkeypatch.setattr("longlag.kernels.find.find_spec", lambda name: None)
+    monkeypatch.setattr("longlag.scans.find.find_spec", lambda name: None)
     try:
         assert Network(cell, 2, 1, 8).path("cpu", "float64") == "readable"
         found = run_layer(cell, inputs, values)

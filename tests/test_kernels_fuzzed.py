@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longlag import registry
-from longlag.scans import run_layer, run_readable
+from longlag.scans.run import run_layer, run_readable
 
 CELLS = ["rnn", "rnn:nonlinearity=relu", "gru", "lstm", "lstm:coupled=true", "ugrnn", "janet", "selective", "deltanet"]
 BOUNDS = {torch.float32: 1e-5, torch.float64: 1e-10}

@@ -9,19 +9,19 @@ from kernel_samples import CELLS, RARE, both_ways, cells, drawn, fused, in_float
 from torch.testing import assert_close
 
 from longlag import registry
-from longlag.gradients import write_gradients
-from longlag.kernels import layer as layers
-from longlag.kernels import products, weights, workspace
-from longlag.kernels.compiler import separate
-from longlag.kernels.differentiable import run_kernel
-from longlag.kernels.dots import dot
-from longlag.kernels.find import kernel_for
-from longlag.kernels.functions import exp, log_sigmoid, sigmoid, tanh
-from longlag.network import Network
-from longlag.seeding import stream
+from longlag.networks.recurrent import Network
+from longlag.scans.engine import layer as layers
+from longlag.scans.engine import products, weights, workspace
+from longlag.scans.engine.compiler import separate
+from longlag.scans.engine.differentiable import run_kernel
+from longlag.scans.engine.dots import dot
+from longlag.scans.engine.functions import exp, log_sigmoid, sigmoid, tanh
+from longlag.scans.find import kernel_for
 from longlag.tasks.adding import Adding
 from longlag.tasks.copy import Copy
-from longlag.wiring import Wiring
+from longlag.training.gradients import write_gradients
+from longlag.values.seeding import stream
+from longlag.values.wiring import Wiring
 
 
 @separate

@@ -19,91 +19,101 @@ LAYERS = (
         "longlag",
         "longlag.cells",
         "longlag.clips",
-        "longlag.engines",
-        "longlag.kernels",
+        "longlag.run.engines",
+        "longlag.scans.kernels",
         "longlag.perf",
         "longlag.checks",
         "longlag.regression",
         "longlag.architectures",
         "longlag.report",
-        "longlag.skeletons",
-        "longlag.studies",
+        "longlag.registry.skeletons",
+        "longlag.plan.studies",
     ),
     (
         *(
             "longlag.tasks.base",
-            "longlag.tasks.compiler",
-            "longlag.tasks.drawing",
-            "longlag.tasks.options",
-            "longlag.tasks.sentences",
+            "longlag.tasks.support.compiler",
+            "longlag.tasks.support.drawing",
+            "longlag.tasks.support.options",
+            "longlag.tasks.support.sentences",
         ),
         *(
             "longlag.cells.base",
             "longlag.clips.base",
-            "longlag.seeding",
-            "longlag.layout",
-            "longlag.ambient",
-            "longlag.limits",
-            "longlag.wiring",
-            "longlag.backward",
+            "longlag.values.seeding",
+            "longlag.values.layout",
+            "longlag.process.state",
+            "longlag.process.guards",
+            "longlag.values.wiring",
+            "longlag.values.backward",
         ),
     ),
     (
-        *("longlag.tasks.*", "longlag.cells.*", "longlag.clips.*", "longlag.kernels.*"),
+        *("longlag.tasks.*", "longlag.cells.*", "longlag.clips.*", "longlag.scans.kernels.*"),
         *(
-            "longlag.optimisers",
-            "longlag.trial",
-            "longlag.provenance",
-            "longlag.plugins",
-            "longlag.module_cell",
-            "longlag.scans",
+            "longlag.optimisers.base",
+            "longlag.values.trial",
+            "longlag.process.provenance",
+            "longlag.registry.plugins",
+            "longlag.cells.support.module_cell",
+            "longlag.scans.run",
         ),
-        "longlag.skeletons.*",
+        "longlag.registry.skeletons.*",
     ),
     (
         *(
-            "longlag.registry",
-            "longlag.study*",
-            "longlag.grid",
-            "longlag.layers",
-            "longlag.network",
-            "longlag.gradients",
+            "longlag.registry.names",
+            "longlag.plan.study*",
+            "longlag.plan.grid",
+            "longlag.networks.layers",
+            "longlag.networks.recurrent",
+            "longlag.training.gradients",
         ),
-        *("longlag.schema", "longlag.assemble", "longlag.matching", "longlag.window", "longlag.transfer"),
-        *("longlag.omega", "longlag.watch", "longlag.ledger"),
         *(
-            "longlag.any_network",
-            "longlag.whole_network",
-            "longlag.encoder_decoder",
-            "longlag.readout",
+            "longlag.store.schema",
+            "longlag.networks.build",
+            "longlag.plan.sizes",
+            "longlag.experiments.clip_window",
+            "longlag.plan.test_lags",
+        ),
+        *("longlag.training.omega", "longlag.training.backward_audit", "longlag.training.clip_audit"),
+        *(
+            "longlag.networks.protocol",
+            "longlag.networks.whole_network",
+            "longlag.networks.encoder_decoder",
+            "longlag.networks.readout",
             "longlag.architectures.*",
         ),
         *(
-            "longlag.store*",
-            "longlag.minimal_pairs",
-            "longlag.results",
-            "longlag.stats",
-            "longlag.tuning",
-            "longlag.cohort",
+            "longlag.store.store*",
+            "longlag.experiments.minimal_pairs",
+            "longlag.store.results",
+            "longlag.stats.intervals",
+            "longlag.experiments.tuning",
+            "longlag.networks.stacked",
             "longlag.report.*",
         ),
     ),
     (
         *(
-            "longlag.evaluation",
-            "longlag.kept",
-            "longlag.probe",
-            "longlag.record",
-            "longlag.training",
-            "longlag.costs",
-            "longlag.horizon",
+            "longlag.training.evaluation",
+            "longlag.training.checkpoints",
+            "longlag.experiments.scoring",
+            "longlag.training.stopping",
+            "longlag.training.cohort",
+            "longlag.run.costs",
+            "longlag.experiments.horizon",
         ),
-        *("longlag.regression.entries", "longlag.regression.exact", "longlag.regression.statistics"),
-        *("longlag.regression.comparison", "longlag.regression.matching", "longlag.regression.verdict"),
-        *("longlag.regression.baseline", "longlag.regression.report", "longlag.regression.render"),
-        *("longlag.regression.formats", "longlag.regression.figure", "longlag.regression.record"),
+        *("longlag.regression.judge.entries", "longlag.stats.exact", "longlag.regression.judge.measures"),
+        *(
+            "longlag.regression.judge.comparison",
+            "longlag.regression.judge.matching",
+            "longlag.regression.judge.verdict",
+        ),
+        *("longlag.regression.judge.baseline", "longlag.regression.show.report", "longlag.regression.show.render"),
+        *("longlag.regression.show.formats", "longlag.regression.show.figure", "longlag.regression.show.history"),
     ),
-    ("longlag.engines.*", "longlag.runner", "longlag.checks.*", "longlag.regression.*"),
+    ("longlag.run.engines.*", "longlag.run.run", "longlag.checks.*", "longlag.regression.*"),
     ("longlag.perf.*", "longlag.cli", "longlag.cli.*", "longlag.__main__"),
 )
 """From the bottom: the packages themselves, which import nothing, then layers 0 to 5."""
@@ -165,7 +175,7 @@ def loaded_by(*modules: str) -> set[str]:
 
 def test_imports_inside_functions_are_seen():
     source = "def later():\n    from longlag import registry\n    import numpy.linalg\n"
-    assert imported_by(source) == {"longlag.registry", "numpy.linalg"}
+    assert imported_by(source) == {"longlag.registry.names", "numpy.linalg"}
 
 
 @pytest.mark.parametrize("module", FILES)
@@ -195,7 +205,7 @@ def test_tasks_import_torch_numpy_and_the_standard_library_only(module):
         *(name for name in FILES if name.startswith("longlag.tasks")),
         *sys.stdlib_module_names,
     }
-    assert roots <= allowed | ({"numba", "llvmlite"} if module == "longlag.tasks.compiler" else set())
+    assert roots <= allowed | ({"numba", "llvmlite"} if module == "longlag.tasks.support.compiler" else set())
 
 
 def test_tasks_are_listed_and_described_without_a_compiler():
@@ -207,10 +217,10 @@ def test_neither_tasks_nor_cells_nor_clips_import_each_other(package):
     members = {name for name in FILES if name.startswith(f"{package}.")}
     shared = {
         f"{package}.base",
-        "longlag.tasks.compiler",
-        "longlag.tasks.drawing",
-        "longlag.tasks.options",
-        "longlag.tasks.sentences",
+        "longlag.tasks.support.compiler",
+        "longlag.tasks.support.drawing",
+        "longlag.tasks.support.options",
+        "longlag.tasks.support.sentences",
     }
     for module in members - shared:
         assert IMPORTS[module] & members <= shared, f"{module} imports a neighbour"
@@ -224,7 +234,7 @@ def test_layers_are_listed_once():
 
 def test_what_reports_need_never_loads_torch():
     reports = [name for name in FILES if name.startswith("longlag.report.")]
-    assert "torch" not in loaded_by("longlag.results", "longlag.stats", "longlag.store", *reports)
+    assert "torch" not in loaded_by("longlag.store.results", "longlag.stats.intervals", "longlag.store.store", *reports)
 
 
 def test_the_command_line_loads_no_heavy_library():

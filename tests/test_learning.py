@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from longlag import evaluation, registry
-from longlag.training import Cohort, train
-from longlag.trial import Status, Trial
+from longlag import registry
+from longlag.training import evaluation
+from longlag.training.cohort import Cohort, train
+from longlag.values.trial import Status, Trial
 
 pytestmark = pytest.mark.slow
 

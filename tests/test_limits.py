@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from longlag.limits import TookTooLongError, one_line, time_limit
+from longlag.process.guards import TookTooLongError, one_line, time_limit
 
 
 def test_what_takes_too_long_is_stopped_and_no_alarm_is_left() -> None:

@@ -6,18 +6,19 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from longlag import registry, study_file
-from longlag.assemble import network_of
+from longlag import registry
 from longlag.cli import main
-from longlag.matching import TOLERANCE, matched
+from longlag.networks.build import network_of
+from longlag.plan import files
+from longlag.plan.sizes import TOLERANCE, matched
+from longlag.plan.study import Study, adhoc
+from longlag.plan.trials import facts
 from longlag.report.summary import summarise
-from longlag.report.tables import readable
-from longlag.results import load, load_study
-from longlag.store import Store, store_path
-from longlag.study import Study, adhoc
-from longlag.study_trials import facts
+from longlag.report.text.tables import readable
+from longlag.store.results import load, load_study
+from longlag.store.store import Store, store_path
 from longlag.tasks.support.errors import UsageError
-from longlag.trial import Status, Trial, TrialResult
+from longlag.values.trial import Status, Trial, TrialResult
 
 ADDING = "adding:length=20"
 CELLS = [name for name in registry.shipped("cell") if name != "torchrecurrent"]  # an extra, perhaps not installed
@@ -107,7 +108,7 @@ match_target = 3000
 
 def matched_study(folder: Path, text: str = FILE) -> Study:
     (folder / "fair.toml").write_text(text)
-    return study_file.read(folder / "fair.toml")
+    return files.read(folder / "fair.toml")
 
 
 def test_a_study_file_matches_too(tmp_path: Path) -> None:

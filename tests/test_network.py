@@ -6,12 +6,12 @@ import torch
 from torch.nn.functional import one_hot
 
 from longlag import registry
-from longlag.gradients import write_gradients
-from longlag.layout import ALIGNMENT, Layout
-from longlag.network import Network
-from longlag.seeding import stream
+from longlag.networks.recurrent import Network
 from longlag.tasks.copy import Copy
-from longlag.wiring import Wiring
+from longlag.training.gradients import write_gradients
+from longlag.values.layout import ALIGNMENT, Layout
+from longlag.values.seeding import stream
+from longlag.values.wiring import Wiring
 
 TASK = Copy(items=2, symbols=3, blanks=4)
 HIDDEN = 7

@@ -4,13 +4,14 @@ from collections import Counter
 
 import pytest
 
-from longlag import registry, study_file
+from longlag import registry
+from longlag.plan import files
 from longlag.run.plan import make_plan
-from longlag.wiring import DIRECTIONS, SKIPS
+from longlag.values.wiring import DIRECTIONS, SKIPS
 
 
 def test_depth_asks_every_rate_of_every_stack() -> None:
-    trials = study_file.find("depth").trials()
+    trials = files.find("depth").trials()
     counts = Counter((trial.layers, trial.skip, trial.lr) for trial in trials)
     rates = {trial.lr for trial in trials}
     assert {(layers, skip) for layers, skip, _ in counts} == {(1, "none")} | {
@@ -21,7 +22,7 @@ def test_depth_asks_every_rate_of_every_stack() -> None:
 
 
 def test_direction_asks_both_of_every_cell_beside_a_task_that_needs_one() -> None:
-    trials = study_file.find("direction").trials()
+    trials = files.find("direction").trials()
     counts = Counter((trial.task, trial.cell, trial.direction) for trial in trials)
     cells = ("rnn", "lstm", "gru", "transformer")
     tasks = {trial.task for trial in trials}
@@ -36,4 +37,4 @@ def test_direction_asks_both_of_every_cell_beside_a_task_that_needs_one() -> Non
 
 @pytest.mark.parametrize(("name", "minutes"), [("depth", 16), ("direction", 1), ("seq2seq", 10)])
 def test_no_study_is_planned_for_longer_than_it_says(name, minutes, tmp_path) -> None:
-    assert make_plan(study_file.find(name), tmp_path).seconds(workers=2) <= 60 * minutes
+    assert make_plan(files.find(name), tmp_path).seconds(workers=2) <= 60 * minutes

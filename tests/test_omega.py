@@ -9,9 +9,9 @@ from backward_samples import STEPWISE, TASKS, batch_of, gradient_of, network_of,
 from torch.testing import assert_close
 
 from longlag import registry
-from longlag.backward import PLAIN, Backward
-from longlag.gradients import write_gradient
-from longlag.omega import omega_gradient
+from longlag.training.gradients import write_gradient
+from longlag.training.omega import omega_gradient
+from longlag.values.backward import PLAIN, Backward
 
 
 def omega_by_hand(u, slopes, signals):
@@ -95,7 +95,7 @@ def test_omegas_gradient_is_its_slope_with_signal_and_states_held(spec):
 def test_omega_is_the_same_on_both_paths_and_whatever_piece_is_looked_at(spec, monkeypatch):
     how = Backward(omega=3.0)
     fused = gradient_of(spec, how, "adding", 2)
-    monkeypatch.setattr("longlag.omega.NUMBERS", 1)
+    monkeypatch.setattr("longlag.training.omega.NUMBERS", 1)
     assert_close(gradient_of(spec, how, "adding", 2), fused)
     run_readable(monkeypatch)
     assert_close(gradient_of(spec, how, "adding", 2), fused)

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from longlag import registry
 from longlag.cli import main
 from longlag.perf import kernels, measure, ordinary, report, storage, studies, updates
-from longlag.seeding import stream
-from longlag.trial import Trial
+from longlag.values.seeding import stream
+from longlag.values.trial import Trial
 
 
 def test_two_calls_are_timed_in_turn() -> None:

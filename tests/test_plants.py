@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from longlag import evaluation, registry
-from longlag.ledger import ClippingError
-from longlag.regression import patches, simulate
-from longlag.regression.plants import PLANTS
-from longlag.study_file import find
-from longlag.training import Cohort, train
+from longlag import registry
+from longlag.plan.files import find
+from longlag.regression.selftest import patches, simulate
+from longlag.regression.selftest.plants import PLANTS
+from longlag.training import evaluation
+from longlag.training.clip_audit import ClippingError
+from longlag.training.cohort import Cohort, train
 
 ENTRIES = list({simulate.entry_key(trial): trial for trial in find("ci").trials()}.values())
 EXACT = {"reordered-cohort", "other-workers"}

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from importlib.metadata import EntryPoint
+from importlib.resources import files
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -12,16 +13,17 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from longlag import plugins, registry
+from longlag import registry
 from longlag.cli import main
-from longlag.engines.local import LocalEngine
-from longlag.network import Network
+from longlag.networks.recurrent import Network
+from longlag.plan.study import adhoc
+from longlag.registry import plugins
+from longlag.run.engines.local import LocalEngine
 from longlag.run.run import run
-from longlag.store import Store, store_path
-from longlag.study import adhoc
+from longlag.store.store import Store, store_path
 from longlag.tasks.support.errors import UsageError
-from longlag.trial import Status, Trial, TrialResult
-from longlag.wiring import Wiring
+from longlag.values.trial import Status, Trial, TrialResult
+from longlag.values.wiring import Wiring
 
 MODULE = """
 import torch
@@ -169,7 +171,7 @@ def test_two_files_of_one_name_are_refused(write: Write) -> None:
 
 
 def test_what_a_task_raises_when_planned_is_one_line(write: Write) -> None:
-    path = write((Path(registry.__file__).parent / "skeletons" / "task.py").read_text().replace("return 0.01", "1 / 0"))
+    path = write((files("longlag.registry.skeletons") / "task.py").read_text().replace("return 0.01", "1 / 0"))
     results = Path(path).parent / "results"
     grid = [part for part in TINY if "task" not in part]
     result = call("run", *grid, "--task", "mine", "--cell", "rnn", "--plugin", path, "--results", str(results))

@@ -1,6 +1,6 @@
 """Tasks of the user's that go wrong: refused in one line where they are read, a failed row where they are run."""
 
-from pathlib import Path
+from importlib.resources import files
 from unittest.mock import Mock
 
 import pytest
@@ -8,11 +8,11 @@ from click.testing import CliRunner
 
 from longlag import registry
 from longlag.cli import main
+from longlag.plan.study import adhoc
 from longlag.run.run import run
-from longlag.study import adhoc
-from longlag.trial import Status
+from longlag.values.trial import Status
 
-SKELETON = (Path(registry.__file__).parent / "skeletons" / "task.py").read_text()
+SKELETON = (files("longlag.registry.skeletons") / "task.py").read_text()
 DIAL = 'dial: ClassVar[str] = "blanks"'
 DRAW = "symbols = generator"
 

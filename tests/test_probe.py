@@ -13,15 +13,16 @@ import torch
 from click.testing import CliRunner, Result
 from test_kept import go
 
-from longlag import kept, registry
+from longlag import registry
 from longlag.cli import main
-from longlag.layout import Layout
-from longlag.minimal_pairs import HEADER, Pair, attractors_in, read_pairs, words_of
-from longlag.probe import log_probabilities, probe
-from longlag.report import probing
-from longlag.results import load
-from longlag.study import adhoc
+from longlag.experiments.minimal_pairs import HEADER, Pair, attractors_in, read_pairs, words_of
+from longlag.experiments.scoring import log_probabilities, probe
+from longlag.plan.study import adhoc
+from longlag.report.figures import probing
+from longlag.store.results import load
 from longlag.tasks.agreement_constructions import CONSTRUCTIONS
+from longlag.training import checkpoints
+from longlag.values.layout import Layout
 
 TASK, PARITY = "agreement_constructions", "parity:steps=3"
 ROWS = [
@@ -120,7 +121,7 @@ def test_malformed_json_is_named_and_the_others_are_kept(line: str, tmp_path: Pa
 
 def test_a_sentence_has_the_probability_of_its_words_one_after_the_other(results: Path) -> None:
     key = load("mine", results)["key"].iloc[0]
-    network = kept.load_network(kept.path_of(kept.folder_of("mine", results), key))
+    network = checkpoints.load_network(checkpoints.path_of(checkpoints.folder_of("mine", results), key))
     tokens = network.task.word_tokens
     assert tokens is not None
     texts = ["the author laughs", "the authors near the chef laugh", "the author laugh", "the chef laughs and is old ."]
@@ -153,9 +154,11 @@ def test_more_probable_is_right_and_a_tie_is_half(results: Path, monkeypatch: py
     assert tokens is not None
     by_token = torch.zeros(1, task.output_size)
     by_token[0, tokens["laughs"]] = 1.0  # more than "laugh", whatever the subject; "likes" and "like" tie
-    load_network = kept.load_network
+    load_network = checkpoints.load_network
     monkeypatch.setattr(
-        kept, "load_network", lambda path: kept.Kept(**(vars(load_network(path)) | {"network": Fixed(by_token)}))
+        checkpoints,
+        "load_network",
+        lambda path: checkpoints.Kept(**(vars(load_network(path)) | {"network": Fixed(by_token)})),
     )
     of = {
         "file": [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from longlag.provenance import environment, source_hash
+from longlag.process.provenance import environment, source_hash
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -8,11 +8,11 @@ import pytest
 from made_study import SOURCE, USUAL, accepted_study, call, check, outcome, put, refused, study_of
 from regressions import drawn, setting, solved
 
-from longlag.regression import baseline as accepted
-from longlag.regression.entries import Entry
-from longlag.store import Store, store_path
-from longlag.study_trials import facts
-from longlag.trial import Status, TrialResult
+from longlag.plan.trials import facts
+from longlag.regression.judge import baseline as accepted
+from longlag.regression.judge.entries import Entry
+from longlag.store.store import Store, store_path
+from longlag.values.trial import Status, TrialResult
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import pytest
 from made_study import USUAL, accepted_study, call, check, outcome, put, refused, study_of
 
 from longlag.cli import regression, training
-from longlag.regression import baseline as accepted
-from longlag.regression.report import Invariant
-from longlag.regression.verdict import Ruling, confirmation_seeds
-from longlag.store import Store, store_path
-from longlag.study import Study
-from longlag.study_trials import facts
+from longlag.plan.study import Study
+from longlag.plan.trials import facts
+from longlag.regression.judge import baseline as accepted
+from longlag.regression.judge.verdict import Ruling, confirmation_seeds
+from longlag.regression.show.report import Invariant
+from longlag.store.store import Store, store_path
 
 
 @pytest.fixture

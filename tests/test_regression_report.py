@@ -11,13 +11,13 @@ import pytest
 from made_study import CELLS, USUAL
 from regressions import drawn
 
-from longlag.regression import baseline as accepted
-from longlag.regression.entries import Entry
-from longlag.regression.formats import as_json, as_junit
-from longlag.regression.matching import Pair
-from longlag.regression.render import render_markdown, render_text
-from longlag.regression.report import Invariant, Report
-from longlag.regression.verdict import Ruling, Verdict, decide
+from longlag.regression.judge import baseline as accepted
+from longlag.regression.judge.entries import Entry
+from longlag.regression.judge.matching import Pair
+from longlag.regression.judge.verdict import Ruling, Verdict, decide
+from longlag.regression.show.formats import as_json, as_junit
+from longlag.regression.show.render import render_markdown, render_text
+from longlag.regression.show.report import Invariant, Report
 
 
 def report(shares: dict[str, float], **options: object) -> Report:
@@ -117,8 +117,9 @@ def test_an_entry_that_costs_more_beside_the_others_is_told_but_passes(cost, tol
 
 def test_judging_needs_no_torch() -> None:
     code = (
-        "import sys, longlag.regression.verdict, longlag.regression.render, longlag.regression.formats, "
-        "longlag.regression.figure, longlag.regression.record; print('torch' in sys.modules)"
+        "import sys, longlag.regression.judge.verdict, longlag.regression.show.render, "
+        "longlag.regression.show.formats, longlag.regression.show.figure, "
+        "longlag.regression.show.history; print('torch' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "False\n"

@@ -7,11 +7,11 @@ import pytest
 from regressions import drawn, setting, solved, stuck
 from scipy import stats
 
-from longlag.regression import statistics
-from longlag.regression.entries import Entry
-from longlag.regression.exact import boschloo_p, critical_count, holm, paired_p, permutation_p
-from longlag.seeding import stream
-from longlag.trial import Status
+from longlag.regression.judge import measures
+from longlag.regression.judge.entries import Entry
+from longlag.stats.exact import boschloo_p, critical_count, holm, paired_p, permutation_p
+from longlag.values.seeding import stream
+from longlag.values.trial import Status
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_log_rank_scores_are_those_by_hand():
     baseline, new = entry(solved(0, 100), stuck(1)), entry(solved(2, 200), stuck(3))
     # At 100 one of four solves, at 200 one of three: hazards 1/4 and 1/4 + 1/3, less one for who solved.
     expected = np.array([1 / 4 + 1 / 3 - 1, 1 / 4 + 1 / 3, 1 / 4 - 1, 1 / 4 + 1 / 3])
-    assert statistics.log_rank_scores(baseline, new) / 20 == pytest.approx(expected, abs=1 / 40)
+    assert measures.log_rank_scores(baseline, new) / 20 == pytest.approx(expected, abs=1 / 40)
 
 
 def test_a_diverged_trial_is_censored_at_the_budget():
@@ -121,14 +121,14 @@ def test_a_diverged_trial_is_censored_at_the_budget():
 def test_no_measure_is_ever_nan(share):
     base = drawn(share, range(60), "base")
     for other in (drawn(0.0, range(60, 70), "new"), drawn(1.0, range(60, 70), "new"), base):
-        found = statistics.tests(base, other, 0.05)
+        found = measures.tests(base, other, 0.05)
         ps = [*found.worse.values(), *found.better.values()]
         assert len(ps) == 6
         assert all(0 < p <= 1 for p in ps)
 
 
 def test_complete_separation_is_found_by_every_measure():
-    found = statistics.tests(drawn(1.0, range(60), "base"), drawn(0.0, range(60, 70), "new"), 0.05)
+    found = measures.tests(drawn(1.0, range(60), "base"), drawn(0.0, range(60, 70), "new"), 0.05)
     assert max(found.worse.values()) < 1e-8
     assert min(found.better.values()) > 0.5
 
@@ -136,27 +136,27 @@ def test_complete_separation_is_found_by_every_measure():
 def test_the_order_of_seeds_changes_nothing():
     base, new = drawn(0.7, range(60), "base"), drawn(0.4, range(60, 70), "new")
     turned = Entry(base.setting, base.outcomes[::-1]), Entry(new.setting, new.outcomes[::-1])
-    assert statistics.tests(base, new, 0.05) == statistics.tests(*turned, 0.05)
+    assert measures.tests(base, new, 0.05) == measures.tests(*turned, 0.05)
 
 
 def test_seeds_that_go_alike_are_paired_and_others_are_not():
     base = drawn(0.6, range(60), "base")
     later = tuple(solved(o.seed, o.updates_to_solve + 20) if o.solved else o for o in base.outcomes[:10])
-    assert statistics.tests(base, Entry(base.setting, later), 0.05).paired
-    assert not statistics.tests(base, drawn(0.6, range(10), "other"), 0.05).paired
-    assert not statistics.tests(base, drawn(0.6, range(60, 70), "other"), 0.05).paired
+    assert measures.tests(base, Entry(base.setting, later), 0.05).paired
+    assert not measures.tests(base, drawn(0.6, range(10), "other"), 0.05).paired
+    assert not measures.tests(base, drawn(0.6, range(60, 70), "other"), 0.05).paired
 
 
 def test_pairs_find_a_delay_of_every_seed_that_two_samples_miss():
     base = Entry(setting(), tuple(solved(seed, 100 + 20 * (seed % 10)) for seed in range(60)))
     later = Entry(setting(), tuple(solved(o.seed, o.updates_to_solve + 20) for o in base.outcomes[:10]))
     strangers = Entry(setting(), tuple(solved(o.seed + 100, o.updates_to_solve) for o in later.outcomes))
-    assert statistics.tests(base, later, 0.05).worse["updates"] == pytest.approx(2**-10)
-    assert statistics.tests(base, strangers, 0.05).worse["updates"] > 0.05
+    assert measures.tests(base, later, 0.05).worse["updates"] == pytest.approx(2**-10)
+    assert measures.tests(base, strangers, 0.05).worse["updates"] > 0.05
 
 
 def test_superiority_counts_pairs():
-    assert statistics.superiority(np.array([1.0, 2.0]), np.array([1.0, 3.0])) == (0.5 + 1 + 0 + 0) / 4
+    assert measures.superiority(np.array([1.0, 2.0]), np.array([1.0, 3.0])) == (0.5 + 1 + 0 + 0) / 4
 
 
 def test_the_interval_of_superiority_covers_as_often_as_it_says():
@@ -164,48 +164,48 @@ def test_the_interval_of_superiority_covers_as_often_as_it_says():
     truth = stats.norm.cdf(0.8 / np.sqrt(2))
     for _ in range(400):
         before, after = generator.normal(size=60), generator.normal(-0.8, size=10)
-        found = statistics.superiority_interval(statistics.superiority(before, after), 10, 60)
+        found = measures.superiority_interval(measures.superiority(before, after), 10, 60)
         inside += found.low <= truth <= found.high
     assert 0.87 <= inside / 400 <= 0.96  # .9, within three standard errors and what normal tails cost
 
 
 @pytest.mark.parametrize("estimate", [0.0, 1e-4, 0.5, 1.0])
 def test_the_interval_of_superiority_is_proper_at_separation(estimate):
-    found = statistics.superiority_interval(estimate, 10, 100)
+    found = measures.superiority_interval(estimate, 10, 100)
     assert 0 <= found.low <= estimate <= found.high <= 1
     assert found.high - found.low > 0.05
 
 
 def test_excludes_is_the_lower_end_of_the_interval():
     for estimate in (0.35, 0.42, 0.5, 0.7):
-        low = statistics.superiority_interval(estimate, 10, 100).low
-        assert statistics.excludes(estimate, low - 1e-6, 10, 100)
-        assert not statistics.excludes(estimate, low + 1e-6, 10, 100)
+        low = measures.superiority_interval(estimate, 10, 100).low
+        assert measures.excludes(estimate, low - 1e-6, 10, 100)
+        assert not measures.excludes(estimate, low + 1e-6, 10, 100)
 
 
 def test_the_interval_of_a_difference_is_newcombes():
     base = entry(*(solved(s, 20) for s in range(48)), *(stuck(s) for s in range(48, 80)))
     new = entry(*(solved(s, 20) for s in range(56)), *(stuck(s) for s in range(56, 70)))
     before, after = (stats.binomtest(k, n).proportion_ci(0.9, "wilson") for k, n in ((48, 80), (56, 70)))
-    found = statistics.share_difference(base, new)
+    found = measures.share_difference(base, new)
     assert found.estimate == pytest.approx(0.2)
     assert found.low == pytest.approx(0.2 - np.hypot(0.8 - after.low, before.high - 0.6))
     assert found.high == pytest.approx(0.2 + np.hypot(after.high - 0.8, 0.6 - before.low))
 
 
 def test_the_detectable_drop_is_detected_with_power_eight_in_ten():
-    drop = statistics.detectable_drop(90, 100, 10, 0.05)
+    drop = measures.detectable_drop(90, 100, 10, 0.05)
     critical = critical_count(10, 90, 100, 0.05)
     assert stats.binom.cdf(critical, 10, 0.9 - drop) == pytest.approx(0.8)
     assert boschloo_p(critical, 10, 90, 100) <= 0.05 < boschloo_p(critical + 1, 10, 90, 100)
 
 
 def test_a_hopeless_baseline_detects_no_drop():
-    assert statistics.detectable_drop(3, 100, 10, 0.05) is None
+    assert measures.detectable_drop(3, 100, 10, 0.05) is None
 
 
 def test_the_detectable_superiority_is_detected_about_as_often():
-    theta = statistics.detectable_superiority(10, 100, 0.05)
+    theta = measures.detectable_superiority(10, 100, 0.05)
     shift = -np.sqrt(2) * stats.norm.ppf(theta)
     generator = stream("test").generator(3)
     ps = [
@@ -216,13 +216,13 @@ def test_the_detectable_superiority_is_detected_about_as_often():
 
 
 def test_more_seeds_are_as_many_as_are_needed():
-    assert statistics.more_seeds(lambda n: n >= 37, 10) == 27
-    assert statistics.more_seeds(lambda n: True, 10) == 0
-    assert statistics.more_seeds(lambda n: False, 10) is None
+    assert measures.more_seeds(lambda n: n >= 37, 10) == 27
+    assert measures.more_seeds(lambda n: True, 10) == 0
+    assert measures.more_seeds(lambda n: False, 10) is None
 
 
-@pytest.mark.parametrize("measure", statistics.MEASURES)
+@pytest.mark.parametrize("measure", measures.MEASURES)
 def test_each_measure_keeps_its_level_where_nothing_changed(measure):
     base = drawn(0.6, range(1000, 1100), "level")
-    draws = [statistics.tests(base, drawn(0.6, range(10), "null", number), 0.05) for number in range(300)]
+    draws = [measures.tests(base, drawn(0.6, range(10), "null", number), 0.05) for number in range(300)]
     assert np.mean([found.worse[measure] <= 0.05 for found in draws]) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)

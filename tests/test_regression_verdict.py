@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from regressions import drawn, setting, solved, stuck
 
-from longlag.regression.entries import Entry
-from longlag.regression.matching import matched
-from longlag.regression.verdict import Ruling, confirmation_seeds, decide
-from longlag.trial import Status
+from longlag.regression.judge.entries import Entry
+from longlag.regression.judge.matching import matched
+from longlag.regression.judge.verdict import Ruling, confirmation_seeds, decide
+from longlag.values.trial import Status
 
 SEEDS = confirmation_seeds("a hash", range(100))
 

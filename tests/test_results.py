@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from sample_results import FACTS, diverged, result, trial
 
-from longlag.results import load, load_curves, load_study, write_csv, write_parquet
-from longlag.store import Store, store_path
+from longlag.store.results import load, load_curves, load_study, write_csv, write_parquet
+from longlag.store.store import Store, store_path
 from longlag.tasks.support.errors import UsageError
-from longlag.trial import Status
+from longlag.values.trial import Status
 
 ORDER = """
 key study task lag min_lag cell hidden_size layers clip optimizer lr seed status error baseline_error score updates
@@ -152,7 +152,7 @@ def test_curves_slices_and_examples_are_long_tables(tmp_path: Path) -> None:
 
 def test_frames_do_not_depend_on_the_pages_they_were_read_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = load_study("mine", study(tmp_path, planned=(3, 0, 2, 7)))
-    monkeypatch.setattr("longlag.store._PAGE", 2)
+    monkeypatch.setattr("longlag.store.store._PAGE", 2)
     paged = load_study("mine", tmp_path)
     for name in ("plan", "trials", "curves", "slices", "examples"):
         pd.testing.assert_frame_equal(getattr(paged, name), getattr(whole, name))
@@ -220,12 +220,15 @@ def test_a_name_that_is_a_path_is_refused(tmp_path: Path) -> None:
 
 
 def test_loading_does_not_load_torch() -> None:
-    script = "import sys, longlag.results, longlag.study_file, longlag.provenance; sys.exit('torch' in sys.modules)"
+    script = (
+        "import sys, longlag.store.results, longlag.plan.files, longlag.process.provenance;"
+        "sys.exit('torch' in sys.modules)"
+    )
     root = Path(__file__).resolve().parent.parent
     assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == 0
 
 
 def test_storing_loads_neither_torch_nor_pandas() -> None:
-    script = "import sys, longlag.store; sys.exit(bool({'torch', 'pandas', 'numpy'} & sys.modules.keys()))"
+    script = "import sys, longlag.store.store; sys.exit(bool({'torch', 'pandas', 'numpy'} & sys.modules.keys()))"
     root = Path(__file__).resolve().parent.parent
     assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == 0

@@ -13,18 +13,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from longlag import provenance
 from longlag.cli import main
 from longlag.cli.planning import time_told
-from longlag.costs import Pace, expected_seconds, pace_of
-from longlag.results import load, load_curves
+from longlag.plan.study import Study, adhoc
+from longlag.plan.trials import facts
+from longlag.process import provenance
+from longlag.run.costs import Pace, expected_seconds, pace_of
 from longlag.run.plan import COHORT_SIZE, MEMORY, Plan, make_plan
 from longlag.run.run import run
-from longlag.store import Store, StoreError, store_path
-from longlag.study import Study, adhoc
-from longlag.study_trials import facts
+from longlag.store.results import load, load_curves
+from longlag.store.store import Store, StoreError, store_path
 from longlag.tasks.support.errors import UsageError
-from longlag.trial import Status, TrialResult
+from longlag.values.trial import Status, TrialResult
 
 LONGEST_WAIT = 240.0  # seconds; a busy machine compiles kernels for a minute
 COMMAND = [sys.executable, "-m", "longlag"]
@@ -182,7 +182,7 @@ def call(*arguments: str) -> bytes:
 def test_killed_and_resumed_gives_the_bytes_of_an_undisturbed_run(
     kills: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("longlag.report.figures.draw_figures", lambda *_: [])  # in this process
+    monkeypatch.setattr("longlag.report.figures.all.draw_figures", lambda *_: [])  # in this process
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     call("run", *GRID, "--results", str(whole), "--workers", "1")
     for _ in range(kills):

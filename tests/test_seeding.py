@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from longlag.seeding import stream
+from longlag.values.seeding import stream
 
 
 def test_a_stream_is_philox_keyed_by_its_names_and_counted_by_the_draw():

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from longlag.regression import baseline, self_test, simulate
-from longlag.regression.entries import Entry, Outcome
-from longlag.regression.outcomes import HEALTHY, read_outcomes
-from longlag.regression.self_test import Line, SelfTest
+from longlag.regression.judge import baseline
+from longlag.regression.judge.entries import Entry, Outcome
+from longlag.regression.selftest import self_test, simulate
+from longlag.regression.selftest.pool import HEALTHY, read_outcomes
+from longlag.regression.selftest.self_test import Line, SelfTest
 from longlag.tasks.support.errors import UsageError
-from longlag.trial import Trial
+from longlag.values.trial import Trial
 
 SETTINGS = [
     Trial(task, "gru", "norm:1", 0.01, 0, updates=400, eval_every=20)

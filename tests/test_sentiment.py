@@ -8,12 +8,13 @@ import torch
 from hunting import SIGMAS, drawn, hunt, hunt_ahead
 from test_tasks import TASKS
 
-from longlag import evaluation, registry
-from longlag.study import adhoc
+from longlag import registry
+from longlag.plan.study import adhoc
 from longlag.tasks.sentiment import ADVERBS, ASKED, BLAME, NOUNS, PRAISE, WORDS, Sentiment, polarity
 from longlag.tasks.support.errors import UsageError
-from longlag.training import train
-from longlag.trial import Status, Trial
+from longlag.training import evaluation
+from longlag.training.cohort import train
+from longlag.values.trial import Status, Trial
 
 
 def sentences(batch):

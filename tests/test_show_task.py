@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from longlag import registry
 from longlag.cli import main
 from longlag.cli.show_task import WIDTH, counted_steps
-from longlag.seeding import stream
+from longlag.values.seeding import stream
 
 
 def shown(*args):

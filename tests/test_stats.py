@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from longlag.seeding import stream
 from longlag.stats.intervals import RESAMPLES, interquartile_interval, interquartile_mean, share_interval
 from longlag.stats.multiple import compare, fisher_p
 from longlag.stats.survival import median_updates, survival
+from longlag.values.seeding import stream
 
 
 @pytest.mark.parametrize(

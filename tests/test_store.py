@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from sample_results import FACTS, diverged, measurement, result, stored, trial, write
 
-from longlag import schema, store_file
-from longlag.schema import plain_trial, result_row
-from longlag.store import COMMIT_SECONDS, Store, StoreError, store_path
-from longlag.trial import Status, Trial, TrialResult
+from longlag.store import file, schema
+from longlag.store.schema import plain_trial, result_row
+from longlag.store.store import COMMIT_SECONDS, Store, StoreError, store_path
+from longlag.values.trial import Status, Trial, TrialResult
 
 UNMATCHED = dict.fromkeys(("matched", "match_target", "match_reached", "match_note"))
 
@@ -83,7 +83,7 @@ def test_a_failure_does_not_replace_a_result(path: Path) -> None:
 
 
 def test_rows_come_by_key_over_many_pages(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("longlag.store._PAGE", 2)
+    monkeypatch.setattr("longlag.store.store._PAGE", 2)
     results = [result(seed) for seed in range(7)]
     write(path, results)
     keys = sorted(item.trial.key for item in results)
@@ -102,7 +102,7 @@ def test_an_empty_table_is_one_page_without_rows(path: Path) -> None:
 
 
 def test_pages_hold_what_is_in_the_file_by_column(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("longlag.store._PAGE", 2)
+    monkeypatch.setattr("longlag.store.store._PAGE", 2)
     write(path, [result(1)])
     with Store.open_for_reading(path) as store:
         first, second = store.pages("measurements")
@@ -121,7 +121,7 @@ def test_the_plan_keeps_its_order_and_is_replaced_by_the_next(path: Path) -> Non
 
 def test_results_wait_for_a_flush_and_say_since_when(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 10.0
-    monkeypatch.setattr("longlag.store.time.monotonic", lambda: now)
+    monkeypatch.setattr("longlag.store.store.time.monotonic", lambda: now)
     with Store.open_for_writing(path) as store:
         assert store.waiting_since is None
         store.add(result(1), FACTS)
@@ -180,8 +180,8 @@ def test_readers_cannot_write(path: Path) -> None:
 
 
 def test_a_reader_between_two_pages_does_not_hold_up_the_writer(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("longlag.store._PAGE", 1)
-    monkeypatch.setattr(store_file, "_BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("longlag.store.store._PAGE", 1)
+    monkeypatch.setattr(file, "_BUSY_SECONDS", 0.0)
     write(path, [result(seed) for seed in range(3)])
     with Store.open_for_reading(path) as reader:
         points = reader.measurements()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sample_results import result, write
 
-from longlag import schema
-from longlag.store import Store, StoreError, store_path
+from longlag.store import schema
+from longlag.store.store import Store, StoreError, store_path
 
 
 @pytest.fixture

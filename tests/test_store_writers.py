@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from sample_results import result, stored, trial, write
 
-from longlag import store_file
-from longlag.store import Store, StoreError, store_path
-from longlag.trial import Status
+from longlag.store import file
+from longlag.store.store import Store, StoreError, store_path
+from longlag.values.trial import Status
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -62,16 +62,16 @@ def test_who_reads_a_store_that_is_being_made_sees_one_moment_of_it(path: Path) 
     def make_tables(statement: str) -> None:
         if "quick_check" in statement:
             with suppress(sqlite3.OperationalError):  # the reader is not to be disturbed
-                store_file.create(writer)
+                file.create(writer)
 
-    with closing(writer), closing(store_file.connect(path, "rw")) as reader:
+    with closing(writer), closing(file.connect(path, "rw")) as reader:
         reader.set_trace_callback(make_tables)
-        assert store_file.is_fresh(path, reader)
+        assert file.is_fresh(path, reader)
 
 
 def test_a_forked_worker_that_outlives_its_run_does_not_keep_the_lock(path: Path) -> None:
     script = (
-        "import os, sys, time; from pathlib import Path; from longlag.store import Store\n"
+        "import os, sys, time; from pathlib import Path; from longlag.store.store import Store\n"
         "store = Store.open_for_writing(Path(sys.argv[1]))\n"
         "child = os.fork()\n"
         "child or time.sleep(60)\n"

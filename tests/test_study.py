@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from longlag import registry
-from longlag.grid import Grid
-from longlag.study import Study, adhoc
-from longlag.study_rates import Rate
-from longlag.study_trials import facts
+from longlag.plan.grid import Grid
+from longlag.plan.rates import Rate
+from longlag.plan.study import Study, adhoc
+from longlag.plan.trials import facts
 from longlag.tasks.support.errors import UsageError
-from longlag.trial import Trial
+from longlag.values.trial import Trial
 
 COPY, ADDING = "copy:items=3,blanks=10", "adding:length=20"
 GRID = Grid((COPY, ADDING), ("rnn", "lstm"), ("none", "norm:1"), lr=(0.01,), seeds=(0, 1), updates=200)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longlag.grid import KEYS, WIRING
-from longlag.study import adhoc
-from longlag.study_file import find, names, read
-from longlag.study_trials import facts
+from longlag.plan.files import find, names, read
+from longlag.plan.grid import KEYS, WIRING
+from longlag.plan.study import adhoc
+from longlag.plan.trials import facts
 from longlag.tasks.support.errors import UsageError
 
 COPY, ADDING = "copy:items=3,blanks=10", "adding:length=20"
@@ -175,7 +175,7 @@ def test_whatever_a_file_holds_there_is_no_traceback(
 
 def test_shipped_studies_are_listed_and_read_without_torch() -> None:
     script = (
-        "import sys; from longlag.study_file import find, names; [find(name) for name in names()]\n"
+        "import sys; from longlag.plan.files import find, names; [find(name) for name in names()]\n"
         "sys.exit('torch' in sys.modules or names()[0] > 'r')"
     )
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0

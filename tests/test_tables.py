@@ -10,11 +10,11 @@ import pytest
 from synthetic import ADDING, COPY, Shape, make_study
 
 from longlag.report.outcomes import into_panels, outcomes
-from longlag.report.story import stories
 from longlag.report.summary import summarise
-from longlag.report.tables import escape_latex, write_tables
-from longlag.report.text import render_text, to_json
-from longlag.trial import Status
+from longlag.report.text.summary_lines import stories
+from longlag.report.text.tables import escape_latex, write_tables
+from longlag.report.text.text import render_text, to_json
+from longlag.values.trial import Status
 
 IRNN = "rnn:nonlinearity=relu,init=identity"
 BROKEN = Shape(stored=0.6, seeds=8, failed=True, sources=2, outside=3, timed=True)

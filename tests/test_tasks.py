@@ -11,9 +11,9 @@ import torch
 
 from longlag import registry
 from longlag.checks.tasks import check_task
-from longlag.seeding import stream
 from longlag.tasks.adding import Adding, marked_sum
 from longlag.tasks.copy import Copy, copy_inputs
+from longlag.values.seeding import stream
 
 NEEDS_LIBRARY = pytest.mark.skipif(
     find_spec("sklearn") is None, reason="needs the extra: pip install 'longlag[digits]'"

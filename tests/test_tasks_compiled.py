@@ -5,9 +5,10 @@ import pytest
 
 from longlag import registry
 from longlag.checks.batches import same
-from longlag.seeding import stream
-from longlag.tasks import agreement, agreement_constructions, sentences
-from longlag.tasks.compiler import cache_folder, compiled
+from longlag.tasks import agreement, agreement_constructions
+from longlag.tasks.support import sentences
+from longlag.tasks.support.compiler import cache_folder, compiled
+from longlag.values.seeding import stream
 
 SPECS = [
     *("agreement", "agreement:objective=number", "agreement:nouns=0", "agreement:nouns=1", "agreement:nouns=3-7"),

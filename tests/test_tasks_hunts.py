@@ -6,8 +6,8 @@ import pytest
 from test_tasks import TASKS
 
 from longlag import registry
-from longlag.ambient import arithmetic
 from longlag.checks.leaks import Hunt, hunt
+from longlag.process.state import arithmetic
 
 UPDATES = 40
 SMALL = {  # small enough that so few updates learn what there is to be learnt; other tasks are hunted as they are

@@ -10,8 +10,8 @@ from hunting import SIGMAS, drawn
 
 from longlag import registry
 from longlag.tasks.adding import Adding
-from longlag.tasks.drawing import TwoMarkers
 from longlag.tasks.multiplication import Multiplication
+from longlag.tasks.support.drawing import TwoMarkers
 from longlag.tasks.support.errors import UsageError
 from longlag.tasks.temporal_order import TemporalOrder
 from longlag.tasks.xor import Xor

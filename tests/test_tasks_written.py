@@ -7,11 +7,11 @@ import torch
 from hunting import counting
 
 from longlag.checks.tasks import Drawn
-from longlag.seeding import stream
 from longlag.tasks.reverse import Reverse
 from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import Range
 from longlag.tasks.translate import Translate
+from longlag.values.seeding import stream
 
 
 def draw(task, size=50, update=1):

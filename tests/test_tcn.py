@@ -5,12 +5,12 @@ from architecture_samples import HIDDEN, INPUTS, STEPS, assert_same, built, sequ
 
 from longlag import registry
 from longlag.architectures.base import Shape
-from longlag.assemble import network_for
-from longlag.seeding import stream
-from longlag.study import adhoc
-from longlag.training import train
-from longlag.whole_network import WholeNetwork
-from longlag.wiring import Wiring
+from longlag.networks.build import network_for
+from longlag.networks.whole_network import WholeNetwork
+from longlag.plan.study import adhoc
+from longlag.training.cohort import train
+from longlag.values.seeding import stream
+from longlag.values.wiring import Wiring
 
 
 def test_the_tcn_follows_its_equations() -> None:

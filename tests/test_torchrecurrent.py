@@ -9,17 +9,18 @@ import torch
 import torchrecurrent
 from click.testing import CliRunner
 
-from longlag import evaluation, registry
+from longlag import registry
 from longlag.cells import torchrecurrent as adapter
 from longlag.checks.cells import check_cell
 from longlag.cli import main
-from longlag.network import Network
-from longlag.scans import run_layer
-from longlag.seeding import stream
-from longlag.study import adhoc
+from longlag.networks.recurrent import Network
+from longlag.plan.study import adhoc
+from longlag.scans.run import run_layer
 from longlag.tasks.support.errors import UsageError
-from longlag.training import train
-from longlag.trial import Trial
+from longlag.training import evaluation
+from longlag.training.cohort import train
+from longlag.values.seeding import stream
+from longlag.values.trial import Trial
 
 BASE = Trial("adding:length=6", "", "norm:1", 0.01, 0, hidden_size=6, batch_size=4, updates=4, eval_every=4)
 CHECKED = ["JANET", "PeepholeLSTM", "SCRN", "coRNN"]

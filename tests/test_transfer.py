@@ -13,19 +13,21 @@ from click.testing import CliRunner
 from synthetic import COPY, Shape, make_study
 from test_runner import go, small
 
-from longlag import ambient, evaluation, registry
+from longlag import registry
 from longlag.cli import main
-from longlag.network import Network
-from longlag.report.figures import FIGURES
-from longlag.report.tables import write_tables
-from longlag.report.transfer import errors_by_lag, transfer_table
-from longlag.results import load_study, load_transfer
-from longlag.seeding import stream
-from longlag.store import Store, store_path
+from longlag.networks.recurrent import Network
+from longlag.plan.test_lags import at_lags, trained_lags
+from longlag.process import state
+from longlag.report.figures.all import FIGURES
+from longlag.report.figures.transfer import errors_by_lag, transfer_table
+from longlag.report.text.tables import write_tables
+from longlag.store.results import load_study, load_transfer
+from longlag.store.store import Store, store_path
 from longlag.tasks.support.errors import UsageError
-from longlag.training import Cohort, train
-from longlag.transfer import at_lags, trained_lags
-from longlag.trial import Status, Trial
+from longlag.training import evaluation
+from longlag.training.cohort import Cohort, train
+from longlag.values.seeding import stream
+from longlag.values.trial import Status, Trial
 
 NOT_TURNED = {"agreement_constructions", "digits"}  # has no dial; needs a library
 DIALS = [name for name in registry.names("task") if name not in NOT_TURNED]
@@ -116,7 +118,7 @@ def test_a_test_changes_nothing_else_and_is_the_error_on_the_turned_task(few_seq
     same = replace(found, trial=BASE, transfer=(), wall_seconds=None, environment=plain.environment)
     assert same == replace(plain, wall_seconds=None)
 
-    with ambient.arithmetic():
+    with state.arithmetic():
         cohort = Cohort([BASE], {})
         while cohort.update < BASE.updates:
             cohort.advance()

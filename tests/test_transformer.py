@@ -7,10 +7,10 @@ from architecture_samples import BATCH, HIDDEN, LAYERS, STEPS, TINY, assert_same
 from torch import nn
 
 from longlag.architectures.transformer import rotated
-from longlag.seeding import stream
-from longlag.study import adhoc
+from longlag.plan.study import adhoc
 from longlag.tasks.support.errors import UsageError
-from longlag.training import train
+from longlag.training.cohort import train
+from longlag.values.seeding import stream
 
 
 def torch_encoder(weights: dict[str, torch.Tensor], signal: torch.Tensor, mask, padding=None) -> torch.Tensor:

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from longlag import study_file, tuning
 from longlag.cli import main, training
 from longlag.cli.tuning import need_writable
+from longlag.experiments import tuning
+from longlag.plan import files
 from longlag.run.plan import fitted
 from longlag.tasks.support.errors import UsageError
 
@@ -74,7 +75,7 @@ def test_written_rates_are_read_back_and_nothing_else_changes(tmp_path: Path) ->
     tuning.write(choices, path)
     assert path.read_text().startswith(head)
     assert path.read_text().endswith(foot)
-    assert {(trial.clip, trial.lr) for trial in study_file.read(path).trials()} == {("none", 0.1), ("norm:1", 0.03)}
+    assert {(trial.clip, trial.lr) for trial in files.read(path).trials()} == {("none", 0.1), ("norm:1", 0.03)}
     tuning.write(choices, path)
     assert path.read_text().count("rates = [") == 1
 
@@ -90,7 +91,7 @@ def test_a_file_without_marks_is_refused_and_left_alone(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_refused_before_anything_is_trained(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(training, "train_study", lambda *_, **__: pytest.fail("it trains"))
     mine = tmp_path / "mine.toml"
-    mine.write_text((study_file.STUDIES / "quick.toml").read_text().replace(tuning._BEGIN, "# rates"))
+    mine.write_text((files.STUDIES / "quick.toml").read_text().replace(tuning._BEGIN, "# rates"))
     found = CliRunner().invoke(main, ["tune", str(mine), "--write"])
     assert found.exit_code == 2
     assert f"{mine}: rates go between the lines" in found.stderr
@@ -99,18 +100,18 @@ def test_what_cannot_be_written_is_refused_before_anything_is_trained(tmp_path: 
 def test_the_shipped_studies_of_an_installed_package_are_not_written(tmp_path: Path, monkeypatch) -> None:
     shipped = tmp_path / "bench" / "studies"
     shipped.mkdir(parents=True)
-    shutil.copy(study_file.STUDIES / "quick.toml", shipped)
-    monkeypatch.setattr(study_file, "STUDIES", shipped)
+    shutil.copy(files.STUDIES / "quick.toml", shipped)
+    monkeypatch.setattr(files, "STUDIES", shipped)
     with pytest.raises(UsageError, match="it needs a checkout, this is an installed package"):
         need_writable(shipped / "quick.toml")
     (tmp_path / "pyproject.toml").touch()
     need_writable(shipped / "quick.toml")
 
 
-@pytest.mark.parametrize("name", [name for name in study_file.names() if study_file.find(name).tuning])
+@pytest.mark.parametrize("name", [name for name in files.names() if files.find(name).tuning])
 def test_a_study_is_tuned_on_other_seeds_at_equally_many_rates_for_every_clip(name: str) -> None:
-    study = study_file.find(name)
-    tune = study_file.find(str(study.tuning))
+    study = files.find(name)
+    tune = files.find(str(study.tuning))
     assert not {seed for grid in study.grids for seed in grid.seeds} & {s for grid in tune.grids for s in grid.seeds}
     tried = pd.DataFrame([vars(trial) for trial in tune.trials()])
     assert tried.groupby(["task", "cell", "clip"])["lr"].nunique().nunique() == 1
@@ -120,7 +121,7 @@ def test_a_study_is_tuned_on_other_seeds_at_equally_many_rates_for_every_clip(na
 
 
 def test_a_budget_picks_seeds_from_the_ladder_and_says_so() -> None:
-    study = study_file.find("quick").replaced(seeds=10)
+    study = files.find("quick").replaced(seeds=10)
     all_of_it = fitted(study, 1, 10_000)
     assert "10 of 10 seeds, to fit 10000 minutes" in all_of_it.title
     few = fitted(study, 2, 3.5)
@@ -132,4 +133,4 @@ def test_a_budget_picks_seeds_from_the_ladder_and_says_so() -> None:
 
 def test_a_budget_that_fits_nothing_is_refused() -> None:
     with pytest.raises(UsageError, match=r"study quick with 3 seeds takes about .* minutes"):
-        fitted(study_file.find("quick"), 1, 0.1)
+        fitted(files.find("quick"), 1, 0.1)

@@ -7,15 +7,15 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from longlag import results as stored
-from longlag import window
 from longlag.cli import main
-from longlag.report import windows
-from longlag.store import Store, store_path
-from longlag.study_trials import facts
+from longlag.experiments import clip_window
+from longlag.experiments.clip_window import Window
+from longlag.plan.trials import facts
+from longlag.report.figures import windows
+from longlag.store import results as stored
+from longlag.store.store import Store, store_path
 from longlag.tasks.support.errors import UsageError
-from longlag.trial import Status, Trial, TrialResult
-from longlag.window import Window
+from longlag.values.trial import Status, Trial, TrialResult
 
 SWEPT = Window("safe", "adding:length=8", ("gru",), "norm", (0.1, 1.0, 10.0), 0.003, (0.001, 0.003, 0.01), 4)
 
@@ -46,7 +46,7 @@ def swept(folder: Path, outcome: Callable[[Trial], Status], swept: Window = SWEP
             done = TrialResult(trial, status, 0.1, updates=500, updates_to_solve=when, clipped_fraction=clipped)
             store.add(done, facts(trial))
     found = stored.load(study.name, folder)
-    return window.measured(swept, found), found
+    return clip_window.measured(swept, found), found
 
 
 def test_both_sweeps_cross_in_trials_that_are_trained_once() -> None:
@@ -113,7 +113,7 @@ def test_the_sentence_on_rates_names_them(tmp_path: Path) -> None:
 
 
 def test_a_share_without_results_is_not_safe() -> None:
-    assert window.safe_runs([None, float("nan"), 0.89, 0.9]) == [(3, 3)]
+    assert clip_window.safe_runs([None, float("nan"), 0.89, 0.9]) == [(3, 3)]
 
 
 @pytest.mark.parametrize("cells", [("gru",), ("gru", "lstm")])
@@ -125,23 +125,25 @@ def test_the_same_rows_draw_the_same_bytes(cells: tuple[str, ...], tmp_path: Pat
     assert {path.name for path in first} == {"window.png", "window.pdf", "window.csv"}
 
 
-@pytest.mark.parametrize("kind", sorted(window.THRESHOLDS))
+@pytest.mark.parametrize("kind", sorted(clip_window.THRESHOLDS))
 def test_the_usual_sweep_has_at_least_seven_thresholds_with_one_in_the_middle(kind: str) -> None:
-    assert len(window.THRESHOLDS[kind]) >= 7
-    assert list(window.THRESHOLDS[kind]) == sorted(window.THRESHOLDS[kind])
+    assert len(clip_window.THRESHOLDS[kind]) >= 7
+    assert list(clip_window.THRESHOLDS[kind]) == sorted(clip_window.THRESHOLDS[kind])
 
 
-@pytest.mark.parametrize("kind", sorted(window.THRESHOLDS))
+@pytest.mark.parametrize("kind", sorted(clip_window.THRESHOLDS))
 def test_every_usual_sweep_makes_trials(kind: str) -> None:
-    made = Window("safe", "adding", ("gru",), kind, window.swept(kind, ()), 0.003, window.rates_around(0.003), 1)
+    made = Window(
+        "safe", "adding", ("gru",), kind, clip_window.swept(kind, ()), 0.003, clip_window.rates_around(0.003), 1
+    )
     assert len(made.study().trials()) == 8 + 2 * 7 - 2
 
 
 def test_rates_lie_around_the_one_given() -> None:
-    assert window.rates_around(0.6) == (0.03, 0.1, 0.3, 0.6, 3.0, 10.0, 30.0)
-    assert window.rates_around(0.6, (0.5, 0.1)) == (0.1, 0.5)
+    assert clip_window.rates_around(0.6) == (0.03, 0.1, 0.3, 0.6, 3.0, 10.0, 30.0)
+    assert clip_window.rates_around(0.6, (0.5, 0.1)) == (0.1, 0.5)
     with pytest.raises(UsageError, match="--rate must be given at least twice"):
-        window.rates_around(0.6, (0.5,))
+        clip_window.rates_around(0.6, (0.5,))
 
 
 def test_the_plan_is_shown_without_training(tmp_path: Path) -> None:

@@ -7,16 +7,16 @@ from torch.nn.functional import one_hot
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from longlag import registry
-from longlag.assemble import network_for
-from longlag.gradients import write_gradients
-from longlag.layers import Layers
-from longlag.network import Network
-from longlag.scans import reversed_in_time
-from longlag.seeding import stream
+from longlag.networks.build import network_for
+from longlag.networks.layers import Layers
+from longlag.networks.recurrent import Network
+from longlag.scans.run import reversed_in_time
 from longlag.tasks.copy import Copy
 from longlag.tasks.parity import Parity
 from longlag.tasks.support.options import Range
-from longlag.wiring import DIRECTIONS, NORMALISATIONS, SKIPS, Wiring
+from longlag.training.gradients import write_gradients
+from longlag.values.seeding import stream
+from longlag.values.wiring import DIRECTIONS, NORMALISATIONS, SKIPS, Wiring
 
 INPUTS, HIDDEN = 3, 4
 MODULES = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
@@ -203,8 +203,8 @@ def test_fused_equals_readable(spec, wiring, monkeypatch):
     fused, readable = torch.zeros_like(rows), torch.zeros_like(rows)
     losses = write_gradients(network, task, rows, fused, [batch])
     assert network.path("cpu", "float64") == "fused"
-    monkeypatch.setattr("longlag.scans.standard_kernel", lambda cell: None)
-    monkeypatch.setattr("longlag.network.standard_kernel", lambda cell: None)
+    monkeypatch.setattr("longlag.scans.run.standard_kernel", lambda cell: None)
+    monkeypatch.setattr("longlag.networks.recurrent.standard_kernel", lambda cell: None)
     assert network.path("cpu", "float64") == "readable"
     torch.testing.assert_close(write_gradients(network, task, rows, readable, [batch]), losses, **CLOSE)
     torch.testing.assert_close(readable, fused, rtol=1e-9, atol=1e-13)

@@ -7,19 +7,21 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from longlag import ambient, evaluation, registry
+from longlag import registry
 from longlag.cli import main
-from longlag.costs import cohort_size, expected_seconds
-from longlag.gradients import write_gradient
-from longlag.network import Network
-from longlag.seeding import stream
-from longlag.store import Store, store_path
-from longlag.study import adhoc
+from longlag.networks.recurrent import Network
+from longlag.plan.study import adhoc
+from longlag.process import state
+from longlag.run.costs import cohort_size, expected_seconds
+from longlag.store.store import Store, store_path
 from longlag.tasks.parity import Parity
 from longlag.tasks.support.errors import UsageError
-from longlag.training import Cohort, train
-from longlag.trial import Status, Trial
-from longlag.wiring import DIRECTIONS, NORMALISATIONS, SKIPS, Wiring
+from longlag.training import evaluation
+from longlag.training.cohort import Cohort, train
+from longlag.training.gradients import write_gradient
+from longlag.values.seeding import stream
+from longlag.values.trial import Status, Trial
+from longlag.values.wiring import DIRECTIONS, NORMALISATIONS, SKIPS, Wiring
 
 PARITY = "parity:steps=2-6"
 BASE = Trial(PARITY, "rnn", "none", 0.01, 0, hidden_size=5, batch_size=3, updates=4, eval_every=2, layers=3)
@@ -130,7 +132,7 @@ def test_dropout_is_named_by_task_cell_seed_and_update(monkeypatch):
 
 
 def test_evaluation_drops_nothing():
-    with ambient.arithmetic():
+    with state.arithmetic():
         cohort = Cohort([replace(BASE, dropout=0.9)], {})
         without = Cohort([BASE], {})
         args = cohort.task, cohort.parameters[0]

@@ -11,10 +11,10 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor, nn
 
-from longlag.ambient import seeded
 from longlag.cells.base import Cell, State, Weights
+from longlag.process.state import seeded
 from longlag.tasks.support.errors import UsageError
-from longlag.wiring import Wiring
+from longlag.values.wiring import Wiring
 
 NOTHING = {"skip": "none", "normalisation": "none", "dropout": "0"}
 

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding
 
-from longlag.seeding import stream
 from longlag.tasks.support.options import Configurable
-from longlag.wiring import Wiring
+from longlag.values.seeding import stream
+from longlag.values.wiring import Wiring
 
 Weights = Mapping[str, Tensor]
 State = tuple[Tensor, ...]
@@ -116,7 +116,7 @@ class Cell(Configurable, ABC):
         """Return J^T d for a backward signal d after a step, J the step's derivative by the states before it.
 
         The result can be differentiated by the weights, the signal and the states before being constants
-        (`longlag.omega`). By default it is what autograd finds through `step`, gates and slopes included.
+        (`longlag.training.omega`). By default it is what autograd finds through `step`, gates and slopes included.
 
         Args:
             signal: (B, ...) for each state.

@@ -13,7 +13,7 @@ from typing import ClassVar, cast
 
 from torch import nn
 
-from longlag.module_cell import ModuleCell
+from longlag.cells.support.module_cell import ModuleCell
 from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import option
 

@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 from longlag import registry
-from longlag.assemble import assembled
 from longlag.cells.base import Cell
+from longlag.cells.support.module_cell import ModuleCell
 from longlag.checks.cost import update_ratio
 from longlag.checks.finding import Finding, expect, findings, global_state_untouched
 from longlag.checks.trials import cohort
-from longlag.encoder_decoder import EncoderDecoder
-from longlag.module_cell import ModuleCell
-from longlag.network import Network
-from longlag.scans import run_readable
-from longlag.seeding import stream
-from longlag.whole_network import WholeNetwork
+from longlag.networks.build import assembled
+from longlag.networks.encoder_decoder import EncoderDecoder
+from longlag.networks.recurrent import Network
+from longlag.networks.whole_network import WholeNetwork
+from longlag.scans.run import run_readable
+from longlag.values.seeding import stream
 
 STEPS, BATCH, INPUTS, HIDDEN = 6, 4, 3, 6
 EXACT, ROUNDED = 1e-9, 1e-4

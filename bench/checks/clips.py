@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from longlag import registry
-from longlag.backward import PLAIN, Backward
 from longlag.checks.finding import Finding, expect, findings, global_state_untouched
 from longlag.checks.trials import short_run
 from longlag.clips.base import Clip, Context, row_norms
-from longlag.gradients import write_gradients
-from longlag.layout import Layout
-from longlag.network import Network
-from longlag.seeding import stream
+from longlag.networks.recurrent import Network
+from longlag.training.gradients import write_gradients
+from longlag.values.backward import PLAIN, Backward
+from longlag.values.layout import Layout
+from longlag.values.seeding import stream
 
 SIZES = (1e-12, 0.01, 1.0, 3.0, 1e4)
 """Norms of the rows, so that any threshold lies between some of them."""

@@ -6,13 +6,13 @@ from collections.abc import Callable
 import torch
 
 from longlag import registry
-from longlag.ambient import arithmetic
-from longlag.any_network import AnyNetwork
-from longlag.assemble import network_for
 from longlag.cells.base import Cell
-from longlag.gradients import write_gradients
-from longlag.seeding import stream
+from longlag.networks.build import network_for
+from longlag.networks.protocol import AnyNetwork
+from longlag.process.state import arithmetic
 from longlag.tasks.base import Task
+from longlag.training.gradients import write_gradients
+from longlag.values.seeding import stream
 
 LENGTH, BATCH, HIDDEN = 50, 16, 64
 _ROUNDS = 5

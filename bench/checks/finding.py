@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from longlag import ambient
-from longlag.limits import TookTooLongError, first_line, no_exit, place, time_limit
+from longlag.process import state
+from longlag.process.guards import TookTooLongError, first_line, no_exit, place, time_limit
 
 RULE_SECONDS = 60.0
 """The longest that one rule may take."""
@@ -69,7 +69,7 @@ def findings(
             continue
         try:
             limit = time_limit(RULE_SECONDS if seconds is None else seconds)
-            with ambient.arithmetic(), ambient.settled(), no_exit(), limit:
+            with state.arithmetic(), state.settled(), no_exit(), limit:
                 found = Finding(name, True, rule())
         except BrokenRuleError as broken:
             found, ended_by = Finding(name, False, str(broken)), f"{name} is broken" * (name in needed)
@@ -89,10 +89,10 @@ def global_state_untouched(what: Callable[[], object], same: Callable[[object, o
     """
     found = []
     for seed in (1, 1, 2):
-        with ambient.seeded(seed), ambient.settled() as settings:
-            before = ambient.random_state()
+        with state.seeded(seed), state.settled() as settings:
+            before = state.random_state()
             found.append(what())
-            libraries, changed = ambient.moved(before), ambient.changed(settings)
+            libraries, changed = state.moved(before), state.changed(settings)
         expect(not libraries, f"draws from the global random state of {', '.join(libraries)}")
         expect(not changed, f"changes {', '.join(changed)} for the whole process")
     one, again, other = found

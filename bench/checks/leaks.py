@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from longlag.seeding import stream
 from longlag.tasks.base import Batch, Task
+from longlag.values.seeding import stream
 
 HIDDEN, RATE = 64, 0.01
 UPDATES, LONGER, BATCH = 150, 400, 64

@@ -2,9 +2,9 @@
 
 from longlag import registry
 from longlag.checks.finding import expect
-from longlag.study import adhoc
-from longlag.training import train
-from longlag.trial import TrialResult
+from longlag.plan.study import adhoc
+from longlag.training.cohort import train
+from longlag.values.trial import TrialResult
 
 HIDDEN, BATCH = 6, 4
 

@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from longlag.cli import (
-    author,
     cost,
     horizon,
-    inspect,
+    listing,
     perf,
     planning,
+    plugin_tools,
     probe,
     regression,
     reports,
@@ -24,8 +24,8 @@ from longlag.cli import (
     tuning,
     window,
 )
-from longlag.limits import first_line
-from longlag.store_file import StoreError
+from longlag.process.guards import first_line
+from longlag.store.file import StoreError
 from longlag.tasks.support.errors import UsageError, near
 
 EXIT_USAGE, EXIT_STORE, EXIT_INTERRUPTED = 2, 4, 130
@@ -98,12 +98,12 @@ for command in (
     reports.tables,
     reports.export,
     rerun.rerun,
-    inspect.list_names,
+    listing.list_names,
     show_task.show_task,
-    author.check_task,
-    author.check_cell,
-    author.check_clip,
-    author.new,
+    plugin_tools.check_task,
+    plugin_tools.check_cell,
+    plugin_tools.check_clip,
+    plugin_tools.new,
     perf.perf,
     cost.cost,
     horizon.horizon,
@@ -114,6 +114,6 @@ for command in (
     regression.baseline,
     regression.compare,
     regression.history,
-    inspect.doctor,
+    listing.doctor,
 ):
     main.add_command(command)

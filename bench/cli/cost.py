@@ -33,9 +33,10 @@ def cost(
         if not least <= value <= _MOST[name]:
             label = f"--{name.replace('_', '-')}"
             raise UsageError(f"{label} must be a whole number from {least} to {_MOST[name]}, not {value}")
-    from longlag import provenance, registry
+    from longlag import registry
     from longlag.perf import cells as measured
     from longlag.perf import cells_report as report
+    from longlag.process import provenance
 
     specs = list(dict.fromkeys(registry.cell(spec).spec for spec in cells or _every_cell()))
     shape = measured.Shape(length, batch_size, hidden_size)

@@ -43,7 +43,7 @@ def horizon(tasks: tuple[str, ...], name: str, results: Path, **options: Any) ->
     Climbs a ladder of distances by a factor of √2 until no seed solves. The rate is chosen on every rung, on other
     seeds. The same command again resumes.
     """
-    from longlag.report import horizons
+    from longlag.report.figures import horizons
 
     rungs = _climb(name, tasks, results, options)
     if rungs is None:
@@ -63,7 +63,7 @@ def horizon(tasks: tuple[str, ...], name: str, results: Path, **options: Any) ->
 @_common
 def frontier(items: tuple[int, ...], name: str, results: Path, **options: Any) -> int:
     """Map how many items are carried how far in copy memory, and the bits held per number of the state."""
-    from longlag.report import frontier as report
+    from longlag.report.figures import frontier as report
 
     rungs = _climb(name, tuple(f"copy:items={count}" for count in items), results, options)
     if rungs is None:
@@ -83,9 +83,9 @@ def _exit_code(rungs: Any, options: dict[str, Any]) -> int:
 
 def _climb(name: str, tasks: tuple[str, ...], results: Path, options: dict[str, Any]) -> Any:
     """Climb, or with ``--plan`` only show the ladder; return the rungs, or None."""
-    from longlag import horizon
     from longlag.cli.planning import check_free, checked_workers, time_told
     from longlag.cli.training import train_study
+    from longlag.experiments import horizon
     from longlag.run.plan import make_plan
 
     check_free(name)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from longlag.grid import STUDY_FILE
+from longlag.plan.grid import STUDY_FILE
 from longlag.tasks.support.errors import UsageError
 
 Command = Callable[..., Any]

@@ -19,8 +19,8 @@ def perf(quick: bool, parts: tuple[str, ...], as_json: bool, results: Path) -> N
 
     Everything is timed in turns and repeatedly in one run; table and figures go to RESULTS/perf.
     """
-    from longlag import provenance
     from longlag.perf import report, suite
+    from longlag.process import provenance
 
     found = []
     for one in suite.measure(parts or PARTS, quick):

@@ -12,9 +12,9 @@ from longlag.tasks.support.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from longlag.plan.study import Study
     from longlag.run.plan import Plan
-    from longlag.study import Study
-    from longlag.trial import Trial
+    from longlag.values.trial import Trial
 
 MOST_SECONDS = 10_000_000
 _MOST_WORKERS = 1024
@@ -28,14 +28,14 @@ def study_of(name: str | None, new_name: str | None, options: dict[str, Any]) ->
     """
     from dataclasses import replace
 
-    from longlag import study, study_file
+    from longlag.plan import files, study
 
     given = {key: value for key, value in options.items() if value is not None and value != ()}
     if name is not None:
-        found = study_file.find(name).replaced(**given)
+        found = files.find(name).replaced(**given)
         return found if new_name is None else replace(found, name=new_name)
     if not given.keys() & {"task", "cell"}:
-        raise UsageError(f"which study? Name one of {', '.join(study_file.names())}, or give --task and --cell")
+        raise UsageError(f"which study? Name one of {', '.join(files.names())}, or give --task and --cell")
     check_free(new_name)
     return study.adhoc(new_name, **given)
 
@@ -46,9 +46,9 @@ def check_free(name: str | None) -> None:
     Raises:
         UsageError: A file has the name.
     """
-    from longlag import study_file
+    from longlag.plan import files
 
-    if name in study_file.names():
+    if name in files.names():
         raise UsageError(f"--name {name}: a study file has that name; choose another, or run it by its name")
 
 
@@ -100,8 +100,8 @@ def plan(
     **options: Any,
 ) -> None:
     """Show what a run would train; train nothing."""
+    from longlag.plan.test_lags import moved_lines
     from longlag.run.plan import make_plan
-    from longlag.transfer import moved_lines
 
     workers = checked_workers(workers)
     cut = within(study_of(study, name, options), workers, budget_minutes)

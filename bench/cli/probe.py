@@ -21,7 +21,7 @@ def probe(study: str, files: tuple[Path, ...], results: Path) -> None:
     STUDY was run with --keep-networks on a task that reads words. A FILE holds lines of condition, grammatical and
     ungrammatical sentence, tabs between them, or BLiMP's JSON lines.
     """
-    from longlag.minimal_pairs import read_all
+    from longlag.experiments.minimal_pairs import read_all
 
     if not files:
         raise UsageError("probe needs at least one FILE of minimal pairs")
@@ -29,8 +29,8 @@ def probe(study: str, files: tuple[Path, ...], results: Path) -> None:
 
     import pandas as pd
 
-    from longlag.probe import probe as score
-    from longlag.report import probing
+    from longlag.experiments.scoring import probe as score
+    from longlag.report.figures import probing
 
     found = score(study, results, pairs)
     for problem in problems[:_PROBLEMS_SHOWN]:

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Display
 
-from longlag.costs import expected_seconds
+from longlag.plan.test_lags import moved_lines
+from longlag.run.costs import expected_seconds
 from longlag.run.plan import Plan
-from longlag.transfer import moved_lines
-from longlag.trial import Status, TrialResult
+from longlag.values.trial import Status, TrialResult
 
 _LINE_SECONDS = 10.0
 _JUDGED_FROM = 0.1

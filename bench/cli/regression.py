@@ -10,10 +10,10 @@ from longlag.cli.options import name_of, plugin_option, results_option, study_ar
 from longlag.tasks.support.errors import UsageError
 
 if TYPE_CHECKING:
-    from longlag.regression.entries import Entry
-    from longlag.regression.report import Invariant, Report
-    from longlag.regression.verdict import Confirm
-    from longlag.study import Study
+    from longlag.plan.study import Study
+    from longlag.regression.judge.entries import Entry
+    from longlag.regression.judge.verdict import Confirm
+    from longlag.regression.show.report import Invariant, Report
 
 _KINDS = {"markdown": "a Markdown summary", "junit": "JUnit XML", "json": "JSON"}
 
@@ -50,12 +50,12 @@ def accept(study: str, reason: str, file: Path | None, results: Path) -> None:
     from datetime import UTC, datetime
     from importlib.metadata import version
 
-    from longlag import provenance
     from longlag.cli.planning import checked_workers
-    from longlag.grid import word
-    from longlag.regression import baseline as accepted
-    from longlag.regression.entries import current
-    from longlag.results import load_study
+    from longlag.plan.grid import word
+    from longlag.process import provenance
+    from longlag.regression.judge import baseline as accepted
+    from longlag.regression.judge.entries import current
+    from longlag.store.results import load_study
 
     told = word(reason, "--reason")
     path = _path(study, file, results)
@@ -96,14 +96,14 @@ def check(
     Run it after `longlag run STUDY --fresh`. 0: no regression, 1: regressed, 2: not comparable, 5: inconclusive, with
     --strict. What looks worse is trained again on 30 fresh seeds, which alone decide.
     """
-    from longlag import provenance
     from longlag.cli.planning import checked_workers
-    from longlag.regression import baseline as accepted
-    from longlag.regression.entries import current
-    from longlag.regression.render import render_text
-    from longlag.regression.report import Report
-    from longlag.regression.verdict import confirmation_seeds, decide
-    from longlag.results import load_study
+    from longlag.process import provenance
+    from longlag.regression.judge import baseline as accepted
+    from longlag.regression.judge.entries import current
+    from longlag.regression.judge.verdict import confirmation_seeds, decide
+    from longlag.regression.show.render import render_text
+    from longlag.regression.show.report import Report
+    from longlag.store.results import load_study
 
     if self_test:
         return _self_test(study or "ci", file, results, checked_workers(workers))
@@ -133,9 +133,9 @@ def check(
 @results_option
 def compare(before: str, after: str, as_json: bool, results: Path) -> None:
     """Hold B against A: the statistics of `check`, no verdict. Each is a study, a store's file or a baseline's file."""
-    from longlag.regression.formats import comparisons_json
-    from longlag.regression.matching import matched
-    from longlag.regression.render import render_comparisons
+    from longlag.regression.judge.matching import matched
+    from longlag.regression.show.formats import comparisons_json
+    from longlag.regression.show.render import render_comparisons
 
     pairs = matched(_side(before, results), _side(after, results))
     click.echo(comparisons_json(pairs) if as_json else render_comparisons(pairs), nl=False)
@@ -147,8 +147,8 @@ def compare(before: str, after: str, as_json: bool, results: Path) -> None:
 @results_option
 def history(study: str, file: Path | None, results: Path) -> None:
     """Print what was accepted when, why and by which version, and the checks since; draw how entries moved."""
-    from longlag.regression import baseline as accepted
-    from longlag.regression.record import draw, read, render
+    from longlag.regression.judge import baseline as accepted
+    from longlag.regression.show.history import draw, read, render
 
     against = accepted.read(_path(study, file, results), study)
     checks = read(results / study)
@@ -161,10 +161,10 @@ def history(study: str, file: Path | None, results: Path) -> None:
 
 def _self_test(study: str, file: Path | None, results: Path, workers: int) -> int:
     """Count what the procedure says of stored outcomes: 0 where it does what it promises, else 1."""
-    from longlag.regression import baseline as accepted
-    from longlag.regression import self_test
-    from longlag.regression.outcomes import read_outcomes
-    from longlag.regression.plants import PLANTS
+    from longlag.regression.judge import baseline as accepted
+    from longlag.regression.selftest import self_test
+    from longlag.regression.selftest.plants import PLANTS
+    from longlag.regression.selftest.pool import read_outcomes
 
     entries = accepted.read(_path(study, file, results), study).entries
     outcomes = read_outcomes(results / "reference" / f"{study}-outcomes.csv.gz")
@@ -175,7 +175,7 @@ def _self_test(study: str, file: Path | None, results: Path, workers: int) -> in
 
 
 def _path(study: str, file: Path | None, results: Path) -> Path:
-    from longlag.grid import checked_name
+    from longlag.plan.grid import checked_name
 
     return file or results / "reference" / f"{checked_name(study)}.json"
 
@@ -187,9 +187,9 @@ def _need_folders(written: Mapping[str, Path | None]) -> None:
 
 
 def _side(word: str, results: Path) -> "list[Entry]":
-    from longlag.regression import baseline
-    from longlag.regression.entries import entries_of
-    from longlag.results import load_store, load_study
+    from longlag.regression.judge import baseline
+    from longlag.regression.judge.entries import entries_of
+    from longlag.store.results import load_store, load_study
 
     if word.endswith(".json"):
         return list(baseline.read(Path(word)).entries)
@@ -198,8 +198,8 @@ def _side(word: str, results: Path) -> "list[Entry]":
 
 
 def _invariants(entries: "Sequence[Entry]") -> "tuple[Invariant, ...]":
-    from longlag.regression.invariants import check_invariants
-    from longlag.regression.report import Invariant
+    from longlag.regression.judge.invariants import check_invariants
+    from longlag.regression.show.report import Invariant
 
     found = check_invariants([entry.setting for entry in entries])
     return tuple(Invariant(finding.rule, bool(finding.ok), finding.detail) for finding in found)
@@ -212,7 +212,7 @@ def _measured(entries: "Sequence[Entry]", workers: int) -> "list[Entry]":
 
     from longlag import registry
     from longlag.perf.memory import trial_bytes
-    from longlag.regression.entries import MEMORY_SEQUENCES
+    from longlag.regression.judge.entries import MEMORY_SEQUENCES
 
     files = [made.path for made in registry.used()]
     with ThreadPoolExecutor(workers) as pool:  # each waits for a process of its own
@@ -231,8 +231,8 @@ def _need_plugins(entries: "Sequence[Entry]") -> None:
 def _confirmation(study: str, results: Path, workers: int) -> "Confirm":
     """Return what trains fresh seeds of flagged entries, as a study beside the one that is checked."""
     from longlag.cli.training import train_study
-    from longlag.regression.entries import entries_of
-    from longlag.results import load_study
+    from longlag.regression.judge.entries import entries_of
+    from longlag.store.results import load_study
 
     def confirm(flagged: "Sequence[Entry]", seeds: Sequence[int]) -> "Sequence[Entry]":
         what = "entry looks" if len(flagged) == 1 else "entries look"
@@ -248,9 +248,9 @@ def _plan_of(name: str, entries: "Sequence[Entry]", seeds: Sequence[int]) -> "St
     """Return a study of a few entries at some seeds."""
     from dataclasses import fields
 
-    from longlag.grid import AXES, Grid
-    from longlag.study import Study
-    from longlag.trial import Trial
+    from longlag.plan.grid import AXES, Grid
+    from longlag.plan.study import Study
+    from longlag.values.trial import Trial
 
     shared = {item.name for item in fields(Grid)} & {item.name for item in fields(Trial)}
     grids = []
@@ -263,10 +263,10 @@ def _plan_of(name: str, entries: "Sequence[Entry]", seeds: Sequence[int]) -> "St
 
 def _write(report: "Report", written: Mapping[str, Path | None], results: Path) -> list[Path]:
     """Write what was asked for, the figure, and a line for the history."""
-    from longlag.regression.figure import draw_report
-    from longlag.regression.formats import as_json, as_junit
-    from longlag.regression.record import note
-    from longlag.regression.render import render_markdown
+    from longlag.regression.show.figure import draw_report
+    from longlag.regression.show.formats import as_json, as_junit
+    from longlag.regression.show.history import note
+    from longlag.regression.show.render import render_markdown
 
     paths = []
     for kind, render in {"markdown": render_markdown, "junit": as_junit, "json": as_json}.items():

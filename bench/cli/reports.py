@@ -16,8 +16,8 @@ from longlag.tasks.support.errors import UsageError
 def show(study: str, as_json: bool, results: Path) -> None:
     """Print a study's summary table."""
     from longlag.cli.training import name_transfer
-    from longlag.report.text import render_text, to_json
-    from longlag.results import load_study
+    from longlag.report.text.text import render_text, to_json
+    from longlag.store.results import load_study
 
     data = load_study(study, results)
     click.echo(to_json(data) if as_json else render_text(data))
@@ -29,8 +29,8 @@ def show(study: str, as_json: bool, results: Path) -> None:
 @results_option
 def figures(study: str, results: Path) -> None:
     """Redraw a study's figures from its store."""
-    from longlag.report.figures import draw_figures
-    from longlag.results import load_study
+    from longlag.report.figures.all import draw_figures
+    from longlag.store.results import load_study
 
     for path in draw_figures(load_study(study, results), results / study):
         click.echo(path)
@@ -41,8 +41,8 @@ def figures(study: str, results: Path) -> None:
 @results_option
 def tables(study: str, results: Path) -> None:
     """Rewrite a study's tables from its store."""
-    from longlag.report.tables import write_tables
-    from longlag.results import load_study
+    from longlag.report.text.tables import write_tables
+    from longlag.store.results import load_study
 
     for path in write_tables(load_study(study, results), results / study):
         click.echo(path)
@@ -60,7 +60,7 @@ def tables(study: str, results: Path) -> None:
 @results_option
 def export(study: str, form: str, out: Path | None, timings: bool, curves: bool, transfer: bool, results: Path) -> None:
     """Write a study's rows, one a trial, sorted by key."""
-    from longlag.results import load, load_curves, load_transfer, write_csv, write_parquet
+    from longlag.store.results import load, load_curves, load_transfer, write_csv, write_parquet
 
     if form == "parquet" and out is None:
         raise UsageError("--format parquet needs --out FILE")

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import click
 
 from longlag.cli.options import plugin_option, results_option
-from longlag.limits import first_line
+from longlag.process.guards import first_line
 from longlag.tasks.support.errors import UsageError
 
 if TYPE_CHECKING:
-    from longlag.trial import Trial, TrialResult
+    from longlag.values.trial import Trial, TrialResult
 
 
 @click.command()
@@ -22,8 +22,8 @@ def rerun(key: str, results: Path) -> None:
 
     KEY is the key of a stored trial, or enough of its first digits.
     """
-    from longlag import provenance
-    from longlag.engines.worker import train_cohort
+    from longlag.process import provenance
+    from longlag.run.engines.worker import train_cohort
 
     stored = _find_result(key, results)
     need_plugins(stored.trial)
@@ -49,7 +49,7 @@ def rerun(key: str, results: Path) -> None:
 
 
 def _find_result(key: str, results: Path) -> "TrialResult":
-    from longlag.store import Store
+    from longlag.store.store import Store
 
     found: dict[str, Path] = {}
     for path in sorted(results.glob("*/store.sqlite")):

@@ -28,7 +28,7 @@ def show_task(task: str, seed: int, examples: int, held_out: bool) -> None:
     In the last row * marks the steps that enter the error, + those that enter the loss only.
     """
     from longlag import registry
-    from longlag.seeding import stream
+    from longlag.values.seeding import stream
 
     made = registry.task(task)
     with registry.blamed("task", made.name()):

@@ -13,8 +13,8 @@ from longlag.tasks.support.errors import UsageError
 if TYPE_CHECKING:
     from collections import Counter
 
-    from longlag.study import Study
-    from longlag.trial import Status
+    from longlag.plan.study import Study
+    from longlag.values.trial import Status
 
 EXIT_SOME_FAILED = 3
 TIMEOUT_SECONDS = 3600.0
@@ -96,10 +96,10 @@ def train_study(
 
 def write_reports(name: str, results: Path) -> None:
     """Print a study's summary and write its tables and figures."""
-    from longlag.report.figures import draw_figures
-    from longlag.report.tables import write_tables
-    from longlag.report.text import render_text
-    from longlag.results import load_study
+    from longlag.report.figures.all import draw_figures
+    from longlag.report.text.tables import write_tables
+    from longlag.report.text.text import render_text
+    from longlag.store.results import load_study
 
     data = load_study(name, results)
     click.echo(render_text(data))

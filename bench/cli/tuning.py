@@ -23,18 +23,19 @@ def tune(study: str, write: bool, workers: int | None, results: Path) -> int:
 
     Every task, cell and clip is tried at the same rates and seeds, other seeds than those STUDY reports.
     """
-    from longlag import results as stored
-    from longlag import study_file, tuning
     from longlag.cli.planning import checked_workers
     from longlag.cli.training import EXIT_SOME_FAILED, train_study
+    from longlag.experiments import tuning
+    from longlag.plan import files
+    from longlag.store import results as stored
 
-    tuned = study_file.find(study)
+    tuned = files.find(study)
     path, tuned_by = Path(tuned.origin), tuned.tuning
     if tuned_by is None:
         raise UsageError(f'study {study} names no tuning study: add a line such as tuning = "tune" to {path}')
     if write:
         need_writable(path)
-    plan = study_file.find(tuned_by)
+    plan = files.find(tuned_by)
     if set(_seeds(plan)) & set(_seeds(tuned)):
         raise UsageError(
             f"studies {tuned_by} and {study} share seeds: rates are chosen on other seeds than those reported"
@@ -55,10 +56,11 @@ def tune(study: str, write: bool, workers: int | None, results: Path) -> int:
 
 def need_writable(path: Path) -> None:
     """Refuse, before anything is trained, a study's file that rates cannot be put into."""
-    from longlag import study_file, tuning
+    from longlag.experiments import tuning
+    from longlag.plan import files
 
-    shipped = path.parent == study_file.STUDIES
-    if shipped and not (study_file.STUDIES.parents[1] / "pyproject.toml").exists():
+    shipped = path.parent == files.STUDIES
+    if shipped and not (files.STUDIES.parents[1] / "pyproject.toml").exists():
         raise UsageError("--write changes the study's file: it needs a checkout, this is an installed package")
     tuning.marked(path)
 

@@ -49,12 +49,12 @@ def window(
     Thresholds are swept from tight to loose, and on to no clip, at the rate --lr; rates are swept without a clip and
     with the middle threshold. The same command again resumes.
     """
-    from longlag import results as stored
-    from longlag import window as sweeps
     from longlag.cli.planning import check_free, checked_workers, time_told
     from longlag.cli.training import EXIT_SOME_FAILED, train_study
-    from longlag.report import windows
+    from longlag.experiments import clip_window as sweeps
+    from longlag.report.figures import windows
     from longlag.run.plan import make_plan
+    from longlag.store import results as stored
 
     check_free(name)
     given = {key: value for key, value in options.items() if value is not None}

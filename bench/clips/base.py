@@ -17,9 +17,9 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from longlag.layout import Layout
 from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import spell
+from longlag.values.layout import Layout
 
 TOLERANCE = 1e-5
 """Relative difference up to which a clipped norm counts as the one promised: float32 gradients, scaled once."""

@@ -3,8 +3,9 @@
 d_t <- clip(d_t, -c, c), each entry, at every step on the way back, before anything follows from it
 
 d_t is the gradient of the loss by the states that step t hands on, h_t and, of an LSTM, c_t, what later steps send
-included (`longlag.backward`). Early LSTM trainers bounded the derivatives within the network in this way (Graves 2013,
-section 2.1, by the gates' inputs, which lie between d_t and d_{t-1}). Scales with the batch: d_t is of the mean loss.
+included (`longlag.values.backward`). Early LSTM trainers bounded the derivatives within the network in this way (Graves
+2013, section 2.1, by the gates' inputs, which lie between d_t and d_{t-1}). Scales with the batch: d_t is of the mean
+loss.
 """
 
 from dataclasses import dataclass

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from longlag import registry
-from longlag.ambient import arithmetic
-from longlag.assemble import Assembled, network_for
 from longlag.checks.cost import passes
+from longlag.networks.build import Assembled, network_for
 from longlag.perf.measure import in_turns
 from longlag.perf.memory import gradient_bytes
+from longlag.process.state import arithmetic
 from longlag.tasks.base import Task
 
 REFERENCE = "lstm"

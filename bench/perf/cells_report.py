@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from longlag.perf.cells import REFERENCE, Cost, Shape, rows
-from longlag.report.canvas import Drawing
-from longlag.report.style import cell_label, report_style
-from longlag.results import write_csv
+from longlag.report.figures.panels import Drawing
+from longlag.report.figures.style import cell_label, report_style
+from longlag.store.results import write_csv
 
 _COLORS = {"fused": "#0B3C7D", "readable": "#D55E00"}
 _MEBIBYTE = 2**20

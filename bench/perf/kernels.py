@@ -8,7 +8,7 @@ from torch import Tensor
 from longlag import registry
 from longlag.perf.measure import Comparison, compare
 from longlag.perf.ordinary import recurrent
-from longlag.scans import run_layer
+from longlag.scans.run import run_layer
 
 SHAPES = ((20, 64), (32, 64), (32, 128), (128, 128), (64, 256))
 """Batch and hidden size."""

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 
 from longlag import registry
-from longlag.ambient import arithmetic
-from longlag.assemble import network_for, network_of
 from longlag.checks.cost import passes
-from longlag.trial import Trial
+from longlag.networks.build import network_for, network_of
+from longlag.process.state import arithmetic
+from longlag.values.trial import Trial
 
 _RESET, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 _RESET_PEAK = "5"
@@ -48,7 +48,7 @@ def _measured(works: Callable[..., Iterator[Callable[[], object]]], plugins: lis
     if not _RESET.exists():
         return None
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["longlag.perf.memory", "longlag.kernels.stack"])
+    context.set_forkserver_preload(["longlag.perf.memory", "longlag.scans.engine.stack"])
     mine, childs = context.Pipe(duplex=False)
     child = context.Process(target=_measure, args=(childs, works, plugins, given), daemon=True)
     child.start()

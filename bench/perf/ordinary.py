@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from longlag import registry
-from longlag.ambient import arithmetic
-from longlag.seeding import stream
+from longlag.process.state import arithmetic
 from longlag.tasks.base import Batch, Task
-from longlag.trial import Trial
+from longlag.values.seeding import stream
+from longlag.values.trial import Trial
 
 
 def recurrent(cell: str, input_size: int, hidden_size: int) -> nn.RNN | nn.LSTM | nn.GRU:

@@ -9,7 +9,7 @@ import seaborn
 from matplotlib.figure import Figure
 
 from longlag.perf.measure import Comparison
-from longlag.report.style import report_style
+from longlag.report.figures.style import report_style
 
 
 def frame(found: Sequence[Comparison]) -> pd.DataFrame:

@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from longlag.perf.measure import Comparison
-from longlag.report.figures import draw_figures
-from longlag.report.tables import write_tables
-from longlag.results import load_study
+from longlag.plan.study import Study, adhoc
+from longlag.plan.trials import facts
+from longlag.report.figures.all import draw_figures
+from longlag.report.text.tables import write_tables
 from longlag.run.plan import make_plan
-from longlag.store import Store, store_path
-from longlag.study import Study, adhoc
-from longlag.study_trials import facts
-from longlag.trial import Measurement, Status, Trial, TrialResult
+from longlag.store.results import load_study
+from longlag.store.store import Store, store_path
+from longlag.values.trial import Measurement, Status, Trial, TrialResult
 
 _SETTINGS_A_SEED = 40
 _POINTS = 11

@@ -8,15 +8,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from longlag import registry
-from longlag.assemble import network_of
-from longlag.evaluation import EVALUATION_SEQUENCES
-from longlag.gradients import prepare
+from longlag.networks.build import network_of
 from longlag.perf import ordinary
 from longlag.perf.measure import Comparison
+from longlag.plan.study import Study, adhoc
 from longlag.run.plan import Plan
 from longlag.run.run import run
-from longlag.study import Study, adhoc
-from longlag.trial import Trial, TrialResult
+from longlag.training.evaluation import EVALUATION_SEQUENCES
+from longlag.training.gradients import prepare
+from longlag.values.trial import Trial, TrialResult
 
 CELLS = ("rnn", "rnn:nonlinearity=relu", "gru", "lstm")
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
-from longlag.ambient import arithmetic
 from longlag.perf import kernels, storage, studies, updates
 from longlag.perf.measure import Comparison
+from longlag.process.state import arithmetic
 
 _REPEATS = 7
 
 
 def measure(parts: Sequence[str], quick: bool) -> Iterator[Comparison]:
-    """Yield one comparison after the other; both sides compute as `longlag.ambient.arithmetic` says."""
+    """Yield one comparison after the other; both sides compute as `longlag.process.state.arithmetic` says."""
     with arithmetic():
         for part in parts:
             yield from _PARTS[part](quick)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from longlag import registry
 from longlag.perf.measure import Comparison, compare
 from longlag.perf.ordinary import OrdinaryTrial
-from longlag.training import Cohort
-from longlag.trial import Trial
+from longlag.training.cohort import Cohort
+from longlag.values.trial import Trial
 
 TASKS = ("copy:blanks=80", "adding", "agreement:nouns=0-6")
 """The first two have 100 time steps."""

@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 
-from longlag.report.once import once
-from longlag.results import StudyData
-from longlag.trial import Status
+from longlag.report.memo import once
+from longlag.store.results import StudyData
+from longlag.values.trial import Status
 
 MOST = 5
 """Reasons that are told; the column ``reason`` of an export has them all."""

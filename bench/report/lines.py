@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from longlag.report import style
+from longlag.report.figures import style
 from longlag.report.outcomes import Panel, seeds
 
 MOST_FRAMES = 9

@@ -12,10 +12,10 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from longlag.report import style
-from longlag.report.once import once
-from longlag.results import StudyData
-from longlag.trial import Status
+from longlag.report.figures import style
+from longlag.report.memo import once
+from longlag.store.results import StudyData
+from longlag.values.trial import Status
 
 FACTS = ("lag", "min_lag", "baseline_error", "solved_below", "error_name")
 WAYS = (

@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from longlag.report.matches import COLUMNS
-from longlag.report.once import once
+from longlag.report.matched_sizes import COLUMNS
+from longlag.report.memo import once
 from longlag.report.outcomes import SETTING, outcomes, several
-from longlag.results import StudyData
 from longlag.stats.intervals import interquartile_interval, interquartile_mean, share_interval
 from longlag.stats.survival import median_updates
-from longlag.trial import Status
+from longlag.store.results import StudyData
+from longlag.values.trial import Status
 
 
 @once

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from longlag import provenance
-from longlag.costs import Pace, cohort_size, expected_seconds, pace_of
-from longlag.store import Store, Stored, store_path
-from longlag.study import Study
+from longlag.plan.study import Study
+from longlag.process import provenance
+from longlag.run.costs import Pace, cohort_size, expected_seconds, pace_of
+from longlag.store.store import Store, Stored, store_path
 from longlag.tasks.support.errors import UsageError
-from longlag.trial import Trial
+from longlag.values.trial import Trial
 
 COHORT_SIZE = 8
 """Most trials that train together."""
@@ -123,15 +123,15 @@ def _held(path: Path, trials: Sequence[Trial]) -> tuple[dict[str, Stored], list[
 
 def _without_network(study: Study, results: Path, held: Mapping[str, Stored], done: set[str]) -> set[str]:
     """Return the keys of stored trials that left a network which was not kept."""
-    from longlag import kept
+    from longlag.training import checkpoints
 
     trained = {key for key in done if held[key].status.has_network}
     if not trained:
         return set()
     with Store.open_for_reading(store_path(study.name, results)) as store:
         marks = store.fingerprints()
-    folder = kept.folder_of(study.name, results)
-    return {key for key in trained if not kept.is_kept(folder, key, marks[key])}
+    folder = checkpoints.folder_of(study.name, results)
+    return {key for key in trained if not checkpoints.is_kept(folder, key, marks[key])}
 
 
 def fitted(study: Study, workers: int, minutes: float) -> Study:

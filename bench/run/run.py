@@ -5,13 +5,13 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from longlag.engines.local import LocalEngine
-from longlag.engines.worker import Train, train_cohort
+from longlag.plan.study import Study
+from longlag.plan.trials import facts
+from longlag.run.engines.local import LocalEngine
+from longlag.run.engines.worker import Train, train_cohort
 from longlag.run.plan import MEMORY, Plan, make_plan
-from longlag.store import Store, store_path
-from longlag.study import Study
-from longlag.study_trials import facts
-from longlag.trial import Status, TrialResult
+from longlag.store.store import Store, store_path
+from longlag.values.trial import Status, TrialResult
 
 
 class Observer(Protocol):
@@ -66,8 +66,8 @@ def run(
 
 
 def _keeping(study: Study, results: Path) -> Train:
-    from longlag import kept
+    from longlag.training import checkpoints
 
-    folder = kept.folder_of(study.name, results).absolute()
-    kept.remove_parts(folder)
+    folder = checkpoints.folder_of(study.name, results).absolute()
+    checkpoints.remove_parts(folder)
     return partial(train_cohort, networks=folder)

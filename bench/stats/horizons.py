@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from longlag.seeding import stream
 from longlag.stats.intervals import RESAMPLES
+from longlag.values.seeding import stream
 
 
 class Horizon(NamedTuple):

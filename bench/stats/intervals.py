@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from longlag.seeding import stream
+from longlag.values.seeding import stream
 
 RESAMPLES = 2000
 _BLOCK = 50_000  # values looked at together

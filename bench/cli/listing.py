@@ -1,0 +1,110 @@
+"""Commands that say what there is."""
+
+import textwrap
+from pathlib import Path
+
+import click
+
+from longlag.cli.options import plugin_option, results_option
+from longlag.tasks.support.errors import UsageError, near
+
+_KINDS = {"tasks": "task", "cells": "cell", "clips": "clip", "optimizers": "optimizer", "schedules": "schedule"}
+
+
+@click.command("list")
+@click.argument("what", metavar="tasks|cells|clips|optimizers|schedules|studies")
+@click.option("--details", is_flag=True, help="Cells only: source, size and path of each.")
+@plugin_option
+def list_names(what: str, details: bool) -> None:
+    """List what can be named, with options."""
+    kinds = [*_KINDS, "studies"]
+    if what not in kinds:
+        raise UsageError(f"nothing to list is called {what!r}{near(what, kinds) or '; there are ' + ', '.join(kinds)}")
+    if details and what != "cells":
+        raise UsageError("--details is for cells: longlag list cells --details")
+    if details:
+        _list_cell_details()
+    elif what == "studies":
+        _list_studies()
+    else:
+        _list_configurable(_KINDS[what])
+
+
+def _list_studies() -> None:
+    from longlag.plan import files
+
+    for name in files.names():
+        click.echo(f"{name:16} {files.find(name).title}")
+
+
+_SIZE = 64
+"""Inputs and hidden size of the layer whose parameters and state are shown."""
+
+
+def _list_cell_details() -> None:
+    from longlag import registry
+    from longlag.networks.build import assembled
+
+    click.echo(f"a layer of {_SIZE} inputs and {_SIZE} units over {_SIZE} steps: parameters, state numbers, path\n")
+    for name in [*registry.names("cell"), *registry.names("architecture")]:
+        try:
+            cell = registry.cell(name)
+        except UsageError as error:  # its library is not installed
+            click.echo(f"{name:16} {error}")
+            continue
+        network = assembled(cell, _SIZE, 1, _SIZE, length=_SIZE)
+        parameters = network.layout.num_parameters - (_SIZE + 1)  # without the readout
+        click.echo(f"{name:16} {(cell.__doc__ or '').splitlines()[0]}")
+        path = network.path("cpu", "float32") + (f": {cell.no_kernel}" if cell.no_kernel else "")
+        click.echo(f"{'':16}   {parameters:,} parameters, state {network.state_size:,}, {path}")
+        click.echo(f"{'':16}   {cell.reference}")
+
+
+def _list_configurable(kind: str) -> None:
+    from dataclasses import fields
+
+    from longlag import registry
+
+    for name in [*registry.names(kind), *(registry.names("architecture") if kind == "cell" else ())]:
+        made = registry.find(kind, name)
+        click.echo(f"{name:16} {next(iter((made.__doc__ or '').splitlines()), '')}")
+        for item in fields(made):
+            summary = item.metadata.get("summary", "above 0")
+            default = f" [{item.default}]" if "summary" in item.metadata else ""
+            choices = ", ".join(item.metadata.get("choices", ()))
+            told = f"{item.name}: {summary}{default}" + (f": {choices}" if choices else "")
+            click.echo(textwrap.fill(told, 110, initial_indent=" " * 19, subsequent_indent=" " * 21))
+    for name in registry.offered(kind):
+        click.echo(f"{name:16} offered by an installed package; imported when named")
+
+
+@click.command()
+@results_option
+def doctor(results: Path) -> None:
+    """Show versions, threads, device and the health of every store."""
+    import torch
+
+    from longlag import registry
+    from longlag.process import provenance
+    from longlag.scans.run import standard_kernel
+    from longlag.store.file import StoreError
+    from longlag.store.store import Store
+
+    for name, value in provenance.environment().items():
+        click.echo(f"{name:16} {value}")
+    click.echo(f"{'threads':16} {torch.get_num_threads()} (a training process uses 1)")
+    click.echo(f"{'vector unit':16} {torch.backends.cpu.get_cpu_capability()}")
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    click.echo(f"{'cuda':16} {device}")
+    for name in registry.names("cell"):
+        path = "readable" if standard_kernel(registry.cell(name)) is None else "fused"
+        click.echo(f"{'path':16} {name}: {path}")
+    broken = []
+    for file in sorted(results.glob("*/store.sqlite")):
+        try:
+            with Store.open_for_reading(file) as store:
+                click.echo(f"{'store':16} {file}: healthy, {len(store.stored())} trials")
+        except StoreError as error:
+            broken.append(error)
+    if broken:
+        raise StoreError("; ".join(str(error) for error in broken))

@@ -1,0 +1,111 @@
+"""Commands for whoever adds a task, a cell or a clip."""
+
+import keyword
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from longlag.cli.options import plugin_option
+from longlag.tasks.support.errors import UsageError
+
+if TYPE_CHECKING:
+    from longlag.checks.finding import Finding
+
+EXIT_BROKEN = 1
+_KINDS = ("cell", "clip", "task")
+
+
+@click.command("check-cell")
+@click.argument("name", required=False)
+@plugin_option
+def check_cell(name: str | None) -> int:
+    """Run the contract of a cell and say what was found; exit code 1 where it is broken."""
+    spec = _named("cell", name)
+    from longlag.checks.cells import check_cell
+
+    return _told("cell", spec, check_cell(spec))
+
+
+@click.command("check-clip")
+@click.argument("name", required=False)
+@plugin_option
+def check_clip(name: str | None) -> int:
+    """Run the contract of a clip and say what was found; a name alone is checked at the threshold 0.5."""
+    spec = _named("clip", name)
+    from longlag.checks.clips import check_clip, complete_spec
+
+    return _told("clip", complete_spec(spec), check_clip(spec))
+
+
+@click.command("check-task")
+@click.argument("name", required=False)
+@plugin_option
+def check_task(name: str | None) -> int:
+    """Run the contract of a task and say what was found; exit code 1 where it is broken."""
+    spec = _named("task", name)
+    from longlag.checks.tasks import check_task
+
+    return _told("task", spec, check_task(spec))
+
+
+@click.command()
+@click.argument("kind", metavar="cell|clip|task")
+@click.argument("name")
+@click.option("--to", type=click.Path(path_type=Path), default=".", help="Folder to write to.  [default: this one]")
+def new(kind: str, name: str, to: Path) -> None:
+    """Write a commented file to begin a cell, a clip or a task with; it passes its check as it is."""
+    from importlib.resources import files
+
+    from longlag import registry
+    from longlag.registry import plugins
+
+    if kind not in _KINDS:
+        raise UsageError(f"new makes a {', a '.join(_KINDS)}, not a {kind!r}")
+    plugins.check_name(name, f"new {kind}")
+    if keyword.iskeyword(name.lower()):
+        raise UsageError(f"new {kind}: {name!r} is a word of Python's own")
+    if name in registry.shipped(kind):
+        raise UsageError(f"new {kind}: a {kind} called {name!r} is shipped")
+    if not to.is_dir():
+        raise UsageError(f"--to {to}: there is no such folder")
+    path = to / f"{name}.py"
+    if path.exists():
+        raise UsageError(f"new {kind}: {path} exists and was left as it is")
+    words = "".join(word.capitalize() for word in name.split("_"))
+    text = files("longlag.registry.skeletons").joinpath(f"{kind}.py").read_text(encoding="utf-8")
+    path.write_text(text.replace("Skeleton", words).replace("skeleton:", f"{name}:"), encoding="utf-8")
+    click.echo(path)
+    click.echo(f"longlag check-{kind} --plugin {path}", err=True)
+
+
+def _named(kind: str, name: str | None) -> str:
+    """Return the name given, or that of the one plugin of this kind."""
+    from longlag import registry
+
+    own = [made.name for made in registry.used() if made.kind == kind]
+    if name is None and len(own) != 1:
+        others = ", ".join(f"{made.path} is a {made.kind}" for made in registry.used() if made.kind != kind)
+        raise UsageError(
+            f"check-{kind} needs a name, or --plugin with the file of one {kind}" + f"; {others}" * bool(others)
+        )
+    return own[0] if name is None else name
+
+
+def _told(kind: str, spec: str, findings: "Iterable[Finding]") -> int:
+    """Print findings as they come, those not tried in one line, and count what is broken."""
+    found: list[Finding] = []
+    for finding in findings:
+        found.append(finding)
+        if finding.ok is not None:
+            click.echo(finding.line)
+    broken = sum(finding.ok is False for finding in found)
+    if untried := [finding for finding in found if finding.ok is None]:
+        click.echo(f"{untried[0].detail}: {', '.join(finding.rule for finding in untried)}")
+    said = (
+        f"{broken} of {len(found)} rules {'is' if broken == 1 else 'are'} broken"
+        + f", {len(untried)} not tried" * bool(untried)
+    )
+    click.echo(f"{kind} {spec}: {said if broken else f'all {len(found)} rules are kept'}")
+    return EXIT_BROKEN if broken else 0

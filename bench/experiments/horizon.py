@@ -1,0 +1,209 @@
+"""How far back: climbs a ladder of distances until no seed solves, and fits where half of them still do.
+
+A rung is a distance of a task. On each, every setting (cell and clip) first tries the same learning rates on
+tuning seeds; the best is trained on the reported seeds. A setting that solves in no seed climbs no further.
+Everything is an ordinary study, stored and resumed like any other.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+
+from longlag import registry
+from longlag.experiments import tuning
+from longlag.plan.grid import Grid, option_label
+from longlag.plan.study import Study
+from longlag.plan.test_lags import without_dial
+from longlag.store import results
+from longlag.tasks.base import Task
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import spell
+
+TUNING_SEEDS = (1000, 1001, 1002)
+FIRST_LAG = 8.0
+LAST_LAG = 1024.0
+STEP = 2**0.5
+
+
+@dataclass(frozen=True)
+class Climb:
+    """What a horizon is measured for. Specs are shortened, as trials hold them.
+
+    Attributes:
+        name: The study that holds the trials.
+        tasks: Specs whose dial is turned; everything else about them stays.
+        cells: Specs.
+        clips: Specs.
+        rates: Learning rates, each tried on `TUNING_SEEDS` at every rung.
+        seeds: The reported seeds are 0 to ``seeds`` - 1.
+        longest: No rung lies further than this `min_lag`.
+        options: Further keys of a grid: updates, hidden size, optimizer.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    cells: tuple[str, ...]
+    clips: tuple[str, ...]
+    rates: tuple[float, ...]
+    seeds: int
+    longest: float = LAST_LAG
+    options: dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.seeds > TUNING_SEEDS[0]:
+            raise UsageError(f"--seeds must be at most {TUNING_SEEDS[0]}: the seeds after that choose the rates")
+        if not 0 < self.longest < math.inf:
+            raise UsageError(f"--longest must be a finite number above 0, not {self.longest:g}")
+        for axis, read in (("cells", registry.cell), ("clips", registry.clip)):
+            object.__setattr__(self, axis, _once([read(spec).spec for spec in getattr(self, axis)], axis[:-1]))
+        _once([_without_dial(registry.task(spec)) for spec in self.tasks], "task, apart from its distance,")
+
+
+def _once(specs: list[str], what: str) -> tuple[str, ...]:
+    for spec in specs:
+        if specs.count(spec) > 1:
+            raise UsageError(f"{what} {spec!r} is given twice")
+    return tuple(specs)
+
+
+def _without_dial(task: Task) -> str:
+    """Return the shortest spelling of everything but the distance."""
+    kept = [f"{name}={spell(value)}" for name, value in task.changed().items() if name != task.dial]
+    return ":".join(filter(None, [task.name(), ",".join(kept)]))
+
+
+def rungs(spec: str, longest: float = LAST_LAG) -> list[Task]:
+    """Return a task at distances whose `min_lag` grows by about `STEP` a rung, from `FIRST_LAG` to ``longest``.
+
+    >>> [task.min_lag for task in rungs("adding", longest=40)]
+    [8, 11, 16, 23, 32]
+
+    Raises:
+        UsageError: The task has no dial, or no distance of it lies in that range.
+    """
+    task = registry.task(spec)
+    if not task.dial:
+        raise UsageError(without_dial(task))
+    found: dict[int, Task] = {}
+    target = FIRST_LAG
+    while target <= longest * 1.001:
+        turned = nearest(task, target)
+        if turned is not None and turned.min_lag <= longest:
+            found.setdefault(turned.min_lag, turned)
+        target *= STEP
+    if not found:
+        raise UsageError(f"task {spec} has no distance with a min_lag from {FIRST_LAG:g} to {longest:g}")
+    return [found[lag] for lag in sorted(found)]
+
+
+def nearest(task: Task, target: float) -> Task | None:
+    """Turn a task's dial so that its `min_lag` comes nearest to the target; None where the dial ends before."""
+    low, high = task.dial_range
+    while low < high:  # the smallest setting that reaches the target
+        middle = (low + high) // 2
+        turned = _turned(task, middle)
+        if turned is not None and turned.min_lag >= target:
+            high = middle
+        else:
+            low = middle + 1
+    candidates = [turned for value in (low - 1, low) if (turned := _turned(task, value)) is not None]
+    near = [turned for turned in candidates if target / STEP < turned.min_lag < target * STEP]
+    return min(near, key=lambda turned: abs(turned.min_lag / target - 1), default=None)
+
+
+def _turned(task: Task, value: int) -> Task | None:
+    try:
+        return task.turned(value)
+    except UsageError:  # too short for the task's other options
+        return None
+
+
+def first_study(climb: Climb) -> Study:
+    """Return the study of the first rung's tuning trials, whose specs and options are thereby checked."""
+    firsts = [rungs(spec, climb.longest)[0] for spec in climb.tasks]
+    return _study(climb, [_tuning_grid(climb, task, climb.cells, climb.clips) for task in firsts])
+
+
+def whole_ladder(climb: Climb) -> Study:
+    """Return all that a climb to the last rung trains, any one rate standing in for those not chosen yet."""
+    every = [task for spec in climb.tasks for task in rungs(spec, climb.longest)]
+    tuned = [_tuning_grid(climb, task, climb.cells, climb.clips) for task in every]
+    reported = [replace(grid, lr=climb.rates[:1], seeds=tuple(range(climb.seeds))) for grid in tuned]
+    return _study(climb, [*tuned, *reported])
+
+
+def run(climb: Climb, folder: Path, train: Callable[[Study], object]) -> pd.DataFrame:
+    """Climb with every setting and return one row a rung and setting.
+
+    Args:
+        climb: What to measure.
+        folder: The results folder.
+        train: Trains what is missing of a study into it.
+
+    Returns:
+        ``task`` (as the climb names it), ``rung`` (the task's spec at that distance), ``cell``, ``clip``, ``lag``
+        (its `min_lag`), ``lr``, ``solved``, ``n``, ``state_size``.
+    """
+    grids: list[Grid] = []
+    rows: list[dict[str, object]] = []
+    still = {(spec, cell, clip) for spec in climb.tasks for cell in climb.cells for clip in climb.clips}
+    ladders = {spec: rungs(spec, climb.longest) for spec in climb.tasks}
+    for place in range(max(len(ladder) for ladder in ladders.values())):
+        here = {spec: ladder[place] for spec, ladder in ladders.items() if place < len(ladder)}
+        climbing = [(here[spec], spec, cell, clip) for spec, cell, clip in sorted(still) if spec in here]
+        if not climbing:
+            break
+        grids += [_tuning_grid(climb, task, (cell,), (clip,)) for task, _, cell, clip in climbing]
+        train(_study(climb, grids))
+        chosen = tuning.choose(_tuning_rows(results.load(climb.name, folder), {task.spec for task, *_ in climbing}))
+        rates = {(row["task"], row["cell"], row["clip"]): row["lr"] for row in chosen.to_dict("records")}
+        grids += [
+            replace(
+                _tuning_grid(climb, task, (cell,), (clip,)),
+                lr=(rates[task.spec, cell, clip],),
+                seeds=tuple(range(climb.seeds)),
+            )
+            for task, _, cell, clip in climbing
+        ]
+        train(_study(climb, grids))
+        trials = results.load(climb.name, folder)
+        for task, spec, cell, clip in climbing:
+            rows.append(_rung(trials, task, spec, cell, clip, rates[task.spec, cell, clip]))
+            if rows[-1]["solved"] == 0:
+                still.discard((spec, cell, clip))
+    return pd.DataFrame(rows).sort_values(["task", "cell", "clip", "lag"]).reset_index(drop=True)
+
+
+def _tuning_grid(climb: Climb, task: Task, cells: Sequence[str], clips: Sequence[str]) -> Grid:
+    grid = Grid(task=(task.spec,), cell=tuple(cells), clip=tuple(clips), lr=climb.rates, seeds=TUNING_SEEDS)
+    return replace(grid, **climb.options)  # type: ignore[arg-type]
+
+
+def _study(climb: Climb, grids: Sequence[Grid]) -> Study:
+    return Study(
+        climb.name, f"How far back: {option_label('seeds')} {climb.seeds}, up to {climb.longest:g}", tuple(grids)
+    )
+
+
+def _tuning_rows(trials: pd.DataFrame, tasks: set[str]) -> pd.DataFrame:
+    return trials[trials["task"].isin(tasks) & trials["seed"].isin(TUNING_SEEDS)]
+
+
+def _rung(trials: pd.DataFrame, task: Task, spec: str, cell: str, clip: str, lr: float) -> dict[str, object]:
+    of = trials[(trials["task"] == task.spec) & (trials["cell"] == cell) & (trials["clip"] == clip)]
+    of = of[(of["lr"] == lr) & ~of["seed"].isin(TUNING_SEEDS)]
+    counted = of[~of["status"].isin(["failed", "timeout"])]
+    return {
+        "task": spec,
+        "rung": task.spec,
+        "cell": cell,
+        "clip": clip,
+        "lag": task.min_lag,
+        "lr": lr,
+        "solved": int((counted["status"] == "solved").sum()),
+        "n": len(counted),
+        "state_size": int(of["state_size"].max()) if of["state_size"].notna().any() else None,
+    }

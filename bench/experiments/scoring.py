@@ -1,0 +1,179 @@
+"""Scores minimal pairs with trained networks: does the grammatical sentence get the higher probability?
+
+A network that was trained as a language model gives every word a probability given those before it. The score of a
+sentence is the sum of their logarithms from the second word on (the first is given), as far as the sentence goes; the
+pair is right where the grammatical one has more (Marvin & Linzen 2018), half right at a tie.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from longlag import registry
+from longlag.experiments.minimal_pairs import Pair
+from longlag.process.state import arithmetic
+from longlag.store.results import load
+from longlag.tasks.base import Batch
+from longlag.tasks.support.errors import UsageError
+from longlag.training import checkpoints
+from longlag.training.checkpoints import Kept
+from longlag.values.trial import Status
+
+_CHUNK = 1024
+
+Sentence = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Probed:
+    """What came of a probe.
+
+    Attributes:
+        trials: One row a trial whose network was probed, as `longlag.store.results.load` has them.
+        scores: One row a trial, construction and attractor count (missing where unknown): ``key, construction,
+            attractors, pairs, right``.
+        coverage: One row a task and file: ``task, file, pairs, scored, unknown_words, too_long``.
+        words: One row a task and unknown word: ``task, word, pairs`` (those that hold it).
+        without: Trials of the study that could be probed if their network had been kept.
+    """
+
+    trials: pd.DataFrame
+    scores: pd.DataFrame
+    coverage: pd.DataFrame
+    words: pd.DataFrame
+    without: int
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """The pairs that a task's networks can score, as tokens, and what kept the others out."""
+
+    pairs: list[Pair]
+    tokens: list[tuple[Sentence, Sentence]]
+    coverage: list[dict[str, object]]
+    unknown: Counter[str]
+
+
+def probe(study: str, results: Path, pairs: Mapping[str, Sequence[Pair]]) -> Probed:
+    """Score pairs with the networks that a study kept.
+
+    Args:
+        study: The study's name.
+        results: The results folder.
+        pairs: By file.
+
+    Raises:
+        UsageError: The study has no language model over words, no network kept, or knows none of the pairs.
+        StoreError: The store cannot be used.
+    """
+    trials = load(study, results)
+    readers = {spec: registry.task(spec).word_tokens for spec in trials["task"].unique()}
+    trials = trials[[readers[spec] is not None for spec in trials["task"]]]
+    if trials.empty:
+        tasks = ", ".join(readers) or "none"
+        raise UsageError(f"study {study}: no trial is a language model over words, as agreement is; its tasks: {tasks}")
+    trials = trials[[Status(status).has_network for status in trials["status"]]]
+    folder = checkpoints.folder_of(study, results)
+    held = trials[[checkpoints.path_of(folder, key).is_file() for key in trials["key"]]]
+    if held.empty:
+        raise UsageError(f"study {study} kept no networks: run it again with --keep-networks")
+    known = {spec: _known(spec, pairs) for spec in held["task"].unique()}
+    if not any(found.pairs for found in known.values()):
+        raise UsageError(f"none of the pairs can be scored: {_why(known.values())}")
+    scores = [row for _, trial in held.iterrows() for row in _scores(_matching(folder, trial), known[trial["task"]])]
+    words = [
+        {"task": spec, "word": word, "pairs": count}
+        for spec, found in known.items()
+        for word, count in sorted(found.unknown.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    return Probed(
+        trials=held,
+        scores=pd.DataFrame(scores),
+        coverage=pd.DataFrame([row for found in known.values() for row in found.coverage]),
+        words=pd.DataFrame(words, columns=["task", "word", "pairs"]),
+        without=len(trials) - len(held),
+    )
+
+
+def _why(known: Iterable[Known]) -> str:
+    unknown = sum((found.unknown for found in known), Counter[str]())
+    words = sorted(unknown, key=lambda word: (-unknown[word], word))[:5] + ["..."] * (len(unknown) > 5)
+    return f"they hold unknown words ({', '.join(words)})" if unknown else "they are longer than the task's sentences"
+
+
+def _matching(folder: Path, trial: pd.Series) -> Kept:
+    """Load a trial's network, and hold it against the stored row."""
+    path = checkpoints.path_of(folder, trial["key"])
+    found = checkpoints.load_network(path)
+    if found.fingerprint != trial["fingerprint"]:
+        raise UsageError(f"{path} is not of the stored trial: run the study again with --keep-networks")
+    return found
+
+
+def _known(spec: str, pairs: Mapping[str, Sequence[Pair]]) -> Known:
+    task = registry.task(spec)
+    tokens = task.word_tokens
+    assert tokens is not None
+    found = Known([], [], [], Counter())
+    for file, of in pairs.items():
+        before, too_long = len(found.pairs), 0
+        unknown_words = 0
+        for pair in of:
+            unknown = {word for word in pair.good + pair.bad if word not in tokens}
+            if unknown:
+                found.unknown.update(unknown)
+                unknown_words += 1
+            elif max(len(pair.good), len(pair.bad)) > task.length + 1:
+                too_long += 1
+            else:
+                found.pairs.append(pair)
+                good, bad = (tuple(tokens[word] for word in words) for words in (pair.good, pair.bad))
+                found.tokens.append((good, bad))
+        scored = len(found.pairs) - before
+        counts = {"pairs": len(of), "scored": scored, "unknown_words": unknown_words, "too_long": too_long}
+        found.coverage.append({"task": spec, "file": Path(file).name, **counts})
+    return found
+
+
+def _scores(network: Kept, known: Known) -> list[dict[str, object]]:
+    values = log_probabilities(network, sorted({sentence for pair in known.tokens for sentence in pair}))
+    groups: dict[tuple[str, int | None], list[float]] = defaultdict(list)
+    for pair, (good, bad) in zip(known.pairs, known.tokens, strict=True):
+        difference = values[good] - values[bad]
+        groups[pair.construction, pair.attractors].append(0.5 if difference == 0 else float(difference > 0))
+    return [
+        {
+            "key": network.trial.key,
+            "construction": construction,
+            "attractors": attractors,
+            "pairs": len(right),
+            "right": sum(right),
+        }
+        for (construction, attractors), right in groups.items()
+    ]
+
+
+@torch.no_grad()
+def log_probabilities(network: Kept, sentences: Sequence[Sentence]) -> dict[Sentence, float]:
+    """Return the logarithm of each sentence's probability given its first word, in nats."""
+    views = network.network.layout.views(network.row)
+    by_length: dict[int, list[Sentence]] = defaultdict(list)
+    for sentence in sentences:
+        by_length[len(sentence)].append(sentence)
+    found: dict[Sentence, float] = {}
+    with arithmetic():
+        for alike in by_length.values():
+            for start in range(0, len(alike), _CHUNK):
+                part = alike[start : start + _CHUNK]
+                tokens = torch.from_numpy(np.array(part).T.copy())
+                mask = torch.ones_like(tokens[1:], dtype=torch.bool)
+                batch = Batch(tokens[:-1].contiguous(), tokens[1:].flatten(), mask)
+                outputs = network.network.outputs(views, batch).double().log_softmax(1)
+                sums = outputs.gather(1, batch.targets.unsqueeze(1)).view(tokens[1:].shape).sum(0)
+                found |= dict(zip(part, sums.tolist(), strict=True))
+    return found

@@ -1,0 +1,1 @@
+"""Networks: layers of cells, stacked and read out, and whole networks without a cell."""

@@ -1,0 +1,88 @@
+"""Assembles the network of a trial, and what its backward pass does."""
+
+from math import inf, lcm
+
+from longlag import registry
+from longlag.architectures.base import Architecture, Shape
+from longlag.cells.base import Cell
+from longlag.networks.encoder_decoder import EncoderDecoder
+from longlag.networks.protocol import AnyNetwork
+from longlag.networks.recurrent import Network
+from longlag.networks.whole_network import WholeNetwork
+from longlag.tasks.base import Task
+from longlag.tasks.support.errors import UsageError
+from longlag.values.backward import Backward
+from longlag.values.trial import Trial
+from longlag.values.wiring import ONE_LAYER, Wiring
+
+Assembled = Network | WholeNetwork | EncoderDecoder
+
+
+def network_of(trial: Trial) -> AnyNetwork:
+    """Return the network that a trial trains."""
+    return network_for(registry.cell(trial.cell), registry.task(trial.task), trial.hidden_size, trial.wiring)
+
+
+def network_for(cell: Cell, task: Task, hidden_size: int, wiring: Wiring = ONE_LAYER) -> Assembled:
+    """Return the network of a cell, or of an architecture, that fits a task's inputs and outputs."""
+    return assembled(cell, task.input_size, task.output_size, hidden_size, wiring, task.length)
+
+
+def assembled(
+    cell: Cell, input_size: int, output_size: int, hidden_size: int, wiring: Wiring = ONE_LAYER, length: int = 1
+) -> Assembled:
+    """Return the network of a cell, or of an architecture for sequences of up to ``length`` steps."""
+    if isinstance(cell, Architecture):
+        bidirectional = wiring.direction == "bidirectional"
+        return WholeNetwork(cell, Shape(input_size, hidden_size, wiring.layers, length, bidirectional), output_size)
+    if wiring.decodes:
+        decoder = registry.cell(wiring.decoder_cell)
+        return EncoderDecoder(cell, decoder, input_size, output_size, hidden_size, wiring)
+    return Network(cell, input_size, output_size, hidden_size, wiring)
+
+
+def backward_of(trial: Trial) -> Backward:
+    """Return how a trial's backward pass goes: what its clip says, and its truncation."""
+    clip = registry.clip(trial.clip)
+    return Backward(clip.signal_limit, trial.truncate, clip.omega)
+
+
+def width_step(trial: Trial) -> int:
+    """Return what a trial's hidden size must be a multiple of."""
+    cells = [trial.cell] + [trial.decoder_cell] * trial.wiring.decodes
+    return lcm(*(registry.cell(spec).width_step for spec in cells))
+
+
+def check_decoder(task: str, cell: str, clip: str, truncate: int, wiring: Wiring) -> None:
+    """Refuse a decoder where there is nothing to write, or no state to start from.
+
+    Raises:
+        UsageError: One of these is so, or the clip or the truncation acts inside a scan.
+    """
+    if not wiring.decodes:
+        return
+    what = f"decoder_cell {wiring.decoder_cell}"
+    if not registry.task(task).output_sequence:
+        raise UsageError(f"{what}: task {task} has no output sequence that a decoder could write, as reverse has")
+    for role, spec in (("cell", cell), ("decoder_cell", wiring.decoder_cell)):
+        if not registry.cell(spec).steps:
+            rule = "a decoder goes on from its encoder's states, which lie between their steps"
+            raise UsageError(f"{what}: {rule}; {role} {spec} runs over whole sequences by itself")
+    made = registry.clip(clip)
+    if made.signal_limit < inf or made.omega or truncate:
+        acting = f"truncate {truncate}" if truncate else f"clip {clip}"
+        raise UsageError(f"{what}: {acting} works within one scan, and an encoder-decoder's signal passes through two")
+
+
+def check_backward(cell: str, clip: str, truncate: int) -> None:
+    """Refuse what a cell cannot do in its backward pass.
+
+    Raises:
+        UsageError: The clip or the truncation asks for it.
+    """
+    made, equations = registry.clip(clip), registry.cell(cell)
+    if (made.signal_limit < inf or made.omega or truncate) and not equations.steps:
+        what = f"truncate {truncate}" if truncate else f"clip {clip}"
+        raise UsageError(f"{what} works between a cell's steps; cell {cell} is a module, whose steps are its own")
+    if made.omega and not equations.recurrent_shapes(1):
+        raise UsageError(f"clip {clip}: omega is about recurrent weights; cell {cell} has none")

@@ -1,0 +1,284 @@
+"""Cells stacked in depth and direction, without a readout: shapes, initial values, and the pass over a sequence.
+
+With x the input, h_l the outputs of layer l (both directions side by side) and s_l what goes up from it::
+
+    none      u_l = s_{l-1}                      s_l = h_l
+    residual  u_l = s_{l-1}                      s_l = s_{l-1} + h_l
+    highway   u_l = s_{l-1}                      s_l = g h_l + (1 - g) s_{l-1},  g = sigmoid(v_l W_l + b_l)
+    dense     u_l = [h_1, ..., h_{l-1}]          s_l = h_l
+
+Layer l sees v_l = dropout(normalised(u_l)), with dense connections [x, v_l]. Widths differ at the first layer, which
+maps the input to the hidden size: it sees x alone, x as it is, and s_1 = h_1, also where the widths happen to agree.
+What leaves the top layer is neither normalised nor dropped. With dense connections a cell's initial weights of u_l are
+divided by the root of the l - 1 layers that it comes from, or else wide sums would saturate deep layers.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import layer_norm, one_hot
+
+from longlag.cells.base import Cell, State
+from longlag.cells.support.module_cell import ModuleCell
+from longlag.scans.run import reversed_in_time, run_between, run_layer
+from longlag.values.backward import PLAIN, Backward
+from longlag.values.seeding import stream
+from longlag.values.wiring import ONE_LAYER, Wiring
+
+Scan = Callable[[int, str, Tensor, Mapping[str, Tensor]], Tensor]
+"""Runs the cell of a layer and scan, by number and name, over what it sees with its weights, to outputs (T, B, H)."""
+HIGHWAY_BIAS = -2.0
+"""Initial bias of the transform gate: at first most of what comes up is carried on (Srivastava et al. 2015)."""
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Layers of a cell over inputs of ``input_size``.
+
+    Their tensors are called ``0.bias``, ``0-backward.bias``, ``1-norm.gain``, ``1-highway.weight``.
+
+    Residual: He et al. 2015; dense: Huang et al. 2016; highway: Srivastava, Greff & Schmidhuber 2015; layer
+    normalisation: Ba, Kiros & Hinton 2016; dropout between layers only, in training: Zaremba, Sutskever & Vinyals
+    2014; both directions: Schuster & Paliwal 1997.
+    """
+
+    cell: Cell
+    input_size: int
+    hidden_size: int
+    wiring: Wiring = ONE_LAYER
+
+    @property
+    def width(self) -> int:
+        """Numbers that leave a layer at a time step: the hidden size for each direction."""
+        return self.hidden_size * len(self.wiring.directions)
+
+    @property
+    def state_size(self) -> int:
+        """Numbers carried from one time step to the next, in all layers and directions."""
+        each = self.cell.state_count(self.hidden_size)
+        return self.wiring.layers * len(self.wiring.directions) * each
+
+    @cached_property
+    def scans(self) -> tuple[tuple[str, int], ...]:
+        """What stands before the dot in the names of each scan's tensors, and its input size, from the bottom."""
+        return tuple(
+            (scan_name(layer, direction), self._input_size(layer))
+            for layer in range(self.wiring.layers)
+            for direction in self.wiring.directions
+        )
+
+    def _input_size(self, layer: int) -> int:
+        if layer == 0:
+            return self.input_size
+        return self._carried(layer) + (self.input_size if self.wiring.skip == "dense" else 0)
+
+    def _carried(self, layer: int) -> int:
+        """Return the numbers of u_l, for a layer that is not the first."""
+        return self.width * (layer if self.wiring.skip == "dense" else 1)
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each tensor: layer by layer, first the cell's, then those between."""
+        found: dict[str, tuple[int, ...]] = {}
+        for layer in range(self.wiring.layers):
+            for direction in self.wiring.directions:
+                own = self.cell.shapes(self._input_size(layer), self.hidden_size)
+                found |= {f"{scan_name(layer, direction)}.{name}": shape for name, shape in own.items()}
+            found |= self._between(layer)
+        return found
+
+    def _between(self, layer: int) -> dict[str, tuple[int, ...]]:
+        if layer == 0:
+            return {}
+        size = self._carried(layer)
+        found: dict[str, tuple[int, ...]] = {}
+        if self.wiring.normalisation == "layer":
+            found |= {f"{layer}-norm.gain": (size,), f"{layer}-norm.bias": (size,)}
+        if self.wiring.skip == "highway":
+            found |= {f"{layer}-highway.weight": (size, size), f"{layer}-highway.bias": (size,)}
+        return found
+
+    @cached_property
+    def parts(self) -> dict[str, tuple[int, ...]]:
+        """Of the cell's tensors, the columns of each logical tensor (`Slot.parts`)."""
+        own = {name: self.cell.parts(name, self.hidden_size) for name in self._names}
+        return {f"{prefix}.{name}": widths for prefix, _ in self.scans for name, widths in own.items()}
+
+    def by_scan(self, tensors: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the tensors of each scan's cell, in the order of `scans`, by the cell's names."""
+        return [{name: tensors[f"{prefix}.{name}"] for name in self._names} for prefix, _ in self.scans]
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(self.cell.shapes(self.input_size, self.hidden_size))
+
+    def initial_values(self, *names: str | int) -> dict[str, np.ndarray]:
+        """Draw initial values, each tensor from its own stream below ``names``; normalisation starts as none."""
+        values: dict[str, np.ndarray] = {}
+        for prefix, size in self.scans:
+            place, _, backward = prefix.partition("-")
+            below = (*names, int(place), backward) if backward else (*names, int(place))
+            own = self.cell.initial_weights(size, self.hidden_size, *below)
+            if self.wiring.skip == "dense" and "input_weight" in own:
+                own["input_weight"][self.input_size :] /= max(int(place), 1) ** 0.5
+            values |= {f"{prefix}.{name}": value for name, value in own.items()}
+        for layer in range(1, self.wiring.layers):
+            for name, shape in self._between(layer).items():
+                values[name] = _initial_between(name, shape, *names)
+        return values
+
+    def run(
+        self,
+        tensors: Mapping[str, Tensor],
+        inputs: Tensor,
+        lengths: Tensor | None = None,
+        noise: np.random.Generator | None = None,
+        how: Backward = PLAIN,
+    ) -> Tensor:
+        """Return what leaves the top layer at every step, (T, B, W), W the `width`.
+
+        Args:
+            tensors: By name, as in `shapes`.
+            inputs: (T, B) tokens or (T, B, I) vectors.
+            lengths: (B,), where sequences end; the backward direction begins there. All at T by default.
+            noise: Draws what is dropped; nothing is without it.
+            how: What happens to the backward signal of each scan, counted in its own direction.
+
+        Raises:
+            ValueError: The cell returns outputs of another shape than (T, B, H), or it is a module and something is to
+                happen between its steps.
+        """
+
+        def scan(layer: int, _: str, seen: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+            return self._one_way(layer, seen, weights, how)
+
+        return self._upwards(tensors, inputs, lengths, noise, scan)
+
+    def run_between(
+        self,
+        tensors: Mapping[str, Tensor],
+        inputs: Tensor,
+        starts: Mapping[str, State] | None = None,
+        lengths: Tensor | None = None,
+        noise: np.random.Generator | None = None,
+    ) -> tuple[Tensor, dict[str, State]]:
+        """Do the same from given states; return what leaves the top layer, and the states that each scan ends with.
+
+        Args:
+            tensors: By name, as in `shapes`.
+            inputs: (T, B) tokens or (T, B, I) vectors.
+            starts: The states of each scan before its first step, by the names of `scans`; zeros by default.
+            lengths: (B,), at least 1, where sequences end: each has its own last states. All at T by default.
+            noise: Draws what is dropped; nothing is without it.
+        """
+        ends: dict[str, State] = {}
+
+        def scan(_: int, name: str, seen: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+            zeros = self.cell.start(seen.shape[1], self.hidden_size, weights["input_weight"])
+            start = zeros if starts is None else starts[name]
+            outputs, ends[name] = run_between(self.cell, seen, weights, start, lengths)
+            return outputs
+
+        return self._upwards(tensors, inputs, lengths, noise, scan), ends
+
+    def _upwards(
+        self,
+        tensors: Mapping[str, Tensor],
+        inputs: Tensor,
+        lengths: Tensor | None,
+        noise: np.random.Generator | None,
+        scan: Scan,
+    ) -> Tensor:
+        """Go from layer to layer; return what leaves the top one."""
+        dense = self.wiring.skip == "dense"
+        vectors = _as_vectors(inputs, self.input_size, next(iter(tensors.values()))) if dense else inputs
+        made = [self._scanned(0, inputs, tensors, lengths, scan)]
+        rising = made[0]
+        for layer in range(1, self.wiring.layers):
+            carried = self._passed_on(layer, torch.cat(made, -1) if dense else rising, tensors, noise)
+            seen = torch.cat([vectors, carried], -1) if dense else carried
+            made.append(self._scanned(layer, seen, tensors, lengths, scan))
+            rising = self._joined(layer, made[-1], rising, carried, tensors)
+        return rising
+
+    def _scanned(
+        self, layer: int, seen: Tensor, tensors: Mapping[str, Tensor], lengths: Tensor | None, scan: Scan
+    ) -> Tensor:
+        """Run a layer's cell over what it sees, each way; return h_l (T, B, W)."""
+        found = []
+        for direction in self.wiring.directions:
+            name = scan_name(layer, direction)
+            weights = {own: tensors[f"{name}.{own}"] for own in self._names}
+            if direction == "backward":
+                outputs = scan(layer, name, reversed_in_time(seen, lengths), weights)
+                found.append(reversed_in_time(outputs, lengths))
+            else:
+                found.append(scan(layer, name, seen, weights))
+        return torch.cat(found, -1) if len(found) > 1 else found[0]
+
+    def _one_way(self, layer: int, seen: Tensor, weights: Mapping[str, Tensor], how: Backward) -> Tensor:
+        if isinstance(self.cell, ModuleCell):
+            if how != PLAIN:
+                raise ValueError(f"cell {self.cell.name()} is a module: nothing can happen between its steps")
+            outputs = self.cell.run(seen, weights, self._input_size(layer), self.hidden_size)
+        else:
+            outputs = run_layer(self.cell, seen, weights, how)
+        expected = (*seen.shape[:2], self.hidden_size)
+        if outputs.shape != expected:
+            what = f"cell {self.cell.name()}: outputs must be (T, B, hidden_size) = {expected}"
+            raise ValueError(f"{what}, not {tuple(outputs.shape)}")
+        return outputs
+
+    def _passed_on(
+        self, layer: int, rising: Tensor, tensors: Mapping[str, Tensor], noise: np.random.Generator | None
+    ) -> Tensor:
+        """Normalise and drop what comes up to a layer: v_l of u_l."""
+        if self.wiring.normalisation == "layer":
+            gain, bias = tensors[f"{layer}-norm.gain"], tensors[f"{layer}-norm.bias"]
+            rising = layer_norm(rising, rising.shape[-1:], gain, bias)
+        if self.wiring.dropout and noise is not None:
+            kept = noise.random(tuple(rising.shape), dtype=np.float32) >= self.wiring.dropout
+            rising = rising * torch.from_numpy(kept).to(rising) / (1 - self.wiring.dropout)
+        return rising
+
+    def _joined(
+        self, layer: int, made: Tensor, rising: Tensor, carried: Tensor, tensors: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Return s_l of h_l, s_{l-1} and v_l."""
+        if self.wiring.skip == "residual":
+            return rising + made
+        if self.wiring.skip == "highway":
+            weight, bias = tensors[f"{layer}-highway.weight"], tensors[f"{layer}-highway.bias"]
+            gate = torch.sigmoid(carried @ weight + bias)
+            return gate * made + (1 - gate) * rising
+        return made
+
+
+def scan_name(layer: int, direction: str) -> str:
+    """Return what stands before the dot in the names of a scan's tensors.
+
+    >>> scan_name(0, "forward"), scan_name(2, "backward")
+    ('0', '2-backward')
+    """
+    return str(layer) if direction == "forward" else f"{layer}-{direction}"
+
+
+def _as_vectors(inputs: Tensor, size: int, like: Tensor) -> Tensor:
+    """Turn tokens (T, B) into one-hot vectors (T, B, I); leave vectors."""
+    return inputs if inputs.is_floating_point() else one_hot(inputs, size).to(like.dtype)
+
+
+def _initial_between(name: str, shape: tuple[int, ...], *names: str | int) -> np.ndarray:
+    if name.endswith("-norm.gain"):
+        return np.ones(shape)
+    if name.endswith("-norm.bias"):
+        return np.zeros(shape)
+    if name.endswith("-highway.bias"):
+        return np.full(shape, HIGHWAY_BIAS)
+    bound = shape[0] ** -0.5
+    return stream(*names, name).generator().uniform(-bound, bound, shape)

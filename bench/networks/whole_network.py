@@ -1,0 +1,86 @@
+"""A network that is one architecture and a linear readout, computed from views of one row of parameters."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from longlag.architectures.base import Architecture, Shape, drawn, template
+from longlag.networks.readout import initial_readout, read_out, readout_shapes
+from longlag.tasks.base import Batch
+from longlag.values.backward import PLAIN, Backward
+from longlag.values.layout import Layout
+from longlag.values.seeding import stream
+
+
+@dataclass(frozen=True)
+class WholeNetwork:
+    """An architecture over a task's inputs, and a linear readout at the scored steps."""
+
+    cell: Architecture
+    shape: Shape
+    output_size: int
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Where each tensor lies in a row; the architecture's are called ``network.<name>``."""
+        named = template(self.cell, self.shape).named_parameters()
+        shapes = {f"network.{name}": tuple(value.shape) for name, value in named}
+        axes = dict.fromkeys(shapes, self.cell.unit_axis)
+        return Layout.of(shapes | readout_shapes(self.shape.hidden_size, self.output_size), unit_axes=axes)
+
+    @property
+    def state_size(self) -> int:
+        """Numbers that must be kept of the past to go on one step further."""
+        return self.cell.context_size(self.shape)
+
+    def rate_factors(self) -> None:
+        """Declare no factors on the learning rate."""
+
+    def path(self, device: str, dtype: str) -> str:
+        """Say that torch runs it."""
+        return "readable"
+
+    def initial_row(self, seed: int) -> np.ndarray:
+        """Draw the initial parameters of one trial, (P,) float64."""
+        shape = self.shape
+        sizes = (shape.input_size, shape.hidden_size, self.output_size, shape.layers)
+        names: tuple[str | int, ...] = ("weights", self.cell.spec, self.cell.version, *sizes, seed)
+        from_torch = int(stream(*names, "module").generator().integers(2**63))
+        named = drawn(self.cell, shape, from_torch).named_parameters()
+        values = {f"network.{name}": value.detach().double().numpy() for name, value in named}
+        values |= initial_readout(shape.hidden_size, self.output_size, shape.hidden_size**-0.5, *names)
+        return self.layout.row(values)
+
+    def orthogonality_error(self, row: Tensor) -> None:
+        """Say that nothing is kept orthogonal."""
+
+    def outputs(
+        self,
+        views: Mapping[str, Tensor],
+        batch: Batch,
+        noise: np.random.Generator | None = None,
+        how: Backward = PLAIN,
+    ) -> Tensor:
+        """Return the readout at the scored steps, (N, O).
+
+        Args:
+            views: The tensors of one trial, by their names in `layout`.
+            batch: Inputs (T, B) tokens or (T, B, I).
+            noise: Not drawn from: nothing is dropped.
+            how: The chain rule alone, since nothing is scanned.
+        """
+        return read_out(views, self.states(views, batch.inputs, batch.lengths), batch.scored)
+
+    def states(self, views: Mapping[str, Tensor], inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return the outputs at every step, (T, B, H), over inputs (T, B) tokens or (T, B, I)."""
+        if not inputs.is_floating_point():
+            inputs = one_hot(inputs, self.shape.input_size).to(views["readout.bias"].dtype)
+        module = template(self.cell, self.shape)
+        given = {name: views[f"network.{name}"] for name, _ in module.named_parameters()}
+        found: Tensor = torch.func.functional_call(module, given, (inputs, lengths))
+        return found

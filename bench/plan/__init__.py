@@ -1,0 +1,1 @@
+"""What is to be trained: grids, studies and their files."""

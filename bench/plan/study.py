@@ -1,0 +1,152 @@
+"""A study: a list of grids and a table of learning rates, and the trials they make."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from longlag.plan.grid import (
+    KEYS,
+    SPECS,
+    Grid,
+    check_interval,
+    check_match,
+    check_wiring,
+    checked,
+    checked_name,
+    known_keys,
+    option_label,
+)
+from longlag.plan.rates import Rate, shortest_rates
+from longlag.plan.specs import SPELLED, shortest_axis, shortest_spec
+from longlag.plan.trials import of_grid
+from longlag.tasks.support.errors import UsageError
+from longlag.values.trial import Trial
+
+if TYPE_CHECKING:
+    from longlag.plan.sizes import Match
+
+_MOST_TRIALS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Study:
+    """A named plan.
+
+    Attributes:
+        name: Its folder in the results.
+        title: One line on what it is about.
+        grids: Products of axes; what they have in common is trained once.
+        rates: Learning rates of grids that have none of their own.
+        origin: The file it was read from, for messages.
+        tuning: The study whose trials choose the rates.
+    """
+
+    name: str
+    title: str
+    grids: tuple[Grid, ...]
+    rates: tuple[Rate, ...] = ()
+    origin: str = ""
+    tuning: str | None = None
+
+    def __post_init__(self) -> None:
+        checked_name(self.name)
+
+    def replaced(self, **options: object) -> "Study":
+        """Return the study with a grid's keys replaced; None means not given.
+
+        Where some grids hold one of the tasks (cells, clips, optimizers) that are given, the others are left out:
+        a corner with another optimizer and its own budget has nothing to say about them.
+
+        Args:
+            **options: Keys of `Grid`. ``lr`` replaces the rates as well.
+
+        Raises:
+            UsageError: An option is unknown or its value is refused.
+        """
+        given = _options(options)
+        kept = [self._shortest(grid, position) for position, grid in enumerate(self.grids, 1)]
+        for axis in given.keys() & {"task", "cell", "clip", "optimizer"}:
+            kept = [grid for grid in kept if set(given[axis]) & set(getattr(grid, axis))] or kept
+        plain = {"match": None, "match_target": None} if "hidden_size" in given else {}
+        grids = tuple(replace(grid, **(plain | given)) for grid in kept)
+        for grid in grids:
+            check_interval(grid, option_label)
+            check_match(grid, given, option_label)
+            check_wiring(grid, option_label, given)
+        return replace(self, grids=grids, rates=() if "lr" in given else self.rates)
+
+    def trials(self) -> list[Trial]:
+        """Return the trials in the order of the grids, each once.
+
+        Raises:
+            UsageError: A spec is refused, a learning rate is missing, a match is out of reach, or there are far too
+                many trials.
+        """
+        return [trial for trial, _ in self._planned()]
+
+    def matches(self) -> "dict[str, Match]":
+        """Return what the hidden sizes of trials were picked for, by key; nothing of those that had them given.
+
+        Raises:
+            UsageError: As `trials`.
+        """
+        return {trial.key: match for trial, match in self._planned() if match is not None}
+
+    def _planned(self) -> "list[tuple[Trial, Match | None]]":
+        size = sum(grid.size() for grid in self.grids)
+        if size > _MOST_TRIALS:
+            raise UsageError(f"study {self.name} has {size} trials; at most {_MOST_TRIALS} are allowed")
+        rates = shortest_rates(self.rates, self.origin)
+
+        def rate(*setting: str) -> float:
+            return self._rate(rates, *setting)
+
+        found: dict[str, tuple[Trial, Match | None]] = {}
+        for position, grid in enumerate(self.grids, 1):
+            for trial, match in of_grid(self._shortest(grid, position), rate):
+                found.setdefault(trial.key, (trial, match))
+        return list(found.values())
+
+    def _rate(self, rates: tuple[Rate, ...], task: str, cell: str, clip: str, optimizer: str) -> float:
+        fitting = [rate for rate in rates if rate.fits(task, cell, clip, optimizer)]
+        if not fitting:
+            setting = f"task {task}, cell {cell}, clip {clip}, optimizer {optimizer}"
+            raise UsageError(f"study {self.name} has no learning rate for {setting}: give --lr or add it to its rates")
+        return max(fitting, key=lambda rate: rate.rank).lr
+
+    def _shortest(self, grid: Grid, position: int) -> Grid:
+        where = f"{self.origin}: grids {position}: " if self.origin else ""
+        kinds = (*SPECS, "decoder_cell")
+        axes: dict[str, Any] = {kind: shortest_axis(kind, getattr(grid, kind), where) for kind in kinds}
+        return replace(grid, **axes, schedule=shortest_spec("schedule", grid.schedule, where))
+
+
+def adhoc(name: str | None = None, **options: object) -> Study:
+    """Make a study of one grid from command-line options; None means not given.
+
+    Args:
+        name: The study's name, ``adhoc`` if not given.
+        **options: Keys of `Grid`; task and cell are needed.
+
+    Raises:
+        UsageError: An option is missing, unknown or its value is refused.
+    """
+    given = {"lr": (0.003,)} | _options(options)
+    for key in ("task", "cell"):
+        if key not in given:
+            raise UsageError(f"an ad-hoc study needs at least one {option_label(key)}")
+    grid = Grid(**given)
+    check_interval(grid, option_label)
+    check_match(grid, given, option_label)
+    check_wiring(grid, option_label)
+    return Study("adhoc" if name is None else name, "Ad-hoc study", (grid,))
+
+
+def _options(options: Mapping[str, object]) -> dict[str, Any]:
+    given = {key: value for key, value in options.items() if value is not None}
+    known_keys(given, KEYS, "options")
+    values = checked(given, option_label)
+    for kind in [kind for kind in SPELLED if kind in values]:
+        single = kind == "schedule"
+        values[kind] = shortest_spec(kind, values[kind]) if single else shortest_axis(kind, values[kind])
+    return values

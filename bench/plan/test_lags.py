@@ -1,0 +1,121 @@
+"""Length transfer: at which distances other than that of training a network is tested.
+
+Distances are lags in time steps, whatever the task's dial counts: the dial is turned to where the lag comes nearest.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from longlag import registry
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import Range
+from longlag.values.trial import Trial
+
+if TYPE_CHECKING:
+    from longlag.tasks.base import Task
+
+MOST_TIMES = 10
+"""A network is tested at up to this many times the lag it was trained at."""
+
+
+def lags_in(text: str) -> tuple[int, ...]:
+    """Read what `Trial.test_lags` holds.
+
+    >>> lags_in("50,100"), lags_in("")
+    ((50, 100), ())
+    """
+    return tuple(int(lag) for lag in text.split(",") if lag)
+
+
+def trained_lags(task: "Task") -> tuple[int, int]:
+    """Return the shortest and the longest lag that a task is trained at.
+
+    >>> from longlag.tasks.parity import Parity
+    >>> trained_lags(Parity(steps=Range(3, 40)))
+    (2, 39)
+    """
+    dial = getattr(task, task.dial, None)
+    return (task.turned(dial.low).lag if isinstance(dial, Range) else task.lag), task.lag
+
+
+def without_dial(task: "Task") -> str:
+    """Say that a task has no dial: why, where it says so itself, else how it would get one.
+
+    >>> from longlag.tasks.agreement_constructions import AgreementConstructions
+    >>> print(without_dial(AgreementConstructions()))  # doctest: +ELLIPSIS
+    task agreement_constructions has no dial for the distance: each construction has the distance it has; agreement ...
+    """
+    why = task.no_dial or 'its class names the option that sets it in `dial: ClassVar[str] = "..."`'
+    return f"task {task.name()} has no dial for the distance: {why}"
+
+
+def at_lags(task: "Task", lags: tuple[int, ...], label: str = "--test-lags") -> "list[Task]":
+    """Return the task at each lag, or at the nearest that its dial allows, each distance once.
+
+    >>> from longlag.tasks.copy import Copy
+    >>> [task.spec for task in at_lags(Copy(items=3, blanks=10), (13, 60))]
+    ['copy:items=3,blanks=10', 'copy:items=3,blanks=57']
+
+    Raises:
+        UsageError: The task has no dial or other sizes at another distance, or a lag is out of reach.
+    """
+    if lags and not task.dial:
+        raise UsageError(f"{label}: {without_dial(task)}")
+    found: dict[str, Task] = {}
+    for lag in lags:
+        if lag > MOST_TIMES * task.lag:
+            rule = f"at most {MOST_TIMES} times the lag that {task.spec} is trained at, {task.lag}"
+            raise UsageError(f"{label} must be {rule}, not {lag}")
+        turned = _at_lag(task, lag, label)
+        if (turned.input_size, turned.output_size) != (task.input_size, task.output_size):
+            what = f"task {task.name()} has other inputs or outputs at another {task.dial}"
+            raise UsageError(f"{label}: {what}, which no trained network fits")
+        found.setdefault(turned.spec, turned)
+    return list(found.values())
+
+
+def moved(task: "Task", lags: tuple[int, ...]) -> dict[int, int]:
+    """Return the lags that the task's dial does not reach, each with the one that is tested in its place.
+
+    >>> from longlag.tasks.agreement import Agreement
+    >>> moved(Agreement(nouns=Range(0, 4)), (29, 30, 31))
+    {29: 30, 31: 30}
+    """
+    tested = {lag: turned.lag for lag in lags for turned in at_lags(task, (lag,))}
+    return {lag: found for lag, found in tested.items() if found != lag}
+
+
+def moved_lines(trials: Iterable[Trial]) -> list[str]:
+    """Say which lags are tested in the place of those that a task's dial does not reach, a line a task."""
+    lines = []
+    for task, lags in dict.fromkeys((trial.task, trial.test_lags) for trial in trials):
+        if found := moved(registry.task(task), lags_in(lags)):
+            told = ", ".join(f"{tested} instead of {asked}" for asked, tested in found.items())
+            lines.append(f"{task} is tested at the nearest lags that its dial allows: {told}")
+    return lines
+
+
+def _at_lag(task: "Task", lag: int, label: str) -> "Task":
+    low, high = task.dial_range
+    while low < high:  # the smallest setting that reaches the lag
+        middle = (low + high) // 2
+        turned = _turned(task, middle)
+        low, high = (low, middle) if turned is not None and turned.lag >= lag else (middle + 1, high)
+    around = [turned for setting in (low - 1, low) if (turned := _turned(task, setting)) is not None]
+    shortest, longest = (min(around, key=_lag), max(around, key=_lag)) if around else (task, task)
+    if len(around) < 2 and lag < shortest.lag:
+        raise UsageError(f"{label}: the shortest lag of {task.spec} is {shortest.lag}, not {lag}")
+    if lag > longest.lag:
+        raise UsageError(f"{label}: the longest lag of {task.spec} is {longest.lag}, not {lag}")
+    return min(around, key=lambda turned: abs(turned.lag - lag))
+
+
+def _lag(task: "Task") -> int:
+    return task.lag
+
+
+def _turned(task: "Task", setting: int) -> "Task | None":
+    try:
+        return task.turned(setting)
+    except UsageError:  # out of the dial's range, or too short for the task's other options
+        return None

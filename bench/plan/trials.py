@@ -1,0 +1,154 @@
+"""The trials of one grid, and what follows from a trial's task and cell.
+
+Torch is loaded here, since options and versions live in the tasks and cells.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from functools import cache
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from longlag import registry
+from longlag.plan.grid import Grid, option_label
+from longlag.plan.test_lags import at_lags
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import Configurable, Range
+from longlag.values.trial import Trial
+from longlag.values.wiring import Wiring
+
+if TYPE_CHECKING:
+    from longlag.plan.sizes import Match
+
+
+def of_grid(grid: Grid, rate: Callable[[str, str, str, str], float]) -> "list[tuple[Trial, Match | None]]":
+    """Return the trials of a grid, each with what its hidden size was picked for, in the grid's order.
+
+    Args:
+        grid: The grid, its specs in their shortest spelling.
+        rate: The learning rate of a task, cell, clip and optimizer, asked for where the grid has none.
+
+    Raises:
+        UsageError: A spec is refused, or settings cannot go together.
+    """
+    for task in map(registry.task, grid.task):
+        turned = at_lags(task, grid.test_lags, option_label("test_lags"))
+        for cell in grid.cell:
+            registry.cell(cell).admit_steps(task.length, max((at.length for at in turned), default=task.length))
+    return [
+        _matched(_trial(grid, *setting, wiring, lr, truncate, seed), grid)
+        for setting in product(grid.task, grid.cell, grid.clip, grid.optimizer)
+        for wiring in grid.wirings()
+        for lr in (grid.lr or (rate(*setting),))
+        for truncate in grid.truncate
+        for seed in grid.seeds
+    ]
+
+
+def facts(trial: Trial, match: "Match | None" = None) -> dict[str, Any]:
+    """Return what follows from a trial's task and cell, and why it has its hidden size, as plans and stores hold it."""
+    found = dict(_facts(trial.task, trial.cell))
+    if match is not None:
+        found |= {"matched": match.quantity, "match_target": match.target}
+        found |= {"match_reached": match.reached, "match_note": match.note}
+    return found
+
+
+@registry.forgetful
+@cache
+def _facts(task_spec: str, cell_spec: str) -> Mapping[str, Any]:
+    task, cell = registry.task(task_spec), registry.cell(cell_spec)
+    with registry.blamed("task", task.name()):
+        assert min(task.length, task.input_size, task.output_size) > 0, "length, input_size and output_size are above 0"
+        return {
+            "lag": task.lag,
+            "min_lag": task.min_lag,
+            "baseline_error": task.baseline_error,
+            "solved_below": task.solved_below,
+            "error_name": task.error_name,
+            "task_options": _plain_options(task),
+            "cell_options": _plain_options(cell),
+        }
+
+
+@registry.forgetful
+@cache
+def _is_causal(task_spec: str) -> bool:
+    task = registry.task(task_spec)
+    with registry.blamed("task", task.name()):
+        return task.causal
+
+
+def _plain_options(of: Configurable) -> dict[str, Any]:
+    return {name: str(value) if isinstance(value, Range) else value for name, value in of.values().items()}
+
+
+def _trial(
+    grid: Grid, task: str, cell: str, clip: str, optimizer: str, wiring: Wiring, lr: float, truncate: int, seed: int
+) -> Trial:
+    """Make a trial; chunks that are no shorter than the task are none, so that the trial is the plain one.
+
+    Raises:
+        UsageError: The direction shows the answers, a decoder has nothing to write or to start from, or the cell cannot
+            do what the clip or the truncation asks.
+    """
+    from longlag.networks.build import check_backward, check_decoder
+
+    if wiring.direction == "bidirectional" and _is_causal(task):
+        raise UsageError(
+            f"task {task} shows its answers at later inputs: a bidirectional network would see them; "
+            "direction must be forward"
+        )
+    truncate = truncate if truncate < registry.task(task).length else 0
+    check_decoder(task, cell, clip, truncate, wiring)
+    check_backward(cell, clip, truncate)
+    registry.cell(cell).admit(wiring)
+    return Trial(
+        task=task,
+        cell=cell,
+        clip=clip,
+        lr=lr,
+        seed=seed,
+        task_version=registry.task(task).version,
+        cell_version=registry.cell(cell).version,
+        optimizer=optimizer,
+        schedule=grid.schedule,
+        weight_decay=grid.weight_decay,
+        hidden_size=grid.hidden_size,
+        **asdict(wiring),
+        decoder_cell_version=registry.cell(wiring.decoder_cell).version if wiring.decodes else 0,
+        truncate=truncate,
+        batch_size=grid.batch_size,
+        updates=grid.updates,
+        eval_every=grid.evaluation_interval,
+        dtype=grid.dtype,
+        device=grid.device,
+        plugins=registry.labels_of(task, cell, clip, wiring.decoder_cell),
+        test_lags=",".join(map(str, grid.test_lags)),
+    )
+
+
+def _check_width(trial: Trial) -> None:
+    from longlag.networks.build import width_step
+
+    step = width_step(trial)
+    if trial.hidden_size % step:
+        below = trial.hidden_size // step * step
+        cells = f"cell {trial.cell}" + (f" with decoder_cell {trial.decoder_cell}" if trial.wiring.decodes else "")
+        rule = f"{cells}: the hidden size must be a multiple of {step}, not {trial.hidden_size}"
+        raise UsageError(f"{rule}; did you mean {f'{below} or {below + step}' if below else step}?")
+
+
+def _matched(trial: Trial, grid: Grid) -> "tuple[Trial, Match | None]":
+    """Give a trial the hidden size that its grid's match picks, if it has one.
+
+    Raises:
+        UsageError: No size comes near the target, or the size given is none that the cell allows.
+    """
+    if grid.match is None or grid.match_target is None:
+        _check_width(trial)
+        return trial, None
+    from longlag.plan.sizes import matched
+
+    hidden_size, match = matched(trial, grid.match, grid.match_target)
+    return replace(trial, hidden_size=hidden_size), match

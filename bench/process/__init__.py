@@ -1,0 +1,1 @@
+"""What concerns the whole process: its global state, guards around code of others, its source and machine."""

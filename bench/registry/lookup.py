@@ -1,0 +1,233 @@
+"""Finds tasks, cells, clips and optimisers by name; the directories are the lists, and plugins add to them.
+
+Names come from file names, without importing anything; a class is imported when it is asked for.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from longlag.registry import plugins
+from longlag.registry.plugins import Plugin
+from longlag.tasks.support.errors import UsageError, near
+from longlag.tasks.support.options import Configurable, clip_parts, split_spec
+from longlag.values.wiring import NO_DECODER
+
+if TYPE_CHECKING:
+    from longlag.cells.base import Cell
+    from longlag.clips.base import Clip
+    from longlag.optimisers.base import Optimiser
+    from longlag.schedules.base import Schedule
+    from longlag.tasks.base import Task
+
+_PACKAGES = {
+    "task": "longlag.tasks",
+    "cell": "longlag.cells",
+    "clip": "longlag.clips",
+    "architecture": "longlag.architectures",
+    "optimizer": "longlag.optimisers.base",
+    "schedule": "longlag.schedules",
+}
+_NOT_LISTED = {"base"}
+_MUCH_ALIKE = 0.7
+"""The share to which a name must be like an unknown one, which may be a file of the user's, to be offered."""
+
+Cached = TypeVar("Cached", bound=Callable[..., Any])
+_files: dict[tuple[str, str], Plugin] = {}
+_forget: list[Callable[[], None]] = []
+
+
+def forgetful(cached: Cached) -> Cached:
+    """Let a cached function forget what it knows when other plugins are used."""
+    _forget.append(cached.cache_clear)  # type: ignore[attr-defined]
+    return cached
+
+
+def use(paths: Sequence[Path | str], digests: Sequence[str] = ()) -> None:
+    """Use these files as plugins, and no others.
+
+    Args:
+        paths: The files.
+        digests: Of the contents that are expected, where they are known.
+
+    Raises:
+        UsageError: A file is refused, or two things would have one name; then none is used.
+    """
+    _files.clear()
+    for clear in _forget:
+        clear()
+    found: dict[tuple[str, str], Plugin] = {}
+    for place, path in enumerate(paths):
+        made = plugins.read(Path(path), digests[place] if digests else None)
+        if made.name in shipped(made.kind) or (made.kind == "cell" and made.name in shipped("architecture")):
+            raise UsageError(f"plugin {path}: a {made.kind} called {made.name!r} is shipped; rename the file")
+        if made.name in [name for _, name in found]:
+            raise UsageError(f"plugin {path}: two plugins are called {made.name!r}")
+        found[made.kind, made.name] = made
+    _files.update(found)
+
+
+def used() -> list[Plugin]:
+    """Return the plugins of `use`."""
+    return list(_files.values())
+
+
+def shipped(kind: str) -> list[str]:
+    """List the names of a kind that come with this package, sorted, without importing them."""
+    package = importlib.import_module(_PACKAGES[kind])
+    files = (module.name for module in pkgutil.iter_modules(package.__path__) if not module.ispkg)
+    return sorted(name for name in files if name not in _NOT_LISTED)
+
+
+def names(kind: str) -> list[str]:
+    """List the names of a kind, sorted: the shipped ones and the plugins in use.
+
+    Kinds are ``task``, ``cell``, ``clip``, ``optimizer``, ``schedule`` and ``architecture``: a whole network, which is
+    named where a cell is.
+    """
+    return sorted([*shipped(kind), *(name for of, name in _files if of == kind)])
+
+
+def offered(kind: str) -> list[str]:
+    """List what installed packages offer under other names, sorted, without importing it."""
+    return sorted(plugins.offered(kind).keys() - set(names(kind)))
+
+
+@forgetful
+@cache
+def plugin(kind: str, name: str) -> Plugin | None:
+    """Return the plugin of a name; None where the name is shipped or unknown.
+
+    Raises:
+        UsageError: An installed package offers the name, and what it offers is refused.
+    """
+    if (kind, name) in _files or name in shipped(kind):
+        return _files.get((kind, name))
+    point = plugins.offered(kind).get(name)
+    return None if point is None else plugins.from_package(kind, point)
+
+
+@forgetful
+@cache
+def find(kind: str, name: str) -> type:
+    """Import the one concrete class of a file.
+
+    Raises:
+        UsageError: There is no such name.
+    """
+    if (made := plugin(kind, name)) is not None:
+        return made.made
+    if kind == "cell" and name in shipped("architecture"):
+        return find("architecture", name)
+    known = names(kind)
+    if name not in known:
+        named_so = [*known, *names("architecture")] if kind == "cell" else known
+        raise _unknown(kind, name, [*named_so, *offered(kind)])
+    module = importlib.import_module(f"{_PACKAGES[kind]}.{name}")
+    classes = [
+        found
+        for _, found in inspect.getmembers(module, inspect.isclass)
+        if found.__module__ == module.__name__ and not inspect.isabstract(found) and hasattr(found, "from_texts")
+    ]
+    assert len(classes) == 1, f"{module.__name__} must define exactly one {kind}, not {len(classes)}"
+    return classes[0]
+
+
+def _unknown(kind: str, name: str, known: list[str]) -> UsageError:
+    """Say what may be meant: the user's file of that name where there is one, or a name that is much like it."""
+    file = name if name.endswith(".py") else f"{name}.py"
+    for made in used():
+        if made.name == name:
+            return UsageError(f"no {kind} is called {name!r}: plugin {made.path} is a {made.kind}")
+    own = f"name its file with --plugin {file}" if Path(file).stem.isidentifier() and file.isprintable() else ""
+    if own and Path(file).is_file():
+        return UsageError(f"no {kind} is called {name!r}; {own}")
+    listed = f"; there are {', '.join(known)}" + (f"; if it is yours, {own}" if own else "")
+    return UsageError(f"no {kind} is called {name!r}{near(name, known, _MUCH_ALIKE) or listed}")
+
+
+def _configured(kind: str, spec: str) -> Any:
+    name, given = split_spec(spec, kind)
+    with blamed(kind, name):
+        return find(kind, name).from_texts(given)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def blamed(kind: str, name: str) -> Iterator[None]:
+    """Turn whatever a plugin raises into one line that names its file; nothing where the name is no plugin's.
+
+    Raises:
+        UsageError: It raised, or took too long.
+    """
+    made = plugin(kind, name)
+    if made is None:
+        yield
+        return
+    with plugins.blamed(f"plugin {made.path}"):
+        yield
+
+
+def plugins_of(task: str, cell: str, clip: str, decoder_cell: str = NO_DECODER) -> list[Plugin]:
+    """Return the plugins that specs name, by name."""
+    parts = [("task", task), ("cell", cell), *(("clip", part) for part in clip_parts(clip))]
+    parts += [("cell", decoder_cell)] if decoder_cell != NO_DECODER else []
+    found = {made for kind, spec in parts if (made := plugin(kind, spec.strip().partition(":")[0])) is not None}
+    return sorted(found, key=lambda made: made.label)
+
+
+def labels_of(task: str, cell: str, clip: str, decoder_cell: str = NO_DECODER) -> str:
+    """Return what a trial holds of the plugins that its specs name: ``mine:ab12...``; empty where there are none."""
+    return ",".join(made.label for made in plugins_of(task, cell, clip, decoder_cell))
+
+
+@forgetful
+@cache
+def task(spec: str) -> "Task":
+    """Make the task of a spec such as ``copy:blanks=50``."""
+    return cast("Task", _configured("task", spec))
+
+
+@forgetful
+@cache
+def cell(spec: str) -> "Cell":
+    """Make the cell, or the architecture, of a spec such as ``lstm:forget_bias=1``."""
+    return cast("Cell", _configured("cell", spec))
+
+
+@forgetful
+@cache
+def clip(spec: str) -> "Clip":
+    """Make the clipping setting of a spec such as ``norm:1`` or ``norm:1+omega:4``."""
+    from longlag.clips.base import side_by_side
+
+    return side_by_side([_one_clip(part) for part in clip_parts(spec)])
+
+
+def _one_clip(spec: str) -> "Clip":
+    name, *given = spec.split(":")
+    return cast("Clip", find("clip", name).from_texts(given))  # type: ignore[attr-defined]
+
+
+def _shipped(kind: str, spec: str) -> Configurable:
+    """Make what only this package has, of a kind that plugins cannot add to."""
+    name, given = split_spec(spec, kind)
+    if name not in (known := shipped(kind)):
+        raise UsageError(f"no {kind} is called {name!r}{near(name, known) or '; there are ' + ', '.join(known)}")
+    return cast("Configurable", find(kind, name).from_texts(given))  # type: ignore[attr-defined]
+
+
+@cache
+def optimizer(spec: str) -> "Optimiser":
+    """Make the optimiser of a spec such as ``sgd:momentum=0.9``."""
+    return cast("Optimiser", _shipped("optimizer", spec))
+
+
+@cache
+def schedule(spec: str) -> "Schedule":
+    """Make the learning-rate schedule of a spec such as ``warmup:updates=100``."""
+    return cast("Schedule", _shipped("schedule", spec))

@@ -1,0 +1,1 @@
+"""The verdict on a change: entries, tests, the baseline, invariants."""

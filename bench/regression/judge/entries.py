@@ -1,0 +1,220 @@
+"""An entry is a setting without its seed, with what came out of it for every seed."""
+
+import json
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from longlag.store.results import StudyData
+from longlag.tasks.support.errors import UsageError
+from longlag.values.trial import Status, Trial
+
+CONTEXT = ("processor", "cpu_capability", "machine", "torch", "blas", "numpy", "numba", "llvmlite")
+"""What of the environment decides how numbers round."""
+MEMORY_SEQUENCES = 512
+"""Sequences in the batch that memory is measured with: those of a trial are too few to stand out of a process."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out of one seed.
+
+    Attributes:
+        seed: The seed.
+        status: A value of `Status`.
+        solved: Whether it was solved.
+        error: Error at the last evaluation; None where it is not finite.
+        updates_to_solve: None where it was not solved.
+        fingerprint: Hash of the unrounded curve; None where the row is older than fingerprints.
+        reason: Why it failed.
+    """
+
+    seed: int
+    status: str
+    solved: bool
+    error: float | None = None
+    updates_to_solve: int | None = None
+    fingerprint: str | None = None
+    reason: str | None = None
+
+    @property
+    def is_result(self) -> bool:
+        """Whether it says something about learning: what failed or timed out does not."""
+        return Status(self.status).is_result
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A setting and its outcomes, by seed.
+
+    Attributes:
+        setting: Every field of the trials; its seed stands for any and is 0.
+        outcomes: One a seed, sorted by seed.
+        solved_below: The error that counts as solved.
+        floor: The error of a network without memory.
+        contexts: The environments that made the rows, but for their source.
+        sources: Hashes of the source code that made the rows.
+        seconds_per_update: Median over the seeds, wall time; None where unknown.
+        memory_bytes: What a forward and backward pass adds to a process, `MEMORY_SEQUENCES` in its batch; None where
+            unknown.
+    """
+
+    setting: Trial
+    outcomes: tuple[Outcome, ...]
+    solved_below: float = 0.0
+    floor: float = 1.0
+    contexts: tuple[tuple[tuple[str, str], ...], ...] = ()
+    sources: tuple[str, ...] = ()
+    seconds_per_update: float | None = None
+    memory_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.setting.seed:
+            object.__setattr__(self, "setting", replace(self.setting, seed=0))
+        object.__setattr__(self, "outcomes", tuple(sorted(self.outcomes, key=lambda outcome: outcome.seed)))
+
+    @property
+    def label(self) -> str:
+        """A readable name: task, cell, clip, and what differs from one plain layer and the usual optimizer."""
+        of = self.setting
+        unusual = [of.optimizer] if of.optimizer != Trial.optimizer else []
+        return " · ".join((of.task, of.cell, of.clip, *of.wiring.words, *unusual))
+
+    @cached_property
+    def key(self) -> str:
+        """What is equal where two entries are the same: the setting, but a plugin's content is code and no setting."""
+        names = ",".join(label.partition(":")[0] for label in self.setting.plugins.split(","))
+        return replace(self.setting, plugins=names).key
+
+    @cached_property
+    def results(self) -> tuple[Outcome, ...]:
+        """The outcomes that are results."""
+        return tuple(outcome for outcome in self.outcomes if outcome.is_result)
+
+    @property
+    def n(self) -> int:
+        """Seeds with a result."""
+        return len(self.results)
+
+    @cached_property
+    def solved(self) -> int:
+        """Seeds that solved."""
+        return sum(outcome.solved for outcome in self.results)
+
+    @cached_property
+    def badness(self) -> np.ndarray:
+        """A number for each result, larger is worse, (n,): only its order means anything.
+
+        Sooner solved is better; then what was not solved, by error; exploded and diverged are worst.
+        """
+        return np.array([_badness(outcome, self.setting.updates) for outcome in self.results])
+
+    @cached_property
+    def times(self) -> np.ndarray:
+        """Updates to solve; what was never solved is censored at the budget, wherever it ended, (n,)."""
+        return np.array(
+            [o.updates_to_solve if o.solved else self.setting.updates for o in self.results], dtype=np.int64
+        )
+
+    @cached_property
+    def events(self) -> np.ndarray:
+        """Which results were solved, (n,)."""
+        return np.array([outcome.solved for outcome in self.results], dtype=bool)
+
+
+def _badness(outcome: Outcome, budget: int) -> float:
+    if outcome.solved:
+        return (outcome.updates_to_solve or 0) / (budget + 1)  # below 1
+    if outcome.status == Status.UNSOLVED and outcome.error is not None:
+        return 1 + outcome.error / (1 + outcome.error)  # from 1 to 2, in the order of the errors
+    return 3.0
+
+
+def entries_of(trials: pd.DataFrame) -> list[Entry]:
+    """Return the entries among stored trials, sorted by setting, whatever the order of the rows.
+
+    Args:
+        trials: Rows as `longlag.store.results.load_study` returns them in ``trials``.
+    """
+    names = [item.name for item in fields(Trial) if item.name not in ("seed", "updates")]
+    found: dict[Trial, list[dict[str, Any]]] = {}
+    for row in trials.to_dict("records"):
+        setting = Trial(seed=0, updates=int(row["budget_updates"]), **{name: row[name] for name in names})
+        found.setdefault(setting, []).append({str(name): value for name, value in row.items()})
+    return sorted((_entry(setting, rows) for setting, rows in found.items()), key=place)
+
+
+def place(entry: Entry) -> tuple[str, str]:
+    """Return what entries are sorted by."""
+    return entry.label, entry.key
+
+
+def _entry(setting: Trial, rows: list[dict[str, Any]]) -> Entry:
+    return Entry(
+        setting,
+        tuple(_outcome(row) for row in rows),
+        solved_below=float(rows[0]["solved_below"]),
+        floor=float(rows[0]["baseline_error"]),
+        contexts=tuple(sorted({context_of(row["environment"]) for row in rows})),
+        sources=tuple(sorted({row["source"] if _present(row["source"]) else "" for row in rows})),
+        seconds_per_update=_median_seconds(rows),
+    )
+
+
+def context_of(environment: str) -> tuple[tuple[str, str], ...]:
+    """Return what of an environment (JSON) decides how numbers round.
+
+    >>> context_of('{"torch": "2.13", "source": "abc"}')
+    (('torch', '2.13'),)
+    """
+    held = json.loads(environment)
+    return tuple(sorted((name, str(held[name])) for name in CONTEXT if name in held))
+
+
+def _outcome(row: dict[str, Any]) -> Outcome:
+    return Outcome(
+        seed=int(row["seed"]),
+        status=str(row["status"]),
+        solved=row["status"] == Status.SOLVED,
+        error=float(row["error"]) if _present(row["error"]) else None,
+        updates_to_solve=int(row["updates_to_solve"]) if _present(row["updates_to_solve"]) else None,
+        fingerprint=row["fingerprint"] if _present(row["fingerprint"]) else None,
+        reason=row["reason"] if _present(row["reason"]) else None,
+    )
+
+
+def _median_seconds(rows: list[dict[str, Any]]) -> float | None:
+    found = [row["wall_seconds"] / row["updates"] for row in rows if _present(row["wall_seconds"]) and row["updates"]]
+    return float(f"{np.median(found):.3g}") if found else None
+
+
+def _present(value: Any) -> bool:
+    return value is not None and not pd.isna(value)
+
+
+def current(study: StudyData, source: str, again: str) -> list[Entry]:
+    """Return the entries of a study whose every trial was trained by one version of the code, the present one.
+
+    Args:
+        study: What is stored.
+        source: Hash of the present source.
+        again: The command that trains what is missing or stale.
+
+    Raises:
+        UsageError: Trials are missing, or other source made some; the message says to run ``again``.
+    """
+    missing = len(study.plan) - len(study.trials)
+    if missing:
+        raise UsageError(
+            f"study {study.name} is unfinished: {missing} of {len(study.plan)} trials are missing; {again}"
+        )
+    found = entries_of(study.trials)
+    made_by = {made for entry in found for made in entry.sources}
+    if len(made_by) > 1:
+        raise UsageError(f"study {study.name} holds trials of {len(made_by)} versions of the source; {again}")
+    if made_by != {source}:
+        raise UsageError(f"study {study.name} was made by other source than the present one; {again}")
+    return found

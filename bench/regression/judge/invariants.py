@@ -1,0 +1,216 @@
+"""What must hold exactly, whatever networks learn: checked before any outcome is looked at, in seconds.
+
+A broken invariant is a regression by itself. Each rule is written from its definition and shares as little code as
+possible with what it looks at.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from torch import Tensor
+
+from longlag import registry
+from longlag.checks.finding import Finding, expect, findings
+from longlag.checks.leaks import hunt
+from longlag.process.state import arithmetic
+from longlag.regression.selftest.patches import replaced
+from longlag.scans import find
+from longlag.tasks.base import Batch, Task
+from longlag.training import evaluation
+from longlag.training.cohort import Cohort
+from longlag.values.trial import Trial
+
+KERNEL_TOLERANCE = 1e-3
+"""Largest difference of two gradients in float32, as a share of the largest entry."""
+STEP_TOLERANCE = 1e-3
+"""The same for the length of a step, read off parameters that hold seven digits."""
+STATED: Mapping[str, Callable[[int, int], int]] = {
+    "rnn": lambda inputs, units: units * (inputs + units + 1),
+    "lstm": lambda inputs, units: 4 * units * (inputs + units + 1),
+    "gru": lambda inputs, units: 3 * units * (inputs + units + 1) + units,
+}
+"""Parameters of a layer with the default equations, counted by hand."""
+_OF_OTHER_SIZE = {"peepholes", "coupled", "forget_gate", "reset"}
+"""Options of these cells with which a layer has other parameters."""
+_RATE = 0.5
+_SECONDS = 1800.0
+"""For a rule: kernels are compiled on the way, and a busy machine is no broken rule."""
+_WATCHED = 1000
+"""Updates whose batches must differ, at most: those of a short trial all."""
+_SHARES = (0.5, 0.1, 2.0)
+"""Thresholds, as shares of a trial's own gradient norm: two that act, one that does not."""
+
+
+def check_invariants(trials: Sequence[Trial]) -> list[Finding]:
+    """Check what must hold of the tasks and cells of some trials.
+
+    Args:
+        trials: One of each entry is enough; their seeds do not matter.
+    """
+    networks = {(t.task, t.cell, t.hidden_size, t.layers, t.wiring.decoder): t for t in trials if t.device == "cpu"}
+    rules: dict[str, Callable[[], str]] = {"clipping": clipping_acts}
+    for task, trial in {trial.task: trial for trial in trials}.items():
+        rules[f"floor of {task}"] = partial(blind_stays_above, task)
+        rules[f"sequences of {task}"] = partial(sequences_are_new, trial)
+    for trial in networks.values():
+        name = f"{trial.cell} on {trial.task}"
+        rules[f"parameters of {name}"] = partial(parameters_as_stated, trial)
+        rules[f"gradients of {name}"] = partial(kernel_as_readable, trial)
+    with arithmetic():
+        return list(findings(rules, seconds=_SECONDS))
+
+
+def clipping_acts() -> str:
+    """Read off the parameters that a step of plain descent is the clipped gradient, trial by trial.
+
+    The trials of one cohort have gradients of different norms, so that a joint norm shows.
+
+    Raises:
+        BrokenRuleError: It is not.
+    """
+    trial = Trial("copy:items=1,symbols=4,blanks=2", "rnn", "none", _RATE, 0, optimizer="sgd", hidden_size=6)
+    seeds = range(4)
+    raw = _backward(trial, seeds).gradients.double()
+    norms = raw.norm(dim=1).tolist()
+    for share in _SHARES:
+        limit = share * min(norms)
+        cohort = _cohort(replace(trial, clip=f"norm:{limit!r}"), seeds)
+        for norm, length in zip(norms, _step(cohort).norm(dim=1).tolist(), strict=True):
+            promised = min(norm, limit)
+            seen = f"with norm:{limit:.3g} a step takes a gradient of norm {length:.4g}"
+            expect(abs(length - promised) <= STEP_TOLERANCE * promised, f"{seen} where {promised:.4g} is promised")
+    limit = float(raw.abs().max()) / 2
+    taken = _step(_cohort(replace(trial, clip=f"value:{limit!r}"), seeds))
+    gap = float((taken - raw.clamp(-limit, limit)).abs().max())
+    expect(gap <= STEP_TOLERANCE * limit, f"with value:{limit:.3g} a step is off by {gap:.2g}")
+    return "a step of plain descent is the clipped gradient of its own trial"
+
+
+def blind_stays_above(spec: str) -> str:
+    """Train a small network that sees too few steps; it must not beat the task's floor.
+
+    Raises:
+        BrokenRuleError: It does: the answer leaks.
+    """
+    task = registry.task(spec)
+    found = hunt(task, task.min_lag // 2)
+    seen = f"the last {found.window} steps alone give error {found.error:.3g}, the floor is {found.floor:.3g}"
+    expect(not found.leaks, seen)
+    return seen
+
+
+def sequences_are_new(trial: Trial) -> str:
+    """See that every update of every seed draws from a place of its own, and that evaluations draw from others.
+
+    Raises:
+        BrokenRuleError: Training sees sequences again, or those it is judged on; or it is judged on others than those
+            that the task keeps out of training.
+    """
+    cohort = _cohort(replace(trial, batch_size=2, device="cpu"), (0, 1))
+    evaluation._draw_once.cache_clear()
+    updates = min(trial.updates, _WATCHED)
+    with _watched(cohort.task) as drawn:
+        for cohort.update in range(1, updates + 1):
+            cohort._batches()
+        trained, held_out = {place for place, _ in drawn}, [kept for _, kept in drawn]
+        expect(len(trained) == 2 * updates, f"{updates} updates of two seeds draw {len(trained)} different batches")
+        expect(not any(held_out), "training draws what is kept out of it")
+        drawn.clear()
+        evaluation.evaluate(cohort.network, cohort.task, cohort.parameters[0])
+        evaluation.confirm(cohort.network, cohort.task, cohort.parameters[0], 1)
+    streams = {key for key, _ in trained}
+    expect(not any(key in streams for (key, _), _ in drawn), "evaluations draw from a stream of training")
+    expect(all(kept for _, kept in drawn), "evaluations draw what training may see")
+    return f"{updates} updates of two seeds and the evaluations draw sequences of their own"
+
+
+@contextmanager
+def _watched(task: Task) -> Iterator[list[tuple[tuple[str, str], bool]]]:
+    """Note of every draw of a task's class where in which stream it begins, and whether it is held out."""
+    owner = next(kind for kind in type(task).__mro__ if "draw" in vars(kind))
+    drawn: list[tuple[tuple[str, str], bool]] = []
+
+    def watched(self: Task, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
+        state = generator.bit_generator.state["state"]
+        drawn.append(((str(state["key"]), str(state["counter"])), held_out))
+        batch: Batch = draw(self, generator, batch_size, held_out)
+        return batch
+
+    with replaced(owner, "draw", watched) as draw:
+        yield drawn
+
+
+def parameters_as_stated(trial: Trial) -> str:
+    """Count the trainable numbers of a network of one layer, and see that a gradient reaches each of its tensors.
+
+    Raises:
+        BrokenRuleError: They are not as many as the cell and the readout state.
+    """
+    if trial.layers > 1 or trial.direction != "forward" or trial.wiring.decodes:
+        return "stated of one layer only"
+    cohort = _backward(trial)
+    layout, task, cell = cohort.network.layout, cohort.task, registry.cell(trial.cell)
+    inputs, units = task.input_size, trial.hidden_size
+    by_name = None if _OF_OTHER_SIZE & set(cell.changed()) else STATED.get(cell.name())
+    stated = by_name(inputs, units) if by_name else cell.count(inputs, units)
+    stated += (units + 1) * task.output_size
+    expect(layout.num_parameters == stated, f"{layout.num_parameters} parameters, stated are {stated}")
+    for slot in layout.slots:
+        reached = bool((slot.view(cohort.gradients[0]) != 0).any())
+        expect(reached, f"no gradient reaches {slot.name}, which is counted")
+    return f"{stated} parameters, as stated"
+
+
+def kernel_as_readable(trial: Trial) -> str:
+    """Hold the gradient that training takes on its first batch against the readable path's.
+
+    Raises:
+        BrokenRuleError: They differ by more than rounding.
+    """
+    cohort = _backward(trial)
+    if cohort.network.path(trial.device, trial.dtype) != "fused":
+        return "there is no kernel"
+    with _without_kernels():
+        wanted = _backward(trial)
+    for what, taken, readable in (
+        ("loss", cohort.losses[-1], wanted.losses[-1]),
+        ("gradient", cohort.gradients, wanted.gradients),
+    ):
+        gap = float((taken - readable).abs().max() / readable.abs().max())
+        expect(gap <= KERNEL_TOLERANCE, f"the kernel's {what} is off by {gap:.2g} of the readable path's largest")
+    return f"the kernel's gradient is the readable path's to {gap:.1g} of the largest entry"
+
+
+def _cohort(trial: Trial, seeds: Sequence[int] = (0,)) -> Cohort:
+    return Cohort([replace(trial, seed=seed) for seed in seeds], {})
+
+
+def _backward(trial: Trial, seeds: Sequence[int] = (0,)) -> Cohort:
+    """Return a cohort that has done the backward pass of its first update."""
+    cohort = _cohort(trial, seeds)
+    cohort.update = 1
+    cohort._backward()
+    return cohort
+
+
+def _step(cohort: Cohort) -> Tensor:
+    """Do one update and return what each trial went, in gradients, (S, P)."""
+    before = cohort.parameters.double()
+    cohort.step()
+    return (before - cohort.parameters.double()) / _RATE
+
+
+@contextmanager
+def _without_kernels() -> Iterator[None]:
+    """Let no cell have a kernel: everything runs step by step and is differentiated by autograd."""
+    before = vars(find)["find_spec"]
+    vars(find)["find_spec"] = lambda name: None
+    find.kernel_for.cache_clear()
+    try:
+        yield
+    finally:
+        vars(find)["find_spec"] = before
+        find.kernel_for.cache_clear()

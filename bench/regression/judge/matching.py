@@ -1,0 +1,79 @@
+"""Which entry is held against which, and why some cannot be."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from longlag.regression.judge.entries import Entry, place
+from longlag.tasks.support.options import spell
+from longlag.values.trial import Trial
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An entry on both sides, or on one.
+
+    Attributes:
+        baseline: The entry before; None where there is none.
+        new: The entry after; None where there is none.
+        obstacle: Why they cannot be compared; empty where they can.
+    """
+
+    baseline: Entry | None
+    new: Entry | None
+    obstacle: str = ""
+
+    @property
+    def label(self) -> str:
+        """The entry's name."""
+        entry = self.new or self.baseline
+        assert entry is not None
+        return entry.label
+
+
+def matched(baseline: Sequence[Entry], new: Sequence[Entry]) -> list[Pair]:
+    """Pair entries by their setting; none is dropped. The order of either side does not matter.
+
+    Entries of the same task, cell, clip and optimizer that differ in something else are one pair with an obstacle.
+    """
+    before, after = _by(baseline, lambda entry: entry.key), _by(new, lambda entry: entry.key)
+    pairs = [Pair(before[key], after[key], _obstacle(before[key], after[key])) for key in before.keys() & after.keys()]
+    left = [entry for key, entry in before.items() if key not in after]
+    right = [entry for key, entry in after.items() if key not in before]
+    of_name = defaultdict[tuple[str, ...], tuple[list[Entry], list[Entry]]](lambda: ([], []))
+    for side, entries in enumerate((left, right)):
+        for entry in entries:
+            of_name[_name(entry)][side].append(entry)
+    for gone, come in of_name.values():
+        if len(gone) == len(come) == 1:
+            pairs.append(Pair(gone[0], come[0], _obstacle(gone[0], come[0])))
+        else:
+            pairs += [Pair(entry, None, "only in the baseline") for entry in gone]
+            pairs += [Pair(None, entry, "not in the baseline") for entry in come]
+    return sorted(pairs, key=lambda pair: place(pair.new or pair.baseline))  # type: ignore[arg-type]
+
+
+def _by(entries: Sequence[Entry], name: Callable[[Entry], str]) -> dict[str, Entry]:
+    return {name(entry): entry for entry in entries}
+
+
+def _name(entry: Entry) -> tuple[str, ...]:
+    return entry.setting.task, entry.setting.cell, entry.setting.clip, entry.setting.optimizer
+
+
+def _obstacle(baseline: Entry, new: Entry) -> str:
+    """Say what differs: versions, budget, precision, or what counts as solved."""
+    before, after = _meaning(baseline), _meaning(new)
+    differing = [name for name in after if before[name] != after[name]]
+    return ", ".join(f"{name} {_told(after[name])}, was {_told(before[name])}" for name in differing)
+
+
+def _meaning(entry: Entry) -> dict[str, Any]:
+    held = {item.name: getattr(entry.setting, item.name) for item in fields(Trial)}
+    held["plugins"] = ",".join(label.partition(":")[0] for label in entry.setting.plugins.split(","))
+    return held | {"solved_below": entry.solved_below, "floor": entry.floor}
+
+
+def _told(value: Any) -> str:
+    return spell(value) if value != "" else "none"

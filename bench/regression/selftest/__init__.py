@@ -1,0 +1,1 @@
+"""The proof that a verdict finds what it should: faults planted, and outcomes simulated under them."""

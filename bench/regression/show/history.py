@@ -1,0 +1,141 @@
+"""What was accepted when and why, and what every check since has found: as lines, and as a figure."""
+
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from longlag.regression.judge.baseline import Baseline, summary_of
+from longlag.regression.show.report import Report
+from longlag.report.figures import style
+from longlag.report.figures.panels import GREY, Drawing, cell_handles, grid, legend_below
+from longlag.report.text.text import aligned
+
+_FILE = "checks.jsonl"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a check noted.
+
+    Attributes:
+        when: UTC, to the second.
+        source: Hash of the source that was checked.
+        headline: What it found, in half a line.
+        summary: As in `baseline.Acceptance`.
+    """
+
+    when: str
+    source: str
+    headline: str
+    summary: Mapping[str, tuple[int, int, int | None]]
+
+
+def note(report: Report, folder: Path) -> None:
+    """Add a line on a check beside the study's results."""
+    entries = [verdict.pair.new for verdict in report.verdicts if verdict.pair.new is not None]
+    when = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    content = {
+        "when": when,
+        "source": entries[0].sources[0] if entries and entries[0].sources else "",
+        "headline": report.headline,
+        "summary": summary_of(entries),
+    }
+    with (folder / _FILE).open("a", encoding="utf-8") as opened:
+        opened.write(json.dumps(content, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def read(folder: Path) -> list[Check]:
+    """Return what checks noted, oldest first; a line that was cut short is left out."""
+    found = []
+    path = folder / _FILE
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        try:
+            held = json.loads(line)
+            summary = {label: (solved, n, median) for label, (solved, n, median) in held["summary"].items()}
+            found.append(Check(held["when"], held["source"], held["headline"], summary))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return found
+
+
+def render(baseline: Baseline, checks: Sequence[Check]) -> str:
+    """Return acceptances and checks as lines, oldest first."""
+    accepted = [
+        {
+            "accepted": of.when,
+            "version": of.version,
+            "source": of.source,
+            "entries": str(len(of.summary)),
+            "solved": _share(of.summary),
+            "reason": of.reason,
+        }
+        for of in baseline.accepted
+    ]
+    lines = [
+        f"{baseline.study}: baseline {baseline.hash}, {len(baseline.seeds)} seeds",
+        "",
+        *_table(accepted, "reason"),
+    ]
+    found = [
+        {"checked": of.when, "source": of.source, "solved": _share(of.summary), "found": of.headline} for of in checks
+    ]
+    return "\n".join([*lines, *(["", *_table(found, "found")] if found else [])]) + "\n"
+
+
+def _table(rows: Sequence[Mapping[str, str]], last: str) -> list[str]:
+    return aligned({name: [row[name] for row in rows] for name in rows[0]}, {last}) if rows else []
+
+
+def _share(summary: Mapping[str, tuple[int, int, int | None]]) -> str:
+    seeds = sum(n for _, n, _ in summary.values())
+    return f"{sum(solved for solved, _, _ in summary.values()) / seeds:.0%}" if seeds else "-"
+
+
+def draw(baseline: Baseline, checks: Sequence[Check]) -> Drawing:
+    """Draw the solved share and the median updates of every entry over acceptances and checks, a column a task."""
+    events = [(of.when, "accepted", of.summary) for of in baseline.accepted]
+    events += [(of.when, "checked", of.summary) for of in checks]
+    points = pd.DataFrame(
+        [
+            {"place": place, "event": f"{kind} {when}", "entry": label, "solved": solved / n, "updates": median}
+            for place, (when, kind, summary) in enumerate(sorted(events, key=lambda event: event[0]), 1)
+            for label, (solved, n, median) in sorted(summary.items())
+            if n
+        ],
+        columns=["place", "event", "entry", "solved", "updates"],
+    )
+    return Drawing(
+        _trend(points, f"{baseline.study}: {len(baseline.accepted)} accepted, {len(checks)} checked"), points
+    )
+
+
+def _trend(points: pd.DataFrame, title: str) -> Figure:
+    parts = points["entry"].str.split(" · ")
+    tasks, cells = sorted(parts.str[0].unique()), sorted(parts.str[1].unique(), key=style.cell_rank)
+    with style.report_style():
+        figure, axes = grid(2, max(len(tasks), 1), [1.7], sharex=True, sharey="row")
+        events = points.drop_duplicates("place")
+        for task, column in zip(tasks, axes.T, strict=True):
+            column[0].set_title(textwrap.fill(style.task_label(task), 26), loc="left")
+            column[1].set_xticks(events["place"], [text[:-10] for text in events["event"]], rotation=90)
+            for label, rows in points[parts.str[0] == task].groupby("entry", sort=True):
+                _, cell, clip, *_ = str(label).split(" · ")
+                look = style.cell_look(cell)
+                for ax, name in zip(column, ("solved", "updates"), strict=True):
+                    numbers = rows[name].astype(float)
+                    ax.plot(rows["place"], numbers, look.marker, ls=style.clip_line(clip), color=look.color, lw=1)
+        axes[0, 0].set(ylabel="solved share", ylim=(-0.04, 1.04))
+        axes[1, 0].set_ylabel("median updates to solve")
+        axes[1, 0].set_ylim(0, 1.06 * max([1.0, *points["updates"].dropna()]))
+        clips = sorted(parts.str[2].unique(), key=style.clip_rank)
+        lines = [Line2D([], [], color=GREY, linestyle=style.clip_line(c), label=style.clip_label(c)) for c in clips]
+        legend_below(figure, [*cell_handles(cells), *lines])
+        figure.suptitle(title, x=0.008, ha="left")
+    return figure

@@ -1,0 +1,207 @@
+"""A check as text for a terminal and as Markdown for a job's summary: the worst first, what is unchanged folded."""
+
+from collections.abc import Sequence
+
+from longlag.regression.judge.comparison import Comparison
+from longlag.regression.judge.entries import Entry
+from longlag.regression.judge.matching import Pair
+from longlag.regression.judge.measures import MEASURES, median_updates
+from longlag.regression.judge.verdict import SCREEN_ALPHA, Ruling, Verdict
+from longlag.regression.show.report import EXPLAINED, Report, names, verdict_names
+from longlag.report.text.text import aligned
+
+MOST_BYTES = 60_000
+_COLUMNS = ("entry", "before", "after", "solved, change [90 %]", "beats before [90 %]", "p", "detects", "verdict")
+_LEGEND = (
+    "before, after: seeds that solve, median updates until then; before has only the seeds of after where these go "
+    "alike and are tested pair by pair. beats before: how often a new run ends better than "
+    "one of the baseline, 50 % is no change. p: the smallest of three one-sided tests, adjusted where it decided. "
+    "detects: what is found with power .8."
+)
+
+
+def render_text(report: Report) -> str:
+    """Return the check for a terminal."""
+    shown, folded = _parted(report)
+    called = verdict_names(report.verdicts)
+    lines = [report.headline, f"against {report.against}"]
+    lines += ["", *(f"BROKEN {rule.rule}: {rule.detail}" for rule in report.broken)] if report.broken else []
+    if shown:
+        rows = [_row(verdict, called[_key(verdict)]) for verdict in shown]
+        columns = {name: [row[place] for row in rows] for place, name in enumerate(_COLUMNS)}
+        lines += ["", *aligned(columns, {"entry", "verdict", "p"})]
+        lines += ["", *(f"  {called[_key(verdict)]}: {verdict.reason}" for verdict in shown if _is_told(verdict))]
+    if folded:
+        lines += ["", f"unchanged: {', '.join(sorted(called[_key(verdict)] for verdict in folded))}"]
+    lines += ["", *report.notes, *report.advice] if report.notes or report.advice else []
+    return "\n".join([*lines, *(["", _LEGEND] if shown else [])]) + "\n"
+
+
+def render_comparisons(pairs: Sequence[Pair]) -> str:
+    """Return two sides beside each other, without a verdict; what only one side holds comes last."""
+    both = [pair for pair in pairs if pair.baseline and pair.new and pair.baseline.n and pair.new.n]
+    called = names([entry for pair in pairs if (entry := pair.new or pair.baseline) is not None])
+    rows = []
+    for pair in both:
+        assert pair.baseline is not None
+        assert pair.new is not None
+        held = Comparison(pair.baseline, pair.new, SCREEN_ALPHA)
+        texts = [called[pair.new.key], side_text(held.before), side_text(pair.new)]
+        texts += [change_text(held.share), beats_text(held.superiority)]
+        texts += [p_text(held.tests.worse[name], "") for name in MEASURES]
+        texts += [p_text(min(held.tests.better.values()), ""), pair.obstacle]
+        rows.append(texts)
+    heads = [
+        "entry",
+        "before",
+        "after",
+        *_COLUMNS[3:5],
+        *(f"p worse {name}" for name in MEASURES),
+        "p better",
+        "differs",
+    ]
+    columns = {name: [row[place] for row in rows] for place, name in enumerate(heads)}
+    lines = [*aligned(columns, {"entry", "differs"}), ""] if rows else []
+    alone = [f"  {pair.label}: {_side_that_holds(pair)}" for pair in pairs if pair not in both]
+    return "\n".join([*lines, *alone, *([""] if alone else []), *([_LEGEND.split(" p: ")[0]] if rows else [])]) + "\n"
+
+
+def _side_that_holds(pair: Pair) -> str:
+    if pair.baseline and pair.new:
+        return "no results on one side"
+    return "only before" if pair.baseline else "only after"
+
+
+def render_markdown(report: Report) -> str:
+    """Return the check for a job's summary or a comment, in fewer than 60,000 bytes whatever it holds."""
+    shown, _ = _parted(report)
+    count = len(shown)
+    text = _markdown(report, count)
+    while len(text.encode()) > MOST_BYTES:
+        count = count * 3 // 4
+        text = _markdown(report, count)
+    return text
+
+
+def _markdown(report: Report, count: int) -> str:
+    """Write at most ``count`` rows, and fold at most four times as many names."""
+    shown, folded = _parted(report)
+    called = {key: _escaped(name) for key, name in verdict_names(report.verdicts).items()}
+    lines = [f"### longlag check {report.headline}", "", f"Against {_escaped(report.against)}", ""]
+    broken = report.broken[: max(count, 20)]
+    lines += [f"- **broken** {_escaped(rule.rule)}: {_escaped(rule.detail)}" for rule in broken]
+    lines += [f"- and {len(report.broken) - len(broken)} more broken"] if len(broken) < len(report.broken) else []
+    lines += [""] if broken else []
+    if shown[:count]:
+        lines += [_line(_COLUMNS), _line(["---"] * len(_COLUMNS))]
+        lines += [_line(_marked(_row(verdict, called[_key(verdict)]))) for verdict in shown[:count]]
+        told = [verdict for verdict in shown[:count] if _is_told(verdict)]
+        lines += ["", *(f"- {called[_key(verdict)]}: {_escaped(verdict.reason)}" for verdict in told)]
+    if len(shown) > count:
+        lines += ["", f"{len(shown) - count} more entries are in the JSON."]
+    if folded:
+        listed = sorted(called[_key(verdict)] for verdict in folded)
+        most = 4 * count + 100
+        more = [f"- and {len(listed) - most} more"] if len(listed) > most else []
+        items = [f"- {name}" for name in listed[:most]] + more
+        lines += ["", f"<details><summary>{len(folded)} unchanged</summary>", "", *items, "", "</details>"]
+    lines += ["", *(f"{_escaped(line)}  " for line in [*report.notes, *report.advice])]
+    words = [f"- **{ruling}**: {EXPLAINED[ruling]}" for ruling in Ruling if report.counts[ruling]]
+    legend = [_LEGEND, ""] if shown else []
+    lines += ["", "<details><summary>How to read this</summary>", "", *legend, *words, "", "</details>"]
+    return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
+
+
+def _parted(report: Report) -> tuple[list[Verdict], list[Verdict]]:
+    shown = [verdict for verdict in report.verdicts if verdict.ruling is not Ruling.UNCHANGED]
+    return shown, [verdict for verdict in report.verdicts if verdict.ruling is Ruling.UNCHANGED]
+
+
+def _is_told(verdict: Verdict) -> bool:
+    """Whether the row alone does not say why."""
+    return verdict.ruling is not Ruling.SAME or verdict.confirmed is not None
+
+
+def _key(verdict: Verdict) -> str:
+    entry = verdict.pair.new or verdict.pair.baseline
+    assert entry is not None
+    return entry.key
+
+
+def _row(verdict: Verdict, name: str) -> tuple[str, ...]:
+    held = verdict.deciding
+    pair = verdict.pair
+    before, after = (pair.baseline, pair.new) if held is None else (held.before, held.new)
+    numbers = ("", "", "", "") if held is None else (change_text(held.share), beats_text(held.superiority), "", "")
+    if held is not None:
+        numbers = (
+            *numbers[:2],
+            p_text(verdict.p, verdict.measure),
+            detects_text(held.detectable, held.detectable_drop),
+        )
+    return (name, side_text(before), side_text(after), *numbers, str(verdict.ruling))
+
+
+def side_text(entry: Entry | None) -> str:
+    """Write how many seeds solve, and the median updates until then."""
+    if entry is None:
+        return "-"
+    middle = median_updates(entry)
+    return f"{entry.solved}/{entry.n}" + (f" in {middle}" if middle is not None else "")
+
+
+def change_text(effect: Sequence[float]) -> str:
+    """Write a change of the solved share with its interval.
+
+    >>> change_text((-0.4, -0.58, -0.22))
+    '-40 points [-58, -22]'
+    """
+    estimate, low, high = (round(100 * value) + 0 for value in effect)
+    return f"{estimate:+d} points [{low:+d}, {high:+d}]"
+
+
+def beats_text(effect: Sequence[float]) -> str:
+    """Write a probability of superiority with its interval.
+
+    >>> beats_text((0.21, 0.1, 0.4))
+    '21 % [10, 40]'
+    """
+    estimate, low, high = (round(100 * value) for value in effect)
+    return f"{estimate} % [{low}, {high}]"
+
+
+def p_text(p: float | None, measure: str) -> str:
+    """Write a p and what it is of.
+
+    >>> p_text(0.0123, "solved"), p_text(2e-12, "updates")
+    ('.012 solved', '< 1e-6 updates')
+    """
+    if p is None:
+        return ""
+    number = "< 1e-6" if p < 1e-6 else f"{p:.1e}" if p < 0.001 else f"{p:.2g}".replace("0.", ".", 1)
+    return f"{number} {measure}".strip()
+
+
+def detects_text(superiority: float, drop: float | None) -> str:
+    """Write what could be detected.
+
+    >>> detects_text(0.27, 0.21), detects_text(0.27, None)
+    ('≤ 27 %, -21 points', '≤ 27 %')
+    """
+    text = f"≤ {round(100 * superiority)} %"
+    return text if drop is None else f"{text}, {-round(100 * drop)} points"
+
+
+def _marked(row: Sequence[str]) -> list[str]:
+    *rest, word = row
+    return [*rest, f"**{word}**" if word in (Ruling.REGRESSED, Ruling.NOT_COMPARABLE) else word]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escaped(text: str) -> str:
+    for sign in ("\\", "|", "*", "_", "`", "<", ">", "[", "]"):
+        text = text.replace(sign, f"\\{sign}")
+    return " ".join(text.split())

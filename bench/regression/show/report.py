@@ -1,0 +1,232 @@
+"""What a check found, whatever it is written as."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from longlag.regression.judge.baseline import Baseline, accepting_commands
+from longlag.regression.judge.entries import Entry
+from longlag.regression.judge.verdict import Ruling, Verdict
+from longlag.report.figures import style
+
+EXIT_REGRESSED, EXIT_NOT_COMPARABLE, EXIT_INCONCLUSIVE = 1, 2, 5
+COSTLIER = 1.5
+"""An entry is said to cost more above this ratio of its time, or memory, to the baseline's, divided by the median ratio
+of the run: far wider than how these vary."""
+_FEWEST_MEASURED = 3
+
+EXPLAINED = {
+    Ruling.REGRESSED: "worse on fresh seeds (Holm, level .01) by at least 20 points of the solved share or .2 in the "
+    "probability of superiority; or trials raise; or an invariant is broken",
+    Ruling.NOT_COMPARABLE: "another task or cell version, budget or axis than the baseline's, or missing on one side",
+    Ruling.INCONCLUSIVE: "looked worse and was not confirmed, or the interval includes a drop that could be detected",
+    Ruling.IMPROVED: "better by as much, beyond chance; accepting a new baseline would keep it",
+    Ruling.SAME: "the numbers differ, and the interval excludes a drop larger than the one detected with power .8",
+    Ruling.UNCHANGED: "every curve is the baseline's to the last digit",
+}
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """A rule that must hold exactly.
+
+    Attributes:
+        rule: In a few words.
+        holds: Whether it does.
+        detail: What was seen.
+    """
+
+    rule: str
+    holds: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check found.
+
+    Attributes:
+        study: The study.
+        baseline: What it was held against.
+        verdicts: One an entry, worst first.
+        invariants: What was checked exactly.
+        strict: Whether inconclusive entries fail.
+        confirms: Whether what was flagged was trained again.
+    """
+
+    study: str
+    baseline: Baseline
+    verdicts: tuple[Verdict, ...]
+    invariants: tuple[Invariant, ...] = ()
+    strict: bool = False
+    confirms: bool = True
+
+    @property
+    def counts(self) -> Counter[Ruling]:
+        """Verdicts by their word."""
+        return Counter(verdict.ruling for verdict in self.verdicts)
+
+    @property
+    def broken(self) -> list[Invariant]:
+        """Invariants that do not hold."""
+        return [invariant for invariant in self.invariants if not invariant.holds]
+
+    @property
+    def exit_code(self) -> int:
+        """A regression comes before what cannot be compared, that before what could not be told."""
+        if self.counts[Ruling.REGRESSED] or self.broken:
+            return EXIT_REGRESSED
+        if self.counts[Ruling.NOT_COMPARABLE]:
+            return EXIT_NOT_COMPARABLE
+        return EXIT_INCONCLUSIVE if self.strict and self.counts[Ruling.INCONCLUSIVE] else 0
+
+    @property
+    def headline(self) -> str:
+        """The whole check in half a line."""
+        counts = self.counts
+        told = [f"{counts[ruling]} {ruling}" for ruling in Ruling if counts[ruling]]
+        if self.broken:
+            told.insert(0, f"{len(self.broken)} invariant{'s' * (len(self.broken) > 1)} broken")
+        words = {EXIT_REGRESSED: "REGRESSED", EXIT_NOT_COMPARABLE: "NOT COMPARABLE", EXIT_INCONCLUSIVE: "INCONCLUSIVE"}
+        word = words.get(self.exit_code, "no regression found")
+        if self.exit_code == 0 and counts[Ruling.INCONCLUSIVE]:
+            word = f"no regression found, {counts[Ruling.INCONCLUSIVE]} could not be told"
+        return f"{self.study}: {word} ({', '.join(told)})"
+
+    @property
+    def against(self) -> str:
+        """What it was held against."""
+        last = self.baseline.accepted[-1]
+        seeds = len(self.baseline.seeds)
+        return f"baseline {self.baseline.hash} of {last.when[:10]}, {seeds} seeds: {last.reason}"
+
+    @property
+    def advice(self) -> list[str]:
+        """What to do next."""
+        counts = self.counts
+        accept = accepting_commands(self.study)
+        found = []
+        if self.broken:
+            found.append("A broken invariant is a fault in the code or in what it states; no baseline mends it.")
+        elif counts[Ruling.REGRESSED]:
+            found.append(f"If the regression is meant to be: {accept}")
+        elif counts[Ruling.IMPROVED]:
+            found.append(f"To keep the improvement: {accept}")
+        if counts[Ruling.NOT_COMPARABLE]:
+            found.append(f"What the baseline lacks or holds otherwise needs a new one: {accept}")
+        if counts[Ruling.INCONCLUSIVE] and not self.confirms and not self.broken:
+            found.append("Without --no-confirm, entries that look worse are decided on 30 fresh seeds.")
+        return found
+
+    @property
+    def notes(self) -> list[str]:
+        """What to keep in mind: another machine, other versions, entries that cost more."""
+        return [*_context_notes(self.verdicts), *_cost_notes(self.verdicts)]
+
+
+def names(entries: Sequence[Entry]) -> dict[str, str]:
+    """Return a short name for each entry, by key: cell, clip and task, more only where two would be called alike."""
+    found: dict[str, str] = {}
+    for tell in (_short, _longer, _longest):
+        told = {entry.key: tell(entry) for entry in entries if entry.key not in found}
+        times = Counter([*told.values(), *found.values()])
+        found |= {key: name for key, name in told.items() if times[name] == 1 or tell is _longest}
+    return found
+
+
+def _short(entry: Entry) -> str:
+    of = entry.setting
+    usual = of.optimizer == "adam"
+    parts = (style.cell_label(of.cell), style.clip_label(of.clip), *([] if usual else [of.optimizer]))
+    return " · ".join([*parts, of.task.partition(":")[0]])
+
+
+def _longer(entry: Entry) -> str:
+    return " · ".join([_short(entry).rpartition(" · ")[0], style.task_label(entry.setting.task)])
+
+
+def _longest(entry: Entry) -> str:
+    of = entry.setting
+    return f"{_longer(entry)} · lr {of.lr:g}, {of.hidden_size} units, {of.updates} updates"
+
+
+def verdict_names(verdicts: Sequence[Verdict]) -> dict[str, str]:
+    """Return the short names of what verdicts are on, by key."""
+    return names([entry_of(verdict) for verdict in verdicts])
+
+
+def entry_of(verdict: Verdict) -> Entry:
+    """Return the entry as it is now, or as it was where it is gone."""
+    entry = verdict.pair.new or verdict.pair.baseline
+    assert entry is not None
+    return entry
+
+
+def _context_notes(verdicts: Sequence[Verdict]) -> list[str]:
+    found: dict[str, None] = {}
+    for verdict in verdicts:
+        pair = verdict.pair
+        if pair.baseline is not None and pair.new is not None and verdict.ruling is not Ruling.UNCHANGED:
+            found |= dict.fromkeys(_differing(pair.baseline, pair.new))
+    return (
+        [f"Other machine or versions than the baseline's ({', '.join(found)}): curves need not be equal."]
+        if found
+        else []
+    )
+
+
+def _differing(baseline: Entry, new: Entry) -> list[str]:
+    before, after = (_merged(entry) for entry in (baseline, new))
+    return [
+        f"{name} {' or '.join(sorted(after[name]))}, was {' or '.join(sorted(before.get(name, {'unknown'})))}"
+        for name in sorted(after)
+        if before.get(name) != after[name]
+    ]
+
+
+def _merged(entry: Entry) -> Mapping[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for context in entry.contexts:
+        for name, value in context:
+            found.setdefault(name, set()).add(value)
+    return found
+
+
+def time_ratios(verdicts: Sequence[Verdict]) -> dict[str, float]:
+    """Return how each entry's time an update changed beside the others of the run, by key; nothing of a few entries.
+
+    Ratios inside a run: how fast the machine is cancels out.
+    """
+    return _ratios(verdicts, lambda entry: entry.seconds_per_update)
+
+
+def memory_ratios(verdicts: Sequence[Verdict]) -> dict[str, float]:
+    """Return the same of the memory of a gradient, to the tenth: pages are too coarse for more."""
+    return {key: round(ratio, 1) for key, ratio in _ratios(verdicts, lambda entry: entry.memory_bytes).items()}
+
+
+def _ratios(verdicts: Sequence[Verdict], cost: Callable[[Entry], float | None]) -> dict[str, float]:
+    found = {}
+    for verdict in verdicts:
+        before, after = verdict.pair.baseline, verdict.pair.new
+        if before is None or after is None or verdict.pair.obstacle:
+            continue
+        if (new := cost(after)) and (old := cost(before)):
+            found[after.key] = new / old
+    if len(found) < _FEWEST_MEASURED:
+        return {}
+    middle = median(found.values())
+    return {key: ratio / middle for key, ratio in found.items()}
+
+
+def _cost_notes(verdicts: Sequence[Verdict]) -> list[str]:
+    called = verdict_names(verdicts)
+    times = _told(called, time_ratios(verdicts), "Slower: {name} takes {ratio:.1f} times as long")
+    memory = _told(called, memory_ratios(verdicts), "Larger: {name} takes {ratio:.1f} times as much memory")
+    return [f"{line} beside the others as in the baseline (no verdict)." for line in (*times, *memory)]
+
+
+def _told(called: Mapping[str, str], ratios: Mapping[str, float], line: str) -> list[str]:
+    above = sorted((-ratio, called[key]) for key, ratio in ratios.items() if ratio > COSTLIER)
+    return [line.format(name=name, ratio=-ratio) for ratio, name in above]

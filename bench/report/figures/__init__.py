@@ -1,0 +1,1 @@
+"""Reports to look at: a file a figure, and what figures share."""

@@ -1,0 +1,166 @@
+"""The figure of subject-verb agreement: which errors are those of the *last noun* rule, and one sentence read aloud."""
+
+from math import comb
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from longlag.report.figures import panels, style
+from longlag.report.figures.curves import all_cells, all_clips
+from longlag.report.outcomes import Panel, study_panels
+from longlag.store.results import StudyData
+from longlag.tasks.support.options import Range
+
+_COLUMNS = ["task", "ways", "cell", "clip", "seed", "shown", "value", "number"]
+_SLICES = {
+    "attractors": "attractors\n(differ from the subject)",
+    "congruent": "congruent nouns\n(agree with the subject)",
+}
+_SENTENCE = {
+    "P(is)": ("o", -0.16),
+    "P(are)": ("x", 0.16),
+    "P(singular)": ("o", -0.16),
+    "P(plural)": ("x", 0.16),
+}
+"""The names of the example's numbers, their markers and how far from a cell's line they are drawn."""
+
+
+def has_agreement(study: StudyData) -> bool:
+    """Tell whether there is anything to draw."""
+    return bool(study.plan["task"].str.match(r"agreement\b").any()) and not study.slices.empty
+
+
+def last_noun_error(nouns: Range, slice_name: str, count: int) -> float | None:
+    """Return how often the rule *agree with the last noun* errs among sentences with so many attractors.
+
+    The number of nouns is uniform over the range and each one's number is an independent coin. Given a attractors
+    among n nouns every one is as likely to stand last, so the rule errs in a/n of them.
+
+    Args:
+        nouns: How many nouns may stand between subject and verb.
+        slice_name: Whether ``attractors`` or ``congruent`` nouns are counted.
+        count: How many of them there are.
+
+    >>> last_noun_error(Range(2, 2), "attractors", 1), last_noun_error(Range(0, 4), "attractors", 0)
+    (0.5, 0.0)
+    """
+    weights = {n: comb(n, count) / 2**n for n in range(max(nouns.low, count), nouns.high + 1)}
+    if not weights:
+        return None
+    attractors = {n: count if slice_name == "attractors" else n - count for n in weights}
+    wrong = sum(weight * attractors[n] / n for n, weight in weights.items() if n)
+    return float(wrong / sum(weights.values()))
+
+
+@style.report_style()
+def agreement(study: StudyData) -> panels.Drawing:
+    """Draw errors by attractors and by congruent nouns, and the probabilities of one sentence, a column a clip."""
+    parts = [part for part in study_panels(study) if part.task.partition(":")[0] == "agreement"]
+    clips, cells = all_clips(parts), all_cells(parts)
+    last = study.slices[study.slices["update"] == study.slices.groupby("key")["update"].transform("max")]
+    figure, axes = panels.grid(3 * len(parts), len(clips), [1.5, 1.3, 0.55 + 0.14 * len(cells)], sharey="row")
+    shown = []
+    for number, part in enumerate(parts):
+        for place, clip in enumerate(clips):
+            column = [axes[3 * number + row][place] for row in range(3)]
+            header = f"{part.label} · {part.seeds}" if place == 0 else ""
+            panels.titles(column[0], header, style.clip_label(clip) if clip in part.clips else "")
+            if clip not in part.clips:
+                for ax in column:
+                    panels.blank(ax)
+                continue
+            shown += [draw_slice(ax, part, clip, last, name) for ax, name in zip(column, _SLICES, strict=False)]
+            shown.append(draw_sentence(column[2], part, clip, study.examples))
+        for row in (0, 1):
+            axes[3 * number + row][0].set_ylabel("wrong verb forms\n(share)", fontsize=6.5)
+    title = (
+        "median and range over seeds, at the last evaluation; bottom: The writer of the books is / are, a mark a seed"
+    )
+    panels.caption(figure, study, "Agreement", title)
+    rule = Line2D([], [], color="black", linestyle=":", linewidth=1, label="rule: agree with the last noun")
+    marks = [
+        Line2D([], [], color="0.3", marker=marker, linestyle="", markersize=3.5, label=name)
+        for name, (marker, _) in _SENTENCE.items()
+        if (study.examples["name"] == name).any()
+    ]
+    panels.legend_below(figure, [*panels.cell_handles(cells), rule, *marks])
+    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+
+
+def draw_slice(ax: Axes, part: Panel, clip: str, last: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Draw the error by the number of such nouns, with the last-noun rule, and return the numbers."""
+    found = last[last["slice"] == name].merge(
+        part.frame.loc[part.frame["clip"] == clip, ["key", "cell", "seed"]], on="key"
+    )
+    found = found.assign(value=found["value"].astype(int)).sort_values(["value", "seed"])
+    counts = sorted(found["value"].unique())
+    for place, cell in enumerate(part.cells):
+        values = found[found["cell"] == cell].groupby("value")["error"]
+        if not len(values):
+            continue
+        look, apart = style.cell_look(cell), 0.3 * ((place + 0.5) / len(part.cells) - 0.5)
+        middle, x = values.median(), values.median().index.to_numpy() + apart
+        ax.vlines(x, values.min(), values.max(), color=look.color, linewidth=0.7, alpha=0.6)
+        ax.plot(
+            x, middle, color=look.color, marker=look.marker, linestyle=style.clip_line(clip), linewidth=1, markersize=3
+        )
+    rule = _rule(part, name, counts)
+    ax.plot(list(rule), list(rule.values()), color="black", linestyle=":", linewidth=1, zorder=3)
+    panels.reference_line(ax, part.floor, f"floor {part.floor:.3g}")
+    ax.set_ylim(-0.05, 1.08)
+    ax.set_xticks(counts)
+    ax.set_xlabel(_SLICES[name], fontsize=6)
+    ruled = [("last noun rule", None, count, error) for count, error in rule.items()]
+    rows = [*found[["cell", "seed", "value", "error"]].itertuples(index=False, name=None), *ruled]
+    return _numbers(part, clip, f"error by {name}", rows)
+
+
+def _trials(part: Panel, clip: str) -> pd.DataFrame:
+    return part.frame.loc[part.frame["clip"] == clip, ["key", "cell", "seed"]]
+
+
+def _rule(part: Panel, name: str, counts: list[int]) -> dict[int, float]:
+    """Return the last-noun rule's error by count; nothing where the plan does not tell how many nouns there are."""
+    if "task.nouns" not in part.frame or pd.isna(part.frame["task.nouns"].iloc[0]):
+        return {}
+    nouns = Range.parse(str(part.frame["task.nouns"].iloc[0]))
+    errors = {int(count): last_noun_error(nouns, name, int(count)) for count in counts}
+    return {count: error for count, error in errors.items() if error is not None}
+
+
+def draw_sentence(ax: Axes, part: Panel, clip: str, examples: pd.DataFrame) -> pd.DataFrame:
+    """Draw what each network gives to *is* and *are*, and return the numbers."""
+    found = examples.merge(_trials(part, clip), on="key")
+    found["value"] = found["value"].clip(lower=1e-6)
+    cells = part.cells
+    for y, cell in enumerate(cells):
+        ax.axhline(y, color="0.9", linewidth=0.5, zorder=0)
+        for name, (marker, up) in _SENTENCE.items():
+            values = found.loc[(found["cell"] == cell) & (found["name"] == name), "value"]
+            if values.empty:
+                continue
+            color = style.cell_look(cell).color
+            ax.plot(
+                values, [y + up] * len(values), color=color, marker=marker, linestyle="", markersize=3, clip_on=False
+            )
+    ax.set_xscale("log")
+    ax.set_xlim(_lowest(examples) / 1.5, 1.3)
+    ax.set_ylim(len(cells) - 0.4, -0.6)
+    ax.set_yticks(range(len(cells)), [style.cell_label(cell) for cell in cells])
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel("probability of the next\nword, log axis", fontsize=6)
+    rows = found[["cell", "seed", "name", "value"]].itertuples(index=False, name=None)
+    return _numbers(part, clip, "The writer of the books", list(rows))
+
+
+def _lowest(examples: pd.DataFrame) -> float:
+    """Return the smallest probability to be drawn, at most a tenth: one axis serves all frames."""
+    above = examples.loc[examples["name"].isin(list(_SENTENCE)) & (examples["value"] > 0), "value"]
+    return max(min([0.1, *map(float, above)]), 1e-6)
+
+
+def _numbers(part: Panel, clip: str, shown: str, rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    told = [(part.task, part.ways_label, cell, clip, seed, shown, value, number) for cell, seed, value, number in rows]
+    return pd.DataFrame(told, columns=_COLUMNS).astype({"seed": "Int64"})

@@ -1,0 +1,68 @@
+"""Draws a study's figures and writes each as PNG, PDF and the CSV of its numbers."""
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from longlag.report.figures.agreement import agreement, has_agreement
+from longlag.report.figures.curves import gradient_norms, learning_curves
+from longlag.report.figures.depth import depth, has_depth
+from longlag.report.figures.direction import direction, has_direction
+from longlag.report.figures.ladders import has_horizons, horizons_figure
+from longlag.report.figures.panels import Drawing
+from longlag.report.figures.seq2seq import has_seq2seq, seq2seq
+from longlag.report.figures.standings import solved, statuses, updates_to_solve
+from longlag.report.figures.transfer import has_transfer, transfer
+from longlag.store.results import StudyData
+
+FIGURES: dict[str, Callable[[StudyData], Drawing]] = {
+    "learning_curves": learning_curves,
+    "solved": solved,
+    "statuses": statuses,
+    "updates_to_solve": updates_to_solve,
+    "gradient_norms": gradient_norms,
+    "agreement": agreement,
+    "transfer": transfer,
+    "depth": depth,
+    "direction": direction,
+    "horizons": horizons_figure,
+    "seq2seq": seq2seq,
+}
+WHERE: dict[str, Callable[[StudyData], bool]] = {
+    "agreement": has_agreement,
+    "transfer": has_transfer,
+    "depth": has_depth,
+    "direction": has_direction,
+    "horizons": has_horizons,
+    "seq2seq": has_seq2seq,
+}
+"""Figures that only some studies have numbers for."""
+
+
+def draw_figures(study: StudyData, folder: Path) -> list[Path]:
+    """Draw every figure that the study has numbers for; the same numbers give the same bytes.
+
+    Returns:
+        The files written, in ``folder/figures``.
+    """
+    target = folder / "figures"
+    target.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, draw in FIGURES.items():
+        if name not in WHERE or WHERE[name](study):
+            with _nothing_collected():
+                written += draw(study).save(target, name)
+    return written
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Keep the garbage collector from looking through a figure's thousands of parts, over and over, while it grows."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

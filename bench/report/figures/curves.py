@@ -1,0 +1,241 @@
+"""Figures along the updates: the error while learning, and the gradient's norm before clipping."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+
+from longlag.report.figures import panels, style
+from longlag.report.figures.small_multiples import lay_out
+from longlag.report.memo import once
+from longlag.report.outcomes import SETTING, Panel, outcomes, study_panels
+from longlag.store.results import StudyData
+from longlag.values.trial import Status
+
+MOST_FAINT = 100
+"""How many seeds of a setting are drawn one by one; more would fill the frame."""
+
+_COLUMNS = ["task", "ways", "cell", "clip", "seed", "update"]
+_GRADIENTS = ("grad_norm_median", "clipped_fraction")
+
+
+def all_clips(parts: list[Panel]) -> list[str]:
+    """Return every clip of several panels, in the order of legends."""
+    return sorted({clip for part in parts for clip in part.clips}, key=style.clip_rank)
+
+
+def all_cells(parts: list[Panel]) -> list[str]:
+    """Return every cell of several panels, in the order of legends."""
+    return sorted({cell for part in parts for cell in part.cells}, key=style.cell_rank)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The points of all curves, a planned trial's after those of the one before it.
+
+    Attributes:
+        points: ``update`` and what was measured.
+        ends: Where each trial's points end, the trials in the order of `outcomes`, after a leading 0.
+    """
+
+    points: dict[str, np.ndarray]
+    ends: np.ndarray
+
+    def of(self, rows: pd.DataFrame, column: str) -> pd.DataFrame:
+        """Return a curve a seed of one setting: updates down, seeds across; empty after a trial has ended.
+
+        Args:
+            rows: Rows of `outcomes`, with their index.
+            column: What was measured.
+        """
+        rows = rows[rows["counted"]].sort_values("seed")
+        first, last = self.ends[rows.index], self.ends[rows.index + 1]
+        rows, first, last = rows[first < last], first[first < last], last[first < last]
+        counts = last - first
+        across = np.repeat(np.arange(len(rows)), counts)
+        picked = np.arange(len(across)) + np.repeat(first - (np.cumsum(counts) - counts), counts)
+        updates, down = np.unique(self.points["update"][picked], return_inverse=True)
+        wide = np.full((len(updates), len(rows)), np.nan)
+        wide[down, across] = self.points[column][picked]
+        return pd.DataFrame(wide, index=pd.Index(updates, name="update"), columns=pd.Index(rows["seed"], name="seed"))
+
+
+@once
+def curves(study: StudyData) -> Curves:
+    """Put the points of a study's curves in the order of its outcomes."""
+    frame = outcomes(study)
+    places = pd.Index(frame["key"]).get_indexer(pd.Index(study.curves["key"]))
+    order = np.argsort(places, kind="stable")[(places < 0).sum() :]
+    points = {name: study.curves[name].to_numpy()[order] for name in ("update", "error", *_GRADIENTS)}
+    ends = np.cumsum(np.bincount(places[order] + 1, minlength=len(frame) + 1))
+    return Curves(points, ends)
+
+
+def median_error(rows: pd.DataFrame, wide: pd.DataFrame) -> pd.Series:
+    """Return the median over seeds; trials that have ended keep their last error, lost ones count as the floor."""
+    lost = rows[rows["status"].isin([Status.DIVERGED, Status.EXPLODED])]
+    ends = [int(rows["budget_updates"].max())] if len(lost) else []
+    held = wide.reindex(wide.index.union(ends)).ffill()
+    lost = lost[lost["seed"].isin(wide.columns)]
+    across = wide.columns.get_indexer(pd.Index(lost["seed"]))
+    known = wide.iloc[:, across].notna().to_numpy()
+    last = np.where(known, wide.index.to_numpy()[:, None], -1).max(axis=0, initial=-1)
+    floors = np.broadcast_to(lost["baseline_error"].to_numpy(), (len(held), len(lost)))
+    values = held.to_numpy(copy=True)
+    values[:, across] = np.where(held.index.to_numpy()[:, None] > last, floors, values[:, across])
+    return pd.DataFrame(values, index=held.index).median(axis=1)
+
+
+def draw_faint(ax: Axes, wide: pd.DataFrame, color: str) -> None:
+    """Draw a curve a seed, those of the first `MOST_FAINT` seeds."""
+    x = wide.index.to_numpy(dtype=float)
+    lines = [np.column_stack([x, y]) for y in wide.iloc[:, :MOST_FAINT].to_numpy().T]
+    ax.add_collection(
+        LineCollection(lines, colors=color, alpha=style.FAINT, linewidths=0.6, capstyle="projecting", joinstyle="round")
+    )
+
+
+def _faint(parts: list[Panel]) -> str:
+    """Say which seeds are drawn one by one."""
+    most = max(int(part.frame.groupby([*SETTING])["seed"].nunique().max()) for part in parts)
+    return "every seed faint" if most <= MOST_FAINT else f"the first {MOST_FAINT} seeds faint"
+
+
+@style.report_style()
+def learning_curves(study: StudyData) -> panels.Drawing:
+    """Draw error against updates: a row a panel, a column a clip, every seed faint, the median bold."""
+    parts = study_panels(study)
+    clips = all_clips(parts)
+    layout = lay_out(parts, clips, [1.65], sharey="row")
+    shown = []
+    for part, (row,) in zip(parts, layout.frames, strict=True):
+        layout.head(part, row, clips)
+        for clip, ax in zip(clips, row, strict=True):
+            if clip not in part.clips:
+                _mark_unplanned(ax)
+                continue
+            shown.append(draw_errors(ax, part, clip, curves(study)))
+    layout.name_axes("updates", [[panels.error_label(part.error_name, _on_log(part))] for part in parts])
+    title = f"{_faint(parts)}, median bold (finished trials keep their last error; diverged ones count as the floor)"
+    figure = layout.figure
+    panels.caption(figure, study, "Learning curves", layout.explained(title, clips))
+    panels.legend_below(figure, panels.cell_handles(all_cells(parts)))
+    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+
+
+def _on_log(part: Panel) -> bool:
+    return part.solved_below <= part.floor / 10
+
+
+def _mark_unplanned(ax: Axes) -> None:
+    ax.text(0.5, 0.5, "not in the plan", transform=ax.transAxes, ha="center", va="center", color="0.6", fontsize=6)
+    ax.tick_params(length=0)
+
+
+def draw_errors(ax: Axes, part: Panel, clip: str, measured: Curves) -> pd.DataFrame:
+    """Draw one frame and return its numbers."""
+    lowest = part.solved_below / 3
+    if _on_log(part):
+        ax.set_yscale("log")
+        ax.set_ylim(lowest / 1.25, part.floor * 2.6)
+    else:
+        ax.set_ylim(0, part.floor * 1.3)
+    ax.set_xlim(0, part.budget * 1.03)
+    panels.reference_line(ax, part.floor, f"floor {part.floor:.3g}")
+    panels.reference_line(ax, part.solved_below, f"solved below {part.solved_below:.2g}", ":", above=False)
+    shown = []
+    for cell in part.cells:
+        rows = part.of(cell, clip)
+        wide = measured.of(rows, "error")
+        if wide.empty:
+            continue
+        middle = median_error(rows, wide)
+        look, line = style.cell_look(cell), style.clip_line(clip)
+        draw_faint(ax, wide.clip(lower=lowest), look.color)
+        ax.plot(middle.index, middle.clip(lower=lowest), color=look.color, linestyle=line)
+        ax.plot(middle.index[-1:], middle.clip(lower=lowest)[-1:], color=look.color, marker=look.marker, clip_on=False)
+        shown.append(_long(part, cell, clip, wide.reindex(middle.index).assign(median=middle), "error"))
+    return _together(shown, "error")
+
+
+def _long(part: Panel, cell: str, clip: str, wide: pd.DataFrame, value: str) -> pd.DataFrame:
+    values = wide.to_numpy().T
+    seeds, updates = np.nonzero(~np.isnan(values))
+    told = {
+        "task": part.task,
+        "ways": part.ways_label,
+        "cell": cell,
+        "clip": clip,
+        "seed": np.asarray(wide.columns, dtype=object)[seeds],
+        "update": wide.index.to_numpy()[updates],
+        value: values[seeds, updates],
+    }
+    return pd.DataFrame(told)
+
+
+def _together(shown: list[pd.DataFrame], value: str) -> pd.DataFrame:
+    return pd.concat(shown, ignore_index=True) if shown else pd.DataFrame(columns=[*_COLUMNS, value])
+
+
+@style.report_style()
+def gradient_norms(study: StudyData) -> panels.Drawing:
+    """Draw the gradient's norm before clipping over training, and under it the share of clipped updates."""
+    parts = study_panels(study)
+    clips = all_clips(parts)
+    layout = lay_out(parts, clips, [1.5, 0.75], sharey="row")
+    shown = []
+    for part, (upper, lower) in zip(parts, layout.frames, strict=True):
+        layout.head(part, upper, clips)
+        for clip, above, below in zip(clips, upper, lower, strict=True):
+            above.tick_params(labelbottom=False)
+            if clip not in part.clips:
+                _mark_unplanned(above)
+                _mark_unplanned(below)
+                continue
+            norms = draw_norms(above, part, clip, curves(study))
+            clipped = draw_clipped(below, part, clip, curves(study))
+            shown.append(norms.merge(clipped, on=_COLUMNS, how="outer"))
+    for upper, _ in layout.frames:
+        low, high = upper[0].get_ylim()
+        upper[0].set_ylim(low, max(high, 100 * low))
+    names = ["gradient norm\nbefore clipping,\nlog axis", "clipped\nupdates\n(share)"]
+    layout.name_axes("updates", [names] * len(parts))
+    title = f"median between evaluations; {_faint(parts)}, median of the seeds still training bold"
+    figure = layout.figure
+    panels.caption(figure, study, "Gradient norms", layout.explained(title, clips))
+    panels.legend_below(figure, panels.cell_handles(all_cells(parts)))
+    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+
+
+def draw_norms(ax: Axes, part: Panel, clip: str, measured: Curves) -> pd.DataFrame:
+    """Draw the norms of one frame and return them."""
+    ax.set_yscale("log")
+    ax.set_xlim(0, part.budget * 1.03)
+    shown = _draw_medians(ax, part, clip, measured, "grad_norm_median")
+    threshold = style.clip_threshold(clip)
+    if threshold is not None:  # last: a line at one height is no range to begin with
+        panels.reference_line(ax, threshold, f"clipped above {threshold:g}")
+    return shown
+
+
+def draw_clipped(ax: Axes, part: Panel, clip: str, measured: Curves) -> pd.DataFrame:
+    """Draw the clipped shares of one frame and return them."""
+    ax.set_ylim(-0.06, 1.06)
+    ax.set_xlim(0, part.budget * 1.03)
+    return _draw_medians(ax, part, clip, measured, "clipped_fraction")
+
+
+def _draw_medians(ax: Axes, part: Panel, clip: str, measured: Curves, column: str) -> pd.DataFrame:
+    shown = []
+    for cell in part.cells:
+        wide = measured.of(part.of(cell, clip), column).dropna(how="all")
+        if wide.empty:
+            continue
+        middle, look = wide.median(axis=1), style.cell_look(cell)
+        draw_faint(ax, wide, look.color)
+        ax.plot(middle.index, middle, color=look.color, linestyle=style.clip_line(clip))
+        ax.plot(middle.index[-1:], middle[-1:], color=look.color, marker=look.marker, clip_on=False)
+        shown.append(_long(part, cell, clip, wide.assign(median=middle), column))
+    return _together(shown, column)

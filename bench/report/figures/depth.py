@@ -1,0 +1,140 @@
+"""What depth does, and what skip connections do about it: solved share and error against the number of layers."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
+
+from longlag.report.figures import panels, style
+from longlag.report.memo import once
+from longlag.report.outcomes import Panel, into_panels, outcomes
+from longlag.stats.intervals import share_interval
+from longlag.store.results import StudyData
+from longlag.values.wiring import NO_DECODER, SKIPS
+
+_DRAWN = ("layers", "skip")
+_PER_ROW = 3
+_APART = 1.09
+"""Factor between the places of two skips, so that no interval hides another."""
+
+
+@once
+def depth_frames(study: StudyData) -> list[Panel]:
+    """Return a panel for each cell and clip that was trained at several depths.
+
+    A network of one layer has nothing between layers: it stands at the beginning of every line.
+    """
+    frame = outcomes(study)
+    frame = frame[frame["decoder_cell"] == NO_DECODER]  # whose depths have a figure of their own
+    between = ["normalisation", "dropout"]
+    deep, flat = frame[frame["layers"] > 1], frame[frame["layers"] == 1]
+    joined = flat.drop(columns=between).merge(deep[between].drop_duplicates(), how="cross")[frame.columns]
+    matched = "matched" in frame and frame["matched"].notna().any()
+    drawn = (*_DRAWN, "hidden_size") if matched else _DRAWN  # depths of as many parameters have other widths
+    found = []
+    for part in into_panels(pd.concat([joined, deep]), drawn) if len(deep) else []:
+        for (cell, clip), rows in part.frame.groupby(["cell", "clip"], sort=False):
+            if rows["layers"].nunique() > 1:
+                told = {"cell": cell} if len(part.cells) > 1 else {}
+                told |= {"clip": clip} if len(part.clips) > 1 else {}
+                found.append(Panel(part.task, told | part.ways, rows))
+    return found
+
+
+def has_depth(study: StudyData) -> bool:
+    """Whether any network was trained at several depths."""
+    return bool(depth_frames(study))
+
+
+@style.report_style()
+def depth(study: StudyData) -> panels.Drawing:
+    """Draw the solved share and, below it, the error against layers: a line a kind of skip connection."""
+    parts = depth_frames(study)
+    columns = min(_PER_ROW, len(parts))
+    lines = -(-len(parts) // columns)
+    figure, axes = panels.grid(2 * lines, columns, [1.35, 1.35], sharex=True, sharey="row")
+    shown = []
+    for place in range(lines * columns):
+        upper, lower = (axes[2 * (place // columns) + below, place % columns] for below in (0, 1))
+        if place >= len(parts):
+            panels.blank(upper)
+            panels.blank(lower)
+            continue
+        shown.append(_draw(upper, lower, parts[place]))
+        if place % columns == 0:
+            upper.set_ylabel("solved share\n(bars: exact 95 %)", fontsize=6.5)
+            lower.set_ylabel(parts[place].error_name.replace(" (", "\n("), fontsize=6.5)
+        lower.set_xlabel("layers (log axis)")
+    told = "error: median bold, every seed faint, diverged trials at the floor; one layer has nothing to skip"
+    panels.caption(figure, study, "Depth", told)
+    skips = [skip for skip in SKIPS if any((part.frame["skip"] == skip).any() for part in parts)]
+    looks = [style.skip_look(skip) for skip in skips]
+    handles = [Line2D([], [], color=look.color, marker=look.marker, label=look.label) for look in looks]
+    panels.legend_below(figure, handles)
+    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+
+
+def _draw(upper: Axes, lower: Axes, part: Panel) -> pd.DataFrame:
+    """Draw one panel's two frames and return their numbers."""
+    told = filter(None, [style.task_label(part.task), part.ways_label, part.seeds])
+    upper.set_title("\n".join(told), loc="left", fontsize=6.5)
+    depths = sorted(part.frame["layers"].unique())
+    for ax in (upper, lower):
+        ax.set_xscale("log", base=2)
+        ax.xaxis.set_major_locator(FixedLocator(depths))
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        ax.set_xlim(depths[0] / 1.25, depths[-1] * 1.25)
+    upper.set_ylim(-0.04, 1.04)
+    upper.yaxis.set_major_formatter(PercentFormatter(1))
+    lower.set_ylim(-0.04 * part.floor, 1.2 * part.floor)
+    panels.reference_line(lower, part.floor, f"floor {part.floor:.3g}")
+    skips = [skip for skip in SKIPS if ((part.frame["layers"] > 1) & (part.frame["skip"] == skip)).any()]
+    shown = []
+    for place, skip in enumerate(skips):
+        rows = part.frame[(part.frame["layers"] == 1) | (part.frame["skip"] == skip)]
+        numbers = _numbers(part, skip, rows)
+        _draw_line(upper, lower, numbers, rows, _APART ** (place - (len(skips) - 1) / 2))
+        shown.append(numbers)
+    return pd.concat(shown, ignore_index=True)
+
+
+def _numbers(part: Panel, skip: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return what is drawn of one line, a row a depth."""
+    first = rows.iloc[0]
+    told = {"task": part.task, "ways": part.ways_label, "cell": first["cell"], "clip": first["clip"], "skip": skip}
+    return pd.DataFrame([told | _at_depth(of) for _, of in rows.groupby("layers", sort=True)])
+
+
+def _at_depth(rows: pd.DataFrame) -> dict[str, Any]:
+    counted = rows[rows["counted"]].sort_values("seed")
+    solved, n = int(counted["solved"].sum()), len(counted)
+    share = share_interval(solved, n)
+    return {
+        "layers": int(rows["layers"].iloc[0]),
+        "n": n,
+        "N": len(rows),
+        "solved_count": solved,
+        "solved_fraction": solved / n if n else np.nan,
+        "solved_low": share.low if share else np.nan,
+        "solved_high": share.high if share else np.nan,
+        "error": counted["charged_error"].median(),
+        "errors": " ".join(f"{error:.6g}" for error in counted["charged_error"]),
+    }
+
+
+def _draw_line(upper: Axes, lower: Axes, numbers: pd.DataFrame, rows: pd.DataFrame, shift: float) -> None:
+    look = style.skip_look(str(numbers["skip"].iloc[0]))
+    x = numbers["layers"].to_numpy(dtype=float) * shift
+    upper.vlines(x, numbers["solved_low"], numbers["solved_high"], color=look.color, linewidth=0.8, alpha=0.5)
+    how: dict[str, Any] = {"color": look.color, "marker": look.marker, "linewidth": 1.1, "clip_on": False}
+    upper.plot(x, numbers["solved_fraction"], **how)
+    counted = rows[rows["counted"]]
+    lower.plot(
+        counted["layers"] * shift, counted["charged_error"],
+        ".", color=look.color, alpha=style.FAINT, markersize=4, markeredgewidth=0,
+    )  # fmt: skip
+    lower.plot(x, numbers["error"], **how)

@@ -1,0 +1,204 @@
+"""How reports look: one colour and marker a cell, one line style a clip, one short label each, everywhere.
+
+Looks depend on the spec alone, never on what else is drawn, so that a subset keeps its colours.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import matplotlib.style
+
+from longlag.report.figures.palette import OTHERS, SHIPPED, SKIPS, CellLook
+from longlag.tasks.support.options import clip_parts, spell, split_spec
+
+LineStyle = Literal["-", ":"] | tuple[float, tuple[float, ...]]
+
+INCHES = {1: 4.2, 2: 5.6, 3: 7.0}
+"""Width of a figure by the frames it has side by side: up to a page's text, and more only beyond four."""
+
+FAINT = 0.28
+
+_RC: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7.5,
+    "axes.titlesize": 7.5,
+    "axes.titley": 1.0,  # told, it need not be found anew at each drawing: no frame has ticks at its top
+    "axes.labelsize": 7.5,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "legend.fontsize": 7,
+    "figure.titlesize": 8.5,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4,
+    "hatch.linewidth": 0.5,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "figure.dpi": 100,
+    "savefig.dpi": 200,
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+}
+
+_OTHER_DASHES: tuple[LineStyle, ...] = (
+    (0, (6, 1, 1, 1)),
+    (0, (6, 1, 1, 1, 1, 1)),
+    (0, (3, 1, 1, 1)),
+    (0, (8, 2)),
+    (0, (2, 2)),
+)
+_NAMES = {"rnn": "RNN"} | {spec: look.label for spec, look in SHIPPED.items() if spec != "rnn" and ":" not in spec}
+_WAYS = {
+    "budget_updates": "{} updates",
+    "hidden_size": "{} units",
+    "layers": "{} layers",
+    "decoder_layers": "{} decoder layers",
+    "truncate": "cut every {} steps",
+    "batch_size": "batch {}",
+    "optimizer": "{}",
+    "dtype": "{}",
+    "device": "{}",
+    "eval_every": "evaluated every {}",
+    "test_lags": "tested at {}",
+}
+
+
+@contextmanager
+def report_style() -> Iterator[None]:
+    """Draw in the report's style whatever the caller's settings are, and leave those alone."""
+    with matplotlib.style.context(["default", _RC]):
+        yield
+
+
+def _number(*names: str) -> int:
+    return int.from_bytes(hashlib.sha256(":".join(names).encode()).digest()[:8], "little")
+
+
+def _same(spec: str) -> tuple[str, frozenset[tuple[str, str]]]:
+    name, given = split_spec(spec, "cell")
+    return name, frozenset(given.items())
+
+
+_LOOKS = {_same(spec): look for spec, look in SHIPPED.items()}
+_ORDER = {same: place for place, same in enumerate(_LOOKS)}
+
+
+def cell_look(spec: str) -> CellLook:
+    """Return how a cell is drawn; those without a fixed look get one from their spec's hash."""
+    same = _same(spec)
+    if same in _LOOKS:
+        return _LOOKS[same]
+    canonical = _canonical(spec)
+    color, marker = OTHERS[_number(canonical) % len(OTHERS)]
+    name, given = split_spec(spec, "cell")
+    words = [_NAMES.get(name, name), *(f"{option.replace('_', ' ')} {value}" for option, value in given.items())]
+    return CellLook(" ".join([words[0], ", ".join(words[1:])]).strip(), color, marker)
+
+
+def _canonical(spec: str) -> str:
+    name, given = _same(spec)
+    return ":".join([name, *sorted(map("=".join, given))])
+
+
+def skip_look(skip: str) -> CellLook:
+    """Return how networks of one kind of skip connection are drawn, where these are compared."""
+    return SKIPS[skip]
+
+
+def cell_label(spec: str) -> str:
+    """Return a cell's short name.
+
+    >>> cell_label("rnn:nonlinearity=relu,init=identity"), cell_label("lstm:forget_bias=0")
+    ('IRNN', 'LSTM forget bias 0')
+    """
+    return cell_look(spec).label
+
+
+def cell_rank(spec: str) -> tuple[int, bool, str]:
+    """Return where a cell stands in legends and rows: shipped ones first, each before those with other options."""
+    same = _same(spec)
+    plain = _ORDER.get((same[0], frozenset()), len(_ORDER))
+    return _ORDER.get(same, plain), same not in _ORDER, _canonical(spec)
+
+
+def clip_label(spec: str) -> str:
+    """Return a clip's short name.
+
+    >>> clip_label("none"), clip_label("norm:1"), clip_label("norm:1+omega:4")
+    ('no clip', 'norm ≤ 1', 'norm ≤ 1 + omega 4')
+    """
+    if "+" in spec:
+        return " + ".join(clip_label(part) for part in clip_parts(spec))
+    name, _, rest = spec.partition(":")
+    if name == "none":
+        return "no clip"
+    return f"{name} ≤ {rest}" if name in ("norm", "value") else f"{name} {rest}".strip()
+
+
+def clip_line(spec: str) -> LineStyle:
+    """Return a clip's line style: solid without, dashes for the norm, dots for the value."""
+    name = spec.partition(":")[0]
+    fixed: dict[str, LineStyle] = {"none": "-", "norm": (0, (4, 1.2)), "value": (0, (1, 1.1))}
+    known = {"none": "none", "norm": "norm:1", "value": "value:0.1"}
+    if known.get(name) == spec:
+        return fixed[name]
+    return _OTHER_DASHES[_number(spec) % len(_OTHER_DASHES)]
+
+
+def clip_threshold(spec: str) -> float | None:
+    """Return the norm above which a clip acts; None where it has none."""
+    name, _, rest = spec.partition(":")
+    try:
+        return float(rest) if name == "norm" else None
+    except ValueError:
+        return None
+
+
+def clip_rank(spec: str) -> tuple[int, str, float, str]:
+    """Return where a clip stands: none, norms, values, the rest; each by threshold."""
+    name, _, rest = spec.partition(":")
+    try:
+        threshold = float(rest)
+    except ValueError:
+        threshold = 0.0
+    order = {"none": 0, "norm": 1, "value": 2}
+    return order.get(name, 3), name, threshold, spec
+
+
+def task_label(spec: str) -> str:
+    """Return a task's name with its options in words.
+
+    >>> task_label("copy:items=3,blanks=10")
+    'copy (items 3, blanks 10)'
+    """
+    name, given = split_spec(spec, "task")
+    told = ", ".join(f"{option.replace('_', ' ')} {value}" for option, value in given.items())
+    return f"{name} ({told})" if told else name
+
+
+def way_label(axis: str, value: Any) -> str:
+    """Return the value of an axis in words.
+
+    >>> way_label("lr", 0.003), way_label("hidden_size", 32)
+    ('lr 0.003', '32 units')
+    """
+    if axis in ("cell", "clip"):
+        return cell_label(value) if axis == "cell" else clip_label(value)
+    value = value.item() if hasattr(value, "item") else value
+    if axis == "layers" and value == 1:
+        return "1 layer"
+    if axis == "decoder_cell":
+        return "no decoder" if value == "none" else f"decoder {cell_label(value)}"
+    if axis == "decoder_layers" and value < 2:
+        return "1 decoder layer" if value else ""  # where there is no decoder, its cell says so
+    if axis == "truncate" and value == 0:
+        return "sequences whole"
+    return _WAYS.get(axis, axis.replace("_", " ") + " {}").format(spell(value))

@@ -1,0 +1,162 @@
+"""Length transfer: the error at distances other than that of training, as a figure and a table."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from longlag.report.figures import curves, panels, style
+from longlag.report.memo import once
+from longlag.report.outcomes import SETTING, Panel, in_order, into_panels, outcomes, seeds, several
+from longlag.stats.intervals import interquartile_interval, interquartile_mean
+from longlag.store.results import StudyData
+
+_POINT = ["key", "lag", "min_lag", "baseline_error", "solved_below", "error"]
+_COLUMNS = 3
+MOST_TICKS = 6
+"""Distances with a tick each; more would run into each other."""
+_SHADE = "0.9"
+
+
+def has_transfer(study: StudyData) -> bool:
+    """Whether any trial was tested at other distances."""
+    return not study.transfer.empty
+
+
+@once
+def errors_by_lag(study: StudyData) -> pd.DataFrame:
+    """Return one row a trial with a result and distance tested, in the order of `outcomes`.
+
+    Columns: those of `outcomes` but ``trained_to`` for its lag; ``lag, min_lag, baseline_error, solved_below`` of the
+    distance tested, ``trained_from``, and ``error``: the floor there where the trial has none, since it diverged.
+    """
+    frame = outcomes(study)
+    frame = frame[frame["counted"] & (frame["test_lags"] != "")].rename(columns={"lag": "trained_to"})
+    known = study.transfer.merge(frame[["key", "task", "test_lags"]], on="key")
+    distances = known.drop(columns=["key", "error"]).drop_duplicates(["task", "test_lags", "lag"])
+    rows = frame.drop(columns=[name for name in _POINT[2:] if name in frame])
+    rows = rows.merge(distances, on=["task", "test_lags"], how="inner")
+    rows = rows.merge(study.transfer[["key", "lag", "error"]], on=["key", "lag"], how="left")
+    rows["error"] = rows["error"].fillna(rows["baseline_error"])
+    return in_order(rows)
+
+
+def transfer_table(study: StudyData) -> pd.DataFrame:
+    """Summarise the errors by setting and distance, settings in the order of reports.
+
+    Columns: the axes that vary and the task, ``trained_from``, ``trained_to``, ``lag``, ``times`` (lag by the longest
+    trained), ``n``, ``error, error_low, error_high`` (interquartile mean over seeds, bootstrap interval), ``floor``,
+    ``solved_count`` and ``solved_fraction`` (of the seeds, with an error that counts as solved at that distance).
+    """
+    frame = errors_by_lag(study)
+    axes = ["task", *(name for name in several(study.plan) if name != "task")]
+    groups = frame.groupby([*SETTING, "lag"], sort=False, dropna=False)
+    rows = pd.DataFrame([_row(part, axes) for _, part in groups])
+    settings = rows.groupby(axes, sort=False, dropna=False).ngroup()
+    return rows.iloc[np.lexsort([rows["lag"], settings])].reset_index(drop=True)
+
+
+def _row(part: pd.DataFrame, axes: list[str]) -> dict[str, Any]:
+    first = part.iloc[0]
+    errors = part["error"].tolist()
+    spread = interquartile_interval([errors], *(str(first[name]) for name in (*SETTING, "lag")))
+    solved = int((part["error"] < part["solved_below"]).sum())
+    return {name: first[name] for name in (*axes, "trained_from", "trained_to", "lag")} | {
+        "times": first["lag"] / first["trained_to"],
+        "n": len(part),
+        "error": interquartile_mean(errors),
+        "error_low": spread.low if spread else None,
+        "error_high": spread.high if spread else None,
+        "floor": first["baseline_error"],
+        "solved_count": solved,
+        "solved_fraction": solved / len(part),
+    }
+
+
+@style.report_style()
+def transfer(study: StudyData) -> panels.Drawing:
+    """Draw error against distance: a frame a panel, a line a cell and clip, the trained distances shaded."""
+    parts = into_panels(errors_by_lag(study))
+    columns = min(_COLUMNS, len(parts))
+    rows = -(-len(parts) // columns)
+    figure, axes = panels.grid(rows, columns, [2.0])
+    for ax in axes.flat[len(parts) :]:
+        panels.blank(ax)
+    shown = [_draw_panel(ax, part) for ax, part in zip(axes.flat, parts, strict=False)]
+    for ax in axes[-1] if rows == 1 else axes.flat[max(len(parts) - columns, 0) : len(parts)]:
+        ax.set_xlabel("lag tested (time steps, log axis)")
+    faint = f"every seed faint (at most {curves.MOST_FAINT})"
+    told = f"parameters at the end of training, solved or not; {faint}, median bold; diverged trials count as the floor"
+    panels.caption(figure, study, "Length transfer", told)
+    handles = panels.cell_handles(curves.all_cells(parts))
+    clips = curves.all_clips(parts)
+    handles += [Line2D([], [], color="0.3", linestyle=style.clip_line(c), label=style.clip_label(c)) for c in clips]
+    handles.append(Patch(color=_SHADE, label="lags trained at"))
+    panels.legend_below(figure, handles)
+    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+
+
+def _draw_panel(ax: Axes, part: Panel) -> pd.DataFrame:
+    frame = part.frame
+    panels.titles(ax, "", "")
+    ax.set_title("\n".join([*_wrapped(part.label), seeds(frame.drop_duplicates("key"))]), loc="left", fontsize=6.5)
+    ax.set_xscale("log", base=2)
+    tested = sorted(frame["lag"].unique())
+    if len(tested) <= MOST_TICKS:
+        ax.set_xticks(tested)
+        ax.minorticks_off()
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    low, high = frame["trained_from"].min(), frame["trained_to"].max()
+    ax.axvspan(low / 1.06, high * 1.06, color=_SHADE, linewidth=0, zorder=0)
+    floors = frame.drop_duplicates("lag").sort_values("lag")
+    ax.plot(floors["lag"], floors["baseline_error"], color=panels.GREY, linewidth=0.6, zorder=1)
+    last = floors.iloc[-1]
+    ax.annotate(
+        "floor", (last["lag"], last["baseline_error"]), (0, 1.5), textcoords="offset points",
+        ha="right", fontsize=5.5, color=panels.GREY,
+    )  # fmt: skip
+    shown = []
+    for cell, clip in ((cell, clip) for cell in part.cells for clip in part.clips):
+        rows = part.of(cell, clip)
+        if rows.empty:
+            continue
+        wide = rows.pivot(index="lag", columns="seed", values="error")
+        look, middle = style.cell_look(cell), wide.median(axis=1)
+        curves.draw_faint(ax, wide, look.color)
+        ax.plot(middle.index, middle, color=look.color, linestyle=style.clip_line(clip), marker=look.marker)
+        shown += list(_long(part, cell, clip, rows, middle))
+    ax.set_ylim(bottom=-0.03 * ax.get_ylim()[1])
+    ax.set_ylabel(panels.error_label(part.error_name), fontsize=6.5)
+    return pd.concat(shown, ignore_index=True)
+
+
+def _wrapped(label: str) -> list[str]:
+    name, _, rest = label.partition(" (")
+    return [name, f"({rest}"] if rest and len(label) > 28 else [label]
+
+
+def _long(part: Panel, cell: str, clip: str, rows: pd.DataFrame, middle: pd.Series) -> Iterator[pd.DataFrame]:
+    told = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip}
+    columns = ["seed", "trained_from", "trained_to", "lag", "baseline_error", "error"]
+    yield (
+        rows[columns]
+        .rename(columns={"baseline_error": "floor"})
+        .sort_values(["seed", "lag"])
+        .assign(**told)[[*told, "seed", "trained_from", "trained_to", "lag", "floor", "error"]]
+    )
+    first = rows.drop_duplicates("lag").set_index("lag")
+    yield pd.DataFrame(
+        told
+        | {
+            "seed": "median",
+            "trained_from": first["trained_from"].reindex(middle.index).to_numpy(),
+            "trained_to": first["trained_to"].reindex(middle.index).to_numpy(),
+            "lag": middle.index.to_numpy(),
+            "floor": first["baseline_error"].reindex(middle.index).to_numpy(),
+            "error": middle.to_numpy(),
+        }
+    )

@@ -1,0 +1,1 @@
+"""Reports to read: sentences, tables, the printed summary."""

@@ -1,0 +1,190 @@
+"""One worker process: the end that the coordinator holds, and what runs in it."""
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from longlag import registry
+from longlag.process import provenance
+from longlag.process.guards import one_line, place
+from longlag.tasks.support.errors import UsageError
+from longlag.values.trial import Trial, TrialResult
+
+PROCESSES = multiprocessing.get_context("spawn")
+"""How a worker starts: afresh, with nothing loaded."""
+_ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+Train = Callable[[Sequence[Trial], Callable[[TrialResult], None], dict[str, Any]], None]
+"""What a worker does with a cohort: `longlag.training.cohort.train`, or in tests something that fails."""
+
+
+def train_cohort(
+    trials: Sequence[Trial],
+    report: Callable[[TrialResult], None],
+    environment: dict[str, Any],
+    networks: Path | None = None,
+) -> None:
+    """Call `longlag.training.cohort.train`, which loads torch; keep networks in a folder."""
+    from longlag.process import state
+    from longlag.training.cohort import train
+
+    if any(trial.plugins for trial in trials):
+        report = watched(trials, report)
+    keep = None
+    if networks is not None:
+        from longlag.training import checkpoints
+
+        keep = partial(checkpoints.keep, networks)
+    with state.settled():  # the next cohort is trained as if there had been no plugin
+        train(trials, report, environment | provenance.numerics() | plugin_paths(trials), keep)
+
+
+def watched(trials: Sequence[Trial], report: Callable[[TrialResult], None]) -> Callable[[TrialResult], None]:
+    """Let no result of a plugin pass that moved global state, or that is not the planned one.
+
+    Raises:
+        UsageError: The plugins of this process are not those of the trials.
+    """
+    from longlag.process import state
+
+    for trial in trials:
+        found = registry.labels_of(*trial.specs)
+        if found != trial.plugins:
+            raise UsageError(f"the trial was planned with plugin {trial.plugins}, not {found or 'without one'}")
+    before = state.random_state()
+    with state.arithmetic():  # as at each report
+        settings = state.settings()
+
+    def checked(result: TrialResult) -> None:
+        moved = [f"the global random state of {library}" for library in state.moved(before)]
+        if moved := moved + state.changed(settings):
+            raise RuntimeError(f"changes {', '.join(moved)}")
+        report(result)
+
+    return checked
+
+
+def plugin_paths(trials: Sequence[Trial]) -> dict[str, str]:
+    """Say where the plugins of a cohort lie, as it is stored beside its results; nothing where it has none."""
+    if not any(trial.plugins for trial in trials):
+        return {}
+    found = {made for trial in trials for made in registry.plugins_of(*trial.specs)}
+    return {"plugins": ", ".join(sorted(made.path for made in found))}
+
+
+class WorkerError(Exception):
+    """A worker did not finish its cohort.
+
+    Attributes:
+        timed_out: It ran past its time.
+        can_go_on: It has only raised, and can take another cohort.
+        environment: Of the worker, for the row.
+    """
+
+    def __init__(self, reason: str, *, timed_out: bool = False, can_go_on: bool = False) -> None:
+        super().__init__(reason)
+        self.timed_out = timed_out
+        self.can_go_on = can_go_on
+        self.environment = provenance.environment()
+
+
+class Worker:
+    """A process that trains one cohort after another."""
+
+    def __init__(self, train: Train) -> None:
+        plugins = [(made.path, made.digest) for made in registry.used()]
+        self._connection, theirs = PROCESSES.Pipe()
+        self._process = PROCESSES.Process(target=_serve, args=(theirs, train, plugins), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def kill(self) -> None:
+        """End the process, whatever it does; also one that is stopped."""
+        self._process.kill()
+
+    def train(self, trials: Sequence[Trial], timeout_seconds: float) -> Iterator[TrialResult]:
+        """Train a cohort and yield its results as they come.
+
+        Raises:
+            WorkerError: The worker raised, died or ran past the time; what was yielded before stays good.
+        """
+        expired = threading.Event()
+
+        def expire() -> None:
+            expired.set()
+            self.kill()
+
+        # A timer and not a poll with a deadline: a worker stopped halfway through a message would block the read.
+        timer = threading.Timer(timeout_seconds, expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            self._connection.send(tuple(trials))
+            while not isinstance(message := self._connection.recv(), _Done):
+                yield message
+        except (EOFError, OSError, pickle.UnpicklingError):
+            self._process.kill()
+            self._process.join()
+            if expired.is_set():
+                raise WorkerError(f"took longer than {timeout_seconds:g} s", timed_out=True) from None
+            raise WorkerError(f"the worker process ended with exit code {self._process.exitcode}") from None
+        finally:
+            timer.cancel()
+        if message.error:
+            raise WorkerError(message.error, can_go_on=True)
+
+
+class _Done:
+    """The last message about a cohort."""
+
+    def __init__(self, error: str | None = None) -> None:
+        self.error = error
+
+
+def _serve(connection: Connection, train: Train, plugins: Sequence[tuple[str, str]]) -> None:
+    """Train what comes down the pipe until it closes; the body of the process.
+
+    Args:
+        connection: The pipe.
+        train: What to do with a cohort.
+        plugins: Files to use, each with its hash.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the coordinator decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))  # before torch loads
+    environment = provenance.environment()
+    with contextlib.suppress(EOFError):
+        while True:
+            trials: tuple[Trial, ...] = connection.recv()
+            try:
+                if len(registry.used()) < len(plugins):  # here, where a plugin that hangs runs out of the cohort's time
+                    registry.use(*zip(*plugins, strict=True))
+                train(trials, connection.send, environment)
+                done = _Done()
+            except (Exception, SystemExit) as error:  # whatever a task or cell raises becomes the row's reason
+                done = _Done(_reason(error, trials))
+            connection.send(done)
+
+
+def _reason(error: BaseException, trials: Sequence[Trial]) -> str:
+    """Write an exception in one line, which names the plugins' files where neither it nor its trace does."""
+    said = one_line(error)
+    if isinstance(error, UsageError) or place(error) or not (paths := plugin_paths(trials)):
+        return said
+    return f"plugin {paths['plugins']}: {said}"
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)

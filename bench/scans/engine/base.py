@@ -1,0 +1,115 @@
+"""What a kernel is: how a cell runs over sequences, there and back, in compiled loops."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from longlag.cells.base import Cell, State, Weights
+from longlag.scans.engine import layer
+from longlag.scans.engine.chunks import run_in_chunks
+from longlag.scans.engine.differentiable import run_kernel
+from longlag.scans.engine.pair import Pair
+from longlag.values.backward import PLAIN, Backward, Signal
+
+
+class Fused(ABC):
+    """A cell's kernel."""
+
+    direct: ClassVar[bool]
+    """Whether the scan's weights and outputs are the cell's own, so that layers can do without autograd."""
+
+    @abstractmethod
+    def run(
+        self, cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAIN, initial: State | None = None
+    ) -> tuple[Tensor, State]:
+        """Run over a batch of sequences.
+
+        Args:
+            cell: The cell.
+            inputs: Tokens (T, B) or vectors (T, B, I).
+            weights: The cell's weights.
+            how: How the way back goes.
+            initial: The states before the first step, (B, ...) each; zeros by default.
+
+        Returns:
+            The outputs (T, B, H) and the last states.
+        """
+
+    @abstractmethod
+    def warm(self, tokens: bool, dtype: str) -> None:
+        """Compile what training on tokens or vectors needs, or load it, so that no update is timed with it."""
+
+
+class Kernel(Pair, Fused):
+    """A pair of functions for single units, run by the loops that all of these share (`longlag.scans.engine.scan`)."""
+
+    direct: ClassVar[bool] = True
+    """As of `Fused`; else `weights` and `read` say how they follow."""
+
+    def run(
+        self, cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAIN, initial: State | None = None
+    ) -> tuple[Tensor, State]:
+        """Run over a batch of sequences."""
+        states, *others = run_kernel(self, self.weights(cell, weights), inputs, initial, how)
+        outputs = self.read(cell, partial(cell.project, inputs, weights), states, weights)
+        if how.seen is not None and self.outputs > 1:
+            how.seen[-1].listen(outputs)
+        return outputs, (states[-1] if self.outputs == 1 else states[0, -1], *others)
+
+    def warm(self, tokens: bool, dtype: str) -> None:
+        """Run a step of one unit there and back."""
+        layer.warm(self, tokens, dtype)
+
+    def weights(self, cell: Cell, weights: Weights) -> Weights:
+        """Return the scan's weights, made of the cell's by differentiable steps; by default they are the same."""
+        return weights
+
+    def read(self, cell: Cell, projected: Callable[[], Tensor], states: Tensor, weights: Weights) -> Tensor:
+        """Return the cell's outputs (T, B, H) at every step.
+
+        Args:
+            cell: The cell.
+            projected: Computes the cell's input projection, (T, B, ...).
+            states: What the scan hands on, (T, B, H), or (outputs, T, B, H).
+            weights: The cell's weights.
+        """
+        return states
+
+
+class OwnLoops(Fused):
+    """A cell's scan with loops over time of its own, where no unit's step can be computed by itself.
+
+    Torch makes what the loops are given, for all time steps of a chunk at once.
+    """
+
+    direct: ClassVar[bool] = False
+
+    def run(
+        self, cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAIN, initial: State | None = None
+    ) -> tuple[Tensor, State]:
+        """Run over a batch of sequences."""
+        size, batch = cell.hidden_size(weights), inputs.shape[1]
+        state = cell.start(batch, size, weights["input_weight"]) if initial is None else initial
+        signal = how.watch(inputs, state, size)
+
+        def piece(start: int, inputs: Tensor, weights: Weights, state: State) -> tuple[Tensor, State]:
+            seen = None if signal is None else signal.over(slice(start, start + len(inputs)))
+            return self.scan(cell, cell.project(inputs, weights), weights, state, how, seen, start)
+
+        numbers = sum(cell.gate_widths(size).values()) + (cell.state_count(size) if torch.is_grad_enabled() else 0)
+        length = max(1, layer.KEPT_NUMBERS // max(1, numbers * batch))
+        outputs, state = run_in_chunks(piece, length, inputs, weights, state)
+        if signal is not None:
+            signal.listen(outputs)
+        return outputs, state
+
+    @abstractmethod
+    def scan(
+        self, cell: Cell, projected: Tensor, weights: Weights, state: State, how: Backward, signal: Signal | None,
+        start: int,
+    ) -> tuple[Tensor, State]:  # fmt: skip
+        """Do what `longlag.scans.run.scan` does, for a chunk whose first time step is ``start`` in the sequence."""

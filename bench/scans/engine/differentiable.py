@@ -1,0 +1,74 @@
+"""The layer as a step of autograd."""
+
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from longlag.scans.engine import workspace
+from longlag.scans.engine.layer import Layer
+from longlag.scans.engine.pair import Pair
+from longlag.values.backward import PLAIN, Backward
+
+
+def run_kernel(
+    kernel: Pair,
+    weights: Mapping[str, Tensor],
+    inputs: Tensor,
+    initial: Sequence[Tensor] | None = None,
+    how: Backward = PLAIN,
+) -> tuple[Tensor, ...]:
+    """Run a kernel over a batch of sequences; arguments as of `Layer`, gradients through every tensor.
+
+    The way back goes as ``how`` says.
+
+    Returns:
+        The outputs (T, B, H), or (outputs, T, B, H), and every last state but the first, (B, H) each.
+    """
+    names = tuple(weights)
+    tensors = [inputs, *weights.values(), *(initial or ())]
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        return _Scan.apply(kernel, names, how, *tensors)  # type: ignore[no-untyped-call,no-any-return]
+    outputs, last, _ = _layer(kernel, names, tensors).forward(keep=False)
+    return torch.from_numpy(outputs), *map(torch.from_numpy, last)
+
+
+def _layer(kernel: Pair, names: tuple[str, ...], tensors: Sequence[Tensor]) -> Layer:
+    inputs, *others = (tensor.detach().contiguous().numpy() for tensor in tensors)
+    return Layer(kernel, dict(zip(names, others, strict=False)), inputs, others[len(names) :] or None)
+
+
+class _Scan(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, kernel: Pair, names: tuple[str, ...], how: Backward, *tensors: Tensor) -> tuple[Tensor, ...]:
+        layer = _layer(kernel, names, tensors)
+        found, last, kept = layer.forward(keep=True)
+        assert kept is not None
+        if kept.chunk:  # their memory is free when neither the caller nor this step of autograd holds the outputs
+            found = found.view()
+            weakref.finalize(found, workspace.give_back, [kept.chunk[2]]).atexit = False
+        outputs = torch.from_numpy(found)
+        # Saved, the outputs live as long as the way back needs them, and autograd notices if they are changed.
+        ctx.save_for_backward(*tensors, outputs)
+        ctx.kernel, ctx.names, ctx.kept, ctx.how, ctx.signal = kernel, names, kept, how, None
+        if how.seen is not None:
+            ctx.signal = layer.blank_signal()
+            how.seen.append(ctx.signal)
+        return outputs, *map(torch.from_numpy, last)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        *tensors, _ = ctx.saved_tensors
+        layer = _layer(ctx.kernel, ctx.names, tensors)
+        kept, ctx.kept = ctx.kept, None
+        if kept is None:  # a second time, the graph having been retained
+            _, _, kept = layer.forward(keep=True)
+        arriving = [grad.numpy() for grad in grads]
+        found, first = layer.backward(kept, arriving[0], arriving[1:], ctx.needs_input_grad[3], ctx.how, ctx.signal)
+        initial = first if len(tensors) > 1 + len(ctx.names) else []
+        by_inputs = torch.from_numpy(found["inputs"]) if "inputs" in found else None
+        return None, None, None, by_inputs, *map(torch.from_numpy, [*(found[name] for name in ctx.names), *initial])

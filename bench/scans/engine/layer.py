@@ -1,0 +1,274 @@
+"""One layer of a network for one trial on the CPU: input projection, scan, and their gradients.
+
+A long sequence is cut into chunks of time. Where there is more than one, only the states at their borders are
+kept, and the way back computes each chunk again. A chunk's length follows from the layer's shape alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from longlag.scans.engine import weights as outside
+from longlag.scans.engine import workspace
+from longlag.scans.engine.pair import Pair
+from longlag.scans.engine.products import packed, panel_width
+from longlag.scans.engine.scan import scan_backward, scan_forward
+from longlag.values.backward import PLAIN, Backward, Signal
+
+Array = np.ndarray[Any, Any]
+
+KEPT_NUMBERS = 2**25
+"""Pre-activations that the way forward keeps for the way back, at most: 128 MiB of float32."""
+PASSING_NUMBERS = 2**18
+"""The same where no way back follows: they need not leave the processor's cache."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the way back needs, arrays as in `scan`: the states at the chunks' borders, and a single chunk whole."""
+
+    borders: list[Array]
+    chunk: tuple[Array, Array, Array] | None
+
+
+class Layer:
+    """The weights of one layer and one batch, laid out for the scan; all arrays are contiguous.
+
+    Args:
+        kernel: The kernel.
+        weights: ``input_weight`` (I, G·H), I the number of tokens where inputs are tokens; ``bias`` (G·H,);
+            ``recurrent_weight`` (H, R·H) where there are R products; the kernel's `apart_bias`, (A·H,), where it has
+            one; and the tensors of its `vector_names`.
+        inputs: Tokens (T, B) or vectors (T, B, I), T and B at least 1.
+        initial: One (B, H) array for each state; zeros by default.
+
+    Raises:
+        IndexError: A token has no row of the input weight, which compiled code would not notice.
+    """
+
+    def __init__(
+        self, kernel: Pair, weights: Mapping[str, Array], inputs: Array, initial: Sequence[Array] | None = None
+    ) -> None:
+        self.kernel, self.gates, self.inputs, self.weights = kernel, kernel.gates, inputs, weights
+        self.products = kernel.gates if kernel.products is None else kernel.products
+        self.input_weight = weights["input_weight"]
+        self.dtype = self.input_weight.dtype
+        if inputs.ndim == 2 and not 0 <= inputs.min() <= inputs.max() < len(self.input_weight):
+            rows = len(self.input_weight)
+            raise IndexError(f"tokens run from {inputs.min()} to {inputs.max()}, not from 0 to {rows - 1}")
+        self.steps, self.batch = inputs.shape[:2]
+        assert self.steps >= 1 <= self.batch, "a kernel needs a time step and a sequence"
+        self.units = len(weights["bias"]) // self.gates
+        self.row = self._whole_panels(self.units)
+        self.size = self.batch * self.row
+        self._first = np.zeros((kernel.states, self.size), self.dtype)
+        for place, part in enumerate(initial or ()):
+            self._first[place] = self._pad(part).reshape(-1)
+        self._pack()
+
+    def forward(self, keep: bool) -> tuple[Array, list[Array], Kept | None]:
+        """Run forward in time.
+
+        Args:
+            keep: Keep what `backward` needs.
+
+        Returns:
+            The outputs (T, B, H), or (outputs, T, B, H) where the kernel has several; the last states but the first
+            of them, (B, H) each; and what was kept.
+        """
+        handed_on = slice(self.kernel.outputs)
+        chunk = self._chunk_steps(KEPT_NUMBERS if keep else PASSING_NUMBERS)
+        whole, state, borders = chunk == self.steps, self._first, []
+        if not whole:
+            outputs = workspace.fresh((self.kernel.outputs, self.steps, self.size), self.dtype)
+        for start in range(0, self.steps, chunk):
+            borders.append(state)
+            gates, apart, states = self._advance(start, min(start + chunk, self.steps), state)
+            state = states[:, -1].copy()
+            if whole:
+                outputs = states[handed_on, 1:]
+            else:
+                outputs[:, start : start + chunk] = states[handed_on, 1:]
+                workspace.give_back([states])
+            if not (whole and keep):
+                workspace.give_back([gates, apart])
+        kept = Kept(borders, (gates, apart, states) if whole else None) if keep else None
+        return self._unpad(self._only(outputs)), [self._unpad(part) for part in state[1:]], kept
+
+    def backward(
+        self, kept: Kept, grads: Array, last_grads: Sequence[Array] = (), wants_inputs: bool = False,
+        how: Backward = PLAIN, signal: Signal | None = None,
+    ) -> tuple[dict[str, Array], list[Array]]:  # fmt: skip
+        """Run backward in time; what was kept can be used once.
+
+        Args:
+            kept: From `forward`.
+            grads: (..., T, B, H), the loss's gradients by the outputs; or with whole panels, the padding zero.
+            last_grads: By the other last states.
+            wants_inputs: Return the gradients by the inputs, too.
+            how: What happens to the backward signal on its way.
+            signal: Is filled with what was carried; what arrived only where it arrived at the first state.
+
+        Returns:
+            The gradients by the weights (and ``inputs``), by name, and by the initial states.
+        """
+        chunk, source = self._chunk_steps(KEPT_NUMBERS), self.kernel.apart_state
+        together = self.products - self.kernel.apart
+        output_grads = self._pad(grads).reshape(self.kernel.outputs, self.steps, self.size)
+        carry = np.zeros((self.kernel.states, 1, self.size), self.dtype)
+        for place, part in enumerate(last_grads):
+            carry[1 + place] = self._pad(part).reshape(1, -1)
+        by_input, by_bias = self._zeros(self.gates, len(self.input_weight)), self._zeros(self.gates)
+        by_recurrent, by_apart = self._zeros(self.products, self.units), self._zeros(self.kernel.apart)
+        by_vectors, vector_grads = self._zeros(self.kernel.vectors), np.zeros_like(self._vectors)
+        ones, by_inputs = np.ones(1, self.dtype), None
+        if wants_inputs:
+            by_inputs = np.zeros((self.steps, self.batch, self._whole_panels(self.inputs.shape[2])), self.dtype)
+            input_weights = packed(self.input_weight, self.gates, True)
+        recurrent = self._packed_recurrent(transpose=True)
+        limit, watched = self.dtype.type(how.signal_limit), self.steps if signal is not None else 0
+        before, signals = (np.empty((self.kernel.states, watched, self.size), self.dtype) for _ in range(2))
+        for start in reversed(range(0, self.steps, chunk)):
+            end = min(start + chunk, self.steps)
+            pre, apart, states = kept.chunk or self._advance(start, end, kept.borders[start // chunk])
+            if signal is not None:
+                before[:, start:end] = states[:, :-1]
+            scan_backward(
+                self.kernel, pre, apart, source, recurrent, self._vectors, vector_grads, states,
+                output_grads[:, start:end], carry, signals[:, start:end], limit, how.truncate, start,
+            )  # fmt: skip
+            outside.add_products(states[0, :-1], self.units, pre[:together], by_recurrent[:together])
+            if self.kernel.apart:
+                outside.add_products(states[source, :-1], self.units, apart, by_recurrent[together:])
+                outside.add_sums(apart, ones, by_apart)
+            outside.add_sums(pre, ones, by_bias)
+            self._add_input_weights(start, end, pre, by_input)
+            if by_inputs is not None:
+                outside.add_input_grads(pre, input_weights, by_inputs[start:end].reshape(end - start, -1))
+            workspace.give_back([pre, apart] if kept.chunk else [pre, apart, states])
+        if self.kernel.vectors:
+            outside.add_sums(vector_grads, ones, by_vectors)
+        if signal is not None:
+            by_state = ([torch.from_numpy(self._unpad(part)) for part in parts] for parts in (before, signals))
+            arriving = torch.from_numpy(self._unpad(output_grads[0])) if len(output_grads) == 1 else signal.arriving
+            signal.fill(next(by_state), arriving, next(by_state))
+        found = {"input_weight": by_input, "bias": by_bias, "recurrent_weight": by_recurrent}
+        found |= {self.kernel.apart_bias: by_apart} | self._by_name(by_vectors)
+        named = {name: self._side_by_side(found[name]) for name in self.weights}
+        if by_inputs is not None:
+            named["inputs"] = by_inputs[..., : self.inputs.shape[2]]
+        return named, [self._unpad(part[0]) for part in carry]
+
+    def blank_signal(self) -> Signal:
+        """Make what `backward` can fill."""
+        start = [torch.from_numpy(self._unpad(part)) for part in self._first]
+        return Signal.blank(torch.from_numpy(self.inputs), start, self.units)
+
+    def _whole_panels(self, columns: int) -> int:
+        panel = panel_width(self.dtype)
+        return -(-columns // panel) * panel
+
+    def _chunk_steps(self, numbers: int) -> int:
+        return int(min(self.steps, max(1, numbers // (self.size * (self.gates + self.kernel.apart)))))
+
+    def _pack(self) -> None:
+        """Lay the weights out for the way forward."""
+        self._recurrent = self._packed_recurrent(transpose=False)
+        bias = self._pad(self.weights["bias"].reshape(self.gates, self.units))
+        if self.inputs.ndim == 3:
+            self._input = packed(self.input_weight, self.gates, False)
+            self._bias = self._for_each_sequence(bias)
+        else:
+            by_gate = self.input_weight.reshape(-1, self.gates, self.units).transpose(1, 0, 2)
+            with np.errstate(all="ignore"):  # a diverging trial is no news here
+                self._table = self._pad(by_gate) + bias[:, None]
+        self._apart_bias = np.zeros((self.kernel.apart, self.size), self.dtype)
+        if self.kernel.apart_bias:
+            apart_bias = self.weights[self.kernel.apart_bias].reshape(self.kernel.apart, self.units)
+            self._apart_bias = self._for_each_sequence(self._pad(apart_bias))
+        self._vectors = np.zeros((self.kernel.vectors, 1, self.size), self.dtype)
+        for name, rows in self._by_name(self._vectors).items():
+            rows[:, 0] = self._for_each_sequence(self._pad(self.weights[name].reshape(-1, self.units)))
+
+    def _packed_recurrent(self, transpose: bool) -> Array:
+        if self.products:
+            return cast(Array, packed(self.weights["recurrent_weight"], self.products, transpose))
+        return np.zeros((0, 1, 1, panel_width(self.dtype)), self.dtype)
+
+    def _by_name(self, vectors: Array) -> dict[str, Array]:
+        """Split (V, ...) into views of what belongs to each of the kernel's `vector_names`."""
+        counts = [self.weights[name].size // self.units for name in self.kernel.vector_names]
+        assert sum(counts) == self.kernel.vectors, "the kernel declares another number of vectors"
+        places = np.cumsum([0, *counts])
+        return {
+            name: vectors[place : place + count]
+            for name, place, count in zip(self.kernel.vector_names, places, counts, strict=False)
+        }
+
+    def _advance(self, start: int, end: int, state: Array) -> tuple[Array, Array, Array]:
+        """Project the inputs of a chunk and scan it; return gates, what stands apart, and states."""
+        steps, kernel, inputs = end - start, self.kernel, self.inputs[start:end]
+        gates = workspace.take((self.gates, steps, self.size), self.dtype)
+        apart = workspace.take((kernel.apart, steps, self.size), self.dtype)
+        states = workspace.take((kernel.states, steps + 1, self.size), self.dtype)
+        states[:, 0] = state
+        if inputs.ndim == 3:
+            outside.project_vectors(inputs.reshape(steps, -1), self._input, self._bias, gates)
+        else:
+            outside.project_tokens(inputs, self._table, gates.reshape(self.gates, steps, self.batch, self.row))
+        scan_forward(kernel, gates, apart, self._apart_bias, kernel.apart_state, self._recurrent, self._vectors, states)
+        return gates, apart, states
+
+    def _add_input_weights(self, start: int, end: int, pre: Array, found: Array) -> None:
+        inputs, steps = self.inputs[start:end], end - start
+        if inputs.ndim == 3:
+            outside.add_products(inputs.reshape(steps, -1), inputs.shape[2], pre, found)
+        else:
+            outside.add_by_token(inputs, pre.reshape(self.gates, steps, self.batch, self.row), found)
+
+    def _only(self, outputs: Array) -> Array:
+        return outputs[0] if self.kernel.outputs == 1 else outputs
+
+    def _pad(self, array: Array) -> Array:
+        """Return rows of H units as rows of whole panels; leave those that are."""
+        if array.shape[-1] == self.row:
+            return np.ascontiguousarray(array)
+        found = np.zeros((*array.shape[:-1], self.row), self.dtype)
+        found[..., : self.units] = array
+        return found
+
+    def _unpad(self, array: Array) -> Array:
+        """Turn (..., N) into (..., B, H), a view."""
+        return array.reshape(*array.shape[:-1], self.batch, self.row)[..., : self.units]
+
+    def _side_by_side(self, found: Array) -> Array:
+        """Turn (G, ..., padded units) into (..., G·H)."""
+        units = found[..., : self.units].swapaxes(0, -2)  # with at most one axis between these
+        return units.reshape(*units.shape[:-2], -1)
+
+    def _for_each_sequence(self, bias: Array) -> Array:
+        """Turn (G, padded units) into (G, N)."""
+        return np.repeat(bias[:, None], self.batch, axis=1).reshape(len(bias), -1)
+
+    def _zeros(self, *shape: int) -> Array:
+        return np.zeros((*shape, self.row), self.dtype)
+
+
+def warm(kernel: Pair, tokens: bool, dtype: str) -> None:
+    """Compile what training needs, or load it from disk, so that no update is timed with it."""
+    real = np.dtype(dtype)
+    products = kernel.gates if kernel.products is None else kernel.products
+    shapes: dict[str, tuple[int, ...]] = {"input_weight": (1, kernel.gates), "bias": (kernel.gates,)}
+    shapes |= {"recurrent_weight": (1, products)} if products else {}
+    shapes |= {kernel.apart_bias: (kernel.apart,)} if kernel.apart_bias else {}
+    share = kernel.vectors // max(1, len(kernel.vector_names))
+    shapes |= dict.fromkeys(kernel.vector_names, (share,))
+    weights = {name: np.zeros(shape, real) for name, shape in shapes.items()}
+    for inputs in (np.zeros((1, 1), np.int64) if tokens else np.zeros((1, 1, 1), real), np.zeros((1, 1, 1), real)):
+        layer = Layer(kernel, weights, inputs)
+        _, _, kept = layer.forward(keep=True)
+        assert kept is not None
+        layer.backward(kept, np.zeros((kernel.outputs, 1, 1, 1), real), (), inputs.ndim == 3)

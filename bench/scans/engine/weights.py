@@ -1,0 +1,105 @@
+"""What lies outside the scan: input projections, and the gradients of weights and inputs.
+
+Arrays are padded as in `scan`. Sums over time run in blocks that stay in cache, from the first step to the last.
+"""
+
+from typing import Any
+
+from longlag.scans.engine.compiler import compiled
+from longlag.scans.engine.products import times_packed, transposed_times
+from longlag.scans.engine.rows import add_row, copy_row
+
+_BLOCK_ROWS = 256
+
+
+@compiled
+def project_vectors(inputs: Any, weights: Any, bias: Any, gates: Any) -> None:
+    """Write the input projection of vectors.
+
+    Args:
+        inputs: (T, B·I).
+        weights: (G, panels, I, panel width), packed.
+        bias: (G, N), the bias of each gate for every sequence.
+        gates: (G, T, N), written.
+    """
+    for t in range(len(inputs)):
+        for gate in range(len(gates)):
+            copy_row(bias[gate], gates[gate, t])
+            times_packed(inputs[t], weights[gate], gates[gate, t])
+
+
+@compiled
+def project_tokens(inputs: Any, table: Any, gates: Any) -> None:
+    """Write the input projection of tokens: a row of a table for each, in place of a one-hot product.
+
+    Args:
+        inputs: (T, B) int64.
+        table: (G, tokens, padded units), weights plus bias.
+        gates: (G, T, B, padded units), written.
+    """
+    for t in range(inputs.shape[0]):
+        for gate in range(len(gates)):
+            for b in range(inputs.shape[1]):
+                copy_row(table[gate, inputs[t, b]], gates[gate, t, b])
+
+
+@compiled
+def add_products(left: Any, columns: int, right: Any, found: Any) -> None:
+    """Add the products of two sequences of rows, summed over time: weight gradients.
+
+    Args:
+        left: (T, B·row), rows of which the first ``columns`` numbers count.
+        columns: See there.
+        right: (R, T, N), rows of padded units.
+        found: (R, columns, padded units), added to.
+    """
+    steps, width = left.shape[0], found.shape[2]
+    rows = right.shape[2] // width
+    block = max(1, _BLOCK_ROWS // rows)
+    for start in range(0, steps, block):
+        end = min(start + block, steps)
+        for part in range(len(right)):
+            a, b = left[start:end].reshape(-1), right[part, start:end].reshape(-1)
+            transposed_times(a, left.shape[1] // rows, columns, b, width, found[part].reshape(-1))
+
+
+@compiled
+def add_sums(right: Any, ones: Any, found: Any) -> None:
+    """Add rows, summed over time and batch: bias gradients.
+
+    Args:
+        right: (R, T, N), rows of padded units.
+        ones: (1,), a one.
+        found: (R, padded units), added to.
+    """
+    for part in range(len(right)):
+        transposed_times(ones, 0, 1, right[part].reshape(-1), found.shape[1], found[part])
+
+
+@compiled
+def add_by_token(inputs: Any, right: Any, found: Any) -> None:
+    """Add each row to the row of its token: the gradient of a table.
+
+    Args:
+        inputs: (T, B) int64.
+        right: (G, T, B, padded units).
+        found: (G, tokens, padded units), added to.
+    """
+    for t in range(inputs.shape[0]):
+        for gate in range(len(right)):
+            for b in range(inputs.shape[1]):
+                add_row(right[gate, t, b], found[gate, inputs[t, b]])
+
+
+@compiled
+def add_input_grads(gates: Any, weights: Any, found: Any) -> None:
+    """Add the gradients of vector inputs.
+
+    Args:
+        gates: (G, T, N), gradients of the pre-activations.
+        weights: (G, panels, H, panel width), input weights, transposed and packed.
+        found: (T, B·padded inputs), added to.
+    """
+    for t in range(len(found)):
+        for gate in range(len(gates)):
+            times_packed(gates[gate, t], weights[gate], found[t])

@@ -1,0 +1,10 @@
+"""The orthogonal network through the Cayley transform: its time step is `modrelu`'s."""
+
+from longlag.cells.base import Cell
+from longlag.scans.engine.base import Kernel
+from longlag.scans.engine.modrelu import Modrelu
+
+
+def kernel(cell: Cell) -> Kernel:
+    """Return the kernel of a cell; its options only concern how the matrix is made and learns."""
+    return Modrelu()

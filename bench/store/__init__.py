@@ -1,0 +1,1 @@
+"""Where results are stored, and how they are read."""

@@ -1,0 +1,137 @@
+"""The file under a store: opening and checking it, saying what is wrong with it, and the right to write it."""
+
+import errno
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import ClassVar
+
+from longlag.store import schema
+
+_BUSY_SECONDS = 30.0
+_REFUSED = (errno.EACCES, errno.EAGAIN)
+
+
+class StoreError(Exception):
+    """The store cannot be used: its message is one line that names the file and the reason."""
+
+
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Open a file in SQLite's mode ``rw`` or ``rwc``; transactions are begun and ended by hand."""
+    uri = f"{path.resolve().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def empty() -> sqlite3.Connection:
+    """Open a store without rows, in memory."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    create(connection)
+    return connection
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Make the tables."""
+    for statement in (*schema.TABLES, f"PRAGMA user_version = {schema.VERSION}"):
+        connection.execute(statement)
+
+
+def complete(connection: sqlite3.Connection) -> None:
+    """Add the columns that a file written before them lacks."""
+    for table, added in schema.ADDED.items():
+        held = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
+        for name in sorted(added.keys() - held):
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {added[name][0]}")
+
+
+def is_fresh(path: Path, connection: sqlite3.Connection) -> bool:
+    """Refuse what is no sound store of a known version; say whether the file holds nothing at all yet."""
+    connection.execute("BEGIN")  # all of it at one moment: a run may be making the tables
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > schema.VERSION:
+        raise StoreError(
+            f"{path} was written by a newer longlag (store version {version}, this one knows {schema.VERSION})"
+        )
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise StoreError(f"{path} is damaged and was left as it is: {' '.join(found.split())}")
+    tables = {row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    connection.execute("COMMIT")
+    if version == 0 and not tables:
+        return True
+    if version == 0 or not tables >= {"about", "plan", "trials", "measurements"}:
+        raise StoreError(f"{path} is not a longlag store and was left as it is")
+    return False
+
+
+@contextmanager
+def closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    """Close the connection if what is done with it fails."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into one line that names the file."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF  # the low byte is the kind, the rest details
+        said = _REASONS.get(code, "cannot be used")
+        raise StoreError(f"{path} {said} ({error})") from error
+
+
+_REASONS = {
+    sqlite3.SQLITE_FULL: "cannot grow: the disk is full; what was finished before is kept",
+    sqlite3.SQLITE_NOTADB: "is damaged and was left as it is",
+    sqlite3.SQLITE_CORRUPT: "is damaged and was left as it is",
+    sqlite3.SQLITE_READONLY: "is read-only",
+    sqlite3.SQLITE_BUSY: "is held by another program",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened",
+}
+
+
+class Lock:
+    """The right to write a store; the system takes it back when the process ends, however it ends.
+
+    A POSIX record lock: unlike the other kind (flock) it is not inherited by forked workers, which may outlive a
+    killed coordinator for a moment. It does not act within one process, hence `_held`.
+    """
+
+    _held: ClassVar[set[Path]] = set()
+
+    def __init__(self, store: Path) -> None:
+        self._path = store.resolve().with_suffix(".lock")
+        if self._path in self._held:
+            raise StoreError(f"{store} is being written by a run of this process")
+        try:
+            store.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise StoreError(f"{store} cannot be written: {error.strerror} ({error.filename})") from error
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(self._file, 20).decode(errors="replace")
+            os.close(self._file)
+            if error.errno not in _REFUSED:
+                raise StoreError(f"{store} cannot be locked: {error.strerror}") from error
+            raise StoreError(f"{store} is being written by another run (process {holder or 'unknown'})") from error
+        self._held.add(self._path)
+        with suppress(OSError):  # a full disk; the number is only for the message above
+            os.ftruncate(self._file, 0)
+            os.write(self._file, str(os.getpid()).encode())
+
+    def release(self) -> None:
+        """Let another run write."""
+        self._held.discard(self._path)
+        os.close(self._file)

@@ -1,0 +1,215 @@
+"""Reads a store's tables as data frames: a page at a time, column by column, nothing made for a row of its own."""
+
+import json
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from longlag.store.store import Columns, Store
+from longlag.tasks.support.options import spell
+
+_TEXT, _COUNT, _MAYBE, _NUMBER = "str", "int64", "Int64", "float64"  # Int64: whole numbers that may be missing
+
+_SETTING = {
+    "key": _TEXT,
+    "study": _TEXT,
+    "task": _TEXT,
+    "lag": _COUNT,
+    "min_lag": _COUNT,
+    "cell": _TEXT,
+    "hidden_size": _COUNT,
+    "layers": _COUNT,
+    "clip": _TEXT,
+    "optimizer": _TEXT,
+    "lr": _NUMBER,
+    "seed": _COUNT,
+}
+_OUTCOME = {
+    "status": _TEXT,
+    "error": _NUMBER,
+    "baseline_error": _NUMBER,
+    "score": _NUMBER,
+    "updates": _COUNT,
+    "updates_to_solve": _MAYBE,
+    "sequences_to_solve": _MAYBE,
+    "diverged_at": _MAYBE,
+    "diverged_in": _TEXT,
+    "exploded_at": _MAYBE,
+    "path": _TEXT,
+    "grad_norm_median": _NUMBER,
+    "grad_norm_max": _NUMBER,
+    "grad_norm_max_at": _MAYBE,
+    "grad_norm_after_max": _NUMBER,
+    "clipped_fraction": _NUMBER,
+    "clip_cosine": _NUMBER,
+    "num_parameters": _MAYBE,
+    "state_size": _MAYBE,
+}
+_REST = {
+    "skip": _TEXT,
+    "direction": _TEXT,
+    "normalisation": _TEXT,
+    "dropout": _NUMBER,
+    "decoder_cell": _TEXT,
+    "decoder_layers": _COUNT,
+    "truncate": _COUNT,
+    "batch_size": _COUNT,
+    "budget_updates": _COUNT,
+    "eval_every": _COUNT,
+    "schedule": _TEXT,
+    "weight_decay": _NUMBER,
+    "dtype": _TEXT,
+    "device": _TEXT,
+    "test_lags": _TEXT,
+}
+_NOTES = {"confirmed_error": _NUMBER, "reason": _TEXT}
+MATCH = {"matched": _TEXT, "match_target": _MAYBE, "match_reached": _MAYBE, "match_note": _TEXT}
+_VERSIONS = {"task_version": _COUNT, "cell_version": _COUNT, "decoder_cell_version": _COUNT, "plugins": _TEXT}
+TIMINGS = {"wall_seconds": _NUMBER, "updates_per_second": _NUMBER}
+_FACTS = {"solved_below": _NUMBER, "error_name": _TEXT}
+
+ROW = _SETTING | _OUTCOME | _REST | MATCH | _NOTES | _VERSIONS | {"source": _TEXT, "fingerprint": _TEXT}
+PLAN = _SETTING | {"baseline_error": _NUMBER} | _REST | MATCH | _VERSIONS | _FACTS
+TRIALS = ROW | _FACTS | {"environment": _TEXT} | TIMINGS
+_CURVES = {
+    "key": _TEXT,
+    "update": _COUNT,
+    "loss": _NUMBER,
+    "error": _NUMBER,
+    "train_loss": _NUMBER,
+    "grad_norm_median": _NUMBER,
+    "grad_norm_max": _NUMBER,
+    "clipped_fraction": _NUMBER,
+    "clip_cosine": _NUMBER,
+    "parameter_norm": _NUMBER,
+    "orthogonality_error": _NUMBER,
+}
+_SLICES = {"key": _TEXT, "update": _COUNT, "slice": _TEXT, "value": _TEXT, "error": _NUMBER}
+_EXAMPLES = {"key": _TEXT, "name": _TEXT, "value": _NUMBER}
+_TRANSFER = {
+    "key": _TEXT,
+    "lag": _COUNT,
+    "min_lag": _COUNT,
+    "baseline_error": _NUMBER,
+    "solved_below": _NUMBER,
+    "error": _NUMBER,
+    "trained_from": _COUNT,
+}
+_OPTIONS = {"task_options": _TEXT, "cell_options": _TEXT}
+_DERIVED = ("score", "sequences_to_solve", "updates_per_second")
+
+
+def read_plan(store: Store, study: str) -> pd.DataFrame:
+    """Return the plan in its order, options as JSON."""
+    kinds = _kinds(PLAN, without=["study"]) | _OPTIONS | {"position": _COUNT}
+    frame = pd.concat([_frame(page, kinds) for page in store.pages("plan")]).sort_values("position", ignore_index=True)
+    frame["study"] = pd.Series([study] * len(frame), dtype=_TEXT)
+    return frame
+
+
+def read_trials(store: Store, plan: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Return the stored rows of the plan, options as JSON, and how many more are stored.
+
+    What follows from the settings is the plan's word, as in its other rows.
+    """
+    kinds = {"key": _TEXT} | _kinds(TRIALS, without=[*plan.columns, *_DERIVED]) | {"example": _TEXT, "transfer": _TEXT}
+    found = pd.concat([_frame(page, kinds) for page in store.pages("trials")], ignore_index=True)
+    places = pd.Index(plan["key"]).get_indexer(found["key"])
+    inside = places >= 0
+    planned = plan.iloc[places[inside]].drop(columns="key").reset_index(drop=True)
+    frame = pd.concat([found[inside].reset_index(drop=True), planned], axis="columns")
+    seconds = frame["wall_seconds"]
+    frame["score"] = 1 - frame["error"] / frame["baseline_error"]
+    frame["sequences_to_solve"] = frame["updates_to_solve"] * frame["batch_size"]
+    frame["updates_per_second"] = (frame["updates"] / seconds).where(seconds != 0)
+    frame["environment"] = _each(frame["environment"], lambda text: json.dumps(json.loads(text), sort_keys=True))
+    return frame, int((~inside).sum())
+
+
+def read_curves(store: Store, keys: pd.Index) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the curves of some trials, and the errors by slice."""
+    kinds = _kinds(_CURVES, without=["key"])
+    place = {key: position for position, key in enumerate(keys)}
+    places, curves, slices = [], [], []
+    for page in store.pages("measurements"):
+        places.append(np.array([place.get(key, -1) for key in page["key"]], dtype=np.int64))
+        curves.append(_frame(page, kinds)[places[-1] >= 0])
+        slices.append(_slices(page, place))
+    found = np.concatenate(places)
+    together = pd.concat(curves, ignore_index=True)
+    together.insert(0, "key", keys.take(found[found >= 0]).to_series(index=together.index))
+    return together, pd.concat(slices, ignore_index=True)
+
+
+def _slices(page: Columns, keys: Container[str]) -> pd.DataFrame:
+    rows = [
+        (key, update, name, value, error)
+        for key, update, text in zip(page["key"], page["update"], page["slices"], strict=True)
+        if text != "{}" and key in keys
+        for name, errors in json.loads(text).items()
+        for value, error in errors.items()
+    ]
+    return _frame(_transposed(rows, _SLICES), _SLICES)
+
+
+def read_examples(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the numbers of the trials' examples, by the trials' order."""
+    rows = [
+        (key, name, value)
+        for key, text in zip(trials["key"], trials["example"], strict=True)
+        if text != "{}"
+        for name, value in json.loads(text).items()
+    ]
+    return _frame(_transposed(rows, _EXAMPLES), _EXAMPLES)
+
+
+def read_transfer(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials' errors at their test lags, by the trials' order, then by lag."""
+    rows = [
+        (key, *(point[name] for name in _TRANSFER if name != "key"))
+        for key, text in zip(trials["key"], trials["transfer"], strict=True)
+        if pd.notna(text)
+        for point in json.loads(text)
+    ]
+    return _frame(_transposed(rows, _TRANSFER), _TRANSFER)
+
+
+def _transposed(rows: Sequence[tuple[Any, ...]], names: Iterable[str]) -> Columns:
+    return {name: [row[place] for row in rows] for place, name in enumerate(names)}
+
+
+def _kinds(columns: Mapping[str, str], without: Iterable[str]) -> dict[str, str]:
+    left_out = set(without)
+    return {name: kind for name, kind in columns.items() if name not in left_out}
+
+
+def _frame(columns: Columns, kinds: Mapping[str, str]) -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series(columns[name], dtype=kind) for name, kind in kinds.items()})
+
+
+def _each(texts: pd.Series, change: Callable[[str], str]) -> pd.Series:
+    """Change each text; few differ, so that each is changed once."""
+    places, distinct = pd.factorize(texts)
+    return pd.Series([change(text) for text in distinct], dtype=_TEXT).take(places).reset_index(drop=True)
+
+
+def finished(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Put columns in order, and add one for each option of the rows' tasks and cells; others' options are missing."""
+    options = {}
+    for kind, texts in (("task", frame["task_options"]), ("cell", frame["cell_options"])):
+        places, distinct = pd.factorize(texts)
+        given = [json.loads(text) for text in distinct]
+        for name in sorted({name for found in given for name in found}):
+            series = _option_series([found.get(name) for found in given])
+            options[f"{kind}.{name}"] = series.take(places).reset_index(drop=True)
+    return pd.DataFrame({name: frame[name] for name in columns} | options)
+
+
+def _option_series(values: list[Any]) -> Any:
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) == 1:
+        dtype = {bool: "boolean", int: _MAYBE, float: _NUMBER}.get(kinds.pop(), _TEXT)
+        return pd.Series(values, dtype=dtype)
+    return pd.Series([None if value is None else spell(value) for value in values], dtype=_TEXT)

@@ -1,0 +1,188 @@
+"""Loads what a study stored, as data frames, and writes frames to files; never imports torch.
+
+Everything comes sorted by key, so that no byte depends on the order in which trials ended. Durations and rates are
+in ``wall_seconds`` and ``updates_per_second`` only.
+"""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import pandas as pd
+
+from longlag.plan.grid import checked_name
+from longlag.store.frames import (
+    PLAN,
+    ROW,
+    TIMINGS,
+    TRIALS,
+    finished,
+    read_curves,
+    read_examples,
+    read_plan,
+    read_transfer,
+    read_trials,
+)
+from longlag.store.store import Store, store_path
+from longlag.tasks.support.errors import UsageError, near
+from longlag.tasks.support.options import spell
+
+
+@dataclass(frozen=True, eq=False)
+class StudyData:
+    """Everything a report needs to know of a study, as the last run planned it.
+
+    In all frames ``budget_updates`` is the field ``updates`` of `Trial`; ``updates`` are those done.
+
+    Attributes:
+        name: The study's name.
+        title: One line on what it is about.
+        plan: One row a planned trial, stored or not, in the study's order: ``key, study``, every field of `Trial`,
+            and what follows from it (``lag, min_lag, baseline_error, solved_below, error_name``,
+            ``task.<option>``, ``cell.<option>``).
+        trials: One row a stored trial of the plan, sorted by key: the columns of ``plan`` and of `TrialResult`,
+            ``score, sequences_to_solve, source``, ``environment`` as JSON, ``updates_per_second``.
+        curves: One row an evaluation: ``key`` and the fields of `Measurement` but ``slices``.
+        slices: The error by slice at each evaluation: ``key, update, slice, value, error``.
+        examples: What tasks' examples gave: ``key, name, value``.
+        transfer: The errors at other distances than that of training: ``key`` and the fields of `Transfer`.
+        outside: Stored trials that the plan does not hold; never mixed in.
+        sources: Hashes of the source code that made the stored trials; more than one means mixed source.
+    """
+
+    name: str
+    title: str
+    plan: pd.DataFrame
+    trials: pd.DataFrame
+    curves: pd.DataFrame
+    slices: pd.DataFrame
+    examples: pd.DataFrame
+    transfer: pd.DataFrame
+    outside: int
+    sources: tuple[str, ...]
+
+
+def load(study: str, results: str | Path = "results", timings: bool = False) -> pd.DataFrame:
+    """Load one row a stored trial of the plan last run, sorted by key.
+
+    Args:
+        study: The study's name.
+        results: The folder of all studies.
+        timings: Add ``wall_seconds`` and ``updates_per_second``, the only columns that differ between runs.
+
+    Raises:
+        UsageError: Nothing is stored under that name.
+        StoreError: The store cannot be used.
+    """
+    with _opened(study, results) as store:
+        trials, _ = read_trials(store, read_plan(store, study))
+    return finished(trials, ROW | (TIMINGS if timings else {}))
+
+
+def load_curves(study: str, results: str | Path = "results") -> pd.DataFrame:
+    """Load one row an evaluation of the plan last run, sorted by key and update.
+
+    Raises:
+        UsageError: Nothing is stored under that name.
+        StoreError: The store cannot be used.
+    """
+    return load_study(study, results).curves
+
+
+def load_transfer(study: str, results: str | Path = "results") -> pd.DataFrame:
+    """Load one row a trial and test lag: the columns of `load` up to ``lr`` and ``seed``, then those of the test.
+
+    There ``lag`` and ``min_lag`` are those of the distance tested, ``trained_from`` and ``trained_to`` of training.
+
+    Raises:
+        UsageError: Nothing is stored under that name.
+        StoreError: The store cannot be used.
+    """
+    data = load_study(study, results)
+    setting = ["key", "study", "task", "cell", "hidden_size", "layers", "clip", "optimizer", "lr", "seed", "status"]
+    trials = data.trials[[*setting, "lag"]].rename(columns={"lag": "trained_to"})
+    return trials.merge(data.transfer, on="key", how="inner")
+
+
+def load_study(study: str, results: str | Path = "results") -> StudyData:
+    """Load everything a report needs.
+
+    Raises:
+        UsageError: Nothing is stored under that name.
+        StoreError: The store cannot be used.
+    """
+    with _opened(study, results) as store:
+        return _data(store, study)
+
+
+def load_store(path: Path) -> StudyData:
+    """Load everything from a store's file, wherever it lies; the study is called like its folder.
+
+    Raises:
+        UsageError: There is no such file.
+        StoreError: The store cannot be used.
+    """
+    if not path.is_file():
+        raise UsageError(f"there is no store {path}")
+    with Store.open_for_reading(path) as store:
+        return _data(store, path.resolve().parent.name)
+
+
+def _data(store: Store, study: str) -> StudyData:
+    plan = read_plan(store, study)
+    trials, outside = read_trials(store, plan)
+    curves, slices = read_curves(store, pd.Index(trials["key"]))
+    return StudyData(
+        name=study,
+        title=store.title() or study,
+        plan=finished(plan, PLAN),
+        trials=finished(trials, TRIALS),
+        curves=curves,
+        slices=slices,
+        examples=read_examples(trials),
+        transfer=read_transfer(trials),
+        outside=outside,
+        sources=tuple(sorted(source for source in trials["source"].dropna().unique() if source)),
+    )
+
+
+def write_csv(frame: pd.DataFrame, file: str | Path | TextIO) -> None:
+    """Write a frame as CSV, the same bytes for the same values: floats in full, missing values empty."""
+    if isinstance(file, str | Path):
+        with Path(file).open("w", encoding="utf-8", newline="") as opened:
+            write_csv(frame, opened)
+        return
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(frame.columns)
+    columns = [[_cell_text(value) for value in frame[name]] for name in frame.columns]
+    writer.writerows(zip(*columns, strict=True))
+
+
+def write_parquet(frame: pd.DataFrame, file: str | Path) -> None:
+    """Write a frame as Parquet.
+
+    Raises:
+        UsageError: The library for it is not installed.
+    """
+    try:
+        frame.to_parquet(file, index=False)
+    except ImportError:
+        raise UsageError("Parquet needs pyarrow: pip install 'longlag[parquet]'") from None
+
+
+def _opened(study: str, results: str | Path) -> Store:
+    path = store_path(checked_name(study), results)
+    if not path.exists():
+        known = sorted(found.parent.name for found in Path(results).glob("*/store.sqlite"))
+        offer = near(study, known) or (f"; there are {', '.join(known)}" if known else "")
+        raise UsageError(f"no study called {study!r} has results in {results}{offer}")
+    return Store.open_for_reading(path)
+
+
+def _cell_text(value: Any) -> str:
+    if pd.isna(value):
+        return ""
+    if pd.api.types.is_bool(value):  # NumPy's as well
+        return spell(bool(value))
+    return repr(float(value)) if isinstance(value, float) else str(value)

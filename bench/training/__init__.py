@@ -1,0 +1,1 @@
+"""Training of a cohort: gradients, audits of the clip, evaluation, the end of a trial, kept networks."""

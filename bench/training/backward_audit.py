@@ -1,0 +1,117 @@
+"""The proof that what is to happen inside the backward pass does happen, and the plain gradient beside it.
+
+Looking takes further backward passes, so it is done at the last update before each evaluation only. What was carried
+from step to step is held against the equations of `longlag.values.backward`, whatever code carried it.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from longlag.cells.base import Cell
+from longlag.clips.base import TOLERANCE
+from longlag.networks.recurrent import Network
+from longlag.tasks.base import Batch, Task
+from longlag.training.gradients import write_gradient
+from longlag.training.omega import add_omega
+from longlag.values.backward import PLAIN, Backward, Signal
+
+
+def look(
+    network: Network,
+    task: Task,
+    row: Tensor,
+    gradient: Tensor,
+    batch: Batch,
+    noise: Callable[[], np.random.Generator | None],
+    how: Backward,
+) -> tuple[Tensor, str | None]:
+    """Return a trial's plain gradient (P,), and what is wrong with the gradient that it has, if anything.
+
+    The plain gradient is the whole loss's by the chain rule alone: no signal clipped, nothing cut, nothing added.
+
+    Args:
+        network: The network.
+        task: Its task.
+        row: (P,), the parameters.
+        gradient: (P,), what the backward pass left for this trial.
+        batch: Its batch.
+        noise: Makes what dropout draws from, the same each time.
+        how: How its backward pass is to go.
+    """
+    own: list[Signal] = []
+    chain_rule: list[Signal] = []
+    without, plain = torch.zeros_like(row), torch.zeros_like(row)
+    write_gradient(network, task, row, without, batch, noise(), replace(how, omega=0.0, seen=own))
+    write_gradient(network, task, row, plain, batch, noise(), replace(PLAIN, seen=chain_rule))
+    expected = without.clone()
+    if how.omega:
+        add_omega(network, row, expected, replace(how, seen=own))
+    if not close(gradient, expected):
+        return plain, "the gradient is not the one that its backward pass gives"
+    if all(part.isfinite().all() for signal in chain_rule for part in signal.passed):
+        reads_state = type(network.cell).output is Cell.output
+        if not _was_seen(chain_rule[-1], reads_state):
+            return plain, "the backward signal was not seen"
+        return plain, _carried(how, own, reads_state) or _top(how, own[-1], chain_rule[-1], without, plain)
+    return plain, None
+
+
+def close(one: Tensor, other: Tensor) -> bool:
+    """Say whether two tensors are the same but for rounding; where the other is not finite, nothing is asked."""
+    scale = other.abs().max() if other.numel() else torch.zeros(())
+    return not bool(scale.isfinite()) or bool(((one - other).abs() <= TOLERANCE * scale).all())
+
+
+def _was_seen(chain_rule: Signal, reads_state: bool) -> bool:
+    """Say whether the signal at the latest scored step, to which nothing comes from later ones, is the loss's own."""
+    scored = chain_rule.arriving.flatten(1).any(1).nonzero().flatten().tolist()
+    if not scored:
+        return True
+    found, sent = [part[scored[-1]] for part in chain_rule.passed], chain_rule.arriving[scored[-1]]
+    return close(found[0], sent) if reads_state else any(bool(part.any()) for part in found)
+
+
+def _carried(how: Backward, signals: list[Signal], reads_state: bool) -> str | None:
+    """Say what is wrong with the signals, a layer at a time: entries beyond the limit, or carried across a border.
+
+    Args:
+        how: How the backward pass was to go.
+        signals: Of each layer.
+        reads_state: Whether the cell's output is its first state.
+    """
+    for layer, signal in enumerate(signals):
+        if any((part.abs() > how.signal_limit).any() for part in signal.passed):
+            return f"the backward signal of layer {layer} exceeds {how.signal_limit:g}"
+        last = [t - 1 for t in range(len(signal.arriving)) if how.cuts(t)]
+        arriving = signal.arriving[last].clamp(-how.signal_limit, how.signal_limit)
+        for place, part in enumerate(signal.passed):
+            found = part[last]
+            if place == 0 and reads_state:
+                right = close(found, arriving)
+            else:
+                silent = torch.ones_like(arriving) if reads_state else (arriving == 0)
+                right = not found[silent.flatten(2).all(2)].any()
+            if not right:
+                return f"the backward signal of layer {layer} crosses a border of {how.truncate} steps"
+    return None
+
+
+def _top(how: Backward, own: Signal, chain_rule: Signal, gradient: Tensor, plain: Tensor) -> str | None:
+    """Say what is wrong with the top layer's signal up to, and at, the latest step at which anything is to happen."""
+    steps = len(own.arriving)
+    beyond = torch.stack([(part.abs() > how.signal_limit).flatten(1).any(1) for part in chain_rule.passed]).any(0)
+    acts = [t for t in range(steps) if beyond[t] or (t + 1 < steps and how.cuts(t + 1))]
+    latest = acts[-1] if acts else -1
+    for mine, theirs in zip(own.passed, chain_rule.passed, strict=True):
+        if not close(mine[latest + 1 :], theirs[latest + 1 :]):
+            return "the backward signal differs from the chain rule's where nothing is to happen"
+        bounded = theirs[latest].clamp(-how.signal_limit, how.signal_limit)
+        if acts and not how.cuts(latest + 1) and not close(mine[latest], bounded):
+            return f"the backward signal is not the chain rule's clipped at {how.signal_limit:g}"
+    if not acts and len(own.arriving) and not close(gradient, plain):
+        return "the gradient differs from the plain one, though nothing happened in the top layer"
+    return None

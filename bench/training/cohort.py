@@ -1,0 +1,264 @@
+"""Trains a cohort: trials alike but for seed, learning rate and clip, their parameters one matrix.
+
+Knows neither files nor printing: a finished trial is handed to a callback at once and leaves its cohort.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from longlag import registry
+from longlag.clips.base import Context, row_norms
+from longlag.networks.build import backward_of, network_of
+from longlag.networks.protocol import AnyNetwork
+from longlag.networks.recurrent import Network
+from longlag.process.state import arithmetic
+from longlag.tasks.base import Batch
+from longlag.training.backward_audit import look
+from longlag.training.clip_audit import ClippingError, Ledger, blocks_of
+from longlag.training.evaluation import to_device
+from longlag.training.gradients import prepare, write_gradients
+from longlag.training.stopping import Interval, Record
+from longlag.values.backward import PLAIN
+from longlag.values.seeding import stream
+from longlag.values.trial import Trial, TrialResult
+
+JUMP = 100.0
+"""A trial has exploded when one update multiplies the norm of its parameters by more than this."""
+
+Keep = Callable[[TrialResult, AnyNetwork, Tensor], None]
+"""What takes a trained network: the result, the network, and its parameters (P,)."""
+
+QUANTITIES = ("loss", "gradient", "parameters")
+"""Where an update looks for non-finite numbers, in the order in which they come about."""
+
+
+def train(
+    trials: Sequence[Trial],
+    report: Callable[[TrialResult], None],
+    environment: dict[str, Any] | None = None,
+    keep: Keep | None = None,
+) -> None:
+    """Train a cohort to its end and report each trial's result as soon as it has one.
+
+    Args:
+        trials: Trials with the same `Trial.cohort`, in any order.
+        report: Called once a trial, in the order in which they end.
+        environment: Stored with each result.
+        keep: Called before that with each network that training has left with finite numbers.
+
+    Raises:
+        ClippingError: The optimiser took a gradient that its clip does not promise.
+    """
+    with arithmetic():
+        cohort = Cohort(trials, environment or {})
+        while True:
+            results = [cohort.judge(place, interval) for place, interval in enumerate(cohort.intervals())]
+            for place, result in enumerate(results):
+                if result is not None:
+                    if keep is not None and result.status.has_network:
+                        keep(result, cohort.network, cohort.parameters[place])
+                    report(result)
+            going_on = [place for place, result in enumerate(results) if result is None]
+            if not going_on:
+                return
+            cohort.keep(going_on)
+            cohort.advance()
+
+
+class Cohort:
+    """Trials trained together; a row of each (S, P) matrix is a trial, ordered by clip so that equal clips adjoin."""
+
+    def __init__(self, trials: Sequence[Trial], environment: dict[str, Any]) -> None:
+        assert len({trial.cohort for trial in trials}) == 1, "trials of a cohort differ in seed, lr and clip only"
+        self.common = trials[0]
+        self.task = registry.task(self.common.task)
+        self.optimiser = registry.optimizer(self.common.optimizer)
+        self.schedule = registry.schedule(self.common.schedule)
+        self.network = network_of(self.common)
+        ordered = sorted(trials, key=lambda trial: trial.clip)
+        prepare(self.network, self.task, self.common.device, self.common.dtype)
+        names = ("batches", self.task.spec, self.task.version)
+        self.streams = {trial.seed: stream(*names, trial.seed) for trial in trials}
+        self.noises = {seed: stream("dropout", *names[1:], self.common.cell, seed) for seed in self.streams}
+        self.records = [Record(trial, self.network, self.task, environment) for trial in ordered]
+        rows = torch.stack([torch.from_numpy(self.network.initial_row(trial.seed)) for trial in ordered])
+        self.parameters = rows.to(self.common.device, getattr(torch, self.common.dtype))
+        self.state = self.optimiser.start(self.parameters)
+        factors = self.network.rate_factors()
+        self.factors = None if factors is None else factors.to(self.parameters.device)
+        remembered = max(registry.clip(trial.clip).memory for trial in trials)
+        self.memory = torch.zeros(len(trials), remembered, dtype=torch.float64, device=self.parameters.device)
+        self.dropped = torch.zeros(len(trials), dtype=torch.int64, device=self.parameters.device)
+        self.update = 0
+        self._make_buffers()
+
+    def _make_buffers(self) -> None:
+        """Make what follows the rows: gradients, rates, ledger, and the flags that an evaluation reads."""
+        trials, device = [record.trial for record in self.records], self.parameters.device
+        self.gradients = torch.zeros_like(self.parameters)
+        self.rates = torch.tensor([[trial.lr] for trial in trials], dtype=torch.float64, device=device)
+        self.hows = [backward_of(trial) for trial in trials]
+        inside = torch.tensor([how != PLAIN for how in self.hows], device=device)
+        self.ledger = Ledger(blocks_of([registry.clip(trial.clip) for trial in trials]), inside)
+        self.norms = row_norms(self.parameters)
+        self.active = torch.ones(len(trials), dtype=torch.bool, device=device)
+        never = torch.zeros(len(trials), dtype=torch.int64, device=device)
+        self.diverged_at, self.diverged_in, self.exploded_at = never, never, never
+        self.losses: list[Tensor] = []
+        self.was_active: list[Tensor] = []
+
+    def advance(self) -> None:
+        """Do the updates up to the next evaluation."""
+        started = time.perf_counter()
+        self.losses, self.was_active = [], []
+        every = self.common.eval_every
+        end = min(self.update - self.update % every + every, self.common.updates)
+        while self.update < end:
+            self.step()
+        for record in self.records:
+            record.seconds += (time.perf_counter() - started) / len(self.records)
+
+    def step(self) -> None:
+        """Do one update of every trial."""
+        self.update += 1
+        self._backward()
+        self._clip()
+        self._step()
+
+    def _backward(self) -> None:
+        batches = self._batches()
+        given = self.parameters, self.gradients, batches
+        losses = write_gradients(self.network, self.task, *given, self._noises(), self.hows)
+        self.losses.append(losses)
+        self.was_active.append(self.active)
+        self.context = Context(self.network.layout, self.parameters, self.memory)
+        self.raw_norms = self.ledger.before(self.gradients, self.context, self._plain_gradients(batches))
+
+    def _plain_gradients(self, batches: list[Batch]) -> Tensor | None:
+        """Return the plain gradients (S, P) at the last update before an evaluation, where there are others; else None.
+
+        Raises:
+            ClippingError: What is to happen inside the backward pass of an active trial did not happen.
+        """
+        due = self.update % self.common.eval_every == 0 or self.update == self.common.updates
+        if not due or all(how == PLAIN for how in self.hows):
+            return None
+        assert isinstance(self.network, Network), "only scans have a backward pass that something is done to"
+        plain = self.gradients.clone()
+        for place, how in enumerate(self.hows):
+            if how == PLAIN or not self.active[place]:
+                continue
+            of_trial = self.parameters[place], self.gradients[place], batches[place]
+            plain[place], fault = look(self.network, self.task, *of_trial, partial(self._noise, place), how)
+            if fault:
+                trial = self.records[place].trial
+                said = f"clip {trial.clip}" + (f" with truncate {trial.truncate}" if trial.truncate else "")
+                raise ClippingError(f"{said}: {fault}")
+        return plain
+
+    def _batches(self) -> list[Batch]:
+        """Draw this update's batches; trials of one seed share theirs."""
+        seeds = [record.trial.seed for record in self.records]
+        drawn = {}
+        for seed in set(seeds):
+            batch = self.task.draw(self.streams[seed].generator(self.update), self.common.batch_size)
+            drawn[seed] = to_device(batch, str(self.parameters.device), self.parameters.dtype)
+        return [drawn[seed] for seed in seeds]
+
+    def _noises(self) -> list[np.random.Generator] | None:
+        """Return what this update's dropout draws from: equal for trials of one seed, but never shared."""
+        found = [self._noise(place) for place in range(len(self.records))]
+        return [noise for noise in found if noise is not None] or None
+
+    def _noise(self, place: int) -> np.random.Generator | None:
+        if not self.common.dropout:
+            return None
+        return self.noises[self.records[place].trial.seed].generator(self.update)
+
+    def _clip(self) -> None:
+        for block in self.ledger.blocks:
+            rows = block.rows
+            block.clip.apply(self.gradients[rows], self.raw_norms[rows], self.context.rows(rows))
+
+    def _step(self) -> None:
+        """Update the active trials, and freeze by selection those that became non-finite or jumped."""
+        rates = self.rates * self.schedule.factor(self.update, self.common.updates)
+        if self.factors is not None:
+            rates = rates * self.factors
+        drops = self._dropped()
+        before = {name: value.clone() for name, value in self.state.items()} if drops is not None else {}
+        step = self.optimiser.step(
+            self.parameters, self.gradients, self.state, rates.to(self.parameters.dtype), self._updates_taken(drops),
+            self.common.weight_decay, witness=self.ledger.taken,
+        )  # fmt: skip
+        moves, sound = self.active, self.losses[-1].isfinite()
+        if drops is not None:
+            moves, sound = moves & ~drops, sound | drops  # what is not learnt from may be anything
+            self.state = {name: torch.where(drops.unsqueeze(1), old, self.state[name]) for name, old in before.items()}
+        moved = torch.where(moves.unsqueeze(1), self.parameters - step, self.parameters)
+        norms = row_norms(moved)
+        finite = torch.stack([sound, self.ledger.taken_norms[-1].isfinite(), norms.isfinite()])
+        diverged = self.active & ~finite.all(0)
+        exploded = self.active & ~diverged & (norms > JUMP * self.norms)
+        self.diverged_at = torch.where(diverged, self.update, self.diverged_at)
+        self.diverged_in = torch.where(diverged, finite.int().argmin(0), self.diverged_in)
+        self.exploded_at = torch.where(exploded, self.update, self.exploded_at)
+        self.active = self.active & ~diverged & ~exploded
+        self.parameters, self.norms = moved, norms
+
+    def _dropped(self) -> Tensor | None:
+        """Say which trials drop this update, (S,) bool; None where no clip here ever drops one."""
+        if not any(block.clip.drops for block in self.ledger.blocks):
+            return None
+        return torch.cat([block.clip.dropped(self.raw_norms[block.rows]) for block in self.ledger.blocks])
+
+    def _updates_taken(self, drops: Tensor | None) -> int | list[int]:
+        """Return how many updates the optimiser has taken, this one included: the same for all, or for each trial."""
+        if drops is None:
+            return self.update
+        self.dropped += drops
+        return (self.update - self.dropped + drops.int()).tolist()
+
+    def intervals(self) -> list[Interval]:
+        """Return what each trial went through since the last evaluation; before the first update, nothing."""
+        count = len(self.records)
+        active = torch.stack(self.was_active) if self.was_active else torch.zeros(0, count, dtype=torch.bool)
+        losses = torch.stack(self.losses) if self.losses else torch.zeros(0, count)
+        accounts = self.ledger.flush(active)
+        found = []
+        for place in range(count):
+            diverged_at, exploded_at = int(self.diverged_at[place]), int(self.exploded_at[place])
+            found.append(
+                Interval(
+                    update=self.update,
+                    losses=losses[active[:, place], place].cpu(),
+                    account=accounts[place],
+                    parameter_norm=float(self.norms[place]),
+                    diverged=(diverged_at, QUANTITIES[int(self.diverged_in[place])]) if diverged_at else None,
+                    exploded_at=exploded_at or None,
+                )
+            )
+        return found
+
+    def judge(self, place: int, interval: Interval) -> TrialResult | None:
+        """Let one trial's record take in an interval; return the trial's result if it has ended."""
+        started = time.perf_counter()
+        record = self.records[place]
+        result = record.judge(interval, self.parameters[place])
+        record.seconds += time.perf_counter() - started
+        return result
+
+    def keep(self, places: list[int]) -> None:
+        """Go on with these rows only."""
+        if len(places) < len(self.records):
+            self.records = [self.records[place] for place in places]
+            self.parameters = self.parameters[places]
+            self.state = {name: value[places] for name, value in self.state.items()}
+            self.memory, self.dropped = self.memory[places], self.dropped[places]
+            self._make_buffers()

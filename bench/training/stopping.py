@@ -1,0 +1,147 @@
+"""What is known of one trial while it trains, and the rules by which it ends."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from longlag.networks.protocol import AnyNetwork
+from longlag.tasks.base import Task
+from longlag.training import evaluation
+from longlag.training.clip_audit import Account
+from longlag.values.trial import Measurement, Status, Transfer, Trial, TrialResult, fingerprint_of
+
+HIGH_LOSS = 10.0
+"""A trial has exploded when its loss is more than this many times the loss before training ..."""
+HIGH_EVALUATIONS = 3
+"""... at this many evaluations in a row, or when one update makes its parameters jump (`training.JUMP`)."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """What one trial went through between two evaluations.
+
+    Attributes:
+        update: Updates done at its end.
+        losses: (U,), training losses.
+        account: What clipping did.
+        parameter_norm: Euclidean norm of all parameters at its end.
+        diverged: The update at which a number became non-finite, and which quantity.
+        exploded_at: The update at which the parameters jumped.
+    """
+
+    update: int
+    losses: Tensor
+    account: Account
+    parameter_norm: float
+    diverged: tuple[int, str] | None = None
+    exploded_at: int | None = None
+
+
+@dataclass
+class Record:
+    """One trial's curve and what its result needs; `judge` adds an interval and says whether it was the last.
+
+    Attributes:
+        trial: The trial.
+        network: Its network.
+        task: Its task.
+        environment: Stored with the result.
+        seconds: This trial's share of its cohort's time so far.
+    """
+
+    trial: Trial
+    network: AnyNetwork
+    task: Task
+    environment: dict[str, Any]
+    seconds: float = 0.0
+    _curve: list[Measurement] = field(default_factory=list)
+    _account: Account | None = None
+    _looks: int = 0
+
+    def judge(self, interval: Interval, row: Tensor) -> TrialResult | None:
+        """Take in an interval, evaluate the parameters at its end, and return the result if the trial has ended.
+
+        Args:
+            interval: What happened since the evaluation before.
+            row: (P,), the parameters.
+        """
+        self._account = self._account.join(interval.account) if self._account else interval.account
+        if interval.diverged:
+            at, quantity = interval.diverged
+            return self._result(Status.DIVERGED, at, diverged_at=at, diverged_in=quantity)
+        found = evaluation.evaluate(self.network, self.task, row)
+        if not (math.isfinite(found.loss) and math.isfinite(found.error)):
+            at = interval.exploded_at or interval.update  # a trial that jumped stands still since
+            return self._result(Status.DIVERGED, at, diverged_at=at, diverged_in="loss")
+        self._curve.append(_measurement(interval, found, self.network.orthogonality_error(row)))
+        exploded_at = interval.exploded_at or (interval.update if self._stays_high() else None)
+        if exploded_at:
+            return self._result(Status.EXPLODED, exploded_at, row, exploded_at=exploded_at)
+        if self._below(-1) and self._below(-2) and (confirmed := self._confirm(row)) < self.task.solved_below:
+            first = self._curve[-2].update
+            return self._result(Status.SOLVED, interval.update, row, confirmed_error=confirmed, updates_to_solve=first)
+        if interval.update >= self.trial.updates:
+            return self._result(Status.UNSOLVED, interval.update, row)
+        return None
+
+    def _below(self, place: int) -> bool:
+        return len(self._curve) >= -place and self._curve[place].error < self.task.solved_below
+
+    def _confirm(self, row: Tensor) -> float:
+        """Put a network that seems to have solved its task to the test on sequences no stopping rule has seen."""
+        self._looks += 1
+        return evaluation.confirm(self.network, self.task, row, self._looks)
+
+    def _stays_high(self) -> bool:
+        limit = HIGH_LOSS * self._curve[0].loss
+        recent = self._curve[-HIGH_EVALUATIONS:]
+        return len(recent) == HIGH_EVALUATIONS and all(point.loss > limit for point in recent)
+
+    def _transfer(self, row: Tensor) -> tuple[Transfer, ...]:
+        return evaluation.at_test_lags(self.network, self.task, row, self.trial.test_lags)
+
+    def _result(self, status: Status, updates: int, row: Tensor | None = None, **ended: Any) -> TrialResult:
+        account = self._account
+        assert account is not None
+        largest, largest_at = account.largest or (None, None)
+        return TrialResult(
+            trial=self.trial,
+            status=status,
+            error=None if status is Status.DIVERGED else self._curve[-1].error,
+            updates=updates,
+            path=self.network.path(self.trial.device, self.trial.dtype),
+            grad_norm_median=account.median,
+            grad_norm_max=largest,
+            grad_norm_max_at=None if largest_at is None else largest_at + 1,
+            grad_norm_after_max=account.largest_taken,
+            clipped_fraction=account.clipped_fraction,
+            clip_cosine=account.mean_cosine,
+            num_parameters=self.network.layout.num_parameters,
+            state_size=self.network.state_size,
+            example={} if row is None else evaluation.example(self.network, self.task, row),
+            transfer=() if row is None else self._transfer(row),
+            measurements=tuple(self._curve),
+            wall_seconds=self.seconds,
+            environment=self.environment,
+            fingerprint=fingerprint_of(status, updates, self._curve),
+            **ended,
+        )
+
+
+def _measurement(interval: Interval, found: evaluation.Evaluation, orthogonality_error: float | None) -> Measurement:
+    largest = interval.account.largest
+    return Measurement(
+        update=interval.exploded_at or interval.update,
+        loss=found.loss,
+        error=found.error,
+        train_loss=float(interval.losses.double().mean()) if len(interval.losses) else None,
+        grad_norm_median=interval.account.median,
+        grad_norm_max=largest[0] if largest else None,
+        clipped_fraction=interval.account.clipped_fraction,
+        clip_cosine=interval.account.mean_cosine,
+        parameter_norm=interval.parameter_norm,
+        slices=found.slices,
+        orthogonality_error=orthogonality_error,
+    )

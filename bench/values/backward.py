@@ -1,0 +1,97 @@
+"""What a backward pass through time does beside the chain rule, and what it was seen to carry.
+
+A layer's backward signal d_t is the gradient of the loss by the states that step t hands on, one for each state: of an
+LSTM by h_t and by c_t, the latter without its way through h_t, which belongs to the step. With e_t the part that the
+loss and the layer above send to step t itself,
+
+    d_t = clip(e_t + J_{t+1}^T d_{t+1}, -c, c)      J_{t+1} = ds_{t+1} / ds_t
+
+each entry for itself (``state:c``), and without J_{t+1}^T d_{t+1} where step t + 1 begins a chunk of k steps, counted
+from the first step of the sequence (``--truncate k``). Weights get what follows from d_t at every step.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import inf
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What a backward pass carries through one scan; zeros that the pass fills.
+
+    Attributes:
+        inputs: Of the scan, tokens (T, B) or vectors (T, B, I), in the scan's order.
+        before: The states before each step, (T, B, ...) each.
+        arriving: (T, B, H), the gradient of the loss by the outputs.
+        passed: The backward signal d_t after clipping, (T, B, ...) for each state.
+    """
+
+    inputs: Tensor
+    before: tuple[Tensor, ...]
+    arriving: Tensor
+    passed: tuple[Tensor, ...]
+
+    @classmethod
+    def blank(cls, inputs: Tensor, start: Sequence[Tensor], hidden_size: int) -> "Signal":
+        """Make one for a scan over inputs from start states (B, ...)."""
+        steps, batch = inputs.shape[:2]
+        along = [part.new_zeros(steps, *part.shape) for part in start]
+        arriving = start[0].new_zeros(steps, batch, hidden_size)
+        return cls(inputs.detach().clone(), tuple(along), arriving, tuple(map(torch.zeros_like, along)))
+
+    def over(self, steps: slice) -> "Signal":
+        """Return the part of some time steps, in the same memory."""
+        before, passed = (tuple(part[steps] for part in parts) for parts in (self.before, self.passed))
+        return Signal(self.inputs[steps], before, self.arriving[steps], passed)
+
+    def listen(self, outputs: Tensor) -> None:
+        """Note what arrives at the outputs when it does."""
+        if outputs.requires_grad:
+            outputs.register_hook(self._arrive)  # type: ignore[no-untyped-call]
+
+    def _arrive(self, arriving: Tensor) -> None:
+        self.arriving.copy_(arriving)
+
+    def fill(self, before: Sequence[Tensor], arriving: Tensor, passed: Sequence[Tensor]) -> None:
+        """Copy what was carried."""
+        self.arriving.copy_(arriving)
+        for own, given in zip((*self.before, *self.passed), (*before, *passed), strict=True):
+            own.copy_(given)
+
+
+@dataclass(frozen=True)
+class Backward:
+    """How to go back through time; the default is the chain rule alone.
+
+    Attributes:
+        signal_limit: c, the largest entry of the backward signal in absolute value.
+        truncate: k, the steps of a chunk; 0 leaves the sequence whole.
+        omega: The factor of Pascanu's regulariser (`longlag.training.omega`).
+        seen: Gets the signal of each scan on the way forward, from the bottom, filled on the way back; None: not kept.
+    """
+
+    signal_limit: float = inf
+    truncate: int = 0
+    omega: float = 0.0
+    seen: list[Signal] | None = field(default=None, compare=False, repr=False)
+
+    def watch(self, inputs: Tensor, start: Sequence[Tensor], hidden_size: int) -> Signal | None:
+        """Return what a scan is to fill, as of `Signal.blank`; None where nobody sees it."""
+        if self.seen is None:
+            return None
+        self.seen.append(Signal.blank(inputs, start, hidden_size))
+        return self.seen[-1]
+
+    def cuts(self, t: int) -> bool:
+        """Say whether nothing goes back from step ``t``, counted from 0, to the one before.
+
+        >>> [t for t in range(8) if Backward(truncate=3).cuts(t)]
+        [3, 6]
+        """
+        return self.truncate > 0 and t > 0 and t % self.truncate == 0
+
+
+PLAIN = Backward()
