@@ -1,6 +1,6 @@
 """Each kernel against the readable path and torch.nn: values, gradients, extremes, what is not finite."""
 
-from pathlib import Path
+import pkgutil
 
 import numpy as np
 import pytest
@@ -21,11 +21,10 @@ from kernel_samples import (
 from torch.testing import assert_close
 
 from longlag import registry
+from longlag.scans import kernels
 from longlag.scans.engine.base import Kernel
 from longlag.scans.engine.differentiable import run_kernel
 from longlag.scans.find import kernel_for
-
-ROOT = Path(__file__).resolve().parent.parent
 
 MODULES = {"rnn:nonlinearity=tanh": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
 SINGLE_BOUND = 1e-5
@@ -35,7 +34,7 @@ SINGLE_BOUNDS = {"lstm:forget_gate=false": 1e-4}
 
 
 def test_every_cell_with_a_kernel_file_has_a_kernel():
-    named = {path.stem for path in (ROOT / "bench" / "kernels").glob("*.py")} & set(registry.names("cell"))
+    named = {module.name for module in pkgutil.iter_modules(kernels.__path__)}
     assert named == {spec.partition(":")[0] for spec in CELLS}
     assert all(kernel_for(registry.cell(name)) is not None for name in named)
     without = {name for name in registry.names("cell") if registry.find("cell", name).no_kernel}

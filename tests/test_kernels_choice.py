@@ -1,25 +1,23 @@
 """Which path runs, what a second process finds compiled, and how much memory a long sequence takes."""
 
 import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from kernel_samples import drawn, normal
+from package_copies import copy_package
 from torch.testing import assert_close
 
 from longlag import registry
+from longlag.cells.rnn import Rnn
 from longlag.networks.recurrent import Network
 from longlag.run import costs
-from longlag.scans.find import kernel_for
+from longlag.scans.find import kernel_for, kernel_module
 from longlag.scans.run import run_layer, run_readable
 from longlag.values.trial import Trial
-
-ROOT = Path(__file__).resolve().parent.parent
 
 # The choice of a path
 
@@ -63,9 +61,9 @@ def test_a_precision_without_a_kernel_runs_on_the_readable_path():
 
 PROGRAM = """
 import numpy as np
-from longlag.kernels import scan
-from longlag.kernels.layer import Layer
-from longlag.kernels.rnn import Tanh
+from longlag.scans.engine import scan
+from longlag.scans.engine.layer import Layer
+from longlag.scans.kernels.rnn import Tanh
 weights = {"input_weight": np.ones((1, 2)), "bias": np.zeros(2), "recurrent_weight": np.eye(2)}
 outputs, _, _ = Layer(Tanh(), weights, np.ones((1, 1, 1))).forward(keep=False)
 print(outputs[0, 0, 0], sum(scan.scan_forward.stats.cache_hits.values()))
@@ -80,8 +78,8 @@ def run_program(program, folder, cache):
 
 DIGESTS = """
 import hashlib
-from longlag.training import Cohort
-from longlag.trial import Trial
+from longlag.training.cohort import Cohort
+from longlag.values.trial import Trial
 
 for cell in ("rnn", "lstm", "gru", "lstm:coupled=true", "lstm:forget_gate=false", "ugrnn", "janet"):
     cohort = Cohort([Trial("adding:length=20", cell, "norm:1", 1e-2, 0)], {})
@@ -93,21 +91,19 @@ for cell in ("rnn", "lstm", "gru", "lstm:coupled=true", "lstm:forget_gate=false"
 
 @pytest.mark.slow
 def test_code_just_compiled_and_code_from_disk_give_the_same_bytes(tmp_path):
-    for package in ("bench", "tasks"):
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_package(tmp_path)
     compiled, loaded = (run_program(DIGESTS, tmp_path, tmp_path / "cache") for _ in range(2))
     assert compiled == loaded
 
 
 @pytest.mark.slow
 def test_a_second_process_does_not_compile_and_an_edited_pair_takes_effect(tmp_path):
-    for package in ("bench", "tasks"):
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    copy = copy_package(tmp_path)
     first, second = (run_program(PROGRAM, tmp_path, tmp_path / "cache").split() for _ in range(2))
     assert float(first[0]) == pytest.approx(np.tanh(1.0))
     assert first[0] == second[0]
     assert (first[1], second[1]) == ("0", "1")
-    pair = tmp_path / "bench" / "kernels" / "rnn.py"
+    pair = copy / "scans" / "kernels" / "rnn.py"
     pair.write_text(pair.read_text().replace("return (tanh(pre[0]),), ()", "return (pre[0] + pre[0],), ()"))
     assert run_program(PROGRAM, tmp_path, tmp_path / "cache").split() == ["2.0", "0"]
 
@@ -115,10 +111,11 @@ def test_a_second_process_does_not_compile_and_an_edited_pair_takes_effect(tmp_p
 LONG = """
 import resource
 import torch
-from longlag import costs, registry
-from longlag.gradients import write_gradients
-from longlag.network import Network
-from longlag.seeding import stream
+from longlag import registry
+from longlag.run import costs
+from longlag.training.gradients import write_gradients
+from longlag.networks.recurrent import Network
+from longlag.values.seeding import stream
 torch.set_num_threads(1)
 task = registry.task("copy:items=10,blanks=19980")
 network = Network.for_task(registry.cell("CELL"), task, 128)
@@ -132,4 +129,15 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", ["lstm", "selective", "deltanet"])
 def test_twenty_thousand_time_steps_train_in_less_than_two_gibibytes(cell, tmp_path):
-    assert float(run_program(LONG.replace("CELL", cell), ROOT, tmp_path)) < 2.0
+    assert float(run_program(LONG.replace("CELL", cell), tmp_path, tmp_path)) < 2.0
+
+
+@pytest.mark.parametrize("name", ["layer", "rows", "rnn"])
+def test_a_plugin_has_no_kernel_whatever_its_file_is_called(name, monkeypatch):
+    """A shipped name is refused where a file is read; a subclass of a shipped cell may still stand in any module."""
+    mine = type("Mine", (Rnn,), {"__module__": f"longlag_plugins.h0.{name}"})
+    monkeypatch.setattr(registry, "cell", lambda spec: mine())
+    assert mine.name() == name
+    assert mine().standard
+    assert (kernel_module(mine()), kernel_for(mine())) == (None, None)
+    assert not costs._is_fused(name)

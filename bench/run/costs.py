@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.util import find_spec
 from typing import Any, TypeVar
 
 from longlag import registry
@@ -14,6 +13,7 @@ from longlag.networks.build import network_for, network_of
 from longlag.networks.layers import Layers
 from longlag.plan.test_lags import at_lags, lags_in
 from longlag.process.guards import time_limit
+from longlag.scans.find import kernel_module
 from longlag.training.evaluation import CONFIRMATION_SEQUENCES, EVALUATION_SEQUENCES
 from longlag.values.trial import Trial
 from longlag.values.wiring import Wiring
@@ -207,11 +207,7 @@ def _asked(question: Callable[[], Answer], default: Answer) -> Answer:
 
 def _is_fused(cell: str) -> bool:
     made = registry.cell(cell)
-    return (
-        made.standard
-        and find_spec("numba") is not None
-        and find_spec(f"longlag.scans.kernels.{made.name()}") is not None
-    )
+    return made.standard and kernel_module(made) is not None
 
 
 def cohort_size(trial: Trial, memory: int, most: int) -> int:

@@ -1,7 +1,7 @@
 """Compiles functions, and keeps the compiled code on disk.
 
 Numba keeps compiled code, too, but notices only changes in the file of the function itself. Here the folder is named
-by the contents of all files beside it, the versions and the processor, so that any change takes effect.
+by the contents of a whole package, the versions and the processor, so that any change takes effect.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 @cache
 def cache_folder(sources: Path) -> Path:
-    """Return the folder of the code compiled from the sources in a folder for this processor.
+    """Return the folder of the code compiled from the sources in a folder, and in those inside it, for this processor.
 
     It lies in ``$XDG_CACHE_HOME`` or ``~/.cache``, or among the temporary files where that cannot be written.
     """
@@ -27,8 +27,8 @@ def cache_folder(sources: Path) -> Path:
     import numba
 
     digest = hashlib.sha256()
-    for path in sorted([*sources.glob("*.py"), *sources.glob("*.toml")]):
-        digest.update(path.name.encode() + path.read_bytes())
+    for path in sorted(path for path in sources.rglob("*") if path.suffix in (".py", ".toml")):
+        digest.update(f"{path.relative_to(sources)}\n".encode() + path.read_bytes())
     processor = (llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
     digest.update(repr((numba.__version__, llvmlite.__version__, *processor)).encode())
     name = f"{sources.name}-{digest.hexdigest()[:16]}"
@@ -61,7 +61,7 @@ def compiled(function: Callable[Arguments, Result]) -> Callable[Arguments, Resul
 
     @cache
     def code() -> Any:
-        return kept_code(function, Path(__file__).resolve().parent)
+        return kept_code(function, Path(__file__).resolve().parent.parent)
 
     @wraps(function)
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:

@@ -8,6 +8,8 @@ import numba
 
 from longlag.tasks.support.compiler import kept_code
 
+_SCANS = Path(__file__).resolve().parent.parent
+"""Everything that is compiled into one another: the engine and the kernels."""
 FLAGS: dict[str, Any] = {
     "fastmath": {"contract", "nsz"},  # a·b + c may round once, -0 may be 0; NaN and Inf keep their meaning
     "error_model": "numpy",  # x / 0 is Inf or NaN, without a branch that would keep loops from being vectorised
@@ -19,7 +21,7 @@ ROUNDED: dict[str, Any] = INLINE | {"fastmath": {"nsz"}}
 
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a function at its first call with given types, and keep the code on disk."""
-    return kept_code(function, Path(__file__).resolve().parent, **FLAGS)
+    return kept_code(function, _SCANS, **FLAGS)
 
 
 def inlined(function: Callable[..., Any]) -> Any:
