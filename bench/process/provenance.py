@@ -10,23 +10,40 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parent.parent
-_PACKAGES = ("bench", "tasks")
-_ENDINGS = (".py", ".toml")
+from longlag.process.sources import closure, modules
+
+MAKES_NUMBERS = (
+    "longlag.training.*",
+    "longlag.tasks.*",
+    "longlag.cells.*",
+    "longlag.clips.*",
+    "longlag.architectures.*",
+    "longlag.optimisers.*",
+    "longlag.schedules.*",
+    "longlag.scans.kernels.*",
+)
+"""What trains a cohort, and the folders in which it finds what a trial names; with all that these import."""
 _BLAS = re.compile(r"(Math Kernel Library Version [\w.]+)")
 _BLAS_NAME = re.compile(r"BLAS_INFO=(\w+)")
 
 
 @cache
-def source_hash(root: Path = _ROOT) -> str:
-    """Return sixteen hexadecimal digits from the contents of the source that makes results.
+def source_hash(*folders: tuple[str, Path]) -> str:
+    """Return sixteen hexadecimal digits from the contents of the source that can change a trial's numbers.
 
-    Studies are left out: a plan is no code. Neither the place of the source nor the age of its files matters.
+    Modules go by their names: neither the place of the source nor the age of its files matters, and what only plans,
+    stores or reports is left out.
+
+    Args:
+        folders: Names of packages with their folders; by default those that this process imports from.
     """
+    files = modules(*folders)
     digest = hashlib.sha256()
-    for name, path in sorted((path.relative_to(root).as_posix(), path) for path in _files(root)):
-        content = path.read_bytes()
-        digest.update(f"{name} {len(content)}\n".encode() + content)
+    for name in sorted(closure(MAKES_NUMBERS, files)):
+        data = sorted(files[name].parent.glob("*.toml")) if files[name].name == "__init__.py" else []
+        for path in (files[name], *data):
+            content = path.read_bytes()
+            digest.update(f"{name} {path.name} {len(content)}\n".encode() + content)
     return digest.hexdigest()[:16]
 
 
@@ -67,11 +84,6 @@ def _compiled_for() -> str:
     import llvmlite.binding
 
     return str(llvmlite.binding.get_host_cpu_name())
-
-
-def _files(root: Path) -> list[Path]:
-    found = [path for package in _PACKAGES for path in (root / package).rglob("*") if path.suffix in _ENDINGS]
-    return [path for path in found if path.is_file() and path.relative_to(root).parts[:2] != ("bench", "studies")]
 
 
 @cache

@@ -1,0 +1,72 @@
+"""The source files of this package by the names of their modules, in a checkout and in an installed package alike."""
+
+import ast
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+PACKAGES = ("longlag", "longlag.tasks")
+"""The packages that lie in folders of their own in a checkout."""
+
+
+@cache
+def modules(*folders: tuple[str, Path]) -> dict[str, Path]:
+    """Return the file of every module below some packages, by its name.
+
+    Args:
+        folders: Names of packages with their folders; by default those that this process imports from.
+    """
+    placed = folders or tuple((name, _folder(name)) for name in PACKAGES)
+    found = {}
+    for package, folder in placed:
+        for path in sorted(folder.rglob("*.py")):
+            parts = (package, *path.relative_to(folder).with_suffix("").parts)
+            found[".".join(parts).removesuffix(".__init__")] = path
+    return found
+
+
+def closure(roots: Iterable[str], files: Mapping[str, Path]) -> set[str]:
+    """Return modules with all that they import, now or when a function of theirs is called.
+
+    Args:
+        roots: Names of modules, or ``package.*`` for those that lie in a package.
+        files: As of `modules`.
+    """
+    todo = [name for root in roots for name in files if name == root or _is_member(name, root)]
+    found: set[str] = set()
+    while todo:
+        if (name := todo.pop()) in found:
+            continue
+        found.add(name)
+        parents = [name.rsplit(".", depth)[0] for depth in range(1, name.count(".") + 1)]
+        todo += [*parents, *(imported(files[name].read_text(encoding="utf-8")) & files.keys())]
+    return found
+
+
+def imported(source: str) -> set[str]:
+    """List what a source imports, inside functions and type-checking blocks too, by full name.
+
+    Of ``from a import b`` both ``a`` and ``a.b`` are listed, since b may be a module.
+
+    >>> sorted(imported("from longlag import registry"))
+    ['longlag', 'longlag.registry']
+    """
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def _is_member(name: str, root: str) -> bool:
+    package, star, _ = root.rpartition(".*")
+    return bool(star) and name.rpartition(".")[0] == package
+
+
+def _folder(package: str) -> Path:
+    spec = find_spec(package)
+    assert spec is not None
+    return Path(str(spec.origin)).parent
