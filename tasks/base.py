@@ -18,7 +18,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from longlag.tasks.support.errors import UsageError, near
-from longlag.tasks.support.options import Configurable, Range
+from longlag.tasks.support.options import Configurable, Range, option
+
+__all__ = ["Batch", "ClassTask", "Later", "Range", "Task", "UsageError", "as_tokens", "option"]
 
 
 class Later(Mapping[str, Tensor]):

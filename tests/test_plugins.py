@@ -41,8 +41,7 @@ CELL = """
 from dataclasses import dataclass
 from typing import ClassVar
 import torch
-from longlag.cells.base import Cell
-from longlag.tasks.options import option
+from longlag.cells.base import Cell, option
 
 @dataclass(frozen=True)
 class Mine(Cell):

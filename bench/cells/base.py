@@ -21,9 +21,26 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding
 
-from longlag.tasks.support.options import Configurable
+from longlag.cells.support.equations import modrelu, skew
+from longlag.cells.support.initialisers import chrono, orthogonal, rotations, softplus_inverse
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import Configurable, option
 from longlag.values.seeding import stream
 from longlag.values.wiring import Wiring
+
+__all__ = [
+    "Cell",
+    "State",
+    "UsageError",
+    "Weights",
+    "chrono",
+    "modrelu",
+    "option",
+    "orthogonal",
+    "rotations",
+    "skew",
+    "softplus_inverse",
+]
 
 Weights = Mapping[str, Tensor]
 State = tuple[Tensor, ...]

@@ -21,6 +21,8 @@ from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import spell
 from longlag.values.layout import Layout
 
+__all__ = ["TOLERANCE", "Clip", "Context", "UsageError", "row_norms", "scale_rows"]
+
 TOLERANCE = 1e-5
 """Relative difference up to which a clipped norm counts as the one promised: float32 gradients, scaled once."""
 

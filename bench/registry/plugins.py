@@ -22,7 +22,6 @@ from longlag.tasks.support.errors import UsageError
 KINDS = ("task", "cell", "clip")
 LOAD_SECONDS = 60.0
 """The longest that a plugin may take to import, and to answer what a plan asks of it."""
-RESERVED = ("base", "compiler", "drawing", "options", "sentences")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _CONTRACT = (
     "one class that is a Task, a Cell, a Clip, or a torch.nn.Module with __init__(self, input_size, hidden_size) "
@@ -80,7 +79,7 @@ def check_name(name: str, what: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise UsageError(f"{what}: {name!r} must be 1 to 64 letters, digits or underscores, a letter first")
-    if name in RESERVED:
+    if name == "base":
         raise UsageError(f"{what}: {name!r} is reserved")
 
 

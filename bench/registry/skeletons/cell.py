@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longlag.cells.base import Cell, State, Weights
-from longlag.tasks.support.options import option
+from longlag.cells.base import Cell, State, Weights, option
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longlag.tasks.base import Batch, ClassTask, as_tokens
-from longlag.tasks.support.options import option
+from longlag.tasks.base import Batch, ClassTask, as_tokens, option
 
 
 @dataclass(frozen=True)
