@@ -22,7 +22,7 @@ baseline_option = click.option(
     "file",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Baseline.  [default: RESULTS/reference/STUDY.json]",
+    help="Baseline.  [default: RESULTS/reference/STUDY.json, else the package's own]",
 )
 
 
@@ -58,7 +58,7 @@ def accept(study: str, reason: str, file: Path | None, results: Path) -> None:
     from longlag.store.results import load_study
 
     told = word(reason, "--reason")
-    path = _path(study, file, results)
+    path = _own(study, file, results)
     entries = current(load_study(study, results), provenance.source_hash(), accepted.training_command(study))
     accepted.checked(entries, study)
     _need_plugins(entries)
@@ -167,17 +167,32 @@ def _self_test(study: str, file: Path | None, results: Path, workers: int) -> in
     from longlag.regression.selftest.pool import read_outcomes
 
     entries = accepted.read(_path(study, file, results), study).entries
-    outcomes = read_outcomes(results / "reference" / f"{study}-outcomes.csv.gz")
+    outcomes = read_outcomes(_or_shipped(results / "reference" / f"{study}-outcomes.csv.gz"))
     harmful = {name: plant.worse for name, plant in PLANTS.items()}
     found = self_test.self_test(entries, outcomes, harmful, workers=workers)
     click.echo(self_test.render(found, {name: plant.what for name, plant in PLANTS.items()}), nl=False)
     return 1 if found.failures() else 0
 
 
-def _path(study: str, file: Path | None, results: Path) -> Path:
+def _own(study: str, file: Path | None, results: Path) -> Path:
+    """Return where a study's baseline is written."""
     from longlag.plan.grid import checked_name
 
     return file or results / "reference" / f"{checked_name(study)}.json"
+
+
+def _path(study: str, file: Path | None, results: Path) -> Path:
+    """Return the baseline that a study is held against: its own or, where it has none, the one in the package."""
+    own = _own(study, file, results)
+    return own if file is not None else _or_shipped(own)
+
+
+def _or_shipped(own: Path) -> Path:
+    """Return a file of ``results/reference``; where it does not exist, its namesake that comes with the package."""
+    from importlib.resources import files
+
+    shipped = Path(str(files("longlag.reference") / own.name))
+    return shipped if shipped.is_file() and not own.exists() else own
 
 
 def _need_folders(written: Mapping[str, Path | None]) -> None:
