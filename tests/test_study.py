@@ -1,7 +1,11 @@
 """Studies: which trials a plan makes, how options change it, and every way to get one wrong."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -235,3 +239,53 @@ def test_facts_follow_from_task_and_cell() -> None:
     assert found["cell_options"] == registry.cell("lstm").values()
     assert found["cell_options"]["forget_bias"] == 1.0
     assert json.dumps(found)
+
+
+TWO_GRIDS = """
+title = "Two grids, of which neither has both"
+[[grids]]
+task = "copy:items=3,blanks=10"
+cell = ["gru", "rnn"]
+lr = 0.01
+seeds = 1
+updates = 200
+[[grids]]
+task = ["adding:length=20", "adding:length=10"]
+cell = "lstm"
+optimizer = ["adam", "sgd"]
+lr = 0.02
+seeds = 1
+updates = 400
+"""
+PLANS = """
+import sys
+from longlag.plan import files
+two = files.find(sys.argv[1])
+options = ({}, {"task": ("copy:items=3,blanks=10",), "cell": ("lstm",)}, {"cell": ("rnn",), "optimizer": ("sgd",)})
+options += ({"task": ("adding",), "cell": ("gru",), "clip": ("norm:1",), "optimizer": ("sgd",)},)
+for study in (two, files.find("smoke")):
+    for given in options:
+        print([trial.key for trial in study.replaced(**given).trials()])
+"""
+
+
+def test_plans_do_not_depend_on_the_order_of_sets(tmp_path: Path) -> None:
+    (tmp_path / "two.toml").write_text(TWO_GRIDS)
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", PLANS, str(tmp_path / "two.toml")],
+            env=os.environ | {"PYTHONHASHSEED": str(seed)},
+            stdout=subprocess.PIPE,
+        )
+        for seed in range(5)
+    ]
+    plans = [process.communicate()[0] for process in running]
+    assert all(process.returncode == 0 for process in running)
+    assert len(set(plans)) == 1
+    assert len(set(plans[0].splitlines())) == len(plans[0].splitlines()) == 8
+
+
+def test_where_grids_hold_either_the_task_or_the_cell_the_task_decides() -> None:
+    grids = (replace(GRID, task=(COPY,), cell=("rnn",)), replace(GRID, task=(ADDING,), cell=("lstm",), updates=400))
+    cut = study(*grids).replaced(task=(COPY,), cell=("lstm",))
+    assert [(grid.task, grid.cell, grid.updates) for grid in cut.grids] == [((COPY,), ("lstm",), 200)]

@@ -24,7 +24,7 @@ from longlag.cli import (
     tuning,
     window,
 )
-from longlag.process.guards import first_line
+from longlag.process.guards import first_line, place
 from longlag.store.file import StoreError
 from longlag.tasks.support.errors import UsageError, near
 
@@ -53,6 +53,10 @@ class Commands(click.Group):
             return 0
         except SystemExit as error:  # no command ends so
             raise UsageError(f"a plugin ended the program ({first_line(error)})") from error
+        except Exception as error:
+            if isinstance(error, UsageError | StoreError) or not (where := place(error)):
+                raise
+            raise UsageError(f"a plugin raised {first_line(error)}{where}") from error
 
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run a command and end the process with its exit code."""

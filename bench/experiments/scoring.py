@@ -126,7 +126,7 @@ def _known(spec: str, pairs: Mapping[str, Sequence[Pair]]) -> Known:
         for pair in of:
             unknown = {word for word in pair.good + pair.bad if word not in tokens}
             if unknown:
-                found.unknown.update(unknown)
+                found.unknown.update(sorted(unknown))
                 unknown_words += 1
             elif max(len(pair.good), len(pair.bad)) > task.length + 1:
                 too_long += 1

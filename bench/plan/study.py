@@ -54,8 +54,9 @@ class Study:
     def replaced(self, **options: object) -> "Study":
         """Return the study with a grid's keys replaced; None means not given.
 
-        Where some grids hold one of the tasks (cells, clips, optimizers) that are given, the others are left out:
-        a corner with another optimizer and its own budget has nothing to say about them.
+        Where some grids hold one of the tasks that are given, the others are left out: a corner with another optimizer
+        and its own budget has nothing to say about them. So it goes on, among the grids that are left, with the cells,
+        the clips and the optimizers.
 
         Args:
             **options: Keys of `Grid`. ``lr`` replaces the rates as well.
@@ -65,7 +66,7 @@ class Study:
         """
         given = _options(options)
         kept = [self._shortest(grid, position) for position, grid in enumerate(self.grids, 1)]
-        for axis in given.keys() & {"task", "cell", "clip", "optimizer"}:
+        for axis in [axis for axis in SPECS if axis in given]:
             kept = [grid for grid in kept if set(given[axis]) & set(getattr(grid, axis))] or kept
         plain = {"match": None, "match_target": None} if "hidden_size" in given else {}
         grids = tuple(replace(grid, **(plain | given)) for grid in kept)

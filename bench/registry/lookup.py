@@ -30,7 +30,7 @@ _PACKAGES = {
     "cell": "longlag.cells",
     "clip": "longlag.clips",
     "architecture": "longlag.architectures",
-    "optimizer": "longlag.optimisers.base",
+    "optimizer": "longlag.optimisers",
     "schedule": "longlag.schedules",
 }
 _NOT_LISTED = {"base"}
@@ -210,7 +210,8 @@ def clip(spec: str) -> "Clip":
 
 def _one_clip(spec: str) -> "Clip":
     name, *given = spec.split(":")
-    return cast("Clip", find("clip", name).from_texts(given))  # type: ignore[attr-defined]
+    with blamed("clip", name):
+        return cast("Clip", find("clip", name).from_texts(given))  # type: ignore[attr-defined]
 
 
 def _shipped(kind: str, spec: str) -> Configurable:

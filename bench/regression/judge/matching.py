@@ -38,7 +38,7 @@ def matched(baseline: Sequence[Entry], new: Sequence[Entry]) -> list[Pair]:
     Entries of the same task, cell, clip and optimizer that differ in something else are one pair with an obstacle.
     """
     before, after = _by(baseline, lambda entry: entry.key), _by(new, lambda entry: entry.key)
-    pairs = [Pair(before[key], after[key], _obstacle(before[key], after[key])) for key in before.keys() & after.keys()]
+    pairs = [Pair(before[key], after[key], _obstacle(before[key], after[key])) for key in before if key in after]
     left = [entry for key, entry in before.items() if key not in after]
     right = [entry for key, entry in after.items() if key not in before]
     of_name = defaultdict[tuple[str, ...], tuple[list[Entry], list[Entry]]](lambda: ([], []))
