@@ -97,7 +97,7 @@ def hows_of_the_neighbour(monkeypatch):
     plain = write_gradients
 
     def write(*given):
-        plain(*given[:6], [*given[6][1:], given[6][0]])
+        return plain(*given[:6], [*given[6][1:], given[6][0]])
 
     monkeypatch.setattr("longlag.training.cohort.write_gradients", write)
 

@@ -4,123 +4,28 @@ import ast
 import graphlib
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+ARCHITECTURE = ROOT / "bench" / "README.md"
 
-# A name that ends in ``.*`` stands for everything inside a package, one that ends in ``*`` for a common beginning.
-# The first pattern that fits decides.
-LAYERS = (
-    (
-        "longlag.tasks",
-        "longlag",
-        "longlag.cells",
-        "longlag.clips",
-        "longlag.run.engines",
-        "longlag.scans.kernels",
-        "longlag.perf",
-        "longlag.checks",
-        "longlag.regression",
-        "longlag.architectures",
-        "longlag.report",
-        "longlag.registry.skeletons",
-        "longlag.plan.studies",
-    ),
-    (
-        *(
-            "longlag.tasks.base",
-            "longlag.tasks.support.compiler",
-            "longlag.tasks.support.drawing",
-            "longlag.tasks.support.options",
-            "longlag.tasks.support.sentences",
-        ),
-        *(
-            "longlag.cells.base",
-            "longlag.clips.base",
-            "longlag.values.seeding",
-            "longlag.values.layout",
-            "longlag.process.state",
-            "longlag.process.guards",
-            "longlag.values.wiring",
-            "longlag.values.backward",
-        ),
-    ),
-    (
-        *("longlag.tasks.*", "longlag.cells.*", "longlag.clips.*", "longlag.scans.kernels.*"),
-        *(
-            "longlag.optimisers.base",
-            "longlag.values.trial",
-            "longlag.process.provenance",
-            "longlag.registry.plugins",
-            "longlag.cells.support.module_cell",
-            "longlag.scans.run",
-        ),
-        "longlag.registry.skeletons.*",
-    ),
-    (
-        *(
-            "longlag.registry.names",
-            "longlag.plan.study*",
-            "longlag.plan.grid",
-            "longlag.networks.layers",
-            "longlag.networks.recurrent",
-            "longlag.training.gradients",
-        ),
-        *(
-            "longlag.store.schema",
-            "longlag.networks.build",
-            "longlag.plan.sizes",
-            "longlag.experiments.clip_window",
-            "longlag.plan.test_lags",
-        ),
-        *("longlag.training.omega", "longlag.training.backward_audit", "longlag.training.clip_audit"),
-        *(
-            "longlag.networks.protocol",
-            "longlag.networks.whole_network",
-            "longlag.networks.encoder_decoder",
-            "longlag.networks.readout",
-            "longlag.architectures.*",
-        ),
-        *(
-            "longlag.store.store*",
-            "longlag.experiments.minimal_pairs",
-            "longlag.store.results",
-            "longlag.stats.intervals",
-            "longlag.experiments.tuning",
-            "longlag.networks.stacked",
-            "longlag.report.*",
-        ),
-    ),
-    (
-        *(
-            "longlag.training.evaluation",
-            "longlag.training.checkpoints",
-            "longlag.experiments.scoring",
-            "longlag.training.stopping",
-            "longlag.training.cohort",
-            "longlag.run.costs",
-            "longlag.experiments.horizon",
-        ),
-        *("longlag.regression.judge.entries", "longlag.stats.exact", "longlag.regression.judge.measures"),
-        *(
-            "longlag.regression.judge.comparison",
-            "longlag.regression.judge.matching",
-            "longlag.regression.judge.verdict",
-        ),
-        *("longlag.regression.judge.baseline", "longlag.regression.show.report", "longlag.regression.show.render"),
-        *("longlag.regression.show.formats", "longlag.regression.show.figure", "longlag.regression.show.history"),
-    ),
-    ("longlag.run.engines.*", "longlag.run.run", "longlag.checks.*", "longlag.regression.*"),
-    ("longlag.perf.*", "longlag.cli", "longlag.cli.*", "longlag.__main__"),
+PACKAGES = (
+    *("tasks", "values", "process", "stats"),
+    *("cells", "clips", "architectures", "optimisers", "schedules"),
+    *("scans", "registry", "networks", "plan", "training", "store", "run", "experiments"),
+    *("report", "checks", "regression", "perf", "cli"),
 )
-"""From the bottom: the packages themselves, which import nothing, then layers 0 to 5."""
+"""From the ground up: a package imports from itself and from those before it. The table of bench/README.md shows it."""
+
+TOP = ("longlag.results", "longlag.cohort", "longlag.__main__")
+"""Modules that lie in no package: what others may import, and the command; nothing of ours imports them."""
+
+OPEN = ("tasks", "cells", "clips", "architectures", "optimisers", "schedules", "scans.kernels")
+"""Folders in which every file is a member, but for `base`."""
 
 HEAVY = ("torch", "numpy", "numba", "pandas", "matplotlib", "scipy", "seaborn")
-
-
 FOLDERS = {"longlag": ROOT / "bench", "longlag.tasks": ROOT / "tasks"}
 
 
@@ -133,13 +38,11 @@ FILES = {
 }
 
 
-def layer_of(module: str) -> int:
-    """Return the place of the first pattern that fits."""
-    for place, patterns in enumerate(LAYERS):
-        for pattern in patterns:
-            if module == pattern or (pattern.endswith("*") and module.startswith(pattern[:-1])):
-                return place
-    raise LookupError(f"{module} has no layer: give it one in {Path(__file__).name}")
+def place(module: str) -> int:
+    """Return how far up the package of a module stands."""
+    if module == "longlag":
+        return -1
+    return len(PACKAGES) if module in TOP else PACKAGES.index(module.split(".")[1])
 
 
 def imported_by(source: str) -> set[str]:
@@ -175,25 +78,44 @@ def loaded_by(*modules: str) -> set[str]:
 
 def test_imports_inside_functions_are_seen():
     source = "def later():\n    from longlag import registry\n    import numpy.linalg\n"
-    assert imported_by(source) == {"longlag.registry.names", "numpy.linalg"}
+    assert imported_by(source) == {"longlag.registry", "numpy.linalg"}
 
 
 @pytest.mark.parametrize("module", FILES)
-def test_every_module_has_a_layer(module):
-    assert layer_of(module) >= 0
-
-
-@pytest.mark.parametrize("module", FILES)
-def test_no_module_imports_a_higher_layer(module):
+def test_no_module_imports_from_a_higher_package(module):
     ours = {name for name in IMPORTS[module] if name in FILES}
-    too_high = {name for name in ours if layer_of(name) > layer_of(module)}
-    assert not too_high, f"{module} imports {sorted(too_high)} from a higher layer"
+    too_high = {name for name in ours if place(name) > place(module)}
+    assert not too_high, f"{module} imports {sorted(too_high)} from a higher package"
+    assert not ours & set(TOP)
 
 
-def test_imports_within_a_layer_are_acyclic():
+def test_imports_are_acyclic():
     graph = {module: {name for name in names if name in FILES and name != module} for module, names in IMPORTS.items()}
     order = list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
     assert set(order) == set(FILES)
+
+
+def test_no_other_file_lies_in_the_top_folder():
+    files = {path.name for path in (ROOT / "bench").iterdir() if path.is_file()}
+    assert files == {"__init__.py", "__main__.py", "README.md", "py.typed", "results.py", "cohort.py"}
+
+
+@pytest.mark.parametrize("package", sorted({name.rpartition(".")[0] for name in FILES} - {"", "longlag"}))
+def test_a_package_is_small_or_an_open_folder(package):
+    assert len([name for name in FILES if name.rpartition(".")[0] == package]) <= 20 or package[8:] in OPEN
+
+
+def table() -> str:
+    """Write the table of packages, each with the first line of its docstring."""
+    rows = ["| package | what it is |", "|---|---|"]
+    for name in PACKAGES:
+        said = ast.get_docstring(ast.parse(FILES[f"longlag.{name}"].read_text(encoding="utf-8")))
+        rows.append(f"| `{name}` | {str(said).splitlines()[0]} |")
+    return "\n".join(rows) + "\n"
+
+
+def test_the_architecture_shows_these_packages_in_this_order():
+    assert table() in ARCHITECTURE.read_text(encoding="utf-8"), "run: python tests/test_layers.py"
 
 
 @pytest.mark.parametrize("module", [name for name in FILES if name.startswith("longlag.tasks")])
@@ -212,24 +134,12 @@ def test_tasks_are_listed_and_described_without_a_compiler():
     assert "numba" not in loaded_by(*(name for name in FILES if name.startswith("longlag.tasks.")))
 
 
-@pytest.mark.parametrize("package", ["longlag.tasks", "longlag.cells", "longlag.clips"])
-def test_neither_tasks_nor_cells_nor_clips_import_each_other(package):
-    members = {name for name in FILES if name.startswith(f"{package}.")}
-    shared = {
-        f"{package}.base",
-        "longlag.tasks.support.compiler",
-        "longlag.tasks.support.drawing",
-        "longlag.tasks.support.options",
-        "longlag.tasks.support.sentences",
-    }
-    for module in members - shared:
-        assert IMPORTS[module] & members <= shared, f"{module} imports a neighbour"
-
-
-def test_layers_are_listed_once():
-    patterns = [pattern for layer in LAYERS for pattern in layer]
-    assert len(patterns) == len(set(patterns))
-    assert all(layer_of(low[0]) < layer_of(high[0]) for low, high in pairwise(LAYERS))
+@pytest.mark.parametrize("folder", OPEN)
+def test_members_of_an_open_folder_do_not_import_each_other(folder):
+    members = {name for name in FILES if name.rpartition(".")[0] == f"longlag.{folder}"} - {f"longlag.{folder}.base"}
+    assert members
+    for module in members:
+        assert not IMPORTS[module] & members, f"{module} imports a neighbour"
 
 
 def test_what_reports_need_never_loads_torch():
@@ -248,3 +158,8 @@ def test_names_are_listed_without_a_heavy_library():
         f"print(all(names), *(name for name in {HEAVY!r} if name in sys.modules))"
     )
     assert run_python(program) == "True"
+
+
+if __name__ == "__main__":
+    before, _, rest = ARCHITECTURE.read_text(encoding="utf-8").partition("| package |")
+    ARCHITECTURE.write_text(before + table() + rest.partition("\n\n")[1] + rest.partition("\n\n")[2], encoding="utf-8")

@@ -17,8 +17,6 @@ from longlag.store import file
 from longlag.store.store import Store, StoreError, store_path
 from longlag.values.trial import Status
 
-ROOT = Path(__file__).resolve().parent.parent
-
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -27,9 +25,8 @@ def path(tmp_path: Path) -> Path:
 
 @contextmanager
 def writing_process(path: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, str(ROOT / "tests" / "sample_results.py"), str(path)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    command = [sys.executable, str(Path(__file__).with_name("sample_results.py")), str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
         finally:
@@ -79,8 +76,7 @@ def test_a_forked_worker_that_outlives_its_run_does_not_keep_the_lock(path: Path
         "os.kill(os.getpid(), 9)\n"
     )
     command = [sys.executable, "-W", "ignore", "-c", script, str(path)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         worker = int(process.stdout.readline())
         process.wait()

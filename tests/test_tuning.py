@@ -98,7 +98,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is_trained(tmp_path: 
 
 
 def test_the_shipped_studies_of_an_installed_package_are_not_written(tmp_path: Path, monkeypatch) -> None:
-    shipped = tmp_path / "bench" / "studies"
+    shipped = tmp_path / "bench" / "plan" / "studies"
     shipped.mkdir(parents=True)
     shutil.copy(files.STUDIES / "quick.toml", shipped)
     monkeypatch.setattr(files, "STUDIES", shipped)

@@ -60,7 +60,7 @@ def need_writable(path: Path) -> None:
     from longlag.plan import files
 
     shipped = path.parent == files.STUDIES
-    if shipped and not (files.STUDIES.parents[1] / "pyproject.toml").exists():
+    if shipped and not (files.STUDIES.parents[2] / "pyproject.toml").exists():
         raise UsageError("--write changes the study's file: it needs a checkout, this is an installed package")
     tuning.marked(path)
 

@@ -1,4 +1,4 @@
-"""What a process has lying about: random state, which nothing here may read or move, settings, and its arithmetic."""
+"""Process-global state that trials must not share: random state, which nothing may read or move, and settings."""
 
 import random
 import sys
@@ -104,3 +104,14 @@ def arithmetic() -> Iterator[None]:
 def _flushes() -> bool:
     smallest, half = sys.float_info.min, 0.5
     return smallest * half == 0.0
+
+
+@contextmanager
+def replaced(owner: Any, name: str, value: Any) -> Iterator[Any]:
+    """Put something in the place of an attribute, and hand over what was there."""
+    before = vars(owner)[name]
+    setattr(owner, name, value)
+    try:
+        yield before
+    finally:
+        setattr(owner, name, before)

@@ -15,8 +15,7 @@ from torch import Tensor
 from longlag import registry
 from longlag.checks.finding import Finding, expect, findings
 from longlag.checks.leaks import hunt
-from longlag.process.state import arithmetic
-from longlag.regression.selftest.patches import replaced
+from longlag.process.state import arithmetic, replaced
 from longlag.scans import find
 from longlag.tasks.base import Batch, Task
 from longlag.training import evaluation

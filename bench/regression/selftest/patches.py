@@ -20,22 +20,11 @@ from longlag.cells.rnn import Rnn
 from longlag.clips.base import Context, row_norms
 from longlag.clips.norm import ClipNorm
 from longlag.networks.recurrent import Network
+from longlag.process.state import replaced
 from longlag.tasks.base import Batch
 from longlag.tasks.copy import Copy
 from longlag.training import gradients
 from longlag.values.trial import Trial
-
-
-@contextmanager
-def replaced(owner: Any, name: str, value: Any) -> Iterator[Any]:
-    """Put something in the place of an attribute, and hand over what was there."""
-    before = vars(owner)[name]
-    setattr(owner, name, value)
-    try:
-        yield before
-    finally:
-        setattr(owner, name, before)
-
 
 # Clipping
 
