@@ -16,7 +16,7 @@ from test_runner import go, small
 from longlag import registry
 from longlag.cli import main
 from longlag.networks.recurrent import Network
-from longlag.plan.test_lags import at_lags, trained_lags
+from longlag.plan.lags import at_lags, trained_lags
 from longlag.process import state
 from longlag.report.figures.all import FIGURES
 from longlag.report.figures.transfer import errors_by_lag, transfer_table

@@ -1,1 +1,1 @@
-"""Whether a task, a cell or a clip keeps its contract: one finding a rule, in plain words."""
+"""The rules of check-task, check-cell and check-clip."""

@@ -1,4 +1,4 @@
-"""What is asked of batches: are two equal, is a tensor as promised, what would right answers look like?"""
+"""Helpers that compare batches, check their tensors and make up right answers."""
 
 from dataclasses import fields
 

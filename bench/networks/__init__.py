@@ -1,1 +1,1 @@
-"""Networks: layers of cells, stacked and read out, and whole networks without a cell."""
+"""Networks: layers of cells, encoder-decoders, and whole networks without a cell, each with a readout."""

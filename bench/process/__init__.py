@@ -1,1 +1,1 @@
-"""What concerns the whole process: its global state, guards around code of others, its source and machine."""
+"""This process: global state, time limits and error lines for code of others, source hash, machine."""

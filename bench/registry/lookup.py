@@ -1,4 +1,4 @@
-"""Finds tasks, cells, clips and optimisers by name; the directories are the lists, and plugins add to them.
+"""Finds by name what can be named; the directories are the lists, and plugins add to them.
 
 Names come from file names, without importing anything; a class is imported when it is asked for.
 """

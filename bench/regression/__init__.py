@@ -1,1 +1,1 @@
-"""Regression tracking: whether a change made networks learn worse, with a verdict that can be trusted."""
+"""Regression tracking of learning: whether a change made networks learn worse."""

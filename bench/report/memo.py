@@ -1,4 +1,4 @@
-"""Finds what several tables and figures need of a study once."""
+"""Caches what several tables and figures need of a study."""
 
 from collections.abc import Callable
 from functools import wraps

@@ -11,7 +11,7 @@ from longlag.architectures.base import Architecture
 from longlag.cells.base import Cell
 from longlag.networks.build import network_for, network_of
 from longlag.networks.layers import Layers
-from longlag.plan.test_lags import at_lags, lags_in
+from longlag.plan.lags import at_lags, lags_in
 from longlag.process.guards import time_limit
 from longlag.scans.find import kernel_module
 from longlag.training.evaluation import CONFIRMATION_SEQUENCES, EVALUATION_SEQUENCES

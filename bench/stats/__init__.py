@@ -1,1 +1,1 @@
-"""Statistics for outcomes with two peaks, solved or stuck at the floor: pure functions of plain numbers."""
+"""Statistics of solved counts and errors: pure functions of plain numbers."""

@@ -1,4 +1,4 @@
-"""Comparisons of counts, several at once."""
+"""Comparisons of solved counts, several at once, corrected for their number."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

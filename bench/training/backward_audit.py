@@ -1,4 +1,4 @@
-"""The proof that what is to happen inside the backward pass does happen, and the plain gradient beside it.
+"""Checks that clips and truncation acted inside the backward pass, against its equations.
 
 Looking takes further backward passes, so it is done at the last update before each evaluation only. What was carried
 from step to step is held against the equations of `longlag.values.backward`, whatever code carried it.

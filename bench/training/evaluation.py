@@ -10,7 +10,7 @@ from torch import Tensor
 
 from longlag import registry
 from longlag.networks.protocol import AnyNetwork
-from longlag.plan.test_lags import at_lags, lags_in, trained_lags
+from longlag.plan.lags import at_lags, lags_in, trained_lags
 from longlag.tasks.base import Batch, Task
 from longlag.values.seeding import stream
 from longlag.values.trial import Transfer

@@ -1,4 +1,4 @@
-"""What tasks about verbs share: a sentence is read word by word, and the number of one of its verbs is asked for."""
+"""Base class and layout of the agreement tasks: sentences read word by word, one verb's number asked for."""
 
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence

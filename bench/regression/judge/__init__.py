@@ -1,1 +1,1 @@
-"""The verdict on a change: entries, tests, the baseline, invariants."""
+"""The verdict on a change: entries, statistical tests, the accepted baseline, exact invariants."""

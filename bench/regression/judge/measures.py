@@ -1,4 +1,4 @@
-"""Compares the outcomes of an entry with those of its baseline. Pure functions of numbers; deterministic.
+"""The statistical tests and effect sizes of `longlag check`.
 
 Three measures, each with a one-sided p for worse and for better. Learning has two peaks, solved or stuck, and
 whoever looks at one measure only is blind to some regressions:

@@ -45,7 +45,7 @@ class Verdict:
         pair: The entry before and after.
         ruling: The word.
         reason: Half a sentence.
-        measure: What decided: one of `statistics.MEASURES`.
+        measure: What decided: one of `measures.MEASURES`.
         p: The p that decided, adjusted where others were tested with it.
         screened: The numbers of the first stage.
         confirmed: The numbers of the confirmation.

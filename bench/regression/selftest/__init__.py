@@ -1,1 +1,1 @@
-"""The proof that a verdict finds what it should: faults planted, and outcomes simulated under them."""
+"""Changes planted on purpose, and the proof that `longlag check` tells the harmful ones."""

@@ -1,4 +1,4 @@
-"""How the program is changed on purpose: each a context, which lasts as long as it does and concerns this process only.
+"""Context managers that change the program on purpose, in this process only.
 
 Changes of a kernel's equations are compiled anew and never kept on disk, where a later run could take them for the
 real ones.

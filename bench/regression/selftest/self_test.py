@@ -16,7 +16,7 @@ from longlag.regression.judge.entries import Entry, Outcome
 from longlag.regression.judge.measures import superiority
 from longlag.regression.judge.verdict import CONFIRM_SEEDS, Ruling, decide
 from longlag.regression.selftest.pool import HEALTHY, Outcomes
-from longlag.report.text.text import aligned
+from longlag.report.text.terminal import aligned
 from longlag.tasks.support.errors import UsageError
 from longlag.values.seeding import stream
 

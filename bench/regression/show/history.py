@@ -15,7 +15,7 @@ from longlag.regression.judge.baseline import Baseline, summary_of
 from longlag.regression.show.report import Report
 from longlag.report.figures import style
 from longlag.report.figures.panels import GREY, Drawing, cell_handles, grid, legend_below
-from longlag.report.text.text import aligned
+from longlag.report.text.terminal import aligned
 
 _FILE = "checks.jsonl"
 

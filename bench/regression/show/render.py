@@ -8,7 +8,7 @@ from longlag.regression.judge.matching import Pair
 from longlag.regression.judge.measures import MEASURES, median_updates
 from longlag.regression.judge.verdict import SCREEN_ALPHA, Ruling, Verdict
 from longlag.regression.show.report import EXPLAINED, Report, names, verdict_names
-from longlag.report.text.text import aligned
+from longlag.report.text.terminal import aligned
 
 MOST_BYTES = 60_000
 _COLUMNS = ("entry", "before", "after", "solved, change [90 %]", "beats before [90 %]", "p", "detects", "verdict")

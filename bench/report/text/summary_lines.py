@@ -1,6 +1,6 @@
 """One sentence a task, drawn from the numbers and saying no more than they support.
 
-*Decides* is said where a test over all of the task's clip comparisons together does (`stats.compare`); a count
+*Decides* is said where a test over all of the task's clip comparisons together does (`stats.multiple.compare`); a count
 that differs without that is called undecided, and counts are always given.
 """
 
@@ -14,7 +14,7 @@ import pandas as pd
 from longlag.report.figures import style
 from longlag.report.memo import once
 from longlag.report.outcomes import LOST, Panel, study_panels, without_result
-from longlag.report.text.wiring_story import what_wiring_does
+from longlag.report.text.wiring_lines import what_wiring_does
 from longlag.stats.intervals import interquartile_mean
 from longlag.stats.multiple import compare
 from longlag.store.results import StudyData

@@ -1,1 +1,1 @@
-"""Where cohorts compute."""
+"""Worker processes: started, supervised, replaced."""

@@ -1,6 +1,8 @@
-"""Fused scans on the CPU: a shared driver, and for each cell a pair of pure scalar functions in a file of its name.
+"""What fused scans on the CPU share; the kernels themselves lie in `longlag.scans.kernels`, a file a cell.
 
-`base` says what a kernel declares, `functions` holds exp, tanh and sigmoid, `products` the matrix product of one
-time step, `scan` the loops over time, `weights` what lies outside them, `layer` puts them together,
-`differentiable` is what torch sees; `compiler` says how all of it is compiled and kept, `find` which cell has one.
+`base` says what a kernel declares, `pair` and `peepholes` which pairs of scalar functions there are, `functions` holds
+exp, tanh and sigmoid. `scan` has the loops over time, `products`, `dots` and `rows` what they call, `weights` what lies
+outside them; `layer` puts them together, `stack` does so for several layers, `chunks` cuts long sequences.
+`differentiable` is what torch sees. `loops`, `delta` and `diagonal` serve kernels with loops of their own, `workspace`
+lends them memory. `compiler` says how all of it is compiled and kept.
 """
