@@ -8,7 +8,7 @@ from synthetic import COPY, Shape, make_study
 from longlag.report.figures.all import WHERE
 from longlag.report.figures.depth import has_depth
 from longlag.report.figures.seq2seq import has_seq2seq, seq2seq
-from longlag.report.text.text import render_text
+from longlag.report.text.terminal import render_text
 from longlag.values.wiring import SKIPS
 
 DEPTHS = Shape(

@@ -16,7 +16,7 @@ from longlag.plan.study import Study
 from longlag.plan.trials import facts
 from longlag.report.figures import horizons, ladders
 from longlag.report.text.tables import write_tables
-from longlag.report.text.text import render_text
+from longlag.report.text.terminal import render_text
 from longlag.stats.horizons import horizon as fitted
 from longlag.store.results import StudyData, load_study
 from longlag.store.store import Store, store_path

@@ -12,8 +12,8 @@ from safetensors.numpy import load, save
 
 from longlag.networks.build import network_of
 from longlag.plan.study import Study, adhoc
-from longlag.run.plan import Plan
-from longlag.run.run import run
+from longlag.run.plan import Plan, Retrain
+from longlag.run.run import RunOptions, run
 from longlag.store.store import Store, store_path
 from longlag.tasks.support.errors import UsageError
 from longlag.training import checkpoints
@@ -39,7 +39,7 @@ def small(**options: object) -> Study:
 
 def go(study: Study, results: Path, workers: int = 1, keep: bool = True) -> Plan:
     seen = Silent()
-    run(study, results, workers=workers, timeout_seconds=60, fresh=False, observer=seen, keep_networks=keep)
+    run(study, results, RunOptions(workers, 60, retrain=Retrain(keep_networks=keep)), seen)
     return seen.plan
 
 

@@ -119,12 +119,12 @@ def test_a_study_file_matches_too(tmp_path: Path) -> None:
 def test_a_hidden_size_on_the_command_line_replaces_a_match(tmp_path: Path) -> None:
     replaced = matched_study(tmp_path).replaced(hidden_size=7)
     assert {trial.hidden_size for trial in replaced.trials()} == {7}
-    assert replaced.matches() == {}
+    assert not any(planned.match for planned in replaced.planned)
 
 
 def test_another_target_on_the_command_line_replaces_the_files(tmp_path: Path) -> None:
-    matches = matched_study(tmp_path).replaced(match_target=600).matches()
-    assert {match.target for match in matches.values()} == {600}
+    study = matched_study(tmp_path).replaced(match_target=600)
+    assert {planned.match.target for planned in study.planned} == {600}
 
 
 def test_a_file_with_a_match_and_a_size_is_refused(tmp_path: Path) -> None:
@@ -134,9 +134,8 @@ def test_a_file_with_a_match_and_a_size_is_refused(tmp_path: Path) -> None:
 
 def test_tables_and_exports_say_what_was_reached(tmp_path: Path) -> None:
     study = matched_study(tmp_path, FILE.replace("3000", "195"))
-    matches = study.matches()
     with Store.open_for_writing(store_path("fair", tmp_path)) as store:
-        store.write_plan("", [(trial, facts(trial, matches.get(trial.key))) for trial in study.trials()])
+        store.write_plan("", [(planned.trial, planned.facts) for planned in study.planned])
         for trial in study.trials():
             store.add(TrialResult(trial, Status.UNSOLVED, error=0.1, num_parameters=1), facts(trial))
     data = load_study("fair", tmp_path)

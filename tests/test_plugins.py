@@ -19,7 +19,7 @@ from longlag.networks.recurrent import Network
 from longlag.plan.study import adhoc
 from longlag.registry import plugins
 from longlag.run.engines.local import LocalEngine
-from longlag.run.run import run
+from longlag.run.run import RunOptions, run
 from longlag.store.store import Store, store_path
 from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import Status, Trial, TrialResult
@@ -219,7 +219,7 @@ def test_a_run_stores_path_and_hash_and_an_edited_file_is_trained_anew(write: Wr
     command = [*TINY, "--cell", "mine", "--plugin", path, "--results", str(tmp_path / "results")]
     registry.use([path])
     study = adhoc("mine", cell="mine", seeds=1, **SMALL)
-    run(study, tmp_path / "results", workers=1, timeout_seconds=60, fresh=False, observer=Mock())
+    run(study, tmp_path / "results", RunOptions(1, 60), Mock())
     with Store.open_for_reading(store_path("mine", tmp_path / "results")) as store:
         (row,) = store.trials()
     digest = plugins.read(Path(path)).digest

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from longlag import registry
 from longlag.cli import main
 from longlag.plan.study import adhoc
-from longlag.run.run import run
+from longlag.run.run import RunOptions, run
 from longlag.values.trial import Status
 
 SKELETON = (files("longlag.registry.skeletons") / "task.py").read_text()
@@ -79,5 +79,5 @@ def test_code_that_ends_the_program_elsewhere_is_one_line(mine):
 def test_a_task_that_cannot_draw_is_planned_and_fails_in_its_rows(fault, mine, tmp_path):
     registry.use([mine(DRAW, f"{fault}; {DRAW}")])
     study = adhoc("mine", task="mine", cell="rnn", seeds=1, updates=4, eval_every=2, hidden_size=5, batch_size=3)
-    ended = run(study, tmp_path, workers=1, timeout_seconds=60, fresh=False, observer=Mock())
+    ended = run(study, tmp_path, RunOptions(1, 60), Mock())
     assert ended == {Status.FAILED: 1}

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -19,8 +20,9 @@ from longlag.plan.study import Study, adhoc
 from longlag.plan.trials import facts
 from longlag.process import provenance
 from longlag.run.costs import Pace, expected_seconds, pace_of
-from longlag.run.plan import COHORT_SIZE, MEMORY, Plan, make_plan
-from longlag.run.run import run
+from longlag.run.plan import COHORT_SIZE, MEMORY, Plan, Retrain, make_plan
+from longlag.run.run import RunOptions, run
+from longlag.store import file
 from longlag.store.results import load, load_curves
 from longlag.store.store import Store, StoreError, store_path
 from longlag.tasks.support.errors import UsageError
@@ -50,7 +52,7 @@ def small(**options: object) -> Study:
 
 def go(study: Study, results: Path, workers: int = 1, fresh: bool = False) -> Plan:
     observer = Silent()
-    run(study, results, workers=workers, timeout_seconds=60, fresh=fresh, observer=observer)
+    run(study, results, RunOptions(workers, 60, retrain=Retrain(fresh)), observer)
     return observer.plan
 
 
@@ -108,7 +110,7 @@ def test_fresh_trains_again_what_other_source_made(tmp_path: Path) -> None:
     with Store.open_for_writing(store_path("small", tmp_path)) as store:
         for trial, source in ((made_here, provenance.source_hash()), (made_elsewhere, "other")):
             store.add(TrialResult(trial, Status.UNSOLVED, environment={"source": source}), facts(trial))
-    plan = make_plan(study, tmp_path, fresh=True)
+    plan = make_plan(study, tmp_path, Retrain(fresh=True))
     assert (plan.missing, plan.other_source) == ((made_elsewhere,), 1)
     assert make_plan(study, tmp_path).missing == ()
 
@@ -129,7 +131,7 @@ def test_memory_cuts_cohorts_and_changes_no_digit(tmp_path: Path, monkeypatch: p
     curves = []
     for memory in (MEMORY, 1):
         results = tmp_path / str(memory)
-        run(study, results, workers=1, timeout_seconds=60, fresh=False, memory=memory, observer=Silent())
+        run(study, results, RunOptions(1, 60, memory), Silent())
         curves.append(load("small", results)[["key", "fingerprint", "error", "grad_norm_max"]])
     assert curves[0].equals(curves[1])
     assert curves[0]["fingerprint"].nunique() == 4
@@ -254,3 +256,23 @@ def wait_until(condition) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)  # polls; what is waited for is asserted above
+
+
+def test_a_run_opens_its_store_once_and_looks_for_damage_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    statements: list[str] = []
+    connect = file.connect
+
+    def watched(path: Path, mode: str) -> sqlite3.Connection:
+        statements.append(f"open {mode}")
+        connection = connect(path, mode)
+        connection.set_trace_callback(statements.append)
+        return connection
+
+    monkeypatch.setattr("longlag.store.store.connect", watched)
+    monkeypatch.setattr("longlag.report.figures.all.draw_figures", lambda *_: [])
+    command = ["run", *GRID, "--updates", "1", "--eval-every", "1", "--workers", "1", "--results", str(tmp_path)]
+    for _ in range(2):
+        statements.clear()
+        assert CliRunner().invoke(main, command).exit_code == 0
+        assert [said for said in statements if said.startswith("open")] == ["open rwc", "open rw"]  # the report's
+        assert sum("quick_check" in said for said in statements) == 1

@@ -112,7 +112,7 @@ def test_the_most_specific_rate_wins(clip: str, optimizer: str, lr: float) -> No
         Rate(COPY, "rnn", 0.3, clip="norm:1"),
         Rate(COPY, "lstm", 0.9),
     )
-    grid = Grid((COPY,), ("rnn",), (clip,), (optimizer,), seeds=(0,))
+    grid = Grid((COPY,), ("rnn",), (clip,), optimizer=(optimizer,), seeds=(0,))
     assert [trial.lr for trial in study(grid, rates=rates).trials()] == [lr]
 
 

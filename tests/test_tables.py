@@ -13,7 +13,7 @@ from longlag.report.outcomes import into_panels, outcomes
 from longlag.report.summary import summarise
 from longlag.report.text.summary_lines import stories
 from longlag.report.text.tables import escape_latex, write_tables
-from longlag.report.text.text import render_text, to_json
+from longlag.report.text.terminal import render_text, to_json
 from longlag.values.trial import Status
 
 IRNN = "rnn:nonlinearity=relu,init=identity"

@@ -10,11 +10,8 @@ from longlag.cli.options import grid_options, results_option
 from longlag.tasks.support.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from longlag.plan.study import Study
     from longlag.run.plan import Plan
-    from longlag.values.trial import Trial
 
 MOST_SECONDS = 10_000_000
 _MOST_WORKERS = 1024
@@ -100,12 +97,12 @@ def plan(
     **options: Any,
 ) -> None:
     """Show what a run would train; train nothing."""
-    from longlag.plan.test_lags import moved_lines
-    from longlag.run.plan import make_plan
+    from longlag.plan.lags import moved_lines
+    from longlag.run.plan import Retrain, make_plan
 
     workers = checked_workers(workers)
     cut = within(study_of(study, name, options), workers, budget_minutes)
-    found = make_plan(cut, results, fresh, keep_networks)
+    found = make_plan(cut, results, Retrain(fresh, keep_networks))
     kept = len(found.trials) - len(found.missing)
     click.echo(f"study     {found.study.name}: {found.study.title}")
     click.echo(f"trials    {len(found.trials)}")
@@ -120,7 +117,7 @@ def plan(
         click.echo(f"outside   {found.outside} stored trials are not part of this plan")
     for line in moved_lines(found.trials):
         click.echo(f"tests     {line}")
-    for line in matched_lines(found.study, found.trials):
+    for line in matched_lines(found.study):
         click.echo(line)
 
 
@@ -135,12 +132,11 @@ def time_told(plan: "Plan", workers: int) -> str:
     return f"{minutes(plan.seconds_here(workers))} if no trial stops early, {workers} workers (estimated{whose})"
 
 
-def matched_lines(study: "Study", trials: "Sequence[Trial]") -> list[str]:
+def matched_lines(study: "Study") -> list[str]:
     """Say which hidden sizes were picked and how near they come to the target, a line a network."""
-    matches = study.matches()
     lines: dict[str, None] = {}
-    for trial in trials:
-        if (match := matches.get(trial.key)) is not None:
+    for trial, match in study.planned:
+        if match is not None:
             reached = f"{match.reached} {match.quantity} ({match.distance:+.1%} of {match.target})"
             note = f": {match.note}" if match.note else ""
             network = ", ".join(

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Display
 
-from longlag.plan.test_lags import moved_lines
+from longlag.plan.lags import moved_lines
 from longlag.run.costs import expected_seconds
 from longlag.run.plan import Plan
 from longlag.values.trial import Status, TrialResult

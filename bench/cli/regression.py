@@ -51,11 +51,11 @@ def accept(study: str, reason: str, file: Path | None, results: Path) -> None:
     from importlib.metadata import version
 
     from longlag.cli.planning import checked_workers
-    from longlag.plan.grid import word
     from longlag.process import provenance
     from longlag.regression.judge import baseline as accepted
     from longlag.regression.judge.entries import current
     from longlag.store.results import load_study
+    from longlag.values.rules import word
 
     told = word(reason, "--reason")
     path = _own(study, file, results)
@@ -263,7 +263,7 @@ def _plan_of(name: str, entries: "Sequence[Entry]", seeds: Sequence[int]) -> "St
     """Return a study of a few entries at some seeds."""
     from dataclasses import fields
 
-    from longlag.plan.grid import AXES, Grid
+    from longlag.plan.grid import SPANNED, Grid
     from longlag.plan.study import Study
     from longlag.values.trial import Trial
 
@@ -271,7 +271,7 @@ def _plan_of(name: str, entries: "Sequence[Entry]", seeds: Sequence[int]) -> "St
     grids = []
     for entry in entries:
         values = {key: getattr(entry.setting, key) for key in shared}
-        axes = {key: (values[key],) for key in AXES}
+        axes = {key: (values[key],) for key in SPANNED}
         grids.append(Grid(**(values | axes), seeds=tuple(seeds)))
     return Study(name, "Fresh seeds of entries that looked worse", tuple(grids))
 

@@ -16,7 +16,7 @@ from longlag.tasks.support.errors import UsageError
 def show(study: str, as_json: bool, results: Path) -> None:
     """Print a study's summary table."""
     from longlag.cli.training import name_transfer
-    from longlag.report.text.text import render_text, to_json
+    from longlag.report.text.terminal import render_text, to_json
     from longlag.store.results import load_study
 
     data = load_study(study, results)

@@ -79,29 +79,23 @@ def train_study(
 ) -> "Counter[Status]":
     """Train what is missing of a study, showing progress; return how its trials ended."""
     from longlag.cli.progress import Progress
+    from longlag.run.plan import Retrain
+    from longlag.run.run import RunOptions
     from longlag.run.run import run as run_study
 
     with Progress(workers) as progress:
-        return run_study(
-            study,
-            results,
-            workers=workers,
-            timeout_seconds=timeout_seconds,
-            fresh=fresh,
-            observer=progress,
-            memory=memory,
-            keep_networks=keep_networks,
-        )
+        options = RunOptions(workers, timeout_seconds, memory, Retrain(fresh, keep_networks))
+        return run_study(study, results, options, progress)
 
 
 def write_reports(name: str, results: Path) -> None:
     """Print a study's summary and write its tables and figures."""
     from longlag.report.figures.all import draw_figures
     from longlag.report.text.tables import write_tables
-    from longlag.report.text.text import render_text
+    from longlag.report.text.terminal import render_text
     from longlag.store.results import load_study
 
-    data = load_study(name, results)
+    data = load_study(name, results, verify=False)  # the run has looked for damage
     click.echo(render_text(data))
     written = write_tables(data, results / name) + draw_figures(data, results / name)
     click.echo(f"{len(written)} files in {results / name / 'tables'} and {results / name / 'figures'}", err=True)

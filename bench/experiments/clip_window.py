@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from longlag import registry
-from longlag.plan.grid import number
 from longlag.plan.study import Study, adhoc
 from longlag.stats.intervals import share_interval
 from longlag.stats.survival import median_updates
 from longlag.tasks.support.errors import UsageError, near
 from longlag.tasks.support.options import spell
+from longlag.values.rules import number
 from longlag.values.trial import Status
 
 NONE = "none"

@@ -7,7 +7,7 @@ Everything is an ordinary study, stored and resumed like any other.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -15,8 +15,8 @@ import pandas as pd
 from longlag import registry
 from longlag.experiments import tuning
 from longlag.plan.grid import Grid, option_label
+from longlag.plan.lags import without_dial
 from longlag.plan.study import Study
-from longlag.plan.test_lags import without_dial
 from longlag.store import results
 from longlag.tasks.base import Task
 from longlag.tasks.support.errors import UsageError
@@ -131,7 +131,7 @@ def whole_ladder(climb: Climb) -> Study:
     """Return all that a climb to the last rung trains, any one rate standing in for those not chosen yet."""
     every = [task for spec in climb.tasks for task in rungs(spec, climb.longest)]
     tuned = [_tuning_grid(climb, task, climb.cells, climb.clips) for task in every]
-    reported = [replace(grid, lr=climb.rates[:1], seeds=tuple(range(climb.seeds))) for grid in tuned]
+    reported = [grid.changed(lr=climb.rates[:1], seeds=tuple(range(climb.seeds))) for grid in tuned]
     return _study(climb, [*tuned, *reported])
 
 
@@ -161,8 +161,7 @@ def run(climb: Climb, folder: Path, train: Callable[[Study], object]) -> pd.Data
         chosen = tuning.choose(_tuning_rows(results.load(climb.name, folder), {task.spec for task, *_ in climbing}))
         rates = {(row["task"], row["cell"], row["clip"]): row["lr"] for row in chosen.to_dict("records")}
         grids += [
-            replace(
-                _tuning_grid(climb, task, (cell,), (clip,)),
+            _tuning_grid(climb, task, (cell,), (clip,)).changed(
                 lr=(rates[task.spec, cell, clip],),
                 seeds=tuple(range(climb.seeds)),
             )
@@ -179,7 +178,7 @@ def run(climb: Climb, folder: Path, train: Callable[[Study], object]) -> pd.Data
 
 def _tuning_grid(climb: Climb, task: Task, cells: Sequence[str], clips: Sequence[str]) -> Grid:
     grid = Grid(task=(task.spec,), cell=tuple(cells), clip=tuple(clips), lr=climb.rates, seeds=TUNING_SEEDS)
-    return replace(grid, **climb.options)  # type: ignore[arg-type]
+    return grid.changed(**climb.options)
 
 
 def _study(climb: Climb, grids: Sequence[Grid]) -> Study:

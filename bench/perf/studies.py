@@ -13,7 +13,7 @@ from longlag.perf import ordinary
 from longlag.perf.measure import Comparison
 from longlag.plan.study import Study, adhoc
 from longlag.run.plan import Plan
-from longlag.run.run import run
+from longlag.run.run import RunOptions, run
 from longlag.training.evaluation import EVALUATION_SEQUENCES
 from longlag.training.gradients import prepare
 from longlag.values.trial import Trial, TrialResult
@@ -49,7 +49,7 @@ def ours(study: Study, workers: int) -> float:
     folder = Path(tempfile.mkdtemp())
     try:
         started = time.perf_counter()
-        run(study, folder, workers=workers, timeout_seconds=3600, fresh=False, observer=_Silent())
+        run(study, folder, RunOptions(workers, timeout_seconds=3600), _Silent())
         return time.perf_counter() - started
     finally:
         shutil.rmtree(folder)

@@ -15,12 +15,11 @@ from longlag.plan.grid import (
     checked,
     checked_name,
     known_keys,
-    number,
-    word,
 )
 from longlag.plan.rates import Rate
 from longlag.plan.study import Study
 from longlag.tasks.support.errors import UsageError, near
+from longlag.values.rules import number, word
 
 STUDIES = Path(__file__).resolve().parent / "studies"
 _TOP = ("title", "tuning", "grids", "rates")

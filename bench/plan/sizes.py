@@ -9,9 +9,8 @@ from functools import cache
 
 from longlag import registry
 from longlag.networks.build import network_of, width_step
-from longlag.plan.grid import LARGEST_HIDDEN_SIZE
 from longlag.tasks.support.errors import UsageError
-from longlag.values.trial import Trial
+from longlag.values.trial import LARGEST_HIDDEN_SIZE, Trial
 
 TOLERANCE = 0.03
 """The distance from the target, as a share of it, above which a row says why it is not nearer."""

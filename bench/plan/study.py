@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import Any
 
 from longlag.plan.grid import (
     KEYS,
@@ -18,12 +19,9 @@ from longlag.plan.grid import (
 )
 from longlag.plan.rates import Rate, shortest_rates
 from longlag.plan.specs import SPELLED, shortest_axis, shortest_spec
-from longlag.plan.trials import of_grid
+from longlag.plan.trials import Planned, of_grid
 from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import Trial
-
-if TYPE_CHECKING:
-    from longlag.plan.sizes import Match
 
 _MOST_TRIALS = 1_000_000
 
@@ -69,7 +67,7 @@ class Study:
         for axis in [axis for axis in SPECS if axis in given]:
             kept = [grid for grid in kept if set(given[axis]) & set(getattr(grid, axis))] or kept
         plain = {"match": None, "match_target": None} if "hidden_size" in given else {}
-        grids = tuple(replace(grid, **(plain | given)) for grid in kept)
+        grids = tuple(grid.changed(**(plain | given)) for grid in kept)
         for grid in grids:
             check_interval(grid, option_label)
             check_match(grid, given, option_label)
@@ -83,17 +81,15 @@ class Study:
             UsageError: A spec is refused, a learning rate is missing, a match is out of reach, or there are far too
                 many trials.
         """
-        return [trial for trial, _ in self._planned()]
+        return [planned.trial for planned in self.planned]
 
-    def matches(self) -> "dict[str, Match]":
-        """Return what the hidden sizes of trials were picked for, by key; nothing of those that had them given.
+    @cached_property
+    def planned(self) -> tuple[Planned, ...]:
+        """The trials in the order of the grids, each once, with what their hidden sizes were picked for.
 
         Raises:
             UsageError: As `trials`.
         """
-        return {trial.key: match for trial, match in self._planned() if match is not None}
-
-    def _planned(self) -> "list[tuple[Trial, Match | None]]":
         size = sum(grid.size() for grid in self.grids)
         if size > _MOST_TRIALS:
             raise UsageError(f"study {self.name} has {size} trials; at most {_MOST_TRIALS} are allowed")
@@ -102,11 +98,11 @@ class Study:
         def rate(*setting: str) -> float:
             return self._rate(rates, *setting)
 
-        found: dict[str, tuple[Trial, Match | None]] = {}
+        found: dict[str, Planned] = {}
         for position, grid in enumerate(self.grids, 1):
-            for trial, match in of_grid(self._shortest(grid, position), rate):
-                found.setdefault(trial.key, (trial, match))
-        return list(found.values())
+            for planned in of_grid(self._shortest(grid, position), rate):
+                found.setdefault(planned.trial.key, planned)
+        return tuple(found.values())
 
     def _rate(self, rates: tuple[Rate, ...], task: str, cell: str, clip: str, optimizer: str) -> float:
         fitting = [rate for rate in rates if rate.fits(task, cell, clip, optimizer)]
@@ -119,7 +115,7 @@ class Study:
         where = f"{self.origin}: grids {position}: " if self.origin else ""
         kinds = (*SPECS, "decoder_cell")
         axes: dict[str, Any] = {kind: shortest_axis(kind, getattr(grid, kind), where) for kind in kinds}
-        return replace(grid, **axes, schedule=shortest_spec("schedule", grid.schedule, where))
+        return grid.changed(**axes, schedule=shortest_spec("schedule", grid.schedule, where))
 
 
 def adhoc(name: str | None = None, **options: object) -> Study:

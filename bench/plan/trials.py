@@ -3,15 +3,15 @@
 Torch is loaded here, since options and versions live in the tasks and cells.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from functools import cache
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from longlag import registry
-from longlag.plan.grid import Grid, option_label
-from longlag.plan.test_lags import at_lags
+from longlag.plan.grid import GIVEN, OTHERS, SPANNED, SPECS, Grid, option_label
+from longlag.plan.lags import at_lags
 from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import Configurable, Range
 from longlag.values.trial import Trial
@@ -21,8 +21,25 @@ if TYPE_CHECKING:
     from longlag.plan.sizes import Match
 
 
-def of_grid(grid: Grid, rate: Callable[[str, str, str, str], float]) -> "list[tuple[Trial, Match | None]]":
-    """Return the trials of a grid, each with what its hidden size was picked for, in the grid's order.
+class Planned(NamedTuple):
+    """A trial of a plan, with what follows from it.
+
+    Attributes:
+        trial: The trial.
+        match: What its hidden size was picked for, if it was.
+    """
+
+    trial: Trial
+    match: "Match | None" = None
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What follows from its task and cell, and why it has its hidden size, as plans and stores hold it."""
+        return facts(self.trial, self.match)
+
+
+def of_grid(grid: Grid, rate: Callable[[str, str, str, str], float]) -> Iterator[Planned]:
+    """Yield the trials of a grid in its order.
 
     Args:
         grid: The grid, its specs in their shortest spelling.
@@ -35,23 +52,26 @@ def of_grid(grid: Grid, rate: Callable[[str, str, str, str], float]) -> "list[tu
         turned = at_lags(task, grid.test_lags, option_label("test_lags"))
         for cell in grid.cell:
             registry.cell(cell).admit_steps(task.length, max((at.length for at in turned), default=task.length))
-    return [
-        _matched(_trial(grid, *setting, wiring, lr, truncate, seed), grid)
-        for setting in product(grid.task, grid.cell, grid.clip, grid.optimizer)
-        for wiring in grid.wirings()
-        for lr in (grid.lr or (rate(*setting),))
-        for truncate in grid.truncate
-        for seed in grid.seeds
-    ]
+    for specs in product(grid.task, grid.cell, grid.clip, grid.optimizer):
+        for wiring in grid.wirings():
+            for lr in grid.lr or (rate(*specs),):
+                for others in product(*(getattr(grid, key) for key in OTHERS)):
+                    given = dict(zip((*SPECS, "lr", *OTHERS), (*specs, lr, *others), strict=True)) | asdict(wiring)
+                    yield from _of_setting(grid, given, wiring)
 
 
-def facts(trial: Trial, match: "Match | None" = None) -> dict[str, Any]:
+def facts(trial: Trial, match: "Match | None" = None) -> Mapping[str, Any]:
     """Return what follows from a trial's task and cell, and why it has its hidden size, as plans and stores hold it."""
-    found = dict(_facts(trial.task, trial.cell))
-    if match is not None:
-        found |= {"matched": match.quantity, "match_target": match.target}
-        found |= {"match_reached": match.reached, "match_note": match.note}
-    return found
+    found = _facts(trial.task, trial.cell)
+    if match is None:
+        return found
+    return {
+        **found,
+        "matched": match.quantity,
+        "match_target": match.target,
+        "match_reached": match.reached,
+        "match_note": match.note,
+    }
 
 
 @registry.forgetful
@@ -83,10 +103,20 @@ def _plain_options(of: Configurable) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Range) else value for name, value in of.values().items()}
 
 
-def _trial(
-    grid: Grid, task: str, cell: str, clip: str, optimizer: str, wiring: Wiring, lr: float, truncate: int, seed: int
-) -> Trial:
-    """Make a trial; chunks that are no shorter than the task are none, so that the trial is the plain one.
+def _of_setting(grid: Grid, given: dict[str, Any], wiring: Wiring) -> Iterator[Planned]:
+    """Yield a trial for each seed; what is checked of a setting is checked once."""
+    first = _matched(_trial(grid, given, wiring), grid)
+    for seed in grid.seeds:
+        yield Planned(replace(first.trial, seed=seed), first.match)
+
+
+def _trial(grid: Grid, given: dict[str, Any], wiring: Wiring) -> Trial:
+    """Make the trial of a setting; chunks that are no shorter than the task are none, so that it is the plain one.
+
+    Args:
+        grid: What is not given is taken from it.
+        given: What the grid spans.
+        wiring: How its layers are joined.
 
     Raises:
         UsageError: The direction shows the answers, a decoder has nothing to write or to start from, or the cell cannot
@@ -94,38 +124,27 @@ def _trial(
     """
     from longlag.networks.build import check_backward, check_decoder
 
+    task, cell, clip = given["task"], given["cell"], given["clip"]
     if wiring.direction == "bidirectional" and _is_causal(task):
         raise UsageError(
             f"task {task} shows its answers at later inputs: a bidirectional network would see them; "
             "direction must be forward"
         )
-    truncate = truncate if truncate < registry.task(task).length else 0
+    truncate = given["truncate"] if given["truncate"] < registry.task(task).length else 0
     check_decoder(task, cell, clip, truncate, wiring)
     check_backward(cell, clip, truncate)
     registry.cell(cell).admit(wiring)
-    return Trial(
-        task=task,
-        cell=cell,
-        clip=clip,
-        lr=lr,
-        seed=seed,
-        task_version=registry.task(task).version,
-        cell_version=registry.cell(cell).version,
-        optimizer=optimizer,
-        schedule=grid.schedule,
-        weight_decay=grid.weight_decay,
-        hidden_size=grid.hidden_size,
-        **asdict(wiring),
-        decoder_cell_version=registry.cell(wiring.decoder_cell).version if wiring.decodes else 0,
-        truncate=truncate,
-        batch_size=grid.batch_size,
-        updates=grid.updates,
-        eval_every=grid.evaluation_interval,
-        dtype=grid.dtype,
-        device=grid.device,
-        plugins=registry.labels_of(task, cell, clip, wiring.decoder_cell),
-        test_lags=",".join(map(str, grid.test_lags)),
-    )
+    follows = {
+        "truncate": truncate,
+        "eval_every": grid.evaluation_interval,
+        "test_lags": ",".join(map(str, grid.test_lags)),
+        "task_version": registry.task(task).version,
+        "cell_version": registry.cell(cell).version,
+        "decoder_cell_version": registry.cell(wiring.decoder_cell).version if wiring.decodes else 0,
+        "plugins": registry.labels_of(task, cell, clip, wiring.decoder_cell),
+    }
+    plain = {key: getattr(grid, key) for key in GIVEN if key not in SPANNED and key != "seeds"}
+    return Trial(**(plain | given | follows), seed=grid.seeds[0])
 
 
 def _check_width(trial: Trial) -> None:
@@ -139,7 +158,7 @@ def _check_width(trial: Trial) -> None:
         raise UsageError(f"{rule}; did you mean {f'{below} or {below + step}' if below else step}?")
 
 
-def _matched(trial: Trial, grid: Grid) -> "tuple[Trial, Match | None]":
+def _matched(trial: Trial, grid: Grid) -> Planned:
     """Give a trial the hidden size that its grid's match picks, if it has one.
 
     Raises:
@@ -147,8 +166,8 @@ def _matched(trial: Trial, grid: Grid) -> "tuple[Trial, Match | None]":
     """
     if grid.match is None or grid.match_target is None:
         _check_width(trial)
-        return trial, None
+        return Planned(trial)
     from longlag.plan.sizes import matched
 
     hidden_size, match = matched(trial, grid.match, grid.match_target)
-    return replace(trial, hidden_size=hidden_size), match
+    return Planned(replace(trial, hidden_size=hidden_size), match)

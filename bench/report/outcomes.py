@@ -1,4 +1,4 @@
-"""What a report says of each planned trial, and how trials are put side by side.
+"""One row a trial for reports, cut into panels, and notes on missing or mixed trials.
 
 A *setting* is everything but the seed. A *panel* is what can be drawn in one frame: a task, and wherever the same
 cell and clip were trained in several ways (two optimisers, three rates) one of those ways.
@@ -15,29 +15,14 @@ import pandas as pd
 from longlag.report.figures import style
 from longlag.report.memo import once
 from longlag.store.results import StudyData
-from longlag.values.trial import Status
+from longlag.values.axes import Group
+from longlag.values.trial import AXES, Status
 
 FACTS = ("lag", "min_lag", "baseline_error", "solved_below", "error_name")
-WAYS = (
-    "optimizer",
-    "schedule",
-    "weight_decay",
-    "hidden_size",
-    "layers",
-    "skip",
-    "direction",
-    "normalisation",
-    "dropout",
-    "decoder_cell",
-    "decoder_layers",
-    "truncate",
-    "batch_size",
-    "budget_updates",
-    "eval_every",
-    "dtype",
-    "device",
-    "test_lags",
-    "lr",
+WAYS = tuple(
+    axis.column or axis.name
+    for axis in sorted(AXES.values(), key=lambda axis: axis.group)
+    if axis.group not in (Group.SETTING, Group.ORIGIN)
 )
 """The axes beside task, cell, clip and seed, in the order in which panels are split by them."""
 

@@ -76,27 +76,61 @@ class Plan:
         return self.seconds(workers) * (self.pace.times if self.pace else 1.0)
 
 
-def make_plan(study: Study, results: Path, fresh: bool = False, keep_networks: bool = False) -> Plan:
-    """Compare a study with what is stored.
+@dataclass(frozen=True)
+class Retrain:
+    """Which stored results are trained again.
 
-    Args:
-        study: The study.
-        results: The results folder.
-        fresh: Train again what other source code made.
-        keep_networks: Train again what has no network kept beside its row.
+    Attributes:
+        fresh: Those that other source code made.
+        keep_networks: Those that have no network kept beside their row.
+    """
+
+    fresh: bool = False
+    keep_networks: bool = False
+
+
+def make_plan(study: Study, results: Path, retrain: Retrain = Retrain()) -> Plan:
+    """Compare a study with what is stored in a results folder; nothing is written.
 
     Raises:
         UsageError: The study names something impossible.
         StoreError: The store cannot be read.
     """
-    trials = tuple(study.trials())
-    if any(trial.device == "cuda" for trial in trials):
+    check(study)
+    path = store_path(study.name, results)
+    if not path.exists():
+        return compare(study, None, results, retrain)
+    with Store.open_for_reading(path) as store:
+        return compare(study, store, results, retrain)
+
+
+def check(study: Study) -> None:
+    """Refuse a study that cannot be trained here; makes its trials.
+
+    Raises:
+        UsageError: It names something impossible.
+    """
+    if any(planned.trial.device == "cuda" for planned in study.planned):
         _need_cuda()
+
+
+def compare(study: Study, store: Store | None, results: Path, retrain: Retrain) -> Plan:
+    """Compare a study with an open store, or with none.
+
+    Args:
+        study: The study, checked.
+        store: Its store; None where there is none yet.
+        results: The results folder, in which networks are kept.
+        retrain: What is trained again.
+    """
+    trials = tuple(study.trials())
     source = provenance.source_hash()
-    held, timed = _held(store_path(study.name, results), trials)
-    done = {key for key, row in held.items() if row.status.is_result and not (fresh and row.source != source)}
+    held = {} if store is None else store.stored()
+    done = {key for key, row in held.items() if row.status.is_result and not (retrain.fresh and row.source != source)}
     keys = {trial.key for trial in trials}
-    bare = _without_network(study, results, held, done & keys) if keep_networks else set()
+    bare = set()
+    if store is not None and retrain.keep_networks:
+        bare = _without_network(store, networks_of(study, results), held, done & keys)
     done -= bare
     return Plan(
         study=study,
@@ -105,33 +139,32 @@ def make_plan(study: Study, results: Path, fresh: bool = False, keep_networks: b
         outside=len(held.keys() - keys),
         other_source=sum(row.source != source for key, row in held.items() if key in keys),
         without_network=len(bare),
-        pace=pace_of(timed),
+        pace=None if store is None else pace_of(_timed(store, [trial for trial in trials if trial.key in held])),
     )
 
 
-def _held(path: Path, trials: Sequence[Trial]) -> tuple[dict[str, Stored], list[tuple[Trial, int, float]]]:
-    """Return what is stored and, of a few of these trials that this processor trained, updates and seconds."""
-    if not path.exists():
-        return {}, []
-    with Store.open_for_reading(path) as store:
-        held = store.stored()
-        by_key = {trial.key: trial for trial in trials if trial.key in held}
-        durations = store.durations(sorted(by_key)[:TIMED])
+def _timed(store: Store, stored: Sequence[Trial]) -> list[tuple[Trial, int, float]]:
+    """Return updates and seconds of a few stored trials that this processor trained."""
+    by_key = {trial.key: trial for trial in stored}
+    durations = store.durations(sorted(by_key)[:TIMED])
     here = provenance.environment()["cpu"]
-    return held, [(by_key[key], updates, seconds) for key, (updates, seconds, cpu) in durations.items() if cpu == here]
+    return [(by_key[key], updates, seconds) for key, (updates, seconds, cpu) in durations.items() if cpu == here]
 
 
-def _without_network(study: Study, results: Path, held: Mapping[str, Stored], done: set[str]) -> set[str]:
-    """Return the keys of stored trials that left a network which was not kept."""
-    from longlag.training import checkpoints
+def _without_network(store: Store, folder: Path, held: Mapping[str, Stored], done: set[str]) -> set[str]:
+    """Return the keys of stored trials that left a network which is not kept in a folder."""
+    from longlag.training.checkpoints import is_kept
 
     trained = {key for key in done if held[key].status.has_network}
-    if not trained:
-        return set()
-    with Store.open_for_reading(store_path(study.name, results)) as store:
-        marks = store.fingerprints()
-    folder = checkpoints.folder_of(study.name, results)
-    return {key for key in trained if not checkpoints.is_kept(folder, key, marks[key])}
+    marks = store.fingerprints() if trained else {}
+    return {key for key in trained if not is_kept(folder, key, marks[key])}
+
+
+def networks_of(study: Study, results: Path) -> Path:
+    """Return the folder in which a study's networks are kept."""
+    from longlag.training.checkpoints import folder_of
+
+    return folder_of(study.name, results)
 
 
 def fitted(study: Study, workers: int, minutes: float) -> Study:
@@ -144,7 +177,7 @@ def fitted(study: Study, workers: int, minutes: float) -> Study:
     """
     most = max(len(grid.seeds) for grid in study.grids)
     for count in sorted({min(count, most) for count in SEED_LADDER}, reverse=True):
-        grids = tuple(replace(grid, seeds=grid.seeds[:count]) for grid in study.grids)
+        grids = tuple(grid.changed(seeds=grid.seeds[:count]) for grid in study.grids)
         cut = replace(study, grids=grids, title=f"{study.title} ({count} of {most} seeds, to fit {minutes:g} minutes)")
         seconds = sum(expected_seconds(trial) for trial in cut.trials()) / workers
         if seconds <= 60 * minutes:

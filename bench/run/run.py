@@ -1,6 +1,7 @@
 """A run: what is missing of a study is trained and committed as it comes."""
 
 from collections import Counter
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -9,7 +10,7 @@ from longlag.plan.study import Study
 from longlag.plan.trials import facts
 from longlag.run.engines.local import LocalEngine
 from longlag.run.engines.worker import Train, train_cohort
-from longlag.run.plan import MEMORY, Plan, make_plan
+from longlag.run.plan import MEMORY, Plan, Retrain, check, compare, networks_of
 from longlag.store.store import Store, store_path
 from longlag.values.trial import Status, TrialResult
 
@@ -24,34 +25,43 @@ class Observer(Protocol):
         """A trial has ended."""
 
 
-def run(
-    study: Study,
-    results: Path,
-    *,
-    workers: int,
-    timeout_seconds: float,
-    fresh: bool,
-    observer: Observer,
-    memory: int = MEMORY,
-    keep_networks: bool = False,
-) -> Counter[Status]:
+@dataclass(frozen=True)
+class RunOptions:
+    """RunOptions a study is trained; none of it changes a result.
+
+    Attributes:
+        workers: Processes.
+        timeout_seconds: The longest that a cohort may take.
+        memory: Bytes that a worker may take for a cohort.
+        retrain: Which stored results are trained again; with ``keep_networks`` each network is in its file before its
+            trial's row is stored.
+    """
+
+    workers: int
+    timeout_seconds: float
+    memory: int = MEMORY
+    retrain: Retrain = field(default_factory=Retrain)
+
+
+def run(study: Study, results: Path, options: RunOptions, observer: Observer) -> Counter[Status]:
     """Train what is missing and return how the study's trials ended, the stored ones included.
 
-    A result is committed within half a second of its arrival; an interruption keeps what has arrived. A network that
-    is kept is in its file before its trial's row is stored.
+    A result is committed within half a second of its arrival; an interruption keeps what has arrived.
 
     Raises:
         UsageError: The study names something impossible; nothing was written.
         StoreError: The store cannot be used; what was committed stays.
     """
-    plan = make_plan(study, results, fresh, keep_networks)
-    matches = study.matches()
-    planned = [(trial, facts(trial, matches.get(trial.key))) for trial in plan.trials]
+    check(study)
+    planned = [(one.trial, one.facts) for one in study.planned]
     with Store.open_for_writing(store_path(study.name, results)) as store:
+        plan = compare(study, store, results, options.retrain)
         store.write_plan(study.title, planned)
         observer.started(plan)
-        train = _keeping(study, results) if keep_networks else train_cohort
-        arriving = LocalEngine(workers, timeout_seconds, train).run(plan.cohorts(workers, memory))
+        train = _keeping(study, results) if options.retrain.keep_networks else train_cohort
+        arriving = LocalEngine(options.workers, options.timeout_seconds, train).run(
+            plan.cohorts(options.workers, options.memory)
+        )
         try:
             for result in arriving:
                 if result is not None:
@@ -68,6 +78,6 @@ def run(
 def _keeping(study: Study, results: Path) -> Train:
     from longlag.training import checkpoints
 
-    folder = checkpoints.folder_of(study.name, results).absolute()
+    folder = networks_of(study, results).absolute()
     checkpoints.remove_parts(folder)
     return partial(train_cohort, networks=folder)

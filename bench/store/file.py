@@ -12,6 +12,8 @@ from typing import ClassVar
 from longlag.store import schema
 
 _BUSY_SECONDS = 30.0
+_FIRST_TABLES = {"about", "plan", "trials", "measurements"}
+"""What every store holds; later tables may be missing in an older one."""
 _REFUSED = (errno.EACCES, errno.EAGAIN)
 
 
@@ -37,34 +39,47 @@ def empty() -> sqlite3.Connection:
 
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables."""
-    for statement in (*schema.TABLES, f"PRAGMA user_version = {schema.VERSION}"):
-        connection.execute(statement)
+    for name, table in schema.TABLES.items():
+        connection.execute(table.statement(name))
+    connection.execute(f"PRAGMA user_version = {schema.VERSION}")
 
 
 def complete(connection: sqlite3.Connection) -> None:
-    """Add the columns that a file written before them lacks."""
-    for table, added in schema.ADDED.items():
-        held = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
-        for name in sorted(added.keys() - held):
-            connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {added[name][0]}")
+    """Make the tables, and add the columns, that a file written before them lacks."""
+    for name, table in schema.TABLES.items():
+        held = {row["name"] for row in connection.execute(f"PRAGMA table_info({name})")}
+        if not held:
+            connection.execute(table.statement(name))
+            continue
+        for column in [column for column in table.columns if column not in held]:
+            connection.execute(f'ALTER TABLE {name} ADD COLUMN "{column}" {table.columns[column].definition}')
 
 
-def is_fresh(path: Path, connection: sqlite3.Connection) -> bool:
-    """Refuse what is no sound store of a known version; say whether the file holds nothing at all yet."""
+def is_fresh(path: Path, connection: sqlite3.Connection, verify: bool = True) -> bool:
+    """Refuse what is no sound store of a known version; say whether the file holds nothing at all yet.
+
+    Args:
+        path: The file, for messages.
+        connection: Open on it.
+        verify: Look for damage, which reads all of it.
+
+    Raises:
+        StoreError: It is newer than this program, damaged, or no store.
+    """
     connection.execute("BEGIN")  # all of it at one moment: a run may be making the tables
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > schema.VERSION:
         raise StoreError(
             f"{path} was written by a newer longlag (store version {version}, this one knows {schema.VERSION})"
         )
-    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if verify else "ok"
     if found != "ok":
         raise StoreError(f"{path} is damaged and was left as it is: {' '.join(found.split())}")
     tables = {row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     connection.execute("COMMIT")
     if version == 0 and not tables:
         return True
-    if version == 0 or not tables >= {"about", "plan", "trials", "measurements"}:
+    if version == 0 or not tables >= _FIRST_TABLES:
         raise StoreError(f"{path} is not a longlag store and was left as it is")
     return False
 

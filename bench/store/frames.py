@@ -7,85 +7,57 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longlag.store.schema import MATCH, TABLES, Column
 from longlag.store.store import Columns, Store
 from longlag.tasks.support.options import spell
+from longlag.values.trial import AXES
 
 _TEXT, _COUNT, _MAYBE, _NUMBER = "str", "int64", "Int64", "float64"  # Int64: whole numbers that may be missing
 
-_SETTING = {
-    "key": _TEXT,
-    "study": _TEXT,
-    "task": _TEXT,
-    "lag": _COUNT,
-    "min_lag": _COUNT,
-    "cell": _TEXT,
-    "hidden_size": _COUNT,
-    "layers": _COUNT,
-    "clip": _TEXT,
-    "optimizer": _TEXT,
-    "lr": _NUMBER,
-    "seed": _COUNT,
-}
-_OUTCOME = {
-    "status": _TEXT,
-    "error": _NUMBER,
-    "baseline_error": _NUMBER,
-    "score": _NUMBER,
-    "updates": _COUNT,
-    "updates_to_solve": _MAYBE,
-    "sequences_to_solve": _MAYBE,
-    "diverged_at": _MAYBE,
-    "diverged_in": _TEXT,
-    "exploded_at": _MAYBE,
-    "path": _TEXT,
-    "grad_norm_median": _NUMBER,
-    "grad_norm_max": _NUMBER,
-    "grad_norm_max_at": _MAYBE,
-    "grad_norm_after_max": _NUMBER,
-    "clipped_fraction": _NUMBER,
-    "clip_cosine": _NUMBER,
-    "num_parameters": _MAYBE,
-    "state_size": _MAYBE,
-}
-_REST = {
-    "skip": _TEXT,
-    "direction": _TEXT,
-    "normalisation": _TEXT,
-    "dropout": _NUMBER,
-    "decoder_cell": _TEXT,
-    "decoder_layers": _COUNT,
-    "truncate": _COUNT,
-    "batch_size": _COUNT,
-    "budget_updates": _COUNT,
-    "eval_every": _COUNT,
-    "schedule": _TEXT,
-    "weight_decay": _NUMBER,
-    "dtype": _TEXT,
-    "device": _TEXT,
-    "test_lags": _TEXT,
-}
-_NOTES = {"confirmed_error": _NUMBER, "reason": _TEXT}
-MATCH = {"matched": _TEXT, "match_target": _MAYBE, "match_reached": _MAYBE, "match_note": _TEXT}
-_VERSIONS = {"task_version": _COUNT, "cell_version": _COUNT, "decoder_cell_version": _COUNT, "plugins": _TEXT}
-TIMINGS = {"wall_seconds": _NUMBER, "updates_per_second": _NUMBER}
-_FACTS = {"solved_below": _NUMBER, "error_name": _TEXT}
 
-ROW = _SETTING | _OUTCOME | _REST | MATCH | _NOTES | _VERSIONS | {"source": _TEXT, "fingerprint": _TEXT}
-PLAN = _SETTING | {"baseline_error": _NUMBER} | _REST | MATCH | _VERSIONS | _FACTS
-TRIALS = ROW | _FACTS | {"environment": _TEXT} | TIMINGS
-_CURVES = {
-    "key": _TEXT,
-    "update": _COUNT,
-    "loss": _NUMBER,
-    "error": _NUMBER,
-    "train_loss": _NUMBER,
-    "grad_norm_median": _NUMBER,
-    "grad_norm_max": _NUMBER,
-    "clipped_fraction": _NUMBER,
-    "clip_cosine": _NUMBER,
-    "parameter_norm": _NUMBER,
-    "orthogonality_error": _NUMBER,
-}
+def _dtype(column: Column) -> str:
+    if column.kind == "INTEGER":
+        return _MAYBE if column.missing else _COUNT
+    return _NUMBER if column.kind == "REAL" else _TEXT
+
+
+def _stored(table: str, names: Iterable[str]) -> dict[str, str]:
+    """Return the dtypes of some columns of a table."""
+    return {name: _dtype(TABLES[table].columns[name]) for name in names}
+
+
+_DERIVED = {"study": _TEXT, "score": _NUMBER, "sequences_to_solve": _MAYBE, "updates_per_second": _NUMBER}
+_FIRST = ("study", "task", "lag", "min_lag", "cell", "hidden_size", "layers", "clip", "optimizer", "lr", "seed")
+_OUTCOME = (
+    *("status", "error", "baseline_error", "score", "updates", "updates_to_solve", "sequences_to_solve"),
+    *("diverged_at", "diverged_in", "exploded_at", "path", "grad_norm_median", "grad_norm_max", "grad_norm_max_at"),
+    *("grad_norm_after_max", "clipped_fraction", "clip_cosine", "num_parameters", "state_size"),
+)
+_AXES = {axis.column or axis.name: axis for axis in AXES.values()}
+_REST = tuple(name for name, axis in _AXES.items() if axis.asked and name not in _FIRST)
+_ORIGIN = tuple(name for name, axis in _AXES.items() if not axis.asked)
+_FACTS = ("solved_below", "error_name")
+_KINDS = _DERIVED | _stored("plan", TABLES["plan"].columns) | _stored("trials", TABLES["trials"].columns)
+
+
+def _columns(*names: str) -> dict[str, str]:
+    return {name: _KINDS[name] for name in names}
+
+
+TIMINGS = _columns("wall_seconds", "updates_per_second")
+ROW = _columns(
+    *("key", *_FIRST, *_OUTCOME, *_REST, *MATCH, "confirmed_error", "reason", *_ORIGIN, "source", "fingerprint")
+)
+"""The columns of an exported row, in order."""
+PLAN = _columns("key", *_FIRST, "baseline_error", *_REST, *MATCH, *_ORIGIN, *_FACTS)
+TRIALS = ROW | _columns(*_FACTS, "environment") | TIMINGS
+_CURVES = _stored(
+    "measurements",
+    (
+        *("key", "update", "loss", "error", "train_loss", "grad_norm_median", "grad_norm_max", "clipped_fraction"),
+        *("clip_cosine", "parameter_norm", "orthogonality_error"),
+    ),
+)
 _SLICES = {"key": _TEXT, "update": _COUNT, "slice": _TEXT, "value": _TEXT, "error": _NUMBER}
 _EXAMPLES = {"key": _TEXT, "name": _TEXT, "value": _NUMBER}
 _TRANSFER = {
@@ -97,8 +69,7 @@ _TRANSFER = {
     "error": _NUMBER,
     "trained_from": _COUNT,
 }
-_OPTIONS = {"task_options": _TEXT, "cell_options": _TEXT}
-_DERIVED = ("score", "sequences_to_solve", "updates_per_second")
+_OPTIONS = _columns("task_options", "cell_options")
 
 
 def read_plan(store: Store, study: str) -> pd.DataFrame:

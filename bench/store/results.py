@@ -105,14 +105,19 @@ def load_transfer(study: str, results: str | Path = "results") -> pd.DataFrame:
     return trials.merge(data.transfer, on="key", how="inner")
 
 
-def load_study(study: str, results: str | Path = "results") -> StudyData:
+def load_study(study: str, results: str | Path = "results", verify: bool = True) -> StudyData:
     """Load everything a report needs.
+
+    Args:
+        study: The study's name.
+        results: The folder of all studies.
+        verify: Look for damage in the store, as of `Store.open_for_reading`.
 
     Raises:
         UsageError: Nothing is stored under that name.
         StoreError: The store cannot be used.
     """
-    with _opened(study, results) as store:
+    with _opened(study, results, verify) as store:
         return _data(store, study)
 
 
@@ -171,13 +176,13 @@ def write_parquet(frame: pd.DataFrame, file: str | Path) -> None:
         raise UsageError("Parquet needs pyarrow: pip install 'longlag[parquet]'") from None
 
 
-def _opened(study: str, results: str | Path) -> Store:
+def _opened(study: str, results: str | Path, verify: bool = True) -> Store:
     path = store_path(checked_name(study), results)
     if not path.exists():
         known = sorted(found.parent.name for found in Path(results).glob("*/store.sqlite"))
         offer = near(study, known) or (f"; there are {', '.join(known)}" if known else "")
         raise UsageError(f"no study called {study!r} has results in {results}{offer}")
-    return Store.open_for_reading(path)
+    return Store.open_for_reading(path, verify)
 
 
 def _cell_text(value: Any) -> str:

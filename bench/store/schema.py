@@ -5,12 +5,13 @@ JSON and SQL have no NaN: numbers that are not finite are stored as NULL, their 
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, fields
-from typing import Any
+from collections.abc import Container, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
-from longlag.values.trial import Measurement, Status, Transfer, Trial, TrialResult
-from longlag.values.wiring import NO_DECODER
+from longlag.values.axes import Axis
+from longlag.values.trial import AXES, Measurement, Status, Transfer, Trial, TrialResult
 
 VERSION = 1
 """Stored in the file's ``user_version``; raised when these tables change."""
@@ -19,82 +20,119 @@ Row = dict[str, Any]
 Facts = Mapping[str, Any]
 """What follows from a trial's task and cell: the names in `FACTS`; of a plan also what a hidden size was picked for."""
 
-_SETTING = """
-    key TEXT PRIMARY KEY, task TEXT NOT NULL, cell TEXT NOT NULL, clip TEXT NOT NULL, lr REAL NOT NULL,
-    seed INTEGER NOT NULL, task_version INTEGER NOT NULL, cell_version INTEGER NOT NULL, optimizer TEXT NOT NULL,
-    schedule TEXT NOT NULL, weight_decay REAL NOT NULL, hidden_size INTEGER NOT NULL, layers INTEGER NOT NULL,
-    batch_size INTEGER NOT NULL, budget_updates INTEGER NOT NULL, eval_every INTEGER NOT NULL, dtype TEXT NOT NULL,
-    device TEXT NOT NULL, lag INTEGER NOT NULL, min_lag INTEGER NOT NULL, baseline_error REAL NOT NULL,
-    solved_below REAL NOT NULL, error_name TEXT NOT NULL, task_options TEXT NOT NULL, cell_options TEXT NOT NULL,
-    plugins TEXT NOT NULL DEFAULT '', skip TEXT NOT NULL DEFAULT 'none', direction TEXT NOT NULL DEFAULT 'forward',
-    normalisation TEXT NOT NULL DEFAULT 'none', dropout REAL NOT NULL DEFAULT 0, test_lags TEXT NOT NULL DEFAULT '',
-    truncate INTEGER NOT NULL DEFAULT 0, decoder_cell TEXT NOT NULL DEFAULT 'none',
-    decoder_layers INTEGER NOT NULL DEFAULT 0, decoder_cell_version INTEGER NOT NULL DEFAULT 0"""
-
-_PLUGINS: dict[str, tuple[str, str | float | None]] = {"plugins": ("TEXT NOT NULL DEFAULT ''", "")}
-_WIRING: dict[str, tuple[str, str | float | None]] = {
-    "skip": ("TEXT NOT NULL DEFAULT 'none'", "none"),
-    "direction": ("TEXT NOT NULL DEFAULT 'forward'", "forward"),
-    "normalisation": ("TEXT NOT NULL DEFAULT 'none'", "none"),
-    "dropout": ("REAL NOT NULL DEFAULT 0", 0.0),
-}
-_TEST_LAGS: dict[str, tuple[str, str | float | None]] = {"test_lags": ("TEXT NOT NULL DEFAULT ''", "")}
-_TRUNCATE: dict[str, tuple[str, str | float | None]] = {"truncate": ("INTEGER NOT NULL DEFAULT 0", 0)}
-_DECODER: dict[str, tuple[str, str | float | None]] = {
-    "decoder_cell": ("TEXT NOT NULL DEFAULT 'none'", NO_DECODER),
-    "decoder_layers": ("INTEGER NOT NULL DEFAULT 0", 0),
-    "decoder_cell_version": ("INTEGER NOT NULL DEFAULT 0", 0),
-}
-_MATCH: dict[str, tuple[str, str | float | None]] = {
-    "matched": ("TEXT", None),
-    "match_target": ("INTEGER", None),
-    "match_reached": ("INTEGER", None),
-    "match_note": ("TEXT", None),
-}
-_COSINE: dict[str, tuple[str, str | float | None]] = {"clip_cosine": ("REAL", None)}
-ADDED: Mapping[str, Mapping[str, tuple[str, str | float | None]]] = {
-    "plan": _PLUGINS | _WIRING | _DECODER | _TRUNCATE | _MATCH | _TEST_LAGS,
-    "trials": _PLUGINS
-    | _WIRING
-    | _DECODER
-    | _TRUNCATE
-    | _COSINE
-    | _TEST_LAGS
-    | {"fingerprint": ("TEXT", None), "transfer": ("TEXT", None)},
-    "measurements": _COSINE | {"orthogonality_error": ("REAL", None)},
-}
-"""Columns, by table, that files of this version may lack: how they are made, what stands in for them."""
-
-TABLES = (
-    "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    f"""CREATE TABLE plan ({_SETTING}, position INTEGER NOT NULL,
-    matched TEXT, match_target INTEGER, match_reached INTEGER, match_note TEXT) WITHOUT ROWID""",
-    f"""CREATE TABLE trials ({_SETTING},
-    status TEXT NOT NULL, error REAL, confirmed_error REAL, updates INTEGER NOT NULL, updates_to_solve INTEGER,
-    diverged_at INTEGER, diverged_in TEXT, exploded_at INTEGER, path TEXT, grad_norm_median REAL, grad_norm_max REAL,
-    grad_norm_max_at INTEGER, grad_norm_after_max REAL, clipped_fraction REAL, clip_cosine REAL, num_parameters INTEGER,
-    state_size INTEGER, example TEXT NOT NULL, reason TEXT, wall_seconds REAL, environment TEXT NOT NULL,
-    source TEXT, fingerprint TEXT, transfer TEXT) WITHOUT ROWID""",
-    """CREATE TABLE measurements (key TEXT NOT NULL, "update" INTEGER NOT NULL, loss REAL, error REAL, train_loss REAL,
-    grad_norm_median REAL, grad_norm_max REAL, clipped_fraction REAL, parameter_norm REAL, slices TEXT NOT NULL,
-    clip_cosine REAL, orthogonality_error REAL, PRIMARY KEY (key, "update")) WITHOUT ROWID""",
-)
-
 FACTS = ("lag", "min_lag", "baseline_error", "solved_below", "error_name", "task_options", "cell_options")
+MATCH = ("matched", "match_target", "match_reached", "match_note")
 _JSON = ("task_options", "cell_options", "example", "environment", "slices", "transfer")
 _SUMMARY = tuple(item.name for item in fields(TrialResult) if item.name not in ("trial", "measurements"))
 _ALWAYS_NUMBERS = ("loss", "error", "parameter_norm")  # of a measurement; NULL is read back as NaN
+_SQL: Mapping[Any, str] = {int: "INTEGER", float: "REAL", str: "TEXT"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        kind: SQLite's: TEXT, INTEGER or REAL.
+        missing: Whether a row may lack it.
+        stands_in: What files hold that were written before it was added; a column of the first files has nothing.
+    """
+
+    kind: str
+    missing: bool = True
+    stands_in: str | float | None = None
+
+    @property
+    def definition(self) -> str:
+        """Its part of the statement that makes the table."""
+        if self.missing:
+            return self.kind
+        default = "" if self.stands_in is None else f" DEFAULT {_literal(self.stands_in)}"
+        return f"{self.kind} NOT NULL{default}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a store.
+
+    Attributes:
+        columns: By name, in order.
+        key: The columns that name a row; rows are read in their order.
+    """
+
+    columns: Mapping[str, Column]
+    key: tuple[str, ...]
+
+    def statement(self, name: str) -> str:
+        """Return the statement that makes it."""
+        columns = [f'"{column}" {self.columns[column].definition}' for column in self.columns]
+        keys = ", ".join(f'"{column}"' for column in self.key)
+        return f"CREATE TABLE {name} ({', '.join(columns)}, PRIMARY KEY ({keys})) WITHOUT ROWID"
+
+
+def _literal(value: str | float) -> str:
+    return f"'{value}'" if isinstance(value, str) else repr(value)
+
+
+def _axis_column(axis: Axis) -> Column:
+    return Column(_SQL[axis.kind], missing=False, stands_in=None if axis.default is MISSING else axis.default)
+
+
+def _of_annotation(kind: Any) -> Column:
+    """Return the column of a value's type: one that is no number or text is JSON."""
+    plain = [part for part in (get_args(kind) or (kind,)) if part is not NoneType]
+    return Column(_SQL.get(plain[0], "TEXT"), missing=NoneType in get_args(kind))
+
+
+def _of_fields(of: type, without: Container[str]) -> dict[str, Column]:
+    return {name: _of_annotation(kind) for name, kind in get_type_hints(of).items() if name not in without}
+
+
+_TEXT, _COUNT, _NUMBER = (Column(kind, missing=False) for kind in ("TEXT", "INTEGER", "REAL"))
+_SETTING: Mapping[str, Column] = {
+    "key": _TEXT,
+    **{axis.column or name: _axis_column(axis) for name, axis in AXES.items()},
+    "lag": _COUNT,
+    "min_lag": _COUNT,
+    "baseline_error": _NUMBER,
+    "solved_below": _NUMBER,
+    "error_name": _TEXT,
+    "task_options": _TEXT,
+    "cell_options": _TEXT,
+}
+TABLES: Mapping[str, Table] = {
+    "about": Table({"name": _TEXT, "value": _TEXT}, ("name",)),
+    "plan": Table(
+        {**_SETTING, "position": _COUNT}
+        | {"matched": Column("TEXT"), "match_target": Column("INTEGER")}
+        | {"match_reached": Column("INTEGER"), "match_note": Column("TEXT")},
+        ("key",),
+    ),
+    "trials": Table(
+        {**_SETTING, **_of_fields(TrialResult, without=("trial", "measurements", "transfer", "status"))}
+        | {"status": _TEXT, "source": Column("TEXT"), "transfer": Column("TEXT")},
+        ("key",),
+    ),
+    "measurements": Table(
+        {
+            "key": _TEXT,
+            **{name: replace(column, missing=name not in ("update", "slices"))
+               for name, column in _of_fields(Measurement, without=()).items()},
+        },
+        ("key", "update"),
+    ),
+}  # fmt: skip
+"""Every table. One, or a column, that is added here is made in older files when they are next written."""
 
 
 def plain_trial(trial: Trial) -> Row:
-    """Return the key and every field; the budget is ``budget_updates``, since ``updates`` are those done."""
-    row = {item.name: getattr(trial, item.name) for item in fields(Trial)}
-    return {"key": trial.key, "budget_updates": row.pop("updates")} | row
+    """Return the key and every field by its column; the budget's is ``budget_updates``: ``updates`` are those done."""
+    return {"key": trial.key} | {axis.column or name: getattr(trial, name) for name, axis in AXES.items()}
 
 
 def planned_row(trial: Trial, facts: Facts) -> Row:
     """Turn a trial, what follows from it and why it has its hidden size into a row of ``plan``."""
-    return _setting_row(trial, facts) | {name: facts.get(name) for name in _MATCH}
+    return _setting_row(trial, facts) | {name: facts.get(name) for name in MATCH}
 
 
 def _setting_row(trial: Trial, facts: Facts) -> Row:
@@ -117,19 +155,19 @@ def measurement_rows(result: TrialResult) -> list[Row]:
     ]
 
 
+def stand_ins(table: str, held: Container[str]) -> dict[str, str | float | None]:
+    """Return what stands in for the columns that a file is too old to hold, by name."""
+    return {name: column.stands_in for name, column in TABLES[table].columns.items() if name not in held}
+
+
 def decoded(row: Mapping[str, Any]) -> Row:
-    """Return a row with its JSON read, and with what the file is too old to hold."""
-    table = "trials" if "updates" in row else "plan" if "task" in row else "measurements" if "update" in row else None
-    added = {name: value for name, (_, value) in ADDED.get(table or "", {}).items() if name not in row}
-    return added | {
-        name: json.loads(value) if name in _JSON and value is not None else value for name, value in row.items()
-    }
+    """Return a row with its JSON read."""
+    return {name: json.loads(value) if name in _JSON and value is not None else value for name, value in row.items()}
 
 
 def result_from(row: Row, curve: list[Row]) -> TrialResult:
     """Make the result again from decoded rows."""
-    names = {item.name for item in fields(Trial)} - {"updates"}
-    trial = Trial(updates=row["budget_updates"], **{name: row[name] for name in names})
+    trial = Trial(**{name: row[axis.column or name] for name, axis in AXES.items()})
     points = tuple(_measurement_from(point) for point in curve)
     summary = {name: row[name] for name in _SUMMARY} | {"status": Status(row["status"])}
     summary["transfer"] = tuple(Transfer(**point) for point in row["transfer"] or ())

@@ -5,6 +5,8 @@ bug in SQLite versions that many Pythons link) and full synchronisation. Reading
 since readers take a page at a time. Rows come out by key, so that nothing depends on the order of arrival.
 """
 
+import hashlib
+import json
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +26,6 @@ __all__ = ["COMMIT_SECONDS", "Columns", "Store", "StoreError", "Stored", "store_
 COMMIT_SECONDS = 0.5
 """The longest a finished result waits for its commit; what a kill can cost is those that wait."""
 _PAGE = 5000
-_ORDER = {"plan": ("key",), "trials": ("key",), "measurements": ("key", "update")}
 
 Columns = dict[str, Sequence[Any]]
 """Rows of a table, by column; as in the file, so that JSON is text."""
@@ -55,8 +56,12 @@ class Store:
         """When the oldest result that is not yet committed came (`time.monotonic`); None where none waits."""
 
     @classmethod
-    def open_for_reading(cls, path: Path) -> Self:
+    def open_for_reading(cls, path: Path, verify: bool = True) -> Self:
         """Open an existing store.
+
+        Args:
+            path: The file.
+            verify: Look for damage; a run that has just written it has looked.
 
         Raises:
             StoreError: There is none, it is damaged, newer than this program or no store at all.
@@ -65,7 +70,7 @@ class Store:
             # Not mode=ro: what a killed run left half written is rolled back by whoever comes next, readers too.
             connection = connect(path, "rw")
             with closed_on_error(connection):
-                fresh = is_fresh(path, connection)
+                fresh = is_fresh(path, connection, verify)
                 connection.execute("PRAGMA query_only = ON")
             if fresh:  # a run was killed before it made the tables: the same as a store without rows
                 connection.close()
@@ -139,17 +144,20 @@ class Store:
         self.waiting_since = None
 
     def write_plan(self, title: str, planned: Sequence[tuple[Trial, Facts]]) -> None:
-        """Replace the plan by that of the run that begins."""
+        """Replace the plan by that of the run that begins; where it is the same, its rows stay."""
+        digest = _digest(planned)
         with explained(self.path), self._transaction():
+            self._note("title", title)
+            if self._noted("plan") == digest:
+                return
+            self._note("plan", digest)
             self._connection.execute("DELETE FROM plan")
-            self._connection.execute("INSERT OR REPLACE INTO about VALUES ('title', ?)", (title,))
             for position, (trial, facts) in enumerate(planned):
                 self._insert("plan", schema.planned_row(trial, facts) | {"position": position})
 
     def title(self) -> str:
         """Return the title of the study last run; empty before its plan was written."""
-        rows = self._rows("SELECT value FROM about WHERE name = 'title'")
-        return str(rows[0]["value"]) if rows else ""
+        return self._noted("title")
 
     def plan(self) -> list[Row]:
         """Return the plan last run, in its order."""
@@ -164,11 +172,14 @@ class Store:
         return self._read("measurements")
 
     def pages(self, table: str) -> Iterator[Columns]:
-        """Yield ``plan``, ``trials`` or ``measurements`` by key, a page at a time; where it is empty, one empty page.
+        """Yield a table of `schema.TABLES` by key, a page at a time; where it is empty, one empty page.
 
-        What the file is too old to hold is filled in.
+        What the file is too old to hold is filled in: a table, too, which is empty then.
         """
-        order = _ORDER[table]
+        if not self._rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?", table):
+            yield dict.fromkeys(schema.TABLES[table].columns, ())
+            return
+        order = schema.TABLES[table].key
         names = ", ".join(f'"{name}"' for name in order)
         after = f"WHERE ({names}) > ({', '.join('?' * len(order))})"
         page = self._columns(f"SELECT * FROM {table} ORDER BY {names} LIMIT {_PAGE}")
@@ -204,7 +215,17 @@ class Store:
         """Return a stored result with its curve."""
         rows = self._rows("SELECT * FROM trials WHERE key = ?", key)
         curve = self._rows('SELECT * FROM measurements WHERE key = ? ORDER BY "update"', key)
-        return schema.result_from(rows[0], curve) if rows else None
+        if not rows:
+            return None
+        return schema.result_from(_whole("trials", rows[0]), [_whole("measurements", row) for row in curve])
+
+    def _note(self, name: str, value: str) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
+
+    def _noted(self, name: str) -> str:
+        """Return a text of the table ``about``; empty where there is none."""
+        rows = self._rows("SELECT value FROM about WHERE name = ?", name)
+        return str(rows[0]["value"]) if rows else ""
 
     def _replace(self, result: TrialResult, facts: Facts) -> None:
         key = result.trial.key
@@ -250,6 +271,20 @@ class Store:
             raise
 
 
+def _digest(planned: Sequence[tuple[Trial, Facts]]) -> str:
+    """Hash the rows of a plan, in their order; facts that trials share are written once."""
+    digest, texts = hashlib.sha256(), dict[int, bytes]()
+    for trial, facts in planned:
+        if id(facts) not in texts:
+            texts[id(facts)] = json.dumps(facts, sort_keys=True).encode()
+        digest.update(trial.key.encode() + texts[id(facts)])
+    return digest.hexdigest()
+
+
 def _completed(page: Columns, table: str) -> Columns:
     count = len(page["key"])
-    return {name: [value] * count for name, (_, value) in schema.ADDED[table].items() if name not in page} | page
+    return {name: [value] * count for name, value in schema.stand_ins(table, page).items()} | page
+
+
+def _whole(table: str, row: Row) -> Row:
+    return schema.stand_ins(table, row) | row

@@ -1,1 +1,1 @@
-"""The values that everything shares: a trial, how a network is wired, how parameters lie, what a backward pass does."""
+"""Small immutable values that every package uses: a trial and its axes, wiring, parameter layout, named randomness."""

@@ -7,12 +7,20 @@ library, so that plans and stores can speak of trials without torch.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
-from longlag.values.wiring import NO_DECODER, Wiring
+from longlag.values.axes import Group, axes, axis
+from longlag.values.rules import choice, chunk, lags, number, positive, seeds, share, whole, word
+from longlag.values.wiring import DIRECTIONS, MOST_LAYERS, NO_DECODER, NORMALISATIONS, SKIPS, Wiring
+
+LARGEST_HIDDEN_SIZE = 16_384
+MOST_UPDATES = 10_000_000
+_setting, _network = partial(axis, Group.SETTING), partial(axis, Group.NETWORK)
+_optimisation, _budget = partial(axis, Group.OPTIMISATION), partial(axis, Group.BUDGET)
+_computation = partial(axis, Group.COMPUTATION, label="{}")
 
 
 class Status(StrEnum):
@@ -40,7 +48,7 @@ class Status(StrEnum):
 class Trial:
     """Everything that decides one training run's result.
 
-    Specs are in their shortest spelling (`registry.canonical`), so that equal settings are equal values.
+    Specs are in their shortest spelling (`longlag.plan.specs`), so that equal settings are equal values.
     ``truncate`` is the number of steps of a chunk of truncated backpropagation, 0 where sequences are left whole.
     ``task_version`` and ``cell_version`` are raised where the meaning of a task or cell changes. ``plugins`` are those
     that the specs name, each with a hash of its content (`registry.labels_of`). ``test_lags`` are other distances
@@ -48,36 +56,57 @@ class Trial:
     and its layers and version are 0.
     """
 
-    task: str
-    cell: str
-    clip: str
-    lr: float
-    seed: int
-    task_version: int = 1
-    cell_version: int = 1
-    optimizer: str = "adam"
-    schedule: str = "constant"
-    weight_decay: float = 0.0
-    hidden_size: int = 32
-    layers: int = 1
-    skip: str = "none"
-    direction: str = "forward"
-    normalisation: str = "none"
-    dropout: float = 0.0
-    truncate: int = 0
-    batch_size: int = 32
-    updates: int = 1000
-    eval_every: int = 100
-    dtype: str = "float32"
-    device: str = "cpu"
-    plugins: str = ""
-    test_lags: str = ""
-    decoder_cell: str = NO_DECODER
-    decoder_layers: int = 0
-    decoder_cell_version: int = 0
+    task: str = _setting("Task", word, spans=True, metavar="SPEC")
+    cell: str = _setting("Cell", word, spans=True, metavar="SPEC")
+    clip: str = _setting("Clipping setting", word, spans=True, metavar="SPEC", unset=("none",), in_cohort=True)
+    lr: float = axis(Group.RATE, "Learning rate", positive, spans=True, unset=(), label="lr {}", in_cohort=True)
+    seed: int = _setting("Seeds 0 to N-1", seeds, metavar="N", given_as="seeds", unset=(0, 1, 2), in_cohort=True)
+    hidden_size: int = _network("Units of each layer", whole(1, LARGEST_HIDDEN_SIZE), default=32, label="{} units")
+    layers: int = _network(
+        "Layers, 1 to 32", whole(1, MOST_LAYERS), default=1, spans=True, label="{} layers", words={1: "1 layer"}
+    )
+    optimizer: str = _optimisation("adam, sgd, rmsprop", word, default="adam", spans=True, metavar="SPEC", label="{}")
+    skip: str = _network(
+        "none, residual, dense, highway: between layers", choice(*SKIPS), default="none", spans=True, metavar="NAME"
+    )
+    direction: str = _network(
+        "forward, bidirectional", choice(*DIRECTIONS), default="forward", spans=True, metavar="NAME"
+    )
+    normalisation: str = _network(
+        "none, layer: between layers", choice(*NORMALISATIONS), default="none", spans=True, metavar="NAME"
+    )
+    dropout: float = _network("Between layers, 0 <= P < 1", share, default=0.0, spans=True, metavar="P")
+    decoder_cell: str = _network("A decoder's cell, or none", word, default=NO_DECODER, spans=True, metavar="SPEC")
+    decoder_layers: int = _network(
+        "1 to 32, with a decoder", whole(1, MOST_LAYERS), default=0, spans=True, unset=(),
+        label="{} decoder layers", words={0: "", 1: "1 decoder layer"},
+    )  # fmt: skip
+    truncate: int = _network(
+        "Backpropagation in chunks of K steps, or none", chunk, default=0, spans=True, as_text=True, metavar="K",
+        label="cut every {} steps", words={0: "sequences whole"},
+    )  # fmt: skip
+    batch_size: int = _budget("Sequences of a training batch", whole(1, 65_536), default=32, label="batch {}")
+    updates: int = _budget(
+        "Budget of optimiser steps", whole(1, MOST_UPDATES), default=1000, column="budget_updates", label="{} updates"
+    )
+    eval_every: int = _budget(
+        "Updates between evaluations", whole(1, MOST_UPDATES), default=100, unset=None, label="evaluated every {}"
+    )
+    schedule: str = _optimisation("constant, cosine, warmup:updates=N", word, default="constant", metavar="SPEC")
+    weight_decay: float = _optimisation("Weight decay", number, default=0.0)
+    dtype: str = _computation("float32 or float64", choice("float32", "float64"), default="float32", metavar="TYPE")
+    device: str = _computation("cpu or cuda", choice("cpu", "cuda"), default="cpu", metavar="DEVICE")
+    test_lags: str = axis(
+        Group.TESTING, "Test the trained networks at these lags too, in time steps", lags, default="", unset=(),
+        repeatable=True, metavar="N,N,...", label="tested at {}",
+    )  # fmt: skip
+    task_version: int = axis(Group.ORIGIN, default=1)
+    cell_version: int = axis(Group.ORIGIN, default=1)
+    decoder_cell_version: int = axis(Group.ORIGIN, default=0)
+    plugins: str = axis(Group.ORIGIN, default="")
 
     def __post_init__(self) -> None:
-        for name in ("lr", "weight_decay", "dropout"):  # 1 and 1.0 are equal, but not in a key
+        for name in _FLOATS:  # 1 and 1.0 are equal, but not in a key
             object.__setattr__(self, name, float(getattr(self, name)))
 
     @cached_property
@@ -99,7 +128,13 @@ class Trial:
     @property
     def cohort(self) -> tuple[Any, ...]:
         """What trials that train together share: everything but seed, learning rate and clip."""
-        return tuple(value for name, value in asdict(self).items() if name not in ("seed", "lr", "clip"))
+        return tuple(getattr(self, name) for name in _COMMON)
+
+
+AXES = axes(Trial)
+"""The declarations of a trial's fields, by name."""
+_FLOATS = tuple(name for name, axis in AXES.items() if axis.kind is float)
+_COMMON = tuple(name for name, axis in AXES.items() if not axis.in_cohort)
 
 
 @dataclass(frozen=True)

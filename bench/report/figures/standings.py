@@ -14,8 +14,8 @@ from matplotlib.ticker import MaxNLocator
 
 from longlag.report.figures import panels, style
 from longlag.report.figures.curves import all_cells, all_clips
+from longlag.report.figures.rows import Frame, frames_of, side_by_side
 from longlag.report.figures.small_multiples import lay_out
-from longlag.report.lines import Frame, frames_of, side_by_side
 from longlag.report.outcomes import Panel, study_panels
 from longlag.stats.survival import survival
 from longlag.store.results import StudyData

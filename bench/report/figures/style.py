@@ -12,6 +12,7 @@ import matplotlib.style
 
 from longlag.report.figures.palette import OTHERS, SHIPPED, SKIPS, CellLook
 from longlag.tasks.support.options import clip_parts, spell, split_spec
+from longlag.values.trial import AXES
 
 LineStyle = Literal["-", ":"] | tuple[float, tuple[float, ...]]
 
@@ -56,19 +57,7 @@ _OTHER_DASHES: tuple[LineStyle, ...] = (
     (0, (2, 2)),
 )
 _NAMES = {"rnn": "RNN"} | {spec: look.label for spec, look in SHIPPED.items() if spec != "rnn" and ":" not in spec}
-_WAYS = {
-    "budget_updates": "{} updates",
-    "hidden_size": "{} units",
-    "layers": "{} layers",
-    "decoder_layers": "{} decoder layers",
-    "truncate": "cut every {} steps",
-    "batch_size": "batch {}",
-    "optimizer": "{}",
-    "dtype": "{}",
-    "device": "{}",
-    "eval_every": "evaluated every {}",
-    "test_lags": "tested at {}",
-}
+_BY_COLUMN = {axis.column or name: axis for name, axis in AXES.items()}
 
 
 @contextmanager
@@ -193,12 +182,7 @@ def way_label(axis: str, value: Any) -> str:
     if axis in ("cell", "clip"):
         return cell_label(value) if axis == "cell" else clip_label(value)
     value = value.item() if hasattr(value, "item") else value
-    if axis == "layers" and value == 1:
-        return "1 layer"
     if axis == "decoder_cell":
         return "no decoder" if value == "none" else f"decoder {cell_label(value)}"
-    if axis == "decoder_layers" and value < 2:
-        return "1 decoder layer" if value else ""  # where there is no decoder, its cell says so
-    if axis == "truncate" and value == 0:
-        return "sequences whole"
-    return _WAYS.get(axis, axis.replace("_", " ") + " {}").format(spell(value))
+    told = _BY_COLUMN[axis].written(value) if axis in _BY_COLUMN else None
+    return f"{axis.replace('_', ' ')} {spell(value)}" if told is None else told
