@@ -2,11 +2,12 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import Field, fields
+from dataclasses import Field
 from types import ModuleType
 from typing import Any
 
 from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import options_of, required
 
 KINDS = ("task", "cell", "clip")
 """What plugins may add."""
@@ -81,7 +82,7 @@ def completed(kind: str, made: Any, name: str) -> type:
     _has_a_version(made)
     if issubclass(made, nn.Module):
         return _cell_of(made, name)
-    for rule in (_is_a_dataclass, _defines_what_bases_declare, *_RULES[kind]):
+    for rule in (_is_a_dataclass, _defines_what_bases_declare, _has_options_only, *_RULES[kind]):
         rule(made)
     return made if made.name() == name else _named(name, made, made)
 
@@ -117,11 +118,9 @@ def _defines_what_bases_declare(made: Any) -> None:
 
 
 def _has_options_only(made: Any) -> None:
-    for item in fields(made):
-        if "summary" not in item.metadata:
-            what = f"class {made.__name__}: {item.name} is no option"
-            raise UsageError(f"{what}; write {item.name}: type = option(default, 'what it sets')")
-    made.from_texts({})
+    options_of(made)
+    if not required(made):
+        made.from_texts({})  # its defaults keep its own rules
 
 
 def _has_a_valid_dial(made: Any) -> None:
@@ -137,8 +136,8 @@ def _names_gates_and_states(made: Any) -> None:
 
 
 _RULES: dict[str, tuple[Callable[[Any], None], ...]] = {
-    "task": (_has_options_only, _has_a_valid_dial),
-    "cell": (_has_options_only, _names_gates_and_states),
+    "task": (_has_a_valid_dial,),
+    "cell": (_names_gates_and_states,),
     "clip": (),
 }
 """What a class of each kind must keep beside the rules of all."""

@@ -128,7 +128,7 @@ def _imported(path: Path, content: bytes, digest: str) -> ModuleType:
 
 def offered(kind: str) -> dict[str, EntryPoint]:
     """Return what installed packages offer under ``longlag.cells`` and the like, by name, without importing it."""
-    return {point.name: point for point in entry_points(group=f"longlag.{kind}s")}
+    return {point.name: point for point in entry_points(group=f"longlag.{kind}s")} if kind in contracts.KINDS else {}
 
 
 def from_package(kind: str, point: EntryPoint) -> Plugin:
