@@ -8,7 +8,7 @@ Time comes before batch: a batch of tokens is (T, B), of vectors (T, B, I).
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar, Self
 
@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from longlag.tasks.support.errors import UsageError, near
-from longlag.tasks.support.options import Configurable, Range, option
+from longlag.tasks.support.options import Configurable, Range, option, options_of
 
 __all__ = ["Batch", "ClassTask", "Later", "Range", "Task", "UsageError", "as_tokens", "option"]
 
@@ -220,21 +220,23 @@ class Task(Configurable, ABC):
         """
         if not cls.dial:
             return
-        options = {item.name: item for item in fields(cls)}
+        options = options_of(cls)
         what = f"class {cls.__name__}: dial = {cls.dial!r}"
         if cls.dial not in options:
             raise UsageError(f"{what} names no option{near(cls.dial, options) or '; options: ' + ', '.join(options)}")
         option = options[cls.dial]
-        if type(option.default) not in (int, Range):
+        if option.type not in (int, Range):
             raise UsageError(f"{what} must name a whole number or a range, not {option.default!r}")
-        if None in (option.metadata["low"], option.metadata["high"]):
+        if option.low is None or option.high is None:
             raise UsageError(f"{what} must name an option with both limits, low and high")
 
     @property
     def dial_range(self) -> tuple[int, int]:
         """The smallest and the largest setting of the dial."""
-        rules = next(item.metadata for item in fields(self) if item.name == self.dial)
-        return int(rules["low"]), int(rules["high"])
+        option = options_of(type(self))[self.dial]
+        assert option.low is not None  # `check_dial` refuses a dial without limits
+        assert option.high is not None
+        return int(option.low), int(option.high)
 
     def turned(self, setting: int) -> Self:
         """Return the task with its dial at another setting.

@@ -188,7 +188,7 @@ def test_details_of_cells_are_their_source_sizes_and_path() -> None:
 def test_every_list_has_its_names() -> None:
     assert "agreement" in call("list", "tasks").stdout
     assert "lstm" in call("list", "cells").stdout
-    assert "norm" in call("list", "clips").stdout
+    assert "max_norm: c, the largest norm of a gradient [required, a number above 0]\n" in call("list", "clips").stdout
     assert "rmsprop" in call("list", "optimizers").stdout
     assert "cosine" in call("list", "schedules").stdout
     assert "quick" in call("list", "studies").stdout

@@ -18,7 +18,8 @@ from longlag.schedules.warmup import Warmup
 from longlag.tasks.adding import Adding
 from longlag.tasks.copy import Copy
 from longlag.tasks.support.errors import UsageError, near
-from longlag.tasks.support.options import Range, spell, split_spec
+from longlag.tasks.support.options import Range, options_of, required, spell
+from longlag.tasks.support.spelling import split_spec
 
 READERS = {
     "task": registry.task,
@@ -38,6 +39,7 @@ MADE = [
     ("clip", "none", NoClip()),
     ("clip", "norm:1", ClipNorm(1.0)),
     ("clip", "value:.1", ClipValue(0.1)),
+    ("clip", " norm: max_norm = 1 ", ClipNorm(1.0)),
     ("optimizer", "adam", Adam()),
     ("optimizer", "sgd:momentum=.9", Sgd(momentum=0.9)),
     ("optimizer", "rmsprop:alpha=0.9,eps=1e-6", Rmsprop(alpha=0.9, eps=1e-6)),
@@ -52,6 +54,9 @@ SHORTEST = [
     ("cell", "rnn:init=orthogonal,nonlinearity=tanh", "rnn:init=orthogonal"),
     ("clip", "norm:1.0", "norm:1"),
     ("clip", "value:1e-1", "value:0.1"),
+    ("clip", "norm:max_norm=1.0", "norm:1"),
+    ("clip", "norm:max_norm=1+omega:factor=4", "norm:1+omega:4"),
+    ("clip", "omega:factor=4.0 + norm:1e0", "norm:1+omega:4"),
     ("optimizer", "sgd:momentum=.90", "sgd:momentum=0.9"),
     ("schedule", "warmup:updates=100", "warmup"),
 ]
@@ -98,6 +103,23 @@ REFUSED = [
     ("clip", "norm", "clip 'norm' is not of the form norm:max_norm"),
     ("clip", "none:1", "clip 'none:1' is not of the form none"),
     ("clip", "norm:1:2", "clip 'norm:1:2' is not of the form norm:max_norm"),
+    ("clip", "norm:1,2", "clip 'norm:1,2' is not of the form norm:max_norm"),
+    ("clip", "norm:", "clip 'norm:' is not of the form norm:max_norm"),
+    ("clip", "norm:=1", "clip 'norm:=1' is not of the form norm:max_norm"),
+    ("clip", "norm:max_norm=", "clip 'norm:max_norm=' is not of the form norm:max_norm"),
+    ("clip", "norm:max_norm=1,2", "clip 'norm:max_norm=1,2' is not of the form norm:max_norm"),
+    ("clip", "norm:max_nrm=1", "clip norm has no option 'max_nrm'; did you mean max_norm?"),
+    ("clip", "norm:1,zzz=2", "clip norm has no option 'zzz'; it has max_norm"),
+    ("clip", "none:zzz=1", "clip none has no option 'zzz'; it has none"),
+    ("clip", "norm:max_norm=1,max_norm=2", "clip 'norm:max_norm=1,max_norm=2' gives max_norm twice"),
+    ("clip", "norm:1,max_norm=2", "clip 'norm:1,max_norm=2' gives max_norm twice"),
+    ("clip", "norm:1+norm:2", "clip 'norm:1+norm:2' names a setting twice"),
+    ("clip", "norm:1+value:2", "clip 'norm:1+value:2': only one setting may clip the gradient; beside it omega, state"),
+    ("clip", "norm:max_norm=0+omega:4", "clip 'norm:0': max_norm must be a number above 0, from 1e-30 to 1e30"),
+    ("cell", "mgu:3", "cell 'mgu:3' is not of the form mgu"),
+    ("task", "copy:3", "task 'copy:3': '3' is not of the form option=value"),
+    ("optimizer", "adam:0.9", "optimizer 'adam:0.9': '0.9' is not of the form option=value"),
+    ("schedule", "cosine:finel=1", "schedule cosine has no option 'finel'; did you mean final?"),
     ("clip", "norm:one", "clip 'norm:one': max_norm must be a number above 0"),
     ("clip", "norm:0", "clip 'norm:0': max_norm must be a number above 0, from 1e-30 to 1e30"),
     ("clip", "value:-1", "clip 'value:-1': clip_value must be a number above 0, from 1e-30 to 1e30"),
@@ -173,24 +195,24 @@ def test_a_spelled_range_reads_back_as_itself(low, width):
 
 
 def some(kind, classes):
-    """Draw valid settings: every option left alone, or set to something its rules allow."""
+    """Draw valid settings: every option with a default left alone, or set to something its rules allow."""
 
-    def option_of(item):
-        rules, default = item.metadata, item.default
-        if rules["choices"]:
-            return st.sampled_from(rules["choices"])
-        if isinstance(default, Range):
-            numbers = st.integers(int(rules["low"]), int(rules["high"]))
-            return st.tuples(numbers, numbers).map(lambda ends: Range(min(ends), max(ends)))
-        if isinstance(default, bool):
+    def value_of(option):
+        if option.choices:
+            return st.sampled_from(option.choices)
+        if option.type is bool:
             return st.booleans()
-        if isinstance(default, float):
-            return st.floats(rules["low"], rules["high"])
-        return st.integers(int(rules["low"]), int(rules["high"]))
+        if option.type is float:
+            return st.floats(option.low, option.high)
+        numbers = st.integers(int(option.low), int(option.high))
+        if option.type is Range:
+            return st.tuples(numbers, numbers).map(lambda ends: Range(min(ends), max(ends)))
+        return numbers
 
     def of(cls):
-        options = {name: option_of(item) for name, item in cls.__dataclass_fields__.items() if item.metadata}
-        return st.fixed_dictionaries({}, optional=options).map(lambda given: made(cls, given)).filter(bool)
+        values = {name: value_of(option) for name, option in options_of(cls).items()}
+        needed = {name: values.pop(name) for name in required(cls)}
+        return st.fixed_dictionaries(needed, optional=values).map(lambda given: made(cls, given)).filter(bool)
 
     def made(cls, given):
         try:
@@ -201,12 +223,7 @@ def some(kind, classes):
     return st.one_of([of(cls) for cls in classes])
 
 
-SETTINGS = st.one_of(
-    [
-        some(kind, [registry.find(kind, name) for name in registry.names(kind)])
-        for kind in ("task", "cell", "optimizer", "schedule")
-    ]
-)
+SETTINGS = st.one_of([some(kind, [registry.find(kind, name) for name in registry.names(kind)]) for kind in READERS])
 
 
 @given(SETTINGS)
@@ -215,16 +232,18 @@ def test_a_setting_reads_back_from_its_spelling(setting):
     assert READERS[kind](value.spec) == value
 
 
-@given(st.sampled_from(["norm", "value"]), st.floats(1e-30, 1e30))
-def test_a_clip_reads_back_from_its_spelling(name, threshold):
-    clip = registry.find("clip", name)(threshold)
-    assert registry.clip(clip.spec) == clip
+@given(SETTINGS)
+def test_options_given_by_name_in_any_order_are_the_same_setting(setting):
+    kind, value = setting
+    named = [f"{name}={spell(one)}" for name, one in reversed(value.values().items())]
+    assert READERS[kind](":".join([value.name(), ",".join(named)]).rstrip(":")) == value
 
 
 WORDS = st.sampled_from(
     [
         *(registry.names("task") + registry.names("cell") + registry.names("clip")),
         *("adam", "sgd", "rmsprop", "cosine", "warmup", "items", "length", "nouns", "objective", "forget_bias"),
+        *("max_norm", "norm:1", "+", "omega:4"),
         *(":", ",", "=", "-", ".", " ", "0", "1", "-1", "1e400", "nan", "inf", "0-4", "9" * 400, "true", "\n", "é"),
     ]
 )

@@ -391,6 +391,17 @@ def test_a_name_that_is_like_no_other_may_be_a_file() -> None:
         registry.find("cell", "lsmt")
 
 
+def test_no_file_is_asked_for_where_plugins_cannot_add(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(MODULE, "zzz.py")
+    monkeypatch.chdir(Path(path).parent)
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [EntryPoint("zzz", "x:Y", group)])
+    registry.use([path])
+    for read, kind in ((registry.optimizer, "optimizer"), (registry.schedule, "schedule")):
+        with pytest.raises(UsageError, match=rf"^no {kind} is called 'zzz'; there are [\w, ]+$"):
+            read("zzz")
+        assert registry.offered(kind) == []
+
+
 def test_a_plugin_of_another_kind_is_named(write: Write) -> None:
     registry.use([write(MODULE)])
     with pytest.raises(UsageError, match=r"no task is called 'mine': plugin .*mine\.py is a cell"):

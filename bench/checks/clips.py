@@ -1,7 +1,7 @@
 """The contract of a clipping setting, on made-up gradients of many sizes and in a short run."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import inf
 
 import torch
@@ -12,6 +12,7 @@ from longlag.checks.finding import Finding, expect, findings, global_state_untou
 from longlag.checks.trials import short_run
 from longlag.clips.base import Clip, Context, row_norms
 from longlag.networks.recurrent import Network
+from longlag.tasks.support.options import required
 from longlag.training.gradients import write_gradients
 from longlag.values.backward import PLAIN, Backward
 from longlag.values.layout import Layout
@@ -25,8 +26,10 @@ THRESHOLD = "0.5"
 
 def complete_spec(spec: str) -> str:
     """Return a clip's spec; a name alone gets thresholds."""
-    name, *given = spec.strip().split(":")
-    return spec if given or "+" in spec else ":".join([name, *[THRESHOLD] * len(fields(registry.find("clip", name)))])
+    if ":" in spec or "+" in spec:
+        return spec
+    name = spec.strip()
+    return ":".join([name, *[THRESHOLD] * len(required(registry.find("clip", name)))])
 
 
 def check_clip(spec: str) -> Iterator[Finding]:

@@ -61,18 +61,15 @@ def _list_cell_details() -> None:
 
 
 def _list_configurable(kind: str) -> None:
-    from dataclasses import fields
-
     from longlag import registry
+    from longlag.tasks.support.options import options_of
 
     for name in [*registry.names(kind), *(registry.names("architecture") if kind == "cell" else ())]:
         made = registry.find(kind, name)
         click.echo(f"{name:16} {next(iter((made.__doc__ or '').splitlines()), '')}")
-        for item in fields(made):
-            summary = item.metadata.get("summary", "above 0")
-            default = f" [{item.default}]" if "summary" in item.metadata else ""
-            choices = ", ".join(item.metadata.get("choices", ()))
-            told = f"{item.name}: {summary}{default}" + (f": {choices}" if choices else "")
+        for option, one in options_of(made).items():
+            default = f"required, {one.rule}" if one.default is None else one.default
+            told = f"{option}: {one.summary} [{default}]" + (f": {', '.join(one.choices)}" if one.choices else "")
             click.echo(textwrap.fill(told, 110, initial_indent=" " * 19, subsequent_indent=" " * 21))
     for name in registry.offered(kind):
         click.echo(f"{name:16} offered by an installed package; imported when named")

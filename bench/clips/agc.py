@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from longlag.clips.base import TOLERANCE, Clip, Context
+from longlag.clips.base import TOLERANCE, Clip, Context, threshold
 
 EPS = 1e-3
 """Norm below which weights count as this large, so that weights at zero can move."""
@@ -26,7 +26,7 @@ class ClipAdaptive(Clip):
     summary: ClassVar[str] = "gradient of each unit's weights kept below r times the weights' norm; readout left alone"
     reference: ClassVar[str] = "Brock, De, Smith & Simonyan 2021, equation 3"
 
-    ratio: float
+    ratio: float = threshold("r, the largest norm of a unit's gradient by that of its weights")
 
     def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
         for row, weights in zip(gradients, context.parameters, strict=True):  # sums depend on shape: a trial at a time

@@ -10,18 +10,18 @@ gradient that comes of it alone. They may stand beside another: ``norm:1+omega:4
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, Field, dataclass, field, replace
 from math import inf
-from typing import ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from longlag.tasks.support.errors import UsageError
-from longlag.tasks.support.options import spell
+from longlag.tasks.support.options import Configurable, Option, option
 from longlag.values.layout import Layout
 
-__all__ = ["TOLERANCE", "Clip", "Context", "UsageError", "row_norms", "scale_rows"]
+__all__ = ["TOLERANCE", "Clip", "Context", "UsageError", "option", "row_norms", "scale_rows", "threshold"]
 
 TOLERANCE = 1e-5
 """Relative difference up to which a clipped norm counts as the one promised: float32 gradients, scaled once."""
@@ -49,10 +49,24 @@ class Context:
         return replace(self, parameters=self.parameters[rows], memory=self.memory[rows])
 
 
-@dataclass(frozen=True)
-class Clip(ABC):
-    """A clipping setting as a value, spelled ``name`` or ``name:threshold``; fields are its thresholds, above zero."""
+def threshold(summary: str) -> Any:
+    """Declare a field that is a threshold: a number above zero without a default, which a spec gives by place.
 
+    Args:
+        summary: One line for listings.
+    """
+    return field(metadata={"summary": summary})
+
+
+@dataclass(frozen=True)
+class Clip(Configurable, ABC):
+    """A clipping setting as a value, spelled ``name`` or ``name:threshold``.
+
+    A field without a default is a threshold, declared by `threshold` or by its type alone. Fields made with `option`
+    have a default and are spelled by name, behind the thresholds.
+    """
+
+    kind: ClassVar[str] = "clip"
     summary: ClassVar[str]
     reference: ClassVar[str]
     largest: ClassVar[float] = LARGEST
@@ -64,40 +78,13 @@ class Clip(ABC):
     in_backward: ClassVar[bool] = False
     """Whether it works inside the backward pass: see `signal_limit` and `omega`."""
 
-    def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if not SMALLEST <= value <= self.largest:
-                largest = "1e30" if self.largest == LARGEST else spell(self.largest)
-                raise UsageError(f"clip {self.spec!r}: {item.name} must be a number above 0, from 1e-30 to {largest}")
-
     @classmethod
-    def name(cls) -> str:
-        """The word users write; also the name of the file."""
-        return cls.__module__.rpartition(".")[2]
-
-    @property
-    def spec(self) -> str:
-        """The shortest spelling: ``none``, ``norm:1``."""
-        return ":".join([self.name(), *(spell(getattr(self, item.name)) for item in fields(self))])
-
-    @classmethod
-    def from_texts(cls, given: Sequence[str]) -> Self:
-        """Make the clip from the texts behind its name.
-
-        Raises:
-            UsageError: There are too many or too few, or one is no number above zero.
-        """
-        names = [item.name for item in fields(cls)]
-        if len(given) != len(names):
-            form = ":".join([cls.name(), *names])
-            raise UsageError(f"clip {':'.join([cls.name(), *given])!r} is not of the form {form}")
-        try:
-            return cls(*(float(text) for text in given))
-        except ValueError as error:
-            if isinstance(error, UsageError):
-                raise
-            raise UsageError(f"clip {':'.join([cls.name(), *given])!r}: {names[0]} must be a number above 0") from None
+    def option_of(cls, item: Field[Any]) -> Option:
+        """Return what a field declares: a threshold, where it has no default."""
+        if item.default is not MISSING:
+            return super().option_of(item)
+        summary = item.metadata.get("summary", "a threshold")
+        return Option(float, None, summary, SMALLEST, cls.largest, words="a number above 0")
 
     @property
     def signal_limit(self) -> float:
@@ -109,7 +96,7 @@ class Clip(ABC):
         """The factor of Pascanu's regulariser; 0 by default."""
         return 0.0
 
-    def observe(self, norms: Tensor, context: Context) -> None:  # noqa: B027 - most clips remember nothing
+    def observe(self, norms: Tensor, context: Context) -> None:
         """Note the norms (R,) of an update's raw gradients in the memory, before `apply`; nothing by default."""
 
     @abstractmethod

@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from longlag.clips.base import TOLERANCE, Clip, Context, row_norms
+from longlag.clips.base import TOLERANCE, Clip, Context, row_norms, threshold
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class ClipLayer(Clip):
     summary: ClassVar[str] = "gradient of each tensor, one a gate, scaled to norm c where its norm is above c"
     reference: ClassVar[str] = "Pascanu, Mikolov & Bengio 2013, section 3.2, by tensor instead of over all parameters"
 
-    max_norm: float
+    max_norm: float = threshold("c, the largest norm of a tensor's gradient")
 
     def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
         for slot in context.layout.slots:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from longlag.clips.base import TOLERANCE, Clip, Context, scale_rows
+from longlag.clips.base import TOLERANCE, Clip, Context, scale_rows, threshold
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class ClipNorm(Clip):
     summary: ClassVar[str] = "gradient scaled to norm c where its norm is above c"
     reference: ClassVar[str] = "Pascanu, Mikolov & Bengio 2013, section 3.2"
 
-    max_norm: float
+    max_norm: float = threshold("c, the largest norm of a gradient")
 
     def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
         factors = torch.where(norms > self.max_norm, self.max_norm / norms, 1.0)

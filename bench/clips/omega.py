@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from longlag.clips.base import Clip, Context
+from longlag.clips.base import Clip, Context, threshold
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Omega(Clip):
     reference: ClassVar[str] = "Pascanu, Mikolov & Bengio 2013, equations 9 and 10"
     in_backward: ClassVar[bool] = True
 
-    factor: float
+    factor: float = threshold("a, the weight of the regulariser")
 
     @property
     def omega(self) -> float:

@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from longlag.clips.base import TOLERANCE, Clip, Context, scale_rows
+from longlag.clips.base import TOLERANCE, Clip, Context, scale_rows, threshold
 
 BINS = 8192
 DECADES = 40
@@ -29,7 +29,7 @@ class ClipQuantile(Clip):
     largest: ClassVar[float] = 1.0
     memory: ClassVar[int] = BINS
 
-    share: float
+    share: float = threshold("p, the quantile, at most 1")
 
     def observe(self, norms: Tensor, context: Context) -> None:
         finite = norms.isfinite()

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from longlag.clips.base import Clip, Context
+from longlag.clips.base import Clip, Context, threshold
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Skip(Clip):
     reference: ClassVar[str] = "common practice; as loss scaling does it: Micikevicius et al. 2018, section 3.2"
     drops: ClassVar[bool] = True
 
-    max_norm: float
+    max_norm: float = threshold("c, the largest norm of a gradient that is taken")
 
     def dropped(self, norms: Tensor) -> Tensor:
         return ~(norms <= self.max_norm)  # NaN is not below anything

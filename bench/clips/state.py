@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from longlag.clips.base import Clip, Context
+from longlag.clips.base import Clip, Context, threshold
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class ClipState(Clip):
     reference: ClassVar[str] = "Graves 2013, section 2.1"
     in_backward: ClassVar[bool] = True
 
-    max_signal: float
+    max_signal: float = threshold("c, the largest entry of the backward signal")
 
     @property
     def signal_limit(self) -> float:

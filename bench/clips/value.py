@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from longlag.clips.base import Clip, Context
+from longlag.clips.base import Clip, Context, threshold
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class ClipValue(Clip):
     summary: ClassVar[str] = "each component of the gradient kept within -c to c"
     reference: ClassVar[str] = "as in the code of Arjovsky, Shah & Bengio 2016"
 
-    clip_value: float
+    clip_value: float = threshold("c, the largest component")
 
     def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
         gradients.clamp_(-self.clip_value, self.clip_value)

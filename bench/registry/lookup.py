@@ -1,4 +1,4 @@
-"""Finds by name what can be named; the directories are the lists, and plugins add to them.
+"""Finds and makes whatever has a name, on one path; the directories are the lists, and plugins add to some of them.
 
 Names come from file names, without importing anything; a class is imported when it is asked for.
 """
@@ -12,10 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from longlag.registry import plugins
+from longlag.registry import contracts, plugins
 from longlag.registry.plugins import Plugin
 from longlag.tasks.support.errors import UsageError, near
-from longlag.tasks.support.options import Configurable, clip_parts, split_spec
+from longlag.tasks.support.options import Configurable
+from longlag.tasks.support.spelling import clip_parts
 from longlag.values.wiring import NO_DECODER
 
 if TYPE_CHECKING:
@@ -114,14 +115,14 @@ def plugin(kind: str, name: str) -> Plugin | None:
 
 @forgetful
 @cache
-def find(kind: str, name: str) -> type:
+def find(kind: str, name: str) -> type[Configurable]:
     """Import the one concrete class of a file.
 
     Raises:
         UsageError: There is no such name.
     """
     if (made := plugin(kind, name)) is not None:
-        return made.made
+        return cast("type[Configurable]", made.made)
     if kind == "cell" and name in shipped("architecture"):
         return find("architecture", name)
     known = names(kind)
@@ -132,7 +133,7 @@ def find(kind: str, name: str) -> type:
     classes = [
         found
         for _, found in inspect.getmembers(module, inspect.isclass)
-        if found.__module__ == module.__name__ and not inspect.isabstract(found) and hasattr(found, "from_texts")
+        if found.__module__ == module.__name__ and issubclass(found, Configurable) and not inspect.isabstract(found)
     ]
     assert len(classes) == 1, f"{module.__name__} must define exactly one {kind}, not {len(classes)}"
     return classes[0]
@@ -140,21 +141,30 @@ def find(kind: str, name: str) -> type:
 
 def _unknown(kind: str, name: str, known: list[str]) -> UsageError:
     """Say what may be meant: the user's file of that name where there is one, or a name that is much like it."""
+    unknown = f"no {kind} is called {name!r}"
+    listed = f"; there are {', '.join(known)}"
+    if kind not in contracts.KINDS:
+        return UsageError(unknown + (near(name, known) or listed))
     file = name if name.endswith(".py") else f"{name}.py"
     for made in used():
         if made.name == name:
-            return UsageError(f"no {kind} is called {name!r}: plugin {made.path} is a {made.kind}")
+            return UsageError(f"{unknown}: plugin {made.path} is a {made.kind}")
     own = f"name its file with --plugin {file}" if Path(file).stem.isidentifier() and file.isprintable() else ""
     if own and Path(file).is_file():
-        return UsageError(f"no {kind} is called {name!r}; {own}")
-    listed = f"; there are {', '.join(known)}" + (f"; if it is yours, {own}" if own else "")
-    return UsageError(f"no {kind} is called {name!r}{near(name, known, _MUCH_ALIKE) or listed}")
+        return UsageError(f"{unknown}; {own}")
+    listed += f"; if it is yours, {own}" if own else ""
+    return UsageError(unknown + (near(name, known, _MUCH_ALIKE) or listed))
 
 
-def _configured(kind: str, spec: str) -> Any:
-    name, given = split_spec(spec, kind)
+def _made(kind: str, spec: str) -> Any:
+    """Make what a spec of any kind spells.
+
+    Raises:
+        UsageError: There is no such name, its options are refused, or it is a plugin's that raised.
+    """
+    name = spec.strip().partition(":")[0]
     with blamed(kind, name):
-        return find(kind, name).from_texts(given)  # type: ignore[attr-defined]
+        return find(kind, name).from_spec(spec)
 
 
 @contextmanager
@@ -189,14 +199,14 @@ def labels_of(task: str, cell: str, clip: str, decoder_cell: str = NO_DECODER) -
 @cache
 def task(spec: str) -> "Task":
     """Make the task of a spec such as ``copy:blanks=50``."""
-    return cast("Task", _configured("task", spec))
+    return cast("Task", _made("task", spec))
 
 
 @forgetful
 @cache
 def cell(spec: str) -> "Cell":
     """Make the cell, or the architecture, of a spec such as ``lstm:forget_bias=1``."""
-    return cast("Cell", _configured("cell", spec))
+    return cast("Cell", _made("cell", spec))
 
 
 @forgetful
@@ -205,30 +215,16 @@ def clip(spec: str) -> "Clip":
     """Make the clipping setting of a spec such as ``norm:1`` or ``norm:1+omega:4``."""
     from longlag.clips.base import side_by_side
 
-    return side_by_side([_one_clip(part) for part in clip_parts(spec)])
-
-
-def _one_clip(spec: str) -> "Clip":
-    name, *given = spec.split(":")
-    with blamed("clip", name):
-        return cast("Clip", find("clip", name).from_texts(given))  # type: ignore[attr-defined]
-
-
-def _shipped(kind: str, spec: str) -> Configurable:
-    """Make what only this package has, of a kind that plugins cannot add to."""
-    name, given = split_spec(spec, kind)
-    if name not in (known := shipped(kind)):
-        raise UsageError(f"no {kind} is called {name!r}{near(name, known) or '; there are ' + ', '.join(known)}")
-    return cast("Configurable", find(kind, name).from_texts(given))  # type: ignore[attr-defined]
+    return side_by_side([_made("clip", part) for part in clip_parts(spec)])
 
 
 @cache
 def optimizer(spec: str) -> "Optimiser":
     """Make the optimiser of a spec such as ``sgd:momentum=0.9``."""
-    return cast("Optimiser", _shipped("optimizer", spec))
+    return cast("Optimiser", _made("optimizer", spec))
 
 
 @cache
 def schedule(spec: str) -> "Schedule":
     """Make the learning-rate schedule of a spec such as ``warmup:updates=100``."""
-    return cast("Schedule", _shipped("schedule", spec))
+    return cast("Schedule", _made("schedule", spec))

@@ -1,17 +1,19 @@
-"""Options: the named and checked settings of tasks, cells, clips and optimisers.
+"""Options: the named and checked settings of everything that has a spelling.
 
 Whatever can be spelled ``name:option=value,option=value`` is a frozen dataclass whose fields are made with
-`option`; this module checks their values, reads them from text and writes them back. It needs the standard
-library only, so that names and spellings cost no heavy import.
+`option`; this module checks their values, reads them from text and writes them back. Options without a default are
+required, and may be given by place: ``norm:1``. It needs the standard library only, so that names and spellings cost
+no heavy import.
 """
 
 import math
-import re
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from itertools import takewhile
+from typing import Any, ClassVar, Self, cast
 
 from longlag.tasks.support.errors import UsageError, near
+from longlag.tasks.support.spelling import split_spec
 
 
 @dataclass(frozen=True, order=True)
@@ -43,7 +45,67 @@ class Range:
 
 
 Value = bool | int | float | str | Range
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+_READERS: dict[type, Callable[[str], Value]] = {bool: _truth, int: int, float: float, Range: Range.parse, str: str}
 _RULES = {bool: "true or false", int: "a whole number", float: "a number", Range: "a range such as 0-4", str: "a word"}
+
+
+@dataclass(frozen=True)
+class Option:
+    """What a user may set, and to what.
+
+    Attributes:
+        type: The type of its value.
+        default: The value where the user says nothing; None where one is required.
+        summary: One line for listings.
+        low: Smallest value allowed, itself included.
+        high: Largest value allowed, itself included.
+        choices: The words allowed, for an option that is a word.
+        words: What the value must be, where there is more to say than its type.
+    """
+
+    type: type[Value]
+    default: Value | None
+    summary: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    words: str = ""
+
+    @property
+    def rule(self) -> str:
+        """What the value must be, limits left aside."""
+        return self.words or _RULES[self.type]
+
+    def read(self, text: str) -> Value:
+        """Read a value of this option's type.
+
+        Raises:
+            ValueError: The text is none.
+        """
+        return _READERS[self.type](text)
+
+    def broken(self, value: Value) -> str:
+        """Return the rule that a value breaks; nothing where it keeps all."""
+        if type(value) is not self.type:
+            return self.rule
+        if self.choices and value not in self.choices:
+            return f"one of {', '.join(self.choices)}"
+        ends = (value.low, value.high) if isinstance(value, Range) else (value,)
+        if all(self._within(end) for end in ends if isinstance(end, int | float) and not isinstance(end, bool)):
+            return ""
+        return ", ".join(filter(None, [self.words, _span(self.low, self.high)]))
+
+    def _within(self, number: float) -> bool:
+        finite = isinstance(number, int) or math.isfinite(number)  # some whole numbers are too large for a float
+        return finite and (self.low is None or number >= self.low) and (self.high is None or number <= self.high)
 
 
 def option(
@@ -63,7 +125,7 @@ def option(
         high: Largest value allowed, itself included.
         choices: The words allowed, for an option that is a word.
     """
-    return field(default=default, metadata={"summary": summary, "low": low, "high": high, "choices": choices})
+    return field(default=default, metadata={"option": Option(type(default), default, summary, low, high, choices)})
 
 
 def spell(value: Value) -> str:
@@ -79,49 +141,21 @@ def spell(value: Value) -> str:
     return str(value)
 
 
-def clip_parts(spec: str) -> list[str]:
-    """Return the specs that stand side by side in a clip's.
-
-    >>> clip_parts("norm:1e+3 + omega:4")
-    ['norm:1e+3', 'omega:4']
-    """
-    return [part.strip() for part in re.split(r"\+(?!\d)", spec)]
-
-
-def split_spec(text: str, what: str) -> tuple[str, dict[str, str]]:
-    """Split ``name:option=value,...`` into the name and the options' texts.
-
-    >>> split_spec("copy:items=3,blanks=10", "task")
-    ('copy', {'items': '3', 'blanks': '10'})
-
-    Raises:
-        UsageError: An option lacks a value or is given twice.
-    """
-    name, colon, rest = text.strip().partition(":")
-    given: dict[str, str] = {}
-    for part in rest.split(",") if colon else ():
-        key, equals, value = (piece.strip() for piece in part.partition("="))
-        if not (key and equals and value):
-            raise UsageError(f"{what} {text!r}: {part!r} is not of the form option=value")
-        if key in given:
-            raise UsageError(f"{what} {text!r} gives {key if key.isprintable() else repr(key)} twice")
-        given[key] = value
-    return name, given
-
-
 @dataclass(frozen=True)
 class Configurable:
-    """A value with checked options; the base of tasks, cells and optimisers."""
+    """A value with checked options; the base of everything that has a name and a spelling."""
 
     kind: ClassVar[str]
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if type(item.default) is float and type(value) is int:
-                object.__setattr__(self, item.name, value := float(value))
-            self._check(item.name, value)
+        for name, one in options_of(type(self)).items():
+            value = getattr(self, name)
+            if one.type is float and type(value) is int:
+                object.__setattr__(self, name, value := float(value))
+            if rule := one.broken(value):
+                shown = spell(value) if type(value) is one.type and one.type is not str else repr(value)
+                raise _refusal(type(self), _texts(self), name, rule, shown)
 
     @classmethod
     def name(cls) -> str:
@@ -138,57 +172,97 @@ class Configurable:
 
     @property
     def spec(self) -> str:
-        """The shortest spelling, options in declared order: ``copy:items=3,blanks=10``."""
-        parts = ",".join(f"{name}={spell(value)}" for name, value in self.changed().items())
-        return f"{self.name()}:{parts}" if parts else self.name()
+        """The shortest spelling, options in declared order: ``copy:items=3,blanks=10``, ``norm:1``."""
+        return _spelled(type(self), _texts(self))
+
+    @classmethod
+    def from_spec(cls, text: str) -> Self:
+        """Make the value from a spec whose name is this one's.
+
+        Raises:
+            UsageError: It is not of the form of a spec, or `from_texts` refuses what it gives.
+        """
+        return cls.from_texts(split_spec(text, cls.kind, required(cls), _form(cls))[1])
 
     @classmethod
     def from_texts(cls, given: Mapping[str, str]) -> Self:
         """Make the value from option texts.
 
         Raises:
-            UsageError: An option is unknown, of the wrong type or out of its range.
+            UsageError: An option is unknown, missing, of the wrong type or out of its range.
         """
-        known = {item.name: item for item in fields(cls)}
+        known = options_of(cls)
         for name in given:
             if name not in known:
                 offer = near(name, known) or f"; it has {', '.join(known) or 'none'}"
                 raise UsageError(f"{cls.kind} {cls.name()} has no option {name!r}{offer}")
-        return cls(**{name: cls._read(name, known[name].default, text) for name, text in given.items()})
+        if not given.keys() >= set(required(cls)):
+            raise UsageError(f"{cls.kind} {_spelled(cls, given)!r} is not of the form {_form(cls)}")
+        values = {}
+        for name, text in given.items():
+            try:
+                values[name] = known[name].read(text)
+            except ValueError:
+                raise _refusal(cls, given, name, known[name].rule, repr(text)) from None
+        return cls(**values)
 
     @classmethod
-    def _read(cls, name: str, default: Any, text: str) -> Value:
-        assert default is not MISSING, f"{cls.__name__}.{name} needs a default"
-        kind = type(default)
-        try:
-            if kind is bool:
-                return {"true": True, "false": False}[text.lower()]
-            return Range.parse(text) if kind is Range else _from_text(kind, text)
-        except (ValueError, KeyError):
-            raise UsageError(f"{cls.kind} {cls.name()}: {name} must be {_RULES[kind]}, not {text!r}") from None
+    def option_of(cls, item: Field[Any]) -> Option:
+        """Return what a field declares.
 
-    def _check(self, name: str, value: Value) -> None:
-        rules = {item.name: item for item in fields(self)}[name]
-        if type(value) is not type(rules.default):
-            raise UsageError(f"{self.kind} {self.name()}: {name} must be {_RULES[type(rules.default)]}, not {value!r}")
-        low, high, choices = (rules.metadata[rule] for rule in ("low", "high", "choices"))
-        label = f"{self.kind} {self.name()}: {name}"
-        if choices and value not in choices:
-            raise UsageError(f"{label} must be one of {', '.join(choices)}, not {value!r}{near(str(value), choices)}")
-        ends = (value.low, value.high) if isinstance(value, Range) else (value,)
-        for end in ends:
-            if not isinstance(end, int | float) or isinstance(end, bool):
-                continue
-            finite = isinstance(end, int) or math.isfinite(end)  # some whole numbers are too large for a float
-            if not finite or (low is not None and end < low) or (high is not None and end > high):
-                raise UsageError(f"{label} must be {_span(low, high)}, not {spell(value)}")
+        Raises:
+            UsageError: Nothing that a user may set.
+        """
+        if "option" not in item.metadata:
+            how = f"write {item.name}: type = option(default, 'what it sets')"
+            raise UsageError(f"class {cls.__name__}: {item.name} is no option; {how}")
+        return cast("Option", item.metadata["option"])
 
 
-def _from_text(kind: type, text: str) -> Value:
-    return int(text) if kind is int else float(text) if kind is float else text
+def options_of(made: type[Configurable]) -> dict[str, Option]:
+    """Return what can be set of a class, by name, in the declared order: required options first.
+
+    Raises:
+        UsageError: A field of the class is no option.
+    """
+    return {item.name: made.option_of(item) for item in fields(made)}
+
+
+def required(made: type[Configurable]) -> list[str]:
+    """Name the options that have no default: a spec may give them by place, in this order."""
+    return [name for name, one in options_of(made).items() if one.default is None]
+
+
+def _form(made: type[Configurable]) -> str:
+    """How a spec is written that gives values by place, or no values; empty where every value has a name."""
+    named = len(options_of(made)) - len(placed := required(made))
+    if named and not placed:
+        return ""
+    return _spelled(made, {name: name for name in placed}) + ",option=value" * bool(named)
+
+
+def _spelled(made: type[Configurable], texts: Mapping[str, str]) -> str:
+    """Write a spec: values of required options by place, as long as none is left out, the others by name."""
+    placed = list(takewhile(texts.__contains__, required(made)))
+    by_place = ":".join(texts[name] for name in placed)
+    by_name = (f"{name}={text}" for name, text in texts.items() if name not in placed)
+    return ":".join(filter(None, [made.name(), ",".join(filter(None, [by_place, *by_name]))]))
+
+
+def _texts(value: Configurable) -> dict[str, str]:
+    return {name: spell(one) for name, one in value.changed().items()}
+
+
+def _refusal(made: type[Configurable], texts: Mapping[str, str], name: str, rule: str, value: str) -> UsageError:
+    """Say what an option must be; a spec that may give values by place is quoted whole, and the value within it."""
+    hint = near(texts.get(name, ""), options_of(made)[name].choices)
+    if required(made):
+        return UsageError(f"{made.kind} {_spelled(made, texts)!r}: {name} must be {rule}{hint}")
+    return UsageError(f"{made.kind} {made.name()}: {name} must be {rule}, not {value}{hint}")
 
 
 def _span(low: float | None, high: float | None) -> str:
+    least, most = (None if end is None else spell(end).replace("e+", "e") for end in (low, high))
     if low is not None and high is not None:
-        return f"from {spell(low)} to {spell(high)}"
-    return f"at least {spell(low)}" if low is not None else f"at most {spell(high)}" if high is not None else "finite"
+        return f"from {least} to {most}"
+    return f"at least {least}" if low is not None else f"at most {most}" if high is not None else "finite"

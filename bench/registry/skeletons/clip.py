@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from longlag.clips.base import TOLERANCE, Clip, Context
+from longlag.clips.base import TOLERANCE, Clip, Context, threshold
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Skeleton(Clip):
     summary: ClassVar[str] = "gradients above norm 1 shrink, the more the smaller c is"
     reference: ClassVar[str] = "who proposed it, and where"
 
-    # Every field is a threshold above zero: this setting is spelled skeleton:0.5.
-    softness: float
+    # A threshold is a number above zero that must be given: this setting is spelled skeleton:0.5.
+    softness: float = threshold("c, the smaller the more long gradients shrink")
 
     def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
         """Change the gradients (R, P) in place; a row is a trial, and no row may look at another.

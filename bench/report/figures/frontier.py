@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from longlag.report.figures import panels, style
 from longlag.store.results import write_csv
-from longlag.tasks.support.options import split_spec
+from longlag.tasks.support.spelling import split_spec
 
 EXPLAINED = (
     "seeds that solve / seeds; blank: not climbed to; line and right: the longest lag at which half solve, and the "

@@ -6,7 +6,7 @@ from longlag.report.figures import horizons, panels
 from longlag.report.memo import once
 from longlag.report.outcomes import WAYS, outcomes
 from longlag.store.results import StudyData
-from longlag.tasks.support.options import split_spec
+from longlag.tasks.support.spelling import split_spec
 
 FEWEST = 4
 """Distances that make a ladder."""

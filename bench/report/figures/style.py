@@ -11,7 +11,8 @@ from typing import Any, Literal
 import matplotlib.style
 
 from longlag.report.figures.palette import OTHERS, SHIPPED, SKIPS, CellLook
-from longlag.tasks.support.options import clip_parts, spell, split_spec
+from longlag.tasks.support.options import spell
+from longlag.tasks.support.spelling import clip_parts, split_spec
 from longlag.values.trial import AXES
 
 LineStyle = Literal["-", ":"] | tuple[float, tuple[float, ...]]

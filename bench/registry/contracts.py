@@ -1,0 +1,143 @@
+"""What the class of a plugin must be: one of a kind that plugins may add, which says what its contract asks for."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import Field
+from types import ModuleType
+from typing import Any
+
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import options_of, required
+
+KINDS = ("task", "cell", "clip")
+"""What plugins may add."""
+_CONTRACT = (
+    "one class that is a Task, a Cell, a Clip, or a torch.nn.Module with __init__(self, input_size, hidden_size) "
+    "and forward(self, inputs, state)"
+)
+
+
+def one_class(module: ModuleType) -> tuple[str, type]:
+    """Return the kind and the class that a module adds.
+
+    Raises:
+        UsageError: It defines no such class, several, or an abstract one.
+    """
+    own = {
+        found
+        for name, found in vars(module).items()
+        if inspect.isclass(found) and found.__module__ == module.__name__ and not found.__name__.startswith("_")
+    }
+    fitting = sorted((made for made in own if _contracts(made)), key=lambda made: made.__name__)
+    concrete = [made for made in fitting if not inspect.isabstract(made)]
+    if not concrete and fitting:
+        lacking = ", ".join(sorted(getattr(fitting[0], "__abstractmethods__", ())))
+        raise UsageError(f"class {fitting[0].__name__} lacks {lacking}")
+    if len(concrete) != 1:
+        names = f" ({', '.join(made.__name__ for made in concrete)})" if concrete else ""
+        count = f"{len(concrete)} classes{names}" if concrete else "no class"
+        hint = "; names of others begin with an underscore" if concrete else ""
+        raise UsageError(f"defines {count}; it must define {_CONTRACT}{hint}")
+    return kind_of(concrete[0])
+
+
+def kind_of(made: Any) -> tuple[str, type]:
+    """Return the kind of a class, and the class.
+
+    Raises:
+        UsageError: It is none, or of no kind that plugins may add.
+    """
+    found = _contracts(made) if inspect.isclass(made) else []
+    if len(found) != 1:
+        raise UsageError(f"{made!r} is not {_CONTRACT}")
+    return found[0], made
+
+
+def _contracts(made: type) -> list[str]:
+    """Name the kinds whose contract a class takes on."""
+    from torch import nn
+
+    from longlag.cells.base import Cell
+    from longlag.clips.base import Clip
+    from longlag.tasks.base import Task
+
+    found = [kind for kind, base in zip(KINDS, (Task, Cell, Clip), strict=True) if issubclass(made, base)]
+    return found + (["cell"] if issubclass(made, nn.Module) and _is_cell(made) else [])
+
+
+def _is_cell(made: type) -> bool:
+    built = list(inspect.signature(made).parameters)
+    called = list(inspect.signature(getattr(made, "forward", made)).parameters)
+    return built[:2] == ["input_size", "hidden_size"] and called[:3] == ["self", "inputs", "state"]
+
+
+def completed(kind: str, made: Any, name: str) -> type:
+    """Return a class that keeps the rules of its kind, with the name that users write.
+
+    Raises:
+        UsageError: It breaks a rule.
+    """
+    from torch import nn
+
+    _has_a_version(made)
+    if issubclass(made, nn.Module):
+        return _cell_of(made, name)
+    for rule in (_is_a_dataclass, _defines_what_bases_declare, _has_options_only, *_RULES[kind]):
+        rule(made)
+    return made if made.name() == name else _named(name, made, made)
+
+
+def _named(name: str, like: type, base: type, **attributes: Any) -> type:
+    """Return a subclass of a base that has the name users write, and the module and docstring of another class."""
+    told = {"name": classmethod(lambda cls: name), "__module__": like.__module__, "__doc__": like.__doc__}
+    return type(like.__name__, (base,), told | attributes)
+
+
+def _cell_of(module: Any, name: str) -> type:
+    from longlag.cells.support.module_cell import ModuleCell, build
+
+    build(module, 16, 16, 0)
+    return _named(name, module, ModuleCell, module=module, version=getattr(module, "version", 1))
+
+
+def _has_a_version(made: Any) -> None:
+    version = getattr(made, "version", 1)
+    if not isinstance(version, int) or version < 1:
+        raise UsageError(f"{made.__name__}.version must be a whole number of at least 1, not {version!r}")
+
+
+def _is_a_dataclass(made: Any) -> None:
+    for item in [item for item, value in vars(made).items() if isinstance(value, Field)]:
+        raise UsageError(f"class {made.__name__} needs @dataclass(frozen=True): its option {item!r} is not read")
+
+
+def _defines_what_bases_declare(made: Any) -> None:
+    declared = {item for base in made.__mro__[1:] for item in inspect.get_annotations(base)}
+    if lacking := sorted(item for item in declared if not hasattr(made, item) and not item.startswith("_")):
+        raise UsageError(f"class {made.__name__} lacks {', '.join(lacking)}")
+
+
+def _has_options_only(made: Any) -> None:
+    options_of(made)
+    if not required(made):
+        made.from_texts({})  # its defaults keep its own rules
+
+
+def _has_a_valid_dial(made: Any) -> None:
+    made.check_dial()
+
+
+def _names_gates_and_states(made: Any) -> None:
+    for item in ("gates", "states"):
+        if isinstance(named := getattr(made, item), str):
+            raise UsageError(
+                f"class {made.__name__}: {item} must be a tuple of names, not {named!r}; write ({named!r},)"
+            )
+
+
+_RULES: dict[str, tuple[Callable[[Any], None], ...]] = {
+    "task": (_has_a_valid_dial,),
+    "cell": (_names_gates_and_states,),
+    "clip": (),
+}
+"""What a class of each kind must keep beside the rules of all."""
