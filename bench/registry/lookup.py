@@ -19,7 +19,7 @@ from longlag.tasks.support.options import Configurable, clip_parts, split_spec
 from longlag.values.wiring import NO_DECODER
 
 if TYPE_CHECKING:
-    from longlag.cells.base import Cell
+    from longlag.cells.support.backbone import Backbone
     from longlag.clips.base import Clip
     from longlag.optimisers.base import Optimiser
     from longlag.schedules.base import Schedule
@@ -194,9 +194,9 @@ def task(spec: str) -> "Task":
 
 @forgetful
 @cache
-def cell(spec: str) -> "Cell":
+def cell(spec: str) -> "Backbone":
     """Make the cell, or the architecture, of a spec such as ``lstm:forget_bias=1``."""
-    return cast("Cell", _configured("cell", spec))
+    return cast("Backbone", _configured("cell", spec))
 
 
 @forgetful
