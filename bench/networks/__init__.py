@@ -1,1 +1,1 @@
-"""Networks: layers of cells, stacked and read out, and whole networks without a cell."""
+"""Networks: layers of cells or modules, stacked and read out, and whole networks; each computes its own gradient."""
