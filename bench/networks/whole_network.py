@@ -112,6 +112,7 @@ class WholeNetwork(SequenceNetwork):
             noise: Not drawn from: nothing is dropped.
             how: The chain rule alone, since nothing is scanned.
         """
+        assert how == PLAIN, "nothing else happens in the backward pass of an architecture"
         return read_out(views, self.states(views, batch.inputs, batch.lengths), batch.scored)
 
     def states(self, views: Mapping[str, Tensor], inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
