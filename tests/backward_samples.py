@@ -5,15 +5,15 @@ from dataclasses import replace
 import torch
 
 from longlag import registry
+from longlag.cells.base import Cell
 from longlag.networks.recurrent import Network
 from longlag.tasks.adding import Adding
 from longlag.tasks.copy import Copy
-from longlag.training.gradients import write_gradient
 from longlag.values.seeding import stream
 from longlag.values.wiring import Wiring
 
 TASKS = {"copy": Copy(items=2, symbols=3, blanks=6), "adding": Adding(length=11)}
-STEPWISE = [name for name in registry.names("cell") if registry.cell(name).steps]
+STEPWISE = [name for name in registry.names("cell") if isinstance(registry.cell(name), Cell)]
 HIDDEN = 7
 
 
@@ -34,7 +34,7 @@ def gradient_of(spec, how, task="copy", depth=1, dtype=torch.float64, seen=None)
     network = network_of(spec, task, depth)
     row = row_of(network, dtype)
     found = torch.zeros_like(row)
-    write_gradient(network, TASKS[task], row, found, batch_of(task, dtype), how=replace(how, seen=seen))
+    network.gradient(TASKS[task], row, found, batch_of(task, dtype), how=replace(how, seen=seen))
     return found
 
 

@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from longlag import registry
+from longlag.networks import recurrent
 from longlag.networks.build import backward_of
 from longlag.plan.study import adhoc
 from longlag.scans.engine.layer import Layer
 from longlag.tasks.support.errors import UsageError
-from longlag.training import backward_audit, gradients
+from longlag.training import backward_audit
 from longlag.training.clip_audit import ClippingError
 from longlag.training.cohort import Cohort, train, write_gradients
 from longlag.values.backward import PLAIN
@@ -67,7 +68,7 @@ def test_the_norm_before_is_the_plain_gradients_at_the_last_update_before_an_eva
     for update in range(1, 7):
         row, batch = cohort.parameters[0].clone(), cohort.task.draw(cohort.streams[0].generator(update), 4)
         plain = torch.zeros_like(row)
-        gradients.write_gradient(cohort.network, cohort.task, row, plain, batch)
+        cohort.network.gradient(cohort.task, row, plain, batch)
         norms[update] = plain.double().norm().item()
         cohort.step()
     (account,) = cohort.ledger.flush(torch.ones(6, 1, dtype=torch.bool))
@@ -155,16 +156,16 @@ def values_clipped_instead(monkeypatch):
 
 
 def omega_with_another_factor(monkeypatch):
-    plain = gradients.add_omega
+    plain = recurrent.add_omega
 
     def add(network, row, gradient, how):
         plain(network, row, gradient, replace(how, omega=2 * how.omega))
 
-    monkeypatch.setattr(gradients, "add_omega", add)
+    monkeypatch.setattr(recurrent, "add_omega", add)
 
 
 def omega_never_added(monkeypatch):
-    monkeypatch.setattr(gradients, "add_omega", lambda *_: None)
+    monkeypatch.setattr(recurrent, "add_omega", lambda *_: None)
 
 
 STATE, OMEGA = ("state:0.0001", 0), ("norm:1+omega:2", 0)
@@ -269,7 +270,7 @@ def test_looking_says_nothing_where_all_is_well_and_what_where_it_is_not():
     cohort, how = Cohort([trial], {}), backward_of(trial)
     batch = cohort.task.draw(cohort.streams[0].generator(1), 4)
     row, right = cohort.parameters[0], torch.zeros_like(cohort.parameters[0])
-    gradients.write_gradient(cohort.network, cohort.task, row, right, batch, how=how)
+    cohort.network.gradient(cohort.task, row, right, batch, how=how)
     given = cohort.network, cohort.task, row
     assert backward_audit.look(*given, right, batch, lambda: None, how)[1] is None
     plain, fault = backward_audit.look(*given, 1.001 * right, batch, lambda: None, how)

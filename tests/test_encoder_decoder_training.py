@@ -7,6 +7,7 @@ import torch
 from click.testing import CliRunner
 
 from longlag import registry
+from longlag.cells.base import Cell
 from longlag.cli import main
 from longlag.networks.build import network_of
 from longlag.networks.encoder_decoder import EncoderDecoder
@@ -65,7 +66,7 @@ def test_alone_together_and_in_another_order_give_the_same_bytes(skip, other):
     assert len({result.fingerprint for result in together.values()}) == 3
 
 
-@pytest.mark.parametrize("cell", [name for name in CELLS if registry.cell(name).steps])
+@pytest.mark.parametrize("cell", [name for name in CELLS if isinstance(registry.cell(name), Cell)])
 def test_every_cell_trains_in_either_part(cell):
     size = 4 * registry.cell(cell).width_step
     pairs = [{"cell": cell, "decoder_cell": cell}, {"cell": cell}, {"decoder_cell": cell}]

@@ -13,6 +13,7 @@ from torch.testing import assert_close
 
 from longlag import registry
 from longlag.cells.rnn import Rnn
+from longlag.networks import work
 from longlag.networks.recurrent import Network
 from longlag.run import costs
 from longlag.scans.find import kernel_for, kernel_module
@@ -140,4 +141,4 @@ def test_a_plugin_has_no_kernel_whatever_its_file_is_called(name, monkeypatch):
     assert mine.name() == name
     assert mine().standard
     assert (kernel_module(mine()), kernel_for(mine())) == (None, None)
-    assert not costs._is_fused(name)
+    assert not work.of_cell(mine(), 4).fused

@@ -9,8 +9,7 @@ from backward_samples import STEPWISE, TASKS, batch_of, gradient_of, network_of,
 from torch.testing import assert_close
 
 from longlag import registry
-from longlag.training.gradients import write_gradient
-from longlag.training.omega import omega_gradient
+from longlag.networks.omega import omega_gradient
 from longlag.values.backward import PLAIN, Backward
 
 
@@ -95,7 +94,7 @@ def test_omegas_gradient_is_its_slope_with_signal_and_states_held(spec):
 def test_omega_is_the_same_on_both_paths_and_whatever_piece_is_looked_at(spec, monkeypatch):
     how = Backward(omega=3.0)
     fused = gradient_of(spec, how, "adding", 2)
-    monkeypatch.setattr("longlag.training.omega.NUMBERS", 1)
+    monkeypatch.setattr("longlag.networks.omega.NUMBERS", 1)
     assert_close(gradient_of(spec, how, "adding", 2), fused)
     run_readable(monkeypatch)
     assert_close(gradient_of(spec, how, "adding", 2), fused)
@@ -121,7 +120,7 @@ def test_a_regularised_network_carries_its_signal_further():
     row, batch, faded = row_of(network), batch_of("adding"), []
     for _ in range(40):
         seen, gradient = [], torch.zeros_like(row)
-        write_gradient(network, TASKS["adding"], row, gradient, batch, how=Backward(omega=1.0, seen=seen))
+        network.gradient(TASKS["adding"], row, gradient, batch, how=Backward(omega=1.0, seen=seen))
         norms = seen[0].passed[0].flatten(1).norm(dim=1)
         faded.append((norms[0] / norms[-1]).item())
         row = row - 0.1 * gradient

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from longlag import registry
 from longlag.cli import main
-from longlag.networks.recurrent import Network
+from longlag.networks.module_network import ModuleNetwork
 from longlag.plan.study import adhoc
 from longlag.registry import plugins
 from longlag.run.engines.local import LocalEngine
@@ -263,7 +263,7 @@ def test_a_store_from_before_plugins_can_be_read_and_completed(tmp_path: Path) -
 
 def test_a_module_gives_what_it_gives_outside(write: Write) -> None:
     registry.use([write(MODULE)])
-    network = Network(registry.cell("mine"), 3, 1, 5)
+    network = ModuleNetwork(registry.cell("mine"), 3, 1, 5)
     views = network.layout.views(torch.from_numpy(network.initial_row(0)))
     module = torch.nn.GRU(3, 5).double()
     module.load_state_dict({name.removeprefix("0.cell."): view for name, view in views.items() if name[0] == "0"})
@@ -285,7 +285,7 @@ def test_a_modules_weights_are_drawn_as_it_draws_them_from_the_seed_alone(write:
 
 def test_modules_are_stacked_in_layers(write: Write) -> None:
     registry.use([write(MODULE)])
-    network = Network(registry.cell("mine"), 3, 1, 5, Wiring(layers=2))
+    network = ModuleNetwork(registry.cell("mine"), 3, 1, 5, Wiring(layers=2))
     assert network.layout.num_parameters == 3 * 5 * (3 + 5 + 2) + 3 * 5 * (5 + 5 + 2) + 6
     views = network.layout.views(torch.from_numpy(network.initial_row(0)))
     assert network.states(views, torch.ones(4, 2, 3).double()).shape == (4, 2, 5)

@@ -13,7 +13,7 @@ from longlag import registry
 from longlag.cells import torchrecurrent as adapter
 from longlag.checks.cells import check_cell
 from longlag.cli import main
-from longlag.networks.recurrent import Network
+from longlag.networks.module_network import ModuleNetwork
 from longlag.plan.study import adhoc
 from longlag.scans.run import run_layer
 from longlag.tasks.support.errors import UsageError
@@ -145,7 +145,7 @@ def test_without_the_library_the_cost_of_the_others_is_measured(tmp_path: Path, 
 
 
 def test_state_and_parameters_are_the_modules():
-    network = Network(registry.cell("torchrecurrent:cell=PeepholeLSTM"), 2, 1, 8)
+    network = ModuleNetwork(registry.cell("torchrecurrent:cell=PeepholeLSTM"), 2, 1, 8)
     module = torchrecurrent.PeepholeLSTM(2, 8)
     assert network.state_size == 16
     assert network.cell.count(2, 8) == sum(value.numel() for value in module.parameters())

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from longlag import registry
 from longlag.cli import main
+from longlag.networks.layers import Layers
 from longlag.networks.recurrent import Network
 from longlag.plan.study import adhoc
 from longlag.process import state
@@ -18,7 +19,6 @@ from longlag.tasks.parity import Parity
 from longlag.tasks.support.errors import UsageError
 from longlag.training import evaluation
 from longlag.training.cohort import Cohort, train
-from longlag.training.gradients import write_gradient
 from longlag.values.seeding import stream
 from longlag.values.trial import Status, Trial
 from longlag.values.wiring import DIRECTIONS, NORMALISATIONS, SKIPS, Wiring
@@ -81,13 +81,13 @@ def test_dropout_sets_its_share_of_what_was_normalised_to_zero_and_scales_the_re
     task, seen = Parity(), []
     network = Network.for_task(registry.cell("gru"), task, 20, Wiring(3, normalisation=normalisation, dropout=0.25))
     batch = task.draw(stream("test").generator(), 30)
-    plain = type(network.layers)._one_way
+    scanned = Layers._scanned
 
     def watched(layers, layer, inputs, *others):
         seen.append(inputs)
-        return plain(layers, layer, inputs, *others)
+        return scanned(layers, layer, inputs, *others)
 
-    monkeypatch.setattr(type(network.layers), "_one_way", watched)
+    monkeypatch.setattr(Layers, "_scanned", watched)
     views = network.layout.views(torch.from_numpy(network.initial_row(0)))
     dropped = network.states(views, batch.inputs, noise=np.random.default_rng(0))
     whole = network.states(views, batch.inputs)
@@ -107,7 +107,7 @@ def test_a_gradient_is_that_of_what_was_not_dropped():
     batch, row = task.draw(stream("test").generator(), 3), torch.from_numpy(network.initial_row(0))
     gradients = torch.zeros(2, len(row), dtype=row.dtype)
     losses = [
-        write_gradient(network, task, row, gradient, batch, noise)
+        network.gradient(task, row, gradient, batch, noise)
         for gradient, noise in zip(gradients, (np.random.default_rng(0), None), strict=True)
     ]
     views = network.layout.views(row)

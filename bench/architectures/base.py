@@ -3,15 +3,15 @@
 It runs a trial at a time on views of the trial's row, so that it keeps the promises of every cell.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, final
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from longlag.cells.base import Cell, State, Weights
+from longlag.cells.support.backbone import Backbone
 from longlag.process.state import seeded
 from longlag.tasks.support.errors import UsageError
 from longlag.values.wiring import Wiring
@@ -39,12 +39,9 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Architecture(Cell, ABC):
+class Architecture(Backbone):
     """A whole network, named like a cell."""
 
-    gates: ClassVar[tuple[str, ...]] = ("network",)
-    states: ClassVar[tuple[str, ...]] = ("context",)
-    steps: ClassVar[bool] = False
     unit_axis: ClassVar[int] = 0  # as torch.nn stores its weights
     directions: ClassVar[tuple[str, ...]] = ("forward",)
     """In which directions it can read."""
@@ -77,16 +74,6 @@ class Architecture(Cell, ABC):
                 raise UsageError(f"cell {self.name()} has its own ways between layers: {name} must be {NOTHING[name]}")
         if wiring.direction not in self.directions:
             raise UsageError(f"cell {self.name()} reads from left to right only: direction must be forward")
-
-    @final
-    def recurrent_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
-        """Not asked: `template` has all tensors."""
-        raise NotImplementedError
-
-    @final
-    def step(self, projected: Tensor, state: State, weights: Weights) -> State:
-        """Not asked: the module does whole sequences."""
-        raise NotImplementedError
 
 
 @lru_cache(maxsize=64)

@@ -10,7 +10,7 @@ Most cells say no more than that. One whose blocks or states have other sizes sa
 sequence; one that reads its output from its state does so in `output`.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -21,12 +21,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding
 
+from longlag.cells.support.backbone import Stackable
 from longlag.cells.support.equations import modrelu, skew
 from longlag.cells.support.initialisers import chrono, orthogonal, rotations, softplus_inverse
 from longlag.tasks.support.errors import UsageError
-from longlag.tasks.support.options import Configurable, option
+from longlag.tasks.support.options import option
 from longlag.values.seeding import stream
-from longlag.values.wiring import Wiring
 
 __all__ = [
     "Cell",
@@ -47,47 +47,21 @@ State = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
-class Cell(Configurable, ABC):
+class Cell(Stackable):
     """The equations of one time step, with initial weights."""
 
-    kind: ClassVar[str] = "cell"
-    reference: ClassVar[str]
     gates: ClassVar[tuple[str, ...]]
     """The blocks of the input projection, in order."""
     states: ClassVar[tuple[str, ...]]
     """What is carried from step to step; the first is the output, where `output` says nothing else."""
     biased: ClassVar[bool] = True
     """Whether the input projection has a bias."""
-    steps: ClassVar[bool] = True
-    """Whether `step` is its equations; a module runs over whole sequences by itself."""
-    no_kernel: ClassVar[str] = ""
-    """Why a cell has no kernel by default, in a few words; nothing where it has one, or somebody else wrote it."""
     unit_axis: ClassVar[int] = -1
-    """The axis of a weight matrix that counts the units it leads to."""
 
     @property
     def standard(self) -> bool:
         """Whether the cell's kernel, where it has one, computes the equations that these options give."""
         return True
-
-    @property
-    def width_step(self) -> int:
-        """What hidden sizes must be multiples of; by default any will do."""
-        return 1
-
-    def admit(self, wiring: Wiring) -> None:
-        """Refuse layers joined in a way that this cannot be; by default all are possible.
-
-        Raises:
-            UsageError: It cannot.
-        """
-
-    def admit_steps(self, trained: int, longest: int) -> None:
-        """Refuse sequences that a network trained on ``trained`` time steps cannot read; by default it reads any.
-
-        Raises:
-            UsageError: It cannot.
-        """
 
     def gate_widths(self, hidden_size: int) -> dict[str, int]:
         """Return the columns of each block of the input projection, in order: by default ``hidden_size`` each."""
@@ -129,11 +103,17 @@ class Cell(Configurable, ABC):
         """Return the output (B, H) of a step from its state after it; by default the first state."""
         return state[0]
 
+    @property
+    @final
+    def reads_state(self) -> bool:
+        """Whether the output is the first state itself."""
+        return type(self).output is Cell.output
+
     def carry_back(self, signal: State, projected: Tensor, before: State, weights: Weights) -> State:
         """Return J^T d for a backward signal d after a step, J the step's derivative by the states before it.
 
         The result can be differentiated by the weights, the signal and the states before being constants
-        (`longlag.training.omega`). By default it is what autograd finds through `step`, gates and slopes included.
+        (`longlag.networks.omega`). By default it is what autograd finds through `step`, gates and slopes included.
 
         Args:
             signal: (B, ...) for each state.
@@ -165,11 +145,6 @@ class Cell(Configurable, ABC):
         else:
             projected = embedding(inputs, weights["input_weight"])  # a one-hot product, as a look-up
         return projected + weights["bias"] if self.biased else projected
-
-    @final
-    def count(self, input_size: int, hidden_size: int) -> int:
-        """Return the parameters of a layer."""
-        return sum(prod(shape) for shape in self.shapes(input_size, hidden_size).values())
 
     @final
     def state_count(self, hidden_size: int) -> int:

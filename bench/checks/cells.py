@@ -10,14 +10,12 @@ from torch import Tensor
 
 from longlag import registry
 from longlag.cells.base import Cell
-from longlag.cells.support.module_cell import ModuleCell
+from longlag.cells.support.backbone import Backbone
 from longlag.checks.cost import update_ratio
 from longlag.checks.finding import Finding, expect, findings, global_state_untouched
 from longlag.checks.trials import cohort
 from longlag.networks.build import assembled
-from longlag.networks.encoder_decoder import EncoderDecoder
-from longlag.networks.recurrent import Network
-from longlag.networks.whole_network import WholeNetwork
+from longlag.networks.protocol import SequenceNetwork
 from longlag.scans.run import run_readable
 from longlag.values.seeding import stream
 
@@ -62,20 +60,12 @@ def check_cell(spec: str, timed: bool = True) -> Iterator[Finding]:
 class Layer:
     """One layer of a cell, in float64 unless said."""
 
-    cell: Cell
+    cell: Backbone
 
     @property
-    def network(self) -> Network | WholeNetwork:
+    def network(self) -> SequenceNetwork:
         """Made anew each time, so that nothing is shared."""
-        made = assembled(self.cell, INPUTS, 1, self.hidden_size, length=STEPS)
-        assert not isinstance(made, EncoderDecoder), "no decoder was asked for"
-        return made
-
-    @property
-    def seen(self) -> int:
-        """Steps that the last output sees: all, unless an architecture says that it reaches less far."""
-        network = self.network
-        return network.cell.reach(network.shape) if isinstance(network, WholeNetwork) else STEPS
+        return assembled(self.cell, INPUTS, 1, self.hidden_size, length=STEPS)
 
     @property
     def hidden_size(self) -> int:
@@ -133,7 +123,7 @@ class Layer:
         expect(outputs.requires_grad, "outputs have no gradient at all: something is detached, or runs without")
         (by_inputs,) = torch.autograd.grad((outputs[-1] * factors).sum(), inputs, materialize_grads=True)
         reach = by_inputs.abs().sum((1, 2))
-        seen = self.seen
+        seen = self.network.reach(STEPS)
         for step, size in enumerate(reach.tolist()):
             expect(size > 0 or step < STEPS - seen, f"the last output has no gradient at step {step}")
             expect(size == 0 or step >= STEPS - seen, f"the last output has a gradient at step {step}, out of reach")
@@ -204,13 +194,15 @@ class Layer:
     def fused(self) -> str:
         """The fused path, where there is one, computes what the readable one does."""
         network = self.network
-        if not isinstance(network, Network) or network.path("cpu", "float64") != "fused":
+        if network.path("cpu", "float64") != "fused":
             return "no kernel: runs on the readable path"
+
+        def by_steps(inputs: Tensor, weights: Weights) -> Tensor:
+            ((cell, own),) = network.scans(weights)
+            return run_readable(cell, inputs, own)
+
         found = []
-        for run in (
-            self.run,
-            lambda inputs, weights: run_readable(self.cell, inputs, network.by_scan(weights)[0]),
-        ):
+        for run in (self.run, by_steps):
             weights = {name: value.requires_grad_() for name, value in self.weights().items()}
             used = [value for name, value in weights.items() if not name.startswith("readout.")]
             outputs = run(sequences(), weights)
@@ -237,18 +229,25 @@ class Layer:
         return f"every parameter takes part; {counted}"
 
     def _as_stated(self) -> None:
-        network = self.network
-        if not isinstance(network, Network) or isinstance(self.cell, ModuleCell):
-            return
-        stated = self.cell.shapes(INPUTS, self.hidden_size)
-        drawn = self.cell.initial_weights(INPUTS, self.hidden_size, "check")
-        expect(drawn.keys() == stated.keys(), f"initialise leaves weights {list(drawn)}, stated are {list(stated)}")
-        for name, shape in stated.items():
-            expect(drawn[name].shape == shape, f"weight {name!r} is {drawn[name].shape}, stated as {shape}")
-            expect(drawn[name].dtype == np.float64, f"weight {name!r} is drawn as {drawn[name].dtype}, not float64")
-        named = list(self.cell.state_shapes(self.hidden_size))
-        expect(named == list(self.cell.states), f"state_shapes names {named}, states {list(self.cell.states)}")
-        run_readable(self.cell, sequences(steps=1), network.by_scan(self.weights())[0])  # sees what a step returns
+        for cell, weights in self.network.scans(self.weights()):
+            as_stated(cell, weights, self.hidden_size)
+
+
+def as_stated(cell: Cell, weights: Weights, hidden_size: int) -> None:
+    """Hold initial weights, and what a step returns, against what a cell states of them.
+
+    Raises:
+        AssertionError: They differ.
+    """
+    stated = cell.shapes(INPUTS, hidden_size)
+    drawn = cell.initial_weights(INPUTS, hidden_size, "check")
+    expect(drawn.keys() == stated.keys(), f"initialise leaves weights {list(drawn)}, stated are {list(stated)}")
+    for name, shape in stated.items():
+        expect(drawn[name].shape == shape, f"weight {name!r} is {drawn[name].shape}, stated as {shape}")
+        expect(drawn[name].dtype == np.float64, f"weight {name!r} is drawn as {drawn[name].dtype}, not float64")
+    named = list(cell.state_shapes(hidden_size))
+    expect(named == list(cell.states), f"state_shapes names {named}, states {list(cell.states)}")
+    run_readable(cell, sequences(steps=1), weights)  # sees what a step returns
 
 
 def sequences(seed: int = 0, steps: int = STEPS) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from longlag import registry
+from longlag.cells.gru import Gru
 from longlag.checks.finding import Finding, expect, findings, global_state_untouched
 from longlag.checks.trials import short_run
 from longlag.clips.base import Clip, Context, row_norms
@@ -42,7 +43,7 @@ def check_clip(spec: str) -> Iterator[Finding]:
         UsageError: There is no such clip.
     """
     spec = complete_spec(spec)
-    rows = Rows(registry.clip(spec), Network(registry.cell("gru"), 3, 2, 5).layout)
+    rows = Rows(registry.clip(spec), Network(Gru(), 3, 2, 5).layout)
     rules: dict[str, Callable[[], str]] = {
         "shape": rows.shape,
         "promise": rows.promise,
@@ -63,7 +64,7 @@ def check_clip(spec: str) -> Iterator[Finding]:
 def inside(clip: Clip) -> str:
     """What it does to one gradient within the backward pass; a trial beside it keeps its bytes."""
     task = registry.task("adding:length=20")
-    network = Network.for_task(registry.cell("gru"), task, 6)
+    network = Network.for_task(Gru(), task, 6)
     row = torch.from_numpy(network.initial_row(0)).float()
     drawn = task.draw(stream("check", "batch").generator(), 4)
     hows = [PLAIN, Backward(signal_limit=clip.signal_limit, omega=clip.omega), PLAIN]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 
 from longlag import registry
-from longlag.cells.base import Cell
+from longlag.cells.support.backbone import Backbone
 from longlag.networks.build import network_for
 from longlag.networks.protocol import AnyNetwork
 from longlag.process.state import arithmetic
@@ -19,7 +19,7 @@ _ROUNDS = 5
 _LEAST_SECONDS = 0.005
 
 
-def update_ratio(cell: Cell) -> str:
+def update_ratio(cell: Backbone) -> str:
     """Time a forward and backward pass of a cell against that of an lstm, each on the path that runs."""
     task = registry.task(f"adding:length={LENGTH}")
     networks = [network_for(one, task, HIDDEN) for one in (cell, registry.cell("lstm"))]

@@ -82,8 +82,8 @@ def doctor(results: Path) -> None:
     import torch
 
     from longlag import registry
+    from longlag.networks.build import assembled
     from longlag.process import provenance
-    from longlag.scans.run import standard_kernel
     from longlag.store.file import StoreError
     from longlag.store.store import Store
 
@@ -94,7 +94,8 @@ def doctor(results: Path) -> None:
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     click.echo(f"{'cuda':16} {device}")
     for name in registry.names("cell"):
-        path = "readable" if standard_kernel(registry.cell(name)) is None else "fused"
+        cell = registry.cell(name)
+        path = assembled(cell, 1, 1, cell.width_step).path("cpu", "float32")
         click.echo(f"{'path':16} {name}: {path}")
     broken = []
     for file in sorted(results.glob("*/store.sqlite")):

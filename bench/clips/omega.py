@@ -2,7 +2,7 @@
 
 g <- g + a dOmega/dU      Omega: mean of (|J_t^T d_t| / |d_t| - 1)² over steps and sequences, d_t the backward signal
 
-`longlag.training.omega` has the details. The authors' a is 4 in the paper and 2 in their program.
+`longlag.networks.omega` has the details. The authors' a is 4 in the paper and 2 in their program.
 """
 
 from dataclasses import dataclass

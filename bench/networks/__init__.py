@@ -1,1 +1,1 @@
-"""Networks: layers of cells, encoder-decoders, and whole networks without a cell, each with a readout."""
+"""Networks: layers of cells or modules, encoder-decoders, whole networks; each with a readout and its own gradient."""

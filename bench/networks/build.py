@@ -5,8 +5,11 @@ from math import inf, lcm
 from longlag import registry
 from longlag.architectures.base import Architecture, Shape
 from longlag.cells.base import Cell
+from longlag.cells.support.backbone import Backbone
+from longlag.cells.support.module_cell import ModuleCell
 from longlag.networks.encoder_decoder import EncoderDecoder
-from longlag.networks.protocol import AnyNetwork
+from longlag.networks.module_network import ModuleNetwork
+from longlag.networks.protocol import AnyNetwork, SequenceNetwork
 from longlag.networks.recurrent import Network
 from longlag.networks.whole_network import WholeNetwork
 from longlag.tasks.base import Task
@@ -15,30 +18,33 @@ from longlag.values.backward import Backward
 from longlag.values.trial import Trial
 from longlag.values.wiring import ONE_LAYER, Wiring
 
-Assembled = Network | WholeNetwork | EncoderDecoder
-
 
 def network_of(trial: Trial) -> AnyNetwork:
     """Return the network that a trial trains."""
     return network_for(registry.cell(trial.cell), registry.task(trial.task), trial.hidden_size, trial.wiring)
 
 
-def network_for(cell: Cell, task: Task, hidden_size: int, wiring: Wiring = ONE_LAYER) -> Assembled:
-    """Return the network of a cell, or of an architecture, that fits a task's inputs and outputs."""
-    return assembled(cell, task.input_size, task.output_size, hidden_size, wiring, task.length)
+def network_for(backbone: Backbone, task: Task, hidden_size: int, wiring: Wiring = ONE_LAYER) -> AnyNetwork:
+    """Return the network that fits a task's inputs and outputs."""
+    if not wiring.decodes:
+        return assembled(backbone, task.input_size, task.output_size, hidden_size, wiring, task.length)
+    decoder = registry.cell(wiring.decoder_cell)
+    assert isinstance(backbone, Cell), "check_decoder refuses others"
+    assert isinstance(decoder, Cell), "check_decoder refuses others"
+    return EncoderDecoder(backbone, decoder, task.input_size, task.output_size, hidden_size, wiring)
 
 
 def assembled(
-    cell: Cell, input_size: int, output_size: int, hidden_size: int, wiring: Wiring = ONE_LAYER, length: int = 1
-) -> Assembled:
-    """Return the network of a cell, or of an architecture for sequences of up to ``length`` steps."""
-    if isinstance(cell, Architecture):
+    backbone: Backbone, input_size: int, output_size: int, hidden_size: int, wiring: Wiring = ONE_LAYER, length: int = 1
+) -> SequenceNetwork:
+    """Return the network without a decoder, for sequences of up to ``length`` steps."""
+    if isinstance(backbone, Architecture):
         bidirectional = wiring.direction == "bidirectional"
-        return WholeNetwork(cell, Shape(input_size, hidden_size, wiring.layers, length, bidirectional), output_size)
-    if wiring.decodes:
-        decoder = registry.cell(wiring.decoder_cell)
-        return EncoderDecoder(cell, decoder, input_size, output_size, hidden_size, wiring)
-    return Network(cell, input_size, output_size, hidden_size, wiring)
+        return WholeNetwork(backbone, Shape(input_size, hidden_size, wiring.layers, length, bidirectional), output_size)
+    if isinstance(backbone, ModuleCell):
+        return ModuleNetwork(backbone, input_size, output_size, hidden_size, wiring)
+    assert isinstance(backbone, Cell), f"{backbone.name()} is neither a cell nor a module nor an architecture"
+    return Network(backbone, input_size, output_size, hidden_size, wiring)
 
 
 def backward_of(trial: Trial) -> Backward:
@@ -65,7 +71,7 @@ def check_decoder(task: str, cell: str, clip: str, truncate: int, wiring: Wiring
     if not registry.task(task).output_sequence:
         raise UsageError(f"{what}: task {task} has no output sequence that a decoder could write, as reverse has")
     for role, spec in (("cell", cell), ("decoder_cell", wiring.decoder_cell)):
-        if not registry.cell(spec).steps:
+        if not isinstance(registry.cell(spec), Cell):
             rule = "a decoder goes on from its encoder's states, which lie between their steps"
             raise UsageError(f"{what}: {rule}; {role} {spec} runs over whole sequences by itself")
     made = registry.clip(clip)
@@ -81,7 +87,9 @@ def check_backward(cell: str, clip: str, truncate: int) -> None:
         UsageError: The clip or the truncation asks for it.
     """
     made, equations = registry.clip(clip), registry.cell(cell)
-    if (made.signal_limit < inf or made.omega or truncate) and not equations.steps:
+    if not (made.signal_limit < inf or made.omega or truncate):
+        return
+    if not isinstance(equations, Cell):
         what = f"truncate {truncate}" if truncate else f"clip {clip}"
         raise UsageError(f"{what} works between a cell's steps; cell {cell} is a module, whose steps are its own")
     if made.omega and not equations.recurrent_shapes(1):

@@ -17,17 +17,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from longlag.cells.base import Cell, State
+from longlag.networks import work
 from longlag.networks.layers import Layers, scan_name
+from longlag.networks.protocol import AnyNetwork
 from longlag.networks.readout import initial_readout, read_out, readout_shapes
+from longlag.networks.work import Sequences, Work
 from longlag.scans.find import serves
-from longlag.scans.run import standard_kernel
-from longlag.tasks.base import Batch
+from longlag.scans.run import run_between, standard_kernel, warm
+from longlag.tasks.base import Batch, Task
 from longlag.values.backward import PLAIN, Backward
 from longlag.values.layout import Layout
 from longlag.values.seeding import stream
@@ -38,7 +42,7 @@ Starts = dict[str, State]
 
 
 @dataclass(frozen=True)
-class EncoderDecoder:
+class EncoderDecoder(AnyNetwork):
     """Layers over a task's inputs, layers that write its output sequence, and a linear readout of the latter.
 
     Sutskever, Vinyals & Le 2014; Cho et al. 2014. The decoder reads classes, and the first one that is none.
@@ -95,26 +99,45 @@ class EncoderDecoder:
         """Numbers carried from one time step to the next, by whichever carries more: they run one after the other."""
         return max(layers.state_size for layers in self._parts.values())
 
-    def rate_factors(self) -> Tensor | None:
-        """Return factors on the learning rate, (P,) float64; None where neither cell declares any."""
-        row = torch.ones(self.layout.row_size, dtype=torch.float64)
-        for of_scan, cell in self._by_scan(self.layout.views(row)):
-            for name, factor in cell.rate_factors().items():
-                of_scan[name].fill_(factor)
-        return row if self.cell.rate_factors() or self.decoder_cell.rate_factors() else None
-
     def path(self, device: str, dtype: str) -> str:
         """Say which code runs the scans: ``fused``, or ``readable`` where that of either part does."""
         fused = all(standard_kernel(cell) is not None for cell in (self.cell, self.decoder_cell))
         return "fused" if serves(device, dtype) and fused else "readable"
 
-    def _by_scan(self, views: Mapping[str, Tensor]) -> list[tuple[dict[str, Tensor], Cell]]:
-        """Return the tensors of each scan's cell, by the cell's names, and the cell."""
+    def scans(self, views: Mapping[str, Any]) -> list[tuple[Cell, dict[str, Any]]]:
+        """Return the cell and the tensors of each of the encoder's scans, then of the decoder's."""
+        cells = {"encoder": self.cell, "decoder": self.decoder_cell}
         return [
-            (of_scan, layers.cell)
+            (cells[part], tensors)
             for part, layers in self._parts.items()
-            for of_scan in layers.by_scan(_within(part, views))
+            for tensors in layers.by_scan(_within(part, views))
         ]
+
+    def warm(self, tokens: bool, device: str, dtype: str) -> None:
+        """Compile the kernels of both cells; the decoder reads tokens whatever the encoder does."""
+        warm(self.cell, tokens, device, dtype)
+        warm(self.decoder_cell, True, device, dtype)
+
+    def work(self, sequences: Sequences) -> list[Work]:
+        """Return what the encoder does up to the scored steps, and what the decoder and the readout do at them."""
+        read, written = sequences.length * (1 - sequences.scored), sequences.length * sequences.scored
+        encoder, decoder = (work.of_cell(cell, self.hidden_size) for cell in (self.cell, self.decoder_cell))
+        return [
+            work.of_layers(self.encoder, encoder, read, pieces=sequences.ends),
+            work.of_layers(self.decoder, decoder, written, self.output_size),
+        ]
+
+    def gradient(
+        self,
+        task: Task,
+        row: Tensor,
+        gradient: Tensor,
+        batch: Batch,
+        noise: np.random.Generator | None = None,
+        how: Backward = PLAIN,
+    ) -> Tensor:
+        """Write one trial's gradient and return its loss, by autograd."""
+        return self.by_autograd(task, row, gradient, batch, noise, how)
 
     def initial_row(self, seed: int) -> np.ndarray:
         """Draw the initial parameters of one trial, (P,) float64.
@@ -138,13 +161,6 @@ class EncoderDecoder:
         sizes = (layers.input_size, self.hidden_size, layers.wiring.layers)
         return ("weights", part, layers.cell.spec, layers.cell.version, *sizes, seed)
 
-    @torch.no_grad()
-    def orthogonality_error(self, row: Tensor) -> float | None:
-        """Return how far the matrices that a cell keeps orthogonal are from it, the worst layer; None without any."""
-        found = [cell.orthogonality_error(of_scan) for of_scan, cell in self._by_scan(self.layout.views(row))]
-        known = [float(error) for error in found if error is not None]
-        return max(known) if known else None
-
     def outputs(
         self,
         views: Mapping[str, Tensor],
@@ -165,14 +181,15 @@ class EncoderDecoder:
         first = batch.mask.int().argmax(0)
         lengths = first if bool((first != first[0]).any()) else None
         read = batch.inputs[: int(first.max())]
-        _, ends = self.encoder.run_between(_within("encoder", views), read, None, lengths, noise)
+        _, ends = _run_between(self.cell, self.encoder, _within("encoder", views), read, None, lengths, noise)
         starts = self._bridged(views, ends)
         column = batch.scored % len(first)
         written = (batch.scored // len(first) - first[column]) * len(first) + column  # places in (T', B)
         if batch.decoder_inputs is None:
             steps = int(batch.mask.sum(0).max())
             return self._run_freely(views, starts, steps).flatten(0, 1).index_select(0, written)
-        states, _ = self.decoder.run_between(_within("decoder", views), batch.decoder_inputs, starts, None, noise)
+        tensors, told = _within("decoder", views), batch.decoder_inputs
+        states, _ = _run_between(self.decoder_cell, self.decoder, tensors, told, starts, None, noise)
         return read_out(views, states, written)
 
     def _bridged(self, views: Mapping[str, Tensor], ends: Starts) -> Starts:
@@ -200,12 +217,43 @@ class EncoderDecoder:
         everywhere = torch.arange(batch, device=views["readout.bias"].device)
         told, found = torch.full_like(everywhere, self.output_size), []
         for _ in range(steps):
-            outputs, states = self.decoder.run_between(tensors, told.unsqueeze(0), states)
+            outputs, states = _run_between(self.decoder_cell, self.decoder, tensors, told.unsqueeze(0), states)
             found.append(read_out(views, outputs, everywhere))
             told = found[-1].argmax(1)
         return torch.stack(found)
 
 
-def _within(part: str, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _run_between(
+    cell: Cell,
+    layers: Layers,
+    tensors: Mapping[str, Tensor],
+    inputs: Tensor,
+    starts: Starts | None,
+    lengths: Tensor | None = None,
+    noise: np.random.Generator | None = None,
+) -> tuple[Tensor, Starts]:
+    """Run layers of a cell from given states; return what leaves the top one, and the states that each scan ends with.
+
+    Args:
+        cell: The cell.
+        layers: The layers.
+        tensors: By name, as in `Layers.shapes`.
+        inputs: (T, B) tokens or (T, B, I) vectors.
+        starts: The states of each scan before its first step; zeros where there are none.
+        lengths: (B,), at least 1, where sequences end: each has its own last states. All at T by default.
+        noise: Draws what is dropped; nothing is without it.
+    """
+    ends: Starts = {}
+
+    def scan(name: str, seen: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+        zeros = cell.start(seen.shape[1], layers.hidden_size, weights["input_weight"])
+        start = zeros if starts is None else starts[name]
+        outputs, ends[name] = run_between(cell, seen, weights, start, lengths)
+        return outputs
+
+    return layers.run(tensors, inputs, scan, lengths, noise), ends
+
+
+def _within(part: str, views: Mapping[str, Any]) -> dict[str, Any]:
     """Return the tensors of the encoder or the decoder by its own names."""
     return {name.removeprefix(f"{part}."): view for name, view in views.items() if name.startswith(f"{part}.")}

@@ -23,22 +23,20 @@ import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm, one_hot
 
-from longlag.cells.base import Cell, State
-from longlag.cells.support.module_cell import ModuleCell
-from longlag.scans.run import reversed_in_time, run_between, run_layer
-from longlag.values.backward import PLAIN, Backward
+from longlag.cells.support.backbone import Stackable
+from longlag.scans.run import reversed_in_time
 from longlag.values.seeding import stream
 from longlag.values.wiring import ONE_LAYER, Wiring
 
-Scan = Callable[[int, str, Tensor, Mapping[str, Tensor]], Tensor]
-"""Runs the cell of a layer and scan, by number and name, over what it sees with its weights, to outputs (T, B, H)."""
+Scan = Callable[[str, Tensor, Mapping[str, Tensor]], Tensor]
+"""Runs a layer one way: from the name of its scan, what it sees, and its weights, to its outputs (T, B, H)."""
 HIGHWAY_BIAS = -2.0
 """Initial bias of the transform gate: at first most of what comes up is carried on (Srivastava et al. 2015)."""
 
 
 @dataclass(frozen=True)
 class Layers:
-    """Layers of a cell over inputs of ``input_size``.
+    """Layers over inputs of ``input_size``; who runs them says how each layer runs over time.
 
     Their tensors are called ``0.bias``, ``0-backward.bias``, ``1-norm.gain``, ``1-highway.weight``.
 
@@ -47,7 +45,7 @@ class Layers:
     2014; both directions: Schuster & Paliwal 1997.
     """
 
-    cell: Cell
+    cell: Stackable
     input_size: int
     hidden_size: int
     wiring: Wiring = ONE_LAYER
@@ -136,65 +134,22 @@ class Layers:
         self,
         tensors: Mapping[str, Tensor],
         inputs: Tensor,
+        scan: Scan,
         lengths: Tensor | None = None,
         noise: np.random.Generator | None = None,
-        how: Backward = PLAIN,
     ) -> Tensor:
         """Return what leaves the top layer at every step, (T, B, W), W the `width`.
 
         Args:
             tensors: By name, as in `shapes`.
             inputs: (T, B) tokens or (T, B, I) vectors.
+            scan: Runs each layer, each way in turn; the backward direction sees its sequences turned round.
             lengths: (B,), where sequences end; the backward direction begins there. All at T by default.
             noise: Draws what is dropped; nothing is without it.
-            how: What happens to the backward signal of each scan, counted in its own direction.
 
         Raises:
-            ValueError: The cell returns outputs of another shape than (T, B, H), or it is a module and something is to
-                happen between its steps.
+            ValueError: A layer returns outputs of another shape than (T, B, H).
         """
-
-        def scan(layer: int, _: str, seen: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
-            return self._one_way(layer, seen, weights, how)
-
-        return self._upwards(tensors, inputs, lengths, noise, scan)
-
-    def run_between(
-        self,
-        tensors: Mapping[str, Tensor],
-        inputs: Tensor,
-        starts: Mapping[str, State] | None = None,
-        lengths: Tensor | None = None,
-        noise: np.random.Generator | None = None,
-    ) -> tuple[Tensor, dict[str, State]]:
-        """Do the same from given states; return what leaves the top layer, and the states that each scan ends with.
-
-        Args:
-            tensors: By name, as in `shapes`.
-            inputs: (T, B) tokens or (T, B, I) vectors.
-            starts: The states of each scan before its first step, by the names of `scans`; zeros by default.
-            lengths: (B,), at least 1, where sequences end: each has its own last states. All at T by default.
-            noise: Draws what is dropped; nothing is without it.
-        """
-        ends: dict[str, State] = {}
-
-        def scan(_: int, name: str, seen: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
-            zeros = self.cell.start(seen.shape[1], self.hidden_size, weights["input_weight"])
-            start = zeros if starts is None else starts[name]
-            outputs, ends[name] = run_between(self.cell, seen, weights, start, lengths)
-            return outputs
-
-        return self._upwards(tensors, inputs, lengths, noise, scan), ends
-
-    def _upwards(
-        self,
-        tensors: Mapping[str, Tensor],
-        inputs: Tensor,
-        lengths: Tensor | None,
-        noise: np.random.Generator | None,
-        scan: Scan,
-    ) -> Tensor:
-        """Go from layer to layer; return what leaves the top one."""
         dense = self.wiring.skip == "dense"
         vectors = _as_vectors(inputs, self.input_size, next(iter(tensors.values()))) if dense else inputs
         made = [self._scanned(0, inputs, tensors, lengths, scan)]
@@ -215,19 +170,14 @@ class Layers:
             name = scan_name(layer, direction)
             weights = {own: tensors[f"{name}.{own}"] for own in self._names}
             if direction == "backward":
-                outputs = scan(layer, name, reversed_in_time(seen, lengths), weights)
+                outputs = self._checked(scan(name, reversed_in_time(seen, lengths), weights), seen)
                 found.append(reversed_in_time(outputs, lengths))
             else:
-                found.append(scan(layer, name, seen, weights))
+                found.append(self._checked(scan(name, seen, weights), seen))
         return torch.cat(found, -1) if len(found) > 1 else found[0]
 
-    def _one_way(self, layer: int, seen: Tensor, weights: Mapping[str, Tensor], how: Backward) -> Tensor:
-        if isinstance(self.cell, ModuleCell):
-            if how != PLAIN:
-                raise ValueError(f"cell {self.cell.name()} is a module: nothing can happen between its steps")
-            outputs = self.cell.run(seen, weights, self._input_size(layer), self.hidden_size)
-        else:
-            outputs = run_layer(self.cell, seen, weights, how)
+    def _checked(self, outputs: Tensor, seen: Tensor) -> Tensor:
+        """Refuse outputs of a wrong shape."""
         expected = (*seen.shape[:2], self.hidden_size)
         if outputs.shape != expected:
             what = f"cell {self.cell.name()}: outputs must be (T, B, hidden_size) = {expected}"

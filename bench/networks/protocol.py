@@ -1,39 +1,64 @@
 """What training, evaluation and plans ask of a network, whatever it is made of."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, final
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from longlag.tasks.base import Batch
+from longlag.cells.base import Cell
+from longlag.networks.work import Sequences, Work
+from longlag.tasks.base import Batch, Task
 from longlag.values.backward import PLAIN, Backward
 from longlag.values.layout import Layout
 
 
-class AnyNetwork(Protocol):
+class AnyNetwork(ABC):
     """A network of one trial, computed from views of its row of parameters."""
 
     @property
+    @abstractmethod
     def layout(self) -> Layout:
         """Where each tensor lies in a row."""
 
     @property
+    @abstractmethod
     def state_size(self) -> int:
         """Numbers carried from one time step to the next."""
 
-    def rate_factors(self) -> Tensor | None:
-        """Return factors on the learning rate, (P,) float64; None where there are none."""
-
+    @abstractmethod
     def path(self, device: str, dtype: str) -> str:
         """Say which code runs: ``fused`` or ``readable``."""
 
+    @abstractmethod
     def initial_row(self, seed: int) -> np.ndarray:
         """Draw the initial parameters of one trial, (P,) float64."""
 
-    def orthogonality_error(self, row: Tensor) -> float | None:
-        """Return how far the matrices that are kept orthogonal are from it; None without any."""
+    @abstractmethod
+    def scans(self, views: Mapping[str, Any]) -> list[tuple[Cell, dict[str, Any]]]:
+        """Return the cell of each scan with its tensors by its own names; nothing where modules run whole sequences.
 
+        Args:
+            views: The tensors of one trial, by their names in `layout`.
+        """
+
+    @abstractmethod
+    def warm(self, tokens: bool, device: str, dtype: str) -> None:
+        """Compile what `gradient` will need, so that no update is timed with it.
+
+        Args:
+            tokens: Whether inputs are tokens, not vectors.
+            device: Where it will run.
+            dtype: In what precision.
+        """
+
+    @abstractmethod
+    def work(self, sequences: Sequences) -> list[Work]:
+        """Return what there is to do with a batch, for each part that runs after another."""
+
+    @abstractmethod
     def outputs(
         self,
         views: Mapping[str, Tensor],
@@ -49,3 +74,78 @@ class AnyNetwork(Protocol):
             noise: Draws what dropout sets to zero, in training.
             how: What happens to the backward signal of each scan.
         """
+
+    @abstractmethod
+    def gradient(
+        self,
+        task: Task,
+        row: Tensor,
+        gradient: Tensor,
+        batch: Batch,
+        noise: np.random.Generator | None = None,
+        how: Backward = PLAIN,
+    ) -> Tensor:
+        """Write one trial's gradient and return its loss.
+
+        Args:
+            task: What the loss is of.
+            row: (P,), the parameters.
+            gradient: (P,), overwritten; padding stays zero.
+            batch: The batch.
+            noise: Dropout draws from it; nothing is dropped without.
+            how: How the backward pass goes.
+        """
+
+    @final
+    def by_autograd(
+        self,
+        task: Task,
+        row: Tensor,
+        gradient: Tensor,
+        batch: Batch,
+        noise: np.random.Generator | None,
+        how: Backward,
+    ) -> Tensor:
+        """Do what `gradient` does by autograd all the way, over a fused scan in one step; Omega is left out."""
+        leaves = {name: view.detach().requires_grad_() for name, view in self.layout.views(row).items()}
+        loss = task.loss(self.outputs(leaves, batch, noise, how), batch)
+        found = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
+        for slot, value in zip(self.layout.slots, found, strict=True):
+            slot.view(gradient).copy_(value)
+        return loss.detach()
+
+    @final
+    def rate_factors(self) -> Tensor | None:
+        """Return factors on the learning rate, (P,) float64; None where no cell declares any."""
+        row, declared = torch.ones(self.layout.row_size, dtype=torch.float64), False
+        for cell, tensors in self.scans(self.layout.views(row)):
+            for name, factor in cell.rate_factors().items():
+                tensors[name].fill_(factor)
+                declared = True
+        return row if declared else None
+
+    @final
+    @torch.no_grad()
+    def orthogonality_error(self, row: Tensor) -> float | None:
+        """Return how far the matrices that a cell keeps orthogonal are from it, the worst scan; None without any."""
+        found = [cell.orthogonality_error(tensors) for cell, tensors in self.scans(self.layout.views(row))]
+        known = [float(error) for error in found if error is not None]
+        return max(known) if known else None
+
+
+class SequenceNetwork(AnyNetwork):
+    """A network that has states at each step of what it reads: all but those with a decoder."""
+
+    @abstractmethod
+    def states(self, views: Mapping[str, Tensor], inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return what the readout reads at every step, (T, B, W).
+
+        Args:
+            views: By their names in `layout`.
+            inputs: (T, B) tokens or (T, B, I) vectors.
+            lengths: (B,), where sequences end; all at T by default.
+        """
+
+    @abstractmethod
+    def reach(self, length: int) -> int:
+        """Return how many steps of a sequence the state at the last one depends on, its own included."""

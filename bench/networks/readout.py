@@ -24,5 +24,28 @@ def initial_readout(width: int, output_size: int, bound: float, *names: str | in
 
 def read_out(views: Mapping[str, Tensor], states: Tensor, scored: Tensor) -> Tensor:
     """Return the outputs (N, O) from states (T, B, H) at the scored steps, (N,) places in the flattened (T·B)."""
-    states = states.flatten(0, 1).index_select(0, scored)
+    return read_states(views, scored_states(states, scored))
+
+
+def scored_states(states: Tensor, scored: Tensor) -> Tensor:
+    """Return what is read of states (T, B, H): those at the scored steps, (N, H)."""
+    return states.flatten(0, 1).index_select(0, scored)
+
+
+def read_states(views: Mapping[str, Tensor], states: Tensor) -> Tensor:
+    """Return the outputs (N, O) from the states that are read, (N, H)."""
     return torch.addmm(views["readout.bias"], states, views["readout.weight"])
+
+
+def go_back(views: Mapping[str, Tensor], gradients: Mapping[str, Tensor], states: Tensor, by_outputs: Tensor) -> Tensor:
+    """Write the readout's gradients, and return the loss's by the states that were read, (N, H).
+
+    Args:
+        views: Of the parameters, by name.
+        gradients: Of the gradient, by name.
+        states: (N, H), as they were read.
+        by_outputs: (N, O), the loss's gradient by the outputs.
+    """
+    torch.mm(states.T, by_outputs, out=gradients["readout.weight"])
+    torch.sum(by_outputs, 0, out=gradients["readout.bias"])
+    return torch.mm(by_outputs, views["readout.weight"].T)

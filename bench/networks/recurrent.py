@@ -1,62 +1,44 @@
 """A network: layers of cells and a linear readout, computed from views of one row of parameters."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from longlag.cells.base import Cell
-from longlag.networks.layers import Layers
-from longlag.networks.readout import initial_readout, read_out, readout_shapes
-from longlag.scans.find import serves
-from longlag.scans.run import standard_kernel
+from longlag.networks import work
+from longlag.networks.layered import Layered
+from longlag.networks.layers import Scan
+from longlag.networks.omega import add_omega
+from longlag.networks.readout import go_back, read_states, scored_states
+from longlag.networks.work import Sequences, Work
+from longlag.scans.find import kernel_for, serves
+from longlag.scans.run import run_layer, standard_kernel, warm
 from longlag.tasks.base import Batch, Task
 from longlag.values.backward import PLAIN, Backward
-from longlag.values.layout import Layout
 from longlag.values.wiring import ONE_LAYER, Wiring
+
+if TYPE_CHECKING:
+    from longlag.scans.engine.base import Kernel
 
 
 @dataclass(frozen=True)
-class Network:
+class Network(Layered):
     """Layers of a cell over a task's inputs, and a linear readout at the scored steps."""
 
     cell: Cell
-    input_size: int
-    output_size: int
-    hidden_size: int
-    wiring: Wiring = ONE_LAYER
 
     @classmethod
     def for_task(cls, cell: Cell, task: Task, hidden_size: int, wiring: Wiring = ONE_LAYER) -> "Network":
         """Return the network that fits a task's inputs and outputs."""
         return cls(cell, task.input_size, task.output_size, hidden_size, wiring)
 
-    @cached_property
-    def layers(self) -> Layers:
-        """All of it but the readout."""
-        return Layers(self.cell, self.input_size, self.hidden_size, self.wiring)
-
-    @cached_property
-    def layout(self) -> Layout:
-        """Where each tensor lies in a row: those of `Layers.shapes`, then ``readout.weight`` and ``readout.bias``."""
-        width, parts = self.layers.width, self.layers.parts
-        readout = readout_shapes(width, self.output_size)
-        return Layout.of(self.layers.shapes | readout, parts, dict.fromkeys(parts, self.cell.unit_axis))
-
-    def rate_factors(self) -> Tensor | None:
-        """Return factors on the learning rate, (P,) float64; None where the cell declares none."""
-        declared = self.cell.rate_factors()
-        if not declared:
-            return None
-        row = torch.ones(self.layout.row_size, dtype=torch.float64)
-        for views in self.by_scan(self.layout.views(row)):
-            for name, view in views.items():
-                view.fill_(declared.get(name, 1.0))
-        return row
+    def scan(self, how: Backward) -> Scan:
+        """Return what runs a layer one way: step by step, or by the cell's kernel."""
+        return lambda _, seen, weights: run_layer(self.cell, seen, weights, how)
 
     def path(self, device: str, dtype: str) -> str:
         """Say which code runs the scans: ``fused`` or ``readable``."""
@@ -66,58 +48,67 @@ class Network:
         """Return the tensors of each scan's cell, layer by layer, both directions in turn, by the cell's names."""
         return self.layers.by_scan(views)
 
-    @property
-    def state_size(self) -> int:
-        """Numbers carried from one time step to the next."""
-        return self.layers.state_size
+    def scans(self, views: Mapping[str, Any]) -> list[tuple[Cell, dict[str, Any]]]:
+        """Return the same with the cell, which is that of every scan."""
+        return [(self.cell, tensors) for tensors in self.by_scan(views)]
 
-    def initial_row(self, seed: int) -> np.ndarray:
-        """Draw the initial parameters of one trial, (P,) float64.
+    def warm(self, tokens: bool, device: str, dtype: str) -> None:
+        """Compile the cell's kernel."""
+        warm(self.cell, tokens, device, dtype)
 
-        Neither skips nor directions nor what lies between layers are in a stream's name: tensors that two networks
-        of one depth have in common, with equal shapes, start equal.
-        """
-        sizes = (self.input_size, self.hidden_size, self.output_size, self.wiring.layers)
-        names: tuple[str | int, ...] = ("weights", self.cell.spec, self.cell.version, *sizes, seed)
-        width, bound = self.layers.width, self.hidden_size**-0.5
-        values = self.layers.initial_values(*names) | initial_readout(width, self.output_size, bound, *names)
-        return self.layout.row(values)
+    def work(self, sequences: Sequences) -> list[Work]:
+        """Return what its layers and its readout do."""
+        each, outputs = work.of_cell(self.cell, self.hidden_size), self.output_size * sequences.scored
+        return [work.of_layers(self.layers, each, sequences.length, outputs, plain=self.wiring.plain)]
 
-    @torch.no_grad()
-    def orthogonality_error(self, row: Tensor) -> float | None:
-        """Return how far the matrices that a cell keeps orthogonal are from it, the worst layer; None without any."""
-        found = [self.cell.orthogonality_error(weights) for weights in self.by_scan(self.layout.views(row))]
-        known = [float(error) for error in found if error is not None]
-        return max(known) if known else None
-
-    def outputs(
+    def gradient(
         self,
-        views: Mapping[str, Tensor],
+        task: Task,
+        row: Tensor,
+        gradient: Tensor,
         batch: Batch,
         noise: np.random.Generator | None = None,
         how: Backward = PLAIN,
     ) -> Tensor:
-        """Return the readout at the scored steps, (N, O).
+        """Write one trial's gradient and return its loss: plain layers by their kernel, others by autograd."""
+        if how.omega and how.seen is None:
+            how = replace(how, seen=[])
+        if (kernel := self._plain_kernel(row)) is not None:
+            loss = self._by_kernel(kernel, task, row, gradient, batch, how)
+        else:
+            loss = self.by_autograd(task, row, gradient, batch, noise, how)
+        if how.omega:
+            add_omega(self, row, gradient, how)
+        return loss
 
-        Args:
-            views: The tensors of one trial, by their names in `layout`.
-            batch: Inputs (T, B) tokens or (T, B, I).
-            noise: Draws what dropout sets to zero, in training; in evaluation there is none.
-            how: What happens to the backward signal of each scan.
-        """
-        return read_out(views, self.states(views, batch.inputs, batch.lengths, noise, how), batch.scored)
+    def _plain_kernel(self, row: Tensor) -> "Kernel | None":
+        """Return the kernel of a network that is nothing but layers of one that reads the cell's own weights."""
+        if not self.wiring.plain or self.path(row.device.type, str(row.dtype)) != "fused":
+            return None
+        kernel = kernel_for(self.cell)
+        return cast("Kernel", kernel) if kernel is not None and kernel.direct else None
 
-    def states(
-        self,
-        views: Mapping[str, Tensor],
-        inputs: Tensor,
-        lengths: Tensor | None = None,
-        noise: np.random.Generator | None = None,
-        how: Backward = PLAIN,
+    def _by_kernel(
+        self, kernel: "Kernel", task: Task, row: Tensor, gradient: Tensor, batch: Batch, how: Backward
     ) -> Tensor:
-        """Return what the readout reads at every step, (T, B, W), as `Layers.run` does.
+        """Go there and back through plain layers by a kernel; autograd differentiates the loss by the outputs only."""
+        from longlag.scans.engine.stack import Stack
 
-        Raises:
-            ValueError: The cell returns another shape.
-        """
-        return self.layers.run(views, inputs, lengths, noise, how)
+        views, target = self.layout.arrays(row.numpy()), self.layout.arrays(gradient.numpy())
+        stack = Stack(kernel, self.by_scan(views), batch.inputs.numpy(), how)
+        states = scored_states(torch.from_numpy(stack.outputs), batch.scored)
+        readout, by_readout = _readout_of(views), _readout_of(target)
+        outputs = read_states(readout, states).requires_grad_()
+        loss = task.loss(outputs, batch)
+        (by_outputs,) = torch.autograd.grad(loss, outputs)
+        by_states = go_back(readout, by_readout, states, by_outputs)
+        found = stack.backward(batch.scored.numpy(), by_states.numpy())
+        for to, by_name in zip(self.by_scan(target), found, strict=True):
+            for name, array in to.items():
+                array[...] = by_name[name]
+        return loss.detach()
+
+
+def _readout_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+    """Return the readout's tensors, in the same memory."""
+    return {name: torch.from_numpy(array) for name, array in arrays.items() if name.startswith("readout.")}

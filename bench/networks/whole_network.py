@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,15 +11,18 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from longlag.architectures.base import Architecture, Shape, drawn, template
+from longlag.cells.base import Cell
+from longlag.networks.protocol import SequenceNetwork
 from longlag.networks.readout import initial_readout, read_out, readout_shapes
-from longlag.tasks.base import Batch
+from longlag.networks.work import Sequences, Work
+from longlag.tasks.base import Batch, Task
 from longlag.values.backward import PLAIN, Backward
 from longlag.values.layout import Layout
 from longlag.values.seeding import stream
 
 
 @dataclass(frozen=True)
-class WholeNetwork:
+class WholeNetwork(SequenceNetwork):
     """An architecture over a task's inputs, and a linear readout at the scored steps."""
 
     cell: Architecture
@@ -38,8 +42,9 @@ class WholeNetwork:
         """Numbers that must be kept of the past to go on one step further."""
         return self.cell.context_size(self.shape)
 
-    def rate_factors(self) -> None:
-        """Declare no factors on the learning rate."""
+    def reach(self, length: int) -> int:
+        """Return how many steps the last state depends on, as the architecture says."""
+        return min(length, self.cell.reach(self.shape))
 
     def path(self, device: str, dtype: str) -> str:
         """Say that torch runs it."""
@@ -56,8 +61,41 @@ class WholeNetwork:
         values |= initial_readout(shape.hidden_size, self.output_size, shape.hidden_size**-0.5, *names)
         return self.layout.row(values)
 
-    def orthogonality_error(self, row: Tensor) -> None:
-        """Say that nothing is kept orthogonal."""
+    def scans(self, views: Mapping[str, Any]) -> list[tuple[Cell, dict[str, Any]]]:
+        """Return that no cell is scanned."""
+        return []
+
+    def warm(self, tokens: bool, device: str, dtype: str) -> None:
+        """Compile nothing."""
+
+    def work(self, sequences: Sequences) -> list[Work]:
+        """Return what the architecture does: all of its parameters, and what it looks back at, at each step."""
+        shape = self.shape
+        ways = 2 if shape.bidirectional else 1
+        seen = ways * (shape.input_size + (shape.layers - 1) * ways * shape.hidden_size)
+        return [
+            Work(
+                steps=sequences.length,
+                products=2 * self.layout.num_parameters + 2 * self.state_size,
+                between=shape.hidden_size * shape.layers,
+                scans=ways * shape.layers,
+                kept=2 * shape.hidden_size,
+                seen=seen if shape.bidirectional else 0,
+                modules=shape.layers,
+            )
+        ]
+
+    def gradient(
+        self,
+        task: Task,
+        row: Tensor,
+        gradient: Tensor,
+        batch: Batch,
+        noise: np.random.Generator | None = None,
+        how: Backward = PLAIN,
+    ) -> Tensor:
+        """Write one trial's gradient and return its loss, by autograd."""
+        return self.by_autograd(task, row, gradient, batch, noise, how)
 
     def outputs(
         self,
@@ -74,6 +112,7 @@ class WholeNetwork:
             noise: Not drawn from: nothing is dropped.
             how: The chain rule alone, since nothing is scanned.
         """
+        assert how == PLAIN, "nothing else happens in the backward pass of an architecture"
         return read_out(views, self.states(views, batch.inputs, batch.lengths), batch.scored)
 
     def states(self, views: Mapping[str, Tensor], inputs: Tensor, lengths: Tensor | None = None) -> Tensor:

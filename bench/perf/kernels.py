@@ -5,14 +5,17 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from longlag import registry
+from longlag.cells.base import Cell
+from longlag.cells.gru import Gru
+from longlag.cells.lstm import Lstm
+from longlag.cells.rnn import Rnn
 from longlag.perf.measure import Comparison, compare
 from longlag.perf.ordinary import recurrent
 from longlag.scans.run import run_layer
 
 SHAPES = ((20, 64), (32, 64), (32, 128), (128, 128), (64, 256))
 """Batch and hidden size."""
-CELLS = ("rnn", "gru", "lstm")
+CELLS: dict[str, Cell] = {"rnn": Rnn(), "gru": Gru(), "lstm": Lstm()}
 _INPUTS = 2
 
 
@@ -24,7 +27,7 @@ def measure(lengths: tuple[int, ...], shapes: tuple[tuple[int, int], ...], repea
                 setting = f"T={length}, batch {batch_size}, hidden {hidden_size}"
                 ours = our_layer(cell, length, batch_size, hidden_size)
                 module = torch_layer(cell, length, batch_size, hidden_size)
-                products = products_alone(len(registry.cell(cell).gates), length, batch_size, hidden_size)
+                products = products_alone(len(CELLS[cell].gates), length, batch_size, hidden_size)
                 name = {"rnn": "nn.RNN", "gru": "nn.GRU", "lstm": "nn.LSTM"}[cell]
                 yield compare("kernels", cell, setting, ours, (name, module), repeats)
                 yield compare("kernels", cell, setting, ours, ("its products alone", products), repeats)
@@ -32,7 +35,7 @@ def measure(lengths: tuple[int, ...], shapes: tuple[tuple[int, int], ...], repea
 
 def our_layer(cell: str, length: int, batch_size: int, hidden_size: int) -> Callable[[], object]:
     """Return a call that runs our layer forward and backward, inputs and weights as in a trial."""
-    made = registry.cell(cell)
+    made = CELLS[cell]
     weights = {
         name: torch.from_numpy(value).float().requires_grad_()
         for name, value in made.initial_weights(_INPUTS, hidden_size, "perf").items()

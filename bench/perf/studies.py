@@ -15,7 +15,6 @@ from longlag.plan.study import Study, adhoc
 from longlag.run.plan import Plan
 from longlag.run.run import RunOptions, run
 from longlag.training.evaluation import EVALUATION_SEQUENCES
-from longlag.training.gradients import prepare
 from longlag.values.trial import Trial, TrialResult
 
 CELLS = ("rnn", "rnn:nonlinearity=relu", "gru", "lstm")
@@ -74,7 +73,7 @@ def measure(seeds: int, updates: int, workers: int, repeats: int) -> Iterator[Co
     study = mixed(seeds, updates)
     setting = f"{len(study.trials())} trials of {updates} updates, T=100, hidden 64, {workers} processes"
     for trial in mixed(1, 1).trials():  # compiled before anything is timed: the processes find it on disk
-        prepare(network_of(trial), registry.task(trial.task), trial.device, trial.dtype)
+        network_of(trial).warm(registry.task(trial.task).tokens, trial.device, trial.dtype)
     pairs = [(ours(study, workers), theirs(study, workers)) for _ in range(repeats)]
     yield _comparison("mixed study", setting, f"ordinary loop, {workers} processes", pairs)
     pairs = [(ours(study, workers), ours(study, 1)) for _ in range(repeats)]

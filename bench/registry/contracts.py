@@ -57,11 +57,11 @@ def _contracts(made: type) -> list[str]:
     """Name the kinds whose contract a class takes on."""
     from torch import nn
 
-    from longlag.cells.base import Cell
+    from longlag.cells.support.backbone import Backbone
     from longlag.clips.base import Clip
     from longlag.tasks.base import Task
 
-    found = [kind for kind, base in zip(KINDS, (Task, Cell, Clip), strict=True) if issubclass(made, base)]
+    found = [kind for kind, base in zip(KINDS, (Task, Backbone, Clip), strict=True) if issubclass(made, base)]
     return found + (["cell"] if issubclass(made, nn.Module) and _is_cell(made) else [])
 
 
@@ -129,7 +129,7 @@ def _has_a_valid_dial(made: Any) -> None:
 
 def _names_gates_and_states(made: Any) -> None:
     for item in ("gates", "states"):
-        if isinstance(named := getattr(made, item), str):
+        if isinstance(named := getattr(made, item, ()), str):
             raise UsageError(
                 f"class {made.__name__}: {item} must be a tuple of names, not {named!r}; write ({named!r},)"
             )

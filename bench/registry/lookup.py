@@ -20,7 +20,7 @@ from longlag.tasks.support.spelling import clip_parts
 from longlag.values.wiring import NO_DECODER
 
 if TYPE_CHECKING:
-    from longlag.cells.base import Cell
+    from longlag.cells.support.backbone import Backbone
     from longlag.clips.base import Clip
     from longlag.optimisers.base import Optimiser
     from longlag.schedules.base import Schedule
@@ -204,9 +204,9 @@ def task(spec: str) -> "Task":
 
 @forgetful
 @cache
-def cell(spec: str) -> "Cell":
+def cell(spec: str) -> "Backbone":
     """Make the cell, or the architecture, of a spec such as ``lstm:forget_bias=1``."""
-    return cast("Cell", _made("cell", spec))
+    return cast("Backbone", _made("cell", spec))
 
 
 @forgetful

@@ -7,13 +7,10 @@ from functools import cache
 from typing import Any, TypeVar
 
 from longlag import registry
-from longlag.architectures.base import Architecture
-from longlag.cells.base import Cell
 from longlag.networks.build import network_for, network_of
-from longlag.networks.layers import Layers
+from longlag.networks.work import Sequences, Work
 from longlag.plan.lags import at_lags, lags_in
 from longlag.process.guards import time_limit
-from longlag.scans.find import kernel_module
 from longlag.training.evaluation import CONFIRMATION_SEQUENCES, EVALUATION_SEQUENCES
 from longlag.values.trial import Trial
 from longlag.values.wiring import Wiring
@@ -84,47 +81,22 @@ def pace_of(done: Iterable[tuple[Trial, int, float]]) -> Pace | None:
 @cache
 def _seconds(task: str, cell: str, hidden_size: int, wiring: Wiring, batch_size: int) -> float:
     """Estimate one update."""
-    overhead = sum(_overhead(part, wiring.plain) for part in _parts(task, cell, wiring, batch_size))
+    overhead = sum(_overhead(work) for work in _work(task, cell, hidden_size, wiring, batch_size))
     return _UPDATE + overhead + 3 * _forward_seconds(task, cell, hidden_size, wiring, batch_size)
 
 
-@dataclass(frozen=True)
-class Part:
-    """What runs over a part of each sequence: a whole network, or an encoder, or its decoder.
-
-    Attributes:
-        cell: Its spec.
-        input_size: Numbers, or tokens, that it reads.
-        wiring: Its layers.
-        steps: Time steps.
-        scored: Of these the share that is read out.
-        pieces: Runs from one end of a sequence of the batch to the next, one after the other.
-    """
-
-    cell: str
-    input_size: int
-    wiring: Wiring
-    steps: float
-    scored: float
-    pieces: int = 1
+def _work(task: str, cell: str, hidden_size: int, wiring: Wiring, batch_size: int) -> list[Work]:
+    """Ask a network what it does with the batches of a task."""
+    made = registry.task(task)
+    ends = _ends(task, batch_size) if wiring.decodes else 1
+    sequences = Sequences(made.length, _scored_fraction(task), ends)
+    return network_for(registry.cell(cell), made, hidden_size, wiring).work(sequences)
 
 
-def _parts(task: str, cell: str, wiring: Wiring, batch_size: int) -> list[Part]:
-    made, scored = registry.task(task), _scored_fraction(task)
-    if not wiring.decodes:
-        return [Part(cell, made.input_size, wiring, made.length, scored)]
-    ends = _ends(task, batch_size)
-    reading = Part(cell, made.input_size, wiring.encoder, made.length * (1 - scored), 0.0, ends)
-    return [reading, Part(wiring.decoder_cell, made.output_size + 1, wiring.decoder, made.length * scored, 1.0)]
-
-
-def _overhead(part: Part, plain: bool) -> float:
+def _overhead(work: Work) -> float:
     """Estimate what an update takes whatever the batch's size."""
-    scans, equations = part.wiring.layers * len(part.wiring.directions), registry.cell(part.cell)
-    if isinstance(equations, Architecture):
-        return _BLOCK * part.wiring.layers
-    readable = 0.0 if _is_fused(part.cell) else _READABLE_STEP * part.steps * scans * len(equations.gates)
-    return readable + (0.0 if plain else _SCAN * scans * part.pieces)
+    readable = 0.0 if work.fused else _READABLE_STEP * work.steps * work.calls
+    return readable + _SCAN * work.scans * work.pieces + _BLOCK * work.modules
 
 
 @registry.forgetful
@@ -144,31 +116,14 @@ def _transfer_seconds(test_lags: str, task: str, cell: str, hidden_size: int, wi
 
 
 def _forward_seconds(task: str, cell: str, hidden_size: int, wiring: Wiring, batch_size: int) -> float:
-    made, equations = registry.task(task), registry.cell(cell)
-    if isinstance(equations, Architecture):
-        network = network_for(equations, made, hidden_size, wiring)
-        products = 2 * network.layout.num_parameters + 2 * network.state_size
-        return made.length * batch_size * (products * _PRODUCT * _BY_TORCH + hidden_size * wiring.layers * _BETWEEN)
-    parts = _parts(task, cell, wiring, batch_size)
-    return batch_size * sum(_part_seconds(part, hidden_size, made.output_size, wiring.plain) for part in parts)
+    return batch_size * sum(map(_part_seconds, _work(task, cell, hidden_size, wiring, batch_size)))
 
 
-def _part_seconds(part: Part, hidden_size: int, output_size: int, plain: bool) -> float:
+def _part_seconds(work: Work) -> float:
     """Estimate one sequence's way forward."""
-    equations = registry.cell(part.cell)
-    layers = Layers(equations, part.input_size, hidden_size, part.wiring)
-    gates = len(equations.gates)
-    seen = sum(size for _, size in layers.scans[len(part.wiring.directions) :])  # the first layer's are often tokens
-    products = 2 * hidden_size * gates * (seen + hidden_size * len(layers.scans))
-    between = 0 if plain else _BETWEEN * layers.width * part.wiring.layers
-    numbers = (hidden_size * gates + _more_state(equations, hidden_size)) * len(layers.scans)
-    scan = products * _PRODUCT + numbers * (_UNIT if _is_fused(part.cell) else _READABLE_UNIT) + between
-    return part.steps * (scan + output_size * (2 * layers.width * _PRODUCT + _OUTPUT) * part.scored)
-
-
-def _more_state(equations: Cell, hidden_size: int) -> int:
-    """Return the numbers of a state beyond one a unit; a module's, which only running it tells, are left out."""
-    return equations.state_count(hidden_size) - hidden_size * len(equations.states) if equations.steps else 0
+    products = work.products * _PRODUCT * (_BY_TORCH if work.modules else 1)
+    numbers = work.numbers * (_UNIT if work.fused else _READABLE_UNIT)
+    return work.steps * (products + numbers + work.between * _BETWEEN + work.outputs * _OUTPUT)
 
 
 @registry.forgetful
@@ -205,11 +160,6 @@ def _asked(question: Callable[[], Answer], default: Answer) -> Answer:
         return default
 
 
-def _is_fused(cell: str) -> bool:
-    made = registry.cell(cell)
-    return made.standard and kernel_module(made) is not None
-
-
 def cohort_size(trial: Trial, memory: int, most: int) -> int:
     """Return how many trials like this may train together in ``memory`` bytes: 1 to ``most``.
 
@@ -223,20 +173,14 @@ def cohort_size(trial: Trial, memory: int, most: int) -> int:
 @registry.forgetful
 @cache
 def _numbers(trial: Trial) -> tuple[int, int]:
-    parts = _parts(trial.task, trial.cell, trial.wiring, trial.batch_size)
-    kept = sum(_kept(part, trial.hidden_size, trial.batch_size, trial.wiring.plain) for part in parts)
+    of_network = trial.task, trial.cell, trial.hidden_size, trial.wiring
+    kept = sum(_kept(work, trial.batch_size) for work in _work(*of_network, trial.batch_size))
     return _asked(lambda: network_of(trial).layout.row_size, 1), kept
 
 
-def _kept(part: Part, hidden_size: int, batch_size: int, plain: bool) -> int:
+def _kept(work: Work, batch_size: int) -> int:
     """Estimate the numbers that the way forward keeps for the way back."""
-    equations = registry.cell(part.cell)
-    layers = Layers(equations, part.input_size, hidden_size, part.wiring)
-    more = _more_state(equations, hidden_size)
-    width = hidden_size * (len(equations.gates) + len(equations.states)) + more
-    steps = math.ceil(part.steps) * batch_size
-    kept = min(steps * width, _KEPT) * (1 + len(layers.scans))
-    if more:
-        columns = sum(equations.gate_widths(hidden_size).values())
-        kept += _PROJECTED_KEPT * min(steps * columns, _KEPT) * len(layers.scans)
-    return kept if plain else kept + _BETWEEN_KEPT * steps * sum(size for _, size in layers.scans)
+    steps = math.ceil(work.steps) * batch_size
+    scanned = min(steps * work.kept, _KEPT) * (1 + work.scans)
+    projected = _PROJECTED_KEPT * min(steps * work.projected, _KEPT) * work.scans
+    return scanned + projected + _BETWEEN_KEPT * steps * work.seen

@@ -20,6 +20,12 @@ def standard_kernel(cell: Cell) -> "Fused | None":
     return kernel_for(cell) if cell.standard else None
 
 
+def warm(cell: Cell, tokens: bool, device: str, dtype: str) -> None:
+    """Compile what training on tokens or vectors will need of a cell's kernel, where one serves."""
+    if serves(device, dtype) and (kernel := standard_kernel(cell)) is not None:
+        kernel.warm(tokens, dtype)
+
+
 def run_layer(cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAIN) -> Tensor:
     """Run a cell over tokens (T, B) or vectors (T, B, I) from a zero state; return its outputs (T, B, H).
 

@@ -11,17 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longlag.cells.base import Cell
 from longlag.clips.base import TOLERANCE
-from longlag.networks.recurrent import Network
+from longlag.networks.omega import add_omega
+from longlag.networks.protocol import AnyNetwork
 from longlag.tasks.base import Batch, Task
-from longlag.training.gradients import write_gradient
-from longlag.training.omega import add_omega
 from longlag.values.backward import PLAIN, Backward, Signal
 
 
 def look(
-    network: Network,
+    network: AnyNetwork,
     task: Task,
     row: Tensor,
     gradient: Tensor,
@@ -45,15 +43,15 @@ def look(
     own: list[Signal] = []
     chain_rule: list[Signal] = []
     without, plain = torch.zeros_like(row), torch.zeros_like(row)
-    write_gradient(network, task, row, without, batch, noise(), replace(how, omega=0.0, seen=own))
-    write_gradient(network, task, row, plain, batch, noise(), replace(PLAIN, seen=chain_rule))
+    network.gradient(task, row, without, batch, noise(), replace(how, omega=0.0, seen=own))
+    network.gradient(task, row, plain, batch, noise(), replace(PLAIN, seen=chain_rule))
     expected = without.clone()
     if how.omega:
         add_omega(network, row, expected, replace(how, seen=own))
     if not close(gradient, expected):
         return plain, "the gradient is not the one that its backward pass gives"
     if all(part.isfinite().all() for signal in chain_rule for part in signal.passed):
-        reads_state = type(network.cell).output is Cell.output
+        reads_state = all(cell.reads_state for cell, _ in network.scans(network.layout.views(row)))
         if not _was_seen(chain_rule[-1], reads_state):
             return plain, "the backward signal was not seen"
         return plain, _carried(how, own, reads_state) or _top(how, own[-1], chain_rule[-1], without, plain)

@@ -16,13 +16,12 @@ from longlag import registry
 from longlag.clips.base import Context, row_norms
 from longlag.networks.build import backward_of, network_of
 from longlag.networks.protocol import AnyNetwork
-from longlag.networks.recurrent import Network
 from longlag.process.state import arithmetic
 from longlag.tasks.base import Batch
 from longlag.training.backward_audit import look
 from longlag.training.clip_audit import ClippingError, Ledger, blocks_of
 from longlag.training.evaluation import to_device
-from longlag.training.gradients import prepare, write_gradients
+from longlag.training.gradients import write_gradients
 from longlag.training.stopping import Interval, Record
 from longlag.values.backward import PLAIN
 from longlag.values.seeding import stream
@@ -82,7 +81,7 @@ class Cohort:
         self.schedule = registry.schedule(self.common.schedule)
         self.network = network_of(self.common)
         ordered = sorted(trials, key=lambda trial: trial.clip)
-        prepare(self.network, self.task, self.common.device, self.common.dtype)
+        self.network.warm(self.task.tokens, self.common.device, self.common.dtype)
         names = ("batches", self.task.spec, self.task.version)
         self.streams = {trial.seed: stream(*names, trial.seed) for trial in trials}
         self.noises = {seed: stream("dropout", *names[1:], self.common.cell, seed) for seed in self.streams}
@@ -149,7 +148,6 @@ class Cohort:
         due = self.update % self.common.eval_every == 0 or self.update == self.common.updates
         if not due or all(how == PLAIN for how in self.hows):
             return None
-        assert isinstance(self.network, Network), "only scans have a backward pass that something is done to"
         plain = self.gradients.clone()
         for place, how in enumerate(self.hows):
             if how == PLAIN or not self.active[place]:

@@ -69,7 +69,7 @@ class Backward:
     Attributes:
         signal_limit: c, the largest entry of the backward signal in absolute value.
         truncate: k, the steps of a chunk; 0 leaves the sequence whole.
-        omega: The factor of Pascanu's regulariser (`longlag.training.omega`).
+        omega: The factor of Pascanu's regulariser (`longlag.networks.omega`).
         seen: Gets the signal of each scan on the way forward, from the bottom, filled on the way back; None: not kept.
     """
 

@@ -5,7 +5,7 @@ state None at the start. It returns the outputs (T, B, H) and its last state. It
 the trial's row, so that it keeps the promises of every cell; nothing is promised of its speed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -15,30 +15,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from longlag.cells.base import Cell, State, Weights
+from longlag.cells.support.backbone import Stackable
 from longlag.process.state import seeded, settled
 from longlag.tasks.support.errors import UsageError
 from longlag.values.seeding import stream
 
 
 @dataclass(frozen=True)
-class ModuleCell(Cell):
-    """A cell whose equations are a module's; a subclass says which."""
+class ModuleCell(Stackable):
+    """A layer that is a module; a subclass says which."""
 
     reference: ClassVar[str] = "a module of the user's"
-    gates: ClassVar[tuple[str, ...]] = ("module",)
-    states: ClassVar[tuple[str, ...]] = ("state",)
-    steps: ClassVar[bool] = False
     unit_axis: ClassVar[int] = 0  # as torch.nn stores its weights
     module: ClassVar[Any]
-
-    def recurrent_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
-        """Not asked: `shapes` holds all of the module's tensors."""
-        raise NotImplementedError
-
-    def step(self, projected: Tensor, state: State, weights: Weights) -> State:
-        """Not asked: `run` does whole sequences."""
-        raise NotImplementedError
 
     def parts(self, name: str, hidden_size: int) -> tuple[int, ...]:
         """Leave every tensor in one part: what a module puts side by side is its own affair."""
@@ -49,9 +38,9 @@ class ModuleCell(Cell):
         named = _template(self.module, input_size, hidden_size).named_parameters()
         return {name: tuple(value.shape) or (1,) for name, value in named}
 
-    def state_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
+    def state_count(self, hidden_size: int) -> int:
         """Return how many numbers the module's state holds for one sequence, found by running one step."""
-        return {"state": (_state_numbers(self.module, hidden_size),)}
+        return _state_numbers(self.module, hidden_size)
 
     def initial_weights(self, input_size: int, hidden_size: int, *names: str | int) -> dict[str, np.ndarray]:
         """Build the module anew, every global generator seeded from the weights' stream meanwhile."""
@@ -60,7 +49,7 @@ class ModuleCell(Cell):
         shapes = self.shapes(input_size, hidden_size)
         return {name: value.detach().double().numpy().reshape(shapes[name]) for name, value in named}
 
-    def run(self, inputs: Tensor, weights: Weights, input_size: int, hidden_size: int) -> Tensor:
+    def run(self, inputs: Tensor, weights: Mapping[str, Tensor], input_size: int, hidden_size: int) -> Tensor:
         """Run over tokens (T, B) or vectors (T, B, I) from the start; return the outputs (T, B, H)."""
         template = _template(self.module, input_size, hidden_size)
         given = {name: weights[name].reshape(value.shape) for name, value in template.named_parameters()}

@@ -151,15 +151,19 @@ def parameters_as_stated(trial: Trial) -> str:
     if trial.layers > 1 or trial.direction != "forward" or trial.wiring.decodes:
         return "stated of one layer only"
     cohort = _backward(trial)
-    layout, task, cell = cohort.network.layout, cohort.task, registry.cell(trial.cell)
-    inputs, units = task.input_size, trial.hidden_size
-    by_name = None if _OF_OTHER_SIZE & set(cell.changed()) else STATED.get(cell.name())
-    stated = by_name(inputs, units) if by_name else cell.count(inputs, units)
-    stated += (units + 1) * task.output_size
-    expect(layout.num_parameters == stated, f"{layout.num_parameters} parameters, stated are {stated}")
-    for slot in layout.slots:
+    network, cell = cohort.network, registry.cell(trial.cell)
+    for slot in network.layout.slots:
         reached = bool((slot.view(cohort.gradients[0]) != 0).any())
         expect(reached, f"no gradient reaches {slot.name}, which is counted")
+    inputs, units = cohort.task.input_size, trial.hidden_size
+    by_name = None if _OF_OTHER_SIZE & set(cell.changed()) else STATED.get(cell.name())
+    scans = network.scans(network.layout.views(cohort.parameters[0]))
+    if not scans:
+        return "a gradient reaches all parameters of a module, which states no number of them"
+    stated = by_name(inputs, units) if by_name else sum(own.count(inputs, units) for own, _ in scans)
+    stated += (units + 1) * cohort.task.output_size
+    found = network.layout.num_parameters
+    expect(found == stated, f"{found} parameters, stated are {stated}")
     return f"{stated} parameters, as stated"
 
 

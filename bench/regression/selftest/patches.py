@@ -19,11 +19,11 @@ from longlag.cells.lstm import Lstm
 from longlag.cells.rnn import Rnn
 from longlag.clips.base import Context, row_norms
 from longlag.clips.norm import ClipNorm
-from longlag.networks.recurrent import Network
+from longlag.networks import recurrent
+from longlag.networks.layered import Layered
 from longlag.process.state import replaced
 from longlag.tasks.base import Batch
 from longlag.tasks.copy import Copy
-from longlag.training import gradients
 from longlag.values.trial import Trial
 
 # Clipping
@@ -118,7 +118,7 @@ def permuted_units() -> Iterator[None]:
 
     with (
         replaced(Cell, "initial_weights", initial_weights) as before,
-        replaced(Network, "initial_row", stream_of) as row_before,
+        replaced(Layered, "initial_row", stream_of) as row_before,
     ):
         yield
 
@@ -170,7 +170,7 @@ def planted_kernels(kernels: Mapping[str, type]) -> Iterator[None]:
         (_unkept_backward() if isinstance(kernel, planted) else real_backward)(kernel, *others)
 
     with (
-        replaced(gradients, "kernel_for", kernel_for) as before,
+        replaced(recurrent, "kernel_for", kernel_for) as before,
         replaced(layer, "scan_forward", scan_forward) as real_forward,
         replaced(layer, "scan_backward", scan_backward) as real_backward,
     ):

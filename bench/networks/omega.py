@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from longlag.cells.base import Cell, Weights
-from longlag.networks.recurrent import Network
+from longlag.networks.protocol import AnyNetwork
 from longlag.values.backward import Backward, Signal
 
 SMALLEST_SIGNAL = 1e-10
@@ -27,7 +27,7 @@ NUMBERS = 2**22
 """Projected inputs that are looked at at once, at most."""
 
 
-def add_omega(network: Network, row: Tensor, gradient: Tensor, how: Backward) -> None:
+def add_omega(network: AnyNetwork, row: Tensor, gradient: Tensor, how: Backward) -> None:
     """Add the one-step gradient of the factor times Omega, summed over scans, to a trial's gradient (P,).
 
     Args:
@@ -36,9 +36,9 @@ def add_omega(network: Network, row: Tensor, gradient: Tensor, how: Backward) ->
         gradient: (P,), added to.
         how: The backward pass that left the gradient: the factor, and the signals that were seen.
     """
-    weights, targets = (network.by_scan(network.layout.views(of)) for of in (row, gradient))
-    for given, target, signal in zip(weights, targets, how.seen or [], strict=True):
-        for name, found in omega_gradient(network.cell, given, signal)[1].items():
+    weights, targets = (network.scans(network.layout.views(of)) for of in (row, gradient))
+    for (cell, given), (_, target), signal in zip(weights, targets, how.seen or [], strict=True):
+        for name, found in omega_gradient(cell, given, signal)[1].items():
             target[name].add_(found, alpha=how.omega)
 
 

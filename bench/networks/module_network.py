@@ -1,0 +1,63 @@
+"""A network whose layers are ordinary modules, each of which runs over whole sequences by itself, and a readout."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from longlag.cells.base import Cell
+from longlag.cells.support.module_cell import ModuleCell
+from longlag.networks import work
+from longlag.networks.layered import Layered
+from longlag.networks.layers import Scan
+from longlag.networks.work import Sequences, Work
+from longlag.tasks.base import Batch, Task
+from longlag.values.backward import PLAIN, Backward
+
+
+@dataclass(frozen=True)
+class ModuleNetwork(Layered):
+    """Layers of a module over a task's inputs, and a linear readout at the scored steps."""
+
+    cell: ModuleCell
+
+    def scan(self, how: Backward) -> Scan:
+        """Return what runs a layer one way.
+
+        Raises:
+            ValueError: Something is to happen between the module's steps.
+        """
+        if how != PLAIN:
+            raise ValueError(f"cell {self.cell.name()} is a module: nothing can happen between its steps")
+        sizes = dict(self.layers.scans)
+        return lambda name, seen, weights: self.cell.run(seen, weights, sizes[name], self.hidden_size)
+
+    def path(self, device: str, dtype: str) -> str:
+        """Say that torch runs it."""
+        return "readable"
+
+    def scans(self, views: Mapping[str, Any]) -> list[tuple[Cell, dict[str, Any]]]:
+        """Return that no cell is scanned."""
+        return []
+
+    def warm(self, tokens: bool, device: str, dtype: str) -> None:
+        """Compile nothing."""
+
+    def work(self, sequences: Sequences) -> list[Work]:
+        """Return what its layers and its readout do, as far as it is known without running the module."""
+        each, outputs = work.of_module(self.hidden_size), self.output_size * sequences.scored
+        return [work.of_layers(self.layers, each, sequences.length, outputs, plain=self.wiring.plain)]
+
+    def gradient(
+        self,
+        task: Task,
+        row: Tensor,
+        gradient: Tensor,
+        batch: Batch,
+        noise: np.random.Generator | None = None,
+        how: Backward = PLAIN,
+    ) -> Tensor:
+        """Write one trial's gradient and return its loss, by autograd."""
+        return self.by_autograd(task, row, gradient, batch, noise, how)
