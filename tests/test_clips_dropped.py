@@ -125,7 +125,7 @@ def test_a_trials_memory_follows_it_when_another_leaves():
         cohort.advance()
         kept = [cohort.memory[place].clone() for place in (0, 2)]
         cohort.intervals()
-        cohort.keep([0, 2])
+        cohort.retain([0, 2])
         assert all(torch.equal(row, memory) for row, memory in zip(cohort.memory, kept, strict=True))
         assert cohort.memory.sum(1).tolist() == [2, 2]
     alone = []

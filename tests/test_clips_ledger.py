@@ -9,10 +9,17 @@ from clip_samples import LAYOUT, cohort_of, context_of, gradients_of
 from longlag import registry
 from longlag.clips.base import Context, row_norms
 from longlag.clips.norm import ClipNorm
-from longlag.training.clip_audit import ClippingError, Ledger, blocks_of
+from longlag.training.blocks import blocks_of
+from longlag.training.clip_audit import ClippingError, Ledger
 from longlag.training.cohort import Cohort, train
 
 # The ledger
+
+
+def results_of(*trials):
+    finished = []
+    train(trials, finished.append)
+    return finished
 
 
 def ledger_of(*specs):
@@ -22,9 +29,9 @@ def ledger_of(*specs):
 def test_the_ledger_counts_what_was_clipped_and_keeps_both_norms():
     ledger, raw = ledger_of("norm:1", "norm:1", "none"), gradients_of(3, scales=(0.01, 1, 1))
     for _ in range(3):
-        norms = ledger.before(raw, context_of(raw))
+        ledger.before(raw, context_of(raw))
         taken = raw.clone()
-        ClipNorm(1.0).apply(taken[:2], norms[:2], context_of(raw[:2]))
+        ClipNorm(1.0).apply(taken[:2], row_norms(raw[:2]), context_of(raw[:2]))
         ledger.taken(taken)
     accounts = ledger.flush(torch.ones(3, 3, dtype=torch.bool))
     assert [account.clipped_fraction for account in accounts] == [0, 1, 0]
@@ -40,7 +47,8 @@ def test_the_ledger_keeps_the_cosine_between_what_came_and_what_was_taken():
     raw[:, :2] = torch.tensor([3.0, 0.5])
     taken = raw.clone()
     context = context_of(raw)
-    norms = ledger.before(raw, context)
+    ledger.before(raw, context)
+    norms = row_norms(raw)
     for place, block in enumerate(ledger.blocks):
         block.clip.apply(taken[place : place + 1], norms[place : place + 1], context.rows(block.rows))
     ledger.taken(taken)
@@ -116,11 +124,19 @@ def clip_never(monkeypatch):
 def clip_on_the_joint_norm(monkeypatch):
     def clip(self):
         joint = self.raw_norms.square().sum().sqrt().expand_as(self.raw_norms)
-        for block in self.ledger.blocks:
+        for block in self.blocks:
             context = self.context.rows(block.rows)
             block.clip.apply(self.gradients[block.rows], joint[block.rows], context)
 
     monkeypatch.setattr(Cohort, "_clip", clip)
+
+
+def measure_the_joint_norm(monkeypatch):
+    def backward(self):
+        BACKWARD(self)
+        self.raw_norms = self.raw_norms.square().sum().sqrt().expand_as(self.raw_norms)
+
+    monkeypatch.setattr(Cohort, "_backward", backward)
 
 
 def clip_twice(monkeypatch):
@@ -133,7 +149,7 @@ def clip_twice(monkeypatch):
 
 def clip_the_first_row_only(monkeypatch):
     def clip(self):
-        block = self.ledger.blocks[0]
+        block = self.blocks[0]
         block.clip.apply(self.gradients[:1], self.raw_norms[:1], self.context.rows(slice(0, 1)))
 
     monkeypatch.setattr(Cohort, "_clip", clip)
@@ -158,6 +174,7 @@ BREAKS = [
         for clip in (LAYER, AGC, QUANTILE, SKIP)
     ],
     (clip_twice, QUANTILE),
+    (measure_the_joint_norm, NORM),
 ]
 
 
@@ -168,6 +185,22 @@ def test_a_clip_called_in_the_wrong_place_stops_the_run(monkeypatch, move, clip)
     with pytest.raises(ClippingError, match=clip):
         train(cohort_of(clip, clip), finished.append)
     assert finished == []
+
+
+def test_the_ledger_trusts_no_norm_of_the_cohorts(monkeypatch):
+    threshold = 1.2 * max(result.grad_norm_max for result in results_of(*cohort_of(*["none"] * 4)))
+    measure_the_joint_norm(monkeypatch)
+    with pytest.raises(ClippingError, match="skip"):
+        train(cohort_of(*[f"skip:{threshold}"] * 4), [].append)
+
+
+def test_the_ledger_changes_nothing_that_it_is_shown():
+    raw, ledger = gradients_of(2, scales=(1, 1)), ledger_of("quantile:0.5", "none")
+    context = context_of(raw)
+    shown = raw.clone(), context.parameters.clone(), context.memory.clone()
+    ledger.before(raw, context)
+    ledger.taken(raw)
+    assert all(torch.equal(*pair) for pair in zip(shown, (raw, context.parameters, context.memory), strict=True))
 
 
 @pytest.mark.parametrize("clip", [NORM, VALUE, LAYER, AGC, QUANTILE, SKIP, "none", "norm:1e9"])

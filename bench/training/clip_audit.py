@@ -1,36 +1,20 @@
-"""The book kept of what clipping did to a cohort's gradients, and its proof."""
+"""What clipping did to a cohort's gradients, and the proof that it did what it promises.
+
+The audit is told what was there before and after, and judges. It clips nothing and changes nothing.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from longlag.clips.base import Clip, Context, row_norms
+from longlag.clips.base import Context, row_norms
+from longlag.training.blocks import Block
 
 
 class ClippingError(RuntimeError):
     """The gradient that the optimiser took is not the one the clipping setting promises: a fault of the program."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """The rows of a cohort that share a clipping setting; a cohort is ordered so that they lie together."""
-
-    clip: Clip
-    rows: slice
-
-
-def blocks_of(clips: Sequence[Clip]) -> list[Block]:
-    """Cut the rows into runs of equal clips.
-
-    >>> from longlag.clips.norm import ClipNorm
-    >>> [block.rows for block in blocks_of([ClipNorm(1.0), ClipNorm(1.0), ClipNorm(2.0)])]
-    [slice(0, 2, None), slice(2, 3, None)]
-    """
-    starts = [i for i, clip in enumerate(clips) if i == 0 or clip != clips[i - 1]]
-    return [Block(clips[start], slice(start, end)) for start, end in pairwise([*starts, len(clips)])]
 
 
 @dataclass
@@ -39,18 +23,18 @@ class Ledger:
 
     `before` is called when the backward pass has ended, `taken` by the optimiser with the gradients it reads.
     The ledger holds one against the other, so that a clip that is called too early, too late or on the joint
-    norm of a cohort is seen, whatever the learning does.
+    norm of a cohort is seen, whatever the learning does. It measures the norms itself and takes none from the cohort.
 
     Where something happens inside the backward pass, the gradient *before* is the plain one, which that pass does not
     give: it is known only at the updates for which it was computed besides, the last before each evaluation
     (`longlag.training.backward_audit`). At the others a trial's norm before, cosine and whether it was clipped are NaN.
 
     Attributes:
-        blocks: The rows of each clip.
+        blocks: The rows of each clip, as the cohort has them.
         inside: (S,) bool, the trials in whose backward pass something happens; none if not given.
     """
 
-    blocks: list[Block]
+    blocks: Sequence[Block]
     inside: Tensor | None = None
     raw_norms: list[Tensor] = field(default_factory=list)
     before_norms: list[Tensor] = field(default_factory=list)
@@ -62,20 +46,16 @@ class Ledger:
     _plain: Tensor | None = None
     _context: Context | None = None
 
-    def before(self, gradients: Tensor, context: Context, plain: Tensor | None = None) -> Tensor:
-        """Note the raw gradients (S, P), let clips observe their norms, and return these, (S,) float64.
+    def before(self, gradients: Tensor, context: Context, plain: Tensor | None = None) -> None:
+        """Note the raw gradients (S, P).
 
         Args:
             gradients: As the backward pass left them.
-            context: What clips may look at, of all S trials.
+            context: What clips may look at, of all S trials, once they have observed the norms.
             plain: (S, P), the plain gradients, at updates at which they are known of all trials.
         """
         self._raw, self._plain, self._context = gradients.clone(), plain, context
-        norms = row_norms(gradients)
-        for block in self.blocks:
-            block.clip.observe(norms[block.rows], context.rows(block.rows))
-        self.raw_norms.append(norms)
-        return norms
+        self.raw_norms.append(row_norms(gradients))
 
     def taken(self, gradients: Tensor) -> None:
         """Note the gradients (S, P) that the optimiser reads."""
@@ -120,9 +100,9 @@ class Ledger:
         for block in self.blocks:
             if broken[block.rows].any():
                 raise ClippingError(f"the optimiser did not take the gradient that clip {block.clip.spec} promises")
-        columns = [torch.stack(kept) for kept in (self.before_norms, self.taken_norms, self.clipped, self.cosines)]
-        for kept in (self.raw_norms, self.before_norms, self.taken_norms, self.clipped, self.cosines, self.broken):
-            kept.clear()
+        columns = [torch.stack(noted) for noted in (self.before_norms, self.taken_norms, self.clipped, self.cosines)]
+        for noted in (self.raw_norms, self.before_norms, self.taken_norms, self.clipped, self.cosines, self.broken):
+            noted.clear()
         return [Account(*(column[active[:, s], s].cpu() for column in columns)) for s in range(active.shape[1])]
 
 

@@ -19,7 +19,8 @@ from longlag.networks.protocol import AnyNetwork
 from longlag.process.state import arithmetic
 from longlag.tasks.base import Batch
 from longlag.training.backward_audit import look
-from longlag.training.clip_audit import ClippingError, Ledger, blocks_of
+from longlag.training.blocks import blocks_of
+from longlag.training.clip_audit import ClippingError, Ledger
 from longlag.training.evaluation import to_device
 from longlag.training.gradients import write_gradients
 from longlag.training.stopping import Interval, Record
@@ -66,7 +67,7 @@ def train(
             going_on = [place for place, result in enumerate(results) if result is None]
             if not going_on:
                 return
-            cohort.keep(going_on)
+            cohort.retain(going_on)
             cohort.advance()
 
 
@@ -98,13 +99,14 @@ class Cohort:
         self._make_buffers()
 
     def _make_buffers(self) -> None:
-        """Make what follows the rows: gradients, rates, ledger, and the flags that an evaluation reads."""
+        """Make what follows the rows: gradients, rates, blocks, ledger, and the flags that an evaluation reads."""
         trials, device = [record.trial for record in self.records], self.parameters.device
         self.gradients = torch.zeros_like(self.parameters)
         self.rates = torch.tensor([[trial.lr] for trial in trials], dtype=torch.float64, device=device)
         self.hows = [backward_of(trial) for trial in trials]
         inside = torch.tensor([how != PLAIN for how in self.hows], device=device)
-        self.ledger = Ledger(blocks_of([registry.clip(trial.clip) for trial in trials]), inside)
+        self.blocks = blocks_of([registry.clip(trial.clip) for trial in trials])
+        self.ledger = Ledger(self.blocks, inside)
         self.norms = row_norms(self.parameters)
         self.active = torch.ones(len(trials), dtype=torch.bool, device=device)
         never = torch.zeros(len(trials), dtype=torch.int64, device=device)
@@ -137,7 +139,10 @@ class Cohort:
         self.losses.append(losses)
         self.was_active.append(self.active)
         self.context = Context(self.network.layout, self.parameters, self.memory)
-        self.raw_norms = self.ledger.before(self.gradients, self.context, self._plain_gradients(batches))
+        self.raw_norms = row_norms(self.gradients)
+        for block in self.blocks:
+            block.clip.observe(self.raw_norms[block.rows], self.context.rows(block.rows))
+        self.ledger.before(self.gradients, self.context, self._plain_gradients(batches))
 
     def _plain_gradients(self, batches: list[Batch]) -> Tensor | None:
         """Return the plain gradients (S, P) at the last update before an evaluation, where there are others; else None.
@@ -180,7 +185,7 @@ class Cohort:
         return self.noises[self.records[place].trial.seed].generator(self.update)
 
     def _clip(self) -> None:
-        for block in self.ledger.blocks:
+        for block in self.blocks:
             rows = block.rows
             block.clip.apply(self.gradients[rows], self.raw_norms[rows], self.context.rows(rows))
 
@@ -212,9 +217,9 @@ class Cohort:
 
     def _dropped(self) -> Tensor | None:
         """Say which trials drop this update, (S,) bool; None where no clip here ever drops one."""
-        if not any(block.clip.drops for block in self.ledger.blocks):
+        if not any(block.clip.drops for block in self.blocks):
             return None
-        return torch.cat([block.clip.dropped(self.raw_norms[block.rows]) for block in self.ledger.blocks])
+        return torch.cat([block.clip.dropped(self.raw_norms[block.rows]) for block in self.blocks])
 
     def _updates_taken(self, drops: Tensor | None) -> int | list[int]:
         """Return how many updates the optimiser has taken, this one included: the same for all, or for each trial."""
@@ -252,7 +257,7 @@ class Cohort:
         record.seconds += time.perf_counter() - started
         return result
 
-    def keep(self, places: list[int]) -> None:
+    def retain(self, places: list[int]) -> None:
         """Go on with these rows only."""
         if len(places) < len(self.records):
             self.records = [self.records[place] for place in places]

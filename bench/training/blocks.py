@@ -1,0 +1,26 @@
+"""Which rows of a cohort have which clip."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from longlag.clips.base import Clip
+
+
+@dataclass(frozen=True)
+class Block:
+    """The rows of a cohort that share a clipping setting; a cohort is ordered so that they lie together."""
+
+    clip: Clip
+    rows: slice
+
+
+def blocks_of(clips: Sequence[Clip]) -> list[Block]:
+    """Cut the rows into runs of equal clips.
+
+    >>> from longlag.clips.norm import ClipNorm
+    >>> [block.rows for block in blocks_of([ClipNorm(1.0), ClipNorm(1.0), ClipNorm(2.0)])]
+    [slice(0, 2, None), slice(2, 3, None)]
+    """
+    starts = [i for i, clip in enumerate(clips) if i == 0 or clip != clips[i - 1]]
+    return [Block(clips[start], slice(start, end)) for start, end in pairwise([*starts, len(clips)])]
