@@ -36,7 +36,7 @@ SIDES = {"digits": 8, "mnist": 28}
 
 
 @dataclass(frozen=True)
-class Part:
+class Images:
     """Images of one purpose: pixels (n, T) from 0 to 1, labels (n,)."""
 
     pixels: np.ndarray
@@ -158,7 +158,7 @@ def _half(images: str, order: str) -> float:
 
 
 @cache
-def load(images: str) -> tuple[Part, Part]:
+def load(images: str) -> tuple[Images, Images]:
     """Return the images for training and those kept out.
 
     Raises:
@@ -177,17 +177,18 @@ def load(images: str) -> tuple[Part, Part]:
         pixels, labels = (read_idx(Path(folder), f"{name}-{what}-ubyte") for what in ("images-idx3", "labels-idx1"))
         if pixels.shape != (sum(counts), 28, 28) or tuple(np.bincount(labels.ravel(), minlength=10)) != counts:
             raise UsageError(f"task digits: the {name} files in {folder} are not those of MNIST")
-        parts.append(Part(pixels.reshape(len(pixels), -1).astype(np.float32) / 255, labels.astype(np.int64)))
+        parts.append(Images(pixels.reshape(len(pixels), -1).astype(np.float32) / 255, labels.astype(np.int64)))
     return parts[0], parts[1]
 
 
-def read_table(path: Path) -> tuple[Part, Part]:
+def read_table(path: Path) -> tuple[Images, Images]:
     """Read rows of pixels from 0 to 16 and a label; every fifth is kept out."""
     with gzip.open(path, "rt", encoding="ascii") as lines:
         rows = np.loadtxt(lines, delimiter=",")
     kept = np.arange(len(rows)) % 5 == 4
     parts = [
-        Part((part[:, :-1] / 16).astype(np.float32), part[:, -1].astype(np.int64)) for part in (rows[~kept], rows[kept])
+        Images((part[:, :-1] / 16).astype(np.float32), part[:, -1].astype(np.int64))
+        for part in (rows[~kept], rows[kept])
     ]
     return parts[0], parts[1]
 

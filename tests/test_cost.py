@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from longlag import registry
 from longlag.cli import main
 from longlag.perf import cells, cells_report
-from longlag.perf.cells import Cost, Shape
+from longlag.perf.cells import Cost, Workload
 from longlag.perf.memory import gradient_bytes, trial_bytes
 from longlag.values.trial import Trial
 
@@ -34,7 +34,7 @@ def test_a_ratio_compares_the_two_times_of_one_round() -> None:
 
 
 def test_counts_are_those_of_the_layer_on_the_path_that_runs() -> None:
-    found = {cost.cell: cost for cost in cells.measure(["gru", "mgu"], Shape(6, 2, 5), repeats=2)}
+    found = {cost.cell: cost for cost in cells.measure(["gru", "mgu"], Workload(6, 2, 5), repeats=2)}
     assert (found["gru"].parameters, found["gru"].state_size, found["gru"].path) == (
         3 * 5 * (2 + 5 + 1) + 5,
         5,
@@ -55,16 +55,16 @@ def test_memory_holds_what_a_scan_must_keep_and_grows_with_the_length() -> None:
 def test_a_system_that_cannot_be_asked_for_memory_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("longlag.perf.memory._RESET", tmp_path / "nowhere")
     assert gradient_bytes("lstm", [], 4, 2, 4) is None
-    text = cells_report.render([made("lstm", (0.002, 0.004), None)], Shape(6, 2, 4))
+    text = cells_report.render([made("lstm", (0.002, 0.004), None)], Workload(6, 2, 4))
     assert "memory: this system cannot be asked for it" in text
-    assert next(iter(cells.rows([made("lstm", (0.002, 0.004), None)], Shape(6, 2, 4))))["memory_ratio"] is None
+    assert next(iter(cells.rows([made("lstm", (0.002, 0.004), None)], Workload(6, 2, 4))))["memory_ratio"] is None
 
 
 def test_parameters_and_memory_are_relative_to_the_lstm_where_it_is_measured() -> None:
     both = [made("gru", (0.001, 0.002), 2**20), made("lstm", (0.002, 0.004), 2 * 2**20)]
-    gru, lstm = cells.rows(both, Shape(6, 2, 4))
+    gru, lstm = cells.rows(both, Workload(6, 2, 4))
     assert (gru["memory_ratio"], gru["parameters_ratio"], lstm["memory_ratio"]) == (0.5, 1.0, 1.0)
-    (alone,) = cells.rows(both[:1], Shape(6, 2, 4))
+    (alone,) = cells.rows(both[:1], Workload(6, 2, 4))
     assert alone["parameters_ratio"] is None
 
 

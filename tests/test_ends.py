@@ -9,7 +9,7 @@ from longlag.tasks.adding import Adding
 from longlag.training import evaluation
 from longlag.training.clip_audit import Account
 from longlag.training.evaluation import Evaluation
-from longlag.training.stopping import HIGH_LOSS, Interval, Record
+from longlag.training.stopping import HIGH_LOSS, EvaluationInterval, Record
 from longlag.values.trial import Status, Trial
 
 
@@ -25,7 +25,7 @@ NOTHING = torch.zeros(0, dtype=torch.float64)
 
 
 def interval_at(update, **ended):
-    return Interval(update, NOTHING, Account(NOTHING, NOTHING, NOTHING.bool(), NOTHING), 1.0, **ended)
+    return EvaluationInterval(update, NOTHING, Account(NOTHING, NOTHING, NOTHING.bool(), NOTHING), 1.0, **ended)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def test_two_calls_are_timed_in_turn() -> None:
 
 
 def test_a_comparison_gives_the_median_ratio_and_its_range() -> None:
-    one = measure.Comparison("kernels", "rnn", "T=1", 0.002, 0.004, "nn.RNN", (1.0, 2.0, 4.0))
+    one = measure.Timing("kernels", "rnn", "T=1", 0.002, 0.004, "nn.RNN", (1.0, 2.0, 4.0))
     row = one.row()
     assert (row["ours_ms"], row["reference_ms"], row["ratio"], row["ratio_low"], row["ratio_high"]) == (2, 4, 2, 1, 4)
     assert "2.00 times" in report.line(one)

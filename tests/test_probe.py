@@ -15,7 +15,7 @@ from test_kept import go
 
 from longlag import registry
 from longlag.cli import main
-from longlag.experiments.minimal_pairs import HEADER, Pair, attractors_in, read_pairs, words_of
+from longlag.experiments.minimal_pairs import HEADER, MinimalPair, attractors_in, read_pairs, words_of
 from longlag.experiments.scoring import log_probabilities, probe
 from longlag.plan.study import adhoc
 from longlag.report.figures import probing
@@ -76,7 +76,7 @@ def test_a_header_is_no_pair_and_may_be_missing(tmp_path: Path) -> None:
     headed.write_bytes(("\ufeff" + "\r\n".join(["Condition\tGrammatical\tUngrammatical", *ROWS, ""])).encode())
     found = read_pairs(bare)[0]
     assert [pair.attractors for pair in found] == [0, 1, 0, 0]
-    assert found[0] == Pair("bare", 0, ("the", "author", "laughs"), ("the", "author", "laugh"))
+    assert found[0] == MinimalPair("bare", 0, ("the", "author", "laughs"), ("the", "author", "laugh"))
     assert [(pair.good, pair.bad) for pair in read_pairs(headed)[0]] == [(pair.good, pair.bad) for pair in found]
     assert read_pairs(headed)[1] == []
 
@@ -158,13 +158,13 @@ def test_more_probable_is_right_and_a_tie_is_half(results: Path, monkeypatch: py
     monkeypatch.setattr(
         checkpoints,
         "load_network",
-        lambda path: checkpoints.Kept(**(vars(load_network(path)) | {"network": Fixed(by_token)})),
+        lambda path: checkpoints.KeptNetwork(**(vars(load_network(path)) | {"network": Fixed(by_token)})),
     )
     of = {
         "file": [
-            Pair("one", 0, words_of("the author laughs"), words_of("the author laugh")),
-            Pair("one", 1, words_of("the authors laugh"), words_of("the authors laughs")),
-            Pair("two", None, words_of("the author likes"), words_of("the author like")),
+            MinimalPair("one", 0, words_of("the author laughs"), words_of("the author laugh")),
+            MinimalPair("one", 1, words_of("the authors laugh"), words_of("the authors laughs")),
+            MinimalPair("two", None, words_of("the author likes"), words_of("the author like")),
         ]
     }
     found = probe("mine", results, of)
@@ -194,13 +194,13 @@ def test_coverage_counts_every_pair_and_every_unknown_word(results: Path, pairs:
 
 def test_a_sentence_longer_than_the_task_has_is_skipped_and_counted(results: Path) -> None:
     long = "the author laughs" + " and laughs" * 20
-    of = {"a": [Pair("a", None, words_of(long), words_of(long + " .")), *read_one(ROWS[0])]}
+    of = {"a": [MinimalPair("a", None, words_of(long), words_of(long + " .")), *read_one(ROWS[0])]}
     assert probe("mine", results, of).coverage[["scored", "too_long"]].to_numpy().tolist() == [[1, 1]]
 
 
-def read_one(row: str) -> list[Pair]:
+def read_one(row: str) -> list[MinimalPair]:
     _, good, bad = row.split("\t")
-    return [Pair("a", None, words_of(good), words_of(bad))]
+    return [MinimalPair("a", None, words_of(good), words_of(bad))]
 
 
 def test_a_probe_prints_and_writes_what_it_found(results: Path, pairs: Path) -> None:

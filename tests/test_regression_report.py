@@ -13,7 +13,7 @@ from regressions import drawn
 
 from longlag.regression.judge import baseline as accepted
 from longlag.regression.judge.entries import Entry
-from longlag.regression.judge.matching import Pair
+from longlag.regression.judge.matching import EntryPair
 from longlag.regression.judge.verdict import Ruling, Verdict, decide
 from longlag.regression.show.formats import as_json, as_junit
 from longlag.regression.show.render import render_markdown, render_text
@@ -42,7 +42,7 @@ def test_markdown_stays_small_whatever_it_holds(ruling: Ruling) -> None:
     made = report({"lstm": 0.0, "rnn": 0.85})
     entry = made.verdicts[0].pair.new
     assert entry is not None
-    pairs = [Pair(entry, Entry(replace(entry.setting, cell=f"lstm:forget_bias={n}"), ())) for n in range(2000)]
+    pairs = [EntryPair(entry, Entry(replace(entry.setting, cell=f"lstm:forget_bias={n}"), ())) for n in range(2000)]
     many = replace(made, verdicts=tuple(Verdict(pair, ruling, "reason " * 20) for pair in pairs))
     text = render_markdown(many)
     assert len(text.encode()) < 60_000
@@ -88,10 +88,10 @@ def test_other_versions_are_told() -> None:
     assert pair.new is not None
     context = [replace(entry, contexts=((("torch", version),),)) for entry, version in zip(
         (pair.baseline, pair.new), ("2.12", "2.13"), strict=True)]  # fmt: skip
-    told = replace(made, verdicts=(Verdict(Pair(*context), Ruling.SAME, ""),))
+    told = replace(made, verdicts=(Verdict(EntryPair(*context), Ruling.SAME, ""),))
     assert "torch 2.13, was 2.12" in render_text(told)
     unknown = replace(context[1], contexts=((("processor", "znver4"),),))
-    told = replace(made, verdicts=(Verdict(Pair(context[0], unknown), Ruling.SAME, ""),))
+    told = replace(made, verdicts=(Verdict(EntryPair(context[0], unknown), Ruling.SAME, ""),))
     assert "(processor znver4, was unknown)" in render_text(told)
 
 

@@ -11,7 +11,7 @@ from longlag.regression.judge import baseline
 from longlag.regression.judge.entries import Entry, Outcome
 from longlag.regression.selftest import self_test, simulate
 from longlag.regression.selftest.pool import HEALTHY, read_outcomes
-from longlag.regression.selftest.self_test import Line, SelfTest
+from longlag.regression.selftest.self_test import SelfTest, SelfTestLine
 from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import Trial
 
@@ -66,8 +66,8 @@ def test_the_outcomes_of_the_pool_itself_are_unchanged():
 
 
 def test_a_weak_change_that_is_missed_is_told_and_fails_only_if_it_is_large():
-    line = Line("x", "entry", 100, 50, superiority=0.4, share=0.0, worse=True)
-    healthy = Line("", "", 2000, 0)
+    line = SelfTestLine("x", "entry", 100, 50, superiority=0.4, share=0.0, worse=True)
+    healthy = SelfTestLine("", "", 2000, 0)
     assert SelfTest((healthy, line)).failures() == []
     large = replace(line, superiority=0.2)
     assert SelfTest((healthy, large)).failures() == ["x: found in 50.0% of the checks"]
@@ -75,7 +75,7 @@ def test_a_weak_change_that_is_missed_is_told_and_fails_only_if_it_is_large():
 
 
 def test_twelve_alarms_in_two_thousand_bound_the_rate_by_one_percent_and_thirteen_fail():
-    twelve, thirteen = (SelfTest((Line("", "", 2000, alarms),)) for alarms in (12, 13))
+    twelve, thirteen = (SelfTest((SelfTestLine("", "", 2000, alarms),)) for alarms in (12, 13))
     assert twelve.bound < 0.01
     assert twelve.failures() == []
     assert thirteen.failures() == ["13 false alarms in 2000 checks"]

@@ -11,7 +11,7 @@ from hunting import SIGMAS, drawn
 
 from longlag import registry
 from longlag.tasks import digits
-from longlag.tasks.digits import MNIST_COUNTS, Digits, Part, collision_error, order_of, read_idx, read_table
+from longlag.tasks.digits import MNIST_COUNTS, Digits, Images, collision_error, order_of, read_idx, read_table
 from longlag.tasks.support.errors import UsageError
 
 needs_library = pytest.mark.skipif(
@@ -26,7 +26,7 @@ def made_up(count, seed):
     pixels = np.zeros((count, 16), dtype=np.float32)
     pixels[:, 0] = (labels + 1) / 10
     pixels[:, -1] = generator.integers(2, size=count)
-    return Part(pixels, labels)
+    return Images(pixels, labels)
 
 
 @pytest.fixture
@@ -70,8 +70,8 @@ def test_all_digits_are_drawn_alike_however_many_images_they_have(tiny):
 
 
 def test_all_images_of_a_digit_are_drawn_alike():
-    part = Part(np.zeros((5, 4), dtype=np.float32), np.array([1, 0, 1, 1, 0]))
-    part = Part(np.zeros((14, 4), dtype=np.float32), np.concatenate([part.labels, np.arange(1, 10)]))
+    part = Images(np.zeros((5, 4), dtype=np.float32), np.array([1, 0, 1, 1, 0]))
+    part = Images(np.zeros((14, 4), dtype=np.float32), np.concatenate([part.labels, np.arange(1, 10)]))
     shares = np.bincount(part.draw(np.random.default_rng(0), 20_000), minlength=14) / 20_000
     by_hand = [0.1 / (part.labels == label).sum() for label in part.labels]
     assert np.abs(shares - by_hand).max() < SIGMAS * 0.3 / 20_000**0.5

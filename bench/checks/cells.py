@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from longlag import registry
-from longlag.cells.base import Cell
+from longlag.cells.base import Cell, Weights
 from longlag.cells.support.backbone import Backbone
 from longlag.checks.cost import update_ratio
 from longlag.checks.finding import Finding, expect, findings, global_state_untouched
@@ -23,7 +23,6 @@ STEPS, BATCH, INPUTS, HIDDEN = 6, 4, 3, 6
 EXACT, ROUNDED = 1e-9, 1e-4
 """Relative differences allowed in float64, and between float64 and float32."""
 _MANY_NUMBERS = 500
-Weights = dict[str, Tensor]
 
 
 def check_cell(spec: str, timed: bool = True) -> Iterator[Finding]:
@@ -36,7 +35,7 @@ def check_cell(spec: str, timed: bool = True) -> Iterator[Finding]:
     Raises:
         UsageError: There is no such cell.
     """
-    layer = Layer(registry.cell(spec))
+    layer = CheckedLayer(registry.cell(spec))
     rules: dict[str, Callable[[], str]] = {
         "shapes": layer.shapes,
         "global state": layer.global_state,
@@ -57,7 +56,7 @@ def check_cell(spec: str, timed: bool = True) -> Iterator[Finding]:
 
 
 @dataclass(frozen=True)
-class Layer:
+class CheckedLayer:
     """One layer of a cell, in float64 unless said."""
 
     cell: Backbone

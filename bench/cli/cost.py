@@ -39,11 +39,11 @@ def cost(
     from longlag.process import provenance
 
     specs = list(dict.fromkeys(registry.cell(spec).spec for spec in cells or _every_cell()))
-    shape = measured.Shape(length, batch_size, hidden_size)
-    found = measured.measure(specs, shape, _QUICK_REPEATS if quick else _REPEATS)
+    workload = measured.Workload(length, batch_size, hidden_size)
+    found = measured.measure(specs, workload, _QUICK_REPEATS if quick else _REPEATS)
     environment = provenance.environment()
-    click.echo(report.as_json(found, shape, environment) if as_json else report.render(found, shape), nl=False)
-    written = report.write(found, shape, environment, results / "perf")
+    click.echo(report.as_json(found, workload, environment) if as_json else report.render(found, workload), nl=False)
+    written = report.write(found, workload, environment, results / "perf")
     click.echo(f"{len(written)} files in {results / 'perf'}", err=True)
 
 

@@ -17,7 +17,7 @@ _NUMBERS = ("sing", "plur")
 
 
 @dataclass(frozen=True)
-class Pair:
+class MinimalPair:
     """A minimal pair.
 
     Attributes:
@@ -65,7 +65,7 @@ def attractors_in(condition: str) -> int | None:
     return sum(number != numbers[0] for number in numbers[1:]) if numbers else None
 
 
-def read_pairs(path: Path) -> tuple[list[Pair], list[Problem]]:
+def read_pairs(path: Path) -> tuple[list[MinimalPair], list[Problem]]:
     """Read a file.
 
     Raises:
@@ -79,7 +79,7 @@ def read_pairs(path: Path) -> tuple[list[Pair], list[Problem]]:
     of_json = lines[0][1].lstrip().startswith("{")
     if not of_json and [part.strip().lower() for part in lines[0][1].split("\t")] == HEADER:
         del lines[0]
-    pairs: list[Pair] = []
+    pairs: list[MinimalPair] = []
     problems: list[Problem] = []
     for number, line in lines:
         try:
@@ -102,14 +102,14 @@ def _text(path: Path) -> str:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _from_tabs(line: str, name: str) -> Pair:
+def _from_tabs(line: str, name: str) -> MinimalPair:
     parts = line.split("\t")
     if len(parts) != len(HEADER):
         raise ValueError(f"{len(parts)} fields instead of {', '.join(HEADER)}, tabs between them")
     return _pair(name, attractors_in(parts[0].strip()), *parts[1:])
 
 
-def _from_json(line: str, name: str) -> Pair:
+def _from_json(line: str, name: str) -> MinimalPair:
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
@@ -121,8 +121,8 @@ def _from_json(line: str, name: str) -> Pair:
     return _pair(uid if isinstance(uid, str) and uid else name, None, good, bad)
 
 
-def _pair(construction: str, attractors: int | None, good: str, bad: str) -> Pair:
-    pair = Pair(construction, attractors, words_of(good), words_of(bad))
+def _pair(construction: str, attractors: int | None, good: str, bad: str) -> MinimalPair:
+    pair = MinimalPair(construction, attractors, words_of(good), words_of(bad))
     if min(len(pair.good), len(pair.bad)) < 2:
         raise ValueError("a sentence has fewer than two words")
     if pair.good == pair.bad:
@@ -130,13 +130,13 @@ def _pair(construction: str, attractors: int | None, good: str, bad: str) -> Pai
     return pair
 
 
-def read_all(paths: Sequence[Path]) -> tuple[dict[str, list[Pair]], list[Problem]]:
+def read_all(paths: Sequence[Path]) -> tuple[dict[str, list[MinimalPair]], list[Problem]]:
     """Read files; return the pairs of each, by the file's path, and all problems.
 
     Raises:
         UsageError: A file cannot be used, or two have one name.
     """
-    found: dict[str, list[Pair]] = {}
+    found: dict[str, list[MinimalPair]] = {}
     problems: list[Problem] = []
     names: dict[str, Path] = {}
     for path in paths:

@@ -15,13 +15,13 @@ import pandas as pd
 import torch
 
 from longlag import registry
-from longlag.experiments.minimal_pairs import Pair
+from longlag.experiments.minimal_pairs import MinimalPair
 from longlag.process.state import arithmetic
 from longlag.store.results import load
 from longlag.tasks.base import Batch
 from longlag.tasks.support.errors import UsageError
 from longlag.training import checkpoints
-from longlag.training.checkpoints import Kept
+from longlag.training.checkpoints import KeptNetwork
 from longlag.values.trial import Status
 
 _CHUNK = 1024
@@ -53,13 +53,13 @@ class Probed:
 class Known:
     """The pairs that a task's networks can score, as tokens, and what kept the others out."""
 
-    pairs: list[Pair]
+    pairs: list[MinimalPair]
     tokens: list[tuple[Sentence, Sentence]]
     coverage: list[dict[str, object]]
     unknown: Counter[str]
 
 
-def probe(study: str, results: Path, pairs: Mapping[str, Sequence[Pair]]) -> Probed:
+def probe(study: str, results: Path, pairs: Mapping[str, Sequence[MinimalPair]]) -> Probed:
     """Score pairs with the networks that a study kept.
 
     Args:
@@ -106,7 +106,7 @@ def _why(known: Iterable[Known]) -> str:
     return f"they hold unknown words ({', '.join(words)})" if unknown else "they are longer than the task's sentences"
 
 
-def _matching(folder: Path, trial: pd.Series) -> Kept:
+def _matching(folder: Path, trial: pd.Series) -> KeptNetwork:
     """Load a trial's network, and hold it against the stored row."""
     path = checkpoints.path_of(folder, trial["key"])
     found = checkpoints.load_network(path)
@@ -115,7 +115,7 @@ def _matching(folder: Path, trial: pd.Series) -> Kept:
     return found
 
 
-def _known(spec: str, pairs: Mapping[str, Sequence[Pair]]) -> Known:
+def _known(spec: str, pairs: Mapping[str, Sequence[MinimalPair]]) -> Known:
     task = registry.task(spec)
     tokens = task.word_tokens
     assert tokens is not None
@@ -140,7 +140,7 @@ def _known(spec: str, pairs: Mapping[str, Sequence[Pair]]) -> Known:
     return found
 
 
-def _scores(network: Kept, known: Known) -> list[dict[str, object]]:
+def _scores(network: KeptNetwork, known: Known) -> list[dict[str, object]]:
     values = log_probabilities(network, sorted({sentence for pair in known.tokens for sentence in pair}))
     groups: dict[tuple[str, int | None], list[float]] = defaultdict(list)
     for pair, (good, bad) in zip(known.pairs, known.tokens, strict=True):
@@ -159,7 +159,7 @@ def _scores(network: Kept, known: Known) -> list[dict[str, object]]:
 
 
 @torch.no_grad()
-def log_probabilities(network: Kept, sentences: Sequence[Sentence]) -> dict[Sentence, float]:
+def log_probabilities(network: KeptNetwork, sentences: Sequence[Sentence]) -> dict[Sentence, float]:
     """Return the logarithm of each sentence's probability given its first word, in nats."""
     views = network.network.layout.views(network.row)
     by_length: dict[int, list[Sentence]] = defaultdict(list)

@@ -28,7 +28,7 @@ from longlag.scans.find import kernel_for, serves
 if TYPE_CHECKING:
     from longlag.scans.engine.base import Kernel
 
-State = Tensor | tuple[Tensor, ...]
+TorchState = Tensor | tuple[Tensor, ...]
 
 
 class _Stacked(nn.Module, ABC):
@@ -100,7 +100,7 @@ class _Stacked(nn.Module, ABC):
         """Return one trial's weights, copied, as the state dict of a `torch.nn` module."""
         return {name: value[index].detach().clone() for name, value in self.named_parameters()}
 
-    def forward(self, inputs: Tensor, initial: State | None = None) -> tuple[Tensor, State]:
+    def forward(self, inputs: Tensor, initial: TorchState | None = None) -> tuple[Tensor, TorchState]:
         """Run every trial over its sequences.
 
         Args:
@@ -130,7 +130,7 @@ class _Stacked(nn.Module, ABC):
     def _unbound(self, parameters: Mapping[str, Tensor]) -> Sequence[tuple[Tensor, ...]]:
         return list(zip(*(value.unbind() for value in parameters.values()), strict=True))
 
-    def _starts(self, inputs: Tensor, initial: State | None) -> list[tuple[Tensor, ...]]:
+    def _starts(self, inputs: Tensor, initial: TorchState | None) -> list[tuple[Tensor, ...]]:
         """Return the initial states (L, B, H) of each trial."""
         if initial is None:
             zeros = inputs.new_zeros(self.num_layers, inputs.shape[-2], self.hidden_size)

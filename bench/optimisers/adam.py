@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from longlag.optimisers.base import Optimiser, State, each
+from longlag.optimisers.base import Optimiser, OptimiserState, each
 from longlag.tasks.support.options import option
 
 
@@ -21,7 +21,7 @@ class Adam(Optimiser):
     beta2: float = option(0.999, "decay of the mean square", low=0, high=0.999999)
     eps: float = option(1e-8, "added to the root", low=1e-30, high=1)  # above 0: padding divides by it
 
-    def _direction(self, gradients: Tensor, state: State, update: int | Sequence[int]) -> Tensor:
+    def _direction(self, gradients: Tensor, state: OptimiserState, update: int | Sequence[int]) -> Tensor:
         mean, square = state["mean"], state["square"]
         mean.mul_(self.beta1).add_(gradients * (1 - self.beta1))
         square.mul_(self.beta2).add_(gradients.square().mul_(1 - self.beta2))

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from longlag.tasks.support.options import Configurable
 
-State = dict[str, Tensor]
+OptimiserState = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Optimiser(Configurable, ABC):
     """The running quantities kept for every parameter."""
 
     @final
-    def start(self, parameters: Tensor) -> State:
+    def start(self, parameters: Tensor) -> OptimiserState:
         """Return the state before the first update: zeros (S, P) for each of `memory`."""
         return {name: torch.zeros_like(parameters) for name in self.memory}
 
@@ -37,7 +37,7 @@ class Optimiser(Configurable, ABC):
         self,
         parameters: Tensor,
         gradients: Tensor,
-        state: State,
+        state: OptimiserState,
         rates: Tensor,
         update: int | Sequence[int],
         decay: float,
@@ -58,7 +58,7 @@ class Optimiser(Configurable, ABC):
         return self._direction(gradients + parameters * decay if decay else gradients, state, update) * rates
 
     @abstractmethod
-    def _direction(self, gradients: Tensor, state: State, update: int | Sequence[int]) -> Tensor:
+    def _direction(self, gradients: Tensor, state: OptimiserState, update: int | Sequence[int]) -> Tensor:
         """Return the step at learning rate 1, (S, P)."""
 
 

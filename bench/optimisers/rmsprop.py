@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from longlag.optimisers.base import Optimiser, State
+from longlag.optimisers.base import Optimiser, OptimiserState
 from longlag.tasks.support.options import option
 
 
@@ -20,7 +20,7 @@ class Rmsprop(Optimiser):
     alpha: float = option(0.99, "decay of the mean square", low=0, high=0.999999)
     eps: float = option(1e-8, "added to the root", low=1e-30, high=1)  # above 0: padding divides by it
 
-    def _direction(self, gradients: Tensor, state: State, update: int | Sequence[int]) -> Tensor:
+    def _direction(self, gradients: Tensor, state: OptimiserState, update: int | Sequence[int]) -> Tensor:
         square = state["square"]
         square.mul_(self.alpha).add_(gradients.square().mul_(1 - self.alpha))
         return gradients / square.sqrt().add_(self.eps)

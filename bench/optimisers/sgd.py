@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from longlag.optimisers.base import Optimiser, State
+from longlag.optimisers.base import Optimiser, OptimiserState
 from longlag.tasks.support.options import option
 
 
@@ -19,5 +19,5 @@ class Sgd(Optimiser):
 
     momentum: float = option(0.0, "share of the last step that is kept", low=0, high=0.999999)
 
-    def _direction(self, gradients: Tensor, state: State, update: int | Sequence[int]) -> Tensor:
+    def _direction(self, gradients: Tensor, state: OptimiserState, update: int | Sequence[int]) -> Tensor:
         return state["velocity"].mul_(self.momentum).add_(gradients).clone()

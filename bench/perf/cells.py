@@ -18,7 +18,7 @@ _PROCESSES = 3
 
 
 @dataclass(frozen=True)
-class Shape:
+class Workload:
     """Where cells are measured: a layer on the adding task, whose steps are two numbers each."""
 
     length: int
@@ -70,21 +70,21 @@ class Cost:
         return found | spread | of_reference
 
 
-def measure(specs: Sequence[str], shape: Shape, repeats: int) -> list[Cost]:
+def measure(specs: Sequence[str], workload: Workload, repeats: int) -> list[Cost]:
     """Measure cells in turns, each round beside the reference; fastest first.
 
     Args:
         specs: The cells, in their shortest spelling.
-        shape: Where.
+        workload: Where.
         repeats: How many rounds.
 
     Raises:
         UsageError: A plugin's cell cannot be run.
     """
-    task = registry.task(f"adding:length={shape.length}")
-    networks = {spec: network_for(registry.cell(spec), task, shape.hidden_size) for spec in (*specs, REFERENCE)}
-    readout = (shape.hidden_size + 1) * task.output_size
-    works = {spec: _work(spec, network, task, shape.batch_size) for spec, network in networks.items()}
+    task = registry.task(f"adding:length={workload.length}")
+    networks = {spec: network_for(registry.cell(spec), task, workload.hidden_size) for spec in (*specs, REFERENCE)}
+    readout = (workload.hidden_size + 1) * task.output_size
+    works = {spec: _work(spec, network, task, workload.batch_size) for spec, network in networks.items()}
     with arithmetic():
         columns = iter(in_turns([works[one] for spec in specs for one in (REFERENCE, spec)], repeats))
     found = [
@@ -95,7 +95,7 @@ def measure(specs: Sequence[str], shape: Shape, repeats: int) -> list[Cost]:
             state_size=networks[spec].state_size,
             reference_seconds=tuple(next(columns)),
             seconds=tuple(next(columns)),
-            memory_bytes=_memory(spec, shape),
+            memory_bytes=_memory(spec, workload),
         )
         for spec in specs
     ]
@@ -110,20 +110,20 @@ def _work(spec: str, network: AnyNetwork, task: Task, batch_size: int) -> Callab
     return work
 
 
-def _memory(spec: str, shape: Shape) -> int | None:
+def _memory(spec: str, workload: Workload) -> int | None:
     """Return the median over a few processes: what an allocator holds on to varies."""
     files = [made.path for made in registry.used()]
-    sizes = (shape.length, shape.batch_size, shape.hidden_size)
+    sizes = (workload.length, workload.batch_size, workload.hidden_size)
     found = [gradient_bytes(spec, files, *sizes) for _ in range(_PROCESSES)]
     known = [one for one in found if one is not None]
     return int(statistics.median(known)) if len(known) == len(found) else None
 
 
-def rows(found: Sequence[Cost], shape: Shape) -> Iterator[dict[str, object]]:
+def rows(found: Sequence[Cost], workload: Workload) -> Iterator[dict[str, object]]:
     """Yield a row for each cell, its parameters and memory also relative to the reference where it is among them."""
     of_reference = next((cost for cost in found if cost.cell == REFERENCE), None)
     for cost in found:
-        yield cost.row(shape.length) | {
+        yield cost.row(workload.length) | {
             "parameters_ratio": cost.parameters / of_reference.parameters if of_reference else None,
             "memory_ratio": _share(cost.memory_bytes, of_reference.memory_bytes if of_reference else None),
         }

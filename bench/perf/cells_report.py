@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from longlag.perf.cells import REFERENCE, Cost, Shape, rows
+from longlag.perf.cells import REFERENCE, Cost, Workload, rows
 from longlag.report.figures.panels import Drawing
 from longlag.report.figures.style import cell_label, report_style
 from longlag.store.results import write_csv
@@ -17,16 +17,16 @@ _COLORS = {"fused": "#0B3C7D", "readable": "#D55E00"}
 _MEBIBYTE = 2**20
 
 
-def render(found: Sequence[Cost], shape: Shape) -> str:
+def render(found: Sequence[Cost], workload: Workload) -> str:
     """Return a heading and a line for each cell, fastest first."""
     width = max(len(cost.cell) for cost in found) + 2
     lines = [
-        f"{shape}; a forward and backward pass, median of {len(found[0].seconds)} rounds (lowest to highest)",
+        f"{workload}; a forward and backward pass, median of {len(found[0].seconds)} rounds (lowest to highest)",
         "",
         f"{'cell':{width}}{'path':9}{'parameters':>11}{'state':>7}{'µs a step':>11}"
         f"   {f'time / {REFERENCE}':24}{'MiB':>6}",
     ]
-    for row in rows(found, shape):
+    for row in rows(found, workload):
         times = f"{row['ratio']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
         memory = "-" if row["memory_bytes"] is None else f"{int(str(row['memory_bytes'])) / _MEBIBYTE:.1f}"
         lines.append(
@@ -38,33 +38,33 @@ def render(found: Sequence[Cost], shape: Shape) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(found: Sequence[Cost], shape: Shape, environment: dict[str, str], folder: Path) -> list[Path]:
+def write(found: Sequence[Cost], workload: Workload, environment: dict[str, str], folder: Path) -> list[Path]:
     """Write table, JSON and figure into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    table = pd.DataFrame(list(rows(found, shape)))
+    table = pd.DataFrame(list(rows(found, workload)))
     write_csv(table, folder / "cells.csv")
-    (folder / "cells.json").write_text(as_json(found, shape, environment), encoding="utf-8")
-    drawn = Drawing(draw(table, shape), table).save(folder, "cells")
+    (folder / "cells.json").write_text(as_json(found, workload, environment), encoding="utf-8")
+    drawn = Drawing(draw(table, workload), table).save(folder, "cells")
     return [folder / "cells.json", *drawn]
 
 
-def as_json(found: Sequence[Cost], shape: Shape, environment: dict[str, str]) -> str:
+def as_json(found: Sequence[Cost], workload: Workload, environment: dict[str, str]) -> str:
     """Return everything measured, with every round's seconds, and what it was measured on."""
     content = {
         "schema": 1,
         "environment": environment,
-        "setting": {"length": shape.length, "batch_size": shape.batch_size, "hidden_size": shape.hidden_size},
+        "setting": {"length": workload.length, "batch_size": workload.batch_size, "hidden_size": workload.hidden_size},
         "reference": REFERENCE,
         "rows": [
             row | {"seconds": cost.seconds, "reference_seconds": cost.reference_seconds}
-            for row, cost in zip(rows(found, shape), found, strict=True)
+            for row, cost in zip(rows(found, workload), found, strict=True)
         ],
     }
     return json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
 @report_style()
-def draw(table: pd.DataFrame, shape: Shape) -> Figure:
+def draw(table: pd.DataFrame, workload: Workload) -> Figure:
     """Draw three frames side by side, a line a cell: time against the reference, memory, parameters."""
     figure = Figure(figsize=(7, 1.1 + 0.17 * len(table)), layout="constrained")
     time, memory, size = figure.subplots(1, 3, sharey=True, gridspec_kw={"width_ratios": (2, 1, 1)})
@@ -90,5 +90,5 @@ def draw(table: pd.DataFrame, shape: Shape) -> Figure:
     for ax in (memory, size):
         ax.set_xlim(left=0)
     figure.legend(*time.get_legend_handles_labels(), loc="outside lower left", ncols=2)
-    figure.suptitle(f"A forward and backward pass · {shape}", x=0.008, ha="left", fontsize=7.5)
+    figure.suptitle(f"A forward and backward pass · {workload}", x=0.008, ha="left", fontsize=7.5)
     return figure

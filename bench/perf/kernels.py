@@ -9,7 +9,7 @@ from longlag.cells.base import Cell
 from longlag.cells.gru import Gru
 from longlag.cells.lstm import Lstm
 from longlag.cells.rnn import Rnn
-from longlag.perf.measure import Comparison, compare
+from longlag.perf.measure import Timing, compare
 from longlag.perf.ordinary import recurrent
 from longlag.scans.run import run_layer
 
@@ -19,7 +19,7 @@ CELLS: dict[str, Cell] = {"rnn": Rnn(), "gru": Gru(), "lstm": Lstm()}
 _INPUTS = 2
 
 
-def measure(lengths: tuple[int, ...], shapes: tuple[tuple[int, int], ...], repeats: int) -> Iterator[Comparison]:
+def measure(lengths: tuple[int, ...], shapes: tuple[tuple[int, int], ...], repeats: int) -> Iterator[Timing]:
     """Yield, for each cell, length and shape, ours against torch's module and against the products alone."""
     for cell in CELLS:
         for length in lengths:

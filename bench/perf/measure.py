@@ -9,7 +9,7 @@ _SHORTEST_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Timing:
     """One line of the table: seconds of ours and of a reference, and their ratio pair by pair.
 
     Attributes:
@@ -84,9 +84,9 @@ def compare(
     ours: Callable[[], object],
     reference: tuple[str, Callable[[], object]],
     repeats: int,
-) -> Comparison:
+) -> Timing:
     """Time ours against a reference, in turns."""
     name, theirs = reference
     mine, other = in_turns((ours, theirs), repeats)
     ratios = tuple(b / a for a, b in zip(mine, other, strict=True))
-    return Comparison(part, what, setting, statistics.median(mine), statistics.median(other), name, ratios)
+    return Timing(part, what, setting, statistics.median(mine), statistics.median(other), name, ratios)

@@ -8,16 +8,16 @@ import pandas as pd
 import seaborn
 from matplotlib.figure import Figure
 
-from longlag.perf.measure import Comparison
+from longlag.perf.measure import Timing
 from longlag.report.figures.style import report_style
 
 
-def frame(found: Sequence[Comparison]) -> pd.DataFrame:
+def frame(found: Sequence[Timing]) -> pd.DataFrame:
     """Return one row a comparison."""
     return pd.DataFrame([one.row() for one in found])
 
 
-def line(one: Comparison) -> str:
+def line(one: Timing) -> str:
     """Return a comparison as one line for a terminal."""
     start = f"{one.part:8} {one.what:12} {one.setting:52} {1000 * one.ours:10.2f} ms"
     if one.theirs is None or one.ratio is None:
@@ -26,7 +26,7 @@ def line(one: Comparison) -> str:
     return f"{start}  {one.reference:24} {1000 * one.theirs:10.2f} ms  {one.ratio:.2f} times  ({spread})"
 
 
-def write(found: Sequence[Comparison], environment: dict[str, str], folder: Path) -> list[Path]:
+def write(found: Sequence[Timing], environment: dict[str, str], folder: Path) -> list[Path]:
     """Write table, JSON and figures into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = frame(found)
@@ -40,7 +40,7 @@ def write(found: Sequence[Comparison], environment: dict[str, str], folder: Path
     return paths
 
 
-def as_json(found: Sequence[Comparison], environment: dict[str, str]) -> str:
+def as_json(found: Sequence[Timing], environment: dict[str, str]) -> str:
     """Return everything measured, with what it was measured on."""
     content = {"schema": 1, "environment": environment, "rows": [one.row() for one in found]}
     return json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n"

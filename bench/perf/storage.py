@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from longlag.perf.measure import Comparison
+from longlag.perf.measure import Timing
 from longlag.plan.study import Study, adhoc
 from longlag.plan.trials import facts
 from longlag.report.figures.all import draw_figures
@@ -58,7 +58,7 @@ def invented(trial: Trial) -> TrialResult:
     )
 
 
-def measure(count: int) -> Iterator[Comparison]:
+def measure(count: int) -> Iterator[Timing]:
     """Yield the seconds of each step at a number of stored trials."""
     study = large(count)
     setting = f"{count} trials"
@@ -86,7 +86,7 @@ def _fill(study: Study, folder: Path) -> None:
                 store.flush()
 
 
-def _timed(what: str, setting: str, call: object) -> Comparison:
+def _timed(what: str, setting: str, call: object) -> Timing:
     started = time.perf_counter()
     call()  # type: ignore[operator]
-    return Comparison("storage", what, setting, time.perf_counter() - started)
+    return Timing("storage", what, setting, time.perf_counter() - started)

@@ -10,7 +10,7 @@ from pathlib import Path
 from longlag import registry
 from longlag.networks.build import network_of
 from longlag.perf import ordinary
-from longlag.perf.measure import Comparison
+from longlag.perf.measure import Timing
 from longlag.plan.study import Study, adhoc
 from longlag.run.plan import Plan
 from longlag.run.run import RunOptions, run
@@ -68,19 +68,19 @@ def theirs(study: Study, processes: int) -> float:
     return time.perf_counter() - started
 
 
-def measure(seeds: int, updates: int, workers: int, repeats: int) -> Iterator[Comparison]:
+def measure(seeds: int, updates: int, workers: int, repeats: int) -> Iterator[Timing]:
     """Yield the mixed study against the ordinary loop, and against itself on one worker."""
     study = mixed(seeds, updates)
     setting = f"{len(study.trials())} trials of {updates} updates, T=100, hidden 64, {workers} processes"
     for trial in mixed(1, 1).trials():  # compiled before anything is timed: the processes find it on disk
         network_of(trial).warm(registry.task(trial.task).tokens, trial.device, trial.dtype)
     pairs = [(ours(study, workers), theirs(study, workers)) for _ in range(repeats)]
-    yield _comparison("mixed study", setting, f"ordinary loop, {workers} processes", pairs)
+    yield _timing("mixed study", setting, f"ordinary loop, {workers} processes", pairs)
     pairs = [(ours(study, workers), ours(study, 1)) for _ in range(repeats)]
-    yield _comparison("mixed study", setting, "one worker", pairs)
+    yield _timing("mixed study", setting, "one worker", pairs)
 
 
-def _comparison(what: str, setting: str, reference: str, pairs: list[tuple[float, float]]) -> Comparison:
+def _timing(what: str, setting: str, reference: str, pairs: list[tuple[float, float]]) -> Timing:
     pairs = sorted(pairs)
     median = pairs[len(pairs) // 2]
-    return Comparison("studies", what, setting, *median, reference, tuple(b / a for a, b in pairs))
+    return Timing("studies", what, setting, *median, reference, tuple(b / a for a, b in pairs))

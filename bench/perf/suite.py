@@ -3,42 +3,42 @@
 from collections.abc import Iterator, Sequence
 
 from longlag.perf import kernels, storage, studies, updates
-from longlag.perf.measure import Comparison
+from longlag.perf.measure import Timing
 from longlag.process.state import arithmetic
 
 _REPEATS = 7
 
 
-def measure(parts: Sequence[str], quick: bool) -> Iterator[Comparison]:
+def measure(parts: Sequence[str], quick: bool) -> Iterator[Timing]:
     """Yield one comparison after the other; both sides compute as `longlag.process.state.arithmetic` says."""
     with arithmetic():
         for part in parts:
             yield from _PARTS[part](quick)
 
 
-def _kernels(quick: bool) -> Iterator[Comparison]:
+def _kernels(quick: bool) -> Iterator[Timing]:
     if quick:
         return kernels.measure((100,), ((20, 64), (32, 128)), 3)
     return kernels.measure((100, 500), kernels.SHAPES, _REPEATS)
 
 
-def _updates(quick: bool) -> Iterator[Comparison]:
+def _updates(quick: bool) -> Iterator[Timing]:
     if quick:
         return updates.measure(updates.TASKS[1:2], updates.CELLS, 3)
     return updates.measure(updates.TASKS, updates.CELLS, _REPEATS)
 
 
-def _studies(quick: bool) -> Iterator[Comparison]:
+def _studies(quick: bool) -> Iterator[Timing]:
     return studies.measure(2, 50, 2, 1) if quick else studies.measure(8, 300, 2, 3)
 
 
-def _scaling(quick: bool) -> Iterator[Comparison]:
+def _scaling(quick: bool) -> Iterator[Timing]:
     if quick:
         return updates.scaling((64, 256), (1, 8), (32,), 3)
     return updates.scaling((64, 256, 1024, 4096), (1, 2, 4, 8, 16), (16, 32, 64, 128, 256), 3)
 
 
-def _storage(quick: bool) -> Iterator[Comparison]:
+def _storage(quick: bool) -> Iterator[Timing]:
     yield from storage.measure(1000 if quick else 10_000)
     if not quick:
         yield from storage.measure(100_000)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from longlag import registry
-from longlag.perf.measure import Comparison, compare
+from longlag.perf.measure import Timing, compare
 from longlag.perf.ordinary import OrdinaryTrial
 from longlag.training.cohort import Cohort
 from longlag.values.trial import Trial
@@ -30,7 +30,7 @@ def update_of(cohort: Cohort) -> Callable[[], object]:
     return call
 
 
-def measure(tasks: tuple[str, ...], cells: tuple[str, ...], repeats: int) -> Iterator[Comparison]:
+def measure(tasks: tuple[str, ...], cells: tuple[str, ...], repeats: int) -> Iterator[Timing]:
     """Yield one trial's update in a cohort of eight against the ordinary loop's."""
     for task in tasks:
         for cell in cells:
@@ -38,7 +38,7 @@ def measure(tasks: tuple[str, ...], cells: tuple[str, ...], repeats: int) -> Ite
             yield found
 
 
-def compare_update(task: str, cell: str, count: int, hidden_size: int, repeats: int) -> Comparison:
+def compare_update(task: str, cell: str, count: int, hidden_size: int, repeats: int) -> Timing:
     """Compare an update of ``count`` trials, ours together, the ordinary ones one after the other."""
     ours = update_of(Cohort(trials(task, cell, count, hidden_size), {}))
     ordinary = [OrdinaryTrial(trial) for trial in trials(task, cell, count, hidden_size)]
@@ -53,7 +53,7 @@ def compare_update(task: str, cell: str, count: int, hidden_size: int, repeats: 
 
 def scaling(
     lengths: tuple[int, ...], counts: tuple[int, ...], widths: tuple[int, ...], repeats: int
-) -> Iterator[Comparison]:
+) -> Iterator[Timing]:
     """Yield updates of a gru on adding over sequence length, cohort size and hidden size."""
     for length in lengths:
         yield compare_update(f"adding:length={length}", "gru", 2, 64, repeats)

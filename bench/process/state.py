@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-State = dict[str, Any]
 _PUT_BACK: dict[str, Callable[[Any], object]] = {
     "torch's default dtype": torch.set_default_dtype,
     "torch's number of threads": torch.set_num_threads,
@@ -18,12 +17,12 @@ _PUT_BACK: dict[str, Callable[[Any], object]] = {
 }
 
 
-def random_state() -> State:
+def random_state() -> dict[str, Any]:
     """Return the state of every global generator, by the name of its library."""
     return {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state()}
 
 
-def moved(before: State) -> list[str]:
+def moved(before: dict[str, Any]) -> list[str]:
     """Name the libraries whose global generator is no longer as it was.
 
     >>> before = random_state()
@@ -52,7 +51,7 @@ def seeded(seed: int) -> Iterator[None]:
         torch.set_rng_state(before["torch"])
 
 
-def settings() -> State:
+def settings() -> dict[str, Any]:
     """Return what anybody may set for the whole process, and nobody here may but `arithmetic`."""
     return {
         "torch's default dtype": torch.get_default_dtype(),
@@ -62,7 +61,7 @@ def settings() -> State:
     }
 
 
-def changed(before: State) -> list[str]:
+def changed(before: dict[str, Any]) -> list[str]:
     """Name the settings that are no longer as they were.
 
     >>> changed(settings())
@@ -73,7 +72,7 @@ def changed(before: State) -> list[str]:
 
 
 @contextmanager
-def settled() -> Iterator[State]:
+def settled() -> Iterator[dict[str, Any]]:
     """Give the settings as they are, and put them back at the end."""
     before = settings()
     try:

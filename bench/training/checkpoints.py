@@ -29,7 +29,7 @@ _HINT = "train it again with --keep-networks"
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class KeptNetwork:
     """A trained network, ready to run.
 
     Attributes:
@@ -92,7 +92,7 @@ def is_kept(folder: Path, key: str, fingerprint: str | None) -> bool:
         return False
 
 
-def load_network(path: Path) -> Kept:
+def load_network(path: Path) -> KeptNetwork:
     """Make a network again.
 
     Raises:
@@ -111,7 +111,7 @@ def load_network(path: Path) -> Kept:
     network = network_of(trial)
     row = np.zeros(network.layout.row_size, dtype=trial.dtype)
     _fill(path, network.layout.arrays(row))
-    return Kept(trial, about["fingerprint"], task, network, torch.from_numpy(row))
+    return KeptNetwork(trial, about["fingerprint"], task, network, torch.from_numpy(row))
 
 
 def _about(path: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from longlag.training.blocks import blocks_of
 from longlag.training.clip_audit import ClippingError, Ledger
 from longlag.training.evaluation import to_device
 from longlag.training.gradients import write_gradients
-from longlag.training.stopping import Interval, Record
+from longlag.training.stopping import EvaluationInterval, Record
 from longlag.values.backward import PLAIN
 from longlag.values.seeding import stream
 from longlag.values.trial import Trial, TrialResult
@@ -228,7 +228,7 @@ class Cohort:
         self.dropped += drops
         return (self.update - self.dropped + drops.int()).tolist()
 
-    def intervals(self) -> list[Interval]:
+    def intervals(self) -> list[EvaluationInterval]:
         """Return what each trial went through since the last evaluation; before the first update, nothing."""
         count = len(self.records)
         active = torch.stack(self.was_active) if self.was_active else torch.zeros(0, count, dtype=torch.bool)
@@ -238,7 +238,7 @@ class Cohort:
         for place in range(count):
             diverged_at, exploded_at = int(self.diverged_at[place]), int(self.exploded_at[place])
             found.append(
-                Interval(
+                EvaluationInterval(
                     update=self.update,
                     losses=losses[active[:, place], place].cpu(),
                     account=accounts[place],
@@ -249,7 +249,7 @@ class Cohort:
             )
         return found
 
-    def judge(self, place: int, interval: Interval) -> TrialResult | None:
+    def judge(self, place: int, interval: EvaluationInterval) -> TrialResult | None:
         """Let one trial's record take in an interval; return the trial's result if it has ended."""
         started = time.perf_counter()
         record = self.records[place]

@@ -19,7 +19,7 @@ HIGH_EVALUATIONS = 3
 
 
 @dataclass(frozen=True)
-class Interval:
+class EvaluationInterval:
     """What one trial went through between two evaluations.
 
     Attributes:
@@ -60,7 +60,7 @@ class Record:
     _account: Account | None = None
     _looks: int = 0
 
-    def judge(self, interval: Interval, row: Tensor) -> TrialResult | None:
+    def judge(self, interval: EvaluationInterval, row: Tensor) -> TrialResult | None:
         """Take in an interval, evaluate the parameters at its end, and return the result if the trial has ended.
 
         Args:
@@ -130,7 +130,9 @@ class Record:
         )
 
 
-def _measurement(interval: Interval, found: evaluation.Evaluation, orthogonality_error: float | None) -> Measurement:
+def _measurement(
+    interval: EvaluationInterval, found: evaluation.Evaluation, orthogonality_error: float | None
+) -> Measurement:
     largest = interval.account.largest
     return Measurement(
         update=interval.exploded_at or interval.update,

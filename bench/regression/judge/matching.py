@@ -11,7 +11,7 @@ from longlag.values.trial import Trial
 
 
 @dataclass(frozen=True)
-class Pair:
+class EntryPair:
     """An entry on both sides, or on one.
 
     Attributes:
@@ -32,13 +32,13 @@ class Pair:
         return entry.label
 
 
-def matched(baseline: Sequence[Entry], new: Sequence[Entry]) -> list[Pair]:
+def matched(baseline: Sequence[Entry], new: Sequence[Entry]) -> list[EntryPair]:
     """Pair entries by their setting; none is dropped. The order of either side does not matter.
 
     Entries of the same task, cell, clip and optimizer that differ in something else are one pair with an obstacle.
     """
     before, after = _by(baseline, lambda entry: entry.key), _by(new, lambda entry: entry.key)
-    pairs = [Pair(before[key], after[key], _obstacle(before[key], after[key])) for key in before if key in after]
+    pairs = [EntryPair(before[key], after[key], _obstacle(before[key], after[key])) for key in before if key in after]
     left = [entry for key, entry in before.items() if key not in after]
     right = [entry for key, entry in after.items() if key not in before]
     of_name = defaultdict[tuple[str, ...], tuple[list[Entry], list[Entry]]](lambda: ([], []))
@@ -47,10 +47,10 @@ def matched(baseline: Sequence[Entry], new: Sequence[Entry]) -> list[Pair]:
             of_name[_name(entry)][side].append(entry)
     for gone, come in of_name.values():
         if len(gone) == len(come) == 1:
-            pairs.append(Pair(gone[0], come[0], _obstacle(gone[0], come[0])))
+            pairs.append(EntryPair(gone[0], come[0], _obstacle(gone[0], come[0])))
         else:
-            pairs += [Pair(entry, None, "only in the baseline") for entry in gone]
-            pairs += [Pair(None, entry, "not in the baseline") for entry in come]
+            pairs += [EntryPair(entry, None, "only in the baseline") for entry in gone]
+            pairs += [EntryPair(None, entry, "not in the baseline") for entry in come]
     return sorted(pairs, key=lambda pair: place(pair.new or pair.baseline))  # type: ignore[arg-type]
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from longlag.regression.judge import measures
 from longlag.regression.judge.comparison import Comparison
 from longlag.regression.judge.entries import Entry
-from longlag.regression.judge.matching import Pair, matched
+from longlag.regression.judge.matching import EntryPair, matched
 from longlag.stats.exact import holm
 from longlag.values.seeding import stream
 from longlag.values.trial import Status
@@ -52,7 +52,7 @@ class Verdict:
         more_seeds: How many more seeds would do where it is inconclusive.
     """
 
-    pair: Pair
+    pair: EntryPair
     ruling: Ruling
     reason: str
     measure: str = ""
@@ -114,7 +114,7 @@ def severity(verdict: Verdict) -> tuple[int, float, str, str]:
     return list(Ruling).index(verdict.ruling), p, verdict.label, entry.key
 
 
-def _first(pair: Pair) -> Verdict:
+def _first(pair: EntryPair) -> Verdict:
     """Say what needs no confirmation, and what the first stage sees."""
     if pair.baseline is None or pair.new is None or pair.obstacle:
         return Verdict(pair, Ruling.NOT_COMPARABLE, pair.obstacle)

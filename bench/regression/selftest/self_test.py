@@ -30,7 +30,7 @@ _PARTS = 8  # of the healthy checks, for processes to share: however many there 
 
 
 @dataclass(frozen=True)
-class Line:
+class SelfTestLine:
     """What came of the simulated checks of one change in one entry.
 
     Attributes:
@@ -73,17 +73,17 @@ class Line:
 class SelfTest:
     """All lines; the first is about healthy outcomes."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[SelfTestLine, ...]
 
     @property
-    def healthy(self) -> Line:
+    def healthy(self) -> SelfTestLine:
         """What came of healthy outcomes."""
         return self.lines[0]
 
     @property
-    def by_change(self) -> dict[str, list[Line]]:
+    def by_change(self) -> dict[str, list[SelfTestLine]]:
         """The lines of planted changes."""
-        found: dict[str, list[Line]] = {}
+        found: dict[str, list[SelfTestLine]] = {}
         for line in self.lines[1:]:
             found.setdefault(line.change, []).append(line)
         return found
@@ -140,7 +140,7 @@ def self_test(
         with ProcessPoolExecutor(workers) as processes:
             counts = list(processes.map(_Simulation.alarms, simulations))
     found = [replace(line, regressed=count) for (line, _), count in zip(planted, counts[_PARTS:], strict=True)]
-    return SelfTest((Line("", "", checks, sum(counts[:_PARTS])), *found))
+    return SelfTest((SelfTestLine("", "", checks, sum(counts[:_PARTS])), *found))
 
 
 def _pool(baseline: Sequence[Entry], outcomes: Outcomes) -> Mapping[str, tuple[Outcome, ...]]:
@@ -159,7 +159,7 @@ def _pool(baseline: Sequence[Entry], outcomes: Outcomes) -> Mapping[str, tuple[O
 
 def _planted(
     baseline: Sequence[Entry], outcomes: Outcomes, harmful: Mapping[str, bool], checks: int
-) -> "Iterator[tuple[Line, _Simulation]]":
+) -> "Iterator[tuple[SelfTestLine, _Simulation]]":
     """Yield the effect of each change in each entry, and the checks that are to count how often it is found."""
     by_key = {entry.key: entry for entry in baseline}
     for change, worse in harmful.items():
@@ -173,7 +173,7 @@ def _planted(
             better = 0.5 if unchanged else superiority(before.badness, after.badness)
             share = 0.0 if unchanged else after.solved / after.n - before.solved / before.n
             count = 0 if unchanged else checks  # equal outcomes need no test
-            line = Line(change, entry.label, checks, 0, better, share, worse, unchanged)
+            line = SelfTestLine(change, entry.label, checks, 0, better, share, worse, unchanged)
             yield line, _Simulation((entry,), {key: planted}, count, (change,))
 
 
@@ -231,7 +231,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _row(lines: Sequence[Line], what: str) -> tuple[str, ...]:
+def _row(lines: Sequence[SelfTestLine], what: str) -> tuple[str, ...]:
     """Show the entry in which a change is called a regression most often, and in how many of them it is found."""
     most = max(lines, key=lambda line: (line.fraction, -(line.superiority or 0.0)))
     assert most.superiority is not None
@@ -241,7 +241,7 @@ def _row(lines: Sequence[Line], what: str) -> tuple[str, ...]:
     return what, count, most.entry, *effects, _told(lines, most)
 
 
-def _told(lines: Sequence[Line], most: Line) -> str:
+def _told(lines: Sequence[SelfTestLine], most: SelfTestLine) -> str:
     if all(line.unchanged for line in lines):
         return "unchanged, to the last digit"
     if not most.worse:

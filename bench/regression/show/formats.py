@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from longlag.regression.judge.comparison import Comparison
 from longlag.regression.judge.entries import Entry
-from longlag.regression.judge.matching import Pair
+from longlag.regression.judge.matching import EntryPair
 from longlag.regression.judge.measures import Effect, median_updates
 from longlag.regression.judge.verdict import SCREEN_ALPHA, Ruling, Verdict
 from longlag.regression.show.report import Report, entry_of, memory_ratios, time_ratios, verdict_names
@@ -132,7 +132,7 @@ def comparison_json(held: Comparison | None) -> dict[str, Any] | None:
     }
 
 
-def comparisons_json(pairs: Sequence[Pair]) -> str:
+def comparisons_json(pairs: Sequence[EntryPair]) -> str:
     """Return two sides beside each other, without a verdict."""
     entries = []
     for pair in pairs:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from longlag.regression.judge.comparison import Comparison
 from longlag.regression.judge.entries import Entry
-from longlag.regression.judge.matching import Pair
+from longlag.regression.judge.matching import EntryPair
 from longlag.regression.judge.measures import MEASURES, median_updates
 from longlag.regression.judge.verdict import SCREEN_ALPHA, Ruling, Verdict
 from longlag.regression.show.report import EXPLAINED, Report, names, verdict_names
@@ -37,7 +37,7 @@ def render_text(report: Report) -> str:
     return "\n".join([*lines, *(["", _LEGEND] if shown else [])]) + "\n"
 
 
-def render_comparisons(pairs: Sequence[Pair]) -> str:
+def render_comparisons(pairs: Sequence[EntryPair]) -> str:
     """Return two sides beside each other, without a verdict; what only one side holds comes last."""
     both = [pair for pair in pairs if pair.baseline and pair.new and pair.baseline.n and pair.new.n]
     called = names([entry for pair in pairs if (entry := pair.new or pair.baseline) is not None])
@@ -66,7 +66,7 @@ def render_comparisons(pairs: Sequence[Pair]) -> str:
     return "\n".join([*lines, *alone, *([""] if alone else []), *([_LEGEND.split(" p: ")[0]] if rows else [])]) + "\n"
 
 
-def _side_that_holds(pair: Pair) -> str:
+def _side_that_holds(pair: EntryPair) -> str:
     if pair.baseline and pair.new:
         return "no results on one side"
     return "only before" if pair.baseline else "only after"

@@ -32,7 +32,7 @@ _BESIDE = 12
 
 
 @dataclass(frozen=True)
-class Layout:
+class FigureLayout:
     """A figure and its frames.
 
     Attributes:
@@ -132,7 +132,7 @@ def _many(parts: list[Panel], rows: int) -> bool:
     return len(parts) > MOST_ROWS and few_cells and 2 * rows <= len(parts)
 
 
-def lay_out(parts: list[Panel], clips: Sequence[str], heights: Sequence[float], sharey: bool | str) -> Layout:
+def lay_out(parts: list[Panel], clips: Sequence[str], heights: Sequence[float], sharey: bool | str) -> FigureLayout:
     """Make the figure of some panels.
 
     Args:
@@ -144,7 +144,9 @@ def lay_out(parts: list[Panel], clips: Sequence[str], heights: Sequence[float], 
     count, rows = len(heights), _rows(parts)
     if len(clips) > 1 or not _many(parts, len(rows)):
         figure, axes = panels.grid(count * len(parts), len(clips), heights, sharex="row", sharey=sharey)
-        return Layout(figure, parts, [axes[count * row : count * (row + 1)] for row in range(len(parts))], small=False)
+        return FigureLayout(
+            figure, parts, [axes[count * row : count * (row + 1)] for row in range(len(parts))], small=False
+        )
     inches = [max(_SMALLER * height, _LOWEST) for height in heights]
     inches[0] += _TITLE
     shared = "all" if len({part.budget for part in parts}) == 1 else "none"
@@ -158,4 +160,4 @@ def lay_out(parts: list[Panel], clips: Sequence[str], heights: Sequence[float], 
         frames += [stacked[:, place : place + 1] for place in range(len(side_by_side))]
         for ax in stacked[:, len(side_by_side) :].flat:
             panels.blank(ax)
-    return Layout(figure, parts, frames, small=True)
+    return FigureLayout(figure, parts, frames, small=True)
