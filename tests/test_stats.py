@@ -4,8 +4,16 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from longlag.stats.intervals import RESAMPLES, interquartile_interval, interquartile_mean, share_interval
+from longlag.stats.intervals import (
+    RESAMPLES,
+    interquartile_interval,
+    interquartile_mean,
+    mean_interval,
+    score_interval,
+    share_interval,
+)
 from longlag.stats.multiple import compare, fisher_p
 from longlag.stats.survival import median_updates, survival
 from longlag.values.seeding import stream
@@ -26,6 +34,21 @@ from longlag.values.seeding import stream
 def test_the_interval_of_a_share_is_exact(count, n, low, high):
     found = share_interval(count, n)
     assert found == pytest.approx((low, high), abs=1e-4)
+
+
+@pytest.mark.parametrize(("count", "n", "confidence"), [(0, 7, 0.95), (3, 7, 0.9), (56, 70, 0.9), (12, 12, 0.95)])
+def test_the_score_interval_of_whole_counts_is_the_librarys(count, n, confidence):
+    expected = stats.binomtest(count, n).proportion_ci(confidence, "wilson")
+    assert score_interval(count / n, n, confidence) == pytest.approx(tuple(expected), abs=1e-15)
+
+
+def test_the_interval_of_a_mean_is_students_within_the_shares():
+    assert mean_interval([0.25, 0.25, 0.25]) == (0.25, 0.25)
+    low, high = mean_interval([0.4, 0.6])
+    assert (low, high) == (0.0, 1.0)  # 12.7 standard errors either side
+    half = 4.302653 * 0.1 / 3**0.5
+    assert mean_interval([0.4, 0.5, 0.6]) == pytest.approx((0.5 - half, 0.5 + half))
+    assert mean_interval([0.4]) is None
 
 
 def test_nothing_observed_has_no_interval_and_no_mean():

@@ -15,7 +15,7 @@ from longlag.checks.batches import answering, check_tensor, same
 from longlag.checks.cost import draw_ratio
 from longlag.checks.finding import Finding, Note, expect, findings, global_state_untouched
 from longlag.checks.windows import Windows
-from longlag.plan.lags import without_dial
+from longlag.plan.dial import without_dial
 from longlag.tasks.base import Batch, Task
 from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import Range

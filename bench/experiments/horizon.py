@@ -14,8 +14,8 @@ import pandas as pd
 
 from longlag import registry
 from longlag.experiments import tuning
+from longlag.plan.dial import neighbours, without_dial
 from longlag.plan.grid import Grid, option_label
-from longlag.plan.lags import without_dial
 from longlag.plan.study import Study
 from longlag.store import results
 from longlag.tasks.base import Task
@@ -101,24 +101,9 @@ def rungs(spec: str, longest: float = LAST_LAG) -> list[Task]:
 
 def nearest(task: Task, target: float) -> Task | None:
     """Turn a task's dial so that its `min_lag` comes nearest to the target; None where the dial ends before."""
-    low, high = task.dial_range
-    while low < high:  # the smallest setting that reaches the target
-        middle = (low + high) // 2
-        turned = _turned(task, middle)
-        if turned is not None and turned.min_lag >= target:
-            high = middle
-        else:
-            low = middle + 1
-    candidates = [turned for value in (low - 1, low) if (turned := _turned(task, value)) is not None]
+    candidates = neighbours(task, lambda turned: turned.min_lag >= target)
     near = [turned for turned in candidates if target / STEP < turned.min_lag < target * STEP]
     return min(near, key=lambda turned: abs(turned.min_lag / target - 1), default=None)
-
-
-def _turned(task: Task, value: int) -> Task | None:
-    try:
-        return task.turned(value)
-    except UsageError:  # too short for the task's other options
-        return None
 
 
 def first_study(climb: Climb) -> Study:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from longlag import registry
+from longlag.plan.dial import neighbours, without_dial
 from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import Range
 from longlag.values.trial import Trial
@@ -36,17 +37,6 @@ def trained_lags(task: "Task") -> tuple[int, int]:
     """
     dial = getattr(task, task.dial, None)
     return (task.turned(dial.low).lag if isinstance(dial, Range) else task.lag), task.lag
-
-
-def without_dial(task: "Task") -> str:
-    """Say that a task has no dial: why, where it says so itself, else how it would get one.
-
-    >>> from longlag.tasks.agreement_constructions import AgreementConstructions
-    >>> print(without_dial(AgreementConstructions()))  # doctest: +ELLIPSIS
-    task agreement_constructions has no dial for the distance: each construction has the distance it has; agreement ...
-    """
-    why = task.no_dial or 'its class names the option that sets it in `dial: ClassVar[str] = "..."`'
-    return f"task {task.name()} has no dial for the distance: {why}"
 
 
 def at_lags(task: "Task", lags: tuple[int, ...], label: str = "--test-lags") -> "list[Task]":
@@ -96,12 +86,7 @@ def moved_lines(trials: Iterable[Trial]) -> list[str]:
 
 
 def _at_lag(task: "Task", lag: int, label: str) -> "Task":
-    low, high = task.dial_range
-    while low < high:  # the smallest setting that reaches the lag
-        middle = (low + high) // 2
-        turned = _turned(task, middle)
-        low, high = (low, middle) if turned is not None and turned.lag >= lag else (middle + 1, high)
-    around = [turned for setting in (low - 1, low) if (turned := _turned(task, setting)) is not None]
+    around = neighbours(task, lambda turned: turned.lag >= lag)
     shortest, longest = (min(around, key=_lag), max(around, key=_lag)) if around else (task, task)
     if len(around) < 2 and lag < shortest.lag:
         raise UsageError(f"{label}: the shortest lag of {task.spec} is {shortest.lag}, not {lag}")
@@ -112,10 +97,3 @@ def _at_lag(task: "Task", lag: int, label: str) -> "Task":
 
 def _lag(task: "Task") -> int:
     return task.lag
-
-
-def _turned(task: "Task", setting: int) -> "Task | None":
-    try:
-        return task.turned(setting)
-    except UsageError:  # out of the dial's range, or too short for the task's other options
-        return None

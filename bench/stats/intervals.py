@@ -1,10 +1,11 @@
 """Confidence intervals: exact ones of shares, and a bootstrap over seeds of interquartile means."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from longlag.values.seeding import stream
 
@@ -19,6 +20,7 @@ class Interval(NamedTuple):
     high: float
 
 
+@lru_cache(maxsize=1024)  # an interval takes the library milliseconds, and few counts recur in every setting
 def share_interval(count: int, n: int, confidence: float = 0.95) -> Interval | None:
     """Return the exact interval of a share (Clopper & Pearson 1934); None where nothing was observed.
 
@@ -28,20 +30,20 @@ def share_interval(count: int, n: int, confidence: float = 0.95) -> Interval | N
     """
     if n == 0:
         return None
-    tail = (1 - confidence) / 2
-    low = stats.beta.ppf(tail, count, n - count + 1) if count > 0 else 0.0
-    high = stats.beta.ppf(1 - tail, count + 1, n - count) if count < n else 1.0
-    return Interval(float(low), float(high))
+    found = stats.binomtest(count, n).proportion_ci(confidence, "exact")
+    return Interval(float(found.low), float(found.high))
 
 
 def score_interval(share: float, n: int, confidence: float = 0.95) -> Interval:
     """Return the interval of a share of n trials that half successes may be part of (Wilson 1927).
 
+    The library's takes whole counts only.
+
     >>> low, high = score_interval(0.5, 100)
     >>> round(low, 3), round(high, 3)
     (0.404, 0.596)
     """
-    z = float(stats.norm.ppf((1 + confidence) / 2))
+    z = float(special.ndtri((1 + confidence) / 2))
     middle, width = share + z * z / (2 * n), z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
     return Interval(max(0.0, (middle - width) / (1 + z * z / n)), min(1.0, (middle + width) / (1 + z * z / n)))
 
@@ -55,9 +57,10 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     """
     if len(values) < 2:
         return None
-    width = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1) * np.std(values, ddof=1)) / len(values) ** 0.5
-    mean = float(np.mean(values))
-    return Interval(max(0.0, mean - width), min(1.0, mean + width))
+    mean, error = float(np.mean(values)), float(stats.sem(values))
+    # Of values that are all the same the library makes NaN.
+    low, high = stats.t.interval(confidence, len(values) - 1, mean, error) if error else (mean, mean)
+    return Interval(max(0.0, float(low)), min(1.0, float(high)))
 
 
 def interquartile_mean(values: Sequence[float]) -> float | None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from longlag.regression.judge.entries import Entry, Outcome, place
-from longlag.regression.judge.measures import median_updates
 from longlag.store.file import StoreError
 from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import Status, Trial
@@ -80,7 +79,7 @@ def accepting_commands(study: str) -> str:
 
 def summary_of(entries: Sequence[Entry]) -> dict[str, tuple[int, int, int | None]]:
     """Return what `Acceptance.summary` holds."""
-    return {entry.label: (entry.solved, entry.n, median_updates(entry)) for entry in entries}
+    return {entry.label: (entry.solved, entry.n, entry.median_updates) for entry in entries}
 
 
 def checked(entries: Sequence[Entry], study: str) -> None:

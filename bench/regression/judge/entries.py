@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longlag.stats.survival import median_updates
 from longlag.store.results import StudyData
 from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import Status, Trial
@@ -123,6 +124,12 @@ class Entry:
     def events(self) -> np.ndarray:
         """Which results were solved, (n,)."""
         return np.array([outcome.solved for outcome in self.results], dtype=bool)
+
+    @cached_property
+    def median_updates(self) -> int | None:
+        """When half of the seeds had solved; None where fewer ever did."""
+        found = median_updates(self.times.tolist(), self.events.tolist())
+        return None if found is None else int(found)
 
 
 def _badness(outcome: Outcome, budget: int) -> float:

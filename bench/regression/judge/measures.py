@@ -21,6 +21,7 @@ from scipy import optimize, stats
 
 from longlag.regression.judge.entries import Entry
 from longlag.stats.exact import boschloo_p, critical_count, paired_p, permutation_p
+from longlag.stats.intervals import score_interval
 
 MEASURES = ("solved", "outcome", "updates")
 _GRID = 20  # log-rank scores are rounded to parts of an event: exact tests need whole numbers
@@ -183,16 +184,10 @@ def share_difference(baseline: Entry, new: Entry) -> Effect:
 
 def difference_interval(after: float, n: int, before: float, m: int) -> Effect:
     """Return the difference of two shares with its 90 % hybrid score interval (Newcombe 1998, method 10)."""
-    (after_low, after_high), (before_low, before_high) = _wilson(after, n), _wilson(before, m)
+    (after_low, after_high), (before_low, before_high) = (score_interval(*of, 0.9) for of in ((after, n), (before, m)))
     low = after - before - math.hypot(after - after_low, before_high - before)
     high = after - before + math.hypot(after_high - after, before - before_low)
     return Effect(after - before, max(-1.0, low), min(1.0, high))
-
-
-def _wilson(share: float, n: int) -> tuple[float, float]:
-    middle = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z / (1 + _Z**2 / n) * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 @cache
@@ -237,10 +232,3 @@ def more_seeds(excludes: Callable[[int], bool], n: int) -> int | None:
         middle = (fewest + most) // 2
         fewest, most = (fewest, middle) if excludes(middle) else (middle + 1, most)
     return most - n
-
-
-def median_updates(entry: Entry) -> int | None:
-    """Return when half of the seeds had solved; None where fewer ever did."""
-    ordered = np.sort(entry.times[entry.events])
-    half = math.ceil(entry.n / 2)
-    return int(ordered[half - 1]) if entry.n and len(ordered) >= half else None

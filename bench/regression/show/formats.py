@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from longlag.regression.judge.comparison import Comparison
 from longlag.regression.judge.entries import Entry
 from longlag.regression.judge.matching import EntryPair
-from longlag.regression.judge.measures import Effect, median_updates
+from longlag.regression.judge.measures import Effect
 from longlag.regression.judge.verdict import SCREEN_ALPHA, Ruling, Verdict
 from longlag.regression.show.report import Report, entry_of, memory_ratios, time_ratios, verdict_names
 
@@ -150,7 +150,7 @@ def _side(entry: Entry | None) -> dict[str, Any] | None:
     return {
         "solved": entry.solved,
         "n": entry.n,
-        "median_updates": median_updates(entry),
+        "median_updates": entry.median_updates,
         "lost": len(entry.outcomes) - entry.n,
     }
 

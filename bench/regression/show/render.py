@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from longlag.regression.judge.comparison import Comparison
 from longlag.regression.judge.entries import Entry
 from longlag.regression.judge.matching import EntryPair
-from longlag.regression.judge.measures import MEASURES, median_updates
+from longlag.regression.judge.measures import MEASURES
 from longlag.regression.judge.verdict import SCREEN_ALPHA, Ruling, Verdict
 from longlag.regression.show.report import EXPLAINED, Report, names, verdict_names
 from longlag.report.text.terminal import aligned
@@ -146,7 +146,7 @@ def side_text(entry: Entry | None) -> str:
     """Write how many seeds solve, and the median updates until then."""
     if entry is None:
         return "-"
-    middle = median_updates(entry)
+    middle = entry.median_updates
     return f"{entry.solved}/{entry.n}" + (f" in {middle}" if middle is not None else "")
 
 

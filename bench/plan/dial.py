@@ -1,0 +1,48 @@
+"""Turning a task's dial to where its distance comes nearest to what is asked."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from longlag.tasks.support.errors import UsageError
+
+if TYPE_CHECKING:
+    from longlag.tasks.base import Task
+
+
+def without_dial(task: "Task") -> str:
+    """Say that a task has no dial: why, where it says so itself, else how it would get one.
+
+    >>> from longlag.tasks.agreement_constructions import AgreementConstructions
+    >>> print(without_dial(AgreementConstructions()))  # doctest: +ELLIPSIS
+    task agreement_constructions has no dial for the distance: each construction has the distance it has; agreement ...
+    """
+    why = task.no_dial or 'its class names the option that sets it in `dial: ClassVar[str] = "..."`'
+    return f"task {task.name()} has no dial for the distance: {why}"
+
+
+def neighbours(task: "Task", reaches: "Callable[[Task], bool]") -> "list[Task]":
+    """Return the task at the last setting of its dial that falls short and at the first that reaches, in this order.
+
+    A setting that the task's other options do not allow counts as one that falls short, and is left out.
+
+    Args:
+        task: Has a dial.
+        reaches: Whether a distance is far enough; true of every farther one.
+
+    >>> from longlag.tasks.copy import Copy
+    >>> [made.blanks for made in neighbours(Copy(items=3), lambda made: made.lag >= 60)]
+    [56, 57]
+    """
+    low, high = task.dial_range
+    while low < high:
+        middle = (low + high) // 2
+        turned = _turned(task, middle)
+        low, high = (low, middle) if turned is not None and reaches(turned) else (middle + 1, high)
+    return [turned for setting in (low - 1, low) if (turned := _turned(task, setting)) is not None]
+
+
+def _turned(task: "Task", setting: int) -> "Task | None":
+    try:
+        return task.turned(setting)
+    except UsageError:  # out of the dial's range, or too short for the task's other options
+        return None
