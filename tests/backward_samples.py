@@ -30,11 +30,11 @@ def batch_of(task="copy", dtype=torch.float64):
     return replace(batch, inputs=batch.inputs.to(dtype)) if batch.inputs.is_floating_point() else batch
 
 
-def gradient_of(spec, how, task="copy", depth=1, dtype=torch.float64, seen=None):
+def gradient_of(spec, backward, task="copy", depth=1, dtype=torch.float64, seen=None):
     network = network_of(spec, task, depth)
     row = row_of(network, dtype)
     found = torch.zeros_like(row)
-    network.gradient(TASKS[task], row, found, batch_of(task, dtype), how=replace(how, seen=seen))
+    network.gradient(TASKS[task], row, found, batch_of(task, dtype), backward=replace(backward, seen=seen))
     return found
 
 

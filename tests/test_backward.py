@@ -22,10 +22,10 @@ TIGHT = Backward(signal_limit=1e-3)
 # References, written step by step: the signal is carried by hand, one vector-Jacobian product a step
 
 
-def by_hand(spec, how, task="copy", depth=1):
+def by_hand(spec, backward, task="copy", depth=1):
     """Return the gradient, by name: every step is differentiated by itself, and the signal is a list of tensors."""
     network, batch = network_of(spec, task, depth), batch_of(task)
-    cell, limit, views = network.cell, how.signal_limit, network.layout.views(row_of(network))
+    cell, limit, views = network.cell, backward.signal_limit, network.layout.views(row_of(network))
     leaves = {name: view.clone().requires_grad_() for name, view in views.items()}
     grads = {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
 
@@ -72,7 +72,7 @@ def by_hand(spec, how, task="copy", depth=1):
             beside = torch.autograd.grad(output, asked, arriving[t], retain_graph=True, materialize_grads=True)
             past = torch.autograd.grad(handed_on, asked, direct, materialize_grads=True)
             signal = [part.clone() for part in through[: len(before)]]
-            if how.truncate and t and t % how.truncate == 0:
+            if backward.truncate and t and t % backward.truncate == 0:
                 signal = [torch.zeros_like(part) for part in signal]
             total = [a + (b - c) for a, b, c in zip(through, beside, past, strict=True)]  # the output's own weights
             for name, value in zip(mine, total[len(before) :], strict=False):
@@ -82,32 +82,32 @@ def by_hand(spec, how, task="copy", depth=1):
     return grads
 
 
-HOWS = {
+BACKWARDS = {
     "state": Backward(signal_limit=0.003),
     "truncate": Backward(truncate=4),
     "both": Backward(signal_limit=0.003, truncate=3),
 }
 
 
-@pytest.mark.parametrize("how", HOWS.values(), ids=HOWS)
+@pytest.mark.parametrize("backward", BACKWARDS.values(), ids=BACKWARDS)
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("spec", FUSED)
-def test_fused_gradients_are_those_of_the_signal_carried_by_hand(spec, task, how):
+def test_fused_gradients_are_those_of_the_signal_carried_by_hand(spec, task, backward):
     network = network_of(spec, task, 2)
     assert network.path("cpu", "float64") == "fused"
-    found = network.layout.views(gradient_of(spec, how, task, 2))
-    for name, expected in by_hand(spec, how, task, 2).items():
+    found = network.layout.views(gradient_of(spec, backward, task, 2))
+    for name, expected in by_hand(spec, backward, task, 2).items():
         assert_close(found[name], expected, rtol=1e-8, atol=1e-12)
 
 
-@pytest.mark.parametrize("how", HOWS.values(), ids=HOWS)
+@pytest.mark.parametrize("backward", BACKWARDS.values(), ids=BACKWARDS)
 @pytest.mark.parametrize("spec", STEPWISE)
-def test_readable_gradients_are_those_of_the_signal_carried_by_hand(spec, how, monkeypatch):
+def test_readable_gradients_are_those_of_the_signal_carried_by_hand(spec, backward, monkeypatch):
     run_readable(monkeypatch)
-    found = network_of(spec).layout.views(gradient_of(spec, how))
-    for name, expected in by_hand(spec, how).items():
+    found = network_of(spec).layout.views(gradient_of(spec, backward))
+    for name, expected in by_hand(spec, backward).items():
         assert_close(found[name], expected, rtol=1e-8, atol=1e-12)
-    assert not torch.equal(gradient_of(spec, how), gradient_of(spec, PLAIN)), "it acts here"
+    assert not torch.equal(gradient_of(spec, backward), gradient_of(spec, PLAIN)), "it acts here"
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 5, 13, 14])
@@ -132,13 +132,13 @@ def test_truncation_is_what_detached_states_give(chunk):
         assert_close(found[name], leaf.grad, rtol=1e-8, atol=1e-12)
 
 
-@pytest.mark.parametrize("how", HOWS.values(), ids=HOWS)
+@pytest.mark.parametrize("backward", BACKWARDS.values(), ids=BACKWARDS)
 @pytest.mark.parametrize("spec", [*USUAL, *(pytest.param(spec, marks=pytest.mark.slow) for spec in RARE)])
-def test_fused_equals_readable_in_single_precision_signals_too(spec, how, monkeypatch):
+def test_fused_equals_readable_in_single_precision_signals_too(spec, backward, monkeypatch):
     fused_signals, readable_signals = [], []
-    fused = gradient_of(spec, how, "adding", 2, torch.float32, fused_signals)
+    fused = gradient_of(spec, backward, "adding", 2, torch.float32, fused_signals)
     run_readable(monkeypatch)
-    found = gradient_of(spec, how, "adding", 2, torch.float32, readable_signals)
+    found = gradient_of(spec, backward, "adding", 2, torch.float32, readable_signals)
     assert_close(found, fused, rtol=1e-4, atol=1e-6)
     for one, other in zip(fused_signals, readable_signals, strict=True):
         assert_close(one.inputs, other.inputs, rtol=1e-4, atol=1e-6)
@@ -155,8 +155,8 @@ def test_fused_equals_readable_in_single_precision_signals_too(spec, how, monkey
 def test_a_huge_limit_and_a_chunk_of_the_whole_length_change_no_byte(spec, dtype):
     plain = gradient_of(spec, PLAIN, dtype=dtype)
     length = TASKS["copy"].length
-    for how in (Backward(signal_limit=1e30), Backward(truncate=length), Backward(truncate=length + 1)):
-        assert gradient_of(spec, how, dtype=dtype).numpy().tobytes() == plain.numpy().tobytes()
+    for backward in (Backward(signal_limit=1e30), Backward(truncate=length), Backward(truncate=length + 1)):
+        assert gradient_of(spec, backward, dtype=dtype).numpy().tobytes() == plain.numpy().tobytes()
     assert gradient_of(spec, PLAIN, dtype=dtype, seen=[]).numpy().tobytes() == plain.numpy().tobytes()
 
 
@@ -169,13 +169,13 @@ def test_a_loss_at_the_end_reaches_back_no_further_than_its_chunk(spec):
     assert (signal.passed[0][8:] != 0).any(2).any(1).all()
 
 
-@pytest.mark.parametrize("how", [*HOWS.values(), Backward(omega=2.0), Backward(0.003, 3, 2.0)])
+@pytest.mark.parametrize("backward", [*BACKWARDS.values(), Backward(omega=2.0), Backward(0.003, 3, 2.0)])
 @pytest.mark.parametrize("spec", ["rnn", "lstm", "gru", "selective", "deltanet"])
-def test_chunks_of_memory_change_nothing(spec, how, monkeypatch):
+def test_chunks_of_memory_change_nothing(spec, backward, monkeypatch):
     whole_signals, cut_signals = [], []
-    whole = gradient_of(spec, how, "adding", 2, seen=whole_signals)
+    whole = gradient_of(spec, backward, "adding", 2, seen=whole_signals)
     monkeypatch.setattr(layers, "KEPT_NUMBERS", 500)
-    assert_close(gradient_of(spec, how, "adding", 2, seen=cut_signals), whole)
+    assert_close(gradient_of(spec, backward, "adding", 2, seen=cut_signals), whole)
     for one, other in zip(whole_signals, cut_signals, strict=True):
         assert_close(one.passed, other.passed)
         assert_close(one.before, other.before)
@@ -191,5 +191,5 @@ def test_not_a_number_passes_and_infinity_is_clipped():
         grads = np.zeros((*batch.inputs.shape, HIDDEN))
         grads[-1, 0, 0] = value
         signal = kernel_layer.blank_signal()
-        kernel_layer.backward(kernel_layer.forward(keep=True)[2], grads, how=TIGHT, signal=signal)
+        kernel_layer.backward(kernel_layer.forward(keep=True)[2], grads, backward=TIGHT, signal=signal)
         assert bool(signal.passed[0].isfinite().all()) == finite

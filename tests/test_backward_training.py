@@ -87,13 +87,13 @@ def test_what_is_taken_is_clipped_after_omega_is_added():
 # Planted mistakes
 
 
-def hows_left_out(monkeypatch):
+def backwards_left_out(monkeypatch):
     """The backward pass never hears of it."""
     plain = write_gradients
     monkeypatch.setattr("longlag.training.cohort.write_gradients", lambda *given: plain(*given[:6]))
 
 
-def hows_of_the_neighbour(monkeypatch):
+def backwards_of_the_neighbour(monkeypatch):
     """Each trial gets the next one's."""
     plain = write_gradients
 
@@ -115,7 +115,7 @@ def kernel_that_ignores_it(monkeypatch):
     """The fused scan forgets it, and so does the second look at it."""
     plain = Layer.backward
 
-    def backward(self, kept, grads, last=(), wants=False, how=PLAIN, signal=None):
+    def backward(self, kept, grads, last=(), wants=False, backward=PLAIN, signal=None):
         return plain(self, kept, grads, last, wants, PLAIN, signal)
 
     monkeypatch.setattr(Layer, "backward", backward)
@@ -124,8 +124,8 @@ def kernel_that_ignores_it(monkeypatch):
 def limit_ten_times_too_small(monkeypatch):
     plain = Layer.backward
 
-    def backward(self, kept, grads, last=(), wants=False, how=PLAIN, signal=None):
-        wrong = replace(how, signal_limit=how.signal_limit / 10)
+    def backward(self, kept, grads, last=(), wants=False, backward=PLAIN, signal=None):
+        wrong = replace(backward, signal_limit=backward.signal_limit / 10)
         return plain(self, kept, grads, last, wants, wrong, signal)
 
     monkeypatch.setattr(Layer, "backward", backward)
@@ -134,8 +134,8 @@ def limit_ten_times_too_small(monkeypatch):
 def chunks_one_step_longer(monkeypatch):
     plain = Layer.backward
 
-    def backward(self, kept, grads, last=(), wants=False, how=PLAIN, signal=None):
-        wrong = replace(how, truncate=how.truncate + 1 if how.truncate else 0)
+    def backward(self, kept, grads, last=(), wants=False, backward=PLAIN, signal=None):
+        wrong = replace(backward, truncate=backward.truncate + 1 if backward.truncate else 0)
         return plain(self, kept, grads, last, wants, wrong, signal)
 
     monkeypatch.setattr(Layer, "backward", backward)
@@ -148,8 +148,8 @@ def values_clipped_instead(monkeypatch):
 
     def write(*given):
         losses = plain(*given)
-        for gradient, how in zip(given[3], given[6], strict=True):
-            gradient.clamp_(-how.signal_limit, how.signal_limit)
+        for gradient, backward in zip(given[3], given[6], strict=True):
+            gradient.clamp_(-backward.signal_limit, backward.signal_limit)
         return losses
 
     monkeypatch.setattr("longlag.training.cohort.write_gradients", write)
@@ -158,8 +158,8 @@ def values_clipped_instead(monkeypatch):
 def omega_with_another_factor(monkeypatch):
     plain = recurrent.add_omega
 
-    def add(network, row, gradient, how):
-        plain(network, row, gradient, replace(how, omega=2 * how.omega))
+    def add(network, row, gradient, backward):
+        plain(network, row, gradient, replace(backward, omega=2 * backward.omega))
 
     monkeypatch.setattr(recurrent, "add_omega", add)
 
@@ -171,8 +171,8 @@ def omega_never_added(monkeypatch):
 STATE, OMEGA = ("state:0.0001", 0), ("norm:1+omega:2", 0)
 CHUNKS = ("none", 4)
 MISTAKES = [
-    *[(mistake, setting) for mistake in (hows_left_out, kernel_that_ignores_it) for setting in (STATE, CHUNKS)],
-    (hows_left_out, OMEGA),
+    *[(mistake, setting) for mistake in (backwards_left_out, kernel_that_ignores_it) for setting in (STATE, CHUNKS)],
+    (backwards_left_out, OMEGA),
     (limit_ten_times_too_small, STATE),
     (chunks_one_step_longer, CHUNKS),
     (values_clipped_instead, STATE),
@@ -192,7 +192,7 @@ def test_a_mistake_inside_the_backward_pass_stops_the_run(monkeypatch, cell, mis
     assert finished == []
 
 
-@pytest.mark.parametrize("mistake", [hows_of_the_neighbour, one_for_all])
+@pytest.mark.parametrize("mistake", [backwards_of_the_neighbour, one_for_all])
 def test_one_trials_limit_on_another_is_seen(monkeypatch, mistake):
     mistake(monkeypatch)
     with pytest.raises(ClippingError, match=r"clip state:0\.000"):
@@ -241,8 +241,8 @@ def test_chunks_no_shorter_than_the_task_are_the_plain_trial():
 def test_a_trial_says_how_to_go_back():
     (trial,) = plan(clip="omega:2 + norm:1+state:0.5", truncate=2, seeds=1)
     assert trial.clip == "norm:1+omega:2+state:0.5"
-    how = backward_of(trial)
-    assert (how.signal_limit, how.truncate, how.omega) == (0.5, 2, 2.0)
+    backward = backward_of(trial)
+    assert (backward.signal_limit, backward.truncate, backward.omega) == (0.5, 2, 2.0)
 
 
 @pytest.mark.parametrize(("options", "message"), [
@@ -267,12 +267,12 @@ def test_what_cannot_be_is_refused(options, message):
 
 def test_looking_says_nothing_where_all_is_well_and_what_where_it_is_not():
     (trial,) = cohort_of("state:0.0001")
-    cohort, how = Cohort([trial], {}), backward_of(trial)
+    cohort, backward = Cohort([trial], {}), backward_of(trial)
     batch = cohort.task.draw(cohort.streams[0].generator(1), 4)
     row, right = cohort.parameters[0], torch.zeros_like(cohort.parameters[0])
-    cohort.network.gradient(cohort.task, row, right, batch, how=how)
+    cohort.network.gradient(cohort.task, row, right, batch, backward=backward)
     given = cohort.network, cohort.task, row
-    assert backward_audit.look(*given, right, batch, lambda: None, how)[1] is None
-    plain, fault = backward_audit.look(*given, 1.001 * right, batch, lambda: None, how)
+    assert backward_audit.look(*given, right, batch, lambda: None, backward)[1] is None
+    plain, fault = backward_audit.look(*given, 1.001 * right, batch, lambda: None, backward)
     assert fault == "the gradient is not the one that its backward pass gives"
     assert not torch.equal(plain, right)

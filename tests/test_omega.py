@@ -92,12 +92,12 @@ def test_omegas_gradient_is_its_slope_with_signal_and_states_held(spec):
 
 @pytest.mark.parametrize("spec", ["rnn", "lstm", "gru"])
 def test_omega_is_the_same_on_both_paths_and_whatever_piece_is_looked_at(spec, monkeypatch):
-    how = Backward(omega=3.0)
-    fused = gradient_of(spec, how, "adding", 2)
+    backward = Backward(omega=3.0)
+    fused = gradient_of(spec, backward, "adding", 2)
     monkeypatch.setattr("longlag.networks.omega.NUMBERS", 1)
-    assert_close(gradient_of(spec, how, "adding", 2), fused)
+    assert_close(gradient_of(spec, backward, "adding", 2), fused)
     run_readable(monkeypatch)
-    assert_close(gradient_of(spec, how, "adding", 2), fused)
+    assert_close(gradient_of(spec, backward, "adding", 2), fused)
 
 
 def test_a_signal_that_has_vanished_counts_for_nothing():
@@ -120,7 +120,7 @@ def test_a_regularised_network_carries_its_signal_further():
     row, batch, faded = row_of(network), batch_of("adding"), []
     for _ in range(40):
         seen, gradient = [], torch.zeros_like(row)
-        network.gradient(TASKS["adding"], row, gradient, batch, how=Backward(omega=1.0, seen=seen))
+        network.gradient(TASKS["adding"], row, gradient, batch, backward=Backward(omega=1.0, seen=seen))
         norms = seen[0].passed[0].flatten(1).norm(dim=1)
         faded.append((norms[0] / norms[-1]).item())
         row = row - 0.1 * gradient

@@ -67,9 +67,9 @@ def inside(clip: Clip) -> str:
     network = Network.for_task(Gru(), task, 6)
     row = torch.from_numpy(network.initial_row(0)).float()
     drawn = task.draw(stream("check", "batch").generator(), 4)
-    hows = [PLAIN, Backward(signal_limit=clip.signal_limit, omega=clip.omega), PLAIN]
+    backwards = [PLAIN, Backward(signal_limit=clip.signal_limit, omega=clip.omega), PLAIN]
     found = torch.zeros(3, len(row))
-    write_gradients(network, task, row.expand(3, -1), found, [drawn] * 3, hows=hows)
+    write_gradients(network, task, row.expand(3, -1), found, [drawn] * 3, backwards=backwards)
     expect(torch.equal(found[0], found[2]), "the backward pass of a trial beside it changes")
     plain, ours = row_norms(found[:2]).tolist()
     if torch.equal(found[0], found[1]):

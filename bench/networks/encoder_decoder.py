@@ -134,10 +134,10 @@ class EncoderDecoder(AnyNetwork):
         gradient: Tensor,
         batch: Batch,
         noise: np.random.Generator | None = None,
-        how: Backward = PLAIN,
+        backward: Backward = PLAIN,
     ) -> Tensor:
         """Write one trial's gradient and return its loss, by autograd."""
-        return self.by_autograd(task, row, gradient, batch, noise, how)
+        return self.by_autograd(task, row, gradient, batch, noise, backward)
 
     def initial_row(self, seed: int) -> np.ndarray:
         """Draw the initial parameters of one trial, (P,) float64.
@@ -166,7 +166,7 @@ class EncoderDecoder(AnyNetwork):
         views: Mapping[str, Tensor],
         batch: Batch,
         noise: np.random.Generator | None = None,
-        how: Backward = PLAIN,
+        backward: Backward = PLAIN,
     ) -> Tensor:
         """Return the readout at the scored steps, (N, O), which the decoder wrote one after the other.
 
@@ -175,9 +175,9 @@ class EncoderDecoder(AnyNetwork):
             batch: Its scored steps follow each other, the first not before the second step of a sequence. With
                 `decoder_inputs` the decoder is told what they hold, without it runs freely.
             noise: Draws what dropout sets to zero, in training; in evaluation there is none.
-            how: The chain rule alone.
+            backward: The chain rule alone.
         """
-        assert how == PLAIN, "nothing else happens in the backward pass of an encoder-decoder"
+        assert backward == PLAIN, "nothing else happens in the backward pass of an encoder-decoder"
         first = batch.mask.int().argmax(0)
         lengths = first if bool((first != first[0]).any()) else None
         read = batch.inputs[: int(first.max())]

@@ -29,11 +29,11 @@ class Layered(SequenceNetwork):
     wiring: Wiring = ONE_LAYER
 
     @abstractmethod
-    def scan(self, how: Backward) -> Scan:
+    def scan(self, backward: Backward) -> Scan:
         """Return what runs a layer one way.
 
         Args:
-            how: What happens to the backward signal, counted in the scan's own direction.
+            backward: What happens to the backward signal, counted in the scan's own direction.
         """
 
     @cached_property
@@ -74,7 +74,7 @@ class Layered(SequenceNetwork):
         views: Mapping[str, Tensor],
         batch: Batch,
         noise: np.random.Generator | None = None,
-        how: Backward = PLAIN,
+        backward: Backward = PLAIN,
     ) -> Tensor:
         """Return the readout at the scored steps, (N, O).
 
@@ -82,9 +82,9 @@ class Layered(SequenceNetwork):
             views: The tensors of one trial, by their names in `layout`.
             batch: Inputs (T, B) tokens or (T, B, I).
             noise: Draws what dropout sets to zero, in training; in evaluation there is none.
-            how: What happens to the backward signal of each scan.
+            backward: What happens to the backward signal of each scan.
         """
-        return read_out(views, self.states(views, batch.inputs, batch.lengths, noise, how), batch.scored)
+        return read_out(views, self.states(views, batch.inputs, batch.lengths, noise, backward), batch.scored)
 
     def states(
         self,
@@ -92,11 +92,11 @@ class Layered(SequenceNetwork):
         inputs: Tensor,
         lengths: Tensor | None = None,
         noise: np.random.Generator | None = None,
-        how: Backward = PLAIN,
+        backward: Backward = PLAIN,
     ) -> Tensor:
         """Return what the readout reads at every step, (T, B, W), as `Layers.run` does.
 
         Raises:
-            ValueError: A layer returns another shape, or cannot do what ``how`` says.
+            ValueError: A layer returns another shape, or cannot do what ``backward`` says.
         """
-        return self.layers.run(views, inputs, self.scan(how), lengths, noise)
+        return self.layers.run(views, inputs, self.scan(backward), lengths, noise)

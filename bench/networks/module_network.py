@@ -23,13 +23,13 @@ class ModuleNetwork(Layered):
 
     cell: ModuleCell
 
-    def scan(self, how: Backward) -> Scan:
+    def scan(self, backward: Backward) -> Scan:
         """Return what runs a layer one way.
 
         Raises:
             ValueError: Something is to happen between the module's steps.
         """
-        if how != PLAIN:
+        if backward != PLAIN:
             raise ValueError(f"cell {self.cell.name()} is a module: nothing can happen between its steps")
         sizes = dict(self.layers.scans)
         return lambda name, seen, weights: self.cell.run(seen, weights, sizes[name], self.hidden_size)
@@ -57,7 +57,7 @@ class ModuleNetwork(Layered):
         gradient: Tensor,
         batch: Batch,
         noise: np.random.Generator | None = None,
-        how: Backward = PLAIN,
+        backward: Backward = PLAIN,
     ) -> Tensor:
         """Write one trial's gradient and return its loss, by autograd."""
-        return self.by_autograd(task, row, gradient, batch, noise, how)
+        return self.by_autograd(task, row, gradient, batch, noise, backward)

@@ -27,19 +27,19 @@ NUMBERS = 2**22
 """Projected inputs that are looked at at once, at most."""
 
 
-def add_omega(network: AnyNetwork, row: Tensor, gradient: Tensor, how: Backward) -> None:
+def add_omega(network: AnyNetwork, row: Tensor, gradient: Tensor, backward: Backward) -> None:
     """Add the one-step gradient of the factor times Omega, summed over scans, to a trial's gradient (P,).
 
     Args:
         network: The network.
         row: (P,), the parameters.
         gradient: (P,), added to.
-        how: The backward pass that left the gradient: the factor, and the signals that were seen.
+        backward: The backward pass that left the gradient: the factor, and the signals that were seen.
     """
     weights, targets = (network.scans(network.layout.views(of)) for of in (row, gradient))
-    for (cell, given), (_, target), signal in zip(weights, targets, how.seen or [], strict=True):
+    for (cell, given), (_, target), signal in zip(weights, targets, backward.seen or [], strict=True):
         for name, found in omega_gradient(cell, given, signal)[1].items():
-            target[name].add_(found, alpha=how.omega)
+            target[name].add_(found, alpha=backward.omega)
 
 
 def omega_gradient(cell: Cell, weights: Weights, signal: Signal) -> tuple[Tensor, dict[str, Tensor]]:

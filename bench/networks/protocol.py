@@ -64,7 +64,7 @@ class AnyNetwork(ABC):
         views: Mapping[str, Tensor],
         batch: Batch,
         noise: np.random.Generator | None = None,
-        how: Backward = PLAIN,
+        backward: Backward = PLAIN,
     ) -> Tensor:
         """Return the readout at the scored steps, (N, O), from the tensors of one trial by name.
 
@@ -72,7 +72,7 @@ class AnyNetwork(ABC):
             views: By their names in `layout`.
             batch: What to answer.
             noise: Draws what dropout sets to zero, in training.
-            how: What happens to the backward signal of each scan.
+            backward: What happens to the backward signal of each scan.
         """
 
     @abstractmethod
@@ -83,7 +83,7 @@ class AnyNetwork(ABC):
         gradient: Tensor,
         batch: Batch,
         noise: np.random.Generator | None = None,
-        how: Backward = PLAIN,
+        backward: Backward = PLAIN,
     ) -> Tensor:
         """Write one trial's gradient and return its loss.
 
@@ -93,7 +93,7 @@ class AnyNetwork(ABC):
             gradient: (P,), overwritten; padding stays zero.
             batch: The batch.
             noise: Dropout draws from it; nothing is dropped without.
-            how: How the backward pass goes.
+            backward: How the backward pass goes.
         """
 
     @final
@@ -104,11 +104,11 @@ class AnyNetwork(ABC):
         gradient: Tensor,
         batch: Batch,
         noise: np.random.Generator | None,
-        how: Backward,
+        backward: Backward,
     ) -> Tensor:
         """Do what `gradient` does by autograd all the way, over a fused scan in one step; Omega is left out."""
         leaves = {name: view.detach().requires_grad_() for name, view in self.layout.views(row).items()}
-        loss = task.loss(self.outputs(leaves, batch, noise, how), batch)
+        loss = task.loss(self.outputs(leaves, batch, noise, backward), batch)
         found = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
         for slot, value in zip(self.layout.slots, found, strict=True):
             slot.view(gradient).copy_(value)

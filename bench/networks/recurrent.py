@@ -36,9 +36,9 @@ class Network(Layered):
         """Return the network that fits a task's inputs and outputs."""
         return cls(cell, task.input_size, task.output_size, hidden_size, wiring)
 
-    def scan(self, how: Backward) -> Scan:
+    def scan(self, backward: Backward) -> Scan:
         """Return what runs a layer one way: step by step, or by the cell's kernel."""
-        return lambda _, seen, weights: run_layer(self.cell, seen, weights, how)
+        return lambda _, seen, weights: run_layer(self.cell, seen, weights, backward)
 
     def path(self, device: str, dtype: str) -> str:
         """Say which code runs the scans: ``fused`` or ``readable``."""
@@ -68,17 +68,17 @@ class Network(Layered):
         gradient: Tensor,
         batch: Batch,
         noise: np.random.Generator | None = None,
-        how: Backward = PLAIN,
+        backward: Backward = PLAIN,
     ) -> Tensor:
         """Write one trial's gradient and return its loss: plain layers by their kernel, others by autograd."""
-        if how.omega and how.seen is None:
-            how = replace(how, seen=[])
+        if backward.omega and backward.seen is None:
+            backward = replace(backward, seen=[])
         if (kernel := self._plain_kernel(row)) is not None:
-            loss = self._by_kernel(kernel, task, row, gradient, batch, how)
+            loss = self._by_kernel(kernel, task, row, gradient, batch, backward)
         else:
-            loss = self.by_autograd(task, row, gradient, batch, noise, how)
-        if how.omega:
-            add_omega(self, row, gradient, how)
+            loss = self.by_autograd(task, row, gradient, batch, noise, backward)
+        if backward.omega:
+            add_omega(self, row, gradient, backward)
         return loss
 
     def _plain_kernel(self, row: Tensor) -> "Kernel | None":
@@ -89,13 +89,13 @@ class Network(Layered):
         return cast("Kernel", kernel) if kernel is not None and kernel.direct else None
 
     def _by_kernel(
-        self, kernel: "Kernel", task: Task, row: Tensor, gradient: Tensor, batch: Batch, how: Backward
+        self, kernel: "Kernel", task: Task, row: Tensor, gradient: Tensor, batch: Batch, backward: Backward
     ) -> Tensor:
         """Go there and back through plain layers by a kernel; autograd differentiates the loss by the outputs only."""
         from longlag.scans.engine.stack import Stack
 
         views, target = self.layout.arrays(row.numpy()), self.layout.arrays(gradient.numpy())
-        stack = Stack(kernel, self.by_scan(views), batch.inputs.numpy(), how)
+        stack = Stack(kernel, self.by_scan(views), batch.inputs.numpy(), backward)
         states = scored_states(torch.from_numpy(stack.outputs), batch.scored)
         readout, by_readout = _readout_of(views), _readout_of(target)
         outputs = read_states(readout, states).requires_grad_()

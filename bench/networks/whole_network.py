@@ -92,17 +92,17 @@ class WholeNetwork(SequenceNetwork):
         gradient: Tensor,
         batch: Batch,
         noise: np.random.Generator | None = None,
-        how: Backward = PLAIN,
+        backward: Backward = PLAIN,
     ) -> Tensor:
         """Write one trial's gradient and return its loss, by autograd."""
-        return self.by_autograd(task, row, gradient, batch, noise, how)
+        return self.by_autograd(task, row, gradient, batch, noise, backward)
 
     def outputs(
         self,
         views: Mapping[str, Tensor],
         batch: Batch,
         noise: np.random.Generator | None = None,
-        how: Backward = PLAIN,
+        backward: Backward = PLAIN,
     ) -> Tensor:
         """Return the readout at the scored steps, (N, O).
 
@@ -110,9 +110,9 @@ class WholeNetwork(SequenceNetwork):
             views: The tensors of one trial, by their names in `layout`.
             batch: Inputs (T, B) tokens or (T, B, I).
             noise: Not drawn from: nothing is dropped.
-            how: The chain rule alone, since nothing is scanned.
+            backward: The chain rule alone, since nothing is scanned.
         """
-        assert how == PLAIN, "nothing else happens in the backward pass of an architecture"
+        assert backward == PLAIN, "nothing else happens in the backward pass of an architecture"
         return read_out(views, self.states(views, batch.inputs, batch.lengths), batch.scored)
 
     def states(self, views: Mapping[str, Tensor], inputs: Tensor, lengths: Tensor | None = None) -> Tensor:

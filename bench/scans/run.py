@@ -26,13 +26,13 @@ def warm(cell: Cell, tokens: bool, device: str, dtype: str) -> None:
         kernel.warm(tokens, dtype)
 
 
-def run_layer(cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAIN) -> Tensor:
+def run_layer(cell: Cell, inputs: Tensor, weights: Weights, backward: Backward = PLAIN) -> Tensor:
     """Run a cell over tokens (T, B) or vectors (T, B, I) from a zero state; return its outputs (T, B, H).
 
     A cell with a kernel runs fused where kernels run; the readable path gives the same numbers but for rounding.
-    On either the way back goes as ``how`` says.
+    On either the way back goes as ``backward`` says.
     """
-    return _run(cell, inputs, weights, how)[0]
+    return _run(cell, inputs, weights, backward)[0]
 
 
 def run_between(
@@ -66,33 +66,38 @@ def run_between(
 
 
 def _run(
-    cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAIN, state: State | None = None
+    cell: Cell, inputs: Tensor, weights: Weights, backward: Backward = PLAIN, state: State | None = None
 ) -> tuple[Tensor, State]:
     weight = weights["input_weight"]
     if serves(weight.device.type, str(weight.dtype)) and (kernel := standard_kernel(cell)) is not None:
-        return kernel.run(cell, inputs, weights, how, state)
-    return _run_step_by_step(cell, inputs, weights, how, state)
+        return kernel.run(cell, inputs, weights, backward, state)
+    return _run_step_by_step(cell, inputs, weights, backward, state)
 
 
-def run_readable(cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAIN) -> Tensor:
+def run_readable(cell: Cell, inputs: Tensor, weights: Weights, backward: Backward = PLAIN) -> Tensor:
     """Do what `run_layer` does step by step, in torch."""
-    return _run_step_by_step(cell, inputs, weights, how, None)[0]
+    return _run_step_by_step(cell, inputs, weights, backward, None)[0]
 
 
 def _run_step_by_step(
-    cell: Cell, inputs: Tensor, weights: Weights, how: Backward, initial: State | None
+    cell: Cell, inputs: Tensor, weights: Weights, backward: Backward, initial: State | None
 ) -> tuple[Tensor, State]:
     projected, size = cell.project(inputs, weights), cell.hidden_size(weights)
     state = cell.start(inputs.shape[1], size, projected) if initial is None else initial
-    signal = how.watch(inputs, state, size)
-    outputs, state = scan(cell, projected, weights, state, how, signal)
+    signal = backward.watch(inputs, state, size)
+    outputs, state = scan(cell, projected, weights, state, backward, signal)
     if signal is not None:
         signal.listen(outputs)
     return outputs, state
 
 
 def scan(
-    cell: Cell, projected: Tensor, weights: Weights, state: State, how: Backward = PLAIN, signal: Signal | None = None
+    cell: Cell,
+    projected: Tensor,
+    weights: Weights,
+    state: State,
+    backward: Backward = PLAIN,
+    signal: Signal | None = None,
 ) -> tuple[Tensor, State]:
     """Step through time, the readable path: (T, B, G·H) projected inputs to (T, B, H) outputs and the last state.
 
@@ -101,7 +106,7 @@ def scan(
         projected: The projected inputs.
         weights: Its weights.
         state: Before the first step.
-        how: What happens to the backward signal on its way.
+        backward: What happens to the backward signal on its way.
         signal: Is filled with what was carried, but for what arrived.
 
     Raises:
@@ -110,7 +115,7 @@ def scan(
     """
     weights, outputs = cell.prepare(weights), []
     for t, step in enumerate(projected.unbind(0)):
-        if how.cuts(t):
+        if backward.cuts(t):
             state = tuple(part.detach() for part in state)
         if signal is not None:
             for kept, part in zip(signal.before, state, strict=True):
@@ -118,8 +123,8 @@ def scan(
         before, state = state, cell.step(step, state, weights)
         if t == 0:
             _check_states(cell, state, before)
-        if how.signal_limit < inf or signal is not None:
-            state = tuple(_passed(part, how, signal, place, t) for place, part in enumerate(state))
+        if backward.signal_limit < inf or signal is not None:
+            state = tuple(_passed(part, backward, signal, place, t) for place, part in enumerate(state))
         outputs.append(cell.output(step, state, weights))
     return torch.stack(outputs), state
 
@@ -139,11 +144,11 @@ def _listed(shapes: list[tuple[int, ...]]) -> str:
     return ", ".join(map(str, shapes)) or "none"
 
 
-def _passed(part: Tensor, how: Backward, signal: Signal | None, place: int, t: int) -> Tensor:
+def _passed(part: Tensor, backward: Backward, signal: Signal | None, place: int, t: int) -> Tensor:
     """Return one state as a step hands it on; what comes back to it is clipped and kept."""
 
     def clip(grad: Tensor) -> Tensor:
-        clipped = grad if how.signal_limit == inf else grad.clamp(-how.signal_limit, how.signal_limit)
+        clipped = grad if backward.signal_limit == inf else grad.clamp(-backward.signal_limit, backward.signal_limit)
         if signal is not None:
             signal.passed[place][t] = clipped
         return clipped

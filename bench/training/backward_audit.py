@@ -25,7 +25,7 @@ def look(
     gradient: Tensor,
     batch: Batch,
     noise: Callable[[], np.random.Generator | None],
-    how: Backward,
+    backward: Backward,
 ) -> tuple[Tensor, str | None]:
     """Return a trial's plain gradient (P,), and what is wrong with the gradient that it has, if anything.
 
@@ -38,23 +38,23 @@ def look(
         gradient: (P,), what the backward pass left for this trial.
         batch: Its batch.
         noise: Makes what dropout draws from, the same each time.
-        how: How its backward pass is to go.
+        backward: How its backward pass is to go.
     """
     own: list[Signal] = []
     chain_rule: list[Signal] = []
     without, plain = torch.zeros_like(row), torch.zeros_like(row)
-    network.gradient(task, row, without, batch, noise(), replace(how, omega=0.0, seen=own))
+    network.gradient(task, row, without, batch, noise(), replace(backward, omega=0.0, seen=own))
     network.gradient(task, row, plain, batch, noise(), replace(PLAIN, seen=chain_rule))
     expected = without.clone()
-    if how.omega:
-        add_omega(network, row, expected, replace(how, seen=own))
+    if backward.omega:
+        add_omega(network, row, expected, replace(backward, seen=own))
     if not close(gradient, expected):
         return plain, "the gradient is not the one that its backward pass gives"
     if all(part.isfinite().all() for signal in chain_rule for part in signal.passed):
         reads_state = all(cell.reads_state for cell, _ in network.scans(network.layout.views(row)))
         if not _was_seen(chain_rule[-1], reads_state):
             return plain, "the backward signal was not seen"
-        return plain, _carried(how, own, reads_state) or _top(how, own[-1], chain_rule[-1], without, plain)
+        return plain, _carried(backward, own, reads_state) or _top(backward, own[-1], chain_rule[-1], without, plain)
     return plain, None
 
 
@@ -73,19 +73,19 @@ def _was_seen(chain_rule: Signal, reads_state: bool) -> bool:
     return close(found[0], sent) if reads_state else any(bool(part.any()) for part in found)
 
 
-def _carried(how: Backward, signals: list[Signal], reads_state: bool) -> str | None:
+def _carried(backward: Backward, signals: list[Signal], reads_state: bool) -> str | None:
     """Say what is wrong with the signals, a layer at a time: entries beyond the limit, or carried across a border.
 
     Args:
-        how: How the backward pass was to go.
+        backward: How the backward pass was to go.
         signals: Of each layer.
         reads_state: Whether the cell's output is its first state.
     """
     for layer, signal in enumerate(signals):
-        if any((part.abs() > how.signal_limit).any() for part in signal.passed):
-            return f"the backward signal of layer {layer} exceeds {how.signal_limit:g}"
-        last = [t - 1 for t in range(len(signal.arriving)) if how.cuts(t)]
-        arriving = signal.arriving[last].clamp(-how.signal_limit, how.signal_limit)
+        if any((part.abs() > backward.signal_limit).any() for part in signal.passed):
+            return f"the backward signal of layer {layer} exceeds {backward.signal_limit:g}"
+        last = [t - 1 for t in range(len(signal.arriving)) if backward.cuts(t)]
+        arriving = signal.arriving[last].clamp(-backward.signal_limit, backward.signal_limit)
         for place, part in enumerate(signal.passed):
             found = part[last]
             if place == 0 and reads_state:
@@ -94,22 +94,22 @@ def _carried(how: Backward, signals: list[Signal], reads_state: bool) -> str | N
                 silent = torch.ones_like(arriving) if reads_state else (arriving == 0)
                 right = not found[silent.flatten(2).all(2)].any()
             if not right:
-                return f"the backward signal of layer {layer} crosses a border of {how.truncate} steps"
+                return f"the backward signal of layer {layer} crosses a border of {backward.truncate} steps"
     return None
 
 
-def _top(how: Backward, own: Signal, chain_rule: Signal, gradient: Tensor, plain: Tensor) -> str | None:
+def _top(backward: Backward, own: Signal, chain_rule: Signal, gradient: Tensor, plain: Tensor) -> str | None:
     """Say what is wrong with the top layer's signal up to, and at, the latest step at which anything is to happen."""
     steps = len(own.arriving)
-    beyond = torch.stack([(part.abs() > how.signal_limit).flatten(1).any(1) for part in chain_rule.passed]).any(0)
-    acts = [t for t in range(steps) if beyond[t] or (t + 1 < steps and how.cuts(t + 1))]
+    beyond = torch.stack([(part.abs() > backward.signal_limit).flatten(1).any(1) for part in chain_rule.passed]).any(0)
+    acts = [t for t in range(steps) if beyond[t] or (t + 1 < steps and backward.cuts(t + 1))]
     latest = acts[-1] if acts else -1
     for mine, theirs in zip(own.passed, chain_rule.passed, strict=True):
         if not close(mine[latest + 1 :], theirs[latest + 1 :]):
             return "the backward signal differs from the chain rule's where nothing is to happen"
-        bounded = theirs[latest].clamp(-how.signal_limit, how.signal_limit)
-        if acts and not how.cuts(latest + 1) and not close(mine[latest], bounded):
-            return f"the backward signal is not the chain rule's clipped at {how.signal_limit:g}"
+        bounded = theirs[latest].clamp(-backward.signal_limit, backward.signal_limit)
+        if acts and not backward.cuts(latest + 1) and not close(mine[latest], bounded):
+            return f"the backward signal is not the chain rule's clipped at {backward.signal_limit:g}"
     if not acts and len(own.arriving) and not close(gradient, plain):
         return "the gradient differs from the plain one, though nothing happened in the top layer"
     return None

@@ -103,8 +103,8 @@ class Cohort:
         trials, device = [record.trial for record in self.records], self.parameters.device
         self.gradients = torch.zeros_like(self.parameters)
         self.rates = torch.tensor([[trial.lr] for trial in trials], dtype=torch.float64, device=device)
-        self.hows = [backward_of(trial) for trial in trials]
-        inside = torch.tensor([how != PLAIN for how in self.hows], device=device)
+        self.backwards = [backward_of(trial) for trial in trials]
+        inside = torch.tensor([backward != PLAIN for backward in self.backwards], device=device)
         self.blocks = blocks_of([registry.clip(trial.clip) for trial in trials])
         self.ledger = Ledger(self.blocks, inside)
         self.norms = row_norms(self.parameters)
@@ -135,7 +135,7 @@ class Cohort:
     def _backward(self) -> None:
         batches = self._batches()
         given = self.parameters, self.gradients, batches
-        losses = write_gradients(self.network, self.task, *given, self._noises(), self.hows)
+        losses = write_gradients(self.network, self.task, *given, self._noises(), self.backwards)
         self.losses.append(losses)
         self.was_active.append(self.active)
         self.context = Context(self.network.layout, self.parameters, self.memory)
@@ -151,14 +151,14 @@ class Cohort:
             ClippingError: What is to happen inside the backward pass of an active trial did not happen.
         """
         due = self.update % self.common.eval_every == 0 or self.update == self.common.updates
-        if not due or all(how == PLAIN for how in self.hows):
+        if not due or all(backward == PLAIN for backward in self.backwards):
             return None
         plain = self.gradients.clone()
-        for place, how in enumerate(self.hows):
-            if how == PLAIN or not self.active[place]:
+        for place, backward in enumerate(self.backwards):
+            if backward == PLAIN or not self.active[place]:
                 continue
             of_trial = self.parameters[place], self.gradients[place], batches[place]
-            plain[place], fault = look(self.network, self.task, *of_trial, partial(self._noise, place), how)
+            plain[place], fault = look(self.network, self.task, *of_trial, partial(self._noise, place), backward)
             if fault:
                 trial = self.records[place].trial
                 said = f"clip {trial.clip}" + (f" with truncate {trial.truncate}" if trial.truncate else "")

@@ -24,7 +24,7 @@ class Fused(ABC):
 
     @abstractmethod
     def run(
-        self, cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAIN, initial: State | None = None
+        self, cell: Cell, inputs: Tensor, weights: Weights, backward: Backward = PLAIN, initial: State | None = None
     ) -> tuple[Tensor, State]:
         """Run over a batch of sequences.
 
@@ -32,7 +32,7 @@ class Fused(ABC):
             cell: The cell.
             inputs: Tokens (T, B) or vectors (T, B, I).
             weights: The cell's weights.
-            how: How the way back goes.
+            backward: How the way back goes.
             initial: The states before the first step, (B, ...) each; zeros by default.
 
         Returns:
@@ -51,13 +51,13 @@ class Kernel(Pair, Fused):
     """As of `Fused`; else `weights` and `read` say how they follow."""
 
     def run(
-        self, cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAIN, initial: State | None = None
+        self, cell: Cell, inputs: Tensor, weights: Weights, backward: Backward = PLAIN, initial: State | None = None
     ) -> tuple[Tensor, State]:
         """Run over a batch of sequences."""
-        states, *others = run_kernel(self, self.weights(cell, weights), inputs, initial, how)
+        states, *others = run_kernel(self, self.weights(cell, weights), inputs, initial, backward)
         outputs = self.read(cell, partial(cell.project, inputs, weights), states, weights)
-        if how.seen is not None and self.outputs > 1:
-            how.seen[-1].listen(outputs)
+        if backward.seen is not None and self.outputs > 1:
+            backward.seen[-1].listen(outputs)
         return outputs, (states[-1] if self.outputs == 1 else states[0, -1], *others)
 
     def warm(self, tokens: bool, dtype: str) -> None:
@@ -89,16 +89,16 @@ class OwnLoops(Fused):
     direct: ClassVar[bool] = False
 
     def run(
-        self, cell: Cell, inputs: Tensor, weights: Weights, how: Backward = PLAIN, initial: State | None = None
+        self, cell: Cell, inputs: Tensor, weights: Weights, backward: Backward = PLAIN, initial: State | None = None
     ) -> tuple[Tensor, State]:
         """Run over a batch of sequences."""
         size, batch = cell.hidden_size(weights), inputs.shape[1]
         state = cell.start(batch, size, weights["input_weight"]) if initial is None else initial
-        signal = how.watch(inputs, state, size)
+        signal = backward.watch(inputs, state, size)
 
         def piece(start: int, inputs: Tensor, weights: Weights, state: State) -> tuple[Tensor, State]:
             seen = None if signal is None else signal.over(slice(start, start + len(inputs)))
-            return self.scan(cell, cell.project(inputs, weights), weights, state, how, seen, start)
+            return self.scan(cell, cell.project(inputs, weights), weights, state, backward, seen, start)
 
         numbers = sum(cell.gate_widths(size).values()) + (cell.state_count(size) if torch.is_grad_enabled() else 0)
         length = max(1, layer.KEPT_NUMBERS // max(1, numbers * batch))
@@ -109,7 +109,7 @@ class OwnLoops(Fused):
 
     @abstractmethod
     def scan(
-        self, cell: Cell, projected: Tensor, weights: Weights, state: State, how: Backward, signal: Signal | None,
+        self, cell: Cell, projected: Tensor, weights: Weights, state: State, backward: Backward, signal: Signal | None,
         start: int,
     ) -> tuple[Tensor, State]:  # fmt: skip
         """Do what `longlag.scans.run.scan` does, for a chunk whose first time step is ``start`` in the sequence."""

@@ -19,11 +19,11 @@ def run_kernel(
     weights: Mapping[str, Tensor],
     inputs: Tensor,
     initial: Sequence[Tensor] | None = None,
-    how: Backward = PLAIN,
+    backward: Backward = PLAIN,
 ) -> tuple[Tensor, ...]:
     """Run a kernel over a batch of sequences; arguments as of `Layer`, gradients through every tensor.
 
-    The way back goes as ``how`` says.
+    The way back goes as ``backward`` says.
 
     Returns:
         The outputs (T, B, H), or (outputs, T, B, H), and every last state but the first, (B, H) each.
@@ -31,7 +31,7 @@ def run_kernel(
     names = tuple(weights)
     tensors = [inputs, *weights.values(), *(initial or ())]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        return _Scan.apply(kernel, names, how, *tensors)  # type: ignore[no-untyped-call,no-any-return]
+        return _Scan.apply(kernel, names, backward, *tensors)  # type: ignore[no-untyped-call,no-any-return]
     outputs, last, _ = _layer(kernel, names, tensors).forward(keep=False)
     return torch.from_numpy(outputs), *map(torch.from_numpy, last)
 
@@ -43,7 +43,9 @@ def _layer(kernel: Pair, names: tuple[str, ...], tensors: Sequence[Tensor]) -> L
 
 class _Scan(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, kernel: Pair, names: tuple[str, ...], how: Backward, *tensors: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, kernel: Pair, names: tuple[str, ...], backward: Backward, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
         layer = _layer(kernel, names, tensors)
         found, last, kept = layer.forward(keep=True)
         assert kept is not None
@@ -53,10 +55,10 @@ class _Scan(torch.autograd.Function):
         outputs = torch.from_numpy(found)
         # Saved, the outputs live as long as the way back needs them, and autograd notices if they are changed.
         ctx.save_for_backward(*tensors, outputs)
-        ctx.kernel, ctx.names, ctx.kept, ctx.how, ctx.signal = kernel, names, kept, how, None
-        if how.seen is not None:
+        ctx.kernel, ctx.names, ctx.kept, ctx.backward_pass, ctx.signal = kernel, names, kept, backward, None
+        if backward.seen is not None:
             ctx.signal = layer.blank_signal()
-            how.seen.append(ctx.signal)
+            backward.seen.append(ctx.signal)
         return outputs, *map(torch.from_numpy, last)
 
     @staticmethod
@@ -68,7 +70,9 @@ class _Scan(torch.autograd.Function):
         if kept is None:  # a second time, the graph having been retained
             _, _, kept = layer.forward(keep=True)
         arriving = [grad.numpy() for grad in grads]
-        found, first = layer.backward(kept, arriving[0], arriving[1:], ctx.needs_input_grad[3], ctx.how, ctx.signal)
+        found, first = layer.backward(
+            kept, arriving[0], arriving[1:], ctx.needs_input_grad[3], ctx.backward_pass, ctx.signal
+        )
         initial = first if len(tensors) > 1 + len(ctx.names) else []
         by_inputs = torch.from_numpy(found["inputs"]) if "inputs" in found else None
         return None, None, None, by_inputs, *map(torch.from_numpy, [*(found[name] for name in ctx.names), *initial])

@@ -100,7 +100,7 @@ class Layer:
 
     def backward(
         self, kept: Kept, grads: Array, last_grads: Sequence[Array] = (), wants_inputs: bool = False,
-        how: Backward = PLAIN, signal: Signal | None = None,
+        backward: Backward = PLAIN, signal: Signal | None = None,
     ) -> tuple[dict[str, Array], list[Array]]:  # fmt: skip
         """Run backward in time; what was kept can be used once.
 
@@ -109,7 +109,7 @@ class Layer:
             grads: (..., T, B, H), the loss's gradients by the outputs; or with whole panels, the padding zero.
             last_grads: By the other last states.
             wants_inputs: Return the gradients by the inputs, too.
-            how: What happens to the backward signal on its way.
+            backward: What happens to the backward signal on its way.
             signal: Is filled with what was carried; what arrived only where it arrived at the first state.
 
         Returns:
@@ -129,7 +129,7 @@ class Layer:
             by_inputs = np.zeros((self.steps, self.batch, self._whole_panels(self.inputs.shape[2])), self.dtype)
             input_weights = packed(self.input_weight, self.gates, True)
         recurrent = self._packed_recurrent(transpose=True)
-        limit, watched = self.dtype.type(how.signal_limit), self.steps if signal is not None else 0
+        limit, watched = self.dtype.type(backward.signal_limit), self.steps if signal is not None else 0
         before, signals = (np.empty((self.kernel.states, watched, self.size), self.dtype) for _ in range(2))
         for start in reversed(range(0, self.steps, chunk)):
             end = min(start + chunk, self.steps)
@@ -138,7 +138,7 @@ class Layer:
                 before[:, start:end] = states[:, :-1]
             scan_backward(
                 self.kernel, pre, apart, source, recurrent, self._vectors, vector_grads, states,
-                output_grads[:, start:end], carry, signals[:, start:end], limit, how.truncate, start,
+                output_grads[:, start:end], carry, signals[:, start:end], limit, backward.truncate, start,
             )  # fmt: skip
             outside.add_products(states[0, :-1], self.units, pre[:together], by_recurrent[:together])
             if self.kernel.apart:

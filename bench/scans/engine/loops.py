@@ -38,7 +38,7 @@ class Loops:
     steady: int = 0
 
     def run(
-        self, given: Sequence[Tensor], initial: Tensor, how: Backward = PLAIN, signal: Signal | None = None,
+        self, given: Sequence[Tensor], initial: Tensor, backward: Backward = PLAIN, signal: Signal | None = None,
         start: int = 0,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Run over a batch of sequences, with gradients through every tensor.
@@ -46,7 +46,7 @@ class Loops:
         Args:
             given: As the loops want it; outputs are shaped like the first tensor.
             initial: The states before the first step.
-            how: How the way back goes.
+            backward: How the way back goes.
             signal: Is filled with what was carried, but for what arrived.
             start: The place of the first time step here in the whole sequence.
 
@@ -55,7 +55,7 @@ class Loops:
         """
         tensors = [tensor.contiguous() for tensor in (*given, initial)]
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-            return _Scan.apply(self, how, signal, start, *tensors)  # type: ignore[no-untyped-call,no-any-return]
+            return _Scan.apply(self, backward, signal, start, *tensors)  # type: ignore[no-untyped-call,no-any-return]
         outputs, states = self.forward_over(tensors, 2)
         last = torch.from_numpy(states[len(outputs) % 2].copy())
         workspace.give_back([states])
@@ -73,11 +73,11 @@ class Loops:
 class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, loops: Loops, how: Backward, signal: Signal | None, start: int, *tensors: Tensor
+        ctx: Any, loops: Loops, backward: Backward, signal: Signal | None, start: int, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
         outputs, ctx.states = loops.forward_over(tensors, len(tensors[0]) + 1)
         ctx.save_for_backward(*tensors)
-        ctx.loops, ctx.how, ctx.signal, ctx.start = loops, how, signal, start
+        ctx.loops, ctx.backward_pass, ctx.signal, ctx.start = loops, backward, signal, start
         return torch.from_numpy(outputs), torch.from_numpy(ctx.states[-1].copy())
 
     @staticmethod
@@ -93,8 +93,8 @@ class _Scan(torch.autograd.Function):
         by_along = [np.empty_like(array) for array in given[:place]]
         by_steady = [np.zeros((*array.shape, batch), array.dtype) for array in given[place:]]
         signals = np.empty((len(by_output) if signal is not None else 0, *carry.shape), carry.dtype)
-        how = (signals, carry.dtype.type(ctx.how.signal_limit), ctx.how.truncate, ctx.start)
-        loops.backward(given, states, by_output, carry, (*by_along, *by_steady), *how)
+        of_signal = (signals, carry.dtype.type(ctx.backward_pass.signal_limit), ctx.backward_pass.truncate, ctx.start)
+        loops.backward(given, states, by_output, carry, (*by_along, *by_steady), *of_signal)
         if signal is not None:
             axis = loops.batch_axis if loops.batch_axis < 0 else 1 + loops.batch_axis
             signal.before[0].copy_(torch.from_numpy(states[:-1]).movedim(axis, 1))

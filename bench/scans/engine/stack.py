@@ -17,17 +17,17 @@ class Stack:
         kernel: The kernel.
         weights: Of each layer, from the bottom, as `Layer` wants them.
         inputs: Tokens (T, B) or vectors (T, B, I).
-        how: What happens to the backward signal on its way, and who sees it.
+        backward: What happens to the backward signal on its way, and who sees it.
 
     Attributes:
         outputs: (T, B, H), of the top layer; they last until `backward`.
     """
 
     def __init__(
-        self, kernel: Pair, weights: Sequence[Mapping[str, Array]], inputs: Array, how: Backward = PLAIN
+        self, kernel: Pair, weights: Sequence[Mapping[str, Array]], inputs: Array, backward: Backward = PLAIN
     ) -> None:
         self.layers: list[tuple[Layer, Kept]] = []
-        self.outputs, self.how = inputs, how
+        self.outputs, self.backward_pass = inputs, backward
         self.signals: list[Signal | None] = [None] * len(weights)
         for layer_weights in weights:
             layer = Layer(kernel, layer_weights, self.outputs)
@@ -35,9 +35,9 @@ class Stack:
             assert kept is not None
             self.outputs = np.ascontiguousarray(outputs)
             self.layers.append((layer, kept))
-        if how.seen is not None:
+        if backward.seen is not None:
             made = [layer.blank_signal() for layer, _ in self.layers]
-            how.seen.extend(made)
+            backward.seen.extend(made)
             self.signals = list(made)
 
     def backward(self, scored: Array, grads: Array) -> list[dict[str, Array]]:
@@ -53,7 +53,7 @@ class Stack:
         arriving.fill(0)
         arriving.reshape(-1, top.row)[scored, : top.units] = grads
         for place, (layer, kept) in reversed(list(enumerate(self.layers))):
-            by_name, _ = layer.backward(kept, arriving, (), place > 0, self.how, self.signals[place])
+            by_name, _ = layer.backward(kept, arriving, (), place > 0, self.backward_pass, self.signals[place])
             found.append(by_name)
             arriving = by_name.get("inputs", arriving)
         workspace.give_back([buffer, *(kept.chunk[2] for _, kept in self.layers if kept.chunk)])

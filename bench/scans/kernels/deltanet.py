@@ -14,7 +14,7 @@ class Deltanet(OwnLoops):
     """A memory for each sequence, with a key and a query of its own at every step."""
 
     def scan(
-        self, cell: Cell, projected: Tensor, weights: Weights, state: State, how: Backward, signal: Signal | None,
+        self, cell: Cell, projected: Tensor, weights: Weights, state: State, backward: Backward, signal: Signal | None,
         start: int,
     ) -> tuple[Tensor, State]:  # fmt: skip
         """Run over projected inputs (T, B, 2 K + H + 2)."""
@@ -22,7 +22,7 @@ class Deltanet(OwnLoops):
         q, k, v, d, b = torch.split(projected, list(cell.gate_widths(memory.shape[-1]).values()), dim=-1)
         q, k = normalize(q, dim=-1), normalize(k, dim=-1)
         a = torch.exp(-torch.exp(weights["rate"]) * softplus(d + weights["offset"])).squeeze(-1)
-        outputs, last = DELTA.run((v, a, k, torch.sigmoid(b) * k, q), memory, how, signal, start)
+        outputs, last = DELTA.run((v, a, k, torch.sigmoid(b) * k, q), memory, backward, signal, start)
         return outputs, (last,)
 
     def warm(self, tokens: bool, dtype: str) -> None:

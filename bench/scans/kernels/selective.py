@@ -14,7 +14,7 @@ class Selective(OwnLoops):
     """N numbers of each unit; what is written and read is the same for all units."""
 
     def scan(
-        self, cell: Cell, projected: Tensor, weights: Weights, state: State, how: Backward, signal: Signal | None,
+        self, cell: Cell, projected: Tensor, weights: Weights, state: State, backward: Backward, signal: Signal | None,
         start: int,
     ) -> tuple[Tensor, State]:  # fmt: skip
         """Run over projected inputs (T, B, 2 H + 2 N)."""
@@ -22,7 +22,7 @@ class Selective(OwnLoops):
         u, d, w, r = torch.split(projected.mT.contiguous(), list(cell.gate_widths(s.shape[-1]).values()), dim=-2)
         d = softplus(d + weights["step_bias"].unsqueeze(-1))
         decay = cell.prepare(weights)["decay"].squeeze(-3)
-        read, last = DIAGONAL.run((d, d * u, w, r, decay), s.permute(1, 2, 0), how, signal, start)
+        read, last = DIAGONAL.run((d, d * u, w, r, decay), s.permute(1, 2, 0), backward, signal, start)
         outputs = read + weights["skip"].unsqueeze(-1) * u
         return outputs.mT.contiguous(), (last.permute(2, 0, 1),)
 
