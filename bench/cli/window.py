@@ -1,17 +1,21 @@
 """The command that measures which thresholds and learning rates are safe."""
 
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from longlag.cli.options import plugin_option, results_option
 
+if TYPE_CHECKING:
+    from longlag.experiments.clip_window import Window
+
 
 @click.command()
 @click.option("--task", required=True, metavar="SPEC", help="Task.")
 @click.option("--cell", "cells", multiple=True, required=True, metavar="SPEC", help="Cell; repeatable.")
-@click.option("--clip", "kind", default="norm", show_default=True, metavar="KIND", help="Kind of clip that is swept.")
+@click.option("--clip", default="norm", show_default=True, metavar="KIND", help="Kind of clip that is swept.")
 @click.option(
     "--threshold", "thresholds", multiple=True, type=float, help="Its thresholds; repeatable.  [default: seven]"
 )
@@ -30,20 +34,7 @@ from longlag.cli.options import plugin_option, results_option
 @click.option("--plan", "only_plan", is_flag=True, help="Show what is swept; train nothing.")
 @plugin_option
 @results_option
-def window(
-    task: str,
-    cells: tuple[str, ...],
-    kind: str,
-    thresholds: tuple[float, ...],
-    lr: float,
-    rates: tuple[float, ...],
-    seeds: int,
-    name: str,
-    workers: int | None,
-    only_plan: bool,
-    results: Path,
-    **options: Any,
-) -> int:
+def window(workers: int | None, only_plan: bool, results: Path, **options: Any) -> int:
     """Draw the safe clip window: solved share and updates to solve against threshold and learning rate.
 
     Thresholds are swept from tight to loose, and on to no clip, at the rate --lr; rates are swept without a clip and
@@ -51,28 +42,38 @@ def window(
     """
     from longlag.cli.planning import check_free, checked_workers, time_told
     from longlag.cli.training import EXIT_SOME_FAILED, train_study
-    from longlag.experiments import clip_window as sweeps
+    from longlag.experiments.clip_window import measured
     from longlag.report.figures import windows
     from longlag.run.plan import make_plan
     from longlag.store import results as stored
 
-    check_free(name)
-    given = {key: value for key, value in options.items() if value is not None}
-    swept = sweeps.Window(
-        name, task, cells, kind, sweeps.swept(kind, thresholds), lr, sweeps.rates_around(lr, rates), seeds, given
-    )
+    check_free(options["name"])
+    swept = _window(options)
     study, count = swept.study(), checked_workers(workers)
     plan = make_plan(study, results)
     if only_plan:
-        click.echo(f"clips     {', '.join(swept.clips)} at a rate of {lr:g}")
+        click.echo(f"clips     {', '.join(swept.clips)} at a rate of {swept.lr:g}")
         click.echo(f"rates     {', '.join(f'{rate:g}' for rate in swept.rates)} under {' and '.join(swept.beside)}")
         click.echo(f"trials    {len(plan.trials)}, {len(plan.trials) - len(plan.missing)} stored")
         click.echo(f"time      {time_told(plan, count)}")
         return 0
     ended = train_study(study, results, workers=count)
-    trials = stored.load(name, results)
-    rows = sweeps.measured(swept, trials)
+    trials = stored.load(swept.name, results)
+    rows = measured(swept, trials)
     click.echo(windows.render(swept, rows), nl=False)
-    for path in windows.write(swept, rows, trials, results / name / "window"):
+    for path in windows.write(swept, rows, trials, results / swept.name / "window"):
         click.echo(path, err=True)
     return EXIT_SOME_FAILED if any(not status.is_result for status in ended) else 0
+
+
+def _window(options: dict[str, Any]) -> "Window":
+    """Make what is swept of the command's options: the fields of a window, and further keys of a grid."""
+    from longlag.experiments.clip_window import Window, rates_around, swept
+
+    own = {item.name for item in fields(Window)}
+    window = {key: value for key, value in options.items() if key in own}
+    window["thresholds"] = swept(options["clip"], options["thresholds"])
+    window["rates"] = rates_around(options["lr"], options["rates"])
+    return Window(
+        **window, options={key: value for key, value in options.items() if key not in own and value is not None}
+    )

@@ -1,6 +1,6 @@
 """A check as text for a terminal and as Markdown for a job's summary: the worst first, what is unchanged folded."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from longlag.regression.judge.comparison import Comparison
 from longlag.regression.judge.entries import Entry
@@ -39,31 +39,47 @@ def render_text(report: Report) -> str:
 
 def render_comparisons(pairs: Sequence[EntryPair]) -> str:
     """Return two sides beside each other, without a verdict; what only one side holds comes last."""
-    both = [pair for pair in pairs if pair.baseline and pair.new and pair.baseline.n and pair.new.n]
     called = names([entry for pair in pairs if (entry := pair.new or pair.baseline) is not None])
-    rows = []
-    for pair in both:
-        assert pair.baseline is not None
-        assert pair.new is not None
-        held = Comparison(pair.baseline, pair.new, SCREEN_ALPHA)
-        texts = [called[pair.new.key], side_text(held.before), side_text(pair.new)]
-        texts += [change_text(held.share), beats_text(held.superiority)]
-        texts += [p_text(held.tests.worse[name], "") for name in MEASURES]
-        texts += [p_text(min(held.tests.better.values()), ""), pair.obstacle]
-        rows.append(texts)
-    heads = [
-        "entry",
-        "before",
-        "after",
-        *_COLUMNS[3:5],
-        *(f"p worse {name}" for name in MEASURES),
-        "p better",
-        "differs",
-    ]
-    columns = {name: [row[place] for row in rows] for place, name in enumerate(heads)}
-    lines = [*aligned(columns, {"entry", "differs"}), ""] if rows else []
-    alone = [f"  {pair.label}: {_side_that_holds(pair)}" for pair in pairs if pair not in both]
-    return "\n".join([*lines, *alone, *([""] if alone else []), *([_LEGEND.split(" p: ")[0]] if rows else [])]) + "\n"
+    rows = [row for pair in pairs if (row := _compared(pair, called))]
+    alone = [f"  {pair.label}: {_side_that_holds(pair)}" for pair in pairs if not _has_both(pair)]
+    lines = []
+    if rows:
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        lines += [*aligned(columns, {"entry", "differs"}), ""]
+    if alone:
+        lines += [*alone, ""]
+    if rows:
+        lines.append(_LEGEND.split(" p: ")[0])
+    return "\n".join(lines) + "\n"
+
+
+def _has_both(pair: EntryPair) -> bool:
+    return bool(pair.baseline and pair.new and pair.baseline.n and pair.new.n)
+
+
+def _compared(pair: EntryPair, called: Mapping[str, str]) -> dict[str, str]:
+    """Return the texts of a pair by column; none where not both sides have results.
+
+    Args:
+        pair: The pair.
+        called: Names of entries, by key.
+    """
+    if not _has_both(pair):
+        return {}
+    assert pair.baseline is not None
+    assert pair.new is not None
+    held = Comparison(pair.baseline, pair.new, SCREEN_ALPHA)
+    entry, before, after, change, beats = _COLUMNS[:5]
+    return {
+        entry: called[pair.new.key],
+        before: side_text(held.before),
+        after: side_text(pair.new),
+        change: change_text(held.share),
+        beats: beats_text(held.superiority),
+        **{f"p worse {name}": p_text(held.tests.worse[name], "") for name in MEASURES},
+        "p better": p_text(min(held.tests.better.values()), ""),
+        "differs": pair.obstacle,
+    }
 
 
 def _side_that_holds(pair: EntryPair) -> str:
