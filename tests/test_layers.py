@@ -162,4 +162,4 @@ def test_names_are_listed_without_a_heavy_library():
 
 if __name__ == "__main__":
     before, _, rest = ARCHITECTURE.read_text(encoding="utf-8").partition("| package |")
-    ARCHITECTURE.write_text(before + table() + rest.partition("\n\n")[1] + rest.partition("\n\n")[2], encoding="utf-8")
+    ARCHITECTURE.write_text(before + table() + "\n" + rest.partition("\n\n")[2], encoding="utf-8")
