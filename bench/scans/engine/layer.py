@@ -16,6 +16,7 @@ from longlag.scans.engine import workspace
 from longlag.scans.engine.pair import Pair
 from longlag.scans.engine.products import packed, panel_width
 from longlag.scans.engine.scan import scan_backward, scan_forward
+from longlag.scans.engine.sums import Sums
 from longlag.values.backward import PLAIN, Backward, Signal
 
 Array = np.ndarray[Any, Any]
@@ -115,52 +116,72 @@ class Layer:
         Returns:
             The gradients by the weights (and ``inputs``), by name, and by the initial states.
         """
-        chunk, source = self._chunk_steps(KEPT_NUMBERS), self.kernel.apart_state
-        together = self.products - self.kernel.apart
-        output_grads = self._pad(grads).reshape(self.kernel.outputs, self.steps, self.size)
-        carry = np.zeros((self.kernel.states, 1, self.size), self.dtype)
+        chunk, kernel, sums = self._chunk_steps(KEPT_NUMBERS), self.kernel, self._no_sums(wants_inputs)
+        output_grads = self._pad(grads).reshape(kernel.outputs, self.steps, self.size)
+        carry = np.zeros((kernel.states, 1, self.size), self.dtype)
         for place, part in enumerate(last_grads):
             carry[1 + place] = self._pad(part).reshape(1, -1)
-        by_input, by_bias = self._zeros(self.gates, len(self.input_weight)), self._zeros(self.gates)
-        by_recurrent, by_apart = self._zeros(self.products, self.units), self._zeros(self.kernel.apart)
-        by_vectors, vector_grads = self._zeros(self.kernel.vectors), np.zeros_like(self._vectors)
-        ones, by_inputs = np.ones(1, self.dtype), None
-        if wants_inputs:
-            by_inputs = np.zeros((self.steps, self.batch, self._whole_panels(self.inputs.shape[2])), self.dtype)
-            input_weights = packed(self.input_weight, self.gates, True)
         recurrent = self._packed_recurrent(transpose=True)
         limit, watched = self.dtype.type(backward.signal_limit), self.steps if signal is not None else 0
-        before, signals = (np.empty((self.kernel.states, watched, self.size), self.dtype) for _ in range(2))
+        before, signals = (np.empty((kernel.states, watched, self.size), self.dtype) for _ in range(2))
         for start in reversed(range(0, self.steps, chunk)):
             end = min(start + chunk, self.steps)
             pre, apart, states = kept.chunk or self._advance(start, end, kept.borders[start // chunk])
             if signal is not None:
                 before[:, start:end] = states[:, :-1]
             scan_backward(
-                self.kernel, pre, apart, source, recurrent, self._vectors, vector_grads, states,
+                kernel, pre, apart, kernel.apart_state, recurrent, self._vectors, sums.vectors, states,
                 output_grads[:, start:end], carry, signals[:, start:end], limit, backward.truncate, start,
             )  # fmt: skip
-            outside.add_products(states[0, :-1], self.units, pre[:together], by_recurrent[:together])
-            if self.kernel.apart:
-                outside.add_products(states[source, :-1], self.units, apart, by_recurrent[together:])
-                outside.add_sums(apart, ones, by_apart)
-            outside.add_sums(pre, ones, by_bias)
-            self._add_input_weights(start, end, pre, by_input)
-            if by_inputs is not None:
-                outside.add_input_grads(pre, input_weights, by_inputs[start:end].reshape(end - start, -1))
+            self._add_chunk(start, end, (pre, apart, states), sums)
             workspace.give_back([pre, apart] if kept.chunk else [pre, apart, states])
-        if self.kernel.vectors:
-            outside.add_sums(vector_grads, ones, by_vectors)
         if signal is not None:
-            by_state = ([torch.from_numpy(self._unpad(part)) for part in parts] for parts in (before, signals))
-            arriving = torch.from_numpy(self._unpad(output_grads[0])) if len(output_grads) == 1 else signal.arriving
-            signal.fill(next(by_state), arriving, next(by_state))
-        found = {"input_weight": by_input, "bias": by_bias, "recurrent_weight": by_recurrent}
-        found |= {self.kernel.apart_bias: by_apart} | self._by_name(by_vectors)
+            self._fill(signal, before, signals, output_grads)
+        return self._by_weight(sums), [self._unpad(part[0]) for part in carry]
+
+    def _no_sums(self, wants_inputs: bool) -> Sums:
+        kernel, inputs, input_weight = self.kernel, None, None
+        by_weight = {
+            "input_weight": self._zeros(self.gates, len(self.input_weight)),
+            "bias": self._zeros(self.gates),
+            "recurrent_weight": self._zeros(self.products, self.units),
+            kernel.apart_bias: self._zeros(kernel.apart),
+        }
+        if wants_inputs:
+            inputs = np.zeros((self.steps, self.batch, self._whole_panels(self.inputs.shape[2])), self.dtype)
+            input_weight = packed(self.input_weight, self.gates, True)
+        return Sums(by_weight, np.zeros_like(self._vectors), inputs, input_weight)
+
+    def _add_chunk(self, start: int, end: int, chunk: tuple[Array, Array, Array], sums: Sums) -> None:
+        """Add what a chunk brings, given the gradients of its pre-activations and products apart, and its states."""
+        (pre, apart, states), kernel, found = chunk, self.kernel, sums.by_weight
+        together, recurrent = self.products - kernel.apart, found["recurrent_weight"]
+        ones = np.ones(1, self.dtype)
+        outside.add_products(states[0, :-1], self.units, pre[:together], recurrent[:together])
+        if kernel.apart:
+            outside.add_products(states[kernel.apart_state, :-1], self.units, apart, recurrent[together:])
+            outside.add_sums(apart, ones, found[kernel.apart_bias])
+        outside.add_sums(pre, ones, found["bias"])
+        self._add_input_weights(start, end, pre, found["input_weight"])
+        if sums.inputs is not None:
+            outside.add_input_grads(pre, sums.input_weight, sums.inputs[start:end].reshape(end - start, -1))
+
+    def _by_weight(self, sums: Sums) -> dict[str, Array]:
+        """Return the gradients by name, as the weights are shaped."""
+        vectors = self._zeros(self.kernel.vectors)
+        if self.kernel.vectors:
+            outside.add_sums(sums.vectors, np.ones(1, self.dtype), vectors)
+        found = sums.by_weight | self._by_name(vectors)
         named = {name: self._side_by_side(found[name]) for name in self.weights}
-        if by_inputs is not None:
-            named["inputs"] = by_inputs[..., : self.inputs.shape[2]]
-        return named, [self._unpad(part[0]) for part in carry]
+        if sums.inputs is not None:
+            named["inputs"] = sums.inputs[..., : self.inputs.shape[2]]
+        return named
+
+    def _fill(self, signal: Signal, before: Array, passed: Array, output_grads: Array) -> None:
+        """Fill a signal with what was carried: the states before each step, and the signal after clipping."""
+        by_state = [[torch.from_numpy(self._unpad(part)) for part in parts] for parts in (before, passed)]
+        arriving = torch.from_numpy(self._unpad(output_grads[0])) if len(output_grads) == 1 else signal.arriving
+        signal.fill(by_state[0], arriving, by_state[1])
 
     def blank_signal(self) -> Signal:
         """Make what `backward` can fill."""
