@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: threads
 import pytest
 from hypothesis import settings
 
+from longlag.perf.memory import PRELOADED
 from longlag.run.engines import worker
 
 settings.register_profile("longlag", derandomize=True, deadline=None, database=None)
@@ -20,9 +21,7 @@ gc.set_threshold(100_000)  # imports, tests and compilers make millions of objec
 def workers_with_libraries_loaded():
     """Fork the workers of this process from a server that has loaded their libraries; a command spawns its own."""
     forked = multiprocessing.get_context("forkserver")
-    forked.set_forkserver_preload(
-        ["longlag.training.cohort", "longlag.perf.memory", "longlag.scans.engine.stack", "numba.np.arraymath"]
-    )
+    forked.set_forkserver_preload([*PRELOADED, "longlag.training.cohort", "numba.np.arraymath"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worker, "PROCESSES", forked)
         yield

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ from longlag import registry
 from longlag.cli import main
 from longlag.perf import cells, cells_report
 from longlag.perf.cells import Cost, Workload
-from longlag.perf.memory import gradient_bytes, trial_bytes
+from longlag.perf.memory import PRELOADED, gradient_bytes, trial_bytes
 from longlag.values.trial import Trial
 
 TINY = ("--length", "6", "--batch-size", "2", "--hidden-size", "4", "--quick")
@@ -124,3 +125,8 @@ def test_the_memory_of_a_trial_is_that_of_its_own_network_and_task() -> None:
         for size in (32, 128)
     )
     assert 3 * small < large < 6 * small
+
+
+@pytest.mark.parametrize("name", PRELOADED)
+def test_what_is_loaded_before_the_fork_exists(name: str) -> None:
+    assert find_spec(name) is not None

@@ -21,6 +21,8 @@ from longlag.values.trial import Trial
 _RESET, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 _RESET_PEAK = "5"
 _PATIENCE_SECONDS = 300.0
+PRELOADED = ("longlag.perf.memory", "longlag.scans.engine.stack")
+"""What the server of forked processes has loaded; it passes over in silence what it cannot import."""
 _KIBIBYTE = 1024
 
 
@@ -48,7 +50,7 @@ def _measured(works: Callable[..., Iterator[Callable[[], object]]], plugins: lis
     if not _RESET.exists():
         return None
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["longlag.perf.memory", "longlag.scans.engine.stack"])
+    context.set_forkserver_preload(list(PRELOADED))
     mine, childs = context.Pipe(duplex=False)
     child = context.Process(target=_measure, args=(childs, works, plugins, given), daemon=True)
     child.start()
