@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from test_kept import go
+from test_checkpoints import go
 
 from longlag import registry
 from longlag.cli import main

@@ -11,7 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from synthetic import COPY, Shape, make_study
-from test_runner import go, small
+from test_runs import go, small
 
 from longlag import registry
 from longlag.cli import main

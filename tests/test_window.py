@@ -11,7 +11,7 @@ from longlag.cli import main
 from longlag.experiments import clip_window
 from longlag.experiments.clip_window import Window
 from longlag.plan.trials import facts
-from longlag.report.figures import windows
+from longlag.report.figures import clip_windows
 from longlag.store import results as stored
 from longlag.store.store import Store, store_path
 from longlag.tasks.support.errors import UsageError
@@ -76,7 +76,7 @@ def test_a_setting_counts_what_solved_was_lost_and_is_missing(tmp_path: Path) ->
 def test_timeouts_are_told_apart_from_failures(tmp_path: Path) -> None:
     ended = [Status.FAILED, Status.TIMEOUT, Status.TIMEOUT, Status.SOLVED]
     rows, _ = swept(tmp_path, lambda trial: ended[trial.seed])
-    assert "   1 failed, 2 timeout\n" in windows.render(SWEPT, rows)
+    assert "   1 failed, 2 timeout\n" in clip_windows.render(SWEPT, rows)
 
 
 @pytest.mark.parametrize(
@@ -102,14 +102,14 @@ def test_timeouts_are_told_apart_from_failures(tmp_path: Path) -> None:
 )
 def test_one_sentence_says_the_window(outcome: Callable[[Trial], Status], said: str, tmp_path: Path) -> None:
     rows, _ = swept(tmp_path, outcome)
-    assert windows.sentence("clip", rows[rows["sweep"] == "clip"]) == said.replace("90 %", "90%")
+    assert clip_windows.sentence("clip", rows[rows["sweep"] == "clip"]) == said.replace("90 %", "90%")
 
 
 def test_the_sentence_on_rates_names_them(tmp_path: Path) -> None:
     rows, _ = swept(tmp_path, lambda trial: Status.SOLVED if trial.lr >= 0.003 else Status.UNSOLVED)
     of = rows[(rows["sweep"] == "rate") & (rows["clip"] == "none")]
     said = "Rates of 0.003 to 0.01 solve at least 90% of the seeds; the window reaches the highest value tried."
-    assert windows.sentence("rate", of) == said
+    assert clip_windows.sentence("rate", of) == said
 
 
 def test_a_share_without_results_is_not_safe() -> None:
@@ -120,7 +120,7 @@ def test_a_share_without_results_is_not_safe() -> None:
 def test_the_same_rows_draw_the_same_bytes(cells: tuple[str, ...], tmp_path: Path) -> None:
     made = Window("safe", "adding:length=8", cells, "norm", SWEPT.thresholds, SWEPT.lr, SWEPT.rates, 3)
     rows, trials = swept(tmp_path, solves_between(0.5, 20), made)
-    first, second = (windows.write(made, rows, trials, tmp_path / name) for name in "ab")
+    first, second = (clip_windows.write(made, rows, trials, tmp_path / name) for name in "ab")
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     assert {path.name for path in first} == {"window.png", "window.pdf", "window.csv"}
 

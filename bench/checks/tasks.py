@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from longlag import registry
-from longlag.checks.baseline import ENOUGH, Blind
 from longlag.checks.batches import answering, check_tensor, same
+from longlag.checks.blind import ENOUGH, Blind
 from longlag.checks.cost import draw_ratio
 from longlag.checks.finding import Finding, Note, expect, findings, global_state_untouched
 from longlag.checks.windows import Windows

@@ -1,5 +1,6 @@
 """Writes the summary as CSV (numbers), Markdown and LaTeX (for reading); the same bytes for the same results."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -101,29 +102,32 @@ def axis_text(name: str, value: object) -> str:
     return labels[name](str(value)) if name in labels else style.way_label(name, value).removeprefix(name + " ")
 
 
+_COLUMNS: Mapping[str, Callable[[pd.Series], str]] = {
+    "n/N": lambda row: f"{row['n']}/{row['N']}",
+    "solved": lambda row: f"{row['solved_count']}/{row['n']}",
+    "solved share": lambda row: percent(row["solved_fraction"]),
+    "95 % interval": lambda row: percent_range(row["solved_low"], row["solved_high"]),
+    "updates to solve": updates_text,
+    "error": error_text,
+    "score": lambda row: number(row["score"], 2),
+    "floor": lambda row: number(row["floor"]),
+    "diverged": lambda row: percent(row["diverged_fraction"]),
+    "exploded": lambda row: percent(row["exploded_fraction"]),
+    "failed": lambda row: str(row["failed_count"]),
+    "timeout": lambda row: str(row["timeout_count"]),
+    "norm before clipping": lambda row: number(row["grad_norm_median"]),
+    "clipped": lambda row: percent(row["clipped_fraction"]),
+    "parameters": lambda row: number(row["num_parameters"], 7),
+}
+"""What files say of a setting beside its axes, a text a column, from a row of `summarise`."""
+
+
 def readable(study: StudyData, summary: pd.DataFrame) -> pd.DataFrame:
     """Turn a summary into texts, one column a thing to read; axes with one value are left out."""
-    found = {name: [axis_text(name, value) for value in summary[name]] for name in several(study.plan)}
+    axes = {name: [axis_text(name, value) for value in summary[name]] for name in several(study.plan)}
     rows = [row for _, row in summary.iterrows()]
-    found |= {
-        "n/N": [f"{row['n']}/{row['N']}" for row in rows],
-        "solved": [f"{row['solved_count']}/{row['n']}" for row in rows],
-        "solved share": [percent(row["solved_fraction"]) for row in rows],
-        "95 % interval": [percent_range(row["solved_low"], row["solved_high"]) for row in rows],
-        "updates to solve": [updates_text(row) for row in rows],
-        "error": [error_text(row) for row in rows],
-        "score": [number(row["score"], 2) for row in rows],
-        "floor": [number(row["floor"]) for row in rows],
-        "diverged": [percent(row["diverged_fraction"]) for row in rows],
-        "exploded": [percent(row["exploded_fraction"]) for row in rows],
-        "failed": [str(row["failed_count"]) for row in rows],
-        "timeout": [str(row["timeout_count"]) for row in rows],
-        "norm before clipping": [number(row["grad_norm_median"]) for row in rows],
-        "clipped": [percent(row["clipped_fraction"]) for row in rows],
-        "parameters": [number(row["num_parameters"], 7) for row in rows],
-    }
-    found |= match_columns(summary)
-    return pd.DataFrame(found)
+    texts = {name: [write(row) for row in rows] for name, write in _COLUMNS.items()}
+    return pd.DataFrame(axes | texts | match_columns(summary))
 
 
 EXPLANATION = (
