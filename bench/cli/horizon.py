@@ -38,10 +38,10 @@ def _common(command: Any) -> Any:
 @click.option("--name", default="climb", show_default=True, help="Store under this name.")
 @_common
 def horizon(tasks: tuple[str, ...], name: str, results: Path, **options: Any) -> int:
-    """Find the lag at which half of the seeds still solve, for each task, cell and clip.
+    """Find the lag at which half of the seeds that learn at all still solve, for each task, cell and clip.
 
-    Climbs a ladder of distances by a factor of √2 until no seed solves. The rate is chosen on every rung, on other
-    seeds. The same command again resumes.
+    Climbs a ladder of distances by a factor of √2 until no seed solves on two rungs in a row. The rate is chosen on
+    every rung, on other seeds. The same command again resumes.
     """
     from longlag.report.figures import horizons
 

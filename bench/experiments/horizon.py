@@ -1,7 +1,8 @@
-"""How far back: climbs a ladder of distances until no seed solves, and fits where half of them still do.
+"""How far back: climbs a ladder of distances until no seed solves, and fits where half of those that learn still do.
 
 A rung is a distance of a task. On each, every setting (cell and clip) first tries the same learning rates on
-tuning seeds; the best is trained on the reported seeds. A setting that solves in no seed climbs no further.
+tuning seeds; the best is trained on the reported seeds. A setting that solves in no seed on two rungs in a row climbs
+no further: one empty rung may be bad luck where few seeds learn at all.
 Everything is an ordinary study, stored and resumed like any other.
 """
 
@@ -26,6 +27,8 @@ TUNING_SEEDS = (1000, 1001, 1002)
 FIRST_LAG = 8.0
 LAST_LAG = 1024.0
 STEP = 2**0.5
+EMPTY_RUNGS = 2
+"""So many rungs in a row on which no seed solves end a climb."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ def run(climb: Climb, folder: Path, train: Callable[[Study], object]) -> pd.Data
     """
     grids: list[Grid] = []
     rows: list[dict[str, object]] = []
-    still = {(spec, cell, clip) for spec in climb.tasks for cell in climb.cells for clip in climb.clips}
+    still = {(spec, cell, clip): EMPTY_RUNGS for spec in climb.tasks for cell in climb.cells for clip in climb.clips}
     ladders = {spec: rungs(spec, climb.longest) for spec in climb.tasks}
     for place in range(max(len(ladder) for ladder in ladders.values())):
         here = {spec: ladder[place] for spec, ladder in ladders.items() if place < len(ladder)}
@@ -156,8 +159,9 @@ def run(climb: Climb, folder: Path, train: Callable[[Study], object]) -> pd.Data
         trials = results.load(climb.name, folder)
         for task, spec, cell, clip in climbing:
             rows.append(_rung(trials, task, spec, cell, clip, rates[task.spec, cell, clip]))
-            if rows[-1]["solved"] == 0:
-                still.discard((spec, cell, clip))
+            setting = (spec, cell, clip)
+            still[setting] = EMPTY_RUNGS if rows[-1]["solved"] else still[setting] - 1
+        still = {setting: left for setting, left in still.items() if left}
     return pd.DataFrame(rows).sort_values(["task", "cell", "clip", "lag"]).reset_index(drop=True)
 
 

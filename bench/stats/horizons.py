@@ -1,17 +1,17 @@
 """The distance at which half of the seeds still solve, fitted to a ladder of distances."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
-from longlag.stats.intervals import RESAMPLES
 from longlag.values.seeding import stream
 
 
 class Horizon(NamedTuple):
-    """Where half of the seeds still solve, in lags; what lies outside the lags tried is None.
+    """Where half of the seeds that learn at all still solve, in lags; what lies outside the lags tried is None.
 
     Attributes:
         lag: The estimate.
@@ -20,6 +20,7 @@ class Horizon(NamedTuple):
         shortest: The shortest lag tried.
         longest: The longest.
         beyond: Whether the estimate lies beyond the longest, rather than below the shortest.
+        ceiling: The share of seeds that solve however short the lag; below 1 where some learn at no lag.
     """
 
     lag: float | None
@@ -28,25 +29,33 @@ class Horizon(NamedTuple):
     shortest: int
     longest: int
     beyond: bool = False
+    ceiling: float = 1.0
 
     def __str__(self) -> str:
         if self.lag is None:
             return f"> {self.longest}" if self.beyond else f"< {self.shortest}"
         low = f"< {self.shortest}" if self.low is None else f"{self.low:.0f}"
         high = f"> {self.longest}" if self.high is None else f"{self.high:.0f}"
-        return f"{self.lag:.0f} [{low}, {high}]"
+        learn = f" of the {self.ceiling:.0%} that learn" if self.ceiling < 1 else ""
+        return f"{self.lag:.0f} [{low}, {high}]{learn}"
 
 
-_SLOPES = np.geomspace(0.5, 8, 12)
+RESAMPLES = 1000
+_SLOPES = np.geomspace(0.5, 8, 9)
 """Slopes of the logistic curve per doubling of the lag; held finite, so that a sharp edge has an estimate."""
+_CEILINGS = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
+"""Shares of seeds that learn at all; of those that fit equally well the first counts."""
+_MIDDLES = 201
+_BLOCK = 200  # resamples fitted together
 
 
 def horizon(lags: Sequence[int], solved: Sequence[int], n: Sequence[int], *names: str | int) -> Horizon:
-    """Fit a logistic curve of the solved share against log lag and return where it passes one half.
+    """Fit a logistic curve with a ceiling to the solved share against log lag; return where it passes its middle.
 
-    The estimate is censored at both ends. The interval is the bootstrap's, seeds drawn anew on each rung, widened
-    to the rungs on either side of the estimate: where all solve on one and none on the next, seeds do not vary,
-    but the distance between the rungs is still not known.
+    A seed that learns at no lag would bend a curve that begins at 1 (the lapses of Wichmann & Hill 2001, part I,
+    section 2). The estimate is censored at both ends. The interval is the bootstrap's: seeds are drawn anew on each
+    rung with the chance (k + 1/2) / (n + 1), so that rungs on which all or none solve vary, too. It is widened to
+    the rungs on either side of the estimate, since the distance between them is not known.
 
     Args:
         lags: The rungs, ascending.
@@ -56,20 +65,38 @@ def horizon(lags: Sequence[int], solved: Sequence[int], n: Sequence[int], *names
 
     >>> str(horizon([8, 16, 32, 64], [10, 10, 0, 0], [10, 10, 10, 10]))
     '23 [16, 32]'
-    >>> str(horizon([8, 16], [10, 9], [10, 10])), str(horizon([8, 16], [1, 0], [10, 10]))
+    >>> str(horizon([8, 16, 32, 64, 128], [6, 6, 6, 0, 0], [10] * 5))
+    '41 [19, 64] of the 60% that learn'
+    >>> str(horizon([8, 16], [10, 9], [10, 10])), str(horizon([8, 16], [0, 0], [10, 10]))
     ('> 16', '< 8')
     """
     rungs, counts, trials = np.log2(lags), np.asarray(solved), np.asarray(n)
-    middles = np.linspace(rungs[0] - 1, rungs[-1] + 1, 401)
-    curves = stats.logistic.cdf(_SLOPES[:, None, None] * (middles[:, None] - rungs)).reshape(-1, len(rungs))
-    chances = np.clip(curves, 1e-9, 1 - 1e-9)
     generator = stream("bootstrap", "horizon", *names).generator()
-    drawn = generator.binomial(trials, counts / np.maximum(trials, 1), size=(RESAMPLES, len(rungs)))
-    hits = np.vstack([counts, drawn])
-    likelihood = hits @ np.log(chances).T + (trials - hits) @ np.log1p(-chances).T
-    estimate, *resampled = np.tile(middles, len(_SLOPES))[likelihood.argmax(axis=1)]
-    low, high = np.quantile(resampled, [0.025, 0.975])
+    drawn = generator.binomial(trials, (counts + 0.5) / (trials + 1), size=(RESAMPLES, len(rungs)))
+    fits = [_fitted(tuple(lags), hits, trials) for hits in (counts[None], *np.split(drawn, RESAMPLES // _BLOCK))]
+    (estimate, ceiling), *resampled = np.concatenate(fits)
+    low, high = np.quantile([middle for middle, _ in resampled], [0.025, 0.975])
     below, above = rungs[rungs <= estimate], rungs[rungs >= estimate]
     ends = (estimate, min(low, *below[-1:]) if len(below) else low, max(high, *above[:1]) if len(above) else high)
     lag, lower, upper = (float(2**end) if rungs[0] <= end <= rungs[-1] else None for end in ends)
-    return Horizon(lag, lower, upper, int(lags[0]), int(lags[-1]), beyond=bool(estimate > rungs[-1]))
+    beyond = bool(estimate > rungs[-1])
+    return Horizon(lag, lower, upper, int(lags[0]), int(lags[-1]), beyond, float(ceiling))
+
+
+def _fitted(lags: tuple[int, ...], hits: np.ndarray, trials: np.ndarray) -> np.ndarray:
+    """Return middle and ceiling of the likeliest curve for each row of counts, (rows, 2)."""
+    settings, log_solved, log_unsolved = _curves(lags)
+    likelihood = hits @ log_solved + (trials - hits) @ log_unsolved
+    found: np.ndarray = settings[likelihood.argmax(axis=1)]
+    return found
+
+
+@lru_cache(maxsize=8)
+def _curves(lags: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return middle and ceiling of every curve tried, (C, 2), and the logs of what it says of each rung, (rungs, C)."""
+    rungs = np.log2(lags)
+    middles = np.linspace(rungs[0] - 1, rungs[-1] + 1, _MIDDLES)
+    plain = stats.logistic.cdf(_SLOPES[:, None, None] * (middles[:, None] - rungs)).reshape(-1, len(rungs))
+    chances = np.clip(np.concatenate([ceiling * plain for ceiling in _CEILINGS]), 1e-9, 1 - 1e-9).T
+    settings = np.column_stack([np.tile(middles, len(_SLOPES) * len(_CEILINGS)), np.repeat(_CEILINGS, len(plain))])
+    return settings, np.log(chances), np.log1p(-chances)

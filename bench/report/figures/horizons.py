@@ -13,7 +13,7 @@ from longlag.stats.horizons import horizon
 from longlag.store.results import write_csv
 
 SETTING = ["task", "cell", "clip"]
-TITLE = "How far back half of the seeds still solve"
+TITLE = "How far back half of the seeds that learn at all still solve"
 
 
 def horizons(rungs: pd.DataFrame) -> pd.DataFrame:
@@ -24,7 +24,8 @@ def horizons(rungs: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         `SETTING`, ``horizon``, ``low``, ``high`` (missing where censored), ``shortest`` and ``longest`` (the lags
-        tried), ``censored`` (``below``, ``beyond`` or empty), ``text``, ``seeds``. Rungs without a result say
+        tried), ``censored`` (``below``, ``beyond`` or empty), ``ceiling`` (the share that learns at all), ``text``,
+        ``seeds``. Rungs without a result say
         nothing, and a setting that has no others is left out.
     """
     told = rungs[rungs["n"] > 0]
@@ -43,6 +44,7 @@ def _horizon(setting: tuple[str, ...], rows: pd.DataFrame) -> dict[str, object]:
         "shortest": found.shortest,
         "longest": found.longest,
         "censored": "" if found.lag is not None else "beyond" if found.beyond else "below",
+        "ceiling": found.ceiling,
         "text": str(found),
         "seeds": int(rows["n"].max()),
     }
@@ -52,7 +54,9 @@ def render(found: pd.DataFrame) -> str:
     """Return the horizons as aligned lines, farthest first within a task."""
     lines = []
     for task, rows in found.groupby("task", sort=True):
-        lines.append(f"\n{style.task_label(str(task))}: lag (smallest window) at which half of the seeds still solve")
+        lines.append(
+            f"\n{style.task_label(str(task))}: lag (smallest window) at which half of the seeds that learn still solve"
+        )
         ranked = rows.assign(rank=[_rank(row) for _, row in rows.iterrows()]).sort_values("rank", ascending=False)
         for row in ranked.to_dict("records"):
             names = f"{style.cell_label(row['cell']):24} {style.clip_label(row['clip']):14}"
@@ -62,7 +66,10 @@ def render(found: pd.DataFrame) -> str:
 
 def markdown(found: pd.DataFrame) -> str:
     """Return the horizons as one table a task, a row a cell, a column a clip."""
-    lines = ["Lag (smallest window, time steps) at which half of the seeds still solve, with 95 % bootstrap interval."]
+    lines = [
+        "Lag (smallest window, time steps) at which half of the seeds that learn at all still solve, with 95 % "
+        "bootstrap interval; their share is said where it is below 1."
+    ]
     for task, rows in found.groupby("task", sort=False):
         cells, clips = (sorted(rows[name].unique(), key=rank) for name, rank in _RANKS.items())
         texts = {(row["cell"], row["clip"]): row["text"] for row in rows.to_dict("records")}
