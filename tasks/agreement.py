@@ -22,7 +22,7 @@ from longlag.tasks.base import Batch, as_tokens
 from longlag.tasks.support.compiler import compiled
 from longlag.tasks.support.drawing import bits
 from longlag.tasks.support.options import Range, option
-from longlag.tasks.support.sentences import END, KEPT_OUT, NUMBER, PAD, RIGHT, VERB_AT, WORDS, WRONG, VerbTask
+from longlag.tasks.support.sentences import END, KEPT_OUT, PAD, VerbTask
 
 LEXICON = tomllib.loads(files("longlag.tasks.support").joinpath("lexicon.toml").read_text(encoding="utf-8"))
 
@@ -68,10 +68,19 @@ CLOSINGS = np.array([tokens_of(LEXICON["closings"][group]) for group, rows in LE
 PAST = 2
 
 # A noun comes in four ways: of the books | of the old books | that helped the books | that the books help.
+# A verb in a relative clause belongs to the noun before the clause or to the one in it.
+NOTHING, COMPLEMENTISER, PREPOSITION, DETERMINER, ADJECTIVE, NOUN, VERB_OF_BEFORE, VERB_OF_NOUN = range(8)
+PIECES = np.array(
+    [
+        [PREPOSITION, DETERMINER, NOUN, NOTHING],
+        [PREPOSITION, DETERMINER, ADJECTIVE, NOUN],
+        [COMPLEMENTISER, VERB_OF_BEFORE, DETERMINER, NOUN],
+        [COMPLEMENTISER, DETERMINER, NOUN, VERB_OF_NOUN],
+    ]
+)
+PIECE_LENGTHS = (PIECES != NOTHING).sum(1)
 # An eight-sided die chooses, for the nouns before the last and for the last: only the last may come before its verb.
-PLAIN, WITH_ADJECTIVE, SUBJECT_RELATIVE, OBJECT_RELATIVE = range(4)
-PIECES = np.array([[0, 0, 0, 0, 1, 1, 2, 2], [0, 0, 0, 1, 2, 2, 3, 3]])
-PIECE_LENGTHS = np.array([3, 4, 4, 4])
+PIECE_BY_DIE = np.array([[0, 0, 0, 0, 1, 1, 2, 2], [0, 0, 0, 1, 2, 2, 3, 3]])
 OPTIONAL = 4  # one subject in so many has an adjective, one verb in so many an adverb
 
 # How many sides the dice have: for number and subject, then residue and tens of the verb and of the last noun, in
@@ -174,7 +183,7 @@ def distance_shares(nouns: int) -> np.ndarray:
     >>> distance_shares(1)  # three or four words with the noun; then, once in four, an adverb
     array([0.     , 0.     , 0.     , 0.     , 0.28125, 0.5625 , 0.15625])
     """
-    inner, last = (np.bincount(PIECE_LENGTHS[faces]) for faces in PIECES)
+    inner, last = (np.bincount(PIECE_LENGTHS[pieces]) for pieces in PIECE_BY_DIE)
     ways = np.convolve([0, 1], [OPTIONAL - 1, 1])  # whole numbers: exact up to the 20 nouns allowed
     for place in range(nouns):
         ways = np.convolve(ways, last if place == nouns - 1 else inner)
@@ -212,7 +221,9 @@ def write(
     sentences = np.zeros((4 * most + 7, batch_size), np.int64)
     verbs = np.empty((5, batch_size), np.int64)
     known = np.empty((6, batch_size), np.int64)
-    face = np.empty(len(sides), np.int64)
+    face, words = np.empty(len(sides), np.int64), np.empty(len(sentences), np.int64)  # of one sentence
+    word_of = np.empty(8, np.int64)  # each part of a piece
+    word_of[NOTHING], word_of[COMPLEMENTISER] = PAD, THAT
     for column in range(batch_size):
         for die in range(len(sides)):
             face[die] = (thrown[die, column] * sides[die]) >> np.uint64(32)
@@ -224,44 +235,33 @@ def write(
         if reserved and not held_out:
             count = 0
 
-        words, at = sentences[:, column], 0
-        around = face[main:]
+        around = face[main:]  # in the order of `MAIN_DICE`
         adjective = ADJECTIVES[around[2]] if around[1] == 0 else PAD
-        for word in (DETERMINERS[around[0]], adjective, NOUNS[subject, number]):
-            if word != PAD:
-                words[at] = word
-                at += 1
-        subject_at, attractors = at - 1, 0
-
-        before = PAST  # a verb agrees with the noun before it, but for the subject's own
+        adverb = ADVERBS[around[4]] if around[3] == 0 else PAD
+        words[0], words[1], words[2] = DETERMINERS[around[0]], adjective, NOUNS[subject, number]
+        end = 3 + 4 * count
+        words[end], words[end + 1] = adverb, VERBS[verb, number]
+        words[end + 2], words[end + 3] = CLOSINGS[verb, around[5]], END
+        attractors, before = 0, PAST  # a verb agrees with the noun before it, but for the subject's own
         for place in range(count):
-            noun_die = face[phrase + place : main : most]  # in the order of `PHRASE_DICE`
-            own, last = noun_die[0], place == count - 1
-            kind = PIECES[int(last), noun_die[2]]
-            noun = NOUNS[last_noun if last else noun_die[1], own]
-            determiner = DETERMINERS[noun_die[4]]
-            if kind == SUBJECT_RELATIVE:
-                piece = (THAT, RELATIVE_VERBS[noun_die[6], before], determiner, noun)
-            elif kind == OBJECT_RELATIVE:
-                piece = (THAT, determiner, noun, RELATIVE_VERBS[noun_die[6], own])
-            else:
-                adjective = ADJECTIVES[noun_die[5]] if kind == WITH_ADJECTIVE else PAD
-                piece = (PREPOSITIONS[noun_die[3]], determiner, adjective, noun)
-            for word in piece:
-                if word != PAD:
-                    words[at] = word
-                    at += 1
+            faces = face[phrase + place : main : most]  # in the order of `PHRASE_DICE`
+            own, last = faces[0], int(place == count - 1)
+            word_of[PREPOSITION], word_of[DETERMINER] = PREPOSITIONS[faces[3]], DETERMINERS[faces[4]]
+            word_of[ADJECTIVE], word_of[NOUN] = ADJECTIVES[faces[5]], NOUNS[last_noun if last else faces[1], own]
+            word_of[VERB_OF_BEFORE] = RELATIVE_VERBS[faces[6], before]
+            word_of[VERB_OF_NOUN] = RELATIVE_VERBS[faces[6], own]
+            piece = PIECE_BY_DIE[last, faces[2]]
+            for step in range(4):
+                words[3 + 4 * place + step] = word_of[PIECES[piece, step]]
             attractors += own != number
             before = own
 
-        if around[3] == 0:
-            words[at] = ADVERBS[around[4]]
-            at += 1
-        words[at], words[at + 1], words[at + 2] = VERBS[verb, number], CLOSINGS[verb, around[5]], END
-        verbs[WORDS, column], verbs[VERB_AT, column], verbs[NUMBER, column] = at + 3, at, number
-        verbs[RIGHT, column], verbs[WRONG, column] = VERBS[verb, number], VERBS[verb, 1 - number]
+        at = 0
+        for place in range(end + 4):
+            sentences[at, column] = words[place]
+            at += words[place] != PAD  # the next word takes its place
+        verb_at, subject_at = at - 3, 1 + int(adjective != PAD)
+        verbs[:, column] = at, verb_at, number, VERBS[verb, number], VERBS[verb, 1 - number]
         unmet = face[2] >= KEPT_OUT or (count > 0 and (reserved or face[4] >= KEPT_OUT))
-        slices = (count, attractors, count - attractors, at - subject_at, number, int(unmet))
-        for place, value in enumerate(slices):
-            known[place, column] = value
+        known[:, column] = count, attractors, count - attractors, verb_at - subject_at, number, int(unmet)
     return sentences, verbs, known
