@@ -8,12 +8,10 @@ An object relative; judged is the verb of the sentence ("across") or the one ins
     within                                      (judged: like against likes)
 """
 
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
-from importlib.resources import files
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,117 +19,70 @@ from torch import Tensor
 
 from longlag.tasks.base import Batch
 from longlag.tasks.support.compiler import compiled
+from longlag.tasks.support.constructions import (
+    ANIMATE,
+    ANOTHER,
+    ANY,
+    BEGINS,
+    COMPLEMENT,
+    CONSTRUCTIONS,
+    INANIMATE,
+    JUDGED,
+    LENGTHS,
+    LEXICON,
+    LINK,
+    LISTS,
+    LONG,
+    NONE,
+    NOTHING,
+    OTHER,
+    PHRASES,
+    SHORT,
+    SIMPLE,
+    STOP,
+    SUBJECT,
+    VOCABULARY,
+    Construction,
+    lengths_of,
+    lists_of,
+    most_words,
+    tokens_of,
+)
 from longlag.tasks.support.drawing import bits
 from longlag.tasks.support.options import option
-from longlag.tasks.support.sentences import KEPT_OUT, NUMBER, PAD, RIGHT, VERB_AT, WORDS, WRONG, VerbTask
+from longlag.tasks.support.sentences import KEPT_OUT, NUMBER, VerbTask
 
-LEXICON = tomllib.loads(
-    files("longlag.tasks.support").joinpath("agreement_constructions.toml").read_text(encoding="utf-8")
-)
-ANIMATE, INANIMATE, ANY, NONE = 0, 1, 2, 3
-
-
-class Construction(NamedTuple):
-    """A kind of sentence.
-
-    Attributes:
-        name: As Marvin & Linzen call its file.
-        frame: How it is built.
-        subject: Animate, inanimate or any: the subject of the verb that is judged.
-        other: Likewise, the other noun.
-        that: Whether its relative clause begins with *that*.
-    """
-
-    name: str
-    frame: str
-    subject: int
-    other: int = NONE
-    that: bool = True
-
-
-CONSTRUCTIONS = (
-    Construction("simple_agrmt", "simple", ANY),
-    Construction("sent_comp", "complement", ANY, ANIMATE),
-    Construction("vp_coord", "short", ANIMATE),
-    Construction("long_vp_coord", "long", ANIMATE),
-    Construction("prep_anim", "preposition", ANIMATE, ANY),
-    Construction("prep_inanim", "preposition", INANIMATE, ANIMATE),
-    Construction("subj_rel", "subject", ANIMATE, ANY),
-    Construction("obj_rel_across_anim", "across", ANIMATE, ANIMATE),
-    Construction("obj_rel_across_inanim", "across", INANIMATE, ANIMATE),
-    Construction("obj_rel_no_comp_across_anim", "across", ANIMATE, ANIMATE, that=False),
-    Construction("obj_rel_no_comp_across_inanim", "across", INANIMATE, ANIMATE, that=False),
-    Construction("obj_rel_within_anim", "within", ANIMATE, ANIMATE),
-    Construction("obj_rel_within_inanim", "within", ANIMATE, INANIMATE),
-    Construction("obj_rel_no_comp_within_anim", "within", ANIMATE, ANIMATE, that=False),
-    Construction("obj_rel_no_comp_within_inanim", "within", ANIMATE, INANIMATE, that=False),
-)
 EXAMPLE = "the author next to the chefs is old ."
+TENS = {ANIMATE: [0, 1, 2] * 4, INANIMATE: [3] * 12, ANY: [0, 1, 2, 3] * 3, NONE: [0] * 12}  # by a die of twelve
+ANIMATES = len(LEXICON["nouns"]["animate"])  # so many animate nouns come before the inanimate ones
+STOP_TEXT, NO_TEXT = BEGINS["."], BEGINS["none"]
 
 
-def _texts(of: Mapping[str, list[str]] | list[str]) -> list[str]:
-    """List a part of the lexicon, group after group, the singular and the plural of each entry in turn."""
-    rows = [row for rows in of.values() for row in rows] if isinstance(of, Mapping) else of
-    return [text.strip() for row in rows for text in row.split("|")]
+def _each(what: Callable[[Construction], Any]) -> np.ndarray:
+    """Tabulate something of each construction."""
+    return np.array([what(one) for one in CONSTRUCTIONS])
 
 
-NOUN_PHRASES = [f"the {text}" for text in _texts(LEXICON["nouns"])]
-EMBEDDED_VERBS = _texts(LEXICON["verbs"]["embedded"])
-VERB_PHRASES = _texts({name: rows for name, rows in LEXICON["verbs"].items() if name != "embedded"})
-LINKS = {"anim": LEXICON["prepositions"]["animate"], "inanim": LEXICON["prepositions"]["inanimate"]}
-LINKS |= {"said": LEXICON["said"], "that": ["that"], "and": ["and"]}
-TEXTS = [*NOUN_PHRASES, *EMBEDDED_VERBS, *VERB_PHRASES, *_texts(LINKS), ".", ""]
-VOCABULARY = tuple(dict.fromkeys(["<pad>", ".", *(word for text in TEXTS for word in text.split())]))
-_TOKENS = {word: token for token, word in enumerate(VOCABULARY)}
-
-
-def tokens_of(words: Iterable[str]) -> list[int]:
-    """Look words up.
-
-    >>> tokens_of(["<pad>", "."])
-    [0, 1]
-    """
-    return [_TOKENS[word] for word in words]
-
-
-WIDTH = max(len(text.split()) for text in TEXTS)
-PHRASES = np.array([tokens_of((text.split() + ["<pad>"] * WIDTH)[:WIDTH]) for text in TEXTS])
-LENGTHS = (PHRASES != PAD).sum(1)
-NOUNS_AT, EMBEDDED_AT, VERBS_AT, LINKS_AT = np.cumsum([0, len(NOUN_PHRASES), len(EMBEDDED_VERBS), len(VERB_PHRASES)])
-STOP, NOTHING = len(TEXTS) - 2, len(TEXTS) - 1
-
-GROUP = len(LEXICON["nouns"]["animate"])  # so many animate nouns come before the inanimate ones
-TENS = np.array([[0, 1, 2] * 4, [3] * 12, [0, 1, 2, 3] * 3, [0] * 12])  # by a die of twelve, for nouns of each sort
-
-
-def _links(one: Construction) -> list[int]:
-    """Return the texts that a construction may have between its nouns or verbs, by a die of six."""
-    names = {"complement": "said", "short": "and", "long": "and", "preposition": "anim"}
-    name = "inanim" if one.name == "prep_inanim" else names.get(one.frame, "that" if one.that else "")
-    if one.frame == "simple" or not name:
-        return [NOTHING] * 6
-    before = [text for earlier in list(LINKS)[: list(LINKS).index(name)] for text in LINKS[earlier]]
-    return [int(LINKS_AT) + len(before) + die % len(LINKS[name]) for die in range(6)]
-
-
-def _frames(*frames: str) -> np.ndarray:
-    return np.array([one.frame in frames for one in CONSTRUCTIONS])
-
-
-SUBJECT, OTHER = (np.array([getattr(one, name) for one in CONSTRUCTIONS]) for name in ("subject", "other"))
-SUBJECT_TENS, OTHER_TENS = 10 * TENS[SUBJECT], 10 * TENS[OTHER]
-LINK = np.array([_links(one) for one in CONSTRUCTIONS])
-WITHIN, SUBJECT_RELATIVE, LONG = (_frames(frame) for frame in ("within", "subject", "long"))
-COORDINATED, NESTED, OTHER_FIRST = (
-    _frames(*frames) for frames in (("short", "long"), ("within", "across"), ("within", "complement"))
+# What the compiled writer reads of each construction
+PARTS = _each(lambda one: ([*one.frame.parts, STOP] + [NOTHING] * 4)[:6])
+SUBJECT_TENS, OTHER_TENS = _each(lambda one: TENS[one.subject]), _each(lambda one: TENS[one.other])
+LINKS = _each(lambda one: [BEGINS[one.link] + die % len(LISTS[one.link]) for die in range(6)])
+JUDGED_LIST, ANOTHER_LIST = (  # where they begin, for animate and for inanimate subjects
+    np.array([[BEGINS[lists_of(one, verb)[at]] for at in (0, -1)] for one in CONSTRUCTIONS])
+    for verb in (JUDGED, ANOTHER)
 )
-HAS_OTHER = OTHER != NONE
-FAR = _frames("preposition", "subject", "across", "short", "long")
+HAS_OTHER, OTHER_FIRST = _each(lambda one: OTHER in one.frame.parts), _each(lambda one: one.frame.parts[0] == OTHER)
+OTHER_LAST = _each(lambda one: OTHER in one.frame.between)
+OTHER_OWNS = _each(lambda one: one.frame.owner == OTHER)
+COORDINATED = _each(lambda one: one.frame in (SHORT, LONG))
+VERB_IS_CLUE = _each(lambda one: one.frame.clue == ANOTHER)
+FAR = _each(lambda one: len(one.frame.between) > 0)
 """Whether words stand between the judged verb and what tells its number."""
-LONGEST_NOUN, LONGEST_VERB, LONGEST_LINK = (
-    int(LENGTHS[part].max()) for part in (slice(0, EMBEDDED_AT), slice(VERBS_AT, LINKS_AT), LINK)
-)
-BEFORE_VERB = LONGEST_NOUN + max(LONGEST_LINK + LONGEST_NOUN, LONGEST_VERB + 1)
+FIRST_FAR = _each(lambda one: one.frame not in (SIMPLE, COMPLEMENT))
+"""Whether the first noun is the subject of a verb that stands further off."""
+BEFORE_VERB = max(most_words(one, one.frame.before_verb) for one in CONSTRUCTIONS)
+LONGEST = max(most_words(one, one.frame.parts) for one in CONSTRUCTIONS)
+"""Words of the longest sentence, without the full stop."""
 
 # How many sides the dice have, in training and in evaluation, where three residues in twelve mean the one kept out.
 _DICE = [[len(CONSTRUCTIONS), 2, 10, 12, residues, 2, 12, residues, 6, 9, 8] for residues in (KEPT_OUT, KEPT_OUT + 3)]
@@ -169,7 +120,7 @@ class AgreementConstructions(VerbTask):
 
     @property
     def length(self) -> int:
-        return BEFORE_VERB + LONGEST_VERB if self.objective == "lm" else BEFORE_VERB
+        return LONGEST if self.objective == "lm" else BEFORE_VERB
 
     @property
     def lag(self) -> int:
@@ -184,14 +135,15 @@ class AgreementConstructions(VerbTask):
         judged = len(CONSTRUCTIONS) - 1
         return {
             "the first noun": 0.5 * OTHER_FIRST.sum() / judged,
-            "the last noun": 0.5 * (FAR & ~COORDINATED).sum() / judged,
+            "the last noun": 0.5 * OTHER_LAST.sum() / judged,
             "all constructions but one": 0.5 / judged,
             "all far subjects but those kept out of training": 0.5 * FAR.sum() / judged / 10,
         }
 
     def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
-        thrown = bits(generator, len(DICE[held_out]), batch_size)
-        sentences, verbs, known, clue = write(thrown, DICE[held_out], BEFORE_VERB + LONGEST_VERB + 1, held_out)
+        sentences, verbs, known, clue = write(
+            bits(generator, len(DICE[held_out]), batch_size), DICE[held_out], held_out
+        )
         return self.ask(
             sentences,
             verbs,
@@ -215,87 +167,64 @@ def distance_shares(place: int) -> np.ndarray:
            0.93333333, 0.06666667])
     """
     one = CONSTRUCTIONS[place]
-    nouns = LENGTHS[: EMBEDDED_AT if one.other == ANY else 2 * GROUP]
-    links = LENGTHS[LINK[place]]
-    verbs = np.split(LENGTHS[VERBS_AT:LINKS_AT], 3)
-    between = {
-        "preposition": [links, nouns],
-        "subject": [nouns],
-        "across": [links, nouns, [1]],
-        "short": [verbs[0], links],
-        "long": [verbs[2], links],
-    }.get(one.frame, [])
-    clue = 0 if one.frame in ("short", "long") else 1
-    ways = reduce(np.convolve, [np.bincount(lengths) for lengths in between], np.eye(clue + 1, dtype=int)[clue])
+    clue = [1] if one.frame.clue == SUBJECT else lengths_of(one, ANOTHER)  # a verb's first word, a noun's last
+    lengths = [clue, *(lengths_of(one, part) for part in one.frame.between)]
+    ways = reduce(np.convolve, [np.bincount(words) for words in lengths])
     shares: np.ndarray = ways / ways.sum()
     return shares
 
 
 @compiled
 def write(
-    thrown: np.ndarray, sides: np.ndarray, longest: int, held_out: bool
+    thrown: np.ndarray, sides: np.ndarray, held_out: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Write sentences, word by word.
 
     Args:
         thrown: (dice, B) random bits, see `longlag.tasks.support.drawing.bits`.
-        sides: (dice,), how many sides each has.
-        longest: Words of the longest sentence (W).
+        sides: (dice,), how many sides each has, from `DICE`.
         held_out: Write what is kept out of training, too.
 
     Returns:
         Sentences (W, B), verbs (5, B) as `VerbTask.ask` takes them, `SLICES` (4, B), and what tells the number, (B,).
     """
     batch_size = thrown.shape[1]
-    sentences, verbs = np.zeros((longest, batch_size), np.int64), np.empty((5, batch_size), np.int64)
+    sentences, verbs = np.zeros((LONGEST + 1, batch_size), np.int64), np.empty((5, batch_size), np.int64)
     known, clues = np.empty((4, batch_size), np.int64), np.empty(batch_size, np.int64)
-    face, begins = np.empty(len(sides), np.int64), np.empty(8, np.int64)
+    face = np.empty(len(sides), np.int64)
+    text, begins, ends = np.empty(7, np.int64), np.empty(7, np.int64), np.empty(7, np.int64)  # of each part
+    text[STOP], text[NOTHING] = STOP_TEXT, NO_TEXT
     for column in range(batch_size):
         for die in range(len(sides)):
             face[die] = (thrown[die, column] * sides[die]) >> np.uint64(32)
         kind, number, unit, other_number = face[0], face[1], face[2], face[5]
         verb_residue, noun_residue = min(face[4], KEPT_OUT), min(face[7], KEPT_OUT)
-        subject = SUBJECT_TENS[kind, face[3]] + unit
+        subject = 10 * SUBJECT_TENS[kind, face[3]] + unit
         other_unit = (3 * (noun_residue - subject) if OTHER_FIRST[kind] else noun_residue - 7 * subject) % 10
-        other = OTHER_TENS[kind, face[6]] + other_unit
-        reserved = (FAR[kind] and unit == KEPT_OUT) or (WITHIN[kind] and other_unit == KEPT_OUT)
+        other = 10 * OTHER_TENS[kind, face[6]] + other_unit
+        reserved = FIRST_FAR[kind] and (other_unit if OTHER_FIRST[kind] else unit) == KEPT_OUT
         kind = 0 if reserved and not held_out else kind
 
-        # The texts: the nouns, then the judged verb and another one, of the same subject or of the other noun
-        within, nested, other_first = WITHIN[kind], NESTED[kind], OTHER_FIRST[kind]
-        noun, other_noun = NOUNS_AT + 2 * subject + number, NOUNS_AT + 2 * other + other_number
+        owner, owner_number = (other, other_number) if OTHER_OWNS[kind] else (subject, number)
+        # Verbs of one subject and one list differ.
         another_residue = (min(verb_residue, 8) + 1 + face[10]) % KEPT_OUT if COORDINATED[kind] else face[9]
-        verb = 2 * ((verb_residue - 3 * subject) % 10) + number
-        another = 2 * ((another_residue - 3 * (other if nested else subject)) % 10)
-        another += other_number if nested else number
-        embedded = EMBEDDED_AT + (verb if within else another)
-        list_at = VERBS_AT + 40 * int(LONG[kind]) + 20 * int((other if within else subject) >= GROUP)
-        main = list_at + (another if within else verb)
-        texts = (
-            other_noun if other_first else noun,
-            list_at + another if COORDINATED[kind] else NOTHING,
-            LINK[kind, face[8]],
-            EMBEDDED_AT + another if SUBJECT_RELATIVE[kind] else NOTHING,
-            (noun if other_first else other_noun) if HAS_OTHER[kind] else NOTHING,
-            embedded if nested else NOTHING,
-            main,
-            STOP,
-        )
+        verb, another = (verb_residue - 3 * subject) % 10, (another_residue - 3 * owner) % 10
+        text[SUBJECT], text[OTHER] = 2 * subject + number, 2 * other + other_number  # nouns are the first texts
+        text[LINK] = LINKS[kind, face[8]]
+        text[JUDGED] = JUDGED_LIST[kind, int(subject >= ANIMATES)] + 2 * verb + number
+        text[ANOTHER] = ANOTHER_LIST[kind, int(owner >= ANIMATES)] + 2 * another + owner_number
         at = 0
-        for place, text in enumerate(texts):
-            begins[place] = at
-            for word in range(LENGTHS[text]):
-                sentences[at, column] = PHRASES[text, word]
+        for part in PARTS[kind]:
+            begins[part], phrase = at, text[part]
+            for word in range(LENGTHS[phrase]):
+                sentences[at, column] = PHRASES[phrase, word]
                 at += 1
+            ends[part] = at
 
-        judged, verb_at = (embedded, begins[5]) if within else (main, begins[6])
-        if other_first:
-            clue = begins[5] - 1  # the second noun
-        else:  # the first verb, or else the first noun
-            clue = begins[3] if SUBJECT_RELATIVE[kind] else begins[1] - int(not COORDINATED[kind])
-        verbs[WORDS, column], verbs[VERB_AT, column], verbs[NUMBER, column] = at, verb_at, number
-        verbs[RIGHT, column], verbs[WRONG, column] = PHRASES[judged, 0], PHRASES[judged ^ 1, 0]
-        unmet = verb_residue == KEPT_OUT or (HAS_OTHER[kind] and noun_residue == KEPT_OUT) or (reserved and kind > 0)
-        known[0, column], known[1, column] = kind, int(HAS_OTHER[kind] and other_number != number)
-        known[2, column], known[3, column], clues[column] = verb_at - clue, int(unmet), clue
+        right, wrong = PHRASES[text[JUDGED], 0], PHRASES[text[JUDGED] ^ 1, 0]  # lists begin at even places
+        verbs[:, column] = at, begins[JUDGED], number, right, wrong
+        clue = begins[ANOTHER] if VERB_IS_CLUE[kind] else ends[SUBJECT] - 1
+        attractors = int(HAS_OTHER[kind] and other_number != number)
+        unmet = verb_residue == KEPT_OUT or (HAS_OTHER[kind] and noun_residue == KEPT_OUT) or (reserved and held_out)
+        known[:, column], clues[column] = (kind, attractors, begins[JUDGED] - clue, int(unmet)), clue
     return sentences, verbs, known, clues
