@@ -16,10 +16,12 @@ from longlag.scans.engine.compiler import separate
 from longlag.scans.engine.differentiable import run_kernel
 from longlag.scans.engine.dots import dot
 from longlag.scans.engine.functions import exp, log_sigmoid, sigmoid, tanh
+from longlag.scans.engine.scan import ends
 from longlag.scans.find import kernel_for
 from longlag.tasks.adding import Adding
 from longlag.tasks.copy import Copy
 from longlag.training.gradients import write_gradients
+from longlag.values.backward import Backward
 from longlag.values.seeding import stream
 from longlag.values.wiring import Wiring
 
@@ -144,6 +146,19 @@ def test_chunks_computed_again_give_the_same_gradients(spec, monkeypatch):
     monkeypatch.setattr(layers, "KEPT_NUMBERS", 1000)
     cut, _ = both_ways(spec, 23, 4, 3, 20, torch.float64)
     assert_close(cut, whole)
+
+
+@separate
+def ends_of(truncate, found):
+    for place in range(found.size):
+        found[place] = ends(truncate, place)
+
+
+@pytest.mark.parametrize("truncate", [0, 1, 3, 20])
+def test_compiled_loops_end_the_signal_where_the_readable_path_does(truncate):
+    found = np.empty(50, bool)
+    ends_of(truncate, found)
+    assert found.tolist() == [Backward(truncate=truncate).cuts(place) for place in range(50)]
 
 
 @pytest.mark.parametrize("spec", ["rnn", "lstm"])

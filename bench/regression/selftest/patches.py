@@ -243,11 +243,11 @@ def early_steps_dropped() -> Iterator[None]:
     """Drop what the first quarter of the time steps adds to the gradients."""
     from longlag.scans.engine import layer
 
-    def scan_backward(kernel: Any, gates: Any, apart: Any, *others: Any) -> None:
-        before(kernel, gates, apart, *others)
-        early = gates.shape[1] // 4
-        gates[:, :early] = 0
-        apart[:, :early] = 0
+    def scan_backward(kernel: Any, chunk: Any, *others: Any) -> None:
+        before(kernel, chunk, *others)
+        early = chunk.gates.shape[1] // 4
+        chunk.gates[:, :early] = 0
+        chunk.apart[:, :early] = 0
 
     with replaced(layer, "scan_backward", scan_backward) as before:
         yield

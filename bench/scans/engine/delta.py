@@ -14,15 +14,41 @@ With dy the loss's derivative by y, and dS' all that reaches S', q dy^T and what
 Units stand last in every array, and one sequence is run after the other, so that its memory stays in the cache.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from longlag.scans.engine.compiler import compiled, rounded, separate
+from longlag.scans.engine.compiler import compiled, inlined, rounded, separate
 from longlag.scans.engine.dots import dot
 from longlag.scans.engine.loops import Loops
 from longlag.scans.engine.rows import copy_row, fill_row
-from longlag.scans.engine.scan import bound
+from longlag.scans.engine.scan import SignalRules, bound, ends
+
+Array = np.ndarray[Any, Any]
+
+
+class Given(NamedTuple):
+    """What the rule is given, or the gradients by it; at one time step of a sequence all stand without T and B.
+
+    Attributes:
+        v: (T, B, H).
+        a: (T, B).
+        k: (T, B, K).
+        w: (T, B, K).
+        q: (T, B, K).
+    """
+
+    v: Array
+    a: Array
+    k: Array
+    w: Array
+    q: Array
+
+
+@inlined
+def _at(given: Given, t: int, b: int) -> Given:
+    """Return what belongs to one time step of one sequence."""
+    return Given(given.v[t, b], given.a[t, b], given.k[t, b], given.w[t, b], given.q[t, b])
 
 
 @rounded
@@ -31,8 +57,8 @@ def _written(a: Any, w: Any, v: Any, u: Any, s: Any) -> Any:
 
 
 @separate
-def _recall(key: Any, memory: Any, held: Any) -> None:
-    """Write what is held under a key."""
+def _recall(key: Array, memory: Array, held: Array) -> None:
+    """Write what a memory (K, H) holds under a key (K,)."""
     fill_row(0, held)
     for k in range(key.size):
         for h in range(held.size):
@@ -40,8 +66,9 @@ def _recall(key: Any, memory: Any, held: Any) -> None:
 
 
 @separate
-def _advance(v: Any, a: Any, w: Any, q: Any, u: Any, before: Any, after: Any, output: Any) -> None:
-    """Apply one time step to one sequence."""
+def _advance(step: Given, u: Array, before: Array, after: Array, output: Array) -> None:
+    """Apply one time step to one sequence: memories (K, H), u and the output (H,)."""
+    v, a, _, w, q = step
     fill_row(0, output)
     for k in range(w.size):
         for h in range(v.size):
@@ -51,26 +78,25 @@ def _advance(v: Any, a: Any, w: Any, q: Any, u: Any, before: Any, after: Any, ou
 
 
 @compiled
-def scan_forward(given: Any, states: Any, outputs: Any) -> None:
+def scan_forward(given: Given, states: Array, outputs: Array) -> None:
     """Run forward in time.
 
     Args:
-        given: v (T, B, H); a (T, B); k, w, q (T, B, K).
+        given: What the rule is given.
         states: (T + 1, B, K, H), or fewer rows, as of `Loops`.
         outputs: (T, B, H), written.
     """
-    v, a, k, w, q = given
-    rows, u = len(states), np.empty_like(v[0, 0])
-    for b in range(v.shape[1]):
-        for t in range(len(v)):
-            before, after = states[t % rows, b], states[(t + 1) % rows, b]
-            _recall(k[t, b], before, u)
-            _advance(v[t, b], a[t, b], w[t, b], q[t, b], u, before, after, outputs[t, b])
+    rows, u = len(states), np.empty_like(given.v[0, 0])
+    for b in range(given.v.shape[1]):
+        for t in range(len(given.v)):
+            step, before, after = _at(given, t, b), states[t % rows, b], states[(t + 1) % rows, b]
+            _recall(step.k, before, u)
+            _advance(step, u, before, after, outputs[t, b])
 
 
 @separate
-def _arrive(q: Any, after: Any, by_output: Any, carry: Any, by_q: Any) -> None:
-    """Go back from the output of one time step to the query and the memory."""
+def _arrive(q: Array, after: Array, by_output: Array, carry: Array, by_q: Array) -> None:
+    """Go back from the output (H,) of one time step to the query (K,) and the memory (K, H)."""
     for k in range(q.size):
         by_q[k] = dot(after[k], by_output)
         for h in range(by_output.size):
@@ -78,10 +104,23 @@ def _arrive(q: Any, after: Any, by_output: Any, carry: Any, by_q: Any) -> None:
 
 
 @separate
-def _retreat(v: Any, a: Any, k: Any, w: Any, u: Any, before: Any, carry: Any, by_v: Any, by_k: Any, by_w: Any,
-             scratch: Any) -> Any:  # fmt: skip
-    """Go back one time step from the memory after it; return the gradient of a. ``scratch`` is (2, H)."""
-    erased, wanted = scratch
+def _retreat(step: Given, rows: Array, before: Array, carry: Array, by_v: Array, by_k: Array, by_w: Array) -> Any:
+    """Go back one time step of one sequence.
+
+    Args:
+        step: What the time step was given.
+        rows: (3, H), the first one u; the others are overwritten.
+        before: (K, H), the memory before it.
+        carry: (K, H), the gradients by the memory after it; becomes those by the memory before.
+        by_v: (H,), those by v.
+        by_k: (K,), those by k, written.
+        by_w: (K,), those by w, written.
+
+    Returns:
+        The gradient by a.
+    """
+    v, a, k, w, _ = step
+    u, erased, wanted = rows
     for h in range(v.size):
         wanted[h] = v[h] - a * u[h]
     by_a = a * 0
@@ -97,27 +136,35 @@ def _retreat(v: Any, a: Any, k: Any, w: Any, u: Any, before: Any, carry: Any, by
 
 
 @compiled
-def scan_backward(given: Any, states: Any, by_output: Any, carry: Any, found: Any, signals: Any, limit: Any,
-                  truncate: int, start: int) -> None:  # fmt: skip
-    """Run backward in time; arguments as of `Loops`, `longlag.values.backward` has the rules of the signal."""
-    v, a, k, w, q = given
-    by_v, by_a, by_k, by_w, by_q = found
-    u, scratch = np.empty_like(v[0, 0]), np.empty((2, v.shape[2]), v.dtype)
-    for b in range(v.shape[1]):
-        for t in range(len(v) - 1, -1, -1):
-            before = states[t, b]
-            _arrive(q[t, b], states[t + 1, b], by_output[t, b], carry[b], by_q[t, b])
-            if limit < np.inf:
-                bound(carry[b].reshape(-1), limit)
-            if len(signals) > 0:
-                copy_row(carry[b].reshape(-1), signals[t, b].reshape(-1))
-            _recall(k[t, b], before, u)
-            _recall(w[t, b], carry[b], by_v[t, b])
-            by_a[t, b] = _retreat(v[t, b], a[t, b], k[t, b], w[t, b], u, before, carry[b],
-                                  by_v[t, b], by_k[t, b], by_w[t, b], scratch)  # fmt: skip
-            if truncate > 0 and start + t > 0 and (start + t) % truncate == 0:
+def scan_backward(
+    given: Given, states: Array, by_output: Array, carry: Array, by_given: Given, rules: SignalRules
+) -> None:
+    """Run backward in time.
+
+    Args:
+        given: What the rule is given.
+        states: (T + 1, B, K, H), as `scan_forward` left them.
+        by_output: (T, B, H), the gradients by the outputs.
+        carry: (B, K, H), those by the last memories, through what comes later; becomes those by the initial ones.
+        by_given: Those by what is given, written.
+        rules: With passed (T, B, K, H).
+    """
+    by_v, by_a, by_k, by_w, by_q = by_given
+    rows = np.empty((3, given.v.shape[2]), given.v.dtype)
+    for b in range(given.v.shape[1]):
+        for t in range(len(given.v) - 1, -1, -1):
+            step, before = _at(given, t, b), states[t, b]
+            _arrive(step.q, states[t + 1, b], by_output[t, b], carry[b], by_q[t, b])
+            if rules.limit < np.inf:
+                bound(carry[b].reshape(-1), rules.limit)
+            if len(rules.passed) > 0:
+                copy_row(carry[b].reshape(-1), rules.passed[t, b].reshape(-1))
+            _recall(step.k, before, rows[0])
+            _recall(step.w, carry[b], by_v[t, b])
+            by_a[t, b] = _retreat(step, rows, before, carry[b], by_v[t, b], by_k[t, b], by_w[t, b])
+            if ends(rules.truncate, rules.start + t):
                 fill_row(0, carry[b].reshape(-1))
 
 
-DELTA = Loops(scan_forward, scan_backward, batch_axis=0)
-"""Is given v, a, k, w and q, as `scan_forward`; its states are (B, K, H)."""
+DELTA = Loops(Given, scan_forward, scan_backward, batch_axis=0)
+"""Its states are (B, K, H)."""

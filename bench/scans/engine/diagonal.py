@@ -12,15 +12,41 @@ Since units share w and r, and numbers share d and x, no pass over single units 
 Sequences stand last in every array: a sum over units or numbers adds row to row, in the order of the loops.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from longlag.scans.engine.compiler import compiled, rounded, separate
+from longlag.scans.engine.compiler import compiled, inlined, rounded, separate
 from longlag.scans.engine.functions import vanishing_exp
 from longlag.scans.engine.loops import Loops
 from longlag.scans.engine.rows import copy_row, fill_row
-from longlag.scans.engine.scan import bound
+from longlag.scans.engine.scan import SignalRules, bound, ends
+
+Array = np.ndarray[Any, Any]
+
+
+class Given(NamedTuple):
+    """What the recurrence is given, or the gradients by it; at one time step all but c stand without their T.
+
+    Attributes:
+        d: (T, H, B).
+        x: (T, H, B).
+        w: (T, N, B).
+        r: (T, N, B).
+        c: (N, H); the gradients by it (N, H, B).
+    """
+
+    d: Array
+    x: Array
+    w: Array
+    r: Array
+    c: Array
+
+
+@inlined
+def _at(given: Given, t: int) -> Given:
+    """Return what belongs to one time step."""
+    return Given(given.d[t], given.x[t], given.w[t], given.r[t], given.c)
 
 
 @rounded
@@ -29,8 +55,9 @@ def _forward(d: Any, x: Any, w: Any, c: Any, s: Any) -> Any:
 
 
 @separate
-def _advance(d: Any, x: Any, w: Any, r: Any, c: Any, before: Any, after: Any, outputs: Any) -> None:
-    """Apply one time step; arrays as of `scan_forward`, without the time."""
+def _advance(step: Given, before: Array, after: Array, outputs: Array) -> None:
+    """Apply one time step: states (N, H, B), outputs (H, B)."""
+    d, x, w, r, c = step
     numbers, units, batch = before.shape
     fill_row(0, outputs.reshape(-1))
     for n in range(numbers):
@@ -42,23 +69,22 @@ def _advance(d: Any, x: Any, w: Any, r: Any, c: Any, before: Any, after: Any, ou
 
 
 @compiled
-def scan_forward(given: Any, states: Any, outputs: Any) -> None:
+def scan_forward(given: Given, states: Array, outputs: Array) -> None:
     """Run forward in time.
 
     Args:
-        given: d, x (T, H, B); w, r (T, N, B); c (N, H).
+        given: What the recurrence is given.
         states: (T + 1, N, H, B), or fewer rows, as of `Loops`.
         outputs: (T, H, B), written.
     """
-    d, x, w, r, c = given
     rows = len(states)
-    for t in range(len(d)):
-        _advance(d[t], x[t], w[t], r[t], c, states[t % rows], states[(t + 1) % rows], outputs[t])
+    for t in range(len(given.d)):
+        _advance(_at(given, t), states[t % rows], states[(t + 1) % rows], outputs[t])
 
 
 @separate
-def _arrive(carry: Any, r: Any, by_output: Any) -> None:
-    """Add what reaches the states through the output of a time step."""
+def _arrive(carry: Array, r: Array, by_output: Array) -> None:
+    """Add what reaches the states (N, H, B) through the output (H, B) of a time step, read by r (N, B)."""
     numbers, units, batch = carry.shape
     for n in range(numbers):
         for h in range(units):
@@ -67,9 +93,19 @@ def _arrive(carry: Any, r: Any, by_output: Any) -> None:
 
 
 @separate
-def _retreat(d: Any, x: Any, w: Any, c: Any, before: Any, after: Any, by_output: Any, carry: Any,
-             by_d: Any, by_x: Any, by_w: Any, by_r: Any, by_c: Any) -> None:  # fmt: skip
-    """Go back one time step; in several loops, which are vectorised only with few arrays each."""
+def _retreat(step: Given, before: Array, after: Array, by_output: Array, carry: Array, by_step: Given) -> None:
+    """Go back one time step; in several loops, which are vectorised only with few arrays each.
+
+    Args:
+        step: What the time step was given.
+        before: (N, H, B), the states before it.
+        after: (N, H, B), the states after it.
+        by_output: (H, B), the gradients by its output.
+        carry: (N, H, B), those by the states after it; becomes those by the states before.
+        by_step: Those by what it was given, written; those by c are added to.
+    """
+    d, x, w, _, c = step
+    by_d, by_x, by_w, by_r, by_c = by_step
     numbers, units, batch = before.shape
     for found in (by_d, by_x, by_w, by_r):
         fill_row(0, found.reshape(-1))
@@ -91,22 +127,29 @@ def _retreat(d: Any, x: Any, w: Any, c: Any, before: Any, after: Any, by_output:
 
 
 @compiled
-def scan_backward(given: Any, states: Any, by_output: Any, carry: Any, found: Any, signals: Any, limit: Any,
-                  truncate: int, start: int) -> None:  # fmt: skip
-    """Run backward in time; arguments as of `Loops`, `longlag.values.backward` has the rules of the signal."""
-    d, x, w, r, c = given
-    by_d, by_x, by_w, by_r, by_c = found
-    for t in range(len(d) - 1, -1, -1):
-        _arrive(carry, r[t], by_output[t])
-        if limit < np.inf:
-            bound(carry.reshape(-1), limit)
-        if len(signals) > 0:
-            copy_row(carry.reshape(-1), signals[t].reshape(-1))
-        _retreat(d[t], x[t], w[t], c, states[t], states[t + 1], by_output[t], carry,
-                 by_d[t], by_x[t], by_w[t], by_r[t], by_c)  # fmt: skip
-        if truncate > 0 and start + t > 0 and (start + t) % truncate == 0:
+def scan_backward(
+    given: Given, states: Array, by_output: Array, carry: Array, by_given: Given, rules: SignalRules
+) -> None:
+    """Run backward in time.
+
+    Args:
+        given: What the recurrence is given.
+        states: (T + 1, N, H, B), as `scan_forward` left them.
+        by_output: (T, H, B), the gradients by the outputs.
+        carry: (N, H, B), those by the last states, through what comes later; becomes those by the initial states.
+        by_given: Those by what is given, written; those by c are added to.
+        rules: With passed (T, N, H, B).
+    """
+    for t in range(len(given.d) - 1, -1, -1):
+        _arrive(carry, given.r[t], by_output[t])
+        if rules.limit < np.inf:
+            bound(carry.reshape(-1), rules.limit)
+        if len(rules.passed) > 0:
+            copy_row(carry.reshape(-1), rules.passed[t].reshape(-1))
+        _retreat(_at(given, t), states[t], states[t + 1], by_output[t], carry, _at(by_given, t))
+        if ends(rules.truncate, rules.start + t):
             fill_row(0, carry.reshape(-1))
 
 
-DIAGONAL = Loops(scan_forward, scan_backward, batch_axis=-1, steady=1)
-"""Is given d, x, w, r and c, as `scan_forward`; its states are (N, H, B)."""
+DIAGONAL = Loops(Given, scan_forward, scan_backward, batch_axis=-1, steady=1)
+"""Its states are (N, H, B)."""

@@ -51,7 +51,7 @@ class _Scan(torch.autograd.Function):
         assert kept is not None
         if kept.chunk:  # their memory is free when neither the caller nor this step of autograd holds the outputs
             found = found.view()
-            weakref.finalize(found, workspace.give_back, [kept.chunk[2]]).atexit = False
+            weakref.finalize(found, workspace.give_back, [kept.chunk.states]).atexit = False
         outputs = torch.from_numpy(found)
         # Saved, the outputs live as long as the way back needs them, and autograd notices if they are changed.
         ctx.save_for_backward(*tensors, outputs)

@@ -6,6 +6,7 @@ kept, and the way back computes each chunk again. A chunk's length follows from 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, cast
 
 import numpy as np
@@ -15,7 +16,7 @@ from longlag.scans.engine import weights as outside
 from longlag.scans.engine import workspace
 from longlag.scans.engine.pair import Pair
 from longlag.scans.engine.products import packed, panel_width
-from longlag.scans.engine.scan import scan_backward, scan_forward
+from longlag.scans.engine.scan import Chunk, Grads, Recurrence, SignalRules, scan_backward, scan_forward
 from longlag.scans.engine.sums import Sums
 from longlag.values.backward import PLAIN, Backward, Signal
 
@@ -29,10 +30,10 @@ PASSING_NUMBERS = 2**18
 
 @dataclass(frozen=True)
 class Kept:
-    """What the way back needs, arrays as in `scan`: the states at the chunks' borders, and a single chunk whole."""
+    """What the way back needs: the states at the chunks' borders, (states, N) each, and a single chunk whole."""
 
     borders: list[Array]
-    chunk: tuple[Array, Array, Array] | None
+    chunk: Chunk | None
 
 
 class Layer:
@@ -81,22 +82,22 @@ class Layer:
             of them, (B, H) each; and what was kept.
         """
         handed_on = slice(self.kernel.outputs)
-        chunk = self._chunk_steps(KEPT_NUMBERS if keep else PASSING_NUMBERS)
-        whole, state, borders = chunk == self.steps, self._first, []
+        length = self._chunk_steps(KEPT_NUMBERS if keep else PASSING_NUMBERS)
+        whole, state, borders = length == self.steps, self._first, []
         if not whole:
             outputs = workspace.fresh((self.kernel.outputs, self.steps, self.size), self.dtype)
-        for start in range(0, self.steps, chunk):
+        for start in range(0, self.steps, length):
             borders.append(state)
-            gates, apart, states = self._advance(start, min(start + chunk, self.steps), state)
-            state = states[:, -1].copy()
+            chunk = self._advance(start, min(start + length, self.steps), state)
+            state = chunk.states[:, -1].copy()
             if whole:
-                outputs = states[handed_on, 1:]
+                outputs = chunk.states[handed_on, 1:]
             else:
-                outputs[:, start : start + chunk] = states[handed_on, 1:]
-                workspace.give_back([states])
+                outputs[:, start : start + length] = chunk.states[handed_on, 1:]
+                workspace.give_back([chunk.states])
             if not (whole and keep):
-                workspace.give_back([gates, apart])
-        kept = Kept(borders, (gates, apart, states) if whole else None) if keep else None
+                workspace.give_back([chunk.gates, chunk.apart])
+        kept = Kept(borders, chunk if whole else None) if keep else None
         return self._unpad(self._only(outputs)), [self._unpad(part) for part in state[1:]], kept
 
     def backward(
@@ -116,27 +117,26 @@ class Layer:
         Returns:
             The gradients by the weights (and ``inputs``), by name, and by the initial states.
         """
-        chunk, kernel, sums = self._chunk_steps(KEPT_NUMBERS), self.kernel, self._no_sums(wants_inputs)
+        length, kernel, sums = self._chunk_steps(KEPT_NUMBERS), self.kernel, self._no_sums(wants_inputs)
         output_grads = self._pad(grads).reshape(kernel.outputs, self.steps, self.size)
         carry = np.zeros((kernel.states, 1, self.size), self.dtype)
         for place, part in enumerate(last_grads):
             carry[1 + place] = self._pad(part).reshape(1, -1)
-        recurrent = self._packed_recurrent(transpose=True)
+        recurrence = self._recurrence._replace(weights=self._packed_recurrent(transpose=True))
         limit, watched = self.dtype.type(backward.signal_limit), self.steps if signal is not None else 0
-        before, signals = (np.empty((kernel.states, watched, self.size), self.dtype) for _ in range(2))
-        for start in reversed(range(0, self.steps, chunk)):
-            end = min(start + chunk, self.steps)
-            pre, apart, states = kept.chunk or self._advance(start, end, kept.borders[start // chunk])
+        before, passed = (np.empty((kernel.states, watched, self.size), self.dtype) for _ in range(2))
+        for start in reversed(range(0, self.steps, length)):
+            end = min(start + length, self.steps)
+            chunk = kept.chunk or self._advance(start, end, kept.borders[start // length])
             if signal is not None:
-                before[:, start:end] = states[:, :-1]
-            scan_backward(
-                kernel, pre, apart, kernel.apart_state, recurrent, self._vectors, sums.vectors, states,
-                output_grads[:, start:end], carry, signals[:, start:end], limit, backward.truncate, start,
-            )  # fmt: skip
-            self._add_chunk(start, end, (pre, apart, states), sums)
-            workspace.give_back([pre, apart] if kept.chunk else [pre, apart, states])
+                before[:, start:end] = chunk.states[:, :-1]
+            of_chunk = Grads(output_grads[:, start:end], carry, sums.vectors)
+            rules = SignalRules(passed[:, start:end], limit, backward.truncate, start)
+            scan_backward(kernel, chunk, recurrence, of_chunk, rules)
+            self._add_chunk(start, end, chunk, sums)
+            workspace.give_back(chunk[:2] if kept.chunk else chunk)
         if signal is not None:
-            self._fill(signal, before, signals, output_grads)
+            self._fill(signal, before, passed, output_grads)
         return self._by_weight(sums), [self._unpad(part[0]) for part in carry]
 
     def _no_sums(self, wants_inputs: bool) -> Sums:
@@ -150,10 +150,10 @@ class Layer:
         if wants_inputs:
             inputs = np.zeros((self.steps, self.batch, self._whole_panels(self.inputs.shape[2])), self.dtype)
             input_weight = packed(self.input_weight, self.gates, True)
-        return Sums(by_weight, np.zeros_like(self._vectors), inputs, input_weight)
+        return Sums(by_weight, np.zeros_like(self._recurrence.vectors), inputs, input_weight)
 
-    def _add_chunk(self, start: int, end: int, chunk: tuple[Array, Array, Array], sums: Sums) -> None:
-        """Add what a chunk brings, given the gradients of its pre-activations and products apart, and its states."""
+    def _add_chunk(self, start: int, end: int, chunk: Chunk, sums: Sums) -> None:
+        """Add what a chunk brings, as `scan_backward` left it."""
         (pre, apart, states), kernel, found = chunk, self.kernel, sums.by_weight
         together, recurrent = self.products - kernel.apart, found["recurrent_weight"]
         ones = np.ones(1, self.dtype)
@@ -197,7 +197,6 @@ class Layer:
 
     def _pack(self) -> None:
         """Lay the weights out for the way forward."""
-        self._recurrent = self._packed_recurrent(transpose=False)
         bias = self._pad(self.weights["bias"].reshape(self.gates, self.units))
         if self.inputs.ndim == 3:
             self._input = packed(self.input_weight, self.gates, False)
@@ -206,13 +205,15 @@ class Layer:
             by_gate = self.input_weight.reshape(-1, self.gates, self.units).transpose(1, 0, 2)
             with np.errstate(all="ignore"):  # a diverging trial is no news here
                 self._table = self._pad(by_gate) + bias[:, None]
-        self._apart_bias = np.zeros((self.kernel.apart, self.size), self.dtype)
+        apart_bias = np.zeros((self.kernel.apart, self.size), self.dtype)
         if self.kernel.apart_bias:
-            apart_bias = self.weights[self.kernel.apart_bias].reshape(self.kernel.apart, self.units)
-            self._apart_bias = self._for_each_sequence(self._pad(apart_bias))
-        self._vectors = np.zeros((self.kernel.vectors, 1, self.size), self.dtype)
-        for name, rows in self._by_name(self._vectors).items():
+            of_units = self.weights[self.kernel.apart_bias].reshape(self.kernel.apart, self.units)
+            apart_bias = self._for_each_sequence(self._pad(of_units))
+        vectors = np.zeros((self.kernel.vectors, 1, self.size), self.dtype)
+        for name, rows in self._by_name(vectors).items():
             rows[:, 0] = self._for_each_sequence(self._pad(self.weights[name].reshape(-1, self.units)))
+        weights = self._packed_recurrent(transpose=False)
+        self._recurrence = Recurrence(weights, apart_bias, self.kernel.apart_state, vectors)
 
     def _packed_recurrent(self, transpose: bool) -> Array:
         if self.products:
@@ -223,14 +224,14 @@ class Layer:
         """Split (V, ...) into views of what belongs to each of the kernel's `vector_names`."""
         counts = [self.weights[name].size // self.units for name in self.kernel.vector_names]
         assert sum(counts) == self.kernel.vectors, "the kernel declares another number of vectors"
-        places = np.cumsum([0, *counts])
+        places = accumulate(counts, initial=0)
         return {
             name: vectors[place : place + count]
             for name, place, count in zip(self.kernel.vector_names, places, counts, strict=False)
         }
 
-    def _advance(self, start: int, end: int, state: Array) -> tuple[Array, Array, Array]:
-        """Project the inputs of a chunk and scan it; return gates, what stands apart, and states."""
+    def _advance(self, start: int, end: int, state: Array) -> Chunk:
+        """Project the inputs of a chunk and scan it, from states (states, N)."""
         steps, kernel, inputs = end - start, self.kernel, self.inputs[start:end]
         gates = workspace.take((self.gates, steps, self.size), self.dtype)
         apart = workspace.take((kernel.apart, steps, self.size), self.dtype)
@@ -240,8 +241,9 @@ class Layer:
             outside.project_vectors(inputs.reshape(steps, -1), self._input, self._bias, gates)
         else:
             outside.project_tokens(inputs, self._table, gates.reshape(self.gates, steps, self.batch, self.row))
-        scan_forward(kernel, gates, apart, self._apart_bias, kernel.apart_state, self._recurrent, self._vectors, states)
-        return gates, apart, states
+        chunk = Chunk(gates, apart, states)
+        scan_forward(kernel, chunk, self._recurrence)
+        return chunk
 
     def _add_input_weights(self, start: int, end: int, pre: Array, found: Array) -> None:
         inputs, steps = self.inputs[start:end], end - start

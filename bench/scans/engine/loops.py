@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from longlag.scans.engine import workspace
+from longlag.scans.engine.scan import SignalRules
 from longlag.values.backward import PLAIN, Backward, Signal
 
 Array = np.ndarray[Any, Any]
@@ -20,18 +21,18 @@ class Loops:
     """Compiled loops, there and back.
 
     Attributes:
-        forward: Gets what is given at each step (T, ...) and what is steady; states, the initial ones in row 0; and
-            outputs, written. The states before step t are in row t, or in t modulo the rows where fewer are kept.
-        backward: Gets what is given; all states (T + 1, ...); the outputs' gradients; the gradients of the last states
-            by what comes later, which become the initial states'; the gradients of what is given, written, or added
-            to for what is steady; the backward signal after clipping (T, ...), written, with no time steps where it is
-            not kept; its limit, of the arrays' type, infinity leaving it as it is; the steps of a chunk at whose
-            borders it ends, 0 for none; and the place of the first time step here in the whole sequence.
+        given: The class of what is given, a named tuple of arrays: those of each step, (T, ...), then the steady ones.
+        forward: Gets what is given; states, the initial ones in row 0; and outputs, written. The states before step t
+            are in row t, or in t modulo the rows where fewer are kept.
+        backward: Gets what is given; all states (T + 1, ...); the gradients by the outputs; those by the last states,
+            through what comes later, which become those by the initial states; those by what is given, written, or
+            added to for what is steady; and the rules of the signal.
         batch_axis: The axis of a state that counts the sequences.
         steady: How many of the tensors given, the last ones, are the same at every step and for all sequences. Their
             gradients are found for each sequence, along an axis behind the others.
     """
 
+    given: Callable[..., tuple[Array, ...]]
     forward: Callable[..., None]
     backward: Callable[..., None]
     batch_axis: int
@@ -44,7 +45,7 @@ class Loops:
         """Run over a batch of sequences, with gradients through every tensor.
 
         Args:
-            given: As the loops want it; outputs are shaped like the first tensor.
+            given: In the order of the loops' own class; outputs are shaped like the first tensor.
             initial: The states before the first step.
             backward: How the way back goes.
             signal: Is filled with what was carried, but for what arrived.
@@ -66,7 +67,7 @@ class Loops:
         *given, initial = (tensor.detach().numpy() for tensor in tensors)
         outputs, states = np.empty_like(given[0]), workspace.take((rows, *initial.shape), initial.dtype)
         states[0] = initial
-        self.forward(tuple(given), states, outputs)
+        self.forward(self.given(*given), states, outputs)
         return outputs, states
 
 
@@ -87,18 +88,19 @@ class _Scan(torch.autograd.Function):
         states, ctx.states = ctx.states, None
         if states is None:  # a second time, the graph having been retained
             _, states = loops.forward_over(tensors, len(tensors[0]) + 1)
-        given = tuple(tensor.detach().numpy() for tensor in tensors[:-1])
+        given = loops.given(*(tensor.detach().numpy() for tensor in tensors[:-1]))
         by_output, carry = by_outputs.contiguous().numpy(), by_last.contiguous().numpy().copy()
         place, batch = len(given) - loops.steady, carry.shape[loops.batch_axis]
         by_along = [np.empty_like(array) for array in given[:place]]
         by_steady = [np.zeros((*array.shape, batch), array.dtype) for array in given[place:]]
-        signals = np.empty((len(by_output) if signal is not None else 0, *carry.shape), carry.dtype)
-        of_signal = (signals, carry.dtype.type(ctx.backward_pass.signal_limit), ctx.backward_pass.truncate, ctx.start)
-        loops.backward(given, states, by_output, carry, (*by_along, *by_steady), *of_signal)
+        passed = np.empty((len(by_output) if signal is not None else 0, *carry.shape), carry.dtype)
+        limit = carry.dtype.type(ctx.backward_pass.signal_limit)
+        rules = SignalRules(passed, limit, ctx.backward_pass.truncate, ctx.start)
+        loops.backward(given, states, by_output, carry, loops.given(*by_along, *by_steady), rules)
         if signal is not None:
             axis = loops.batch_axis if loops.batch_axis < 0 else 1 + loops.batch_axis
             signal.before[0].copy_(torch.from_numpy(states[:-1]).movedim(axis, 1))
-            signal.passed[0].copy_(torch.from_numpy(signals).movedim(axis, 1))
+            signal.passed[0].copy_(torch.from_numpy(passed).movedim(axis, 1))
         workspace.give_back([states])
         summed = [array.sum(-1) for array in by_steady]
         return None, None, None, None, *map(torch.from_numpy, [*by_along, *summed, carry])

@@ -2,75 +2,132 @@
 
 Arrays are padded: the units of a sequence fill whole panels (`products.panel_width`), and the units of a time
 step's B sequences lie one behind the other, N = B · padded units. Padded weights are zero, so nothing leaks out
-of the padding. ``gates`` (G, T, N) comes in as input projections and is overwritten: by what the kernel keeps on
-the way forward, by the gradients of the pre-activations on the way back. ``apart`` (A, T, N) is overwritten by
-recurrent products, then by their gradients. ``states`` is (states, T + 1, N), the initial ones first; ``vectors``
-(V, 1, N) repeats for each sequence what the units have for themselves.
+of the padding.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from longlag.scans.engine.compiler import compiled, separate
+from longlag.scans.engine.compiler import compiled, inlined, separate
 from longlag.scans.engine.pair import add, backward, forward, load, store
 from longlag.scans.engine.products import times_packed
 from longlag.scans.engine.rows import add_row, copy_row, fill_row
 
+Array = np.ndarray[Any, Any]
+
+
+class Chunk(NamedTuple):
+    """The arrays of a chunk of T time steps, overwritten there and back.
+
+    Attributes:
+        gates: (G, T, N), projected inputs; then what the kernel keeps; then the gradients of the pre-activations.
+        apart: (A, T, N), the recurrent products that stand apart; then their gradients.
+        states: (states, T + 1, N), the initial ones at time 0.
+    """
+
+    gates: Array
+    apart: Array
+    states: Array
+
+
+class Recurrence(NamedTuple):
+    """What is the same at every time step.
+
+    Attributes:
+        weights: (products, panels, depth, panel width), packed; for the way back, each transposed first.
+        apart_bias: (A, N), added to the products that stand apart.
+        apart_state: The state that these multiply; the others multiply the first.
+        vectors: (V, 1, N), what the units have for themselves, repeated for each sequence.
+    """
+
+    weights: Array
+    apart_bias: Array
+    apart_state: int
+    vectors: Array
+
+
+class Grads(NamedTuple):
+    """The gradients that the way back is given, and those that it adds to.
+
+    Attributes:
+        outputs: (outputs, T, N), by the outputs.
+        carry: (states, 1, N), by the last states, through what comes later; becomes those by the initial states.
+        vectors: (V, 1, N), by the vectors, added to.
+    """
+
+    outputs: Array
+    carry: Array
+    vectors: Array
+
+
+class SignalRules(NamedTuple):
+    """What happens to the backward signal in a chunk of time, and where it is kept; see `longlag.values.backward`.
+
+    Attributes:
+        passed: (..., T, ...), the signal of each step after clipping, written; with no time steps it is not kept.
+        limit: Its largest entry, of the arrays' type; infinity leaves it as it is.
+        truncate: Steps between the borders at which it ends; 0 for none.
+        start: The place of the chunk's first time step in the whole sequence.
+    """
+
+    passed: Array
+    limit: Any
+    truncate: int
+    start: int
+
 
 @compiled
-def scan_forward(kernel: Any, gates: Any, apart: Any, apart_bias: Any, apart_state: int, weights: Any, vectors: Any,
-                 states: Any) -> None:  # fmt: skip
+def scan_forward(kernel: Any, chunk: Chunk, recurrence: Recurrence) -> None:
     """Run a kernel forward in time.
 
     Args:
         kernel: The kernel.
-        gates: (G, T, N), projected inputs; becomes what the kernel keeps.
-        apart: (A, T, N), becomes the recurrent products that stand apart.
-        apart_bias: (A, N), added to them.
-        apart_state: The state that they multiply.
-        weights: The recurrent weights of each product, packed.
-        vectors: (V, 1, N).
-        states: (states, T + 1, N), the initial ones at time 0; the others are written.
+        chunk: Projected inputs and initial states; the rest is written, what the kernel keeps over the inputs.
+        recurrence: The weights as they are.
     """
+    gates, apart, states = chunk
+    weights, apart_bias, apart_state, vectors = recurrence
     for t in range(gates.shape[1]):
         _multiply(gates, apart, apart_bias, apart_state, weights, states, t)
-        _advance(kernel, gates, apart, vectors, states, t)
+        _advance(kernel, chunk, vectors, t)
 
 
 @compiled
-def scan_backward(kernel: Any, gates: Any, apart: Any, apart_state: int, weights: Any, vectors: Any, vector_grads: Any,
-                  states: Any, grads: Any, carry: Any, signals: Any, limit: Any, truncate: int,
-                  start: int) -> None:  # fmt: skip
-    """Run a kernel backward in time; `longlag.values.backward` has the equations.
+def scan_backward(kernel: Any, chunk: Chunk, recurrence: Recurrence, grads: Grads, rules: SignalRules) -> None:
+    """Run a kernel backward in time.
 
     Args:
         kernel: The kernel.
-        gates: (G, T, N), as `scan_forward` left it; becomes the gradients of the pre-activations.
-        apart: (A, T, N), as `scan_forward` left it; becomes the gradients of the products that stand apart.
-        apart_state: The state that the products apart multiply.
-        weights: The recurrent weights of each product, transposed and packed.
-        vectors: (V, 1, N).
-        vector_grads: (V, 1, N), their gradients, added to.
-        states: (states, T + 1, N), as `scan_forward` left it.
-        grads: (outputs, T, N), gradients of the outputs.
-        carry: (states, 1, N), gradients of the last states by what comes later; becomes the initial states'.
-        signals: (states, T, N), becomes the backward signal after clipping; with no time steps it is not kept.
-        limit: The largest entry of the backward signal, of the arrays' type; infinity leaves it as it is.
-        truncate: Steps of a chunk, at whose borders the signal ends; 0 for none.
-        start: The place of the first time step here in the whole sequence.
+        chunk: As `scan_forward` left it; gradients are written over the gates and the products apart.
+        recurrence: With the weights transposed.
+        grads: The carry and the vectors' are written.
+        rules: With passed (states, T, N).
     """
+    gates, apart, _ = chunk
+    outputs, carry, _ = grads
+    weights, _, apart_state, vectors = recurrence
+    passed, limit, truncate, start = rules
     for t in range(gates.shape[1] - 1, -1, -1):
-        _arrive(grads, carry, signals, limit, t)
-        _retreat(kernel, gates, apart, vectors, vector_grads, states, carry, t)
-        _depart(gates, apart, apart_state, weights, carry, truncate, start + t, t)
+        _arrive(outputs, carry, passed, limit, t)
+        _retreat(kernel, chunk, vectors, grads, t)
+        _depart(gates, apart, apart_state, weights, carry, ends(truncate, start + t), t)
 
 
-# What kernels have in common is compiled once for all of them.
+@inlined
+def ends(truncate: int, place: int) -> bool:
+    """Say whether nothing goes back from a place in the whole sequence to the one before."""
+    return truncate > 0 and place > 0 and place % truncate == 0
+
+
+# What kernels have in common is compiled once for all of them. It takes the arrays one by one: where a named tuple is
+# passed on, compiled code counts the references to its arrays, which made the way back of 16 units take twice as long.
 
 
 @separate
-def _multiply(gates: Any, apart: Any, apart_bias: Any, apart_state: int, weights: Any, states: Any, t: int) -> None:
+def _multiply(
+    gates: Array, apart: Array, apart_bias: Array, apart_state: int, weights: Array, states: Array, t: int
+) -> None:
     """Add the recurrent products of a time step to the gates; write those that stand apart."""
     together = len(weights) - len(apart)
     for gate in range(together):
@@ -81,24 +138,22 @@ def _multiply(gates: Any, apart: Any, apart_bias: Any, apart_state: int, weights
 
 
 @separate
-def _arrive(grads: Any, carry: Any, signals: Any, limit: Any, t: int) -> None:
+def _arrive(outputs: Array, carry: Array, passed: Array, limit: Any, t: int) -> None:
     """Add what the outputs of a time step bring to the signal, clip it, and keep it where it is watched."""
-    for output in range(len(grads)):
-        add_row(grads[output, t], carry[output, 0])
+    for output in range(len(outputs)):
+        add_row(outputs[output, t], carry[output, 0])
     if limit < np.inf:
         for state in range(len(carry)):
             bound(carry[state, 0], limit)
-    if signals.shape[1] > 0:
+    if passed.shape[1] > 0:
         for state in range(len(carry)):
-            copy_row(carry[state, 0], signals[state, t])
+            copy_row(carry[state, 0], passed[state, t])
 
 
 @separate
-def _depart(
-    gates: Any, apart: Any, apart_state: int, weights: Any, carry: Any, truncate: int, place: int, t: int
-) -> None:
+def _depart(gates: Array, apart: Array, apart_state: int, weights: Array, carry: Array, ended: bool, t: int) -> None:
     """Add to the signal what goes back through the recurrent products of a time step, or end it at a chunk's border."""
-    if truncate > 0 and place > 0 and place % truncate == 0:
+    if ended:
         for state in range(len(carry)):
             fill_row(0, carry[state, 0])
         return
@@ -110,8 +165,9 @@ def _depart(
 
 
 @separate
-def _advance(kernel: Any, gates: Any, apart: Any, vectors: Any, states: Any, t: int) -> None:
+def _advance(kernel: Any, chunk: Chunk, vectors: Array, t: int) -> None:
     """Apply the kernel's forward function to every unit of a time step."""
+    gates, apart, states = chunk
     for unit in range(gates.shape[2]):
         after, kept = forward(
             kernel,
@@ -125,18 +181,10 @@ def _advance(kernel: Any, gates: Any, apart: Any, vectors: Any, states: Any, t: 
 
 
 @separate
-def bound(signal: Any, limit: Any) -> None:
-    """Clip every entry to [-limit, limit]; NaN stays NaN."""
-    for unit in range(signal.size):
-        value = signal[unit]
-        signal[unit] = limit if value > limit else (-limit if value < -limit else value)
-
-
-@separate
-def _retreat(
-    kernel: Any, gates: Any, apart: Any, vectors: Any, vector_grads: Any, states: Any, carry: Any, t: int
-) -> None:
+def _retreat(kernel: Any, chunk: Chunk, vectors: Array, grads: Grads, t: int) -> None:
     """Apply the kernel's backward function to every unit of a time step."""
+    gates, apart, states = chunk
+    _, carry, vector_grads = grads
     for unit in range(gates.shape[2]):
         pre_grads, apart_grads, before_grads, own_grads = backward(
             kernel,
@@ -151,3 +199,11 @@ def _retreat(
         store(apart, t, unit, apart_grads)
         store(carry, 0, unit, before_grads)
         add(vector_grads, unit, own_grads)
+
+
+@separate
+def bound(signal: Array, limit: Any) -> None:
+    """Clip every entry to [-limit, limit]; NaN stays NaN."""
+    for unit in range(signal.size):
+        value = signal[unit]
+        signal[unit] = limit if value > limit else (-limit if value < -limit else value)

@@ -56,6 +56,6 @@ class Stack:
             by_name, _ = layer.backward(kept, arriving, (), place > 0, self.backward_pass, self.signals[place])
             found.append(by_name)
             arriving = by_name.get("inputs", arriving)
-        workspace.give_back([buffer, *(kept.chunk[2] for _, kept in self.layers if kept.chunk)])
+        workspace.give_back([buffer, *(kept.chunk.states for _, kept in self.layers if kept.chunk)])
         self.layers.clear()
         return found[::-1]
