@@ -1,5 +1,6 @@
 """Where a row comes from: equal source gives an equal hash, wherever and whenever it was copied."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -122,3 +123,22 @@ def test_the_environment_names_versions_machine_and_source() -> None:
     assert set(found) == {"source", "python", "numpy", "torch", "numba", "platform", "machine", "cpu"}
     assert found["source"] == source_hash()
     assert all(found.values())
+
+
+def parsed(source: str) -> set[str]:
+    """List what a source imports of the package, as Python reads it."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name for name in found if name.partition(".")[0] == "longlag"}
+
+
+def test_imports_are_found_as_python_reads_them() -> None:
+    files = modules()
+    for name, path in files.items():
+        text = path.read_text(encoding="utf-8")
+        assert parsed(text) <= imported(text), name
+        assert imported(text) & files.keys() == parsed(text) & files.keys(), name

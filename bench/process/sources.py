@@ -1,6 +1,6 @@
 """The source files of this package by the names of their modules, in a checkout and in an installed package alike."""
 
-import ast
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.util import find_spec
@@ -8,6 +8,8 @@ from pathlib import Path
 
 PACKAGES = ("longlag", "longlag.tasks")
 """The packages that lie in folders of their own in a checkout."""
+_IMPORTS = re.compile(r"^[ \t]*(?:from (longlag[\w.]*) import (\([^)]*\)|[^\n]*)|import (longlag[\w.]*))", re.MULTILINE)
+_NAME = re.compile(r"(\w+)(?:\s+as\s+\w+)?")
 
 
 @cache
@@ -45,19 +47,17 @@ def closure(roots: Iterable[str], files: Mapping[str, Path]) -> set[str]:
 
 
 def imported(source: str) -> set[str]:
-    """List what a source imports, inside functions and type-checking blocks too, by full name.
+    """List what a source imports of this package, inside functions and type-checking blocks too, by full name.
 
-    Of ``from a import b`` both ``a`` and ``a.b`` are listed, since b may be a module.
+    Of ``from a import b`` both ``a`` and ``a.b`` are listed, since b may be a module. Lines are matched and not parsed:
+    parsing all files takes a quarter of a second, in every process.
 
     >>> sorted(imported("from longlag import registry"))
     ['longlag', 'longlag.registry']
     """
     found = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    for module, names, plain in _IMPORTS.findall(source):
+        found |= {module, *(f"{module}.{name}" for name in _NAME.findall(names))} if module else {plain}
     return found
 
 
