@@ -110,8 +110,8 @@ class Task(Configurable, ABC):
     no_dial: ClassVar[str] = ""
     """Why no option sets the distance, and what to take instead, in a few words; nothing where one does."""
     baseline_rule: ClassVar[str] = ""
-    """How to answer without memory where something beats every constant answer and every random one of a sequence's own
-    answers; nothing where `baseline_error` is the error of the best of these."""
+    """How to answer without memory where something beats every constant answer; nothing where `baseline_error` is the
+    error of the best of these."""
     looks_ahead: ClassVar[bool] = False
     """Whether what decides comes after the question. Windows then reach forward: they begin with the step that
     answers, whatever lies before it is seen as well, and `baseline_error` is what reading left to right can reach."""
@@ -168,6 +168,7 @@ class Task(Configurable, ABC):
     def floor(self, window: int) -> float:
         """The best error of a left-to-right network that sees only the last ``window`` steps before it answers.
 
+        The step at which it answers is the last of them, and it knows the time.
         Of a task that `looks_ahead`, of whoever sees ``window`` steps from the one that answers on.
         """
 

@@ -18,8 +18,11 @@ from longlag.tasks.base import Batch, ClassTask, as_tokens
 from longlag.tasks.support.drawing import at_least, letters
 from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import option
+from longlag.tasks.support.places import different, power_law, shares_taken, weighted
 
 KEPT_OUT_FROM = 8  # keys; fewer would be told by what is kept out
+CROWDING = 0.99  # exponent of the power law by which queries of `zoology` come soon after the pairs
+LONGEST_CROWDED = 4096  # time steps; the shares that floors need take seconds there
 
 
 @dataclass(frozen=True)
@@ -27,17 +30,27 @@ class RecallPairs(ClassTask):
     """P different keys, each followed by its value, all different; then every key once more, on every other step.
 
     Which keys, which values and which belong together is drawn anew for each sequence. Queries stand on different
-    slots of two steps each, all choices alike (the paper crowds them towards the pairs by a power law). What counts
-    as memory is whose a value is, not which values occur: floors are those of a network that is told the values of
-    its sequence, 1 - 1/P without any pair and (P - m - 1)/P with m pairs in the window.
+    slots of two steps each, all choices alike, and every other step after the pairs is blank.
+
+    What a window shows is certain, the rest a guess. With h of the pairs beginning before it, a query is one of theirs
+    with chance h/P. It is then answered by any of the V - P + h values (V are in the vocabulary) that the window does
+    not show with another key, unless it begins with the value of a pair: of h keys that may be its own. An error is
+    so h/P · (1 - 1/(V - P + h)) or (h - 1)/P, averaged over the slots; without any memory it is 1 - 1/V.
 
     Kept out of training, where there are 8 keys or more: the first key with the second value, the second with the third
     and so on, the last with the first. In evaluation they are as frequent as other pairs; `held_out` tells them apart.
 
+    `zoology` is closer to the paper: queries crowd towards the pairs, by slots drawn one after the other with chances
+    that fall as slot ** -.99, all other steps after the pairs hold any key or value in place of a blank, and nothing is
+    kept out. The paper's vocabulary is ``vocabulary=4096``. Floors are those of whoever knows the time: by their looks
+    a key and a value next to each other may be a pair or neither. The authors' code differs in three ways. It gives
+    earlier pairs the slots drawn earlier, so that their place tells a little of where they are asked for; its network
+    answers with a key or a value; and it has one key less.
+
     Distances differ, and so do floors: `lag_at_least` groups answers by the distance of their pair.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reference: ClassVar[str] = "Arora et al. 2024, Zoology: multi-query associative recall"
     causal: ClassVar[bool] = False
     tokens: ClassVar[bool] = True
@@ -48,6 +61,7 @@ class RecallPairs(ClassTask):
     pairs: int = option(4, "pairs in a sequence (P)", low=2, high=1000)
     vocabulary: int = option(32, "keys to choose from, and values as many", low=2, high=100_000)
     length: int = option(64, "time steps", low=8, high=100_000)
+    variant: str = option("even", "how queries lie, and what between them", choices=("even", "zoology"))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,10 +73,12 @@ class RecallPairs(ClassTask):
             raise UsageError(
                 f"task recall_pairs: {self.pairs} pairs need a length of {4 * self.pairs} or more, not {self.length}"
             )
+        if self.variant == "zoology" and self.length > LONGEST_CROWDED:
+            raise UsageError(f"task recall_pairs: zoology has at most {LONGEST_CROWDED} time steps, not {self.length}")
 
     @property
     def input_size(self) -> int:
-        return 2 * self.vocabulary + 1  # keys, values, the blank
+        return 2 * self.vocabulary + (self.variant == "even")  # keys, values, the blank
 
     @property
     def output_size(self) -> int:
@@ -78,33 +94,49 @@ class RecallPairs(ClassTask):
 
     @property
     def solved_below(self) -> float:
-        return min(0.01, 0.5 / self.pairs)
+        return min([0.01, *(0.5 * floor for floor in self.partial_floors.values())])
 
     def floor(self, window: int) -> float:
-        answered = 2 * self.pairs + 2 * np.arange(self._slots)
-        missed = np.clip(-((window - 1 - answered) // 2), 0, self.pairs)  # pairs that begin before the window
-        return float(np.mean(np.maximum(missed - 1, 0))) / self.pairs
+        queries = 2 * self.pairs + 2 * np.arange(self._slots)
+        unseen = np.clip(queries + 1 - window, 0, 2 * self.pairs)  # steps of the pairs before the window
+        hidden = (unseen + 1) // 2
+        possible = np.where(unseen % 2, hidden, self.vocabulary - self.pairs + hidden)
+        errors = hidden / self.pairs * (1 - 1 / np.maximum(possible, 1))
+        return float((errors * self._shares).sum())
+
+    @property
+    def _shares(self) -> np.ndarray:
+        """The share of queries on each slot."""
+        if self.variant == "even":
+            return np.full(self._slots, 1 / self._slots)
+        return shares_taken(self._slots, CROWDING, self.pairs) / self.pairs
 
     @property
     def partial_floors(self) -> Mapping[str, float]:
-        return {"which values occur": 1 - 1 / self.pairs, "all pairs but two": 1 / self.pairs}
+        spare = self.vocabulary - self.pairs  # values of the vocabulary that no pair has
+        one, two = ((1 - 1 / (spare + pairs)) * pairs / self.pairs for pairs in (1, 2))
+        known = {"which values occur": 1 - 1 / self.pairs, "all pairs but two": two}
+        return known | ({"all pairs but one": one} if spare else {})
 
     @property
     def token_names(self) -> Sequence[str]:
         names = letters(self.vocabulary)
-        return [*(name.upper() for name in names), *(name if name.isalpha() else f"v{name}" for name in names), "."]
+        values = (name if name.isalpha() else f"v{name}" for name in names)
+        return [*(name.upper() for name in names), *values, "."][: self.input_size]
 
     @property
     def class_names(self) -> Sequence[str]:
-        return self.token_names[self.vocabulary : -1]
+        return self.token_names[self.vocabulary : 2 * self.vocabulary]
 
     def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
         keys, values = (different(generator, self.vocabulary, self.pairs, batch_size) for _ in range(2))
-        slots = different(generator, self._slots, self.pairs, batch_size)
-        kept_out = (keys + 1) % self.vocabulary if self.vocabulary >= KEPT_OUT_FROM else np.full_like(keys, -1)
+        keeps_out = self.variant == "even" and self.vocabulary >= KEPT_OUT_FROM
+        kept_out = (keys + 1) % self.vocabulary if keeps_out else np.full_like(keys, -1)
         if not held_out:
             values = parted(values, kept_out)
-        inputs = pair_inputs(keys, values, slots, self.length, self.vocabulary)
+        slots = self._draw_slots(generator, batch_size)
+        inputs = self._background(generator, batch_size)
+        write_pairs(inputs, keys, values, slots, self.vocabulary)
         queries = 2 * self.pairs + 2 * slots
         distances = queries - 2 * np.arange(self.pairs)[:, None]
         asked = (queries * batch_size + np.arange(batch_size)).ravel()  # places in the flattened (T, B)
@@ -121,22 +153,35 @@ class RecallPairs(ClassTask):
             },
         )
 
+    def _draw_slots(self, generator: np.random.Generator, batch_size: int) -> np.ndarray:
+        """Draw the slot on which each pair is asked for, (P, B)."""
+        if self.variant == "even":
+            return different(generator, self._slots, self.pairs, batch_size)
+        slots = weighted(generator, power_law(self._slots, CROWDING), self.pairs, batch_size)
+        dealt: np.ndarray = np.take_along_axis(slots, different(generator, self.pairs, self.pairs, batch_size), axis=0)
+        return dealt
+
+    def _background(self, generator: np.random.Generator, batch_size: int) -> np.ndarray:
+        """Return what stands where neither a pair nor a query does, (T, B)."""
+        if self.variant == "even":
+            return np.full((self.length, batch_size), 2 * self.vocabulary)
+        return generator.integers(2 * self.vocabulary, size=(self.length, batch_size))
+
     def carried(self, batch: Batch) -> Tensor:
         return torch.arange(len(batch.inputs)).unsqueeze(1).expand(batch.inputs.shape) < 2 * self.pairs
 
 
-def pair_inputs(keys: np.ndarray, values: np.ndarray, slots: np.ndarray, length: int, vocabulary: int) -> np.ndarray:
-    """Lay out pairs and the slots on which their keys are asked for, (P, B) each, as (T, B) tokens.
+def write_pairs(inputs: np.ndarray, keys: np.ndarray, values: np.ndarray, slots: np.ndarray, vocabulary: int) -> None:
+    """Write pairs and the slots on which their keys are asked for, (P, B) each, into (T, B) tokens.
 
-    >>> keys, values, slots = np.array([[1], [0]]), np.array([[3], [2]]), np.array([[2], [0]])
-    >>> pair_inputs(keys, values, slots, length=10, vocabulary=4).ravel()  # 8 is the blank
+    >>> inputs, keys, values = np.full((10, 1), 8), np.array([[1], [0]]), np.array([[3], [2]])
+    >>> write_pairs(inputs, keys, values, slots=np.array([[2], [0]]), vocabulary=4)
+    >>> inputs.ravel()
     array([1, 7, 0, 6, 0, 8, 8, 8, 1, 8])
     """
-    inputs = np.full((length, keys.shape[1]), 2 * vocabulary)
     inputs[0 : 2 * len(keys) : 2] = keys
     inputs[1 : 2 * len(keys) : 2] = vocabulary + values
     np.put_along_axis(inputs, 2 * len(keys) + 2 * slots, keys, axis=0)
-    return inputs
 
 
 def parted(values: np.ndarray, kept_out: np.ndarray) -> np.ndarray:
@@ -153,9 +198,3 @@ def parted(values: np.ndarray, kept_out: np.ndarray) -> np.ndarray:
         swap = values[pair] == kept_out[pair]
         values[pair], values[other] = np.where(swap, values[[other, pair]], values[[pair, other]])
     return values
-
-
-def different(generator: np.random.Generator, size: int, count: int, batch_size: int) -> np.ndarray:
-    """Draw ``count`` different numbers below ``size`` in random order for every sequence, (count, B)."""
-    ranks = np.argsort(generator.random((size, batch_size), dtype=np.float32), axis=0)
-    return ranks[:count]

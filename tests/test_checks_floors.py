@@ -67,7 +67,7 @@ def test_the_true_floor_is_neither_too_low_nor_too_high(spec):
     drawn.balance()
 
 
-@pytest.mark.parametrize("spec", [spec for spec in SPECS if not spec.startswith("recall_pairs")])
+@pytest.mark.parametrize("spec", SPECS)
 def test_a_floor_of_twice_the_true_one_is_beaten_by_a_constant(spec):
     with pytest.raises(BrokenRuleError, match="below the floor without memory"):
         stating(spec, 2.0).balance()
@@ -115,13 +115,6 @@ def test_a_rule_that_does_better_than_any_constant_can_be_named():
     found = stating("copy:items=1", 0.5, baseline_rule="the symbols alternate").baseline()
     assert isinstance(found, Note)
     assert found.endswith("taken on trust to be that of a rule: the symbols alternate")
-
-
-def test_whoever_is_told_the_values_of_pairs_beats_every_constant():
-    name, error, _ = Drawn(registry.task("recall_pairs:pairs=4,vocabulary=32")).blind.best
-    assert name == "one of a sequence's own answers, which all differ"
-    assert error == pytest.approx(3 / 4, abs=0.02)
-    assert "one of a sequence's own answers" not in str(Drawn(registry.task("copy:items=2,symbols=3")).blind.ways)
 
 
 def test_a_window_whose_floor_a_small_network_stays_far_above_is_a_note():

@@ -173,31 +173,13 @@ def test_no_training_pair_is_one_that_is_kept_out(pairs):
     assert (values.sort(0).values.diff(dim=0) > 0).all()
 
 
-def test_recall_pairs_floor_is_one_of_the_pairs_not_one_of_the_vocabulary():
-    assert RecallPairs(pairs=4, vocabulary=1000).baseline_error == 1 - 1 / 4
-    assert RecallPairs(pairs=4).partial_floors["which values occur"] == 1 - 1 / 4
-
-
-def test_who_is_told_the_values_of_a_sequence_and_sees_some_pairs_reaches_the_floor():
-    task = RecallPairs(pairs=4, vocabulary=6, length=24)
-    batch = drawn(task, DRAWS)
-    steps, sequences = np.divmod(batch.scored.numpy(), DRAWS)
-    tokens = batch.inputs.numpy()
-    generator = np.random.default_rng(0)
-    for window in range(25):
-        first = np.maximum(steps - window + 1, 0)
-        place = (tokens[0:8:2][:, sequences] == tokens[steps, sequences]).argmax(0)
-        hidden = np.minimum((first + 1) // 2, 4)  # pairs that begin before the window
-        guess = generator.integers(np.maximum(hidden, 1))
-        errors = np.where(2 * place >= first, False, guess != place)
-        assert abs(errors.mean() - task.floor(window)) <= SIGMAS * errors.std() / DRAWS**0.5, window
-
-
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
         ("recall_pairs:pairs=40", "pairs must be at most the vocabulary, 32, not 40"),
         ("recall_pairs:pairs=20", "20 pairs need a length of 80 or more, not 64"),
+        ("recall_pairs:variant=zoo", "variant must be one of even, zoology.*did you mean zoology"),
+        ("recall_pairs:variant=zoology,length=5000", "zoology has at most 4096 time steps, not 5000"),
         ("memorisation:pattern=bit", "did you mean bits"),
         ("selective_copy:items=0", "items must be from 1 to 200, not 0"),
         ("permutation:symbols=2", "symbols must be from 3 to 10000, not 2"),
@@ -210,7 +192,10 @@ def test_bad_options_are_refused(spec, message):
         registry.task(spec)
 
 
-@pytest.mark.parametrize("spec", ["copy:variant=variable", "selective_copy", "recall_pairs", "recall:clauses=0"])
+@pytest.mark.parametrize(
+    "spec",
+    ["copy:variant=variable", "selective_copy", "recall_pairs", "recall_pairs:variant=zoology", "recall:clauses=0"],
+)
 def test_floors_fall_with_the_window(spec):
     task = registry.task(spec)
     floors = [task.floor(window) for window in range(task.length + 2)]

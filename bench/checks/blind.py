@@ -1,9 +1,7 @@
 """Answers without memory, found by trying: what they err by is what a task's floor(0) must say.
 
 A constant is the best of the most common classes or, of numbers, of the mean and of quantiles, the median among them:
-an error may count what lies within a tolerance. Whoever knows the time may have another constant at every step. Where
-the answers to each sequence all differ, as the values of pairs do, and floors are those of a network that is told them,
-one of them at random is right once in as many times as there are.
+an error may count what lies within a tolerance. Whoever knows the time may have another constant at every step.
 """
 
 from dataclasses import dataclass
@@ -58,10 +56,7 @@ class Blind:
         """What was tried to (answers that enter the error,), the errors of the best of that kind."""
         errors = self.constants[:, self.headline]
         found = {"one constant": errors[errors.mean(1).argmin()]}
-        tried = {"a constant at each step": self._by_step()}
-        if self._answers_differ():
-            tried["one of a sequence's own answers, which all differ"] = self._own_answers()
-        return found | {name: self._errors(answers)[self.headline] for name, answers in tried.items()}
+        return found | {"a constant at each step": self._errors(self._by_step())[self.headline]}
 
     @property
     def best(self) -> tuple[str, float, float]:
@@ -85,22 +80,6 @@ class Blind:
             if part.sum() >= min(ENOUGH, self.batch.mask.shape[1]):
                 answers[part] = _middle(targets[part])
         return answers
-
-    def _answers_differ(self) -> bool:
-        """Whether each sequence is asked more than once, and never for the same class again."""
-        if self.batch.targets.is_floating_point() or not (self.batch.mask.sum(0) > 1).all():
-            return False
-        columns = self.batch.scored % self.batch.mask.shape[1]
-        asked = (columns * self.task.output_size + self.batch.targets).sort().values
-        return bool((asked.diff() > 0).all())
-
-    def _own_answers(self) -> Tensor:
-        """Draw for each answer one of all that are due in its sequence."""
-        columns = self.batch.scored % self.batch.mask.shape[1]
-        by_sequence, counts = columns.argsort(stable=True), columns.bincount()
-        drawn = torch.rand(len(columns), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-        place = (counts.cumsum(0) - counts)[columns] + (drawn * counts[columns]).long()
-        return self.batch.targets[by_sequence[place]]
 
 
 def _middle(targets: Tensor) -> Tensor:
