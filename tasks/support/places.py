@@ -53,14 +53,15 @@ def shares_taken(size: int, exponent: float, count: int) -> np.ndarray:
     begin, end = _interval(rates, count)
     nodes, parts = np.polynomial.legendre.leggauss(_NODES)
     log_times = begin + (nodes + 1) / 2 * (end - begin)
-    taken = -np.expm1(-rates * math.exp(begin))  # up to there fewer than ``count`` have run out for certain
+    taken: np.ndarray = -np.expm1(-rates * math.exp(begin))  # up to there fewer than ``count`` have run out for certain
     block = max(1, _BLOCK // (size * count))
     for first in range(0, _NODES, block):
         times = np.exp(log_times[first : first + block])
         early = np.exp(-np.outer(rates, times))  # the chance that a clock still runs, (size, nodes)
         weights = parts[first : first + block] * (end - begin) / 2 * times
         taken += rates * (early * _few_others(1 - early, count) * weights).sum(1)
-    return taken * (count / taken.sum())
+    taken *= count / taken.sum()
+    return taken
 
 
 def _interval(rates: np.ndarray, count: int) -> tuple[float, float]:
@@ -92,7 +93,7 @@ def _few_others(chances: np.ndarray, count: int) -> np.ndarray:
 
 def _joined(counts: np.ndarray, chance: np.ndarray) -> np.ndarray:
     """Let one more event occur or not, (nodes, count) and (nodes,)."""
-    joined = counts * (1 - chance[:, None])
+    joined: np.ndarray = counts * (1 - chance[:, None])
     joined[:, 1:] += counts[:, :-1] * chance[:, None]
     return joined
 
