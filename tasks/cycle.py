@@ -27,6 +27,8 @@ class Cycle(ClassTask):
     Who misses the first u moves does best by guessing that they came to their likeliest sum. Short walks are not spread
     evenly over the ring, so that the floor is below 1 - 1/places there; it is counted exactly. Five places are even to
     within a thousandth from 12 moves on.
+
+    The authors' code asks on a step of its own after the last one, a lag of one more, and has one length a batch.
     """
 
     version: ClassVar[int] = 1

@@ -25,6 +25,8 @@ class EvenPairs(ClassTask):
 
     Only the first bit has to be carried, and without it the answer is a guess: the floor of a window is half the share
     of longer sequences. A single bit has no pair and would always be even, so that lengths begin at 2.
+
+    The authors' code asks on a step of its own after the last one, a lag of one more, and has one length a batch.
     """
 
     version: ClassVar[int] = 1

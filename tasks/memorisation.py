@@ -27,7 +27,9 @@ class Memorisation(ClassTask):
 
     The pattern is 5 bits or 10 symbols out of 5. An item lies ``lag`` = T + K steps before its answer, and without it
     nothing beats guessing. As in the papers every step has a target, a blank until the cue, and the loss is the mean
-    over all of them, so that it says little about the memory: the error is taken over the recall steps only.
+    over all of them, so that it says little about the memory: the error is taken over the recall steps only. With
+    ``wrong=sequences`` it is that of Pascanu et al., the share of sequences with any wrong step, recall or not; without
+    memory that is 1 - 1/patterns.
 
     There are only 32 patterns of 5 bits, and all of them are drawn in training.
     """
@@ -38,11 +40,16 @@ class Memorisation(ClassTask):
     tokens: ClassVar[bool] = True
     dial: ClassVar[str] = "distractors"
     reduction: ClassVar[str] = "cross-entropy, mean over all steps"
-    error_name: ClassVar[str] = "wrong recalled symbols (share)"
     solved_below: ClassVar[float] = 0.01
 
     pattern: str = option("bits", "5 bits, or 10 symbols out of 5", choices=tuple(PATTERNS))
     distractors: int = option(100, "steps from the last item to the cue (T)", low=1, high=100_000)
+
+    wrong: str = option("symbols", "recalled symbols, or sequences for any step", choices=("symbols", "sequences"))
+
+    @property
+    def error_name(self) -> str:
+        return "wrong recalled symbols (share)" if self.wrong == "symbols" else "sequences with a wrong step (share)"
 
     @property
     def input_size(self) -> int:
@@ -61,12 +68,14 @@ class Memorisation(ClassTask):
         return self.distractors + PATTERNS[self.pattern][0]
 
     def floor(self, window: int) -> float:
-        return 0.0 if window > self.lag else 1 - 1 / PATTERNS[self.pattern][1]
+        items, values = PATTERNS[self.pattern]
+        guessed = 1 if self.wrong == "symbols" else items
+        return 0.0 if window > self.lag else 1 - float(values) ** -guessed
 
     @property
     def partial_floors(self) -> Mapping[str, float]:
         items, values = PATTERNS[self.pattern]
-        return {"all items but one": (1 - 1 / values) / items}
+        return {"all items but one": (1 - 1 / values) / (items if self.wrong == "symbols" else 1)}
 
     @property
     def token_names(self) -> Sequence[str]:
@@ -82,11 +91,11 @@ class Memorisation(ClassTask):
         inputs, targets = memorised(pattern, self.distractors, values)
         position = torch.arange(items).repeat_interleave(batch_size)
         mask = torch.ones(inputs.shape, dtype=torch.bool)
-        return Batch(inputs, targets.flatten(), mask, slices={"position": position})
+        return Batch(inputs, targets.flatten(), mask, slices={"position": position} if self.wrong == "symbols" else {})
 
     def errors(self, outputs: Tensor, batch: Batch) -> Tensor:
-        recalled = len(batch.slices["position"])
-        return super().errors(outputs, batch)[-recalled:]
+        wrong = super().errors(outputs, batch).view(batch.mask.shape)
+        return wrong.amax(0) if self.wrong == "sequences" else wrong[-PATTERNS[self.pattern][0] :].flatten()
 
     def carried(self, batch: Batch) -> Tensor:
         return batch.inputs < PATTERNS[self.pattern][1]

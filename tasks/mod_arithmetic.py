@@ -28,6 +28,8 @@ class ModArithmetic(ClassTask):
     Products with 0 make the value 0 likelier than the others. The floor is that of the best guess at a value whose
     first digits are unseen, counted exactly: the whole of the tail acts on the head as "sum + m × last product + c",
     so that a chance for each (sum, product) of the head and for each m of the tail is enough.
+
+    The authors' code asks on a step of its own after the last one, a lag of one more, and has one length a batch.
     """
 
     version: ClassVar[int] = 1

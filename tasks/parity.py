@@ -25,6 +25,8 @@ class Parity(ClassTask):
 
     A single unseen bit makes it a guess: the floor of a window is half the share of longer sequences. With
     ``steps=3-40`` lengths are uniform over a range, from which transfer to lengths never seen can start.
+
+    The authors' code asks on a step of its own after the last one, a lag of one more, and has one length a batch.
     """
 
     version: ClassVar[int] = 1

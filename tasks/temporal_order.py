@@ -9,7 +9,7 @@ A sequence with two marked symbols (E begins, B ends, a to d are distractors)::
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -21,6 +21,7 @@ from longlag.tasks.support.options import option
 
 TOKENS = ("X", "Y", "a", "b", "c", "d", "E", "B")
 FIRST_DISTRACTOR, BEGIN, END = 2, 6, 7
+VARIANTS = ("hochreiter1997", "pascanu2013", "pascanu2013_code")
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,12 @@ class TemporalOrder(ClassTask):
     ``length=110``), frames it with E and B, and lets the marked symbols stand on the steps .1 S to .2 S and .5 S to
     .6 S, or, where there are three, .1 S to .2 S, .33 S to .43 S and .66 S to .76 S, both ends included.
     `pascanu2013` has sequences of one length T without a frame and steps from .1 T, .5 T, or .1 T, .3 T, .6 T on, up
-    to .1 T later, that end excluded.
+    to .1 T later, that end excluded. `pascanu2013_code` is what the authors ran: T is drawn for each training batch,
+    from a quarter of `length` to all of it (50 to 200 in theirs), and for each sequence of an evaluation.
 
-    A sequence counts as right by its highest output, and `solved_below` is the criterion of `pascanu2013`; the paper of
-    1997 asks for 2,000 right ones in a row, with every output off by less than .3.
+    A sequence counts as right by its highest output. `solved_below` is the paper's of `pascanu2013`, fewer than 1 in
+    100 wrong, and the code's of `pascanu2013_code`, none wrong in 10,000; the paper of 1997 asks for 2,000 right ones
+    in a row, with every output off by less than .3.
 
     Every symbol that a window misses halves the chance of a right guess: the floor is 1 - E[2 ** -missed].
     """
@@ -46,13 +49,12 @@ class TemporalOrder(ClassTask):
     dial: ClassVar[str] = "length"
     reduction: ClassVar[str] = "cross-entropy, mean over sequences"
     error_name: ClassVar[str] = "wrong orders (share)"
-    solved_below: ClassVar[float] = 0.01
     partial_floors: ClassVar[Mapping[str, float]] = {"all marked symbols but one": 0.5}
     token_names: ClassVar[Sequence[str]] = TOKENS
 
     length: int = option(110, "time steps of the longest sequence", low=2, high=100_000)
     marked: int = option(2, "marked symbols", low=2, high=3)
-    variant: str = option("hochreiter1997", "the paper whose rules hold", choices=("hochreiter1997", "pascanu2013"))
+    variant: str = option("hochreiter1997", "the paper whose rules hold", choices=VARIANTS)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -78,37 +80,44 @@ class TemporalOrder(ClassTask):
         return ["".join(word) for word in product("XY", repeat=self.marked)]
 
     @property
+    def solved_below(self) -> float:
+        return 0.0001 if self.variant == "pascanu2013_code" else 0.01
+
+    @property
     def lengths(self) -> range:
         """The lengths that sequences have, all equally often."""
+        if self.variant == "pascanu2013_code":
+            return range(max(self.length // 4, 10), self.length + 1)
         shortest = self.length * 10 // 11
         varied = self.variant == "hochreiter1997"
         return range(shortest, shortest + shortest // 10 + 1) if varied else range(self.length, self.length + 1)
 
-    @property
-    def spans(self) -> list[range]:
-        """The steps on which each marked symbol may stand."""
-        size = self.lengths[0]
+    def spans(self, length: Any) -> list[tuple[Any, Any]]:
+        """Return where each marked symbol of a sequence may stand, the end excluded; its length may be an array."""
         if self.variant == "hochreiter1997":
+            size = self.lengths[0]
             starts = (size // 10, size // 2) if self.marked == 2 else (size // 10, size // 3, 2 * size // 3)
-            return [range(start, start + size // 10 + 1) for start in starts]
-        starts = (size // 10, size // 2) if self.marked == 2 else (size // 10, 3 * size // 10, 6 * size // 10)
-        return [range(start, start + size // 10) for start in starts]
+            return [(start, start + size // 10 + 1) for start in starts]
+        tenths = (1, 5) if self.marked == 2 else (1, 3, 6)
+        return [(tenth * length // 10, tenth * length // 10 + length // 10) for tenth in tenths]
 
     def floor(self, window: int) -> float:
-        ends = np.array(self.lengths) - window
-        missed = np.stack([np.clip(ends - span.start, 0, len(span)) / len(span) for span in self.spans])
-        return 1 - float((1 - 0.5 * missed).prod(0).mean())
+        lengths = np.array(self.lengths)
+        missed = [np.clip((lengths - window - low) / (high - low), 0, 1) for low, high in self.spans(lengths)]
+        return 1 - float((1 - 0.5 * np.stack(missed)).prod(0).mean())
 
     def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
         inputs = generator.integers(FIRST_DISTRACTOR, BEGIN, size=(self.length, batch_size))
-        lengths = generator.integers(self.lengths[0], self.lengths[-1] + 1, size=batch_size)
+        one_length = self.variant == "pascanu2013_code" and not held_out
+        lengths = generator.integers(self.lengths[0], self.lengths[-1] + 1, size=1 if one_length else batch_size)
+        lengths = np.broadcast_to(lengths, batch_size)
         column = np.arange(batch_size)
-        for span in self.spans:
-            step = generator.integers(span.start, span.stop, size=batch_size)
+        for low, high in self.spans(lengths if self.variant == "pascanu2013_code" else self.length):
+            step = generator.integers(low, high, size=batch_size)
             inputs[step, column] = generator.integers(2, size=batch_size)
         if self.variant == "hochreiter1997":
             inputs[0], inputs[lengths - 1, column] = BEGIN, END
-            inputs[np.arange(self.length)[:, None] >= lengths] = FIRST_DISTRACTOR
+        inputs[np.arange(self.length)[:, None] >= lengths] = FIRST_DISTRACTOR
         slices = {"length": lengths} if len(self.lengths) > 1 else {}
         return ask_once(as_tokens(inputs), order_of(inputs, self.marked), lengths - 1, slices, lengths=bool(slices))
 

@@ -134,6 +134,8 @@ EDGES = [
     *SMALL,
     *("copy:variant=arjovsky2016", "copy:variant=tcn2018", "copy:variant=exprnn", "copy:items=1,variant=tcn2018"),
     *("recall_pairs:variant=zoology", "recall_pairs:pairs=30,vocabulary=30,length=121,variant=zoology"),
+    *("selective_copy:variant=mad2024", "selective_copy:items=1,blanks=0,variant=mad2024"),
+    *("memorisation:wrong=sequences", "temporal_order:length=40,variant=pascanu2013_code"),
     *("adding:variant=tcn2018", "adding:variant=pascanu2013", "adding:variant=hochreiter1997"),
     *("multiplication:variant=pascanu2013", "multiplication:variant=hochreiter1997", "temporal_order:marked=3"),
     *("memorisation:pattern=symbols", "selective_copy:items=200", "selective_copy:items=1,blanks=0"),

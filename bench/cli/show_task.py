@@ -63,7 +63,7 @@ def counted_steps(task: "Task", batch: "Batch") -> "Tensor":
     classes = not batch.targets.is_floating_point()
     right = torch.nn.functional.one_hot(batch.targets, task.output_size).float() if classes else batch.targets
     opposite = -right if classes else right + 10
-    answers = torch.zeros_like(right)
+    answers = right.clone()
     headline = slice(None) if batch.headline is None else batch.headline
     counted = torch.zeros(batch.mask.numel(), dtype=torch.bool)
     for place, step in enumerate(batch.scored):
@@ -71,6 +71,7 @@ def counted_steps(task: "Task", batch: "Batch") -> "Tensor":
         for answer in (right, opposite):
             answers[place] = answer[place]
             errors.append(task.errors(answers, batch)[headline])
+        answers[place] = right[place]
         counted[step] = not torch.equal(*errors)
     return counted.view(batch.mask.shape)
 
