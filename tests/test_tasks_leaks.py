@@ -37,7 +37,8 @@ SMALL = {
     "reverse:items=1-3,symbols=3": range(7),
     "translate:items=3,words=3": range(7),
 }
-DEFAULTS = [name for name in registry.names("task") if name not in ("adding", "digits", "multiplication")]
+NOT_COUNTED = ("adding", "digits", "multiplication", "counting")  # no classes, or an answer of many steps
+DEFAULTS = [name for name in registry.names("task") if name not in NOT_COUNTED]
 # How much of what must be carried is hidden, and the floor that then holds: of this window, below 0 counted from T.
 FAR = {
     "copy:items=2,symbols=3,blanks=2": (True, 0),
@@ -145,6 +146,7 @@ EDGES = [
         "flip_flop:acting=48",
     ),
     *("group_words:group=A5", "mod_arithmetic:modulus=10", "mod_arithmetic:digits=2-9", "cycle:places=100"),
+    *("counting", "counting:most=3", "counting:most=101,counts=all"),
     *("brackets:depth=100,filler=0", "parity:steps=2-200", "recall:clauses=20,loud=5"),
     *("reverse:items=1", "reverse:items=1-100", "translate:items=1", "translate:items=200,words=100"),
 ]
