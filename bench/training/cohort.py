@@ -16,6 +16,7 @@ from longlag import registry
 from longlag.clips.base import Context, row_norms
 from longlag.networks.build import backward_of, network_of
 from longlag.networks.protocol import AnyNetwork
+from longlag.optimisers.base import Update
 from longlag.process.state import arithmetic
 from longlag.tasks.base import Batch
 from longlag.training.backward_audit import look
@@ -196,10 +197,11 @@ class Cohort:
             rates = rates * self.factors
         drops = self._dropped()
         before = {name: value.clone() for name, value in self.state.items()} if drops is not None else {}
-        step = self.optimiser.step(
-            self.parameters, self.gradients, self.state, rates.to(self.parameters.dtype), self._updates_taken(drops),
-            self.common.weight_decay, witness=self.ledger.taken,
+        update = Update(
+            self.parameters, self.gradients, rates.to(self.parameters.dtype), self._updates_taken(drops),
+            self.common.weight_decay, self.network.layout,
         )  # fmt: skip
+        step = self.optimiser.step(update, self.state, self.ledger.taken)
         moves, sound = self.active, self.losses[-1].isfinite()
         if drops is not None:
             moves, sound = moves & ~drops, sound | drops  # what is not learnt from may be anything
@@ -221,12 +223,12 @@ class Cohort:
             return None
         return torch.cat([block.clip.dropped(self.raw_norms[block.rows]) for block in self.blocks])
 
-    def _updates_taken(self, drops: Tensor | None) -> int | list[int]:
-        """Return how many updates the optimiser has taken, this one included: the same for all, or for each trial."""
+    def _updates_taken(self, drops: Tensor | None) -> tuple[int, ...]:
+        """Return how many updates the optimiser has taken for each trial, this one included."""
         if drops is None:
-            return self.update
+            return (self.update,) * len(self.records)
         self.dropped += drops
-        return (self.update - self.dropped + drops.int()).tolist()
+        return tuple((self.update - self.dropped + drops.int()).tolist())
 
     def intervals(self) -> list[EvaluationInterval]:
         """Return what each trial went through since the last evaluation; before the first update, nothing."""
