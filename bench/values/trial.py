@@ -65,7 +65,9 @@ class Trial:
     layers: int = _network(
         "Layers, 1 to 32", whole(1, MOST_LAYERS), default=1, spans=True, label="{} layers", words={1: "1 layer"}
     )
-    optimizer: str = _optimisation("adam, sgd, rmsprop", word, default="adam", spans=True, metavar="SPEC", label="{}")
+    optimizer: str = _optimisation(
+        "adam, adamw, lion, muon, rmsprop, sgd", word, default="adam", spans=True, metavar="SPEC", label="{}"
+    )
     skip: str = _network(
         "none, residual, dense, highway: between layers", choice(*SKIPS), default="none", spans=True, metavar="NAME"
     )
@@ -92,7 +94,9 @@ class Trial:
     eval_every: int = _budget(
         "Updates between evaluations", whole(1, MOST_UPDATES), default=100, unset=None, label="evaluated every {}"
     )
-    schedule: str = _optimisation("constant, cosine, warmup:updates=N", word, default="constant", metavar="SPEC")
+    schedule: str = _optimisation(
+        "Of the learning rate: constant, cosine:warmup=N", word, default="constant", metavar="SPEC"
+    )
     weight_decay: float = _optimisation("Weight decay", number, default=0.0)
     dtype: str = _computation("float32 or float64", choice("float32", "float64"), default="float32", metavar="TYPE")
     device: str = _computation("cpu or cuda", choice("cpu", "cuda"), default="cpu", metavar="DEVICE")
@@ -121,9 +125,11 @@ class Trial:
         return Wiring(**{item.name: getattr(self, item.name) for item in fields(Wiring)})
 
     @property
-    def specs(self) -> tuple[str, str, str, str]:
-        """What may name a plugin: task, cell, clip and the decoder's cell."""
-        return self.task, self.cell, self.clip, self.decoder_cell
+    def specs(self) -> tuple[tuple[str, str], ...]:
+        """What may name a plugin, each with its kind."""
+        decoder = (("cell", self.decoder_cell),) if self.wiring.decodes else ()
+        named = ("task", "cell", "clip", "optimizer", "schedule")
+        return *((kind, getattr(self, kind)) for kind in named), *decoder
 
     @property
     def cohort(self) -> tuple[Any, ...]:
