@@ -93,7 +93,7 @@ class Cohort:
         self.state = self.optimiser.start(self.parameters)
         factors = self.network.rate_factors()
         self.factors = None if factors is None else factors.to(self.parameters.device)
-        remembered = max(registry.clip(trial.clip).memory for trial in trials)
+        remembered = max(registry.clip(trial.clip).memory_size(self.network.layout) for trial in trials)
         self.memory = torch.zeros(len(trials), remembered, dtype=torch.float64, device=self.parameters.device)
         self.dropped = torch.zeros(len(trials), dtype=torch.int64, device=self.parameters.device)
         self.update = 0
@@ -142,7 +142,8 @@ class Cohort:
         self.context = Context(self.network.layout, self.parameters, self.memory)
         self.raw_norms = row_norms(self.gradients)
         for block in self.blocks:
-            block.clip.observe(self.raw_norms[block.rows], self.context.rows(block.rows))
+            rows = block.rows
+            block.clip.observe(self.gradients[rows], self.raw_norms[rows], self.context.rows(rows))
         self.ledger.before(self.gradients, self.context, self._plain_gradients(batches))
 
     def _plain_gradients(self, batches: list[Batch]) -> Tensor | None:
@@ -202,7 +203,7 @@ class Cohort:
             self.common.weight_decay, self.network.layout,
         )  # fmt: skip
         step = self.optimiser.step(update, self.state, self.ledger.taken)
-        moves, sound = self.active, self.losses[-1].isfinite()
+        moves, sound = self.active, self.losses[-1].isfinite() | self._replaced()
         if drops is not None:
             moves, sound = moves & ~drops, sound | drops  # what is not learnt from may be anything
             self.state = {name: torch.where(drops.unsqueeze(1), old, self.state[name]) for name, old in before.items()}
@@ -222,6 +223,10 @@ class Cohort:
         if not any(block.clip.drops for block in self.blocks):
             return None
         return torch.cat([block.clip.dropped(self.raw_norms[block.rows]) for block in self.blocks])
+
+    def _replaced(self) -> Tensor:
+        """Say whose gradient was replaced in this update, (S,) bool: nothing was learnt from its loss either."""
+        return torch.cat([block.clip.replaced(self.raw_norms[block.rows]) for block in self.blocks])
 
     def _updates_taken(self, drops: Tensor | None) -> tuple[int, ...]:
         """Return how many updates the optimiser has taken for each trial, this one included."""
