@@ -62,7 +62,7 @@ def train(
             results = [cohort.judge(place, interval) for place, interval in enumerate(cohort.intervals())]
             for place, result in enumerate(results):
                 if result is not None:
-                    if keep is not None and result.status.has_network:
+                    if keep is not None and result.has_network:
                         keep(result, cohort.network, cohort.parameters[place])
                     report(result)
             going_on = [place for place, result in enumerate(results) if result is None]
@@ -87,6 +87,7 @@ class Cohort:
         names = ("batches", self.task.spec, self.task.version)
         self.streams = {trial.seed: stream(*names, trial.seed) for trial in trials}
         self.noises = {seed: stream("dropout", *names[1:], self.common.cell, seed) for seed in self.streams}
+        self.weight_noises = {seed: stream("weight noise", self.common.cell, seed) for seed in self.streams}
         self.records = [Record(trial, self.network, self.task, environment) for trial in ordered]
         rows = torch.stack([torch.from_numpy(self.network.initial_row(trial.seed)) for trial in ordered])
         self.parameters = rows.to(self.common.device, getattr(torch, self.common.dtype))
@@ -134,8 +135,8 @@ class Cohort:
         self._step()
 
     def _backward(self) -> None:
-        batches = self._batches()
-        given = self.parameters, self.gradients, batches
+        batches, self.weights_read = self._batches(), self._with_noise()
+        given = self.weights_read, self.gradients, batches
         losses = write_gradients(self.network, self.task, *given, self._noises(), self.backwards)
         self.losses.append(losses)
         self.was_active.append(self.active)
@@ -159,7 +160,7 @@ class Cohort:
         for place, backward in enumerate(self.backwards):
             if backward == PLAIN or not self.active[place]:
                 continue
-            of_trial = self.parameters[place], self.gradients[place], batches[place]
+            of_trial = self.weights_read[place], self.gradients[place], batches[place]
             plain[place], fault = look(self.network, self.task, *of_trial, partial(self._noise, place), backward)
             if fault:
                 trial = self.records[place].trial
@@ -175,6 +176,20 @@ class Cohort:
             batch = self.task.draw(self.streams[seed].generator(self.update), self.common.batch_size)
             drawn[seed] = to_device(batch, str(self.parameters.device), self.parameters.dtype)
         return [drawn[seed] for seed in seeds]
+
+    def _with_noise(self) -> Tensor:
+        """Return the weights that this update reads, (S, P): the parameters, with Gaussian noise where there is any.
+
+        Trials of one seed share theirs, whatever their clip and rate.
+        """
+        if not self.common.weight_noise:
+            return self.parameters
+        layout, drawn = self.network.layout, {}
+        for seed in {record.trial.seed for record in self.records}:
+            generator = self.weight_noises[seed].generator(self.update)
+            row = layout.row({slot.name: generator.standard_normal(slot.shape) for slot in layout.slots})
+            drawn[seed] = torch.from_numpy(row * self.common.weight_noise).to(self.parameters)
+        return self.parameters + torch.stack([drawn[record.trial.seed] for record in self.records])
 
     def _noises(self) -> list[np.random.Generator] | None:
         """Return what this update's dropout draws from: equal for trials of one seed, but never shared."""
