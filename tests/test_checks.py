@@ -1,20 +1,17 @@
 """The checks: everything shipped passes, and each rule is seen to fail on something that breaks it."""
 
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
+from checking import broken, broken_by
 from click.testing import CliRunner
 
 from longlag import registry
-from longlag.checks.cells import check_cell
 from longlag.checks.clips import check_clip
 from longlag.checks.finding import findings
 from longlag.checks.leaks import hunt
-from longlag.checks.optimisers import check_optimizer
-from longlag.checks.schedules import check_schedule
 from longlag.checks.tasks import check_task
 from longlag.cli import main
 
@@ -23,10 +20,6 @@ from longlag.cli import main
 def _no_plugins_left():
     yield
     registry.use(())
-
-
-def broken(findings) -> dict[str, str]:
-    return {finding.rule: finding.detail for finding in findings if finding.ok is False}
 
 
 # What is shipped
@@ -38,16 +31,6 @@ TASK_NAMES = [name for name in registry.shipped("task") if name not in NEEDED or
 @pytest.mark.parametrize("spec", [*registry.shipped("clip"), "norm:100", "value:0.01"])
 def test_every_clip_keeps_the_contract(spec: str) -> None:
     assert broken(check_clip(spec)) == {}
-
-
-@pytest.mark.parametrize("spec", [*registry.shipped("optimizer"), "sgd:momentum=0.9,nesterov=true"])
-def test_every_optimiser_keeps_the_contract(spec: str) -> None:
-    assert broken(check_optimizer(spec)) == {}
-
-
-@pytest.mark.parametrize("spec", [*registry.shipped("schedule"), "cosine:warmup=5", "step:every=2"])
-def test_every_schedule_keeps_the_contract(spec: str) -> None:
-    assert broken(check_schedule(spec)) == {}
 
 
 @pytest.mark.slow
@@ -141,16 +124,6 @@ def test_the_cells_that_are_broken_above_are_whole_without(tmp_path: Path) -> No
     assert broken_by("cell", MODULE, RETURN, RETURN, tmp_path) == {}
 
 
-def broken_by(kind: str, text: str, old: str, new: str, folder: Path) -> dict[str, str]:
-    assert old in text
-    path = folder / "mine.py"
-    path.write_text(text.replace(old, new))
-    registry.use([path])
-    check = {"cell": partial(check_cell, timed=False), "task": partial(check_task, timed=False), "clip": check_clip}
-    check |= {"optimizer": check_optimizer, "schedule": check_schedule}
-    return broken(check[kind]("mine"))
-
-
 def test_a_future_peeking_cell_is_told_in_plain_words(tmp_path: Path) -> None:
     found = broken_by("cell", MODULE, RETURN, "return outputs + outputs.flip(0), state", tmp_path)
     assert found["causality"] == "the output of step 0 changes with inputs from step 1 on"
@@ -210,79 +183,6 @@ CLIPS = {
 @pytest.mark.parametrize(("old", "new", "rule"), CLIPS.values(), ids=CLIPS)
 def test_a_broken_clip_is_seen(old: str, new: str, rule: str, tmp_path: Path) -> None:
     assert rule in broken_by("clip", CLIP, old, new, tmp_path)
-
-
-OPTIMIZER = """
-from dataclasses import dataclass
-from typing import ClassVar
-import torch
-from longlag.optimisers.base import Optimiser, option
-
-SEEN = []
-
-@dataclass(frozen=True)
-class Mine(Optimiser):
-    reference: ClassVar[str] = "a test"
-    memory: ClassVar[tuple[str, ...]] = ("mean",)
-
-    def direction(self, update, state):
-        g, mean = update.gradients, state["mean"]
-        mean.mul_(0.9).add_(g * 0.1)
-        return mean / update.each(lambda n: 1 - 0.9**n)
-"""
-MEAN, STEP_OF = "mean.mul_(0.9)", "return mean / update.each(lambda n: 1 - 0.9**n)"
-OPTIMIZERS = {
-    "changes the gradients": (MEAN, "g.mul_(0.5); " + MEAN, "shape"),
-    "changes the parameters": (MEAN, "update.parameters.mul_(0.5); " + MEAN, "shape"),
-    "returns one number a trial": (STEP_OF, "return mean.norm(dim=1)", "shape"),
-    "returns nothing": (STEP_OF, "pass", "shape"),
-    "remembers what it did not declare": (MEAN, "state['more'] = g; " + MEAN, "shape"),
-    "divides by what may be zero": (STEP_OF, "return mean / g.abs()", "finite"),
-    "looks at other rows": (STEP_OF, "return mean / (1 + g.square().sum().sqrt())", "company"),
-    "counts for all alike": (STEP_OF, "return mean / (1 - 0.9 ** max(update.counts))", "counts"),
-    "keeps what it saw": (STEP_OF, "SEEN[:] = [*SEEN[-1:], g]; return mean + SEEN[0].amax()", "dropped"),
-    "fills the padding": (STEP_OF, "return mean + 1e-9", "padding"),
-    "decays itself": (STEP_OF, "return mean + update.weight_decay * update.parameters", "decay"),
-    "spreads NaN": (STEP_OF, "return mean + 0 * g.sum()", "not finite"),
-    "draws noise": (STEP_OF, "return mean * (1 + 1e-3 * torch.rand(1))", "global state"),
-    "goes up": (STEP_OF, "return -mean", "falls"),
-}
-
-
-@pytest.mark.parametrize(("old", "new", "rule"), OPTIMIZERS.values(), ids=OPTIMIZERS)
-def test_a_broken_optimiser_is_seen(old: str, new: str, rule: str, tmp_path: Path) -> None:
-    assert rule in broken_by("optimizer", OPTIMIZER, old, new, tmp_path)
-
-
-SCHEDULE = """
-from dataclasses import dataclass
-from typing import ClassVar
-import random
-from longlag.schedules.base import Schedule
-
-SEEN = []
-
-@dataclass(frozen=True)
-class Mine(Schedule):
-    reference: ClassVar[str] = "a test"
-
-    def factor(self, update, budget):
-        return 1 - (update - 1) / budget
-"""
-FACTOR = "return 1 - (update - 1) / budget"
-SCHEDULES = {
-    "goes below zero": (FACTOR, "return 1 - 2 * update / budget", "numbers"),
-    "divides by zero": (FACTOR, "return 1 / (budget - update)", "numbers"),
-    "returns text": (FACTOR, "return '1'", "numbers"),
-    "is always zero": (FACTOR, "return 0.0", "acts"),
-    "remembers what was asked": (FACTOR, "SEEN.append(update); return 1 / len(SEEN)", "determinism"),
-    "draws noise": (FACTOR, "return random.random()", "global state"),
-}
-
-
-@pytest.mark.parametrize(("old", "new", "rule"), SCHEDULES.values(), ids=SCHEDULES)
-def test_a_broken_schedule_is_seen(old: str, new: str, rule: str, tmp_path: Path) -> None:
-    assert rule in broken_by("schedule", SCHEDULE, old, new, tmp_path)
 
 
 TASK = """
@@ -349,8 +249,6 @@ def test_a_broken_task_is_seen(old: str, new: str, rule: str, tmp_path: Path) ->
 def test_what_is_broken_above_is_whole_without(tmp_path: Path) -> None:
     assert broken_by("clip", CLIP, APPLY, APPLY, tmp_path) == {}
     assert broken_by("task", TASK, DRAW, DRAW, tmp_path) == {}
-    assert broken_by("optimizer", OPTIMIZER, MEAN, MEAN, tmp_path) == {}
-    assert broken_by("schedule", SCHEDULE, FACTOR, FACTOR, tmp_path) == {}
 
 
 # The commands
@@ -375,7 +273,6 @@ def test_a_rule_that_hangs_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyP
     [
         ("cell", CELL, "torch.tanh", "float('nan') * torch.tanh", "shapes"),
         ("clip", CLIP, HOLDS, "return True", "shape"),
-        ("optimizer", OPTIMIZER, STEP_OF, "pass", "shape"),
         ("task", TASK, "generator.integers(3,", "generator.integers(20,", "range"),
     ],
 )
