@@ -205,18 +205,25 @@ def selective(w, x, s):
     return torch.einsum("bn,bnh->bh", x @ v["r"], state) + w["skip"] * u, state
 
 
-def deltanet(w, x, s):
-    v = split(w["input_weight"], "qkvdb", [2, 2, HIDDEN, 1, 1])
-    s = torch.zeros(BATCH, 2, HIDDEN).double() if isinstance(s, int) else s
-    outputs, states = [], []
-    for row in range(BATCH):  # a sequence at a time, with the matrices of the paper: S here is its transpose
-        q, k, value, d, b = (x[row] @ v[name] for name in "qkvdb")
-        q, k = q / q.square().sum().sqrt(), k / k.square().sum().sqrt()
-        alpha, beta = torch.exp(-torch.exp(w["rate"]) * softplus(d + w["offset"])), sigma(b)
-        erase = alpha * (torch.eye(2).double() - beta * torch.outer(k, k))
-        states.append((s[row].T @ erase + beta * torch.outer(value, k)).T)
-        outputs.append(states[-1].T @ q)
-    return torch.stack(outputs), torch.stack(states)
+def deltanet(beta_max=1.0, n=1):
+    def step(w, x, s):
+        v = split(w["input_weight"], "qkvdb", [2, 2 * n, HIDDEN * n, 1, n])
+        s = torch.zeros(BATCH, 2, HIDDEN).double() if isinstance(s, int) else s
+        outputs, states = [], []
+        for row in range(BATCH):  # a sequence at a time, with the matrices of the paper: S here is its transpose
+            q, k, value, d, b = (x[row] @ v[name] for name in "qkvdb")
+            alpha = torch.exp(-torch.exp(w["rate"]) * softplus(d + w["offset"]))
+            memory = alpha * s[row].T
+            for j in range(n):
+                key, beta = k[2 * j : 2 * j + 2], beta_max * sigma(b[j])
+                key = key / key.square().sum().sqrt()
+                erase = torch.eye(2).double() - beta * torch.outer(key, key)
+                memory = memory @ erase + beta * torch.outer(value[HIDDEN * j : HIDDEN * (j + 1)], key)
+            states.append(memory.T)
+            outputs.append(memory @ q / q.square().sum().sqrt())
+        return torch.stack(outputs), torch.stack(states)
+
+    return step
 
 
 def slstm(w, x, state):
@@ -258,7 +265,10 @@ EQUATIONS = {
     "minlstm": minlstm,
     "lru": lru,
     "selective:numbers=3": selective,
-    "deltanet:key_size=2": deltanet,
+    "deltanet:key_size=2": deltanet(),
+    "deltanet:key_size=2,beta_max=2": deltanet(2.0),
+    "deltanet:key_size=2,householders=2": deltanet(n=2),
+    "deltanet:key_size=2,beta_max=1.5,householders=2": deltanet(1.5, 2),
     "slstm": slstm,
 }
 FROM_ZERO = {"lstm", "cornn", "lem", "lru", "selective", "deltanet", "slstm"}

@@ -27,7 +27,7 @@ MORE_SPECS = {
     "indrnn": ["indrnn:nonlinearity=tanh"],
     "lru": ["lru:r_min=0.9,r_max=0.99"],
     "selective": ["selective:numbers=2"],
-    "deltanet": ["deltanet:key_size=3"],
+    "deltanet": ["deltanet:key_size=3,beta_max=2", "deltanet:key_size=3,householders=2"],
 }
 SPECS = [spec for name in registry.names("cell") for spec in (name, *MORE_SPECS.get(name, []))]
 EQUATIONS = [spec for spec in SPECS if isinstance(registry.cell(spec), Cell)]

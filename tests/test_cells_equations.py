@@ -67,3 +67,15 @@ def test_swapped_gates_would_be_seen(spec):
     parts[first], parts[last] = parts[last], parts[first]
     swapped = weights | {"input_weight": torch.cat(parts, 1)}
     assert (run_layer(cell, inputs, swapped) - by_equations(spec, weights, inputs)).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize(("beta_max", "lowest"), [(1, 0), (2, -1)])
+def test_a_strength_of_two_lets_the_delta_rules_eigenvalues_reach_minus_one(beta_max, lowest):
+    """A step without inputs but a key, written as strongly as can be, with a memory that does not decay."""
+    cell = registry.cell(f"deltanet:key_size=3,beta_max={beta_max}")
+    key = torch.tensor([1.0, 2.0, -1.0], dtype=torch.float64)
+    projected = torch.cat([key, key, torch.zeros(3), torch.tensor([-50.0, 50.0])]).double().unsqueeze(0)
+    weights = {"rate": torch.zeros(1).double(), "offset": torch.zeros(1).double()}
+    (transition,) = cell.step(projected, (torch.eye(3).double().unsqueeze(0),), weights)
+    eigenvalues = torch.linalg.eigvalsh(transition[0])
+    torch.testing.assert_close(eigenvalues, torch.tensor([lowest, 1.0, 1.0]).double(), atol=1e-9, rtol=0)

@@ -32,6 +32,7 @@ CLOSED_FORMS = {  # parameters of a layer of I inputs and H units, and state num
     "lru": (lambda i, h: 3 * h * (i + 1) + 2 * h * h, 2),
     "selective": (lambda i, h: 2 * i * (h + 16) + 16 * h + 2 * h, 16),
     "deltanet": (lambda i, h: i * (2 * 16 + h + 2) + 2, 16),
+    "deltanet:householders=3": (lambda i, h: i * (16 + 3 * (16 + h + 1) + 1) + 2, 16),
     "slstm": (lambda i, h: 4 * h * (i + h + 1), 4),
 }
 

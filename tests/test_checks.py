@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from checking import broken, broken_by
 from click.testing import CliRunner
 
 from longlag import registry
-from longlag.checks.cells import check_cell
 from longlag.checks.clips import check_clip
 from longlag.checks.finding import findings
 from longlag.checks.leaks import hunt
@@ -20,10 +20,6 @@ from longlag.cli import main
 def _no_plugins_left():
     yield
     registry.use(())
-
-
-def broken(findings) -> dict[str, str]:
-    return {finding.rule: finding.detail for finding in findings if finding.ok is False}
 
 
 # What is shipped
@@ -126,15 +122,6 @@ def test_a_broken_cell_is_seen(text: str, old: str, new: str, rule: str, tmp_pat
 def test_the_cells_that_are_broken_above_are_whole_without(tmp_path: Path) -> None:
     assert broken_by("cell", CELL, STEP, STEP, tmp_path) == {}
     assert broken_by("cell", MODULE, RETURN, RETURN, tmp_path) == {}
-
-
-def broken_by(kind: str, text: str, old: str, new: str, folder: Path) -> dict[str, str]:
-    assert old in text
-    path = folder / "mine.py"
-    path.write_text(text.replace(old, new))
-    registry.use([path])
-    check = {"cell": lambda: check_cell("mine", timed=False), "clip": lambda: check_clip("mine")}
-    return broken(check[kind]() if kind in check else check_task("mine", timed=False))
 
 
 def test_a_future_peeking_cell_is_told_in_plain_words(tmp_path: Path) -> None:
@@ -259,7 +246,7 @@ def test_a_broken_task_is_seen(old: str, new: str, rule: str, tmp_path: Path) ->
     assert rule in broken_by("task", TASK, old, new, tmp_path)
 
 
-def test_the_clip_and_task_that_are_broken_above_are_whole_without(tmp_path: Path) -> None:
+def test_what_is_broken_above_is_whole_without(tmp_path: Path) -> None:
     assert broken_by("clip", CLIP, APPLY, APPLY, tmp_path) == {}
     assert broken_by("task", TASK, DRAW, DRAW, tmp_path) == {}
 

@@ -157,6 +157,8 @@ def clip_the_first_row_only(monkeypatch):
 
 NORM, VALUE, LAYER, AGC = "norm:0.01", "value:0.001", "layer:0.01", "agc:0.001"
 QUANTILE, SKIP = "quantile:0.1", "skip:0.01"
+ZCLIP, ADAGC = "zclip:0.01,warmup=1", "adagc:0.1,lambda_abs=0.01,warmup=1"
+SUM, LARGEST = "norm:0.01,type=1", "norm:0.001,type=inf"
 BREAKS = [
     (clip_before_backward, NORM),
     (clip_after_the_update, NORM),
@@ -171,9 +173,10 @@ BREAKS = [
     *[
         (move, clip)
         for move in (clip_before_backward, clip_after_the_update, clip_never, clip_the_first_row_only)
-        for clip in (LAYER, AGC, QUANTILE, SKIP)
+        for clip in (LAYER, AGC, QUANTILE, SKIP, ADAGC, SUM, LARGEST)
     ],
     (clip_twice, QUANTILE),
+    *[(move, ZCLIP) for move in (clip_before_backward, clip_after_the_update, clip_never)],
     (measure_the_joint_norm, NORM),
 ]
 
@@ -203,7 +206,7 @@ def test_the_ledger_changes_nothing_that_it_is_shown():
     assert all(torch.equal(*pair) for pair in zip(shown, (raw, context.parameters, context.memory), strict=True))
 
 
-@pytest.mark.parametrize("clip", [NORM, VALUE, LAYER, AGC, QUANTILE, SKIP, "none", "norm:1e9"])
+@pytest.mark.parametrize("clip", [NORM, VALUE, LAYER, AGC, QUANTILE, SKIP, ZCLIP, ADAGC, SUM, LARGEST, "guard"])
 def test_a_clip_called_in_the_right_place_lets_the_run_end(clip):
     finished = []
     train(cohort_of(clip, clip), finished.append)

@@ -165,7 +165,7 @@ def test_the_threshold_is_the_quantile_of_the_norms_so_far(share):
     for count, norms in enumerate(torch.from_numpy(history), 1):
         gradients = torch.zeros(2, LAYOUT.row_size, dtype=torch.float64)
         gradients[:, 0] = norms
-        clip.observe(norms, context)
+        clip.observe(gradients, norms, context)
         clip.apply(gradients, norms, context)
         limits = [np.quantile(history[:count, trial], share, method="inverted_cdf") for trial in range(2)]
         expected = np.minimum(history[count - 1], limits)

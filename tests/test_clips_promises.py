@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from clip_samples import DTYPES, LAYOUT, SPECS, clipped, gradients_of, holds
+from clip_samples import DTYPES, LAYOUT, PAST, SPECS, clipped, gradients_of, holds
 
 from longlag import registry
 from longlag.clips.base import row_norms
@@ -17,18 +17,22 @@ from longlag.clips.value import ClipValue
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("spec", SPECS)
 def test_a_clip_keeps_its_own_promise(spec, dtype):
-    raw = gradients_of(dtype=dtype)
-    assert holds(registry.clip(spec), raw, clipped(registry.clip(spec), raw)).all()
+    clip, raw = registry.clip(spec), gradients_of(dtype=dtype)
+    for past in ((), PAST):
+        assert holds(clip, raw, clipped(clip, raw, past), past).all()
 
 
 @pytest.mark.parametrize("spec", [
-    "none", "norm:0.001", "value:0.001", "layer:0.001", "agc:0.0001", "quantile:0.5", "skip:1e9",
+    "none", "norm:0.001", "value:0.001", "layer:0.001", "agc:0.0001", "quantile:0.5", "skip:1e9", "norm:0.001,type=1",
+    "norm:0.001,type=inf", "zclip:2.5", "zclip:0.5,warmup=1", "adagc:1.05", "adagc:0.5,warmup=1", "guard",
+    "norm:1+guard",
 ])  # fmt: skip
 def test_a_broken_promise_is_seen_row_by_row(spec):
     clip, raw = registry.clip(spec), gradients_of()
-    wrong = clipped(clip, raw)
-    wrong[1] *= 1.001
-    assert holds(clip, raw, wrong).tolist() == [True, False, True, True]
+    for past in ((), PAST):
+        wrong = clipped(clip, raw, past)
+        wrong[1] *= 1.001
+        assert holds(clip, raw, wrong, past).tolist() == [True, False, True, True]
 
 
 def test_not_clipping_breaks_the_promise_where_it_would_have_acted():
@@ -49,9 +53,10 @@ def test_padding_stays_zero(spec):
 @pytest.mark.parametrize("spec", SPECS)
 def test_a_row_is_clipped_to_the_same_bytes_in_any_company(spec):
     clip, raw = registry.clip(spec), gradients_of(dtype=torch.float32)
-    together = clipped(clip, raw)
-    assert all(torch.equal(clipped(clip, raw[s : s + 1])[0], together[s]) for s in range(4))
-    assert torch.equal(clipped(clip, raw.flip(0)), together.flip(0))
+    for past in ((), PAST):
+        together = clipped(clip, raw, past)
+        assert all(torch.equal(clipped(clip, raw[s : s + 1], past)[0], together[s]) for s in range(4))
+        assert torch.equal(clipped(clip, raw.flip(0), past), together.flip(0))
 
 
 def test_a_gradient_at_the_threshold_is_left_alone():
@@ -101,7 +106,8 @@ def test_an_infinite_component_passes_value_clipping_as_a_finite_one():
 
 @pytest.mark.parametrize(("spec", "value"), [
     ("none", math.inf), ("none", math.nan), ("norm:1", math.inf), ("norm:1", math.nan), ("value:1", math.nan),
-    *[(spec, value) for spec in ("layer:1", "agc:0.1", "quantile:0.5") for value in (math.inf, -math.inf, math.nan)],
+    *[(spec, value) for spec in ("layer:1", "agc:0.1", "quantile:0.5", "norm:1,type=1", "norm:1,type=inf", "zclip:2.5",
+                                 "adagc:1") for value in (math.inf, -math.inf, math.nan)],
 ])  # fmt: skip
 def test_other_non_finite_gradients_stay_non_finite_and_in_their_row(spec, value):
     raw = gradients_of()

@@ -69,7 +69,7 @@ def test_alone_in_a_cohort_and_in_another_order_give_the_same_result(task, cell,
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("optimizer", ["adam", "sgd:momentum=0.9", "rmsprop"])
+@pytest.mark.parametrize("optimizer", [*registry.shipped("optimizer"), "sgd:momentum=0.9,nesterov=true"])
 def test_company_changes_nothing_for_any_optimiser(optimizer, dtype):
     base = replace(BASE, optimizer=optimizer, dtype=dtype, layers=2, weight_decay=0.01, schedule="cosine")
     trials = [replace(base, seed=seed, lr=lr) for seed, lr in enumerate((0.01, 0.02, 0.03))]

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from longlag import registry
 from longlag.cli import main
 
+KINDS = ("cell", "clip", "task", "optimizer", "schedule")
 ROOT = Path(__file__).resolve().parent.parent
 SECTION = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Add a task")[2].partition("\n## ")[0]
 
@@ -24,7 +25,7 @@ def call(*args: str) -> Result:
     return CliRunner().invoke(main, list(args))
 
 
-@pytest.mark.parametrize("kind", ["cell", "clip", "task"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_new_file_passes_its_check(kind: str, tmp_path: Path) -> None:
     made = call("new", kind, f"my_{kind}", "--to", str(tmp_path))
     assert (made.exit_code, made.stdout) == (0, f"{tmp_path / f'my_{kind}.py'}\n")
@@ -35,10 +36,11 @@ def test_a_new_file_passes_its_check(kind: str, tmp_path: Path) -> None:
 
 
 def test_a_new_file_can_be_run(tmp_path: Path) -> None:
-    for kind in ("cell", "clip", "task"):
+    for kind in KINDS:
         call("new", kind, f"my{kind}", "--to", str(tmp_path))
-    files = [part for kind in ("cell", "clip", "task") for part in ("--plugin", str(tmp_path / f"my{kind}.py"))]
+    files = [part for kind in KINDS for part in ("--plugin", str(tmp_path / f"my{kind}.py"))]
     grid = ["--task", "mytask", "--cell", "mycell:update_bias=1", "--clip", "myclip:0.5"]
+    grid += ["--optimizer", "myoptimizer:decay=0.5", "--schedule", "myschedule:power=1"]
     planned = call("plan", *files, *grid, "--results", str(tmp_path / "results"))
     assert planned.exit_code == 0, planned.output
     assert "trials    3" in planned.stdout
@@ -47,7 +49,8 @@ def test_a_new_file_can_be_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["cel", "mine"], "new makes a cell, a clip, a task, not a 'cel'"),
+        (["cel", "mine"], "new makes a cell, clip, task, optimizer or schedule, not a 'cel'; did you mean cell?"),
+        (["optimizer", "adam"], "new optimizer: an optimizer called 'adam' is shipped"),
         (["cell", "lstm"], "new cell: a cell called 'lstm' is shipped"),
         (["cell", "my-cell"], "new cell: 'my-cell' must be 1 to 64 letters, digits or underscores, a letter first"),
         (["task", "../x"], "new task: '../x' must be 1 to 64 letters"),
@@ -86,8 +89,9 @@ def commands() -> list[list[str]]:
 
 
 def test_the_readme_shows_one_of_each_and_its_commands() -> None:
-    assert list(examples()) == ["leaky.py", "twice.py", "root.py", "latest.py"]
-    assert [words[0] for words in commands()] == ["check-cell", "run"] * 2 + ["check-clip", "run", "check-task", "run"]
+    assert list(examples()) == ["leaky.py", "twice.py", "root.py", "unit.py", "halving.py", "latest.py"]
+    kinds = ("cell", "cell", "clip", "optimizer", "schedule", "task")
+    assert [words[0] for words in commands()] == [part for kind in kinds for part in (f"check-{kind}", "run")]
 
 
 @pytest.mark.parametrize("words", commands(), ids=lambda words: f"{words[0]} {words[2]}")

@@ -107,7 +107,7 @@ def call(*args: str) -> Result:
         ),
         ("import nothing_of_this_name", "mine.py", "does not import: ModuleNotFoundError: No module named"),
         ("raise SystemExit(0)", "mine.py", "does not import: SystemExit: 0"),
-        ("x = 1", "mine.py", "defines no class; it must define one class that is a Task, a Cell, a Clip, or"),
+        ("x = 1", "mine.py", "defines no class; it must define one class that is a Task, a Cell, a Clip, an Opt"),
         ("from longlag.cells.lstm import Lstm", "mine.py", "defines no class"),
         (CELL + CELL.replace("Mine", "Other"), "mine.py", "defines 2 classes (Mine, Other); it must define one class"),
         (CELL.replace("def step", "def stp"), "mine.py", "class Mine lacks step"),
@@ -374,7 +374,7 @@ def test_a_file_that_changes_during_a_run_fails_its_trials(write: Write) -> None
 # Names whose file was not named
 
 
-@pytest.mark.parametrize("kind", ["task", "cell", "clip"])
+@pytest.mark.parametrize("kind", ["task", "cell", "clip", "optimizer", "schedule"])
 def test_a_file_in_the_working_directory_is_to_be_named(
     kind: str, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -391,17 +391,6 @@ def test_a_name_that_is_like_no_other_may_be_a_file() -> None:
         registry.find("cell", "lsmt")
 
 
-def test_no_file_is_asked_for_where_plugins_cannot_add(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write(MODULE, "zzz.py")
-    monkeypatch.chdir(Path(path).parent)
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [EntryPoint("zzz", "x:Y", group)])
-    registry.use([path])
-    for read, kind in ((registry.optimizer, "optimizer"), (registry.schedule, "schedule")):
-        with pytest.raises(UsageError, match=rf"^no {kind} is called 'zzz'; there are [\w, ]+$"):
-            read("zzz")
-        assert registry.offered(kind) == []
-
-
 def test_a_plugin_of_another_kind_is_named(write: Write) -> None:
     registry.use([write(MODULE)])
     with pytest.raises(UsageError, match=r"no task is called 'mine': plugin .*mine\.py is a cell"):
@@ -415,7 +404,8 @@ def test_a_plugin_of_another_kind_is_named(write: Write) -> None:
 def offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "offering.py").write_text(CELL)
     monkeypatch.syspath_prepend(str(tmp_path))
-    points = {"longlag.cells": [EntryPoint("theirs", "offering:Mine", "longlag.cells"), EntryPoint("lstm", "x:Y", "")]}
+    points = {"longlag.schedules": [EntryPoint("their", "offering:Its", "longlag.schedules")]}
+    points |= {"longlag.cells": [EntryPoint("theirs", "offering:Mine", "longlag.cells"), EntryPoint("lstm", "x:Y", "")]}
     monkeypatch.setattr(plugins, "entry_points", lambda group: points.get(group, []))
     registry.use(())
     yield "offering"
@@ -424,6 +414,7 @@ def offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_what_a_package_offers_is_listed_without_importing_it(offered: str) -> None:
     assert "theirs           offered by an installed package" in call("list", "cells").stdout
+    assert "their            offered by an installed package" in call("list", "schedules").stdout
     assert offered not in sys.modules
 
 

@@ -34,7 +34,9 @@ def layers_of(spec, wiring):
 
 
 def run(layers, tensors, inputs, lengths=None):
-    return layers.run(tensors, inputs, lambda _, seen, weights: run_layer(layers.cell, seen, weights), lengths)
+    return layers.run(
+        tensors, inputs, lambda _, seen, weights, start: run_layer(layers.cell, seen, weights, state=start), lengths
+    )
 
 
 def tensors_of(layers, seed=0):

@@ -72,6 +72,8 @@ class Architecture(Backbone):
         for name, value in between.items():
             if value not in ("none", 0):
                 raise UsageError(f"cell {self.name()} has its own ways between layers: {name} must be {NOTHING[name]}")
+        if wiring.initial_state != "zeros":
+            raise UsageError(f"cell {self.name()} carries no state from step to step: initial_state must be zeros")
         if wiring.direction not in self.directions:
             raise UsageError(f"cell {self.name()} reads from left to right only: direction must be forward")
 

@@ -1,1 +1,1 @@
-"""The rules of check-task, check-cell and check-clip."""
+"""The rules of check-task, check-cell, check-clip, check-optimizer and check-schedule."""

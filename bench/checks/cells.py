@@ -13,7 +13,7 @@ from longlag.cells.base import Cell, Weights
 from longlag.cells.support.backbone import Backbone
 from longlag.checks.cost import update_ratio
 from longlag.checks.finding import Finding, expect, findings, global_state_untouched
-from longlag.checks.trials import cohort
+from longlag.checks.trials import company
 from longlag.networks.build import assembled
 from longlag.networks.protocol import SequenceNetwork
 from longlag.scans.run import run_readable
@@ -44,7 +44,7 @@ def check_cell(spec: str, timed: bool = True) -> Iterator[Finding]:
         "causality": layer.causality,
         "gradient": layer.gradient,
         "batch": layer.batch,
-        "cohort": lambda: cohort(spec),
+        "cohort": lambda: company(cell=spec),
         "float64": layer.float64,
         "derivatives": layer.derivatives,
         "fused": layer.fused,

@@ -21,6 +21,8 @@ from longlag.values.seeding import stream
 
 SIZES = (1e-12, 0.01, 1.0, 3.0, 1e4)
 """Norms of the rows, so that any threshold lies between some of them."""
+PAST = 120
+"""Updates after which a clip that remembers is looked at again."""
 THRESHOLD = "0.5"
 """Stands in for each threshold that is not given."""
 
@@ -48,6 +50,7 @@ def check_clip(spec: str) -> Iterator[Finding]:
         "shape": rows.shape,
         "promise": rows.promise,
         "watch": rows.watch,
+        "memory": rows.memory,
         "rows": rows.company,
         "padding": rows.padding,
         "inert": rows.inert,
@@ -97,13 +100,17 @@ class Rows:
     def context(self, raw: Tensor) -> Context:
         """Make what a clip may look at, before the first update."""
         parameters = self.gradients(raw.dtype, (3.0,)).flip(1).expand_as(raw).clone()
-        return Context(self.layout, parameters, torch.zeros(len(raw), max(self.clip.memory, 1), dtype=torch.float64))
+        return Context(
+            self.layout,
+            parameters,
+            torch.zeros(len(raw), max(self.clip.memory_size(self.layout), 1), dtype=torch.float64),
+        )
 
     def clipped(self, raw: Tensor, context: Context | None = None) -> Tensor:
         """Return what the clip makes of raw gradients."""
         context = context or self.context(raw)
         norms, taken = row_norms(raw), raw.clone()
-        self.clip.observe(norms, context)
+        self.clip.observe(raw, norms, context)
         self.clip.apply(taken, norms, context)
         return taken
 
@@ -124,7 +131,7 @@ class Rows:
             raw = self.gradients(dtype)
             context, norms = self.context(raw), row_norms(raw)
             before = context.parameters.clone()
-            self.clip.observe(norms, context)
+            self.clip.observe(raw, norms, context)
             returned: object = self.clip.apply(raw, norms, context)
             expect(returned is None, "apply() must change the gradients in place and return nothing")
             expect(torch.equal(norms, row_norms(self.gradients(dtype))), "apply() changes the norms it is given")
@@ -157,6 +164,24 @@ class Rows:
             expect(not kept.pop(place), f"holds() accepts a gradient {size} half as long again as promised")
             expect(all(kept), "holds() refuses rows because of another row")
         return "holds() sees a gradient that is not the one promised, in its row"
+
+    def memory(self) -> str:
+        """After many updates the promise holds, too, and whoever breaks it is seen."""
+        if not self.clip.memory_size(self.layout):
+            return "remembers nothing of a trial"
+        generator = stream("check", "past").generator()
+        raw = self.gradients()
+        context = self.context(raw)
+        for size in generator.lognormal(0, 0.3, PAST):
+            self.clipped(raw / row_norms(raw).unsqueeze(1) * float(size), context)
+        taken, norms = self.clipped(raw, context), row_norms(raw)
+        kept = self.clip.holds(raw, taken, norms, row_norms(taken), context)
+        longer = taken * 1.5
+        seen = ~self.clip.holds(raw, longer, norms, row_norms(longer), context) | self.clip.dropped(norms)
+        expect(kept.all(), f"holds() does not accept what apply() makes after {PAST} updates")
+        expect(seen.all(), f"holds() accepts a gradient half as long again as promised after {PAST} updates")
+        acted = int((row_norms(taken) < norms).sum())
+        return f"after {PAST} updates of norms about 1 it changes {acted} of {len(raw)} gradients, and holds() sees it"
 
     def company(self) -> str:
         """A row is clipped alike in any company."""

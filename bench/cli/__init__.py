@@ -107,6 +107,8 @@ for command in (
     plugin_tools.check_task,
     plugin_tools.check_cell,
     plugin_tools.check_clip,
+    plugin_tools.check_optimizer,
+    plugin_tools.check_schedule,
     plugin_tools.new,
     perf.perf,
     cost.cost,

@@ -67,6 +67,8 @@ def _list_configurable(kind: str) -> None:
     for name in [*registry.names(kind), *(registry.names("architecture") if kind == "cell" else ())]:
         made = registry.find(kind, name)
         click.echo(f"{name:16} {next(iter((made.__doc__ or '').splitlines()), '')}")
+        if (decoupled := getattr(made, "decoupled_decay", None)) is not None:
+            click.echo(f"{'':19}weight decay: {'decoupled' if decoupled else 'coupled, added to the gradient'}")
         for option, one in options_of(made).items():
             default = f"required, {one.rule}" if one.default is None else one.default
             told = f"{option}: {one.summary} [{default}]" + (f": {', '.join(one.choices)}" if one.choices else "")

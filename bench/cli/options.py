@@ -47,7 +47,7 @@ def plugin_option(command: Command) -> Command:
         metavar="FILE",
         expose_value=False,
         callback=_use,
-        help="File of a task, cell or clip of yours; its name is the name to use. Repeatable.",
+        help="File of a task, cell, clip, optimizer or schedule of yours; its name is the name to use. Repeatable.",
     )(command)
 
 

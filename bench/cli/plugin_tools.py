@@ -1,4 +1,4 @@
-"""Commands for whoever adds a task, a cell or a clip."""
+"""Commands for whoever adds a task, a cell, a clip, an optimizer or a schedule."""
 
 import keyword
 from collections.abc import Iterable
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from longlag.cli.options import plugin_option
-from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.errors import UsageError, near
 
 if TYPE_CHECKING:
     from longlag.checks.finding import Finding
 
 EXIT_BROKEN = 1
-_KINDS = ("cell", "clip", "task")
+_KINDS = ("cell", "clip", "task", "optimizer", "schedule")
 
 
 @click.command("check-cell")
@@ -50,24 +50,47 @@ def check_task(name: str | None) -> int:
     return _told("task", spec, check_task(spec))
 
 
+@click.command("check-optimizer")
+@click.argument("name", required=False)
+@plugin_option
+def check_optimizer(name: str | None) -> int:
+    """Run the contract of an optimizer and say what was found; exit code 1 where it is broken."""
+    spec = _named("optimizer", name)
+    from longlag.checks.optimisers import check_optimizer
+
+    return _told("optimizer", spec, check_optimizer(spec))
+
+
+@click.command("check-schedule")
+@click.argument("name", required=False)
+@plugin_option
+def check_schedule(name: str | None) -> int:
+    """Run the contract of a schedule and say what was found; exit code 1 where it is broken."""
+    spec = _named("schedule", name)
+    from longlag.checks.schedules import check_schedule
+
+    return _told("schedule", spec, check_schedule(spec))
+
+
 @click.command()
-@click.argument("kind", metavar="cell|clip|task")
+@click.argument("kind", metavar="|".join(_KINDS))
 @click.argument("name")
 @click.option("--to", type=click.Path(path_type=Path), default=".", help="Folder to write to.  [default: this one]")
 def new(kind: str, name: str, to: Path) -> None:
-    """Write a commented file to begin a cell, a clip or a task with; it passes its check as it is."""
+    """Write a commented file to begin with; it passes its check as it is."""
     from importlib.resources import files
 
     from longlag import registry
     from longlag.registry import plugins
+    from longlag.registry.contracts import one
 
     if kind not in _KINDS:
-        raise UsageError(f"new makes a {', a '.join(_KINDS)}, not a {kind!r}")
+        raise UsageError(f"new makes a {', '.join(_KINDS[:-1])} or {_KINDS[-1]}, not a {kind!r}{near(kind, _KINDS)}")
     plugins.check_name(name, f"new {kind}")
     if keyword.iskeyword(name.lower()):
         raise UsageError(f"new {kind}: {name!r} is a word of Python's own")
     if name in registry.shipped(kind):
-        raise UsageError(f"new {kind}: a {kind} called {name!r} is shipped")
+        raise UsageError(f"new {kind}: {one(kind)} called {name!r} is shipped")
     if not to.is_dir():
         raise UsageError(f"--to {to}: there is no such folder")
     path = to / f"{name}.py"
@@ -83,10 +106,11 @@ def new(kind: str, name: str, to: Path) -> None:
 def _named(kind: str, name: str | None) -> str:
     """Return the name given, or that of the one plugin of this kind."""
     from longlag import registry
+    from longlag.registry.contracts import one
 
     own = [made.name for made in registry.used() if made.kind == kind]
     if name is None and len(own) != 1:
-        others = ", ".join(f"{made.path} is a {made.kind}" for made in registry.used() if made.kind != kind)
+        others = ", ".join(f"{made.path} is {one(made.kind)}" for made in registry.used() if made.kind != kind)
         raise UsageError(
             f"check-{kind} needs a name, or --plugin with the file of one {kind}" + f"; {others}" * bool(others)
         )

@@ -72,7 +72,7 @@ def need_plugins(trial: "Trial") -> None:
     labels = {made.name: made.label for made in registry.used()}
     for label in filter(None, trial.plugins.split(",")):
         name = label.partition(":")[0]
-        if name not in labels and not any(name in registry.offered(kind) for kind in ("task", "cell", "clip")):
+        if name not in labels and not any(name in registry.offered(kind) for kind, _ in trial.specs):
             raise UsageError(f"trial {trial.key} was made with the plugin {label}: give its file by --plugin")
         if labels.get(name, label) != label:
             raise UsageError(f"trial {trial.key} was made with the plugin {label}: this file is {labels[name]}")

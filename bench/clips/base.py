@@ -5,7 +5,8 @@ the update. It never looks across rows: the norm is that of one trial, over all 
 look at, the place of each tensor, the parameters and what it remembers of a trial, is in a `Context`.
 
 Two settings work inside the backward pass instead (`Clip.in_backward`): they say what is to happen there, and leave the
-gradient that comes of it alone. They may stand beside another: ``norm:1+omega:4``.
+gradient that comes of it alone. They may stand beside another: ``norm:1+omega:4``. So may a guard, which acts only on
+gradients that cannot be trusted: ``norm:1+guard``.
 """
 
 from abc import ABC, abstractmethod
@@ -72,7 +73,9 @@ class Clip(Configurable, ABC):
     largest: ClassVar[float] = LARGEST
     """The largest threshold."""
     memory: ClassVar[int] = 0
-    """Numbers that it remembers of each trial."""
+    """Numbers that it remembers of each trial: see `observe` and `memory_size`."""
+    guards: ClassVar[bool] = False
+    """Whether it replaces gradients that cannot be trusted: see `replaced`. Then it may stand beside another."""
     drops: ClassVar[bool] = False
     """Whether it may drop a whole update: see `dropped`."""
     in_backward: ClassVar[bool] = False
@@ -96,8 +99,18 @@ class Clip(Configurable, ABC):
         """The factor of Pascanu's regulariser; 0 by default."""
         return 0.0
 
-    def observe(self, norms: Tensor, context: Context) -> None:
-        """Note the norms (R,) of an update's raw gradients in the memory, before `apply`; nothing by default."""
+    def memory_size(self, layout: Layout) -> int:
+        """Return the numbers that it remembers of each trial: `memory`, unless they depend on the tensors."""
+        return self.memory
+
+    def observe(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
+        """Note in the memory what is to be remembered of an update, before `apply`; nothing by default.
+
+        Args:
+            gradients: (R, P), the raw gradients; only read.
+            norms: (R,) float64, their norms. Rows that are not finite should leave no trace.
+            context: As `apply` will have it.
+        """
 
     @abstractmethod
     def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
@@ -113,6 +126,13 @@ class Clip(Configurable, ABC):
         """Say from the raw norms (R,) which updates are dropped: no parameter and no running quantity moves, (R,) bool.
 
         A clip that drops updates says so in `drops`.
+        """
+        return torch.zeros_like(norms, dtype=torch.bool)
+
+    def replaced(self, norms: Tensor) -> Tensor:
+        """Say from the raw norms (R,) which gradients are replaced: a loss that is not finite does no harm, (R,) bool.
+
+        A clip that replaces gradients says so in `guards`, and answers in `holds` for rows that are not finite.
         """
         return torch.zeros_like(norms, dtype=torch.bool)
 
@@ -134,10 +154,12 @@ class Clip(Configurable, ABC):
 
 @dataclass(frozen=True)
 class Together(Clip):
-    """A setting for the gradient and those for the backward pass beside it; acts and is held to account as the first.
+    """A setting for the gradient, then a guard, then those for the backward pass; acts and answers as the first does.
+
+    Where a gradient is replaced, the guard answers.
 
     Attributes:
-        parts: At least two, the one for the gradient first.
+        parts: At least two, in this order.
     """
 
     summary: ClassVar[str] = "settings side by side"
@@ -148,16 +170,21 @@ class Together(Clip):
     def __post_init__(self) -> None:
         if len({type(part) for part in self.parts}) < len(self.parts):
             raise UsageError(f"clip {self.spec!r} names a setting twice")
-        if sum(not part.in_backward for part in self.parts) > 1:
-            raise UsageError(f"clip {self.spec!r}: only one setting may clip the gradient; beside it omega, state")
+        if sum(not (part.in_backward or part.guards) for part in self.parts) > 1:
+            raise UsageError(
+                f"clip {self.spec!r}: only one setting may clip the gradient; beside it guard, omega, state"
+            )
 
     @property
     def spec(self) -> str:
         return "+".join(part.spec for part in self.parts)
 
+    def memory_size(self, layout: Layout) -> int:
+        return self.parts[0].memory_size(layout)
+
     @property
-    def memory(self) -> int:  # type: ignore[override]
-        return self.parts[0].memory
+    def guards(self) -> bool:  # type: ignore[override]
+        return any(part.guards for part in self.parts)
 
     @property
     def drops(self) -> bool:  # type: ignore[override]
@@ -171,17 +198,25 @@ class Together(Clip):
     def omega(self) -> float:
         return sum(part.omega for part in self.parts)
 
-    def observe(self, norms: Tensor, context: Context) -> None:
-        self.parts[0].observe(norms, context)
+    def observe(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
+        self.parts[0].observe(gradients, norms, context)
 
     def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
-        self.parts[0].apply(gradients, norms, context)
+        for part in self.parts:
+            part.apply(gradients, norms, context)
 
     def dropped(self, norms: Tensor) -> Tensor:
         return self.parts[0].dropped(norms)
 
+    def replaced(self, norms: Tensor) -> Tensor:
+        return torch.stack([part.replaced(norms) for part in self.parts]).any(0)
+
     def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor, context: Context) -> Tensor:
-        return self.parts[0].holds(raw, taken, raw_norms, taken_norms, context)
+        given = raw, taken, raw_norms, taken_norms, context
+        kept = self.parts[0].holds(*given)
+        for part in self.parts[1:]:
+            kept = torch.where(part.replaced(raw_norms), part.holds(*given), kept)
+        return kept
 
 
 def side_by_side(parts: Sequence[Clip]) -> Clip:
@@ -191,7 +226,7 @@ def side_by_side(parts: Sequence[Clip]) -> Clip:
         UsageError: One is given twice, or two of them clip the gradient.
     """
     said = [part for part in parts if part.spec != "none"]
-    ordered = sorted(said, key=lambda part: (part.in_backward, part.name()))
+    ordered = sorted(said, key=lambda part: (part.in_backward, part.guards, part.name()))
     return Together(tuple(ordered)) if len(ordered) > 1 else [*ordered, *parts][0]
 
 
@@ -203,16 +238,16 @@ def scale_rows(gradients: Tensor, factors: Tensor) -> None:
     gradients.mul_(factors.unsqueeze(1))
 
 
-def row_norms(matrix: Tensor) -> Tensor:
-    """Return the Euclidean norm of each row, (R,) float64.
+def row_norms(matrix: Tensor, order: float = 2.0) -> Tensor:
+    """Return the norm of each row, (R,) float64: the Euclidean one, unless an order of 1 or infinity is given.
 
     A row at a time, so that a trial's norm is the same bytes in any company; in float64, so that the norm is
     non-finite only where an entry is (float32 squares overflow at 1e19). Rows that are float64 themselves are
     divided by their largest entry first, for the same reason.
     """
     if matrix.dtype != torch.float64:
-        return torch.stack([torch.linalg.vector_norm(row, dtype=torch.float64) for row in matrix])
+        return torch.stack([torch.linalg.vector_norm(row, order, dtype=torch.float64) for row in matrix])
     peaks = matrix.abs().amax(1)
     scales = torch.where(peaks.isfinite() & (peaks > 0), peaks, 1.0)
     scaled = matrix / scales.unsqueeze(1)
-    return torch.stack([torch.linalg.vector_norm(row) for row in scaled]) * scales
+    return torch.stack([torch.linalg.vector_norm(row, order) for row in scaled]) * scales

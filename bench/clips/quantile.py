@@ -31,7 +31,7 @@ class ClipQuantile(Clip):
 
     share: float = threshold("p, the quantile, at most 1")
 
-    def observe(self, norms: Tensor, context: Context) -> None:
+    def observe(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
         finite = norms.isfinite()
         places = bin_of(torch.where(finite, norms, 1.0)).unsqueeze(1)
         counts = context.memory[:, :BINS]

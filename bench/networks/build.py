@@ -7,6 +7,7 @@ from longlag.architectures.base import Architecture, Shape
 from longlag.cells.base import Cell
 from longlag.cells.support.backbone import Backbone
 from longlag.cells.support.module_cell import ModuleCell
+from longlag.clips.guard import RECURRENT
 from longlag.networks.encoder_decoder import EncoderDecoder
 from longlag.networks.module_network import ModuleNetwork
 from longlag.networks.protocol import AnyNetwork, SequenceNetwork
@@ -87,6 +88,8 @@ def check_backward(cell: str, clip: str, truncate: int) -> None:
         UsageError: The clip or the truncation asks for it.
     """
     made, equations = registry.clip(clip), registry.cell(cell)
+    if made.guards and not (isinstance(equations, Cell) and RECURRENT in equations.recurrent_shapes(1)):
+        raise UsageError(f"clip {clip}: guard shrinks recurrent weights; cell {cell} has no tensor of that name")
     if not (made.signal_limit < inf or made.omega or truncate):
         return
     if not isinstance(equations, Cell):

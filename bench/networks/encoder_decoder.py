@@ -239,15 +239,15 @@ def _run_between(
         layers: The layers.
         tensors: By name, as in `Layers.shapes`.
         inputs: (T, B) tokens or (T, B, I) vectors.
-        starts: The states of each scan before its first step; zeros where there are none.
+        starts: The states of each scan before its first step; learned ones, or zeros, where there are none.
         lengths: (B,), at least 1, where sequences end: each has its own last states. All at T by default.
         noise: Draws what is dropped; nothing is without it.
     """
     ends: Starts = {}
 
-    def scan(name: str, seen: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+    def scan(name: str, seen: Tensor, weights: Mapping[str, Tensor], learned: State | None) -> Tensor:
         zeros = cell.start(seen.shape[1], layers.hidden_size, weights["input_weight"])
-        start = zeros if starts is None else starts[name]
+        start = (learned or zeros) if starts is None else starts[name]
         outputs, ends[name] = run_between(cell, seen, weights, start, lengths)
         return outputs
 

@@ -16,6 +16,7 @@ divided by the root of the l - 1 layers that it comes from, or else wide sums wo
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm, one_hot
 
+from longlag.cells.base import Cell, State
 from longlag.cells.support.backbone import Stackable
 from longlag.scans.run import reversed_in_time
 from longlag.values.seeding import stream
 from longlag.values.wiring import ONE_LAYER, Wiring
 
-Scan = Callable[[str, Tensor, Mapping[str, Tensor]], Tensor]
-"""Runs a layer one way: from the name of its scan, what it sees, and its weights, to its outputs (T, B, H)."""
+Scan = Callable[[str, Tensor, Mapping[str, Tensor], State | None], Tensor]
+"""Runs a layer one way: from the name of its scan, what it sees, its weights, and the state that it starts from, where
+that is learned, to its outputs (T, B, H)."""
 HIGHWAY_BIAS = -2.0
 """Initial bias of the transform gate: at first most of what comes up is carried on (Srivastava et al. 2015)."""
 
@@ -38,7 +41,8 @@ HIGHWAY_BIAS = -2.0
 class Layers:
     """Layers over inputs of ``input_size``; who runs them says how each layer runs over time.
 
-    Their tensors are called ``0.bias``, ``0-backward.bias``, ``1-norm.gain``, ``1-highway.weight``.
+    Their tensors are called ``0.bias``, ``0-backward.bias``, ``1-norm.gain``, ``1-highway.weight``, and where initial
+    states are learned ``0.initial_h``: the numbers of a state, one behind the other.
 
     Residual: He et al. 2015; dense: Huang et al. 2016; highway: Srivastava, Greff & Schmidhuber 2015; layer
     normalisation: Ba, Kiros & Hinton 2016; dropout between layers only, in training: Zaremba, Sutskever & Vinyals
@@ -86,9 +90,23 @@ class Layers:
         for layer in range(self.wiring.layers):
             for direction in self.wiring.directions:
                 own = self.cell.shapes(self._input_size(layer), self.hidden_size)
+                own |= {name: (prod(shape),) for name, shape in self._initial_states.items()}
                 found |= {f"{scan_name(layer, direction)}.{name}": shape for name, shape in own.items()}
             found |= self._between(layer)
         return found
+
+    @cached_property
+    def _initial_states(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of a scan's learned initial states, by their own names; nothing where it starts from zeros."""
+        if self.wiring.initial_state == "zeros":
+            return {}
+        assert isinstance(self.cell, Cell), f"{self.cell.name()} has no states that could be learned"
+        return {f"initial_{name}": shape for name, shape in self.cell.state_shapes(self.hidden_size).items()}
+
+    def _start(self, scan: str, tensors: Mapping[str, Tensor], batch: int) -> State | None:
+        """Return what a scan starts from, (B, ...) for each state; None where that is zeros."""
+        own = {name: tensors[f"{scan}.{name}"].view(shape) for name, shape in self._initial_states.items()}
+        return tuple(state.expand(batch, *state.shape).contiguous() for state in own.values()) or None
 
     def _between(self, layer: int) -> dict[str, tuple[int, ...]]:
         if layer == 0:
@@ -124,6 +142,7 @@ class Layers:
             own = self.cell.initial_weights(size, self.hidden_size, *below)
             if self.wiring.skip == "dense" and "input_weight" in own:
                 own["input_weight"][self.input_size :] /= max(int(place), 1) ** 0.5
+            own |= {name: np.zeros(prod(shape)) for name, shape in self._initial_states.items()}
             values |= {f"{prefix}.{name}": value for name, value in own.items()}
         for layer in range(1, self.wiring.layers):
             for name, shape in self._between(layer).items():
@@ -169,11 +188,12 @@ class Layers:
         for direction in self.wiring.directions:
             name = scan_name(layer, direction)
             weights = {own: tensors[f"{name}.{own}"] for own in self._names}
+            start = self._start(name, tensors, seen.shape[1])
             if direction == "backward":
-                outputs = self._checked(scan(name, reversed_in_time(seen, lengths), weights), seen)
+                outputs = self._checked(scan(name, reversed_in_time(seen, lengths), weights, start), seen)
                 found.append(reversed_in_time(outputs, lengths))
             else:
-                found.append(self._checked(scan(name, seen, weights), seen))
+                found.append(self._checked(scan(name, seen, weights, start), seen))
         return torch.cat(found, -1) if len(found) > 1 else found[0]
 
     def _checked(self, outputs: Tensor, seen: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ class ModuleNetwork(Layered):
         if backward != PLAIN:
             raise ValueError(f"cell {self.cell.name()} is a module: nothing can happen between its steps")
         sizes = dict(self.layers.scans)
-        return lambda name, seen, weights: self.cell.run(seen, weights, sizes[name], self.hidden_size)
+        return lambda name, seen, weights, _: self.cell.run(seen, weights, sizes[name], self.hidden_size)
 
     def path(self, device: str, dtype: str) -> str:
         """Say that torch runs it."""

@@ -38,7 +38,7 @@ class Network(Layered):
 
     def scan(self, backward: Backward) -> Scan:
         """Return what runs a layer one way: step by step, or by the cell's kernel."""
-        return lambda _, seen, weights: run_layer(self.cell, seen, weights, backward)
+        return lambda _, seen, weights, start: run_layer(self.cell, seen, weights, backward, start)
 
     def path(self, device: str, dtype: str) -> str:
         """Say which code runs the scans: ``fused`` or ``readable``."""

@@ -1,31 +1,70 @@
-"""What every optimiser promises: one elementwise update of the cohort's matrix, for all trials.
+"""What every optimiser promises: one update of the cohort's matrix, a row a trial.
 
-Every operation here rounds once (+, -, ×, ÷, square root), so that a number is the same bytes wherever in the
-matrix it lies; a fused multiply-and-add may round once in the body of a vectorised loop and twice at its tail.
-Weight decay is added to the gradient after clipping, as in torch.optim.
+A trial's numbers must not depend on its company. Operations on the whole matrix that round once (+, -, ×, ÷, square
+root) keep that: a number is the same bytes wherever in the matrix it lies. A fused multiply-and-add may round once in
+the body of a vectorised loop and twice at its tail. Whatever sums or multiplies matrices runs a row at a time
+(`longlag.optimisers.muon` does). Which operations run must follow from the optimiser alone, not from who is beside it.
+
+What an optimiser remembers lies in its state and nowhere else: rows of it are dropped where a trial ends, and put
+back where a clip drops an update.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 
-from longlag.tasks.support.options import Configurable
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import Configurable, option
+from longlag.values.layout import Layout
+
+__all__ = ["Optimiser", "OptimiserState", "Update", "UsageError", "option"]
 
 OptimiserState = dict[str, Tensor]
+"""The running quantities by name, (S, P) each."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """One update of S trials, as an optimiser sees it; everything is only read.
+
+    Attributes:
+        parameters: (S, P), before the update.
+        gradients: (S, P), after clipping.
+        rates: (S, 1) or (S, P), this update's learning rates.
+        counts: How many updates each trial has taken, this one included: S numbers from 1 on. Updates that a clip
+            dropped do not count, so that trials may differ.
+        weight_decay: λ, the weight decay.
+        layout: Where each tensor lies in a row.
+    """
+
+    parameters: Tensor
+    gradients: Tensor
+    rates: Tensor
+    counts: tuple[int, ...]
+    weight_decay: float
+    layout: Layout
+
+    def each(self, correction: Callable[[int], float]) -> Tensor:
+        """Return a number that depends on how many updates a trial has taken, (S, 1)."""
+        numbers = [[correction(count)] for count in self.counts]
+        return torch.tensor(numbers, dtype=self.gradients.dtype, device=self.gradients.device)
 
 
 @dataclass(frozen=True)
 class Optimiser(Configurable, ABC):
-    """How a gradient becomes a step, for S trials at once."""
+    """How a gradient becomes a step, for S trials at once; `direction` is what one has to say."""
 
     kind: ClassVar[str] = "optimizer"
     reference: ClassVar[str]
     memory: ClassVar[tuple[str, ...]]
-    """The running quantities kept for every parameter."""
+    """The running quantities, kept for every parameter."""
+    decoupled_decay: ClassVar[bool] = False
+    """Where weight decay acts: on the step (θ <- θ - ηλθ - η direction, Loshchilov & Hutter 2019), or, as by default,
+    on the gradient after clipping (g + λθ, as in torch.optim)."""
 
     @final
     def start(self, parameters: Tensor) -> OptimiserState:
@@ -33,37 +72,28 @@ class Optimiser(Configurable, ABC):
         return {name: torch.zeros_like(parameters) for name in self.memory}
 
     @final
-    def step(
-        self,
-        parameters: Tensor,
-        gradients: Tensor,
-        state: OptimiserState,
-        rates: Tensor,
-        update: int | Sequence[int],
-        decay: float,
-        witness: Callable[[Tensor], None],
-    ) -> Tensor:
+    def step(self, update: Update, state: OptimiserState, witness: Callable[[Tensor], None]) -> Tensor:
         """Return what to subtract from the parameters, (S, P).
 
         Args:
-            parameters: (S, P), left as they are.
-            gradients: (S, P), after clipping.
+            update: The update.
             state: The running quantities, changed in place.
-            rates: (S, 1), this update's learning rates.
-            update: Which update this is, from 1; for each trial, where some have dropped updates.
-            decay: Weight decay.
             witness: Gets the very gradients that are taken, to hold them against the clip's promise.
         """
-        witness(gradients)
-        return self._direction(gradients + parameters * decay if decay else gradients, state, update) * rates
+        witness(update.gradients)
+        decayed = update.parameters * update.weight_decay if update.weight_decay else None
+        if decayed is not None and not self.decoupled_decay:
+            update = replace(update, gradients=update.gradients + decayed)
+        direction = self.direction(update, state)
+        if decayed is not None and self.decoupled_decay:
+            direction = direction + decayed
+        return direction * update.rates
 
     @abstractmethod
-    def _direction(self, gradients: Tensor, state: OptimiserState, update: int | Sequence[int]) -> Tensor:
-        """Return the step at learning rate 1, (S, P)."""
+    def direction(self, update: Update, state: OptimiserState) -> Tensor:
+        """Return the step at learning rate 1, (S, P), to be subtracted; weight decay is not this method's affair.
 
-
-def each(correction: Callable[[int], float], update: int | Sequence[int], like: Tensor) -> float | Tensor:
-    """Return a correction that depends on the update: a number, or a column (S, 1) of the same numbers."""
-    if isinstance(update, int):
-        return correction(update)
-    return torch.tensor([[correction(n)] for n in update], dtype=like.dtype, device=like.device)
+        Args:
+            update: The update; where weight decay is coupled, its gradients hold that already.
+            state: The running quantities, to be changed in place.
+        """

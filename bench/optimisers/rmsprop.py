@@ -1,13 +1,11 @@
 """RMSprop."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
-from longlag.optimisers.base import Optimiser, OptimiserState
-from longlag.tasks.support.options import option
+from longlag.optimisers.base import Optimiser, OptimiserState, Update, option
 
 
 @dataclass(frozen=True)
@@ -20,7 +18,7 @@ class Rmsprop(Optimiser):
     alpha: float = option(0.99, "decay of the mean square", low=0, high=0.999999)
     eps: float = option(1e-8, "added to the root", low=1e-30, high=1)  # above 0: padding divides by it
 
-    def _direction(self, gradients: Tensor, state: OptimiserState, update: int | Sequence[int]) -> Tensor:
+    def direction(self, update: Update, state: OptimiserState) -> Tensor:
         square = state["square"]
-        square.mul_(self.alpha).add_(gradients.square().mul_(1 - self.alpha))
-        return gradients / square.sqrt().add_(self.eps)
+        square.mul_(self.alpha).add_(update.gradients.square().mul_(1 - self.alpha))
+        return update.gradients / square.sqrt().add_(self.eps)

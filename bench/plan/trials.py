@@ -141,10 +141,10 @@ def _trial(grid: Grid, given: dict[str, Any], wiring: Wiring) -> Trial:
         "task_version": registry.task(task).version,
         "cell_version": registry.cell(cell).version,
         "decoder_cell_version": registry.cell(wiring.decoder_cell).version if wiring.decodes else 0,
-        "plugins": registry.labels_of(task, cell, clip, wiring.decoder_cell),
     }
     plain = {key: getattr(grid, key) for key in GIVEN if key not in SPANNED and key != "seeds"}
-    return Trial(**(plain | given | follows), seed=grid.seeds[0])
+    trial = Trial(**(plain | given | follows), seed=grid.seeds[0])
+    return replace(trial, plugins=registry.labels_of(trial.specs))
 
 
 def _check_width(trial: Trial) -> None:

@@ -9,12 +9,21 @@ from typing import Any
 from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import options_of, required
 
-KINDS = ("task", "cell", "clip")
+KINDS = ("task", "cell", "clip", "optimizer", "schedule")
 """What plugins may add."""
 _CONTRACT = (
-    "one class that is a Task, a Cell, a Clip, or a torch.nn.Module with __init__(self, input_size, hidden_size) "
-    "and forward(self, inputs, state)"
+    "one class that is a Task, a Cell, a Clip, an Optimiser, a Schedule, or a torch.nn.Module with "
+    "__init__(self, input_size, hidden_size) and forward(self, inputs, state)"
 )
+
+
+def one(kind: str) -> str:
+    """Return a kind with its article.
+
+    >>> one("cell"), one("optimizer")
+    ('a cell', 'an optimizer')
+    """
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def one_class(module: ModuleType) -> tuple[str, type]:
@@ -59,9 +68,12 @@ def _contracts(made: type) -> list[str]:
 
     from longlag.cells.support.backbone import Backbone
     from longlag.clips.base import Clip
+    from longlag.optimisers.base import Optimiser
+    from longlag.schedules.base import Schedule
     from longlag.tasks.base import Task
 
-    found = [kind for kind, base in zip(KINDS, (Task, Backbone, Clip), strict=True) if issubclass(made, base)]
+    bases = (Task, Backbone, Clip, Optimiser, Schedule)
+    found = [kind for kind, base in zip(KINDS, bases, strict=True) if issubclass(made, base)]
     return found + (["cell"] if issubclass(made, nn.Module) and _is_cell(made) else [])
 
 
@@ -129,15 +141,23 @@ def _has_a_valid_dial(made: Any) -> None:
 
 def _names_gates_and_states(made: Any) -> None:
     for item in ("gates", "states"):
-        if isinstance(named := getattr(made, item, ()), str):
-            raise UsageError(
-                f"class {made.__name__}: {item} must be a tuple of names, not {named!r}; write ({named!r},)"
-            )
+        _is_a_tuple_of_names(made, item)
+
+
+def _names_its_memory(made: Any) -> None:
+    _is_a_tuple_of_names(made, "memory")
+
+
+def _is_a_tuple_of_names(made: Any, item: str) -> None:
+    if isinstance(named := getattr(made, item, ()), str):
+        raise UsageError(f"class {made.__name__}: {item} must be a tuple of names, not {named!r}; write ({named!r},)")
 
 
 _RULES: dict[str, tuple[Callable[[Any], None], ...]] = {
     "task": (_has_a_valid_dial,),
     "cell": (_names_gates_and_states,),
     "clip": (),
+    "optimizer": (_names_its_memory,),
+    "schedule": (),
 }
 """What a class of each kind must keep beside the rules of all."""

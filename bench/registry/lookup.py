@@ -1,4 +1,4 @@
-"""Finds and makes whatever has a name, on one path; the directories are the lists, and plugins add to some of them.
+"""Finds and makes whatever has a name, on one path; the directories are the lists, and plugins add to most of them.
 
 Names come from file names, without importing anything; a class is imported when it is asked for.
 """
@@ -6,18 +6,18 @@ Names come from file names, without importing anything; a class is imported when
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from longlag.registry import contracts, plugins
+from longlag.registry import plugins
+from longlag.registry.contracts import one
 from longlag.registry.plugins import Plugin
 from longlag.tasks.support.errors import UsageError, near
 from longlag.tasks.support.options import Configurable
 from longlag.tasks.support.spelling import clip_parts
-from longlag.values.wiring import NO_DECODER
 
 if TYPE_CHECKING:
     from longlag.cells.support.backbone import Backbone
@@ -66,7 +66,7 @@ def use(paths: Sequence[Path | str], digests: Sequence[str] = ()) -> None:
     for place, path in enumerate(paths):
         made = plugins.read(Path(path), digests[place] if digests else None)
         if made.name in shipped(made.kind) or (made.kind == "cell" and made.name in shipped("architecture")):
-            raise UsageError(f"plugin {path}: a {made.kind} called {made.name!r} is shipped; rename the file")
+            raise UsageError(f"plugin {path}: {one(made.kind)} called {made.name!r} is shipped; rename the file")
         if made.name in [name for _, name in found]:
             raise UsageError(f"plugin {path}: two plugins are called {made.name!r}")
         found[made.kind, made.name] = made
@@ -143,12 +143,10 @@ def _unknown(kind: str, name: str, known: list[str]) -> UsageError:
     """Say what may be meant: the user's file of that name where there is one, or a name that is much like it."""
     unknown = f"no {kind} is called {name!r}"
     listed = f"; there are {', '.join(known)}"
-    if kind not in contracts.KINDS:
-        return UsageError(unknown + (near(name, known) or listed))
     file = name if name.endswith(".py") else f"{name}.py"
     for made in used():
         if made.name == name:
-            return UsageError(f"{unknown}: plugin {made.path} is a {made.kind}")
+            return UsageError(f"{unknown}: plugin {made.path} is {one(made.kind)}")
     own = f"name its file with --plugin {file}" if Path(file).stem.isidentifier() and file.isprintable() else ""
     if own and Path(file).is_file():
         return UsageError(f"{unknown}; {own}")
@@ -182,17 +180,20 @@ def blamed(kind: str, name: str) -> Iterator[None]:
         yield
 
 
-def plugins_of(task: str, cell: str, clip: str, decoder_cell: str = NO_DECODER) -> list[Plugin]:
-    """Return the plugins that specs name, by name."""
-    parts = [("task", task), ("cell", cell), *(("clip", part) for part in clip_parts(clip))]
-    parts += [("cell", decoder_cell)] if decoder_cell != NO_DECODER else []
+def plugins_of(specs: Iterable[tuple[str, str]]) -> list[Plugin]:
+    """Return the plugins that specs name, by name.
+
+    Args:
+        specs: Each with its kind before it, as `Trial.specs` has them.
+    """
+    parts = [(kind, part) for kind, spec in specs for part in (clip_parts(spec) if kind == "clip" else [spec])]
     found = {made for kind, spec in parts if (made := plugin(kind, spec.strip().partition(":")[0])) is not None}
     return sorted(found, key=lambda made: made.label)
 
 
-def labels_of(task: str, cell: str, clip: str, decoder_cell: str = NO_DECODER) -> str:
+def labels_of(specs: Iterable[tuple[str, str]]) -> str:
     """Return what a trial holds of the plugins that its specs name: ``mine:ab12...``; empty where there are none."""
-    return ",".join(made.label for made in plugins_of(task, cell, clip, decoder_cell))
+    return ",".join(made.label for made in plugins_of(specs))
 
 
 @forgetful
@@ -218,12 +219,14 @@ def clip(spec: str) -> "Clip":
     return side_by_side([_made("clip", part) for part in clip_parts(spec)])
 
 
+@forgetful
 @cache
 def optimizer(spec: str) -> "Optimiser":
     """Make the optimiser of a spec such as ``sgd:momentum=0.9``."""
     return cast("Optimiser", _made("optimizer", spec))
 
 
+@forgetful
 @cache
 def schedule(spec: str) -> "Schedule":
     """Make the learning-rate schedule of a spec such as ``warmup:updates=100``."""

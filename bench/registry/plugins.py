@@ -1,7 +1,7 @@
-"""Plugins: a task, a cell or a clip of the user's, in one file or in an installed package; run only when named.
+"""Plugins: a task, a cell, a clip, an optimiser or a schedule of the user's, in a file or an installed package.
 
-A file's name is the name that users write, and its content, hashed, is part of the key of every trial that uses it.
-What the file imports from elsewhere is not.
+They are run only when named. A file's name is the name that users write, and its content, hashed, is part of the key of
+every trial that uses it. What the file imports from elsewhere is not.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ class Plugin:
     """A class of the user's, with where it comes from.
 
     Attributes:
-        kind: ``task``, ``cell`` or ``clip``.
+        kind: One of `contracts.KINDS`.
         name: The word users write.
         path: The file, absolute.
         digest: Sixteen hexadecimal digits from the file's content.
@@ -144,7 +144,7 @@ def from_package(kind: str, point: EntryPoint) -> Plugin:
     with blamed(what):
         found, made = contracts.one_class(loaded) if isinstance(loaded, ModuleType) else contracts.kind_of(loaded)
         if found != kind:
-            raise UsageError(f"it is a {found}, not a {kind}")
+            raise UsageError(f"it is {contracts.one(found)}, not {contracts.one(kind)}")
         path = Path(inspect.getsourcefile(made) or "")
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
         return Plugin(kind, point.name, str(path.resolve()), digest, contracts.completed(kind, made, point.name))

@@ -146,7 +146,7 @@ def _drawn_mask(task: str, batch_size: int) -> Any:
     """Draw one batch; return its mask (T, B), or None for a plugin, which draws in workers only: it may end them."""
     import numpy as np
 
-    if registry.plugins_of(task, "rnn", "none"):
+    if registry.plugins_of([("task", task)]):
         return None
     return registry.task(task).draw(np.random.Generator(np.random.Philox(0)), batch_size).mask
 

@@ -155,7 +155,7 @@ def _without_network(store: Store, folder: Path, held: Mapping[str, Stored], don
     """Return the keys of stored trials that left a network which is not kept in a folder."""
     from longlag.training.checkpoints import is_kept
 
-    trained = {key for key in done if held[key].status.has_network}
+    trained = {key for key in done if held[key].has_network}
     marks = store.fingerprints() if trained else {}
     return {key for key in trained if not is_kept(folder, key, marks[key])}
 

@@ -26,13 +26,15 @@ def warm(cell: Cell, tokens: bool, device: str, dtype: str) -> None:
         kernel.warm(tokens, dtype)
 
 
-def run_layer(cell: Cell, inputs: Tensor, weights: Weights, backward: Backward = PLAIN) -> Tensor:
-    """Run a cell over tokens (T, B) or vectors (T, B, I) from a zero state; return its outputs (T, B, H).
+def run_layer(
+    cell: Cell, inputs: Tensor, weights: Weights, backward: Backward = PLAIN, state: State | None = None
+) -> Tensor:
+    """Run a cell over tokens (T, B) or vectors (T, B, I); return its outputs (T, B, H).
 
     A cell with a kernel runs fused where kernels run; the readable path gives the same numbers but for rounding.
-    On either the way back goes as ``backward`` says.
+    On either the way back goes as ``backward`` says. It starts from a state, (B, ...) each, or from zeros.
     """
-    return _run(cell, inputs, weights, backward)[0]
+    return _run(cell, inputs, weights, backward, state)[0]
 
 
 def run_between(

@@ -4,7 +4,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-from longlag.tasks.support.options import Configurable
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.options import Configurable, option
+
+__all__ = ["Schedule", "UsageError", "option"]
 
 
 @dataclass(frozen=True)
@@ -12,7 +15,11 @@ class Schedule(Configurable, ABC):
     """A factor on the learning rate over a trial's updates."""
 
     kind: ClassVar[str] = "schedule"
+    reference: ClassVar[str]
 
     @abstractmethod
     def factor(self, update: int, budget: int) -> float:
-        """Return the factor at ``update`` (from 1) of ``budget`` updates."""
+        """Return the factor at ``update`` (from 1) of ``budget`` updates: a finite number of at least 0.
+
+        It follows from the two and from the options alone. Updates that a clip drops count here, too.
+        """

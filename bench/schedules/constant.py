@@ -1,6 +1,7 @@
 """No schedule: the rate stays."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from longlag.schedules.base import Schedule
 
@@ -8,6 +9,8 @@ from longlag.schedules.base import Schedule
 @dataclass(frozen=True)
 class Constant(Schedule):
     """The rate as given."""
+
+    reference: ClassVar[str] = "the control"
 
     def factor(self, update: int, budget: int) -> float:
         return 1.0

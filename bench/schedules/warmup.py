@@ -1,14 +1,16 @@
 """Linear warm-up."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from longlag.schedules.base import Schedule
-from longlag.tasks.support.options import option
+from longlag.schedules.base import Schedule, option
 
 
 @dataclass(frozen=True)
 class Warmup(Schedule):
     """Linear from nothing to the full rate, which is then kept."""
+
+    reference: ClassVar[str] = "as in Goyal et al. 2017, section 2.2"
 
     updates: int = option(100, "length of the rise", low=1, high=10_000_000)
 

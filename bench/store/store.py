@@ -37,6 +37,8 @@ class Stored:
 
     status: Status
     source: str | None
+    has_network: bool
+    """As `TrialResult.has_network`."""
 
 
 def store_path(study: str, results: str | Path = "results") -> Path:
@@ -190,9 +192,12 @@ class Store:
             yield _completed(page, table)
 
     def stored(self) -> dict[str, Stored]:
-        """Return status and source of every stored row, by key."""
-        rows = self._rows("SELECT key, status, source FROM trials ORDER BY key")
-        return {row["key"]: Stored(Status(row["status"]), row["source"]) for row in rows}
+        """Return what a plan needs to know of every stored row, by key."""
+        found = {}
+        for row in self._rows("SELECT key, status, source, diverged_at FROM trials ORDER BY key"):
+            status = Status(row["status"])
+            found[row["key"]] = Stored(status, row["source"], status.has_network and row["diverged_at"] is None)
+        return found
 
     def durations(self, keys: Sequence[str]) -> dict[str, tuple[int, float, str | None]]:
         """Return updates done, seconds and processor of those rows, by key, that know them."""

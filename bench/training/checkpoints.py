@@ -145,7 +145,7 @@ def _trial(path: Path, values: dict[str, Any]) -> Trial:
 
 def _need_plugins(path: Path, trial: Trial) -> None:
     """Refuse to run a network with other plugins than it was trained with."""
-    found = registry.labels_of(*trial.specs)
+    found = registry.labels_of(trial.specs)
     if found != trial.plugins:
         raise UsageError(f"{path}: trained with plugin {trial.plugins or 'none'}, not {found or 'none'}; see --plugin")
 

@@ -70,13 +70,14 @@ class Ledger:
             )
             for block in self.blocks
         ]  # fmt: skip
-        self.broken.append(raw_norms.isfinite() & ~torch.cat(holds))
+        replaced = torch.cat([block.clip.replaced(raw_norms[block.rows]) for block in self.blocks])
+        self.broken.append((raw_norms.isfinite() | replaced) & ~torch.cat(holds))
         self.taken_norms.append(norms)
         before = raw if self._plain is None else self._plain
         before_norms = raw_norms if self._plain is None else row_norms(before)
         products = [torch.dot(one, other) for one, other in zip(before.double(), gradients.double(), strict=True)]
         cosines = torch.stack(products) / (before_norms * norms)  # NaN where one has no direction
-        clipped = _changed(before, gradients).amax(1).double()
+        clipped = torch.maximum(_changed(before, gradients).amax(1).double(), replaced.double())  # NaN is seen there
         unknown = torch.zeros_like(norms, dtype=torch.bool) if self.inside is None else self.inside
         if self._plain is not None:
             unknown = torch.zeros_like(unknown)

@@ -16,6 +16,7 @@ from longlag import registry
 from longlag.clips.base import Context, row_norms
 from longlag.networks.build import backward_of, network_of
 from longlag.networks.protocol import AnyNetwork
+from longlag.optimisers.base import Update
 from longlag.process.state import arithmetic
 from longlag.tasks.base import Batch
 from longlag.training.backward_audit import look
@@ -61,7 +62,7 @@ def train(
             results = [cohort.judge(place, interval) for place, interval in enumerate(cohort.intervals())]
             for place, result in enumerate(results):
                 if result is not None:
-                    if keep is not None and result.status.has_network:
+                    if keep is not None and result.has_network:
                         keep(result, cohort.network, cohort.parameters[place])
                     report(result)
             going_on = [place for place, result in enumerate(results) if result is None]
@@ -86,13 +87,14 @@ class Cohort:
         names = ("batches", self.task.spec, self.task.version)
         self.streams = {trial.seed: stream(*names, trial.seed) for trial in trials}
         self.noises = {seed: stream("dropout", *names[1:], self.common.cell, seed) for seed in self.streams}
+        self.weight_noises = {seed: stream("weight noise", self.common.cell, seed) for seed in self.streams}
         self.records = [Record(trial, self.network, self.task, environment) for trial in ordered]
         rows = torch.stack([torch.from_numpy(self.network.initial_row(trial.seed)) for trial in ordered])
         self.parameters = rows.to(self.common.device, getattr(torch, self.common.dtype))
         self.state = self.optimiser.start(self.parameters)
         factors = self.network.rate_factors()
         self.factors = None if factors is None else factors.to(self.parameters.device)
-        remembered = max(registry.clip(trial.clip).memory for trial in trials)
+        remembered = max(registry.clip(trial.clip).memory_size(self.network.layout) for trial in trials)
         self.memory = torch.zeros(len(trials), remembered, dtype=torch.float64, device=self.parameters.device)
         self.dropped = torch.zeros(len(trials), dtype=torch.int64, device=self.parameters.device)
         self.update = 0
@@ -133,15 +135,16 @@ class Cohort:
         self._step()
 
     def _backward(self) -> None:
-        batches = self._batches()
-        given = self.parameters, self.gradients, batches
+        batches, self.weights_read = self._batches(), self._with_noise()
+        given = self.weights_read, self.gradients, batches
         losses = write_gradients(self.network, self.task, *given, self._noises(), self.backwards)
         self.losses.append(losses)
         self.was_active.append(self.active)
         self.context = Context(self.network.layout, self.parameters, self.memory)
         self.raw_norms = row_norms(self.gradients)
         for block in self.blocks:
-            block.clip.observe(self.raw_norms[block.rows], self.context.rows(block.rows))
+            rows = block.rows
+            block.clip.observe(self.gradients[rows], self.raw_norms[rows], self.context.rows(rows))
         self.ledger.before(self.gradients, self.context, self._plain_gradients(batches))
 
     def _plain_gradients(self, batches: list[Batch]) -> Tensor | None:
@@ -157,7 +160,7 @@ class Cohort:
         for place, backward in enumerate(self.backwards):
             if backward == PLAIN or not self.active[place]:
                 continue
-            of_trial = self.parameters[place], self.gradients[place], batches[place]
+            of_trial = self.weights_read[place], self.gradients[place], batches[place]
             plain[place], fault = look(self.network, self.task, *of_trial, partial(self._noise, place), backward)
             if fault:
                 trial = self.records[place].trial
@@ -173,6 +176,20 @@ class Cohort:
             batch = self.task.draw(self.streams[seed].generator(self.update), self.common.batch_size)
             drawn[seed] = to_device(batch, str(self.parameters.device), self.parameters.dtype)
         return [drawn[seed] for seed in seeds]
+
+    def _with_noise(self) -> Tensor:
+        """Return the weights that this update reads, (S, P): the parameters, with Gaussian noise where there is any.
+
+        Trials of one seed share theirs, whatever their clip and rate.
+        """
+        if not self.common.weight_noise:
+            return self.parameters
+        layout, drawn = self.network.layout, {}
+        for seed in {record.trial.seed for record in self.records}:
+            generator = self.weight_noises[seed].generator(self.update)
+            row = layout.row({slot.name: generator.standard_normal(slot.shape) for slot in layout.slots})
+            drawn[seed] = torch.from_numpy(row * self.common.weight_noise).to(self.parameters)
+        return self.parameters + torch.stack([drawn[record.trial.seed] for record in self.records])
 
     def _noises(self) -> list[np.random.Generator] | None:
         """Return what this update's dropout draws from: equal for trials of one seed, but never shared."""
@@ -196,11 +213,12 @@ class Cohort:
             rates = rates * self.factors
         drops = self._dropped()
         before = {name: value.clone() for name, value in self.state.items()} if drops is not None else {}
-        step = self.optimiser.step(
-            self.parameters, self.gradients, self.state, rates.to(self.parameters.dtype), self._updates_taken(drops),
-            self.common.weight_decay, witness=self.ledger.taken,
+        update = Update(
+            self.parameters, self.gradients, rates.to(self.parameters.dtype), self._updates_taken(drops),
+            self.common.weight_decay, self.network.layout,
         )  # fmt: skip
-        moves, sound = self.active, self.losses[-1].isfinite()
+        step = self.optimiser.step(update, self.state, self.ledger.taken)
+        moves, sound = self.active, self.losses[-1].isfinite() | self._replaced()
         if drops is not None:
             moves, sound = moves & ~drops, sound | drops  # what is not learnt from may be anything
             self.state = {name: torch.where(drops.unsqueeze(1), old, self.state[name]) for name, old in before.items()}
@@ -221,12 +239,16 @@ class Cohort:
             return None
         return torch.cat([block.clip.dropped(self.raw_norms[block.rows]) for block in self.blocks])
 
-    def _updates_taken(self, drops: Tensor | None) -> int | list[int]:
-        """Return how many updates the optimiser has taken, this one included: the same for all, or for each trial."""
+    def _replaced(self) -> Tensor:
+        """Say whose gradient was replaced in this update, (S,) bool: nothing was learnt from its loss either."""
+        return torch.cat([block.clip.replaced(self.raw_norms[block.rows]) for block in self.blocks])
+
+    def _updates_taken(self, drops: Tensor | None) -> tuple[int, ...]:
+        """Return how many updates the optimiser has taken for each trial, this one included."""
         if drops is None:
-            return self.update
+            return (self.update,) * len(self.records)
         self.dropped += drops
-        return (self.update - self.dropped + drops.int()).tolist()
+        return tuple((self.update - self.dropped + drops.int()).tolist())
 
     def intervals(self) -> list[EvaluationInterval]:
         """Return what each trial went through since the last evaluation; before the first update, nothing."""

@@ -59,6 +59,7 @@ class Record:
     _curve: list[Measurement] = field(default_factory=list)
     _account: Account | None = None
     _looks: int = 0
+    _solved: dict[str, Any] | None = None
 
     def judge(self, interval: EvaluationInterval, row: Tensor) -> TrialResult | None:
         """Take in an interval, evaluate the parameters at its end, and return the result if the trial has ended.
@@ -79,20 +80,21 @@ class Record:
         exploded_at = interval.exploded_at or (interval.update if self._stays_high() else None)
         if exploded_at:
             return self._result(Status.EXPLODED, exploded_at, row, exploded_at=exploded_at)
-        if self._below(-1) and self._below(-2) and (confirmed := self._confirm(row)) < self.task.solved_below:
-            first = self._curve[-2].update
-            return self._result(Status.SOLVED, interval.update, row, confirmed_error=confirmed, updates_to_solve=first)
-        if interval.update >= self.trial.updates:
+        if self._solved is None and self._below(-1) and self._below(-2):
+            self._look_closer(row)
+        if interval.update >= self.trial.updates or (self._solved and self.trial.stop == "solved"):
             return self._result(Status.UNSOLVED, interval.update, row)
         return None
 
     def _below(self, place: int) -> bool:
         return len(self._curve) >= -place and self._curve[place].error < self.task.solved_below
 
-    def _confirm(self, row: Tensor) -> float:
+    def _look_closer(self, row: Tensor) -> None:
         """Put a network that seems to have solved its task to the test on sequences no stopping rule has seen."""
         self._looks += 1
-        return evaluation.confirm(self.network, self.task, row, self._looks)
+        confirmed = evaluation.confirm(self.network, self.task, row, self._looks)
+        if confirmed < self.task.solved_below:
+            self._solved = {"confirmed_error": confirmed, "updates_to_solve": self._curve[-2].update}
 
     def _stays_high(self) -> bool:
         limit = HIGH_LOSS * self._curve[0].loss
@@ -103,13 +105,16 @@ class Record:
         return evaluation.at_test_lags(self.network, self.task, row, self.trial.test_lags)
 
     def _result(self, status: Status, updates: int, row: Tensor | None = None, **ended: Any) -> TrialResult:
+        """Return how the trial ended; once it has solved that is its status, whatever came after."""
+        last_error = None if status is Status.DIVERGED else self._curve[-1].error
+        status, ended = (Status.SOLVED, ended | self._solved) if self._solved else (status, ended)
         account = self._account
         assert account is not None
         largest, largest_at = account.largest or (None, None)
         return TrialResult(
             trial=self.trial,
             status=status,
-            error=None if status is Status.DIVERGED else self._curve[-1].error,
+            error=last_error,
             updates=updates,
             path=self.network.path(self.trial.device, self.trial.dtype),
             grad_norm_median=account.median,

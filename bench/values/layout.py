@@ -79,6 +79,11 @@ class Layout:
         """Parameters without the padding."""
         return sum(slot.size for slot in self.slots)
 
+    @property
+    def num_tensors(self) -> int:
+        """Logical tensors, those of a `Slot.parts` counted one by one."""
+        return sum(len(slot.parts) or 1 for slot in self.slots)
+
     def views(self, row: Tensor) -> dict[str, Tensor]:
         """Return every tensor as a view of a row (P,), by name."""
         return {slot.name: slot.view(row) for slot in self.slots}

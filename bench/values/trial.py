@@ -14,7 +14,7 @@ from typing import Any
 
 from longlag.values.axes import Group, axes, axis
 from longlag.values.rules import choice, chunk, lags, number, positive, seeds, share, whole, word
-from longlag.values.wiring import DIRECTIONS, MOST_LAYERS, NO_DECODER, NORMALISATIONS, SKIPS, Wiring
+from longlag.values.wiring import DIRECTIONS, INITIAL_STATES, MOST_LAYERS, NO_DECODER, NORMALISATIONS, SKIPS, Wiring
 
 LARGEST_HIDDEN_SIZE = 16_384
 MOST_UPDATES = 10_000_000
@@ -40,7 +40,7 @@ class Status(StrEnum):
 
     @property
     def has_network(self) -> bool:
-        """Whether training left a network with finite numbers."""
+        """Whether training left a network with finite numbers, unless it diverged after it had solved."""
         return self in (Status.SOLVED, Status.UNSOLVED, Status.EXPLODED)
 
 
@@ -65,7 +65,9 @@ class Trial:
     layers: int = _network(
         "Layers, 1 to 32", whole(1, MOST_LAYERS), default=1, spans=True, label="{} layers", words={1: "1 layer"}
     )
-    optimizer: str = _optimisation("adam, sgd, rmsprop", word, default="adam", spans=True, metavar="SPEC", label="{}")
+    optimizer: str = _optimisation(
+        "adam, adamw, lion, muon, rmsprop, sgd", word, default="adam", spans=True, metavar="SPEC", label="{}"
+    )
     skip: str = _network(
         "none, residual, dense, highway: between layers", choice(*SKIPS), default="none", spans=True, metavar="NAME"
     )
@@ -81,6 +83,10 @@ class Trial:
         "1 to 32, with a decoder", whole(1, MOST_LAYERS), default=0, spans=True, unset=(),
         label="{} decoder layers", words={0: "", 1: "1 decoder layer"},
     )  # fmt: skip
+    initial_state: str = _network(
+        "zeros, learned: what each scan starts from", choice(*INITIAL_STATES), default="zeros", spans=True,
+        metavar="NAME", words={"zeros": "from zeros", "learned": "initial state learned"},
+    )  # fmt: skip
     truncate: int = _network(
         "Backpropagation in chunks of K steps, or none", chunk, default=0, spans=True, as_text=True, metavar="K",
         label="cut every {} steps", words={0: "sequences whole"},
@@ -92,8 +98,18 @@ class Trial:
     eval_every: int = _budget(
         "Updates between evaluations", whole(1, MOST_UPDATES), default=100, unset=None, label="evaluated every {}"
     )
-    schedule: str = _optimisation("constant, cosine, warmup:updates=N", word, default="constant", metavar="SPEC")
+    schedule: str = _optimisation(
+        "Of the learning rate: constant, cosine:warmup=N", word, default="constant", metavar="SPEC"
+    )
+    stop: str = _budget(
+        "solved, never: whether a trial ends when it has solved", choice("solved", "never"), default="solved",
+        metavar="WHEN", words={"solved": "until solved", "never": "to the end of the budget"},
+    )  # fmt: skip
     weight_decay: float = _optimisation("Weight decay", number, default=0.0)
+    weight_noise: float = _optimisation(
+        "Standard deviation of noise on the weights in training", number, default=0.0, spans=True, metavar="SIGMA",
+        label="weight noise {}",
+    )  # fmt: skip
     dtype: str = _computation("float32 or float64", choice("float32", "float64"), default="float32", metavar="TYPE")
     device: str = _computation("cpu or cuda", choice("cpu", "cuda"), default="cpu", metavar="DEVICE")
     test_lags: str = axis(
@@ -121,9 +137,11 @@ class Trial:
         return Wiring(**{item.name: getattr(self, item.name) for item in fields(Wiring)})
 
     @property
-    def specs(self) -> tuple[str, str, str, str]:
-        """What may name a plugin: task, cell, clip and the decoder's cell."""
-        return self.task, self.cell, self.clip, self.decoder_cell
+    def specs(self) -> tuple[tuple[str, str], ...]:
+        """What may name a plugin, each with its kind."""
+        decoder = (("cell", self.decoder_cell),) if self.wiring.decodes else ()
+        named = ("task", "cell", "clip", "optimizer", "schedule")
+        return *((kind, getattr(self, kind)) for kind in named), *decoder
 
     @property
     def cohort(self) -> tuple[Any, ...]:
@@ -195,6 +213,7 @@ class TrialResult:
     """What came out of one trial. Numbers that do not exist are None, never NaN or a sentinel.
 
     Attributes:
+        status: How it ended; solved also where it went on after that (``stop`` is never).
         error: Error at the last evaluation; None where it is not finite or there was none.
         confirmed_error: Error on the confirmation stream; only solved trials have one.
         updates: Updates done.
@@ -244,6 +263,11 @@ class TrialResult:
     wall_seconds: float | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     fingerprint: str | None = None
+
+    @property
+    def has_network(self) -> bool:
+        """Whether training left a network with finite numbers."""
+        return self.status.has_network and self.diverged_at is None
 
 
 _WITNESSES = ("loss", "error", "train_loss", "grad_norm_median", "grad_norm_max", "parameter_norm")

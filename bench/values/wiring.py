@@ -1,4 +1,4 @@
-"""How the layers of a network are joined: depth, skip connections, directions, what lies between layers, a decoder.
+"""How the layers of a network are joined: depth, skip connections, directions, what lies between, starts, a decoder.
 
 Needs no heavy library, so that plans and command lines can speak of it.
 """
@@ -19,6 +19,10 @@ NORMALISATIONS = {
     "none": "",
     "layer": "layer normalisation of what goes up, with learned gain and bias (Ba et al. 2016)",
 }
+INITIAL_STATES = {
+    "zeros": "",
+    "learned": "each scan starts from states of its own, zeros before training (Forcada & Carrasco 1995)",
+}
 MOST_LAYERS = 32
 NO_DECODER = "none"
 
@@ -38,6 +42,7 @@ class Wiring:
         dropout: Share of the numbers going up that each update sets to zero (Zaremba et al. 2014).
         decoder_cell: The spec of the decoder's cell; these layers are then its encoder. ``none`` without a decoder.
         decoder_layers: Layers of the decoder; 0 without one.
+        initial_state: One of `INITIAL_STATES`, of the layers that read: a decoder starts from what these end with.
     """
 
     layers: int = 1
@@ -47,6 +52,7 @@ class Wiring:
     dropout: float = 0.0
     decoder_cell: str = NO_DECODER
     decoder_layers: int = 0
+    initial_state: str = "zeros"
 
     @property
     def decodes(self) -> bool:
@@ -61,7 +67,7 @@ class Wiring:
     @property
     def decoder(self) -> "Wiring":
         """How the decoder's layers are joined: like the encoder's, but that it writes from the first to the last."""
-        return replace(self.encoder, layers=self.decoder_layers, direction="forward")
+        return replace(self.encoder, layers=self.decoder_layers, direction="forward", initial_state="zeros")
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -92,7 +98,7 @@ class Wiring:
 
     @property
     def plain(self) -> bool:
-        """Whether each layer runs from left to right over just what the one below puts out."""
+        """Whether each layer runs from left to right, from zeros, over just what the one below puts out."""
         return self.reduced == Wiring(self.layers)
 
 

@@ -8,7 +8,7 @@ the trial's row, so that it keeps the promises of every cell; nothing is promise
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from longlag.cells.support.backbone import Stackable
 from longlag.process.state import seeded, settled
 from longlag.tasks.support.errors import UsageError
 from longlag.values.seeding import stream
+from longlag.values.wiring import Wiring
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,16 @@ class ModuleCell(Stackable):
     reference: ClassVar[str] = "a module of the user's"
     unit_axis: ClassVar[int] = 0  # as torch.nn stores its weights
     module: ClassVar[Any]
+
+    @final
+    def admit(self, wiring: Wiring) -> None:
+        """Refuse to learn initial states.
+
+        Raises:
+            UsageError: The wiring asks for it.
+        """
+        if wiring.initial_state != "zeros":
+            raise UsageError(f"cell {self.name()} is a module, whose states are its own: initial_state must be zeros")
 
     def parts(self, name: str, hidden_size: int) -> tuple[int, ...]:
         """Leave every tensor in one part: what a module puts side by side is its own affair."""

@@ -1,8 +1,8 @@
 """Skeleton: one line that says what it does to a gradient.
 
-Write the formula here, as the code below reads (c is the threshold, |g| the norm over all parameters of a trial):
+Write the formula here, as the code below reads (r is the threshold, |g| the norm over all parameters of a trial):
 
-g <- g * (1 + c) / (|g| + c)   if |g| > 1
+m <- .9 m + .1 |g|      g <- g * r m / |g|   if |g| > r m
 """
 
 from dataclasses import dataclass
@@ -18,26 +18,34 @@ from longlag.clips.base import TOLERANCE, Clip, Context, threshold
 class Skeleton(Clip):
     """One line for listings."""
 
-    summary: ClassVar[str] = "gradients above norm 1 shrink, the more the smaller c is"
+    summary: ClassVar[str] = "norms above r times the trial's running mean are brought down to that"
     reference: ClassVar[str] = "who proposed it, and where"
+    memory: ClassVar[int] = 1  # numbers remembered of each trial, zeros at first; leave it out where there are none
 
     # A threshold is a number above zero that must be given: this setting is spelled skeleton:0.5.
-    softness: float = threshold("c, the smaller the more long gradients shrink")
+    ratio: float = threshold("r, the largest norm by the mean of the trial's norms")
+
+    def observe(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
+        """Note what is to be remembered, (R, memory) float64, before `apply`; leave it out where nothing is.
+
+        A gradient that is not finite should leave no trace.
+        """
+        mean = context.memory[:, 0]
+        fed = torch.where(mean > 0, 0.9 * mean + 0.1 * norms, norms)
+        context.memory[:, 0] = torch.where(norms.isfinite(), fed, mean)
 
     def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
         """Change the gradients (R, P) in place; a row is a trial, and no row may look at another.
 
         Norms are (R,) float64; context has the layout of a row, the parameters, and what the clip remembers.
         """
-        gradients.mul_(self._factors(norms).unsqueeze(1))
+        limits = self.ratio * context.memory[:, 0]
+        gradients.mul_(torch.where(norms > limits, limits / norms, 1.0).unsqueeze(1))
 
     def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor, context: Context) -> Tensor:
         """Say for each row whether what the optimiser took is what this setting promises, (R,) bool.
 
         Every update of every run is held against it. Write it from the formula, not by calling `apply`.
         """
-        promised = raw_norms * self._factors(raw_norms)
+        promised = torch.minimum(raw_norms, self.ratio * context.memory[:, 0])
         return (taken_norms - promised).abs() <= TOLERANCE * promised
-
-    def _factors(self, norms: Tensor) -> Tensor:
-        return torch.where(norms > 1, (1 + self.softness) / (norms + self.softness), 1.0)

@@ -57,7 +57,7 @@ def watched(trials: Sequence[Trial], report: Callable[[TrialResult], None]) -> C
     from longlag.process import state
 
     for trial in trials:
-        found = registry.labels_of(*trial.specs)
+        found = registry.labels_of(trial.specs)
         if found != trial.plugins:
             raise UsageError(f"the trial was planned with plugin {trial.plugins}, not {found or 'without one'}")
     before = state.random_state()
@@ -77,7 +77,7 @@ def plugin_paths(trials: Sequence[Trial]) -> dict[str, str]:
     """Say where the plugins of a cohort lie, as it is stored beside its results; nothing where it has none."""
     if not any(trial.plugins for trial in trials):
         return {}
-    found = {made for trial in trials for made in registry.plugins_of(*trial.specs)}
+    found = {made for trial in trials for made in registry.plugins_of(trial.specs)}
     return {"plugins": ", ".join(sorted(made.path for made in found))}
 
 

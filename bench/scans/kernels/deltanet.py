@@ -1,4 +1,7 @@
-"""The gated delta rule by a scan over memories: torch makes keys, queries and gates, for all steps at once."""
+"""The gated delta rule by a scan over memories: torch makes keys, queries and gates, for all steps at once.
+
+One correction a step; several (``householders``) run on the readable path.
+"""
 
 import torch
 from torch import Tensor
@@ -11,7 +14,10 @@ from longlag.values.backward import Backward, Signal
 
 
 class Deltanet(OwnLoops):
-    """A memory for each sequence, with a key and a query of its own at every step."""
+    """A memory for each sequence, with a key and a query of its own at every step, written with up to ``beta_max``."""
+
+    def __init__(self, beta_max: float) -> None:
+        self.beta_max = beta_max
 
     def scan(
         self, cell: Cell, projected: Tensor, weights: Weights, state: State, backward: Backward, signal: Signal | None,
@@ -22,7 +28,7 @@ class Deltanet(OwnLoops):
         q, k, v, d, b = torch.split(projected, list(cell.gate_widths(memory.shape[-1]).values()), dim=-1)
         q, k = normalize(q, dim=-1), normalize(k, dim=-1)
         a = torch.exp(-torch.exp(weights["rate"]) * softplus(d + weights["offset"])).squeeze(-1)
-        outputs, last = DELTA.run((v, a, k, torch.sigmoid(b) * k, q), memory, backward, signal, start)
+        outputs, last = DELTA.run((v, a, k, self.beta_max * torch.sigmoid(b) * k, q), memory, backward, signal, start)
         return outputs, (last,)
 
     def warm(self, tokens: bool, dtype: str) -> None:
@@ -33,5 +39,7 @@ class Deltanet(OwnLoops):
 
 
 def kernel(cell: Cell) -> OwnLoops:
-    """Return the kernel of a cell; of its options, the shapes tell."""
-    return Deltanet()
+    """Return the kernel of a cell; of the size of its keys, the shapes tell."""
+    beta_max = cell.values()["beta_max"]
+    assert isinstance(beta_max, float)
+    return Deltanet(beta_max)

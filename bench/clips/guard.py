@@ -1,0 +1,50 @@
+"""The guard of Pascanu's program: a gradient that cannot be trusted shrinks the recurrent weights instead.
+
+g_U <- .02 U, and 0 for every other tensor,   if |g| is not finite or above 1e10
+
+U are the recurrent weights, so that a network whose signal explodes is pulled back. In the authors' program only the
+arm with clipping has it, there norm:1+guard. A trial whose loss is not finite goes on.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from longlag.clips.base import Clip, Context
+
+LARGEST = 1e10
+"""The norm above which the authors trust no float32."""
+SHARE = 0.02
+RECURRENT = "recurrent_weight"
+"""How the tensors that it shrinks are called."""
+
+
+@dataclass(frozen=True)
+class Guard(Clip):
+    """Replace what is not finite."""
+
+    summary: ClassVar[str] = "where the gradient is not finite or above 1e10: .02 of the recurrent weights, the rest 0"
+    reference: ClassVar[str] = "the program of Pascanu, Mikolov & Bengio 2013"
+    guards: ClassVar[bool] = True
+
+    def replaced(self, norms: Tensor) -> Tensor:
+        return ~(norms <= LARGEST)  # NaN is not below anything
+
+    def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
+        replaced = self.replaced(norms).unsqueeze(1)
+        gradients.copy_(torch.where(replaced, _instead(context), gradients))
+
+    def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor, context: Context) -> Tensor:
+        return torch.where(self.replaced(raw_norms), (taken == _instead(context)).all(1), (raw == taken).all(1))
+
+
+def _instead(context: Context) -> Tensor:
+    """Return what stands in for a gradient, (R, P)."""
+    found = torch.zeros_like(context.parameters)
+    for slot in context.layout.slots:
+        if slot.name.rpartition(".")[2] == RECURRENT:
+            place = slice(slot.offset, slot.offset + slot.size)
+            found[:, place] = context.parameters[:, place] * SHARE
+    return found

@@ -1,0 +1,25 @@
+"""Skeleton: one line that says how the learning rate changes.
+
+Write the formula here, as the code below reads (n is the update, from 1, N the budget):
+
+factor = (1 - (n - 1) / N)^power
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from longlag.schedules.base import Schedule, option
+
+
+@dataclass(frozen=True)
+class Skeleton(Schedule):
+    """One line for listings."""
+
+    reference: ClassVar[str] = "who proposed it, and where"
+
+    # Options are spelled skeleton:power=1; each has a default and may have limits.
+    power: float = option(2.0, "of the share of the budget that is left", low=0, high=100)
+
+    def factor(self, update: int, budget: int) -> float:
+        """Return what the learning rate is multiplied by, at least 0; it follows from these numbers alone."""
+        return float((1 - (update - 1) / budget) ** self.power)
