@@ -48,7 +48,7 @@ class Side:
     @property
     def rate(self) -> str:
         """The rate in words."""
-        return "no rate found" if self.basis in UNFOUND else f"at {spell(self.lr)}"
+        return "with no rate found" if self.basis in UNFOUND else f"at {spell(self.lr)}"
 
     def __str__(self) -> str:
         return f"{style.clip_label(self.clip)} {self.count}"
