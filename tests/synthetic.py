@@ -80,6 +80,7 @@ class Shape:
         skips: Skip connections between layers.
         directions: Sentiment is at its floor from left to right.
         decoders: Layers of a GRU that decodes; 0 for none.
+        rate_basis: What every learning rate rests on, if the study says it.
     """
 
     tasks: tuple[str, ...] = (COPY, ADDING, AGREEMENT)
@@ -99,6 +100,7 @@ class Shape:
     skips: tuple[str, ...] = ("none",)
     directions: tuple[str, ...] = ("forward",)
     decoders: tuple[int, ...] = (0,)
+    rate_basis: str | None = None
 
     @property
     def wirings(self) -> list[Wiring]:
@@ -124,7 +126,7 @@ def make_study(shape: Shape = Shape()) -> StudyData:
         for seed in range(shape.seeds)
     ]  # fmt: skip
     made = [_made_up(trial, place, shape) for place, trial in enumerate(trials) if place < shape.stored * len(trials)]
-    plan = pd.DataFrame([_planned(trial) for trial in trials])
+    plan = pd.DataFrame([_planned(trial) for trial in trials]).assign(rate_basis=shape.rate_basis)
     rows = pd.DataFrame([row for row, _, _, _ in made], columns=None if made else ["key"])
     return StudyData(
         name="made-up",

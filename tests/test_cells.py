@@ -19,7 +19,7 @@ MORE_SPECS = {
         *("lstm:forget_bias=-2", "lstm:init=chrono,span=30", "lstm:forget_gate=false"),
         *("lstm:peepholes=true", "lstm:peepholes=true,coupled=true"),
     ],
-    "gru": ["gru:reset=before"],
+    "gru": ["gru:reset=before", "gru:init=chrono,span=30"],
     "janet": ["janet:init=chrono"],
     "rhn": ["rhn:depth=1", "rhn:depth=3"],
     "antisymmetric": ["antisymmetric:gated=true"],

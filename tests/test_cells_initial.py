@@ -43,6 +43,19 @@ def test_chrono_biases_are_the_log_of_times_up_to_the_span(spec):
     assert (np.abs(bias["output"]) <= 1000**-0.5).all()
 
 
+def test_the_update_gate_of_a_gru_starts_at_its_chrono_bias_or_at_what_is_added_to_the_drawn_one():
+    (_, drawn), (_, raised), (_, chrono) = (
+        weights_of(f"gru{options}", hidden=1000) for options in ("", ":update_bias=3", ":init=chrono,span=40")
+    )
+    assert (raised.pop("update") == drawn.pop("update") + 3).all()
+    times = np.exp(chrono.pop("update"))
+    assert times.min() == pytest.approx(1, abs=0.3)
+    assert times.max() == pytest.approx(39, abs=0.5)
+    assert times.mean() == pytest.approx(20, rel=0.1)
+    for other in (raised, chrono):
+        assert all((other[gate] == drawn[gate]).all() for gate in ("reset", "candidate"))
+
+
 @pytest.mark.parametrize(("spec", "gate", "value"), [
     ("lstm:coupled=true", "forget", 1), ("lstm:peepholes=true,forget_bias=3", "forget", 3), ("rhn", "transform", -2),
     ("ugrnn", "update", 1), ("janet:forget_bias=2", "forget", 2), ("minlstm", "forget", 1), ("slstm", "forget", 1),

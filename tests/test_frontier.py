@@ -14,7 +14,7 @@ def rungs():
     return pd.DataFrame(
         [
             {"task": f"copy:items={items}", "cell": cell, "clip": "none", "lag": lag, "solved": solved, "n": 4,
-             "state_size": 64}
+             "state_size": 64, "budget_updates": 800}
             for cell in ("gru", "lstm")
             for items, lag, solved in SEEN
         ]

@@ -163,7 +163,7 @@ def test_the_table_to_read_has_a_row_a_cell_and_a_column_a_clip(tmp_path: Path) 
 def test_rungs_without_a_result_say_nothing() -> None:
     rungs = pd.DataFrame(
         [
-            {"task": "adding", "cell": cell, "clip": "none", "lag": lag, "solved": solved, "n": n}
+            {"task": "adding", "cell": cell, "clip": "none", "lag": lag, "solved": solved, "n": n, "budget_updates": 10}
             for cell, lag, solved, n in [("gru", 8, 4, 4), ("gru", 16, 0, 0), ("rnn", 8, 0, 0)]
         ]
     )

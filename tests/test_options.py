@@ -80,6 +80,12 @@ REFUSED = [
         "cell lstm: coupled, init=chrono and forget_bias need the forget gate",
     ),
     ("cell", "lstm:span=50", "cell lstm: span is an option of init=chrono"),
+    ("cell", "gru:span=50", "cell gru: span is an option of init=chrono"),
+    (
+        "cell",
+        "gru:init=chrono,update_bias=1",
+        "cell gru: init=chrono draws the update gate's bias; leave out update_bias",
+    ),
     ("cell", "rnn:std=0.5", "cell rnn: std is an option of init=gaussian"),
     ("cell", "lru:r_min=0.9,r_max=0.5", "cell lru: r_min must be below r_max"),
     ("cell", "rhn:depth=0", "cell rhn: depth must be from 1 to 100, not 0"),

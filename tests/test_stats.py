@@ -2,21 +2,12 @@
 
 import math
 
-import numpy as np
 import pytest
 from scipy import stats
 
-from longlag.stats.intervals import (
-    RESAMPLES,
-    interquartile_interval,
-    interquartile_mean,
-    mean_interval,
-    score_interval,
-    share_interval,
-)
+from longlag.stats.intervals import mean_interval, score_interval, share_interval
 from longlag.stats.multiple import compare, fisher_p
 from longlag.stats.survival import median_updates, survival
-from longlag.values.seeding import stream
 
 
 @pytest.mark.parametrize(
@@ -53,45 +44,8 @@ def test_the_interval_of_a_mean_is_students_within_the_shares():
 
 def test_nothing_observed_has_no_interval_and_no_mean():
     assert share_interval(0, 0) is None
-    assert interquartile_mean([]) is None
-    assert interquartile_interval([[]]) is None
     assert median_updates([], []) is None
     assert survival([], []) == ([], [])
-
-
-def test_the_interquartile_mean_leaves_out_a_quarter_at_each_end():
-    assert interquartile_mean([9.0, 1.0, 2.0, 3.0, 100.0]) == pytest.approx((2 + 3 + 9) / 3)
-    assert interquartile_mean([1.0, 2.0, 6.0]) == 3.0
-    assert interquartile_mean([0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 50.0, 60.0]) == 2.5
-
-
-def test_the_bootstrap_depends_on_its_names_only():
-    values = [[0.1, 0.2, 0.41, 0.83, 0.9, 0.97, 1.3, 1.8, 2.6]]
-    state = np.random.get_state()[1].tolist()
-    first = interquartile_interval(values, "copy", "lstm")
-    assert first == interquartile_interval(values, "copy", "lstm")
-    assert first != interquartile_interval(values, "copy", "gru")
-    assert np.random.get_state()[1].tolist() == state
-
-
-def test_the_bootstrap_draws_within_strata():
-    low, high = interquartile_interval([[1.0, 1.0], [3.0, 3.0]], "strata")
-    assert (low, high) == (2.0, 2.0)  # drawn over all four together the mean would vary
-
-
-def test_the_bootstrap_is_that_of_sorted_draws_also_where_it_takes_several_blocks():
-    values = np.random.default_rng(0).random(301).round(2)
-    generator = stream("bootstrap", "blocks").generator()
-    drawn = np.sort(values[generator.integers(301, size=(RESAMPLES, 301))], axis=1)
-    expected = np.quantile(drawn[:, 75:-75].mean(axis=1), [0.025, 0.975])
-    assert interquartile_interval([values], "blocks") == tuple(expected)
-
-
-def test_the_bootstrap_covers_the_values_in_between():
-    low, high = interquartile_interval([[0.0] * 4 + [1.0] * 4], "two peaks")
-    assert low < 0.3
-    assert high > 0.7
-    assert interquartile_interval([[1.0]]) is None
 
 
 def test_unsolved_trials_are_censored_not_dropped():
@@ -126,14 +80,28 @@ def test_fisher_agrees_with_counting_by_hand():
     assert fisher_p((3, 3), (0, 3)) == pytest.approx(2 / math.comb(6, 3))
 
 
+def seeds(pattern, first=0):
+    return {first + place: letter == "s" for place, letter in enumerate(pattern)}
+
+
+def test_sides_of_the_same_seeds_are_tested_seed_by_seed():
+    one, other = seeds("sssssss..ss"), seeds(".......s.ss")
+    assert compare([(one, other)])[0].p == pytest.approx(stats.binomtest(7, 8).pvalue)
+    assert compare([(one, seeds(".......s.ss", first=50))])[0].p == pytest.approx(fisher_p((9, 11), (3, 11)))
+    fewer = {seed: value for seed, value in other.items() if seed < 9}
+    assert compare([(one, fewer)])[0].p == pytest.approx(fisher_p((9, 11), (1, 9)))
+
+
 def test_looking_at_many_clips_makes_none_look_decided():
-    pair = ((5, 5), (0, 5))  # p = .008
+    pair = seeds("sssssss"), seeds(".......")  # p = 2 / 128 = .0156
     assert compare([pair])[0].decided
-    assert all(found.decided for found in compare([pair] * 6))
-    assert not any(found.decided for found in compare([pair] * 7))  # .05 / 7 < .008
+    assert all(found.decided for found in compare([pair] * 3))
+    assert not any(found.decided for found in compare([pair] * 4))  # .05 / 4 = .0125
 
 
 def test_comparisons_that_cannot_decide_cost_nothing():
-    pair, idle = ((5, 5), (0, 5)), ((5, 5), (5, 5))
-    assert compare([pair, *[idle] * 20])[0].decided
+    pair = seeds("sssssss"), seeds(".......")
+    alike, few = (seeds("sssss.."), seeds("sssss..")), (seeds("sssss.."), seeds("......."))  # p = 1 / 16 at least
+    unpaired = seeds("sss"), seeds("...", first=10)  # Fisher's p = .1 at least
+    assert [found.decided for found in compare([pair, *[alike, few, unpaired] * 20])] == [True, *[False] * 60]
     assert compare([]) == []

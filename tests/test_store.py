@@ -14,7 +14,7 @@ from longlag.store.schema import plain_trial, result_row
 from longlag.store.store import COMMIT_SECONDS, Store, StoreError, store_path
 from longlag.values.trial import Status, Trial, TrialResult
 
-UNMATCHED = dict.fromkeys(("matched", "match_target", "match_reached", "match_note"))
+UNCHOSEN = dict.fromkeys(("matched", "match_target", "match_reached", "match_note", "rate_basis"))
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_the_plan_keeps_its_order_and_is_replaced_by_the_next(path: Path) -> Non
         store.write_plan("Now", [(trial(seed), FACTS) for seed in (5, 1, 3)])
         assert store.title() == "Now"
         assert [row["seed"] for row in store.plan()] == [5, 1, 3]
-        assert store.plan()[0] == plain_trial(trial(5)) | FACTS | UNMATCHED | {"position": 0}
+        assert store.plan()[0] == plain_trial(trial(5)) | FACTS | UNCHOSEN | {"position": 0}
 
 
 def test_results_wait_for_a_flush_and_say_since_when(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

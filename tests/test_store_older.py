@@ -81,8 +81,13 @@ def names(path: Path, table: str) -> set[str]:
         return {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
 
 
-def test_tables_of_before_have_the_columns_of_now(path: Path) -> None:
+def test_tables_of_before_get_the_columns_of_now_when_they_are_written(path: Path) -> None:
     older(path)
+    assert "rate_basis" not in names(path, "plan")
+    for name, table in schema.TABLES.items():
+        assert names(path, name) <= set(table.columns)
+    with Store.open_for_writing(path) as store:
+        store.add(result(3), FACTS)
     for name, table in schema.TABLES.items():
         assert names(path, name) == set(table.columns)
 

@@ -10,16 +10,22 @@ n    = tanh(x_t W + b + (r * h_{t-1}) U)
 
 which needs a second product a step, after the gate, and has no kernel.
 
+The update gate z keeps the state, as the forget gate of an LSTM does. ``update_bias`` is added to its initial bias, and
+``init=chrono`` draws that bias as Tallec & Ollivier (2018, section 2) do for gates that keep: log U(1, span - 1).
+
 Parameters: 3 H (I + H + 1) + H; before: 3 H (I + H + 1). State: H.
 """
 
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from longlag.cells.base import Cell, State, Weights
+from longlag.cells.support.initialisers import chrono
+from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import option
 
 
@@ -28,11 +34,23 @@ class Gru(Cell):
     """The GRU of `torch.nn.GRU`; gates stand in its order (reset, update, candidate)."""
 
     version: ClassVar[int] = 1
-    reference: ClassVar[str] = "Cho et al. 2014; reset after the product: Chung et al. 2014, as in cuDNN"
+    reference: ClassVar[str] = (
+        "Cho et al. 2014; reset after the product: Chung et al. 2014, as in cuDNN; chrono: Tallec & Ollivier 2018"
+    )
     gates: ClassVar[tuple[str, ...]] = ("reset", "update", "candidate")
     states: ClassVar[tuple[str, ...]] = ("h",)
 
     reset: str = option("after", "reset gate after or before the recurrent product", choices=("after", "before"))
+    update_bias: float = option(0.0, "added to the initial bias of the update gate, which keeps", low=-100, high=100)
+    init: str = option("default", "initial bias of the update gate", choices=("default", "chrono"))
+    span: int = option(100, "longest lag that init=chrono is made for, in steps", low=2, high=1_000_000)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.init == "chrono" and "update_bias" in self.changed():
+            raise UsageError("cell gru: init=chrono draws the update gate's bias; leave out update_bias")
+        if self.init != "chrono" and "span" in self.changed():
+            raise UsageError("cell gru: span is an option of init=chrono")
 
     @property
     def standard(self) -> bool:
@@ -41,6 +59,11 @@ class Gru(Cell):
     def recurrent_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
         bias: dict[str, tuple[int, ...]] = {"candidate_bias": (hidden_size,)} if self.reset == "after" else {}
         return {"recurrent_weight": (hidden_size, 3 * hidden_size)} | bias
+
+    def initialise(self, values: dict[str, np.ndarray], generator: np.random.Generator) -> None:
+        size = len(values["recurrent_weight"])
+        update = values["bias"][size : 2 * size]  # a view
+        update[:] = chrono(generator, size, self.span) if self.init == "chrono" else update + self.update_bias
 
     def step(self, projected: Tensor, state: State, weights: Weights) -> State:
         (h,) = state

@@ -135,7 +135,7 @@ def time_told(plan: "Plan", workers: int) -> str:
 def matched_lines(study: "Study") -> list[str]:
     """Say which hidden sizes were picked and how near they come to the target, a line a network."""
     lines: dict[str, None] = {}
-    for trial, match in study.planned:
+    for trial, match, _ in study.planned:
         if match is not None:
             reached = f"{match.reached} {match.quantity} ({match.distance:+.1%} of {match.target})"
             note = f": {match.note}" if match.note else ""

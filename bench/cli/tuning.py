@@ -11,6 +11,8 @@ from longlag.tasks.support.errors import UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from longlag.plan.study import Study
+
 
 @click.command()
 @click.argument("study")
@@ -21,10 +23,11 @@ if TYPE_CHECKING:
 def tune(study: str, write: bool, workers: int | None, results: Path) -> int:
     """Run the tuning study of STUDY, resuming what is stored, and print the best learning rates.
 
-    Every task, cell and clip is tried at the same rates and seeds, other seeds than those STUDY reports.
+    Other seeds than those STUDY reports first try the rates of the tuning study, then, until every best rate has one
+    within a factor of 1.5 on both sides, the neighbours of the best rates: all clips of a cell the same ones.
     """
     from longlag.cli.planning import checked_workers
-    from longlag.cli.training import EXIT_SOME_FAILED, train_study
+    from longlag.cli.training import EXIT_SOME_FAILED
     from longlag.experiments import tuning
     from longlag.plan import files
     from longlag.store import results as stored
@@ -40,11 +43,11 @@ def tune(study: str, write: bool, workers: int | None, results: Path) -> int:
         raise UsageError(
             f"studies {tuned_by} and {study} share seeds: rates are chosen on other seeds than those reported"
         )
-    ended = train_study(plan, results, workers=checked_workers(workers))
-    if any(not status.is_result for status in ended):
+    trials = _searched(plan, results, checked_workers(workers))
+    if trials is None:
         return EXIT_SOME_FAILED
-    choices = tuning.choose(stored.load(tuned_by, results))
-    folder = results / tuned_by / "tables"
+    choices = tuning.choose(trials)
+    folder = results / plan.name / "tables"
     folder.mkdir(exist_ok=True)
     stored.write_csv(choices, folder / "rates.csv")
     _print(choices)
@@ -52,6 +55,23 @@ def tune(study: str, write: bool, workers: int | None, results: Path) -> int:
         tuning.write(choices, path)
         click.echo(f"written to {path}", err=True)
     return 0
+
+
+def _searched(plan: "Study", results: Path, workers: int) -> "pd.DataFrame | None":
+    """Train a tuning study and whatever rates follow from it; return its trials, or None where some failed."""
+    from longlag.cli.training import train_study
+    from longlag.experiments import tuning
+    from longlag.store.results import load
+
+    while True:
+        ended = train_study(plan, results, workers=workers)
+        if any(not status.is_result for status in ended):
+            return None
+        trials = load(plan.name, results)
+        more = tuning.further(trials)
+        if not more:
+            return trials
+        plan = tuning.extended(plan, more)
 
 
 def need_writable(path: Path) -> None:
@@ -73,10 +93,20 @@ def _print(choices: "pd.DataFrame") -> None:
     for task, rows in choices.groupby("task", sort=True):
         click.echo(f"\n{task}")
         for row in rows.to_dict("records"):
-            edge = f"  the {row['edge']} rate tried" if row["edge"] else ""
-            tried = f"{row['all_solved']}/{row['all_tries']} over {row['rates_tried']} rates"
-            best = f"{row['lr']:<8g} {row['solved']}/{row['tries']} solved, {tried}"
-            click.echo(f"  {row['cell']:38} {row['clip']:10} {row['optimizer']:18} {best}{edge}")
+            setting = f"{row['cell']:38} {row['clip']:10} {row['optimizer']:18}"
+            tried = f"{row['rates_tried']} rates from {row['lowest']:g} to {row['highest']:g}"
+            solved = f"{row['solved']}/{row['tries']} solved, {row['all_solved']}/{row['all_tries']} over {tried}"
+            click.echo(f"  {setting} {row['lr']:<8g} {solved}{_REMARKS.get(row['basis'], '')}")
     share = choices["all_solved"].sum() / choices["all_tries"].sum()
-    click.echo(f"\n{share:.0%} of all tries solve their task; {int((choices['edge'] != '').sum())} of "
-               f"{len(choices)} best rates lie at the edge of what was tried")  # fmt: skip
+    without = int(choices["basis"].isin(["neighbour", "none"]).sum())
+    click.echo(
+        f"\n{share:.0%} of all tries solve their task; for {without} of {len(choices)} settings no rate was found"
+    )
+
+
+_REMARKS = {
+    "coarse": "; the rates next to it are further than a factor of 1.5 away",
+    "edge": "; the last rate on its side that can be tried",
+    "neighbour": "; no rate found: that of another clip",
+    "none": "; no rate found: the lowest errors",
+}

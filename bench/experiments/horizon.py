@@ -133,7 +133,7 @@ def run(climb: Climb, folder: Path, train: Callable[[Study], object]) -> pd.Data
 
     Returns:
         ``task`` (as the climb names it), ``rung`` (the task's spec at that distance), ``cell``, ``clip``, ``lag``
-        (its `min_lag`), ``lr``, ``solved``, ``n``, ``state_size``.
+        (its `min_lag`), ``lr``, ``budget_updates``, ``solved``, ``n``, ``state_size``.
     """
     grids: list[Grid] = []
     rows: list[dict[str, object]] = []
@@ -191,6 +191,7 @@ def _rung(trials: pd.DataFrame, task: Task, spec: str, cell: str, clip: str, lr:
         "clip": clip,
         "lag": task.min_lag,
         "lr": lr,
+        "budget_updates": int(of["budget_updates"].max()),
         "solved": int((counted["status"] == "solved").sum()),
         "n": len(counted),
         "state_size": int(of["state_size"].max()) if of["state_size"].notna().any() else None,

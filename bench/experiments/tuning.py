@@ -1,22 +1,98 @@
-"""Chooses learning rates: from the trials of a tuning study, the best rate of each setting, tried equally often.
+"""Chooses learning rates: of each setting the best rate tried, with neighbours tried on both sides of it.
+
+A tuning study begins with a coarse grid of rates. `further` says which are to be tried next: the neighbours, at most a
+factor of `FACTOR` away, of every rate that is the best of some clip, for all clips of that task, cell and optimizer. So
+edges move until the best lies inside, peaks are refined, and all clips of a cell are tried at the same rates, equally
+often. Windows of rates are narrow: a coarse grid misses the best one (Okpekpe & Orvieto 2025, arXiv 2508.19029).
 
 Pure functions on frames, and the one place that writes a study file.
 """
 
+import math
 import re
-from collections.abc import Hashable, Mapping
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from longlag.plan.rates import Rate
+from longlag import registry
+from longlag.plan.rates import Basis
+from longlag.plan.study import Study
 from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import spell
 
 SETTING = ["task", "cell", "clip", "optimizer"]
+FACTOR = 1.5
+"""Around the best rate the next ones tried are no further away than this."""
+LADDER = (1.0, 1.5, 2.0, 3.0, 4.5, 6.7)
+"""Rates of a decade, each at most `FACTOR` times the one below."""
+LOWEST, HIGHEST = 1e-7, 10.0
+"""Nothing is tried beyond these; a best rate there is one at an edge."""
+
+_NEAR = FACTOR * (1 + 1e-9)  # what counts as a factor of `FACTOR`, rounding allowed for
 _BEGIN = "# rates: written by `longlag tune`, best of the rates tried on the tuning seeds"
 _END = "# rates: end"
+
+
+class Group(NamedTuple):
+    """What is tried at the same rates, whatever the clip."""
+
+    task: str
+    cell: str
+    optimizer: str
+
+
+def further(trials: pd.DataFrame) -> dict[Group, tuple[float, ...]]:
+    """Return the rates to be tried next, ascending; nothing where every best rate has its neighbours.
+
+    A group in which no seed solved under any clip gets none: there is no best rate to look around.
+
+    Args:
+        trials: Rows of `longlag.store.results.load`.
+
+    Raises:
+        UsageError: As `choose`.
+    """
+    found: dict[Group, set[float]] = defaultdict(set)
+    for setting, rows in _settings(trials):
+        best = _best(rows)
+        if _solved(rows[rows["lr"] == best]):
+            task, cell, _, optimizer = setting
+            found[Group(task, cell, optimizer)] |= _missing_neighbours(best, rows["lr"].unique().tolist())
+    return {group: tuple(sorted(rates)) for group, rates in found.items() if rates}
+
+
+def _missing_neighbours(best: float, tried: Sequence[float]) -> set[float]:
+    """Return the next rates of the ladder below and above one, where none so near was tried.
+
+    >>> sorted(_missing_neighbours(0.01, [0.001, 0.01, 0.015]))
+    [0.0067]
+    """
+    decade = math.floor(math.log10(best))
+    ladder = [float(f"{step:g}e{decade + shift}") for shift in (-1, 0, 1) for step in LADDER]
+    sides = (
+        [rate for rate in ladder if best / _NEAR <= rate < best and rate >= LOWEST][:1],
+        [rate for rate in ladder if best < rate <= best * _NEAR and rate <= HIGHEST][-1:],
+    )
+    near = (
+        [rate for rate in tried if best / _NEAR <= rate < best],
+        [rate for rate in tried if best < rate <= best * _NEAR],
+    )
+    return {rate for side, there in zip(sides, near, strict=True) if not there for rate in side}
+
+
+def extended(study: Study, rates: Mapping[Group, tuple[float, ...]]) -> Study:
+    """Return a tuning study with further rates, each for all clips that its group has."""
+    grids = list(study.grids)
+    for grid in study.grids:
+        for task, cell, optimizer in product(grid.task, grid.cell, grid.optimizer):
+            group = Group(registry.task(task).spec, registry.cell(cell).spec, registry.optimizer(optimizer).spec)
+            if more := set(rates.get(group, ())) - set(grid.lr or ()):
+                grids.append(grid.changed(task=(task,), cell=(cell,), optimizer=(optimizer,), lr=tuple(sorted(more))))
+    return Study(study.name, study.title, tuple(grids), study.rates, study.origin, study.tuning)
 
 
 def choose(trials: pd.DataFrame) -> pd.DataFrame:
@@ -24,45 +100,74 @@ def choose(trials: pd.DataFrame) -> pd.DataFrame:
 
     A rate is better if it solves in more seeds; then if it solves sooner, unsolved seeds counting their whole
     budget; then if its errors are lower, the floor standing in for those that are missing; then if it is smaller.
+    Where no seed solved at any rate there is no best one: the setting gets the best rate of the other clips, and where
+    these have none either, the one of the lowest errors. ``basis`` says which it was.
 
     Args:
         trials: Rows of `longlag.store.results.load`.
 
     Returns:
-        `SETTING`, ``lr``, ``solved`` and ``tries`` (at that rate), ``edge`` (``lowest`` or ``highest`` of the
-        rates tried, else empty), ``rates_tried``, ``all_solved`` and ``all_tries`` (over all rates).
+        `SETTING`, ``lr``, ``basis`` (a `Basis`), ``solved`` and ``tries`` (at that rate), ``lowest``, ``highest`` and
+        ``rates_tried``, ``all_solved`` and ``all_tries`` (over all rates).
 
     Raises:
-        UsageError: Some setting was tried at fewer rates or seeds than another.
+        UsageError: Some setting was tried at other rates or on fewer seeds than another clip of its task and cell.
     """
-    return pd.DataFrame([_choice(setting, rows) for setting, rows in _settings(trials)])
+    groups: dict[Group, dict[tuple[str, ...], pd.DataFrame]] = defaultdict(dict)
+    for setting, rows in _settings(trials):
+        groups[Group(setting[0], setting[1], setting[3])][setting] = rows
+    chosen = [
+        _choice(setting, rows, list(clips.values())) for clips in groups.values() for setting, rows in clips.items()
+    ]
+    return pd.DataFrame(chosen).sort_values(SETTING).reset_index(drop=True)
 
 
 def _settings(trials: pd.DataFrame) -> list[tuple[tuple[str, ...], pd.DataFrame]]:
-    groups = [(tuple(map(str, setting)), rows) for setting, rows in trials.groupby(SETTING, sort=True)]
-    for _, of_task in trials.groupby("task"):
-        tries = of_task.groupby(SETTING)["key"].count()
-        if tries.nunique() > 1:
+    for group, rows in trials.groupby([*Group._fields], sort=True):
+        tries = rows.groupby("lr")["clip"].value_counts().unstack(fill_value=0).to_numpy()
+        if tries.min() != tries.max():
+            label = f"task {group[0]}, cell {group[1]}"
             raise UsageError(
-                f"settings were tried unequally often, {tries.min()} to {tries.max()} times: finish the study"
+                f"{label}: clips were tried unequally often, {tries.min()} to {tries.max()} times: finish the study"
             )
-    return groups
+    return [(tuple(map(str, setting)), rows) for setting, rows in trials.groupby(SETTING, sort=True)]
 
 
-def _choice(setting: tuple[str, ...], rows: pd.DataFrame) -> dict[str, object]:
-    by_rate = {float(str(lr)): of_rate for lr, of_rate in rows.groupby("lr", sort=True)}
-    best = min(by_rate, key=lambda lr: (*_merit(by_rate[lr]), lr))
-    rates = list(by_rate)
-    edge = "" if len(rates) == 1 else {rates[0]: "lowest", rates[-1]: "highest"}.get(best, "")
+def _choice(setting: tuple[str, ...], rows: pd.DataFrame, clips: Sequence[pd.DataFrame]) -> dict[str, object]:
+    lr, basis = _chosen(rows, clips)
+    at_rate = rows[rows["lr"] == lr]
+    rates = sorted(rows["lr"].unique().tolist())
     return dict(zip(SETTING, setting, strict=True)) | {
-        "lr": best,
-        "solved": _solved(by_rate[best]),
-        "tries": len(by_rate[best]),
-        "edge": edge,
+        "lr": lr,
+        "basis": basis,
+        "solved": _solved(at_rate),
+        "tries": len(at_rate),
+        "lowest": rates[0],
+        "highest": rates[-1],
         "rates_tried": len(rates),
         "all_solved": _solved(rows),
         "all_tries": len(rows),
     }
+
+
+def _chosen(rows: pd.DataFrame, clips: Sequence[pd.DataFrame]) -> tuple[float, Basis]:
+    """Return a setting's rate and what it rests on, from its own trials and those of all clips of its group."""
+    best = _best(rows)
+    if _solved(rows[rows["lr"] == best]):
+        tried = rows["lr"].unique().tolist()
+        if best in (min(tried), max(tried)):
+            return best, Basis.EDGE
+        return best, Basis.COARSE if _missing_neighbours(best, tried) else Basis.TUNED
+    neighbours = [of_clip for of_clip in clips if _solved(of_clip)]
+    if not neighbours:
+        return best, Basis.NONE
+    bests = [of_clip[of_clip["lr"] == _best(of_clip)] for of_clip in neighbours]
+    return float(min(bests, key=_merit)["lr"].iloc[0]), Basis.NEIGHBOUR
+
+
+def _best(rows: pd.DataFrame) -> float:
+    by_rate = {float(str(lr)): of_rate for lr, of_rate in rows.groupby("lr", sort=True)}
+    return min(by_rate, key=lambda lr: (*_merit(by_rate[lr]), lr))
 
 
 def _merit(rows: pd.DataFrame) -> tuple[float, float, float]:
@@ -74,14 +179,6 @@ def _merit(rows: pd.DataFrame) -> tuple[float, float, float]:
 
 def _solved(rows: pd.DataFrame) -> int:
     return int((rows["status"] == "solved").sum())
-
-
-def as_rates(choices: pd.DataFrame) -> list[Rate]:
-    """Return the choices as a study holds them."""
-    return [
-        Rate(task=row["task"], cell=row["cell"], lr=row["lr"], clip=row["clip"], optimizer=row["optimizer"])
-        for row in choices.to_dict("records")
-    ]
 
 
 def write(choices: pd.DataFrame, path: Path) -> None:
@@ -110,6 +207,6 @@ def marked(path: Path) -> tuple[str, str]:
 
 def _entry(row: Mapping[Hashable, Any]) -> str:
     keys = ", ".join(f'{name} = "{row[name]}"' for name in SETTING)
-    edge = f"; the {row['edge']} rate tried" if row["edge"] else ""
-    note = f"{row['solved']}/{row['tries']} solved here, {row['all_solved']}/{row['all_tries']} over all rates{edge}"
-    return f"    {{ {keys}, lr = {spell(float(str(row['lr'])))} }}, # {note}\n"
+    tried = f"{row['rates_tried']} rates, {spell(row['lowest'])} to {spell(row['highest'])}"
+    note = f"{row['solved']}/{row['tries']} solved here, {row['all_solved']}/{row['all_tries']} over {tried}"
+    return f'    {{ {keys}, lr = {spell(float(str(row["lr"])))}, basis = "{row["basis"]}" }}, # {note}\n'

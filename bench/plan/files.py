@@ -16,14 +16,14 @@ from longlag.plan.grid import (
     checked_name,
     known_keys,
 )
-from longlag.plan.rates import Rate
+from longlag.plan.rates import Basis, Rate
 from longlag.plan.study import Study
 from longlag.tasks.support.errors import UsageError, near
-from longlag.values.rules import number, word
+from longlag.values.rules import choice, number, word
 
 STUDIES = Path(__file__).resolve().parent / "studies"
 _TOP = ("title", "tuning", "grids", "rates")
-_RATE = ("task", "cell", "clip", "optimizer", "lr")
+_RATE = ("task", "cell", "clip", "optimizer", "lr", "basis")
 
 
 def names(folder: Path = STUDIES) -> list[str]:
@@ -95,7 +95,8 @@ def _rate(table: Mapping[str, Any], where: str) -> Rate:
     lr = number(_needed(table, "lr", where), f"{where}: lr", above=True)
     task, cell = (word(_needed(table, key, where), f"{where}: {key}") for key in ("task", "cell"))
     limits = {key: word(table[key], f"{where}: {key}") for key in ("clip", "optimizer") if key in table}
-    return Rate(task, cell, lr, **limits)
+    basis = choice(*filter(None, Basis))(table["basis"], f"{where}: basis") if "basis" in table else Basis.GIVEN
+    return Rate(task, cell, lr, **limits, basis=Basis(basis))
 
 
 def _needed(table: Mapping[str, Any], key: str, where: str) -> Any:

@@ -2,10 +2,28 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 from longlag.plan.specs import SPELLED, shortest_spec
 from longlag.tasks.support.errors import UsageError
+
+
+class Basis(StrEnum):
+    """What a learning rate rests on; reports conclude from what is `TUNED` only."""
+
+    TUNED = "tuned"
+    """The best of those tried; the next ones tried on both sides are at most a factor of 1.5 away."""
+    COARSE = "coarse"
+    """The best of those tried, which are further apart."""
+    EDGE = "edge"
+    """The best of those tried, and the lowest or highest of them."""
+    NEIGHBOUR = "neighbour"
+    """No seed solved at any rate tried: the best rate of another clip of that task and cell."""
+    NONE = "none"
+    """No seed solved at any rate tried under any clip: no rate was found, this one gave the lowest errors."""
+    GIVEN = ""
+    """Nobody said."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +35,7 @@ class Rate:
     lr: float
     clip: str | None = None
     optimizer: str | None = None
+    basis: Basis = Basis.GIVEN
 
     @property
     def condition(self) -> tuple[str, str, str | None, str | None]:

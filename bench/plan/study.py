@@ -95,7 +95,7 @@ class Study:
             raise UsageError(f"study {self.name} has {size} trials; at most {_MOST_TRIALS} are allowed")
         rates = shortest_rates(self.rates, self.origin)
 
-        def rate(*setting: str) -> float:
+        def rate(*setting: str) -> Rate:
             return self._rate(rates, *setting)
 
         found: dict[str, Planned] = {}
@@ -104,12 +104,12 @@ class Study:
                 found.setdefault(planned.trial.key, planned)
         return tuple(found.values())
 
-    def _rate(self, rates: tuple[Rate, ...], task: str, cell: str, clip: str, optimizer: str) -> float:
+    def _rate(self, rates: tuple[Rate, ...], task: str, cell: str, clip: str, optimizer: str) -> Rate:
         fitting = [rate for rate in rates if rate.fits(task, cell, clip, optimizer)]
         if not fitting:
             setting = f"task {task}, cell {cell}, clip {clip}, optimizer {optimizer}"
             raise UsageError(f"study {self.name} has no learning rate for {setting}: give --lr or add it to its rates")
-        return max(fitting, key=lambda rate: rate.rank).lr
+        return max(fitting, key=lambda rate: rate.rank)
 
     def _shortest(self, grid: Grid, position: int) -> Grid:
         where = f"{self.origin}: grids {position}: " if self.origin else ""

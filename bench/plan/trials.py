@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from longlag import registry
 from longlag.plan.grid import GIVEN, OTHERS, SPANNED, SPECS, Grid, option_label
 from longlag.plan.lags import at_lags
+from longlag.plan.rates import Basis, Rate
 from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import Configurable, Range
 from longlag.values.trial import Trial
@@ -27,18 +28,20 @@ class Planned(NamedTuple):
     Attributes:
         trial: The trial.
         match: What its hidden size was picked for, if it was.
+        rate_basis: What its learning rate rests on.
     """
 
     trial: Trial
     match: "Match | None" = None
+    rate_basis: Basis = Basis.GIVEN
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What follows from its task and cell, and why it has its hidden size, as plans and stores hold it."""
-        return facts(self.trial, self.match)
+        """What follows from its task and cell, and why it has its hidden size and rate, as plans and stores hold it."""
+        return facts(self.trial, self.match, self.rate_basis)
 
 
-def of_grid(grid: Grid, rate: Callable[[str, str, str, str], float]) -> Iterator[Planned]:
+def of_grid(grid: Grid, rate: Callable[[str, str, str, str], Rate]) -> Iterator[Planned]:
     """Yield the trials of a grid in its order.
 
     Args:
@@ -54,15 +57,22 @@ def of_grid(grid: Grid, rate: Callable[[str, str, str, str], float]) -> Iterator
             registry.cell(cell).admit_steps(task.length, max((at.length for at in turned), default=task.length))
     for specs in product(grid.task, grid.cell, grid.clip, grid.optimizer):
         for wiring in grid.wirings():
-            for lr in grid.lr or (rate(*specs),):
+            for lr, basis in [(lr, Basis.GIVEN) for lr in grid.lr or ()] or [_of_rate(rate(*specs))]:
                 for others in product(*(getattr(grid, key) for key in OTHERS)):
                     given = dict(zip((*SPECS, "lr", *OTHERS), (*specs, lr, *others), strict=True)) | asdict(wiring)
-                    yield from _of_setting(grid, given, wiring)
+                    yield from _of_setting(grid, given, wiring, basis)
 
 
-def facts(trial: Trial, match: "Match | None" = None) -> Mapping[str, Any]:
-    """Return what follows from a trial's task and cell, and why it has its hidden size, as plans and stores hold it."""
-    found = _facts(trial.task, trial.cell)
+def _of_rate(rate: Rate) -> tuple[float, Basis]:
+    return rate.lr, rate.basis
+
+
+def facts(trial: Trial, match: "Match | None" = None, rate_basis: Basis = Basis.GIVEN) -> Mapping[str, Any]:
+    """Return what follows from a trial's task and cell, and why it has its hidden size and rate.
+
+    Plans and stores hold these. What nobody picked or said is left out.
+    """
+    found = _facts(trial.task, trial.cell, rate_basis)
     if match is None:
         return found
     return {
@@ -76,7 +86,7 @@ def facts(trial: Trial, match: "Match | None" = None) -> Mapping[str, Any]:
 
 @registry.forgetful
 @cache
-def _facts(task_spec: str, cell_spec: str) -> Mapping[str, Any]:
+def _facts(task_spec: str, cell_spec: str, rate_basis: Basis) -> Mapping[str, Any]:
     task, cell = registry.task(task_spec), registry.cell(cell_spec)
     with registry.blamed("task", task.name()):
         assert min(task.length, task.input_size, task.output_size) > 0, "length, input_size and output_size are above 0"
@@ -88,6 +98,7 @@ def _facts(task_spec: str, cell_spec: str) -> Mapping[str, Any]:
             "error_name": task.error_name,
             "task_options": _plain_options(task),
             "cell_options": _plain_options(cell),
+            **({"rate_basis": rate_basis.value} if rate_basis else {}),
         }
 
 
@@ -103,11 +114,11 @@ def _plain_options(of: Configurable) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Range) else value for name, value in of.values().items()}
 
 
-def _of_setting(grid: Grid, given: dict[str, Any], wiring: Wiring) -> Iterator[Planned]:
+def _of_setting(grid: Grid, given: dict[str, Any], wiring: Wiring, basis: Basis) -> Iterator[Planned]:
     """Yield a trial for each seed; what is checked of a setting is checked once."""
     first = _matched(_trial(grid, given, wiring), grid)
     for seed in grid.seeds:
-        yield Planned(replace(first.trial, seed=seed), first.match)
+        yield Planned(replace(first.trial, seed=seed), first.match, basis)
 
 
 def _trial(grid: Grid, given: dict[str, Any], wiring: Wiring) -> Trial:

@@ -5,7 +5,7 @@ import pandas as pd
 from longlag.report.matched_sizes import COLUMNS
 from longlag.report.memo import once
 from longlag.report.outcomes import SETTING, outcomes, several
-from longlag.stats.intervals import interquartile_interval, interquartile_mean, share_interval
+from longlag.stats.intervals import share_interval
 from longlag.stats.survival import median_updates
 from longlag.store.results import StudyData
 from longlag.values.trial import Status
@@ -17,10 +17,11 @@ def summarise(study: StudyData) -> pd.DataFrame:
 
     Columns: every axis but the seed; ``lag, min_lag, floor, n`` (trials with a result), ``N`` (planned),
     ``solved_count, solved_fraction, solved_low, solved_high`` (exact 95 % interval), ``updates_to_solve`` (median,
-    unsolved censored; missing where fewer than half are solved), ``error, error_low, error_high`` (interquartile
-    mean and bootstrap interval), ``score, diverged_fraction, exploded_fraction, diverged_count, exploded_count,
-    failed_count, timeout_count, missing_count, grad_norm_median, clipped_fraction, num_parameters, mixed_source``;
-    where a hidden size was picked, ``matched, match_target, match_reached, match_note``.
+    unsolved censored; missing where fewer than half are solved), ``error, error_min, error_max`` (median and
+    range), ``score, diverged_fraction, exploded_fraction, diverged_count, exploded_count, failed_count, timeout_count,
+    missing_count, grad_norm_median, clipped_fraction, num_parameters, rate_basis`` (what the learning rate rests on,
+    where the study says it), ``mixed_source``; where a hidden size was picked, ``matched, match_target, match_reached,
+    match_note``.
     """
     frame = outcomes(study)
     rows = [_row(part) for _, part in frame.groupby(list(SETTING), sort=False, dropna=False)]
@@ -31,16 +32,14 @@ def summarise(study: StudyData) -> pd.DataFrame:
 
 def _row(part: pd.DataFrame) -> dict[str, object]:
     first = part.iloc[0]
-    setting = {name: first[name] for name in SETTING}
     counted = part[part["counted"]]
     n, solved = len(counted), int(counted["solved"].sum())
     counts = {status: int((part["status"] == status).sum()) for status in Status}
     share = share_interval(solved, n)
-    errors = counted["charged_error"].tolist()
-    error = interquartile_mean(errors)
-    spread = interquartile_interval([errors], *(str(value) for value in setting.values()))
+    errors = counted["charged_error"]
     return {
-        **setting,
+        **{name: first[name] for name in SETTING},
+        "rate_basis": first["rate_basis"],
         "lag": first["lag"],
         "min_lag": first["min_lag"],
         "floor": first["baseline_error"],
@@ -51,10 +50,10 @@ def _row(part: pd.DataFrame) -> dict[str, object]:
         "solved_low": share.low if share else None,
         "solved_high": share.high if share else None,
         "updates_to_solve": median_updates(counted["watched_updates"].tolist(), counted["solved"].tolist()),
-        "error": error,
-        "error_low": spread.low if spread else None,
-        "error_high": spread.high if spread else None,
-        "score": None if error is None else 1 - error / first["baseline_error"],
+        "error": errors.median(),
+        "error_min": errors.min(),
+        "error_max": errors.max(),
+        "score": 1 - errors.median() / first["baseline_error"],
         "diverged_fraction": counts[Status.DIVERGED] / n if n else None,
         "exploded_fraction": counts[Status.EXPLODED] / n if n else None,
         "diverged_count": counts[Status.DIVERGED],
@@ -76,7 +75,7 @@ def _match(part: pd.DataFrame) -> dict[str, object]:
 
 def _best_first(found: pd.DataFrame) -> pd.DataFrame:
     """Rank within a task by solved share, then updates to solve, then error; settings without results last."""
-    for name in found.columns.difference([*SETTING, *COLUMNS, "mixed_source"]):
+    for name in found.columns.difference([*SETTING, *COLUMNS, "rate_basis", "mixed_source"]):
         found[name] = pd.to_numeric(found[name])
     tasks = list(found["task"].unique())
     keys = list(

@@ -1,9 +1,47 @@
 """Comparisons of solved counts, several at once, corrected for their number."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from scipy import stats
+
+from longlag.stats.exact import mcnemar
+
+Solved = Mapping[int, bool]
+"""Which seeds solved."""
+
+
+class Difference(NamedTuple):
+    """Two sides, put to the test."""
+
+    p: float
+    decided: bool
+
+
+def compare(pairs: Sequence[tuple[Solved, Solved]], level: float = 0.05) -> list[Difference]:
+    """Test several pairs of sides together, so that looking at many does not make one look decided.
+
+    Two sides of the same seeds had the same data and initial weights: they are tested seed by seed, by McNemar's exact
+    test; others by Fisher's. Every p is two-sided. Corrected by Bonferroni over those pairs that could reach the level
+    at all (Tarone 1990): where all seeds agree, or there are too few, nothing is tested and nothing is paid for it.
+
+    >>> eight, none = dict.fromkeys(range(8), True), dict.fromkeys(range(8), False)
+    >>> [found.decided for found in compare([(eight, none), (none, none), ({0: True}, {0: False})])]
+    [True, False, False]
+    """
+    tests = [_test(*pair) for pair in pairs]
+    tested = next((k for k in range(1, len(tests) + 1) if sum(low <= level / k for _, low in tests) <= k), 1)
+    return [Difference(p, p <= level / tested) for p, _ in tests]
+
+
+def _test(first: Solved, second: Solved) -> tuple[float, float]:
+    """Return p, and the smallest p that any outcome of the same totals would give."""
+    if first.keys() == second.keys():
+        ahead = sum(first[seed] and not second[seed] for seed in first)
+        behind = sum(second[seed] and not first[seed] for seed in first)
+        return mcnemar(ahead, behind), mcnemar(ahead + behind, 0)
+    counts = [(sum(side.values()), len(side)) for side in (first, second)]
+    return fisher_p(*counts), _smallest_fisher_p(*counts)
 
 
 def fisher_p(first: tuple[int, int], second: tuple[int, int]) -> float:
@@ -16,30 +54,7 @@ def fisher_p(first: tuple[int, int], second: tuple[int, int]) -> float:
     return float(stats.fisher_exact(table).pvalue)
 
 
-class Difference(NamedTuple):
-    """Two counts, each (solved, n), put to the test."""
-
-    p: float
-    decided: bool
-
-
-def compare(pairs: Sequence[tuple[tuple[int, int], tuple[int, int]]], level: float = 0.05) -> list[Difference]:
-    """Test several pairs of counts together, so that looking at many does not make one look decided.
-
-    Bonferroni over those comparisons that could reach the level at all (Tarone 1990): where all trials of both
-    arms agree, or there are too few, nothing is tested and nothing is paid for it.
-
-    >>> [found.decided for found in compare([((8, 8), (0, 8)), ((0, 8), (0, 8)), ((5, 5), (2, 5))])]
-    [True, False, False]
-    """
-    found = [fisher_p(*pair) for pair in pairs]
-    best = [_smallest_p(*pair) for pair in pairs]
-    tested = next((k for k in range(1, len(pairs) + 1) if sum(p <= level / k for p in best) <= k), 1)
-    return [Difference(p, p <= level / tested) for p in found]
-
-
-def _smallest_p(first: tuple[int, int], second: tuple[int, int]) -> float:
-    """Return the smallest p that any split of the same totals would give."""
+def _smallest_fisher_p(first: tuple[int, int], second: tuple[int, int]) -> float:
     total, n, m = first[0] + second[0], first[1], second[1]
     ends = (max(0, total - m), min(n, total))
     return min(fisher_p((count, n), (total - count, m)) for count in ends)

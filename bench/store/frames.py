@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from longlag.store.schema import MATCH, TABLES, Column
+from longlag.store.schema import CHOSEN, TABLES, Column
 from longlag.store.store import Columns, Store
 from longlag.tasks.support.options import spell
 from longlag.values.trial import AXES
@@ -46,10 +46,10 @@ def _columns(*names: str) -> dict[str, str]:
 
 TIMINGS = _columns("wall_seconds", "updates_per_second")
 ROW = _columns(
-    *("key", *_FIRST, *_OUTCOME, *_REST, *MATCH, "confirmed_error", "reason", *_ORIGIN, "source", "fingerprint")
+    *("key", *_FIRST, *_OUTCOME, *_REST, *CHOSEN, "confirmed_error", "reason", *_ORIGIN, "source", "fingerprint")
 )
 """The columns of an exported row, in order."""
-PLAN = _columns("key", *_FIRST, "baseline_error", *_REST, *MATCH, *_ORIGIN, *_FACTS)
+PLAN = _columns("key", *_FIRST, "baseline_error", *_REST, *CHOSEN, *_ORIGIN, *_FACTS)
 TRIALS = ROW | _columns(*_FACTS, "environment") | TIMINGS
 _CURVES = _stored(
     "measurements",

@@ -18,10 +18,11 @@ VERSION = 1
 
 Row = dict[str, Any]
 Facts = Mapping[str, Any]
-"""What follows from a trial's task and cell: the names in `FACTS`; of a plan also what a hidden size was picked for."""
+"""What follows from a trial's task and cell, the names in `FACTS`; of a plan also why it was `CHOSEN`."""
 
 FACTS = ("lag", "min_lag", "baseline_error", "solved_below", "error_name", "task_options", "cell_options")
-MATCH = ("matched", "match_target", "match_reached", "match_note")
+CHOSEN = ("matched", "match_target", "match_reached", "match_note", "rate_basis")
+"""What a hidden size was picked for, and what a learning rate rests on; nothing where nobody picked."""
 _JSON = ("task_options", "cell_options", "example", "environment", "slices", "transfer")
 _SUMMARY = tuple(item.name for item in fields(TrialResult) if item.name not in ("trial", "measurements"))
 _ALWAYS_NUMBERS = ("loss", "error", "parameter_norm")  # of a measurement; NULL is read back as NaN
@@ -105,7 +106,8 @@ TABLES: Mapping[str, Table] = {
     "plan": Table(
         {**_SETTING, "position": _COUNT}
         | {"matched": Column("TEXT"), "match_target": Column("INTEGER")}
-        | {"match_reached": Column("INTEGER"), "match_note": Column("TEXT")},
+        | {"match_reached": Column("INTEGER"), "match_note": Column("TEXT")}
+        | {"rate_basis": Column("TEXT")},
         ("key",),
     ),
     "trials": Table(
@@ -131,8 +133,8 @@ def plain_trial(trial: Trial) -> Row:
 
 
 def planned_row(trial: Trial, facts: Facts) -> Row:
-    """Turn a trial, what follows from it and why it has its hidden size into a row of ``plan``."""
-    return _setting_row(trial, facts) | {name: facts.get(name) for name in MATCH}
+    """Turn a trial, what follows from it and why its hidden size and rate were chosen into a row of ``plan``."""
+    return _setting_row(trial, facts) | {name: facts.get(name) for name in CHOSEN}
 
 
 def _setting_row(trial: Trial, facts: Facts) -> Row:

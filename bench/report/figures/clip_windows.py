@@ -23,7 +23,8 @@ _UNDER = f"{'':>12} {'diverged':>10} {'solve':>11} {'updates':>9}"
 
 def render(window: Window, rows: pd.DataFrame) -> str:
     """Return both sweeps as aligned lines, each with the sentence that says its window."""
-    lines = [f"{style.task_label(window.task)}, n = {rows['n'].max()} seeds a setting"]
+    budget = max(grid.updates for grid in window.study().grids)
+    lines = [f"{style.task_label(window.task)}, n = {rows['n'].max()} seeds a setting, within {budget} updates"]
     for (cell, sweep), of in rows.groupby(["cell", "sweep"], sort=False):
         for clip, of_sweep in [(None, of)] if sweep == "clip" else list(of.groupby("clip", sort=False)):
             swept = f"rate {spell(window.lr)}" if sweep == "clip" else style.clip_label(str(clip))

@@ -12,7 +12,7 @@ import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from longlag.report.figures import panels, style
+from longlag.report.figures import horizons, panels, style
 from longlag.store.results import write_csv
 from longlag.tasks.support.spelling import split_spec
 
@@ -20,6 +20,7 @@ EXPLAINED = (
     "seeds that solve / seeds; blank: not climbed to; line and right: the longest lag at which half solve, and the "
     "bits held there per number of the state (items x log2 of the symbols / state numbers); >: the ladder's last lag"
 )
+_COLUMNS = 3
 
 
 def edges(rungs: pd.DataFrame) -> pd.DataFrame:
@@ -50,6 +51,7 @@ def edges(rungs: pd.DataFrame) -> pd.DataFrame:
                 "shortest": int(of["lag"].min()),
                 "bits": bits,
                 "state_size": state_size,
+                "budget": int(of["budget_updates"].max()),
                 "bits_per_state_number": None if lag is None else bits / state_size,
             }
         )
@@ -66,7 +68,8 @@ def render(found: pd.DataFrame) -> str:
     """Return the edges as aligned lines, a block a cell and clip."""
     lines = []
     for (cell, clip), rows in found.groupby(["cell", "clip"], sort=True):
-        lines.append(f"\n{style.cell_label(str(cell))}, {style.clip_label(str(clip))}: half of the seeds still solve")
+        setting = f"{style.cell_label(str(cell))}, {style.clip_label(str(clip))}"
+        lines.append(f"\n{setting}: half of the seeds still solve {horizons.budget(rows)}")
         for row in rows.to_dict("records"):
             items = f"{row['items']} {'item' if row['items'] == 1 else 'items'}"
             if row["censored"] == "below":
@@ -89,12 +92,18 @@ def draw(rungs: pd.DataFrame) -> panels.Drawing:
     rungs = rungs.sort_values("lag").drop_duplicates(["cell", "clip", "items", "step"], keep="last")
     steps = range(rungs["step"].min(), rungs["step"].max() + 1)
     settings = list(found.groupby(["cell", "clip"], sort=True))
-    figure = Figure(figsize=(3.1 * len(settings) + 0.6, 0.3 * rungs["items"].nunique() + 1.5), layout="constrained")
-    for ax, ((cell, clip), edge) in zip(figure.subplots(1, len(settings), squeeze=False)[0], settings, strict=True):
+    columns = min(len(settings), _COLUMNS)
+    height = -(-len(settings) // columns)
+    size = (3.1 * columns + 0.6, (0.3 * rungs["items"].nunique() + 1.1) * height + 0.4)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(height, columns, squeeze=False).flat
+    for ax in axes[len(settings) :]:
+        panels.blank(ax)
+    for ax, ((cell, clip), edge) in zip(axes, settings, strict=False):
         of = rungs[(rungs["cell"] == cell) & (rungs["clip"] == clip)]
         _draw_map(ax, of, edge, list(steps))
         ax.set_title(f"{style.cell_label(str(cell))}, {style.clip_label(str(clip))}", loc="left")
-    panels.headline(figure, "Items carried against lag, in copy memory", EXPLAINED)
+    panels.headline(figure, f"Items carried against lag in copy memory, {horizons.budget(found)}", EXPLAINED)
     return panels.Drawing(figure, found)
 
 

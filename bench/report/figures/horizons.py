@@ -25,7 +25,7 @@ def horizons(rungs: pd.DataFrame) -> pd.DataFrame:
     Returns:
         `SETTING`, ``horizon``, ``low``, ``high`` (missing where censored), ``shortest`` and ``longest`` (the lags
         tried), ``censored`` (``below``, ``beyond`` or empty), ``ceiling`` (the share that learns at all), ``text``,
-        ``seeds``. Rungs without a result say
+        ``seeds``, ``budget`` (updates). Rungs without a result say
         nothing, and a setting that has no others is left out.
     """
     told = rungs[rungs["n"] > 0]
@@ -47,6 +47,7 @@ def _horizon(setting: tuple[str, ...], rows: pd.DataFrame) -> dict[str, object]:
         "ceiling": found.ceiling,
         "text": str(found),
         "seeds": int(rows["n"].max()),
+        "budget": int(rows["budget_updates"].max()),
     }
 
 
@@ -54,9 +55,7 @@ def render(found: pd.DataFrame) -> str:
     """Return the horizons as aligned lines, farthest first within a task."""
     lines = []
     for task, rows in found.groupby("task", sort=True):
-        lines.append(
-            f"\n{style.task_label(str(task))}: lag (smallest window) at which half of the seeds that learn still solve"
-        )
+        lines.append(f"\n{style.task_label(str(task))}: lag at which half of the seeds that learn solve {budget(rows)}")
         ranked = rows.assign(rank=[_rank(row) for _, row in rows.iterrows()]).sort_values("rank", ascending=False)
         for row in ranked.to_dict("records"):
             names = f"{style.cell_label(row['cell']):24} {style.clip_label(row['clip']):14}"
@@ -67,8 +66,8 @@ def render(found: pd.DataFrame) -> str:
 def markdown(found: pd.DataFrame) -> str:
     """Return the horizons as one table a task, a row a cell, a column a clip."""
     lines = [
-        "Lag (smallest window, time steps) at which half of the seeds that learn at all still solve, with 95 % "
-        "bootstrap interval; their share is said where it is below 1."
+        f"Lag (smallest window, time steps) at which half of the seeds that learn at all still solve {budget(found)}, "
+        "at the rates of `rungs.csv`, with 95 % bootstrap interval; their share is said where it is below 1."
     ]
     for task, rows in found.groupby("task", sort=False):
         cells, clips = (sorted(rows[name].unique(), key=rank) for name, rank in _RANKS.items())
@@ -114,7 +113,7 @@ def draw(found: pd.DataFrame) -> Figure:
         ax.set_xlabel("horizon: smallest window (time steps, log axis)")
     axes[0].set_yticks(range(len(cells)), [style.cell_label(cell) for cell in cells])
     axes[0].invert_yaxis()
-    figure.suptitle(f"{TITLE} · {seeds(found)}", fontsize=7.5)
+    figure.suptitle(f"{TITLE} {budget(found)} · {seeds(found)}", fontsize=7.5)
     return figure
 
 
@@ -122,6 +121,12 @@ def seeds(found: pd.DataFrame) -> str:
     """Say how many results stand behind a rung."""
     counts = sorted({int(found["seeds"].min()), int(found["seeds"].max())})
     return f"n = {' to '.join(map(str, counts))} a rung"
+
+
+def budget(found: pd.DataFrame) -> str:
+    """Say within how many updates."""
+    ends = sorted({int(found["budget"].min()), int(found["budget"].max())})
+    return f"within {' to '.join(map(str, ends))} updates"
 
 
 def _draw_task(ax: Axes, rows: pd.DataFrame, cells: list[str], clips: list[str]) -> None:

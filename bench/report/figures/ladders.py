@@ -34,7 +34,11 @@ def rungs(study: StudyData) -> pd.DataFrame:
     ladders = _ladders(list(frame["task"].unique())) if one_rate and alike else {}
     climbed = frame[frame["task"].isin(list(ladders))]
     found = climbed.groupby(_RUNG, sort=False).agg(
-        lag=("min_lag", "first"), lr=("lr", "first"), solved=("solved", "sum"), n=("counted", "sum")
+        lag=("min_lag", "first"),
+        lr=("lr", "first"),
+        budget_updates=("budget_updates", "first"),
+        solved=("solved", "sum"),
+        n=("counted", "sum"),
     )
     found = found.reset_index().rename(columns={"task": "rung"})
     found.insert(0, "task", found["rung"].map(ladders))
@@ -66,5 +70,5 @@ def horizons_figure(study: StudyData) -> panels.Drawing:
     found = horizons.horizons(rungs(study))
     figure = horizons.draw(found)
     told = f"{horizons.seeds(found)}; fitted, with 95 % interval; an arrow: beyond the distances tried"
-    panels.caption(figure, study, horizons.TITLE, told)
+    panels.caption(figure, study, f"{horizons.TITLE} {horizons.budget(found)}", told)
     return panels.Drawing(figure, found)

@@ -12,7 +12,6 @@ from matplotlib.patches import Patch
 from longlag.report.figures import curves, panels, style
 from longlag.report.memo import once
 from longlag.report.outcomes import SETTING, Panel, in_order, into_panels, outcomes, seeds, several
-from longlag.stats.intervals import interquartile_interval, interquartile_mean
 from longlag.store.results import StudyData
 
 _POINT = ["key", "lag", "min_lag", "baseline_error", "solved_below", "error"]
@@ -49,7 +48,7 @@ def transfer_table(study: StudyData) -> pd.DataFrame:
     """Summarise the errors by setting and distance, settings in the order of reports.
 
     Columns: the axes that vary and the task, ``trained_from``, ``trained_to``, ``lag``, ``times`` (lag by the longest
-    trained), ``n``, ``error, error_low, error_high`` (interquartile mean over seeds, bootstrap interval), ``floor``,
+    trained), ``n``, ``error, error_min, error_max`` (median and range of the seeds), ``floor``,
     ``solved_count`` and ``solved_fraction`` (of the seeds, with an error that counts as solved at that distance).
     """
     frame = errors_by_lag(study)
@@ -62,15 +61,13 @@ def transfer_table(study: StudyData) -> pd.DataFrame:
 
 def _row(part: pd.DataFrame, axes: list[str]) -> dict[str, Any]:
     first = part.iloc[0]
-    errors = part["error"].tolist()
-    spread = interquartile_interval([errors], *(str(first[name]) for name in (*SETTING, "lag")))
     solved = int((part["error"] < part["solved_below"]).sum())
     return {name: first[name] for name in (*axes, "trained_from", "trained_to", "lag")} | {
         "times": first["lag"] / first["trained_to"],
         "n": len(part),
-        "error": interquartile_mean(errors),
-        "error_low": spread.low if spread else None,
-        "error_high": spread.high if spread else None,
+        "error": part["error"].median(),
+        "error_min": part["error"].min(),
+        "error_max": part["error"].max(),
         "floor": first["baseline_error"],
         "solved_count": solved,
         "solved_fraction": solved / len(part),

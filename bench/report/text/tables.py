@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from longlag.plan.rates import Basis
 from longlag.report.failures import reasons
 from longlag.report.figures import horizons, style
 from longlag.report.figures.ladders import has_horizons, rungs
@@ -89,10 +90,25 @@ def updates_text(row: pd.Series) -> str:
     return f"> {row['budget_updates']:.0f}" if pd.isna(found) else f"{found:.0f}"
 
 
-def error_text(row: pd.Series) -> str:
-    """Write the error with its bootstrap interval."""
-    ends = f" [{number(row['error_low'], 2)}, {number(row['error_high'], 2)}]" if pd.notna(row["error_low"]) else ""
+def error_text(row: pd.Series, digits: int = 2) -> str:
+    """Write the median error with the range of the seeds, whose ends have so many digits."""
+    ends = f" [{number(row['error_min'], digits)}, {number(row['error_max'], digits)}]" if row["n"] > 1 else ""
     return number(row["error"], 2) + ends
+
+
+RATE_REMARKS = {
+    Basis.COARSE: "best of a coarse grid",
+    Basis.EDGE: "last rate tried",
+    Basis.NEIGHBOUR: "no rate found",
+    Basis.NONE: "no rate found",
+}
+"""What is said of a learning rate that is not the best one in a fine grid."""
+
+
+def rate_text(row: pd.Series) -> str:
+    """Write the learning rate, with a remark where it is not the best one in a fine grid."""
+    remark = RATE_REMARKS.get(row["rate_basis"])
+    return axis_text("lr", row["lr"]) + (f" ({remark})" if remark else "")
 
 
 def axis_text(name: str, value: object) -> str:
@@ -124,16 +140,17 @@ _COLUMNS: Mapping[str, Callable[[pd.Series], str]] = {
 
 def readable(study: StudyData, summary: pd.DataFrame) -> pd.DataFrame:
     """Turn a summary into texts, one column a thing to read; axes with one value are left out."""
-    axes = {name: [axis_text(name, value) for value in summary[name]] for name in several(study.plan)}
     rows = [row for _, row in summary.iterrows()]
+    axes = {name: [axis_text(name, value) for value in summary[name]] for name in several(study.plan)}
+    axes |= {"lr": [rate_text(row) for row in rows]} if "lr" in axes else {}
     texts = {name: [write(row) for row in rows] for name, write in _COLUMNS.items()}
     return pd.DataFrame(axes | texts | match_columns(summary))
 
 
 EXPLANATION = (
     "n/N: trials with a result of those planned. Solved share with exact 95 % interval. Updates to solve: median, "
-    "unsolved trials censored at the budget. Error: interquartile mean over seeds with 95 % bootstrap interval; "
-    "diverged and exploded trials count as the floor. Norm before clipping: median over updates and seeds."
+    "unsolved trials censored at the budget. Error: median and range of the seeds, which share of them solves stands "
+    "beside it; diverged and exploded trials count as the floor. Norm before clipping: median over updates and seeds."
 )
 
 
@@ -191,7 +208,7 @@ def _transfer_markdown(study: StudyData, found: pd.DataFrame) -> str:
 
 TRANSFER_EXPLANATION = (
     "Each network as its training ended, solved or not, on 1000 sequences of its task at another distance. Error: "
-    "interquartile mean over seeds with 95 % bootstrap interval; diverged trials count as the floor of that distance. "
+    "median and range of the seeds; diverged trials count as the floor of that distance. "
     "Solved there: seeds whose error is below what counts as solved at that distance; it is not confirmed again."
 )
 

@@ -34,7 +34,7 @@ def render_text(study: StudyData) -> str:
     charged = ", diverged and exploded trials at the floor" if outcomes(study)["status"].isin(LOST).any() else ""
     footer += [
         "95 %: exact interval of the solved share; updates: median until solved, unsolved trials censored; "
-        f"error: interquartile mean with 95 % bootstrap interval{charged}; clipped: share of updates."
+        f"error: median and range of the seeds{charged}; clipped: share of updates."
     ]
     blocks.append("\n".join(_wrapped(line) for line in [*footer, *notes(study)]))
     if why := reasons(study):
@@ -50,7 +50,7 @@ def _task_block(task: str, sentence: str, rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     heading = f"{style.task_label(task)} · lag {first['lag']:.0f} · floor {tables.number(first['floor'])}"
     spread = rows.groupby(["cell", "clip", "optimizer"])[list(WAYS)].nunique().max()
-    shown = [name for name in several(rows, WAYS) if name == "optimizer" or spread[name] > 1]
+    shown = [name for name in several(rows, WAYS) if name in ("optimizer", "lr") or spread[name] > 1]
     columns: dict[str, list[str]] = {
         "cell": [style.cell_label(cell) for cell in rows["cell"]],
         "clip": [style.clip_label(clip) for clip in rows["clip"]],
@@ -61,7 +61,7 @@ def _task_block(task: str, sentence: str, rows: pd.DataFrame) -> str:
         "solved": [f"{row['solved_count']}/{row['n']}" for row in told],
         "95 %": [tables.percent_range(row["solved_low"], row["solved_high"]) for row in told],
         "updates": [tables.updates_text(row) for row in told],
-        "error": [tables.error_text(row) for row in told],
+        "error": [tables.error_text(row, digits=1) for row in told],
         "clipped": [tables.percent(row["clipped_fraction"]) for row in told],
     }
     columns |= (matches := match_columns(rows))
@@ -73,7 +73,8 @@ def _task_block(task: str, sentence: str, rows: pd.DataFrame) -> str:
 
 def _remarks(row: pd.Series) -> str:
     words = ("diverged", "exploded", "failed", "timeout", "missing")
-    return ", ".join(f"{row[f'{word}_count']} {word}" for word in words if row[f"{word}_count"])
+    counts = [f"{row[f'{word}_count']} {word}" for word in words if row[f"{word}_count"]]
+    return ", ".join(filter(None, [*counts, tables.RATE_REMARKS.get(row["rate_basis"])]))
 
 
 def aligned(columns: dict[str, list[str]], left: set[str]) -> list[str]:

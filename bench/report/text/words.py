@@ -1,0 +1,64 @@
+"""Counts, names and lists in sentences."""
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import NamedTuple
+
+import pandas as pd
+
+from longlag.report.figures import style
+from longlag.report.outcomes import Panel
+
+MANY = 3
+"""With more ways of training than this (a sweep of rates, say) cells are counted over all of them together."""
+
+
+class Count(NamedTuple):
+    """Trials of a kind, and all results among which they are."""
+
+    hits: int
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.hits}/{self.n}"
+
+
+def name_of(part: Panel, cell: str) -> str:
+    """Return a cell's name, with the way in which the panel's trials were trained where there are several."""
+    return f"{style.cell_label(cell)} ({part.ways_label})" if part.ways else style.cell_label(cell)
+
+
+def listed(entries: list[tuple[str, Count]]) -> str:
+    """List names with their counts; a count that neighbours share is given once."""
+    told = []
+    for count, group in groupby(entries, key=lambda entry: entry[1]):
+        names = [name for name, _ in group]
+        told.append(f"{joined(names)} ({count}{' each' if len(names) > 1 else ''})")
+    return joined(told)
+
+
+def joined(words: Iterable[str]) -> str:
+    """Join words as English does.
+
+    >>> joined(["a", "b", "c"])
+    'a, b and c'
+    """
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def start_of(rows: pd.DataFrame) -> str:
+    """Say a cell's usual initialisation, ``forget bias 1``; nothing where its label says another, or it has no option.
+
+    Args:
+        rows: Of one cell, with its options in columns ``cell.<option>``.
+    """
+    first = rows.iloc[0]
+    columns = [str(name) for name in rows.columns if str(name).startswith("cell.") and pd.notna(first[name])]
+    options = {name.removeprefix("cell."): first[name] for name in columns}
+    init = options.get("init", "default")
+    if "init=" in first["cell"] or "_bias=" in first["cell"]:
+        return ""
+    if init != "default":
+        return f"{init} start"
+    return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in options.items() if name.endswith("_bias"))
