@@ -245,7 +245,9 @@ def test_a_clip_for_which_no_rate_was_found_is_said_to_have_none():
     study = make_study(Shape(tasks=(COPY,), cells=(IRNN,), clips=("none", "norm:1"), seeds=8, rate_basis=Basis.TUNED))
     basis = study.plan["rate_basis"].mask(study.plan["clip"] == "none", Basis.NEIGHBOUR)
     study = replace(study, plan=study.plan.assign(rate_basis=basis))
-    told = "at the best rate of each clip, clipping decides for IRNN (norm ≤ 1 8/8 at 0.01, no clip 0/8 with no rate found; p"
+    told = (
+        "at the best rate of each clip, clipping decides for IRNN (norm ≤ 1 8/8 at 0.01, no clip 0/8 with no rate found"
+    )
     assert told in stories(study)[COPY]
     assert "no rate found" in next(
         line for line in render_text(study).splitlines() if line.startswith("  IRNN  no clip")
