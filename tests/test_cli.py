@@ -68,7 +68,7 @@ def test_a_run_with_failed_trials_exits_with_3(tmp_path: Path) -> None:
         (["run", *TINY, "--clip", "nrom:1"], "no clip is called 'nrom'; did you mean norm?"),
         (["run", *TINY, "--clip", "norm:0"], "clip 'norm:0': max_norm must be a number above 0"),
         (["run", *TINY, "--clip", "norm:nan"], "clip 'norm:nan': max_norm must be a number above 0"),
-        (["run", *TINY, "--clip", "norm"], "clip 'norm' is not of the form norm:max_norm"),
+        (["run", *TINY, "--clip", "norm"], "clip 'norm' is not of the form norm:max_norm,option=value"),
         (["run", *TINY, "--clip", "value:abc"], "clip 'value:abc': clip_value must be a number above 0"),
         (["run", *TINY, "--clip", "none:1"], "clip 'none:1' is not of the form none"),
         (["run", *TINY, "--optimizer", "adm"], "no optimizer is called 'adm'; did you mean adam?"),

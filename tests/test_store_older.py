@@ -25,6 +25,8 @@ CREATE TABLE plan (
     normalisation TEXT NOT NULL DEFAULT 'none', dropout REAL NOT NULL DEFAULT 0, test_lags TEXT NOT NULL DEFAULT '',
     truncate INTEGER NOT NULL DEFAULT 0, decoder_cell TEXT NOT NULL DEFAULT 'none',
     decoder_layers INTEGER NOT NULL DEFAULT 0, decoder_cell_version INTEGER NOT NULL DEFAULT 0,
+    initial_state TEXT NOT NULL DEFAULT 'zeros', stop TEXT NOT NULL DEFAULT 'solved',
+    weight_noise REAL NOT NULL DEFAULT 0,
     position INTEGER NOT NULL, matched TEXT, match_target INTEGER, match_reached INTEGER,
     match_note TEXT) WITHOUT ROWID;
 CREATE TABLE trials (
@@ -38,6 +40,8 @@ CREATE TABLE trials (
     normalisation TEXT NOT NULL DEFAULT 'none', dropout REAL NOT NULL DEFAULT 0, test_lags TEXT NOT NULL DEFAULT '',
     truncate INTEGER NOT NULL DEFAULT 0, decoder_cell TEXT NOT NULL DEFAULT 'none',
     decoder_layers INTEGER NOT NULL DEFAULT 0, decoder_cell_version INTEGER NOT NULL DEFAULT 0,
+    initial_state TEXT NOT NULL DEFAULT 'zeros', stop TEXT NOT NULL DEFAULT 'solved',
+    weight_noise REAL NOT NULL DEFAULT 0,
     status TEXT NOT NULL, error REAL, confirmed_error REAL, updates INTEGER NOT NULL, updates_to_solve INTEGER,
     diverged_at INTEGER, diverged_in TEXT, exploded_at INTEGER, path TEXT, grad_norm_median REAL, grad_norm_max REAL,
     grad_norm_max_at INTEGER, grad_norm_after_max REAL, clipped_fraction REAL, clip_cosine REAL,
@@ -92,7 +96,7 @@ def test_tables_of_before_get_the_columns_of_now_when_they_are_written(path: Pat
         assert names(path, name) == set(table.columns)
 
 
-@pytest.mark.parametrize("column", ["clip_cosine", "truncate", "plugins", "decoder_cell", "fingerprint", "skip"])
+@pytest.mark.parametrize("column", ["clip_cosine", "truncate", "plugins", "decoder_cell", "fingerprint", "stop"])
 def test_a_column_that_an_older_file_lacks_is_filled_in_and_then_made(path: Path, column: str) -> None:
     older(path, f"ALTER TABLE trials DROP COLUMN {column}")
     before = path.read_bytes()

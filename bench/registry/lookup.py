@@ -147,7 +147,8 @@ def _unknown(kind: str, name: str, known: list[str]) -> UsageError:
     for made in used():
         if made.name == name:
             return UsageError(f"{unknown}: plugin {made.path} is {one(made.kind)}")
-    own = f"name its file with --plugin {file}" if Path(file).stem.isidentifier() and file.isprintable() else ""
+    could_be = plugins.is_name(Path(file).stem) and file.isprintable()
+    own = f"name its file with --plugin {file}" if could_be else ""
     if own and Path(file).is_file():
         return UsageError(f"{unknown}; {own}")
     listed += f"; if it is yours, {own}" if own else ""

@@ -66,13 +66,18 @@ def blamed(what: str) -> Iterator[None]:
         raise UsageError(f"{what}: {first_line(error)}") from error
 
 
+def is_name(name: str) -> bool:
+    """Say whether something can be written as a name: up to 64 letters, digits and underscores, a letter first."""
+    return _NAME.fullmatch(name) is not None
+
+
 def check_name(name: str, what: str) -> None:
     """Refuse what cannot be written as a name.
 
     Raises:
         UsageError: It begins with no letter, or has other characters than letters, digits and underscores.
     """
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise UsageError(f"{what}: {name!r} must be 1 to 64 letters, digits or underscores, a letter first")
     if name == "base":
         raise UsageError(f"{what}: {name!r} is reserved")
