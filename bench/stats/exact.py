@@ -138,7 +138,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
     """
     differing = only_first + only_second
     extreme = sum(math.comb(differing, count) for count in range(min(only_first, only_second) + 1))
-    return min(1.0, 2 * extreme / 2**differing)
+    return min(1.0, 2 * extreme / (1 << differing))
 
 
 def holm(ps: Sequence[float]) -> list[float]:
