@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm, one_hot
 
-from longlag.cells.base import Cell, State
+from longlag.cells.base import State
 from longlag.cells.support.backbone import Stackable
 from longlag.scans.run import reversed_in_time
 from longlag.values.seeding import stream
@@ -100,7 +100,6 @@ class Layers:
         """The shapes of a scan's learned initial states, by their own names; nothing where it starts from zeros."""
         if self.wiring.initial_state == "zeros":
             return {}
-        assert isinstance(self.cell, Cell), f"{self.cell.name()} has no states that could be learned"
         return {f"initial_{name}": shape for name, shape in self.cell.state_shapes(self.hidden_size).items()}
 
     def _start(self, scan: str, tensors: Mapping[str, Tensor], batch: int) -> State | None:

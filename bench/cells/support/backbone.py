@@ -59,6 +59,10 @@ class Stackable(Backbone):
     def parts(self, name: str, hidden_size: int) -> tuple[int, ...]:
         """Return the columns of each logical tensor stored side by side in one of `shapes`."""
 
+    def state_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each state of one sequence that a scan may start from; nothing by default."""
+        return {}
+
     @abstractmethod
     def state_count(self, hidden_size: int) -> int:
         """Return the numbers that a layer carries from step to step."""
