@@ -161,6 +161,13 @@ def test_a_tensor_without_a_gradient_is_seen(monkeypatch):
         invariants.parameters_as_stated(LSTM)
 
 
+def test_learned_initial_states_are_parameters_too():
+    plain, learned = (
+        invariants.parameters_as_stated(replace(LSTM, initial_state=state)).split()[0] for state in ("zeros", "learned")
+    )
+    assert int(learned) == int(plain) + 2 * LSTM.hidden_size
+
+
 @pytest.mark.parametrize(
     ("plant", "cell"),
     [("swapped-gates", "lstm"), ("swapped-gates", "gru"), ("flat-tanh", "rnn"), ("early-steps", "gru")],

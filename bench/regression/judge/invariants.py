@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from math import prod
 
 import numpy as np
 from torch import Tensor
@@ -173,6 +174,8 @@ def parameters_as_stated(trial: Trial) -> str:
         return "a gradient reaches all parameters of a module, which states no number of them"
     stated = by_name(inputs, units) if by_name else sum(own.count(inputs, units) for own, _ in scans)
     stated += (units + 1) * cohort.task.output_size
+    if trial.initial_state == "learned":
+        stated += sum(prod(shape) for own, _ in scans for shape in own.state_shapes(units).values())
     found = network.layout.num_parameters
     expect(found == stated, f"{found} parameters, stated are {stated}")
     return f"{stated} parameters, as stated"
