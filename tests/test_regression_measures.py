@@ -4,12 +4,14 @@ from itertools import combinations, product
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from regressions import drawn, setting, solved, stuck
 from scipy import stats
 
 from longlag.regression.judge import measures
 from longlag.regression.judge.entries import Entry
-from longlag.stats.exact import boschloo_p, critical_count, holm, paired_p, permutation_p
+from longlag.stats.exact import boschloo_p, critical_count, holm, mcnemar, paired_p, permutation_p
 from longlag.values.seeding import stream
 from longlag.values.trial import Status
 
@@ -82,6 +84,20 @@ def test_paired_p_is_what_enumeration_of_signs_gives(differences):
 def test_paired_p_of_signs_is_mcnemars():
     differences = np.array([1] * 7 + [-1] * 2 + [0] * 11)
     assert paired_p(differences) == pytest.approx(stats.binomtest(7, 9, alternative="greater").pvalue)
+
+
+@pytest.mark.parametrize("counts", [(0, 0), (1, 0), (5, 5), (2, 9), (9, 2), (0, 8), (60, 31)])
+def test_mcnemar_is_the_binomial_test_of_the_seeds_that_differ(counts):
+    expected = stats.binomtest(counts[0], sum(counts)).pvalue if sum(counts) else 1
+    assert mcnemar(*counts) == pytest.approx(expected)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=14))
+def test_mcnemar_is_twice_the_smaller_side_of_the_test_by_signs(pairs):
+    first, second = (sum(pair == kind for pair in pairs) for kind in ((True, False), (False, True)))
+    differences = np.array([int(one) - int(other) for one, other in pairs], dtype=int)
+    one_sided = min(paired_p(differences), paired_p(-differences))
+    assert mcnemar(first, second) == pytest.approx(min(1.0, 2 * one_sided))
 
 
 def test_holm_is_the_step_down_by_hand():

@@ -1,6 +1,7 @@
-"""Exact tests: Boschloo's for two shares, permutation tests for whole-number scores. Every p is one-sided.
+"""Exact tests: Boschloo's and McNemar's for two shares, permutation tests for whole-number scores.
 
-None returns NaN, whatever the data: at complete separation p is small, where everything ties it is 1.
+Every p is one-sided but McNemar's. None is NaN, whatever the data: at complete separation p is small, where everything
+ties it is 1.
 """
 
 import math
@@ -121,6 +122,23 @@ def paired_p(differences: np.ndarray) -> float:
         moved[size:] = chances[: max(0, against + 1 - size)]
         chances = (chances + moved) / 2
     return float(chances.sum())
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Return the two-sided exact p for two solved shares of the same seeds (McNemar 1947; Cochran 1950).
+
+    Seeds that end alike on both sides say nothing; of the others each side has won with probability one half.
+
+    Args:
+        only_first: Seeds that solve on the first side alone.
+        only_second: Seeds that solve on the second side alone.
+
+    >>> mcnemar(7, 0), mcnemar(3, 1), mcnemar(0, 0)
+    (0.015625, 0.625, 1.0)
+    """
+    differing = only_first + only_second
+    extreme = sum(math.comb(differing, count) for count in range(min(only_first, only_second) + 1))
+    return min(1.0, 2 * extreme / (1 << differing))
 
 
 def holm(ps: Sequence[float]) -> list[float]:
