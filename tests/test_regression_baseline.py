@@ -21,7 +21,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_accepting_again_after_a_change_names_the_command_that_gets_there(results: Path) -> None:
-    again = "longlag run made --fresh --seeds 100"
+    again = f"longlag run made --fresh --seeds 100 --results {results}"
     for source, seeds, why in (("old", 60, "was made by other source"), (SOURCE, 10, "at least 50")):
         put(study_of(seeds), results, USUAL, source=source)
         done = call("baseline", "accept", "made", "--reason", "better", "--results", str(results))
@@ -31,7 +31,9 @@ def test_accepting_again_after_a_change_names_the_command_that_gets_there(result
 
 def test_a_study_without_a_baseline_says_how_to_make_one(tmp_path: Path) -> None:
     put(study_of(10), tmp_path, USUAL)
-    refused(check(tmp_path), 2, "longlag run made --fresh --seeds 100 && longlag baseline accept made --reason TEXT")
+    folder = f"--results {tmp_path}"
+    accept = f"longlag baseline accept made --reason TEXT {folder}"
+    refused(check(tmp_path), 2, f"longlag run made --fresh --seeds 100 {folder} && {accept}\n")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ from longlag.cli import regression, training
 from longlag.plan.study import Study
 from longlag.plan.trials import facts
 from longlag.regression.judge import baseline as accepted
-from longlag.regression.judge.verdict import Ruling, confirmation_seeds
+from longlag.regression.judge.effects import seeds_for_margin
+from longlag.regression.judge.procedure import MOST_FRESH_SEEDS, confirmation_seeds
+from longlag.regression.judge.verdict import Ruling
 from longlag.regression.show.report import Invariant
 from longlag.store.store import Store, store_path
 
@@ -70,6 +72,45 @@ def test_a_false_alarm_of_the_first_stage_passes(results: Path, monkeypatch: pyt
     assert "30 fresh seeds do not" in done.stdout
 
 
+def test_a_margin_trains_what_it_takes_and_is_told(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = trains(monkeypatch, USUAL)
+    put(study_of(10), results, USUAL, "b")
+    path = results / "out.json"
+    done = check(results, "--margin", "20", "--json", str(path))
+    assert done.exit_code == 0, done.output
+    held = json.loads(path.read_text())
+    baseline = accepted.read(results / "reference" / "made.json")
+    counts = {entry.setting.cell: seeds_for_margin(entry.solved, entry.n, 0.2) for entry in baseline.entries}
+    (study,) = asked
+    seeds = confirmation_seeds(baseline.hash, range(60), MOST_FRESH_SEEDS)
+    for cell, count in counts.items():
+        assert {trial.seed for trial in study.trials() if trial.cell == cell} == set(seeds[:count])
+    least, most, total = min(counts.values()), max(counts.values()), sum(counts.values())
+    assert f"3 entries; training {least} to {most} fresh seeds each, {total} trials" in done.stderr
+    assert held["margin"] == 20
+    for entry in held["entries"]:
+        assert entry["confirmed"]["new"]["n"] in counts.values()
+        assert entry["verdict"] != "same" or entry["confirmed"]["excluded_drop"] <= 0.2
+
+
+@pytest.mark.parametrize("margin", ["0", "100", "-5"])
+def test_a_margin_of_no_points_or_of_all_is_refused(results: Path, margin: str) -> None:
+    refused(check(results, "--margin", margin), 2, f"--margin {margin} must be from 1 to 99 percentage points")
+
+
+def test_the_commands_that_are_suggested_can_be_pasted(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(study_of(10), results, USUAL | {"lstm": 0.1}, "b")
+    other = results / "other.json"
+    accepted.write(accepted.read(results / "reference" / "made.json"), other)
+    monkeypatch.chdir(results)
+    folder = ("--results", ".", "--baseline", "other.json")
+    told = call("check", "some/made.toml", "--no-confirm", *folder).stdout.splitlines()
+    line = "longlag check some/made.toml --results . --baseline other.json"
+    assert f"Without --no-confirm, fresh seeds decide on what looks worse: {line}" in told
+    put(study_of(10), results, USUAL, source="old")
+    refused(call("check", "some/made.toml", *folder), 2, "; longlag run some/made.toml --fresh --results .\n")
+
+
 def test_inconclusive_exits_with_5_only_if_strict(results: Path) -> None:
     put(study_of(10), results, USUAL | {"lstm": 0.1}, "b")
     done = check(results, "--no-confirm")
@@ -95,10 +136,17 @@ def test_missing_entries_are_listed_and_exit_with_2(results: Path) -> None:
 def test_a_broken_invariant_is_a_regression(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = (Invariant("clipping", False, "norm 3 where 1 is promised"),)
     monkeypatch.setattr(regression, "_invariants", lambda entries: broken)
-    put(study_of(10), results, USUAL | {"lstm": 0.1}, "b")  # looks worse: needs no confirmation
+    put(study_of(10), results, USUAL)
+    with Store.open_for_writing(store_path("made", results)) as store:
+        for trial in study_of(10, cell="lstm").trials():
+            store.add(outcome(trial, 0.1, "b"), facts(trial))  # looks worse
+    monkeypatch.setattr(training, "train_study", pytest.fail)  # a fault that is certain needs no confirmation
     done = check(results)
     assert done.exit_code == 1
     assert "BROKEN clipping: norm 3 where 1 is promised" in done.stdout
+    assert "unchanged" not in done.stdout
+    assert done.stdout.startswith("made: REGRESSED (1 invariant broken, 3 inconclusive)\n")
+    assert done.stdout.count("an invariant is broken, else: every curve is the same to the last digit") == 2
 
 
 def test_stale_and_mixed_source_are_refused_with_the_command_to_run(results: Path) -> None:

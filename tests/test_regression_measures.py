@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from regressions import drawn, setting, solved, stuck
 from scipy import stats
 
-from longlag.regression.judge import measures
+from longlag.regression.judge import effects, measures
+from longlag.regression.judge.comparison import Comparison
 from longlag.regression.judge.entries import Entry
 from longlag.stats.exact import boschloo_p, critical_count, holm, mcnemar, paired_p, permutation_p
 from longlag.values.seeding import stream
@@ -158,9 +159,19 @@ def test_the_order_of_seeds_changes_nothing():
 def test_seeds_that_go_alike_are_paired_and_others_are_not():
     base = drawn(0.6, range(60), "base")
     later = tuple(solved(o.seed, o.updates_to_solve + 20) if o.solved else o for o in base.outcomes[:10])
-    assert measures.tests(base, Entry(base.setting, later), 0.05).paired
+    assert measures.tests(base, Entry(base.setting, later), 0.05).paired == {"solved", "outcome", "updates"}
     assert not measures.tests(base, drawn(0.6, range(10), "other"), 0.05).paired
     assert not measures.tests(base, drawn(0.6, range(60, 70), "other"), 0.05).paired
+
+
+def test_each_measure_is_paired_by_itself():
+    base = Entry(setting(), tuple(solved(seed, 100 + 20 * (seed % 10)) for seed in range(60)))
+    lost = tuple(stuck(o.seed) if o.seed in (0, 3, 6, 9) else o for o in base.outcomes[:10])
+    found = measures.tests(base, Entry(base.setting, lost), 0.05)
+    assert "solved" not in found.paired  # four of ten are lost, whichever solved before: 60 seeds tell more than ten
+    assert found.worse["solved"] == boschloo_p(6, 10, 60, 60) < 0.001
+    late = tuple(solved(o.seed, o.updates_to_solve + 20) for o in base.outcomes[:10])
+    assert "updates" in measures.tests(base, Entry(base.setting, late), 0.05).paired
 
 
 def test_pairs_find_a_delay_of_every_seed_that_two_samples_miss():
@@ -172,7 +183,7 @@ def test_pairs_find_a_delay_of_every_seed_that_two_samples_miss():
 
 
 def test_superiority_counts_pairs():
-    assert measures.superiority(np.array([1.0, 2.0]), np.array([1.0, 3.0])) == (0.5 + 1 + 0 + 0) / 4
+    assert effects.superiority(np.array([1.0, 2.0]), np.array([1.0, 3.0])) == (0.5 + 1 + 0 + 0) / 4
 
 
 def test_the_interval_of_superiority_covers_as_often_as_it_says():
@@ -180,48 +191,48 @@ def test_the_interval_of_superiority_covers_as_often_as_it_says():
     truth = stats.norm.cdf(0.8 / np.sqrt(2))
     for _ in range(400):
         before, after = generator.normal(size=60), generator.normal(-0.8, size=10)
-        found = measures.superiority_interval(measures.superiority(before, after), 10, 60)
+        found = effects.superiority_interval(effects.superiority(before, after), 10, 60)
         inside += found.low <= truth <= found.high
     assert 0.87 <= inside / 400 <= 0.96  # .9, within three standard errors and what normal tails cost
 
 
 @pytest.mark.parametrize("estimate", [0.0, 1e-4, 0.5, 1.0])
 def test_the_interval_of_superiority_is_proper_at_separation(estimate):
-    found = measures.superiority_interval(estimate, 10, 100)
+    found = effects.superiority_interval(estimate, 10, 100)
     assert 0 <= found.low <= estimate <= found.high <= 1
     assert found.high - found.low > 0.05
 
 
 def test_excludes_is_the_lower_end_of_the_interval():
     for estimate in (0.35, 0.42, 0.5, 0.7):
-        low = measures.superiority_interval(estimate, 10, 100).low
-        assert measures.excludes(estimate, low - 1e-6, 10, 100)
-        assert not measures.excludes(estimate, low + 1e-6, 10, 100)
+        low = effects.superiority_interval(estimate, 10, 100).low
+        assert effects.excludes(estimate, low - 1e-6, 10, 100)
+        assert not effects.excludes(estimate, low + 1e-6, 10, 100)
 
 
 def test_the_interval_of_a_difference_is_newcombes():
     base = entry(*(solved(s, 20) for s in range(48)), *(stuck(s) for s in range(48, 80)))
-    new = entry(*(solved(s, 20) for s in range(56)), *(stuck(s) for s in range(56, 70)))
+    new = entry(*(solved(s, 20) for s in range(100, 156)), *(stuck(s) for s in range(156, 170)))
     before, after = (stats.binomtest(k, n).proportion_ci(0.9, "wilson") for k, n in ((48, 80), (56, 70)))
-    found = measures.share_difference(base, new)
+    found = Comparison(base, new, 0.05).share
     assert found.estimate == pytest.approx(0.2)
     assert found.low == pytest.approx(0.2 - np.hypot(0.8 - after.low, before.high - 0.6))
     assert found.high == pytest.approx(0.2 + np.hypot(after.high - 0.8, 0.6 - before.low))
 
 
 def test_the_detectable_drop_is_detected_with_power_eight_in_ten():
-    drop = measures.detectable_drop(90, 100, 10, 0.05)
+    drop = effects.detectable_drop(90, 100, 10, 0.05)
     critical = critical_count(10, 90, 100, 0.05)
     assert stats.binom.cdf(critical, 10, 0.9 - drop) == pytest.approx(0.8)
     assert boschloo_p(critical, 10, 90, 100) <= 0.05 < boschloo_p(critical + 1, 10, 90, 100)
 
 
 def test_a_hopeless_baseline_detects_no_drop():
-    assert measures.detectable_drop(3, 100, 10, 0.05) is None
+    assert effects.detectable_drop(3, 100, 10, 0.05) is None
 
 
 def test_the_detectable_superiority_is_detected_about_as_often():
-    theta = measures.detectable_superiority(10, 100, 0.05)
+    theta = effects.detectable_superiority(10, 100, 0.05)
     shift = -np.sqrt(2) * stats.norm.ppf(theta)
     generator = stream("test").generator(3)
     ps = [
@@ -232,9 +243,9 @@ def test_the_detectable_superiority_is_detected_about_as_often():
 
 
 def test_more_seeds_are_as_many_as_are_needed():
-    assert measures.more_seeds(lambda n: n >= 37, 10) == 27
-    assert measures.more_seeds(lambda n: True, 10) == 0
-    assert measures.more_seeds(lambda n: False, 10) is None
+    assert effects.more_seeds(lambda n: n >= 37, 10) == 27
+    assert effects.more_seeds(lambda n: True, 10) == 0
+    assert effects.more_seeds(lambda n: False, 10) is None
 
 
 @pytest.mark.parametrize("measure", measures.MEASURES)

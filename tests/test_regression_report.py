@@ -12,9 +12,13 @@ from made_study import CELLS, USUAL
 from regressions import drawn
 
 from longlag.regression.judge import baseline as accepted
+from longlag.regression.judge.commands import Commands
+from longlag.regression.judge.comparison import points
 from longlag.regression.judge.entries import Entry
 from longlag.regression.judge.matching import EntryPair
-from longlag.regression.judge.verdict import Ruling, Verdict, decide
+from longlag.regression.judge.procedure import decide
+from longlag.regression.judge.verdict import Ruling, Verdict
+from longlag.regression.show.figure import draw_report
 from longlag.regression.show.formats import as_json, as_junit
 from longlag.regression.show.render import render_markdown, render_text
 from longlag.regression.show.report import Invariant, Report
@@ -79,6 +83,38 @@ def test_the_text_says_each_drop_it_could_detect() -> None:
     text = render_text(report({"lstm": 0.0, "rnn": 0.85}))
     row = next(line for line in text.splitlines() if line.lstrip().startswith("RNN tanh"))
     assert re.search(r"≤ \d+ %, -\d+ points", row)
+
+
+def test_same_is_told_with_what_it_leaves_open_wherever_it_is_written() -> None:
+    made = report({"lstm": 0.9, "rnn": 0.85})
+    assert made.counts[Ruling.SAME] == 2
+    left = [points(v.deciding.excluded_drop) for v in made.verdicts if v.deciding is not None]
+    assert made.headline == f"made: no regression found (2 same but for drops up to {max(left)} points, 1 unchanged)"
+    junit, drawn_rows = as_junit(made), draw_report(made).data["verdict"].tolist()
+    for drop in left:
+        told = f"same: no drop over {drop} points"
+        assert all(told in text for text in (render_text(made), render_markdown(made), junit))
+        assert told in drawn_rows
+    held = json.loads(as_json(made))["entries"]
+    assert [entry["meaning"] for entry in held] == [*(f"no drop over {drop} points" for drop in left), None]
+    assert [points(entry["screened"]["excluded_drop"]) for entry in held[:2]] == left
+
+
+def test_what_is_suggested_repeats_what_was_given() -> None:
+    given = Commands("my studies/made.toml", ("a.py", "b.py"), "out", "old.json")
+    options = "--plugin a.py --plugin b.py --results out"
+    trains = f"longlag run 'my studies/made.toml' --fresh --seeds 100 {options}"
+    accepts = f"longlag baseline accept 'my studies/made.toml' --reason TEXT {options} --baseline old.json"
+    checks = f"longlag check 'my studies/made.toml' --margin 15 {options} --baseline old.json"
+    made = report({"lstm": 0.0, "rnn": 0.85}, commands=given, margin=15)
+    one = replace(made.verdicts[0], ruling=Ruling.REGRESSED)
+    assert replace(made, verdicts=(one,)).advice == [f"If the regression is meant to be: {trains} && {accepts}"]
+    assert replace(made, confirms=False).advice == [
+        f"Without --no-confirm, fresh seeds decide on what looks worse: {checks}"
+    ]
+    unsure = replace(made.verdicts[0], more_seeds=31)
+    more = trains.replace("100", "41")
+    assert replace(made, verdicts=(unsure,)).advice == [f"To tell what could not be told: {more} && {checks}"]
 
 
 def test_other_versions_are_told() -> None:

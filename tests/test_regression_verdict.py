@@ -7,7 +7,8 @@ from regressions import drawn, setting, solved, stuck
 
 from longlag.regression.judge.entries import Entry
 from longlag.regression.judge.matching import matched
-from longlag.regression.judge.verdict import Ruling, confirmation_seeds, decide
+from longlag.regression.judge.procedure import confirmation_seeds, decide
+from longlag.regression.judge.verdict import Ruling
 from longlag.values.trial import Status
 
 SEEDS = confirmation_seeds("a hash", range(100))
@@ -22,13 +23,13 @@ def new(share, cell="lstm", number=0, first=100):
 
 
 def trains(share):
-    def confirm(entries, seeds):
-        return [drawn(share, seeds, "fresh", entry.setting.cell, cell=entry.setting.cell) for entry in entries]
+    def confirm(asked):
+        return [drawn(share, seeds, "fresh", of.setting.cell, cell=of.setting.cell) for of, seeds in asked]
 
     return confirm
 
 
-def refuse(entries, seeds):
+def refuse(asked):
     raise AssertionError("nothing was to be confirmed")
 
 
@@ -81,8 +82,8 @@ def test_a_certain_drop_below_the_minimum_effect_is_no_regression():
     before = Entry(setting(), tuple(solved(seed, 100 + 20 * (seed % 9)) for seed in range(100)))
     lost = [stuck(seed) if seed % 7 == 0 else solved(seed, 100 + 20 * (seed % 9)) for seed in SEEDS]
 
-    def confirm(entries, seeds):
-        return [replace(entries[0], outcomes=tuple(replace(o, seed=s) for o, s in zip(lost, seeds, strict=True)))]
+    def confirm(asked):
+        return [replace(asked[0].entry, outcomes=tuple(lost))]
 
     verdict = ruling(before, drawn(0.3, range(100, 110), "new"), confirm)
     assert verdict.confirmed.tests.worse["solved"] < 0.01
@@ -101,7 +102,7 @@ def test_a_drop_that_ten_seeds_cannot_exclude_is_inconclusive():
     assert unsure
     for verdict in unsure:
         assert verdict.more_seeds is None or verdict.more_seeds > 0
-        assert verdict.screened.more_seeds == verdict.more_seeds
+        assert verdict.screened.more_seeds() == verdict.more_seeds
 
 
 def test_trials_that_raise_are_a_regression_with_their_reason():
@@ -118,13 +119,14 @@ def test_too_few_results_are_inconclusive():
 
 
 def test_a_confirmation_without_results_leaves_it_inconclusive():
-    verdict = ruling(base(), new(0.2), lambda entries, seeds: [])
+    verdict = ruling(base(), new(0.2), lambda asked: [])
     assert verdict.ruling is Ruling.INCONCLUSIVE
 
 
 def test_a_confirmation_that_raises_is_a_regression():
-    def confirm(entries, seeds):
-        return [replace(entries[0], outcomes=tuple(stuck(seed, None, Status.FAILED) for seed in seeds))]
+    def confirm(asked):
+        ((entry, seeds),) = asked
+        return [replace(entry, outcomes=tuple(stuck(seed, None, Status.FAILED) for seed in seeds))]
 
     assert ruling(base(), new(0.2), confirm).ruling is Ruling.REGRESSED
 
@@ -210,10 +212,10 @@ def test_where_nothing_changed_alarms_are_rare():
     for number in range(150):
         afters = [new(share, cell, number) for share, cell in zip((1.0, 0.9, 0.6, 0.4), cells, strict=True)]
 
-        def confirm(entries, seeds, number=number):
+        def confirm(asked, number=number):
             shares = dict(zip(cells, (1.0, 0.9, 0.6, 0.4), strict=True))
-            kinds = [entry.setting.cell for entry in entries]
-            return [drawn(shares[kind], seeds, "fresh", kind, number, cell=kind) for kind in kinds]
+            kinds = [(entry.setting.cell, seeds) for entry, seeds in asked]
+            return [drawn(shares[kind], seeds, "fresh", kind, number, cell=kind) for kind, seeds in kinds]
 
         verdicts = decide(befores, afters, confirm, SEEDS)
         flagged += sum(verdict.confirmed is not None for verdict in verdicts)
@@ -226,8 +228,8 @@ def test_half_of_the_solved_share_lost_is_found():
     found = 0
     for number in range(40):
 
-        def confirm(entries, seeds, number=number):
-            return [drawn(0.45, seeds, "fresh", number)]
+        def confirm(asked, number=number):
+            return [drawn(0.45, asked[0].seeds, "fresh", number)]
 
         found += ruling(base(), new(0.45, number=number), confirm).ruling is Ruling.REGRESSED
     assert found >= 36

@@ -10,9 +10,9 @@ from longlag.cli.options import name_of, plugin_option, results_option, study_ar
 from longlag.tasks.support.errors import UsageError
 
 if TYPE_CHECKING:
-    from longlag.plan.study import Study
+    from longlag.regression.judge.baseline import Baseline
+    from longlag.regression.judge.commands import Commands
     from longlag.regression.judge.entries import Entry
-    from longlag.regression.judge.verdict import Confirm
     from longlag.regression.show.report import Invariant, Report
 
 _KINDS = {"markdown": "a Markdown summary", "junit": "JUnit XML", "json": "JSON"}
@@ -40,7 +40,7 @@ def baseline() -> None:
 
 
 @baseline.command()
-@study_argument()
+@click.argument("study")
 @click.option("--reason", required=True, metavar="TEXT", help="Why, in one line; kept in the file.")
 @baseline_option
 @plugin_option
@@ -53,26 +53,29 @@ def accept(study: str, reason: str, file: Path | None, results: Path) -> None:
     from longlag.cli.planning import checked_workers
     from longlag.process import provenance
     from longlag.regression.judge import baseline as accepted
-    from longlag.regression.judge.entries import current
+    from longlag.regression.judge.commands import USUAL_SEEDS
+    from longlag.regression.judge.entries import current, source_of
     from longlag.store.results import load_study
     from longlag.values.rules import word
 
     told = word(reason, "--reason")
+    again, study = _commands(study, file, results).run(USUAL_SEEDS), name_of(study)
     path = _own(study, file, results)
-    entries = current(load_study(study, results), provenance.source_hash(), accepted.training_command(study))
-    accepted.checked(entries, study)
+    entries = current(load_study(study, results), provenance.source_hash(), again)
+    accepted.checked(entries, study, again)
     _need_plugins(entries)
     before = accepted.read(path, study).accepted if path.exists() else ()
     entries = _measured(entries, checked_workers(None))
     when = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    new = accepted.Acceptance(when, told, version("longlag"), entries[0].sources[0], accepted.summary_of(entries))
+    new = accepted.Acceptance(when, told, version("longlag"), source_of(entries), accepted.summary_of(entries))
     made = accepted.Baseline(study, tuple(entries), (*before, new))
     accepted.write(made, path)
     click.echo(f"{path}: {len(entries)} entries, {len(made.seeds)} seeds, baseline {made.hash}")
 
 
 @click.command()
-@study_argument(required=False)
+@click.argument("study", required=False)
+@click.option("--margin", type=int, metavar="POINTS", help="Drop of the solved share that `same` must exclude, in %.")
 @click.option("--no-confirm", is_flag=True, help="Train nothing: what looks worse is inconclusive.")
 @click.option("--strict", is_flag=True, help="Exit with 5 where something is inconclusive.")
 @click.option("--self-test", is_flag=True, help="Measure the procedure's false alarms and power on stored outcomes.")
@@ -83,6 +86,7 @@ def accept(study: str, reason: str, file: Path | None, results: Path) -> None:
 @results_option
 def check(
     study: str | None,
+    margin: int | None,
     no_confirm: bool,
     strict: bool,
     self_test: bool,
@@ -94,13 +98,16 @@ def check(
     """Say whether STUDY's stored results are worse than its baseline; the exit code is the verdict.
 
     Run it after `longlag run STUDY --fresh`. 0: no regression, 1: regressed, 2: not comparable, 5: inconclusive, with
-    --strict. What looks worse is trained again on 30 fresh seeds, which alone decide.
+    --strict. What looks worse is trained again on 30 fresh seeds, which alone decide. With --margin what has not
+    enough seeds to exclude such a drop is trained on as many fresh ones as that takes.
     """
+    from longlag.cli.confirmation import confirmation
     from longlag.cli.planning import checked_workers
     from longlag.process import provenance
     from longlag.regression.judge import baseline as accepted
     from longlag.regression.judge.entries import current
-    from longlag.regression.judge.verdict import confirmation_seeds, decide
+    from longlag.regression.judge.procedure import CONFIRM_SEEDS, MOST_FRESH_SEEDS, confirmation_seeds, decide
+    from longlag.regression.judge.verdict import without_trust
     from longlag.regression.show.render import render_text
     from longlag.regression.show.report import Report
     from longlag.store.results import load_study
@@ -110,16 +117,23 @@ def check(
     if study is None:
         raise UsageError("check needs a STUDY: longlag check ci")
     _need_folders(written)
+    if margin is not None and not 1 <= margin <= 99:
+        raise UsageError(f"--margin {margin} must be from 1 to 99 percentage points")
     workers = checked_workers(workers)
-    against = accepted.read(_path(study, file, results), study)
-    entries = current(load_study(study, results), provenance.source_hash(), f"longlag run {study} --fresh")
+    commands, study = _commands(study, file, results), name_of(study)
+    against = accepted.read(_path(study, file, results), study, commands)
+    entries = current(load_study(study, results), provenance.source_hash(), commands.run())
     _need_plugins(entries)
     entries = _measured(entries, workers)
     invariants = _invariants(entries)
     confirms = not no_confirm and all(rule.holds for rule in invariants)
-    confirm = _confirmation(study, results, workers) if confirms else None
-    verdicts = decide(against.entries, entries, confirm, confirmation_seeds(against.hash, against.seeds))
-    report = Report(study, against, tuple(verdicts), invariants, strict, confirms)
+    confirm = confirmation(study, results, workers) if confirms else None
+    count = CONFIRM_SEEDS if margin is None else MOST_FRESH_SEEDS
+    seeds = confirmation_seeds(against.hash, _taken(against, entries), count)
+    verdicts = decide(against.entries, entries, confirm, seeds, None if margin is None else margin / 100)
+    if not all(rule.holds for rule in invariants):
+        verdicts = without_trust(verdicts)
+    report = Report(study, against, tuple(verdicts), invariants, strict, confirms, margin, commands)
     click.echo(render_text(report), nl=False)
     for path in _write(report, written, results):
         click.echo(path, err=True)
@@ -172,6 +186,27 @@ def _self_test(study: str, file: Path | None, results: Path, workers: int) -> in
     found = self_test.self_test(entries, outcomes, harmful, workers=workers)
     click.echo(self_test.render(found, {name: plant.what for name, plant in PLANTS.items()}), nl=False)
     return 1 if found.failures() else 0
+
+
+def _commands(study: str, file: Path | None, results: Path) -> "Commands":
+    """Return the commands to suggest to who gave these arguments and the plugins in use."""
+    from longlag import registry
+    from longlag.regression.judge.commands import Commands
+
+    plugins = dict.fromkeys(_as_typed(made.path) for made in registry.used())
+    folder = "" if results == Path("results") else str(results)
+    return Commands(study, tuple(plugins), folder, "" if file is None else str(file))
+
+
+def _as_typed(path: str) -> str:
+    """Return a path from the present folder, where it lies in there."""
+    whole, here = Path(path), Path.cwd()
+    return str(whole.relative_to(here)) if whole.is_relative_to(here) else path
+
+
+def _taken(against: "Baseline", entries: "Sequence[Entry]") -> list[int]:
+    """Return the seeds that are not fresh: those of the baseline, and any others of what is checked."""
+    return [*against.seeds, *(outcome.seed for entry in entries for outcome in entry.outcomes)]
 
 
 def _own(study: str, file: Path | None, results: Path) -> Path:
@@ -241,39 +276,6 @@ def _need_plugins(entries: "Sequence[Entry]") -> None:
 
     for entry in entries:
         need_plugins(entry.setting)
-
-
-def _confirmation(study: str, results: Path, workers: int) -> "Confirm":
-    """Return what trains fresh seeds of flagged entries, as a study beside the one that is checked."""
-    from longlag.cli.training import train_study
-    from longlag.regression.judge.entries import entries_of
-    from longlag.store.results import load_study
-
-    def confirm(flagged: "Sequence[Entry]", seeds: Sequence[int]) -> "Sequence[Entry]":
-        what = "entry looks" if len(flagged) == 1 else "entries look"
-        click.echo(f"{len(flagged)} {what} worse: training each on {len(seeds)} fresh seeds", err=True)
-        plan = _plan_of(f"{study}.confirm", flagged, seeds)
-        train_study(plan, results, workers=workers, fresh=True)
-        return entries_of(load_study(plan.name, results).trials)
-
-    return confirm
-
-
-def _plan_of(name: str, entries: "Sequence[Entry]", seeds: Sequence[int]) -> "Study":
-    """Return a study of a few entries at some seeds."""
-    from dataclasses import fields
-
-    from longlag.plan.grid import SPANNED, Grid
-    from longlag.plan.study import Study
-    from longlag.values.trial import Trial
-
-    shared = {item.name for item in fields(Grid)} & {item.name for item in fields(Trial)}
-    grids = []
-    for entry in entries:
-        values = {key: getattr(entry.setting, key) for key in shared}
-        axes = {key: (values[key],) for key in SPANNED}
-        grids.append(Grid(**(values | axes), seeds=tuple(seeds)))
-    return Study(name, "Fresh seeds of entries that looked worse", tuple(grids))
 
 
 def _write(report: "Report", written: Mapping[str, Path | None], results: Path) -> list[Path]:

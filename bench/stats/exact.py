@@ -78,6 +78,8 @@ def permutation_p(scores: np.ndarray, m: int, exact_below: float = 1.0) -> float
     approximate = float(special.ndtr((m * scores.mean() - scores[:m].sum()) / deviation))
     if approximate >= exact_below:
         return approximate
+    if 2 * m > total:  # the same of the others, who are fewer: they sum to as little or less
+        scores, m = -np.concatenate([scores[m:], scores[:m]]), total - m
     distances = scores.max() - scores  # 0 is worst: the sum must be as small as observed
     distances = distances // max(1, int(np.gcd.reduce(distances)))
     return _subsets_up_to(distances, m, int(distances[:m].sum())) / math.comb(total, m)

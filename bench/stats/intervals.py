@@ -34,7 +34,7 @@ def share_interval(count: int, n: int, confidence: float = 0.95) -> Interval | N
     return Interval(float(found.low), float(found.high))
 
 
-def score_interval(share: float, n: int, confidence: float = 0.95) -> Interval:
+def score_interval(share: float, n: float, confidence: float = 0.95) -> Interval:
     """Return the interval of a share of n trials that half successes may be part of (Wilson 1927).
 
     The library's takes whole counts only.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from longlag.regression.judge.commands import Commands
 from longlag.regression.judge.entries import Entry, Outcome, place
 from longlag.store.file import StoreError
 from longlag.tasks.support.errors import UsageError
@@ -20,7 +21,6 @@ SCHEMA = 1
 FEWEST_SEEDS = 50
 LARGEST = 1_000_000
 """Bytes."""
-USUAL_SEEDS = 100
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Acceptance:
         when: UTC, to the second.
         reason: One line.
         version: Of longlag.
-        source: Hash of the source that made them.
+        source: Hash of the source that made them, and the plugins with theirs.
         summary: By label: seeds that solved, seeds, median updates to solve (None where fewer than half solved).
     """
 
@@ -67,23 +67,18 @@ class Baseline:
         return sorted({outcome.seed for entry in self.entries for outcome in entry.outcomes})
 
 
-def training_command(study: str) -> str:
-    """Return the command that trains what can be accepted: whatever is stored, all of it by the present source."""
-    return f"longlag run {study} --fresh --seeds {USUAL_SEEDS}"
-
-
-def accepting_commands(study: str) -> str:
-    """Return the commands that make a new baseline."""
-    return f"{training_command(study)} && longlag baseline accept {study} --reason TEXT"
-
-
 def summary_of(entries: Sequence[Entry]) -> dict[str, tuple[int, int, int | None]]:
     """Return what `Acceptance.summary` holds."""
     return {entry.label: (entry.solved, entry.n, entry.median_updates) for entry in entries}
 
 
-def checked(entries: Sequence[Entry], study: str) -> None:
+def checked(entries: Sequence[Entry], study: str, again: str) -> None:
     """Refuse what cannot be a baseline.
+
+    Args:
+        entries: What is to be accepted.
+        study: The study's name.
+        again: The command that trains what can be.
 
     Raises:
         UsageError: There are too few seeds, or trials that failed or timed out.
@@ -91,11 +86,10 @@ def checked(entries: Sequence[Entry], study: str) -> None:
     for entry in entries:
         lost = len(entry.outcomes) - entry.n
         if lost:
-            again = training_command(study)
             raise UsageError(f"study {study}: {lost} trials of {entry.label} failed or timed out; {again}")
         if entry.n < FEWEST_SEEDS:
             few = f"{entry.label} has {entry.n} seeds, a baseline needs at least {FEWEST_SEEDS}"
-            raise UsageError(f"study {study}: {few}; {training_command(study)}")
+            raise UsageError(f"study {study}: {few}; {again}")
 
 
 def write(baseline: Baseline, path: Path) -> None:
@@ -128,19 +122,21 @@ def as_text(baseline: Baseline) -> str:
     return "\n".join(lines) + "\n"
 
 
-def read(path: Path, study: str | None = None) -> Baseline:
+def read(path: Path, study: str | None = None, commands: Commands | None = None) -> Baseline:
     """Read a baseline.
 
     Args:
         path: The file.
         study: The study that it must belong to, if any.
+        commands: Those that make one, named where there is none.
 
     Raises:
         UsageError: There is none, it is of another format or study, or it was edited.
         StoreError: It cannot be read, was cut short, or is newer than this program.
     """
     if not path.is_file():
-        raise UsageError(f"there is no baseline {path}; {accepting_commands(study or 'STUDY')}")
+        again = (commands or Commands(study or "STUDY")).train_and_accept()
+        raise UsageError(f"there is no baseline {path}; {again}")
     try:
         content = json.loads(path.read_bytes())
     except OSError as error:

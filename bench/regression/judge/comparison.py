@@ -1,11 +1,13 @@
 """An entry beside its baseline: every number that a verdict, or a reader, may ask for."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from longlag.regression.judge import measures
+from longlag.regression.judge import effects, measures
+from longlag.regression.judge.effects import Effect, Pairs
 from longlag.regression.judge.entries import Entry
-from longlag.regression.judge.measures import Effect, Tests
+from longlag.regression.judge.measures import Tests
 
 MINIMUM_EFFECT = 0.2
 """Of the solved share, and of the probability of superiority from one half: less is not worth a person's time."""
@@ -30,65 +32,93 @@ class Comparison:
         """Every p."""
         return measures.tests(self.baseline, self.new, self.alpha)
 
-    @cached_property
+    @property
     def before(self) -> Entry:
-        """The baseline, or only the seeds that were paired: what the effects are from."""
-        if not self.tests.paired:
-            return self.baseline
+        """What the change of the solved share is from."""
+        return self._before("solved")
+
+    def _before(self, measure: str) -> Entry:
+        """Return what a measure's effect is from: the baseline, or the new seeds' partners where it was paired."""
+        return self._partners if measure in self.tests.paired else self.baseline
+
+    @cached_property
+    def _partners(self) -> Entry:
         seeds = {outcome.seed for outcome in self.new.results}
         return replace(self.baseline, outcomes=tuple(o for o in self.baseline.outcomes if o.seed in seeds))
 
     @cached_property
     def effects(self) -> dict[str, float]:
         """By measure: the change of the solved share, or the probability of superiority less one half."""
+        outcome, updates = self._before("outcome"), self._before("updates")
         return {
             "solved": self.new.solved / self.new.n - self.before.solved / self.before.n,
-            "outcome": measures.superiority(self.before.badness, self.new.badness) - 0.5,
-            "updates": measures.superiority(self.before.times, self.new.times) - 0.5,
+            "outcome": effects.superiority(outcome.badness, self.new.badness) - 0.5,
+            "updates": effects.superiority(updates.times, self.new.times) - 0.5,
         }
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """Results after and before."""
-        return self.new.n, self.before.n
+        """Results after and before whose order the probability of superiority is of."""
+        return self.new.n, self._before("outcome").n
 
     @property
     def superiority(self) -> Effect:
         """How often a new outcome beats one of the baseline, with its interval; one half is no change."""
-        return measures.superiority_interval(self.effects["outcome"] + 0.5, *self.sizes)
+        return effects.superiority_interval(self.effects["outcome"] + 0.5, *self.sizes)
 
     @property
     def share(self) -> Effect:
         """The change of the solved share, with its interval."""
-        return measures.share_difference(self.before, self.new)
+        return self._share(self.new.n)
+
+    @property
+    def excluded_drop(self) -> float:
+        """The smallest drop of the solved share such that the interval excludes all that are larger."""
+        return max(0.0, -self.share.low)
 
     @property
     def detectable(self) -> float:
         """The probability of superiority that is detected with power .8."""
-        return measures.detectable_superiority(*self.sizes, self.alpha)
+        return effects.detectable_superiority(*self.sizes, self.alpha)
 
     @property
     def detectable_drop(self) -> float | None:
         """The drop of the solved share that is detected with power .8; None where none is."""
-        return measures.detectable_drop(self.before.solved, self.before.n, self.new.n, self.alpha)
+        return effects.detectable_drop(self.before.solved, self.before.n, self.new.n, self.alpha)
 
-    @property
-    def excludes_drop(self) -> bool:
-        """Whether both intervals exclude a drop larger than the detectable one."""
-        return self._would_exclude(self.new.n)
+    def excludes_drop(self, margin: float | None = None) -> bool:
+        """Say whether both intervals exclude a larger drop than a margin; than the detectable ones where none is set.
 
-    @property
-    def more_seeds(self) -> int | None:
-        """How many more seeds would exclude it, were the estimates right; None where no reasonable number would."""
-        return measures.more_seeds(self._would_exclude, self.new.n)
+        Args:
+            margin: Drop of the solved share, and of the probability of superiority from one half.
+        """
+        return self._would_exclude(self.new.n, margin)
 
-    def _would_exclude(self, n: int) -> bool:
-        drop, before = self.detectable_drop, self.before
-        if drop is not None:
-            share = before.solved / before.n
-            if measures.difference_interval(share + self.effects["solved"], n, share, before.n).low < -drop:
-                return False
-        return measures.excludes(self.effects["outcome"] + 0.5, self.detectable, n, before.n)
+    def more_seeds(self, margin: float | None = None) -> int | None:
+        """Return how many more seeds would exclude it, were the estimates right; None where no fair number would."""
+        return effects.more_seeds(lambda n: self._would_exclude(n, margin), self.new.n)
+
+    def _would_exclude(self, n: int, margin: float | None) -> bool:
+        drop = self.detectable_drop if margin is None else margin
+        if drop is not None and self._share(n).low < -drop:
+            return False
+        threshold = self.detectable if margin is None else 0.5 - margin
+        return effects.excludes(self.effects["outcome"] + 0.5, threshold, n, self.sizes[1])
+
+    def _share(self, n: int) -> Effect:
+        """Return the change of the solved share, as it would be if so many new seeds went like those that there are."""
+        if "solved" in self.tests.paired:
+            return effects.paired_difference_interval(Pairs(*(count * n / self.new.n for count in self.pairs)))
+        return effects.difference_interval(
+            self.new.solved / self.new.n, n, self.before.solved / self.before.n, self.before.n
+        )
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """How many seeds of both sides solve on which."""
+        was = {outcome.seed: outcome.solved for outcome in self._partners.results}
+        found = [(was[outcome.seed], outcome.solved) for outcome in self.new.results if outcome.seed in was]
+        return Pairs(*(found.count(kind) for kind in ((True, True), (True, False), (False, True), (False, False))))
 
     @property
     def flagged(self) -> tuple[str, ...]:
@@ -98,3 +128,12 @@ class Comparison:
     def is_large(self, measure: str, sign: int) -> bool:
         """Whether the effect, for the worse (-1) or the better (1), is at least the minimum."""
         return sign * self.effects[measure] >= MINIMUM_EFFECT - 1e-9
+
+
+def points(drop: float) -> int:
+    """Return a drop of a share in whole percentage points, rounded up: what is excluded is never overstated.
+
+    >>> points(0.2512), points(0.25)
+    (26, 25)
+    """
+    return math.ceil(100 * drop - 1e-9)

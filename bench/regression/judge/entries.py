@@ -1,6 +1,7 @@
 """An entry is a setting without its seed, with what came out of it for every seed."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -200,6 +201,17 @@ def _median_seconds(rows: list[dict[str, Any]]) -> float | None:
 
 def _present(value: Any) -> bool:
     return value is not None and not pd.isna(value)
+
+
+def source_of(entries: Sequence[Entry]) -> str:
+    """Return the first hash of the source of some entries, with the plugins that any of them uses and their hashes.
+
+    >>> source_of([Entry(Trial("copy", "mine", "none", 0.1, 0, plugins="mine:ab12"), (), sources=("cd34",))])
+    'cd34 mine:ab12'
+    """
+    made_by = [source for entry in entries for source in entry.sources[:1]][:1]
+    plugins = {label for entry in entries for label in entry.setting.plugins.split(",") if label}
+    return " ".join([*made_by, *sorted(plugins)])
 
 
 def current(study: StudyData, source: str, again: str) -> list[Entry]:

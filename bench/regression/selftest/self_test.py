@@ -12,9 +12,10 @@ import numpy as np
 from scipy import stats
 
 from longlag.regression.judge.comparison import MINIMUM_EFFECT
+from longlag.regression.judge.effects import superiority
 from longlag.regression.judge.entries import Entry, Outcome
-from longlag.regression.judge.measures import superiority
-from longlag.regression.judge.verdict import CONFIRM_SEEDS, Ruling, decide
+from longlag.regression.judge.procedure import CONFIRM_SEEDS, decide
+from longlag.regression.judge.verdict import Asked, Ruling
 from longlag.regression.selftest.pool import HEALTHY, Outcomes
 from longlag.report.text.terminal import aligned
 from longlag.tasks.support.errors import UsageError
@@ -197,8 +198,8 @@ class _Simulation:
         first, second = drawn[:FIRST_SEEDS], drawn[FIRST_SEEDS : FIRST_SEEDS + CONFIRM_SEEDS]
         new = [_with(entry, self.pool[entry.key], first) for entry in self.baseline]
 
-        def confirm(flagged: Sequence[Entry], _: Sequence[int]) -> list[Entry]:
-            return [_with(entry, self.pool[entry.key], second) for entry in flagged]
+        def confirm(asked: Sequence[Asked]) -> list[Entry]:
+            return [_with(entry, self.pool[entry.key], second) for entry, _ in asked]
 
         verdicts = decide(self.baseline, new, confirm, ())
         return any(verdict.ruling is Ruling.REGRESSED for verdict in verdicts)

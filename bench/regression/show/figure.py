@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from longlag.regression.judge.comparison import MINIMUM_EFFECT, Comparison
 from longlag.regression.judge.verdict import Ruling
+from longlag.regression.show.render import verdict_text
 from longlag.regression.show.report import Report, entry_of, verdict_names
 from longlag.report.figures import style
 from longlag.report.figures.panels import GREY, Drawing
@@ -59,7 +60,7 @@ def _panel(ax: Axes, data: pd.DataFrame, column: str, label: str, minimum: float
     ax.axvspan(none - minimum, none + minimum, color="0.93", linewidth=0, zorder=0)
     ax.axvline(none, color=GREY, linewidth=0.6, zorder=1)
     for place, row in enumerate(data.to_dict("records")):
-        color = _COLORS[str(row["verdict"])]
+        color = _COLORS[str(row["verdict"]).partition(":")[0]]
         if pd.notna(row[f"{column}_low"]):
             ax.plot([row[f"{column}_low"], row[f"{column}_high"]], [place, place], color=color, linewidth=1.6, zorder=2)
         marker = "o" if pd.notna(row[f"{column}_low"]) else "|"
@@ -77,7 +78,7 @@ def draw_report(report: Report) -> Drawing:
     """Draw every entry of a check that both sides hold."""
     called = verdict_names(report.verdicts)
     rows = [
-        (called[entry_of(verdict).key], str(verdict.ruling), verdict.deciding)
+        (called[entry_of(verdict).key], verdict_text(verdict), verdict.deciding)
         for verdict in report.verdicts
         if verdict.ruling is not Ruling.NOT_COMPARABLE
     ]

@@ -7,10 +7,12 @@ from typing import Any
 from xml.etree import ElementTree
 
 from longlag.regression.judge.comparison import Comparison
+from longlag.regression.judge.effects import Effect
 from longlag.regression.judge.entries import Entry
 from longlag.regression.judge.matching import EntryPair
-from longlag.regression.judge.measures import Effect
-from longlag.regression.judge.verdict import SCREEN_ALPHA, Ruling, Verdict
+from longlag.regression.judge.procedure import SCREEN_ALPHA
+from longlag.regression.judge.verdict import Ruling, Verdict
+from longlag.regression.show.render import verdict_text
 from longlag.regression.show.report import Report, entry_of, memory_ratios, time_ratios, verdict_names
 
 SCHEMA = 1
@@ -52,7 +54,7 @@ def _invariant_case(report: Report, place: int) -> ElementTree.Element:
 
 def _case(report: Report, verdict: Verdict, name: str) -> ElementTree.Element:
     case = ElementTree.Element("testcase", {"classname": f"longlag.{report.study}", "name": _clean(name), "time": "0"})
-    message = f"{verdict.ruling}: {verdict.reason}"
+    message = f"{verdict_text(verdict)}: {verdict.reason}"
     if verdict.ruling is Ruling.REGRESSED:
         _child(case, "failure", message, "regressed")
     elif verdict.ruling is Ruling.NOT_COMPARABLE:
@@ -82,6 +84,7 @@ def as_json(report: Report) -> str:
         "schema": SCHEMA,
         "study": report.study,
         "baseline": {"hash": report.baseline.hash, "accepted": report.baseline.accepted[-1].when},
+        "margin": report.margin,
         "exit_code": report.exit_code,
         "headline": report.headline,
         "counts": {str(ruling): report.counts[ruling] for ruling in Ruling},
@@ -104,6 +107,7 @@ def _entry(verdict: Verdict, name: str) -> dict[str, Any]:
         "label": verdict.label,
         "key": entry_of(verdict).key,
         "verdict": str(verdict.ruling),
+        "meaning": verdict.meaning or None,
         "reason": verdict.reason,
         "measure": verdict.measure or None,
         "p": _rounded(verdict.p),
@@ -121,11 +125,13 @@ def comparison_json(held: Comparison | None) -> dict[str, Any] | None:
         return None
     return {
         "alpha": held.alpha,
-        "paired": held.tests.paired,
+        "paired": bool(held.tests.paired),
+        "paired_measures": sorted(held.tests.paired),
         "new": _side(held.new),
         "p_worse": {name: _rounded(p) for name, p in held.tests.worse.items()},
         "p_better": {name: _rounded(p) for name, p in held.tests.better.items()},
         "solved_change": _effect(held.share),
+        "excluded_drop": _rounded(held.excluded_drop),
         "superiority": _effect(held.superiority),
         "detectable_superiority": _rounded(held.detectable),
         "detectable_drop": _rounded(held.detectable_drop),

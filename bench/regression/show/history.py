@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from longlag.regression.judge.baseline import Baseline, summary_of
+from longlag.regression.judge.entries import source_of
 from longlag.regression.show.report import Report
 from longlag.report.figures import style
 from longlag.report.figures.panels import GREY, Drawing, cell_handles, grid, legend_below
@@ -26,7 +27,7 @@ class Check:
 
     Attributes:
         when: UTC, to the second.
-        source: Hash of the source that was checked.
+        source: Hash of the source that was checked, and the plugins with theirs.
         headline: What it found, in half a line.
         summary: As in `baseline.Acceptance`.
     """
@@ -43,7 +44,7 @@ def note(report: Report, folder: Path) -> None:
     when = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     content = {
         "when": when,
-        "source": entries[0].sources[0] if entries and entries[0].sources else "",
+        "source": source_of(entries),
         "headline": report.headline,
         "summary": summary_of(entries),
     }

@@ -6,7 +6,8 @@ from longlag.regression.judge.comparison import Comparison
 from longlag.regression.judge.entries import Entry
 from longlag.regression.judge.matching import EntryPair
 from longlag.regression.judge.measures import MEASURES
-from longlag.regression.judge.verdict import SCREEN_ALPHA, Ruling, Verdict
+from longlag.regression.judge.procedure import SCREEN_ALPHA
+from longlag.regression.judge.verdict import Ruling, Verdict
 from longlag.regression.show.report import EXPLAINED, Report, names, verdict_names
 from longlag.report.text.terminal import aligned
 
@@ -16,7 +17,8 @@ _LEGEND = (
     "before, after: seeds that solve, median updates until then; before has only the seeds of after where these go "
     "alike and are tested pair by pair. beats before: how often a new run ends better than "
     "one of the baseline, 50 % is no change. p: the smallest of three one-sided tests, adjusted where it decided. "
-    "detects: what is found with power .8."
+    "detects: what is found with power .8. same: a drop of the solved share over the points named is excluded "
+    "(confidence .95); a smaller one may be there."
 )
 
 
@@ -155,7 +157,12 @@ def _row(verdict: Verdict, name: str) -> tuple[str, ...]:
             p_text(verdict.p, verdict.measure),
             detects_text(held.detectable, held.detectable_drop),
         )
-    return (name, side_text(before), side_text(after), *numbers, str(verdict.ruling))
+    return (name, side_text(before), side_text(after), *numbers, verdict_text(verdict))
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """Write a verdict and what it leaves open."""
+    return f"{verdict.ruling}: {verdict.meaning}" if verdict.meaning else str(verdict.ruling)
 
 
 def side_text(entry: Entry | None) -> str:

@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from longlag.regression.judge.baseline import Baseline, accepting_commands
+from longlag.regression.judge.baseline import Baseline
+from longlag.regression.judge.commands import Commands
+from longlag.regression.judge.comparison import points
 from longlag.regression.judge.entries import Entry
 from longlag.regression.judge.verdict import Ruling, Verdict
 from longlag.report.figures import style
@@ -20,9 +22,11 @@ EXPLAINED = {
     Ruling.REGRESSED: "worse on fresh seeds (Holm, level .01) by at least 20 points of the solved share or .2 in the "
     "probability of superiority; or trials raise; or an invariant is broken",
     Ruling.NOT_COMPARABLE: "another task or cell version, budget or axis than the baseline's, or missing on one side",
-    Ruling.INCONCLUSIVE: "looked worse and was not confirmed, or the interval includes a drop that could be detected",
+    Ruling.INCONCLUSIVE: "looked worse and was not confirmed, or is worse by less than counts, or the interval "
+    "includes a drop that could be detected (with --margin, one over the margin), or an invariant is broken",
     Ruling.IMPROVED: "better by as much, beyond chance; accepting a new baseline would keep it",
-    Ruling.SAME: "the numbers differ, and the interval excludes a drop larger than the one detected with power .8",
+    Ruling.SAME: "not the same numbers: only a drop of the solved share over the points named is excluded (confidence "
+    ".95), a smaller one may be there; --margin sets how many points may be left",
     Ruling.UNCHANGED: "every curve is the baseline's to the last digit",
 }
 
@@ -53,6 +57,8 @@ class Report:
         invariants: What was checked exactly.
         strict: Whether inconclusive entries fail.
         confirms: Whether what was flagged was trained again.
+        margin: Drop of the solved share, in percentage points, that was to be excluded, if one was.
+        commands: Those that it suggests.
     """
 
     study: str
@@ -61,6 +67,8 @@ class Report:
     invariants: tuple[Invariant, ...] = ()
     strict: bool = False
     confirms: bool = True
+    margin: int | None = None
+    commands: Commands | None = None
 
     @property
     def counts(self) -> Counter[Ruling]:
@@ -85,7 +93,7 @@ class Report:
     def headline(self) -> str:
         """The whole check in half a line."""
         counts = self.counts
-        told = [f"{counts[ruling]} {ruling}" for ruling in Ruling if counts[ruling]]
+        told = [f"{counts[ruling]} {ruling}" + self._open(ruling) for ruling in Ruling if counts[ruling]]
         if self.broken:
             told.insert(0, f"{len(self.broken)} invariant{'s' * (len(self.broken) > 1)} broken")
         words = {EXIT_REGRESSED: "REGRESSED", EXIT_NOT_COMPARABLE: "NOT COMPARABLE", EXIT_INCONCLUSIVE: "INCONCLUSIVE"}
@@ -93,6 +101,12 @@ class Report:
         if self.exit_code == 0 and counts[Ruling.INCONCLUSIVE]:
             word = f"no regression found, {counts[Ruling.INCONCLUSIVE]} could not be told"
         return f"{self.study}: {word} ({', '.join(told)})"
+
+    def _open(self, ruling: Ruling) -> str:
+        """Say what is left open of all that are the same; nothing of the others, whose numbers are told one by one."""
+        held = [verdict.deciding for verdict in self.verdicts if verdict.ruling is ruling is Ruling.SAME]
+        left = [points(numbers.excluded_drop) for numbers in held if numbers is not None]
+        return f" but for drops up to {max(left)} points" if left else ""
 
     @property
     def against(self) -> str:
@@ -105,7 +119,8 @@ class Report:
     def advice(self) -> list[str]:
         """What to do next."""
         counts = self.counts
-        accept = accepting_commands(self.study)
+        commands = self.commands or Commands(self.study)
+        accept = commands.train_and_accept()
         found = []
         if self.broken:
             found.append("A broken invariant is a fault in the code or in what it states; no baseline mends it.")
@@ -116,13 +131,24 @@ class Report:
         if counts[Ruling.NOT_COMPARABLE]:
             found.append(f"What the baseline lacks or holds otherwise needs a new one: {accept}")
         if counts[Ruling.INCONCLUSIVE] and not self.confirms and not self.broken:
-            found.append("Without --no-confirm, entries that look worse are decided on 30 fresh seeds.")
+            found.append(f"Without --no-confirm, fresh seeds decide on what looks worse: {commands.check(self.margin)}")
+        needed = [_seeds_in_all(v) for v in self.verdicts if v.ruling is Ruling.INCONCLUSIVE and v.more_seeds]
+        if needed and self.confirms and not self.broken:
+            more = commands.run(max(needed))
+            found.append(f"To tell what could not be told: {more} && {commands.check(self.margin)}")
         return found
 
     @property
     def notes(self) -> list[str]:
         """What to keep in mind: another machine, other versions, entries that cost more."""
         return [*_context_notes(self.verdicts), *_cost_notes(self.verdicts)]
+
+
+def _seeds_in_all(verdict: Verdict) -> int:
+    """Return how many seeds would do where so many more would."""
+    held = verdict.deciding
+    entry = verdict.pair.new if held is None else held.new
+    return (len(entry.outcomes) if entry else 0) + (verdict.more_seeds or 0)
 
 
 def names(entries: Sequence[Entry]) -> dict[str, str]:

@@ -1,0 +1,48 @@
+"""Trains the fresh seeds that a check asks for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from longlag.plan.study import Study
+    from longlag.regression.judge.entries import Entry
+    from longlag.regression.judge.verdict import Asked, Confirm
+
+
+def confirmation(study: str, results: Path, workers: int) -> "Confirm":
+    """Return what trains fresh seeds of flagged entries, as a study beside the one that is checked."""
+    from longlag.cli.training import train_study
+    from longlag.regression.judge.entries import entries_of
+    from longlag.store.results import load_study
+
+    def confirm(asked: "Sequence[Asked]") -> "Sequence[Entry]":
+        counts = sorted({len(one.seeds) for one in asked})
+        seeds = f"{counts[0]} fresh seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} fresh seeds each"
+        trials = sum(len(one.seeds) for one in asked)
+        what = "1 entry" if len(asked) == 1 else f"{len(asked)} entries"
+        click.echo(f"not decided yet: {what}; training {seeds}, {trials} trials", err=True)
+        plan = _plan_of(f"{study}.confirm", asked)
+        train_study(plan, results, workers=workers, fresh=True)
+        return entries_of(load_study(plan.name, results).trials)
+
+    return confirm
+
+
+def _plan_of(name: str, asked: "Sequence[Asked]") -> "Study":
+    """Return a study of a few entries, each at some seeds."""
+    from dataclasses import fields
+
+    from longlag.plan.grid import SPANNED, Grid
+    from longlag.plan.study import Study
+    from longlag.values.trial import Trial
+
+    shared = {item.name for item in fields(Grid)} & {item.name for item in fields(Trial)}
+    grids = []
+    for entry, seeds in asked:
+        values = {key: getattr(entry.setting, key) for key in shared}
+        axes = {key: (values[key],) for key in SPANNED}
+        grids.append(Grid(**(values | axes), seeds=seeds))
+    return Study(name, "Fresh seeds of entries that were not decided", tuple(grids))
