@@ -179,12 +179,13 @@ def _self_test(study: str, file: Path | None, results: Path, workers: int) -> in
     from longlag.regression.selftest import self_test
     from longlag.regression.selftest.plants import PLANTS
     from longlag.regression.selftest.pool import read_outcomes
+    from longlag.regression.selftest.render import render
 
     entries = accepted.read(_path(study, file, results), study).entries
     outcomes = read_outcomes(_or_shipped(results / "reference" / f"{study}-outcomes.csv.gz"))
     harmful = {name: plant.worse for name, plant in PLANTS.items()}
     found = self_test.self_test(entries, outcomes, harmful, workers=workers)
-    click.echo(self_test.render(found, {name: plant.what for name, plant in PLANTS.items()}), nl=False)
+    click.echo(render(found, {name: plant.what for name, plant in PLANTS.items()}), nl=False)
     return 1 if found.failures() else 0
 
 

@@ -1,0 +1,75 @@
+"""The self-test as text."""
+
+from collections.abc import Mapping, Sequence
+
+from longlag.regression.judge.measures import MEASURES
+from longlag.regression.selftest.self_test import MARGIN, MOST_HARMLESS, POWER, SelfTest, SelfTestLine, passing
+from longlag.regression.selftest.simulation import Screened
+from longlag.report.text.terminal import aligned
+
+
+def render(found: SelfTest, what: Mapping[str, str]) -> str:
+    """Return the lines as a table, and what is not as it should be.
+
+    Args:
+        found: What came of it.
+        what: Changes in words, by name.
+    """
+    healthy = found.healthy
+    said = f"{healthy.regressed} false alarms in {healthy.checks} simulated checks where nothing changed"
+    head = [f"{said}: at most {found.bound:.2%} (one-sided 95 % bound)", *_flagged_lines(found), *_margin_lines(found)]
+    rows = [_row(lines, what[change]) for change, lines in found.by_change.items()]
+    columns = {name: [row[place] for row in rows] for place, name in enumerate(_COLUMNS)}
+    failures = found.failures()
+    verdict = [f"FAILED {failure}" for failure in failures] or ["the procedure does what it promises"]
+    table = ["", *aligned(columns, {"planted change", "most often in", "verdict"})] if rows else []
+    return "\n".join([*head, *table, "", *verdict]) + "\n"
+
+
+def _flagged_lines(found: SelfTest) -> list[str]:
+    """Say how often the first stage flags what did not change."""
+    lines = []
+    for paired, how in ((False, "of two samples"), (True, "by pairs of seeds")):
+        tested = [Screened(measure, paired) for measure in MEASURES]
+        if count := found.unchanged.tested[tested[0]]:
+            rates = ", ".join(f"{of.measure} {found.unchanged.flagged[of] / count:.1%}" for of in tested)
+            lines.append(f"the first stage, {how}, flags of {count} unchanged entries: {rates}")
+    return lines
+
+
+def _margin_lines(found: SelfTest) -> list[str]:
+    """Say how often a drop passes, and how often what did not change does."""
+    if not found.margin.rulings:
+        return []
+    drop = f"{passing(found.dropped):.1%}, with --margin {MARGIN} in {passing(found.dropped_margin):.1%}"
+    unchanged = f"{passing(found.unchanged):.1%} and {passing(found.margin):.1%}"
+    return [
+        f"a drop of {MARGIN} points of the solved share passes as same in {drop} of the entries",
+        f"what did not change passes in {unchanged}",
+        f"{found.margin.alarms} false alarms where nothing changed, with --margin {MARGIN}",
+    ]
+
+
+_COLUMNS = (
+    "planted change", "found in", "most often in", "solved, change", "beats healthy", "called a regression", "verdict",
+)  # fmt: skip
+
+
+def _row(lines: Sequence[SelfTestLine], what: str) -> tuple[str, ...]:
+    """Show the entry in which a change is called a regression most often, and in how many of them it is found."""
+    most = max(lines, key=lambda line: (line.fraction, -(line.superiority or 0.0)))
+    assert most.superiority is not None
+    assert most.share is not None
+    count = f"{sum(line.fraction >= POWER for line in lines)} of {len(lines)}"
+    effects = (f"{100 * most.share:+.0f}", f"{most.superiority:.0%}", f"{most.fraction:.1%}")
+    return what, count, most.entry, *effects, _told(lines, most)
+
+
+def _told(lines: Sequence[SelfTestLine], most: SelfTestLine) -> str:
+    if all(line.unchanged for line in lines):
+        return "unchanged, to the last digit"
+    if not most.worse:
+        return "silent" if most.fraction <= MOST_HARMLESS else "FALSE ALARM"
+    if most.fraction >= POWER:
+        return "found"
+    return "less than the minimum effect" if all(line.is_small for line in lines) else "MISSED"
