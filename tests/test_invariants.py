@@ -7,11 +7,13 @@ import pytest
 from longlag.checks.finding import BrokenRuleError
 from longlag.plan import files
 from longlag.process.state import arithmetic
-from longlag.regression.judge import invariants
+from longlag.regression.judge import invariants, recomputed
 from longlag.regression.selftest import patches, plants
+from longlag.stats import intervals
 from longlag.tasks.copy import Copy
 from longlag.training import evaluation
 from longlag.training.cohort import Cohort
+from longlag.training.stopping import Record
 from longlag.values.layout import Layout
 from longlag.values.seeding import Stream, stream
 from longlag.values.trial import Trial
@@ -27,10 +29,10 @@ def as_training_does():
 
 
 def test_every_invariant_of_the_study_that_checks_us_holds():
-    findings = invariants.check_invariants(files.find("ci").trials())
+    findings = invariants.check_invariants(files.find("ci").trials(), [(9, 10), (0, 5), (10, 10)])
     assert [finding.line for finding in findings if not finding.ok] == []
     rules = {finding.rule.partition(" ")[0] for finding in findings}
-    assert rules == {"clipping", "floor", "sequences", "parameters", "gradients"}
+    assert rules == {"clipping", "floor", "sequences", "evaluation", "parameters", "gradients", "intervals"}
 
 
 @pytest.mark.parametrize("plant", [patches.clip_first, patches.clip_jointly])
@@ -77,6 +79,65 @@ def test_evaluations_on_what_training_may_see_are_seen(monkeypatch):
     monkeypatch.setattr(evaluation, "_chunks", chunks)
     with pytest.raises(BrokenRuleError, match="evaluations draw what training may see"):
         invariants.sequences_are_new(SHORT)
+
+
+def half(evaluate):
+    def of_half(network, task, row, name, index, total):
+        return evaluate(network, task, row, name, index, total // 2)
+
+    return of_half
+
+
+def twice(evaluate):
+    def doubled(*given):
+        found = evaluate(*given)
+        return replace(found, error=2 * found.error)
+
+    return doubled
+
+
+@pytest.mark.parametrize("fault", [half, twice])
+def test_an_evaluation_that_gives_another_error_than_the_outputs_is_seen(monkeypatch, fault):
+    monkeypatch.setattr(evaluation, "_evaluate", fault(evaluation._evaluate))
+    with pytest.raises(BrokenRuleError, match=r"the error of a network is said to be .*, its outputs give"):
+        recomputed.error_is_that_of_outputs(LSTM)
+
+
+def test_a_trained_error_that_is_not_that_of_the_outputs_is_seen(monkeypatch):
+    monkeypatch.setattr(evaluation, "_evaluate", twice(evaluation._evaluate))
+    with pytest.raises(BrokenRuleError, match=r"the error of a network is said to be .*, its outputs give"):
+        recomputed.trained_error_is_that_of_its_outputs()
+
+
+def test_answers_that_do_not_count_and_count_all_the_same_are_seen(monkeypatch):
+    chunks = evaluation._chunks
+    monkeypatch.setattr(
+        evaluation, "_chunks", lambda *given: (replace(batch, headline=None) for batch in chunks(*given))
+    )
+    agreement = next(trial for trial in files.find("ci").trials() if trial.task.startswith("agreement"))
+    with pytest.raises(BrokenRuleError, match="its outputs give"):
+        recomputed.error_is_that_of_outputs(agreement)
+
+
+def test_a_network_that_is_called_solved_without_being_confirmed_is_seen(monkeypatch):
+    monkeypatch.setattr(Record, "_below", lambda record, place: len(record._curve) >= -place)
+    monkeypatch.setattr(Record, "_confirm", lambda record, row: 0.0)
+    with pytest.raises(BrokenRuleError, match="a network is called solved, with errors"):
+        recomputed.trained_error_is_that_of_its_outputs()
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("share_interval", lambda count, n: intervals.score_interval(count / n, n)),
+        ("share_interval", lambda count, n: None),
+        ("score_interval", lambda share, n, confidence: (share, share)),
+    ],
+)
+def test_an_interval_that_does_not_solve_its_equation_is_seen(monkeypatch, name, fault):
+    monkeypatch.setattr(intervals, name, fault)
+    with pytest.raises(BrokenRuleError, match=r"interval of 9 of 10 is said to be .*, its equation gives"):
+        recomputed.intervals_solve_their_equations([(9, 10)])
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])

@@ -252,7 +252,8 @@ def _invariants(entries: "Sequence[Entry]") -> "tuple[Invariant, ...]":
     from longlag.regression.judge.invariants import check_invariants
     from longlag.regression.show.report import Invariant
 
-    found = check_invariants([entry.setting for entry in entries])
+    counts = [(entry.solved, entry.n) for entry in entries if entry.n]
+    found = check_invariants([entry.setting for entry in entries], counts)
     return tuple(Invariant(finding.rule, bool(finding.ok), finding.detail) for finding in found)
 
 

@@ -16,6 +16,11 @@ from longlag import registry
 from longlag.checks.finding import Finding, expect, findings
 from longlag.checks.leaks import hunt
 from longlag.process.state import arithmetic, replaced
+from longlag.regression.judge.recomputed import (
+    error_is_that_of_outputs,
+    intervals_solve_their_equations,
+    trained_error_is_that_of_its_outputs,
+)
 from longlag.scans import find
 from longlag.tasks.base import Batch, Task
 from longlag.training import evaluation
@@ -43,17 +48,23 @@ _SHARES = (0.5, 0.1, 2.0)
 """Thresholds, as shares of a trial's own gradient norm: two that act, one that does not."""
 
 
-def check_invariants(trials: Sequence[Trial]) -> list[Finding]:
-    """Check what must hold of the tasks and cells of some trials.
+def check_invariants(trials: Sequence[Trial], counts: Sequence[tuple[int, int]] = ()) -> list[Finding]:
+    """Check what must hold of the tasks and cells of some trials, and of the numbers that are made of them.
 
     Args:
         trials: One of each entry is enough; their seeds do not matter.
+        counts: Solved seeds and seeds of entries.
     """
     networks = {(t.task, t.cell, t.hidden_size, t.layers, t.wiring.decoder): t for t in trials if t.device == "cpu"}
-    rules: dict[str, Callable[[], str]] = {"clipping": clipping_acts}
+    rules: dict[str, Callable[[], str]] = {
+        "clipping": clipping_acts,
+        "evaluation of trained networks": trained_error_is_that_of_its_outputs,
+        "intervals of solved shares": partial(intervals_solve_their_equations, counts),
+    }
     for task, trial in {trial.task: trial for trial in trials}.items():
         rules[f"floor of {task}"] = partial(blind_stays_above, task)
         rules[f"sequences of {task}"] = partial(sequences_are_new, trial)
+        rules[f"evaluation of {task}"] = partial(error_is_that_of_outputs, replace(trial, device="cpu"))
     for trial in networks.values():
         name = f"{trial.cell} on {trial.task}"
         rules[f"parameters of {name}"] = partial(parameters_as_stated, trial)
