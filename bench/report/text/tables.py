@@ -24,9 +24,14 @@ _LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
     ">": r"$>$",
 }
 
+_SOMETIMES = ("timings.csv", "transfer.csv", "transfer.md", "rungs.csv", "horizons.csv", "horizons.md")
+"""Tables that only some studies have numbers for."""
+
 
 def write_tables(study: StudyData, folder: Path) -> list[Path]:
     """Write ``summary.csv``, ``.md`` and ``.tex``, and ``timings.csv`` where durations are known.
+
+    A table that an earlier plan had numbers for, and this one has not, is removed.
 
     Returns:
         The files written, in ``folder/tables``.
@@ -50,6 +55,8 @@ def write_tables(study: StudyData, folder: Path) -> list[Path]:
         found = horizons.horizons(rungs(study))
         texts |= {"rungs.csv": to_csv(rungs(study)), "horizons.csv": to_csv(found)}
         texts["horizons.md"] = f"# {_heading(study)}\n\n{progress(study)}. {horizons.markdown(found)}"
+    for name in set(_SOMETIMES) - set(texts):
+        (target / name).unlink(missing_ok=True)
     for name, text in texts.items():
         (target / name).write_text(text, encoding="utf-8", newline="\n")
     return [target / name for name in texts]
