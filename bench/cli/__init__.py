@@ -46,9 +46,20 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or offer one that is spelled alike."""
         if args and self.get_command(ctx, args[0]) is None:
-            known = self.list_commands(ctx)
+            known = [*self.list_commands(ctx), "--help", "--version"]
             raise UsageError(f"no command is called {args[0]!r}{near(args[0], known) or '; see longlag --help'}")
         return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read what stands before the command; what belongs behind it is told so."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            for name, command in self.commands.items():
+                if any(error.option_name in parameter.opts for parameter in command.params):
+                    where = f"belongs behind the command, as in longlag {name} ... {error.option_name}"
+                    raise UsageError(f"{error.option_name} {where}") from None
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; a reader of its pipe may have had enough, and code of a plugin may end the program."""

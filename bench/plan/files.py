@@ -19,7 +19,7 @@ from longlag.plan.grid import (
 from longlag.plan.rates import Rate
 from longlag.plan.study import Study
 from longlag.tasks.support.errors import UsageError, near
-from longlag.values.rules import number, word
+from longlag.values.rules import rate, spec, word
 
 STUDIES = Path(__file__).resolve().parent / "studies"
 _TOP = ("title", "tuning", "grids", "rates")
@@ -92,9 +92,9 @@ def _grid(table: Mapping[str, Any], where: str) -> Grid:
 
 def _rate(table: Mapping[str, Any], where: str) -> Rate:
     known_keys(table, _RATE, where)
-    lr = number(_needed(table, "lr", where), f"{where}: lr", above=True)
-    task, cell = (word(_needed(table, key, where), f"{where}: {key}") for key in ("task", "cell"))
-    limits = {key: word(table[key], f"{where}: {key}") for key in ("clip", "optimizer") if key in table}
+    lr = rate(_needed(table, "lr", where), f"{where}: lr")
+    task, cell = (spec(_needed(table, key, where), f"{where}: {key}") for key in ("task", "cell"))
+    limits = {key: spec(table[key], f"{where}: {key}") for key in ("clip", "optimizer") if key in table}
     return Rate(task, cell, lr, **limits)
 
 

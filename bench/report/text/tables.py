@@ -79,8 +79,15 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Write a share in percent, or a dash."""
-    return "-" if value is None or pd.isna(value) else f"{100 * value:.0f} %"
+    """Write a share in percent, or a dash; in halves of a percent where it has them, as one of 8 seeds has.
+
+    >>> percent(1 / 8), percent(1 / 3), percent(0.25)
+    ('12.5 %', '33 %', '25 %')
+    """
+    if value is None or pd.isna(value):
+        return "-"
+    halves = 200 * value
+    return f"{halves / 2:.1f} %" if abs(halves - round(halves)) < 1e-6 and round(halves) % 2 else f"{halves / 2:.0f} %"
 
 
 def percent_range(low: float | None, high: float | None) -> str:
