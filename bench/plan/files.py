@@ -53,7 +53,7 @@ def read(path: Path) -> Study:
     """
     name = checked_name(path.name.removesuffix(STUDY_FILE))
     try:
-        content = tomllib.loads(path.read_bytes().decode())
+        content = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # broken TOML or UTF-8, or numbers and nests beyond Python's limits
