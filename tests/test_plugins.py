@@ -181,10 +181,8 @@ def test_what_a_task_raises_when_planned_is_one_line(write: Write) -> None:
     results = Path(path).parent / "results"
     grid = [part for part in TINY if "task" not in part]
     result = call("run", *grid, "--task", "mine", "--cell", "rnn", "--plugin", path, "--results", str(results))
-    assert (result.exit_code, result.stderr) == (
-        2,
-        f"longlag: plugin {path}: ZeroDivisionError: division by zero (line 63 of mine.py)\n",
-    )
+    assert result.exit_code == 2
+    assert result.stderr == f"longlag: plugin {path}: ZeroDivisionError: division by zero (line 63 of mine.py)\n"
     assert not results.exists()
 
 
