@@ -27,7 +27,7 @@ def call(*args):
     return found.exit_code, found.stdout, found.stderr
 
 results = sys.argv[1]
-grid = ["--task", "adding:length=5", "--cell", "rnn", "--seeds", "1", "--updates", "2", "--eval-every", "2"]
+grid = ["--task", "adding:length=5", "--cell", "rnn", "--seeds", "1", "--updates", "2", "--eval-every", "1"]
 both = [*grid, "--lr", "0.01", "--jitter", "0", "--jitter", "0.5", "--name", "mine", "--results", results]
 print(json.dumps({
     "help": call("run", "--help"),

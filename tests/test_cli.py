@@ -62,6 +62,19 @@ def test_a_run_with_failed_trials_exits_with_3(tmp_path: Path) -> None:
     ("args", "message"),
     [
         (["rnu"], "no command is called 'rnu'; did you mean run?"),
+        (["help"], "no command is called 'help'; did you mean --help?"),
+        (["--lr", "3", "run"], "--lr belongs behind the command, as in longlag plan ... --lr"),
+        (["run", "--task", "ADDING", "--cell", "rnn"], "no task is called 'ADDING'; did you mean adding?"),
+        (["run", "--task", "copy", "--cell", "LSTM"], "no cell is called 'LSTM'; did you mean lstm?"),
+        (["run", "--task", "copy", "--cell", "gru "], "no cell is called 'gru '; did you mean gru?"),
+        (
+            ["run", *TINY, "--skip", "Residual"],
+            "--skip must be none, residual, dense or highway, not 'Residual'; did",
+        ),
+        (["run", *TINY, "--lr", "1e10"], "--lr must be at most 1000, not 1e+10"),
+        (["run", *TINY, "--name", "étude"], "'étude' cannot name a study: 1 to 64 letters (a to z, A to Z), digits"),
+        (["plan", *TINY, "--timeout", "-1"], "--timeout must be above 0"),
+        (["plan", *TINY, "--memory", "1GB"], "--memory must be a whole number of MiB or GiB"),
         (["run", "quik"], "no study is called 'quik'; did you mean quick?"),
         (["run", "--task", "cpoy", "--cell", "rnn"], "no task is called 'cpoy'; did you mean copy?"),
         (["run", "--task", "copy", "--cell", "lsmt"], "no cell is called 'lsmt'; did you mean lstm?"),
@@ -96,14 +109,14 @@ def test_a_run_with_failed_trials_exits_with_3(tmp_path: Path) -> None:
         (["plan", "quick", "--dtype", "float16"], "--dtype must be float32 or float64, not 'float16'"),
         (["list", "task"], "nothing to list is called 'task'; did you mean tasks?"),
         (["show", "quick"], "no study called 'quick' has results"),
-        (["show", "studies/quick.toml"], "no study called 'quick' has results"),
+        (["show", "studies/quick.toml"], "studies/quick.toml: No such file or directory"),
         (["baseline", "accept", "quick.toml", "--reason", "x"], "no study called 'quick' has results"),
         (["export", "quick", "--format", "parquet"], "--format parquet needs --out FILE"),
         (["rerun", "abc"], "no stored trial has a key that begins with 'abc'"),
     ],
 )
 def test_bad_input_gets_one_line_and_writes_nothing(args: list[str], message: str, tmp_path: Path) -> None:
-    folder = [] if args[0] in ("rnu", "list", "show-task") else ["--results", str(tmp_path / "results")]
+    folder = [] if args[0] in ("rnu", "help", "--lr", "list", "show-task") else ["--results", str(tmp_path / "results")]
     result = call(*args, *folder)
     assert result.exit_code == 2
     assert result.stderr.startswith(f"longlag: {message}")
@@ -146,12 +159,10 @@ def test_show_prints_a_table_or_json(results: Path) -> None:
     assert json.loads(call("show", "made", "--json", "--results", str(results)).stdout)
 
 
-@pytest.mark.parametrize("command", [["show"], ["figures"], ["tables"], ["export"], ["compare", "made"]])
-def test_a_stored_study_may_be_named_by_its_file(command: list[str], results: Path) -> None:
-    by_name = call(*command, "made", "--results", str(results))
-    by_file = call(*command, "studies/made.toml", "--results", str(results))
+def test_a_stored_study_may_be_compared_by_its_file(results: Path) -> None:
+    by_name = call("compare", "made", "made", "--results", str(results))
+    by_file = call("compare", "made", "studies/made.toml", "--results", str(results))
     assert (by_file.exit_code, by_file.stdout) == (0, by_name.stdout)
-    assert sorted(path.name for path in results.iterdir()) == ["made"]
 
 
 def test_figures_and_tables_are_redrawn_to_the_same_bytes(results: Path) -> None:
@@ -162,6 +173,17 @@ def test_figures_and_tables_are_redrawn_to_the_same_bytes(results: Path) -> None
 
     for command in ("figures", "tables"):
         assert drawn(command) == drawn(command)
+
+
+def test_plan_and_run_take_the_same_options() -> None:
+    plan, run = ({option for one in main.commands[name].params for option in one.opts} for name in ("plan", "run"))
+    assert plan == run
+
+
+def test_results_before_the_command_are_told_where_they_belong() -> None:
+    result = call("--results", "mine", "show", "x")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "--results belongs behind the command" in result.stderr
 
 
 def test_plan_counts_without_training(results: Path) -> None:

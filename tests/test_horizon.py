@@ -2,6 +2,7 @@
 
 import math
 import re
+from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,12 +17,14 @@ from longlag.experiments import horizon
 from longlag.plan.grid import Grid
 from longlag.plan.study import Study
 from longlag.plan.trials import facts
+from longlag.registry import plugins
 from longlag.report.figures import horizons, ladders
 from longlag.report.text.tables import write_tables
 from longlag.report.text.terminal import render_text
 from longlag.stats.horizons import horizon as fitted
 from longlag.store.results import StudyData, load_study
 from longlag.store.store import Store, store_path
+from longlag.tasks.adding import Adding
 from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import Status, Trial, TrialResult
 
@@ -36,6 +39,44 @@ def test_a_ladder_climbs_by_a_factor_of_about_root_two(name: str) -> None:
     assert len(lags) >= 3
     assert all((factors > 1.05) & (factors < 2.3))
     assert max(lags) <= 70
+
+
+def test_no_distance_far_beyond_the_longest_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    plain = Adding.floor
+    monkeypatch.setattr(Adding, "floor", lambda task, window: asked.append(task.length) or plain(task, window))
+    assert [task.min_lag for task in horizon.rungs("adding:length=9", longest=40)] == [8, 11, 16, 23, 32]
+    assert max(asked) <= 4 * 40
+
+
+def test_a_floor_that_takes_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "LOAD_SECONDS", 0.2)
+    skeleton = (files("longlag.registry.skeletons") / "task.py").read_text()
+    path = tmp_path / "mine.py"
+    path.write_text(
+        skeleton.replace("return 0.0 if", "self.length > 30 and __import__('time').sleep(9)\n        return 0.0 if")
+    )
+    registry.use([path])
+    try:
+        with pytest.raises(UsageError, match=r"took longer than 0.2 s, when asked for a min_lag of 23; --longest ends"):
+            horizon.rungs("mine", longest=64)
+        assert [task.min_lag for task in horizon.rungs("mine", longest=12)] == [8, 11]
+    finally:
+        registry.use(())
+
+
+def test_a_single_rate_is_not_tried_first(tmp_path: Path) -> None:
+    climb = horizon.Climb("one", ("adding",), ("gru",), ("none",), (0.01,), 4, 8, {"updates": 10})
+    trained: list[Study] = []
+
+    def train(study: Study) -> None:
+        trained.append(study)
+        remembers({"gru": 50})(study, tmp_path)
+
+    rows = horizon.run(climb, tmp_path, train)
+    assert [[trial.seed for trial in study.trials()] for study in trained] == [[0, 1, 2, 3]]
+    assert len(horizon.whole_ladder(climb).trials()) == 4
+    assert rows[["lr", "solved", "n"]].to_numpy().tolist() == [[0.01, 4, 4]]
 
 
 def test_turning_the_dial_keeps_the_other_options() -> None:

@@ -52,7 +52,10 @@ def test_a_new_file_can_be_run(tmp_path: Path) -> None:
         (["cel", "mine"], "new makes a cell, clip, task, optimizer or schedule, not a 'cel'; did you mean cell?"),
         (["optimizer", "adam"], "new optimizer: an optimizer called 'adam' is shipped"),
         (["cell", "lstm"], "new cell: a cell called 'lstm' is shipped"),
-        (["cell", "my-cell"], "new cell: 'my-cell' must be 1 to 64 letters, digits or underscores, a letter first"),
+        (
+            ["cell", "my-cell"],
+            "new cell: 'my-cell' must be 1 to 64 letters (a to z, A to Z)",
+        ),
         (["task", "../x"], "new task: '../x' must be 1 to 64 letters"),
         (["task", "base"], "new task: 'base' is reserved"),
         (["clip", "class"], "new clip: 'class' is a word of Python's own"),

@@ -1,5 +1,6 @@
 """Tasks of the user's that go wrong: refused in one line where they are read, a failed row where they are run."""
 
+import re
 from importlib.resources import files
 from unittest.mock import Mock
 
@@ -10,6 +11,7 @@ from longlag import registry
 from longlag.cli import main
 from longlag.plan.study import adhoc
 from longlag.run.run import RunOptions, run
+from longlag.store.results import load
 from longlag.values.trial import Status
 
 SKELETON = (files("longlag.registry.skeletons") / "task.py").read_text()
@@ -73,6 +75,21 @@ def test_examples_that_cannot_be_drawn_are_one_line(fault, said, mine):
 def test_code_that_ends_the_program_elsewhere_is_one_line(mine):
     path = mine("return 0.01", "raise SystemExit(0)")  # asked for by whatever looks for a distance
     assert "SystemExit: 0" in refused("horizon", "--task", "mine", "--cell", "rnn", "--plugin", path)
+
+
+def test_a_task_that_nobody_can_solve_is_refused(mine, tmp_path):
+    path = mine("return 0.0 if window", "return 0.25 if window")
+    said = refused("plan", "--task", "mine", "--cell", "rnn", "--plugin", path, "--results", str(tmp_path))
+    assert "task mine can never be solved: its best error with all of a sequence seen, 0.25, is not below 0.01" in said
+
+
+def test_a_task_that_calls_an_answer_better_than_perfect_fails_with_that_reason(mine, tmp_path):
+    errors = "def errors(self, outputs, batch):\n        return super().errors(outputs, batch) - 2\n\n    "
+    registry.use([mine("def draw(", f"{errors}def draw(")])
+    study = adhoc("mine", task="mine", cell="rnn", seeds=1, updates=4, eval_every=2, hidden_size=5, batch_size=3)
+    assert run(study, tmp_path, RunOptions(1, 60), Mock()) == {Status.FAILED: 1}
+    (reason,) = load("mine", tmp_path)["reason"]
+    assert re.search(r"task mine: an error of -1\.\d+ is below 0, which is perfect", reason)
 
 
 @pytest.mark.parametrize("fault", ["1 / 0", "raise SystemExit(0)", "import os; os._exit(0)"])

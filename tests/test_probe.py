@@ -46,7 +46,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("bare", TASK, ("gru", "rnn")),
         ("numbers", PARITY, "rnn"),
     ]:
-        study = adhoc(name, task=task, cell=cells, updates=4, eval_every=4, hidden_size=4, seeds=2)
+        study = adhoc(name, task=task, cell=cells, updates=4, eval_every=2, hidden_size=4, seeds=2)
         go(study, folder, keep=name == "mine")
     return folder
 
@@ -79,6 +79,35 @@ def test_a_header_is_no_pair_and_may_be_missing(tmp_path: Path) -> None:
     assert found[0] == MinimalPair("bare", 0, ("the", "author", "laughs"), ("the", "author", "laugh"))
     assert [(pair.good, pair.bad) for pair in read_pairs(headed)[0]] == [(pair.good, pair.bad) for pair in found]
     assert read_pairs(headed)[1] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "condition\tungrammatical\tgrammatical\nsing\tthe author laugh\tthe author laughs",
+        "ungrammatical\tgrammatical\nthe author laugh\tthe author laughs\n",
+        "grammatical, ungrammatical, note\nthe author laughs, the author laugh, easy\n",
+        '\ufeffcondition,ungrammatical,grammatical\r\nsing,"the author laugh","the author laughs"\r\n',
+        "sing,the author laughs,the author laugh\n",
+        "sentence_bad,sentence_good\nthe author laugh,the author laughs\n",
+        '\ufeff[{"sentence_bad": "the author laugh",\n "sentence_good": "the author laughs"}]',
+        '{"sentence_bad": "the author laugh", "sentence_good": "the author laughs"}',
+    ],
+)
+def test_columns_are_those_of_the_header_in_every_form(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_text(text, encoding="utf-8", newline="")
+    (pair,), problems = read_pairs(path)
+    assert (pair.construction, pair.good, pair.bad, problems) == (
+        "mine", ("the", "author", "laughs"), ("the", "author", "laugh"), [],
+    )  # fmt: skip
+
+
+def test_an_entry_of_a_list_that_is_no_pair_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps([{"sentence_good": "a b", "sentence_bad": "a c", "UID": "x"}, 3]))
+    (pair,), (problem,) = read_pairs(path)
+    assert (pair.construction, problem.line) == ("x", 2)
 
 
 def test_blimp_lines_name_their_own_construction(tmp_path: Path) -> None:
@@ -238,7 +267,11 @@ def test_published_numbers_stand_at_their_constructions_with_their_source() -> N
         (b"", "the file is empty"),
         (b"\n \n", "the file is empty"),
         (b"\xff\xfe\x00", "is not text in UTF-8 (byte 0)"),
-        (b"condition\tgrammatical\tungrammatical\n", "there is no pair below the header line"),
+        (b"condition\tgrammatical\tungrammatical\n", "there is no pair in it"),
+        (b"[]", "there is no pair in it"),
+        (b"[{", "begins like a list in JSON and is none"),
+        (b"condition\tgrammatical\tgood\n", "must name grammatical and ungrammatical once each, not condition, gramm"),
+        (b"grammatical\tgrammatical\tungrammatical\n", "must name grammatical and ungrammatical once each"),
         (b"no tabs\n", "line 1: 1 fields instead of"),
         (b"x\tthe zebra barks\tthe zebra bark\n", "none of the pairs can be scored: they hold unknown words (bark"),
     ],

@@ -270,7 +270,7 @@ def test_a_run_opens_its_store_once_and_looks_for_damage_once(tmp_path: Path, mo
 
     monkeypatch.setattr("longlag.store.store.connect", watched)
     monkeypatch.setattr("longlag.report.figures.all.draw_figures", lambda *_: [])
-    command = ["run", *GRID, "--updates", "1", "--eval-every", "1", "--workers", "1", "--results", str(tmp_path)]
+    command = ["run", *GRID, "--updates", "2", "--eval-every", "1", "--workers", "1", "--results", str(tmp_path)]
     for _ in range(2):
         statements.clear()
         assert CliRunner().invoke(main, command).exit_code == 0

@@ -161,15 +161,17 @@ def test_options_that_are_not_given_change_nothing() -> None:
 
 
 def test_a_shorter_budget_brings_an_unsaid_interval_with_it() -> None:
-    assert [one_trial(updates=updates).eval_every for updates in (30, 1000)] == [30, 100]
-    assert {trial.eval_every for trial in study(GRID).replaced(updates=50).trials()} == {50}
+    assert [one_trial(updates=updates).eval_every for updates in (2, 31, 100, 101, 1000)] == [1, 16, 50, 100, 100]
+    assert {trial.eval_every for trial in study(GRID).replaced(updates=50).trials()} == {25}
 
 
 def test_an_interval_that_was_said_is_never_changed() -> None:
-    with pytest.raises(UsageError, match=r"--eval-every must be at most updates \(50\), not 80"):
-        adhoc(task=COPY, cell="rnn", updates=50, eval_every=80)
-    with pytest.raises(UsageError, match=r"--eval-every must be at most updates \(200\), not 201"):
+    with pytest.raises(UsageError, match=r"--eval-every must be below updates \(50\), for two .*, not 50"):
+        adhoc(task=COPY, cell="rnn", updates=50, eval_every=50)
+    with pytest.raises(UsageError, match=r"--eval-every must be below updates \(200\), for two .*, not 201"):
         study(GRID).replaced(eval_every=201)
+    with pytest.raises(UsageError, match=r"--updates must be at least 2, for two evaluations in a row, not 1"):
+        adhoc(task=COPY, cell="rnn", updates=1)
 
 
 def test_an_ad_hoc_study_has_sensible_defaults() -> None:

@@ -80,7 +80,7 @@ def test_a_file_is_read_as_written(tmp_path: Path) -> None:
         ("updates = 400", "updates = 4e2", "grids 1: updates must be a whole number"),
         ("updates = 400", "updates = true", "grids 1: updates must be a whole number"),
         ("updates = 400", "updates = 400\nupdates = 400", "is not TOML"),
-        ("updates = 400", "updates = 400\neval_every = 401", r"grids 1: eval_every must be at most updates \(400\)"),
+        ("updates = 400", "updates = 400\neval_every = 401", r"grids 1: eval_every must be below updates \(400\)"),
         ("updates = 400", "updates = 400\nlr = []", "grids 1: lr must have at least one value"),
         ("updates = 400", "updates = 400\nlr = ['3e-3']", "grids 1: lr must be a finite number above 0, not '3e-3'"),
         ("updates = 400", "updates = 400\nlr = nan", "grids 1: lr must be a finite number above 0, not nan"),
@@ -109,6 +109,12 @@ def test_a_wrong_file_is_refused_with_file_key_and_rule(tmp_path: Path, old: str
         read(path).trials()
     assert str(path) in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(FILE, encoding="utf-8-sig")
+    assert read(path).title == "A title"
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_many_layers_of_dilations_beyond_the_sequence_cost_no_memory() -> None:
 
 
 def test_a_tcn_that_does_not_reach_the_item_stays_at_the_floor() -> None:
-    options = {"task": "copy:items=1,blanks=20", "seeds": 1, "updates": 60, "eval_every": 60, "lr": 0.01}
+    options = {"task": "copy:items=1,blanks=20", "seeds": 1, "updates": 60, "eval_every": 30, "lr": 0.01}
     (near,) = adhoc(cell="tcn:kernel_size=2", layers=3, **options).trials()
     cell = registry.cell(near.cell)
     network = network_for(cell, registry.task(near.task), 8, Wiring(3))

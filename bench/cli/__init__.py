@@ -24,11 +24,18 @@ from longlag.cli import (
     tuning,
     window,
 )
+from longlag.cli.ending import (
+    EXIT_FAULT,
+    EXIT_INTERRUPTED,
+    EXIT_STORE,
+    EXIT_USAGE,
+    accept_any_character,
+    complain,
+    explain_fault,
+)
 from longlag.process.guards import first_line, place
 from longlag.store.file import StoreError
 from longlag.tasks.support.errors import UsageError, near
-
-EXIT_USAGE, EXIT_STORE, EXIT_INTERRUPTED = 2, 4, 130
 
 
 class Commands(click.Group):
@@ -39,9 +46,20 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or offer one that is spelled alike."""
         if args and self.get_command(ctx, args[0]) is None:
-            known = self.list_commands(ctx)
+            known = [*self.list_commands(ctx), "--help", "--version"]
             raise UsageError(f"no command is called {args[0]!r}{near(args[0], known) or '; see longlag --help'}")
         return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read what stands before the command; what belongs behind it is told so."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            for name, command in self.commands.items():
+                if any(error.option_name in parameter.opts for parameter in command.params):
+                    where = f"belongs behind the command, as in longlag {name} ... {error.option_name}"
+                    raise UsageError(f"{error.option_name} {where}") from None
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; a reader of its pipe may have had enough, and code of a plugin may end the program."""
@@ -60,28 +78,28 @@ class Commands(click.Group):
 
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run a command and end the process with its exit code."""
+        accept_any_character()
         try:
             code = super().main(args, standalone_mode=False, **extra) or 0
         except click.ClickException as error:
-            _complain(error.format_message())
-            sys.exit(error.exit_code)
+            complain(error.format_message())
+            code = EXIT_USAGE
         except UsageError as error:
-            _complain(str(error))
-            sys.exit(EXIT_USAGE)
+            complain(str(error))
+            code = EXIT_USAGE
         except StoreError as error:
-            _complain(str(error))
-            sys.exit(EXIT_STORE)
+            complain(str(error))
+            code = EXIT_STORE
         except (click.Abort, KeyboardInterrupt):
-            _complain("interrupted")
-            sys.exit(EXIT_INTERRUPTED)
+            complain("interrupted")
+            code = EXIT_INTERRUPTED
         except OSError as error:  # a full disk or a read-only folder, met while writing tables or figures
-            _complain(f"{error.filename or 'output'}: {error.strerror or error}; what was stored is kept")
-            sys.exit(EXIT_STORE)
+            complain(f"{error.filename or 'output'}: {error.strerror or error}; what was stored is kept")
+            code = EXIT_STORE
+        except Exception as error:
+            complain(explain_fault(error))
+            code = EXIT_FAULT
         sys.exit(code)
-
-
-def _complain(message: str) -> None:
-    click.echo(f"longlag: {message}", err=True)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -12,7 +12,7 @@ _COMMON = [
     click.option("--cell", "cells", multiple=True, required=True, metavar="SPEC", help="Cell; repeatable."),
     click.option("--clip", "clips", multiple=True, default=("none",), metavar="SPEC", help="Clip; repeatable."),
     click.option(
-        "--lr", "rates", multiple=True, type=float, help="Rates tried on each rung.  [default: 3e-3 1e-2 3e-2]"
+        "--lr", "rates", multiple=True, type=float, help="Rates to choose from on each rung.  [default: 3e-3 1e-2 3e-2]"
     ),
     click.option("--seeds", type=int, default=10, show_default=True, help="Seeds reported on each rung."),
     click.option("--longest", type=float, default=1024.0, show_default=True, help="No rung lies further than this."),
@@ -40,8 +40,8 @@ def _common(command: Any) -> Any:
 def horizon(tasks: tuple[str, ...], name: str, results: Path, **options: Any) -> int:
     """Find the lag at which half of the seeds that learn at all still solve, for each task, cell and clip.
 
-    Climbs a ladder of distances by a factor of √2 until no seed solves on two rungs in a row. The rate is chosen on
-    every rung, on other seeds. The same command again resumes.
+    Climbs a ladder of distances by a factor of √2 until no seed solves on two rungs in a row. Of several rates one is
+    chosen on every rung, on other seeds. The same command again resumes.
     """
     from longlag.report.figures import horizons
 
@@ -102,7 +102,8 @@ def _climb(name: str, tasks: tuple[str, ...], results: Path, options: dict[str, 
     first = horizon.first_study(climb).replaced(lr=rates, **given)
     first.trials()
     if options["only_plan"]:
-        a_rung = len(climb.cells) * len(climb.clips) * (len(rates) * len(horizon.TUNING_SEEDS) + climb.seeds)
+        tuned = len(rates) * len(horizon.TUNING_SEEDS) if climb.chooses else 0
+        a_rung = len(climb.cells) * len(climb.clips) * (tuned + climb.seeds)
         for spec in tasks:
             lags = [task.min_lag for task in horizon.rungs(spec, climb.longest)]
             click.echo(f"{spec}: {', '.join(map(str, lags))} (smallest window); up to {a_rung} trials a rung")

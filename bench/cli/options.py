@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from longlag.plan.grid import GIVEN, STUDY_FILE, option_label
 from longlag.values.axes import Axis
+
+if TYPE_CHECKING:
+    from longlag.plan.study import Study
 
 Command = Callable[..., Any]
 
@@ -37,6 +40,22 @@ def study_argument(required: bool = True) -> Callable[[Command], Command]:
     return click.argument(
         "study", required=required, callback=lambda context, parameter, given: given and name_of(given)
     )
+
+
+def asked(study: str) -> "str | Study":
+    """Return what a report is on: the plan last run of a study that is named, or the very study of a file.
+
+    Raises:
+        UsageError: The file cannot be read, or something in it is refused.
+    """
+    from longlag.plan import files
+
+    return files.read(Path(study)) if study.endswith(STUDY_FILE) else study
+
+
+def report_options(command: Command) -> Command:
+    """Add STUDY, which `asked` reads, ``--plugin`` for files that name plugins, and ``--results``."""
+    return click.argument("study")(plugin_option(results_option(command)))
 
 
 def plugin_option(command: Command) -> Command:

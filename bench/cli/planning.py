@@ -1,12 +1,13 @@
 """The study that a command line asks for, and the command that shows its plan."""
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from longlag.cli.options import grid_options, results_option
+from longlag.cli.options import Command, grid_options, results_option
 from longlag.tasks.support.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from longlag.run.plan import Plan
 
 MOST_SECONDS = 10_000_000
+TIMEOUT_SECONDS = 3600.0
 _MOST_WORKERS = 1024
 
 
@@ -77,30 +79,79 @@ def checked_workers(workers: int | None) -> int:
     return workers
 
 
+def checked_timeout(seconds: float) -> float:
+    """Return the seconds that a trial may take.
+
+    Raises:
+        UsageError: The number is out of range.
+    """
+    if not 0 < seconds <= MOST_SECONDS:
+        raise UsageError(f"--timeout must be above 0 and at most {MOST_SECONDS} seconds, not {seconds:g}")
+    return seconds
+
+
+def as_bytes(text: str) -> int:
+    """Read an amount of memory.
+
+    >>> as_bytes("512MiB") == 2**29, as_bytes("2GiB") == 2**31
+    (True, True)
+
+    Raises:
+        UsageError: It is none, or out of range.
+    """
+    found = re.fullmatch(r"(\d{1,6})(MiB|GiB)", text)
+    amount = int(found[1]) * {"MiB": 2**20, "GiB": 2**30}[found[2]] if found else 0
+    if not 2**26 <= amount <= 2**44:
+        raise UsageError(f"--memory must be a whole number of MiB or GiB, from 64MiB to 16384GiB, not {text!r}")
+    return amount
+
+
+_TRAINING = [
+    click.argument("study", required=False),
+    click.option("--name", help="Store under this name.  [default: the study's, or adhoc]"),
+    click.option("--workers", type=int, help="Training processes.  [default: all cores]"),
+    click.option(
+        "--timeout",
+        type=float,
+        default=TIMEOUT_SECONDS,
+        show_default=True,
+        help="Seconds a trial; a cohort gets the sum.",
+    ),
+    click.option("--memory", default="1GiB", show_default=True, help="For a worker's cohort: 512MiB, 2GiB."),
+    click.option("--fresh", is_flag=True, help="Train rows again that other source code made."),
+    click.option("--budget-minutes", type=float, metavar="M", help="Cut the seeds to as many as should fit."),
+    click.option("--keep-networks", is_flag=True, help="Keep trained networks as safetensors, for `longlag probe`."),
+]
+
+
+def training_options(command: Command) -> Command:
+    """Add what `run` is told, and `plan` likewise: STUDY or a grid, and how to train it."""
+    command = grid_options(results_option(command))
+    for option in reversed(_TRAINING):
+        command = option(command)
+    return command
+
+
 @click.command()
-@click.argument("study", required=False)
-@click.option("--name", help="Store under this name.")
-@click.option("--workers", type=int, help="Processes to estimate for.  [default: all cores]")
-@click.option("--fresh", is_flag=True, help="Count rows that other source code made as missing.")
-@click.option("--budget-minutes", type=float, metavar="M", help="Cut the seeds to as many as should fit.")
-@click.option("--keep-networks", is_flag=True, help="Count rows without a kept network as missing.")
-@grid_options
-@results_option
+@training_options
 def plan(
     study: str | None,
     name: str | None,
     workers: int | None,
+    timeout: float,
+    memory: str,
     fresh: bool,
     budget_minutes: float | None,
     keep_networks: bool,
     results: Path,
     **options: Any,
 ) -> None:
-    """Show what a run would train; train nothing."""
+    """Show what `longlag run` with the same options would train; train nothing."""
     from longlag.plan.lags import moved_lines
     from longlag.run.plan import Retrain, make_plan
 
-    workers = checked_workers(workers)
+    workers, room = checked_workers(workers), as_bytes(memory)
+    checked_timeout(timeout)
     cut = within(study_of(study, name, options), workers, budget_minutes)
     found = make_plan(cut, results, Retrain(fresh, keep_networks))
     kept = len(found.trials) - len(found.missing)
@@ -111,7 +162,7 @@ def plan(
     )
     if found.without_network:
         click.echo(f"networks  {found.without_network} stored trials lack theirs and are trained again")
-    click.echo(f"to train  {len(found.missing)} in {len(found.cohorts(workers))} cohorts")
+    click.echo(f"to train  {len(found.missing)} in {len(found.cohorts(workers, room))} cohorts")
     click.echo(f"time      {time_told(found, workers)}")
     if found.outside:
         click.echo(f"outside   {found.outside} stored trials are not part of this plan")

@@ -19,7 +19,7 @@ def probe(study: str, files: tuple[Path, ...], results: Path) -> None:
     """Score minimal pairs with the networks that STUDY kept.
 
     STUDY was run with --keep-networks on a task that reads words. A FILE holds lines of condition, grammatical and
-    ungrammatical sentence, tabs between them, or BLiMP's JSON lines.
+    ungrammatical sentence, tabs or commas between them, in this order or that of a header line, or BLiMP's JSON.
     """
     from longlag.experiments.minimal_pairs import read_all
 

@@ -5,51 +5,52 @@ from pathlib import Path
 
 import click
 
-from longlag.cli.options import results_option, study_argument
+from longlag.cli.ending import write_as_files
+from longlag.cli.options import asked, report_options
 from longlag.tasks.support.errors import UsageError
 
 
 @click.command()
-@study_argument()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@results_option
+@report_options
 def show(study: str, as_json: bool, results: Path) -> None:
     """Print a study's summary table."""
     from longlag.cli.training import name_transfer
     from longlag.report.text.terminal import render_text, to_json
     from longlag.store.results import load_study
 
-    data = load_study(study, results)
+    data = load_study(asked(study), results)
+    if as_json:
+        write_as_files()
     click.echo(to_json(data) if as_json else render_text(data))
-    name_transfer(study, results)
+    name_transfer(data.name, results)
 
 
 @click.command()
-@study_argument()
-@results_option
+@report_options
 def figures(study: str, results: Path) -> None:
     """Redraw a study's figures from its store."""
     from longlag.report.figures.all import draw_figures
     from longlag.store.results import load_study
 
-    for path in draw_figures(load_study(study, results), results / study):
+    data = load_study(asked(study), results)
+    for path in draw_figures(data, results / data.name):
         click.echo(path)
 
 
 @click.command()
-@study_argument()
-@results_option
+@report_options
 def tables(study: str, results: Path) -> None:
     """Rewrite a study's tables from its store."""
     from longlag.report.text.tables import write_tables
     from longlag.store.results import load_study
 
-    for path in write_tables(load_study(study, results), results / study):
+    data = load_study(asked(study), results)
+    for path in write_tables(data, results / data.name):
         click.echo(path)
 
 
 @click.command()
-@study_argument()
 @click.option("--format", "form", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write; CSV goes to stdout without."
@@ -57,7 +58,7 @@ def tables(study: str, results: Path) -> None:
 @click.option("--timings", is_flag=True, help="Add durations, the only columns that differ between runs.")
 @click.option("--curves", is_flag=True, help="One row an evaluation instead of one row a trial.")
 @click.option("--transfer", is_flag=True, help="One row a trial and test lag instead of one row a trial.")
-@results_option
+@report_options
 def export(study: str, form: str, out: Path | None, timings: bool, curves: bool, transfer: bool, results: Path) -> None:
     """Write a study's rows, one a trial, sorted by key."""
     from longlag.store.results import load, load_curves, load_transfer, write_csv, write_parquet
@@ -71,11 +72,12 @@ def export(study: str, form: str, out: Path | None, timings: bool, curves: bool,
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"--out {out}: there is no folder {out.parent}")
     if curves:
-        frame = load_curves(study, results)
+        frame = load_curves(asked(study), results)
     else:
-        frame = load_transfer(study, results) if transfer else load(study, results, timings=timings)
+        frame = load_transfer(asked(study), results) if transfer else load(asked(study), results, timings=timings)
     if form == "parquet":
         assert out is not None
         write_parquet(frame, out)
     else:
+        write_as_files()
         write_csv(frame, sys.stdout if out is None else out)

@@ -12,15 +12,17 @@ from longlag.tasks.support.errors import UsageError
 if TYPE_CHECKING:
     from longlag.values.trial import Trial, TrialResult
 
+EXIT_DIFFERENT = 1
+
 
 @click.command()
 @click.argument("key")
 @plugin_option
 @results_option
-def rerun(key: str, results: Path) -> None:
+def rerun(key: str, results: Path) -> int:
     """Train one stored trial again, alone, and show it beside its stored numbers.
 
-    KEY is the key of a stored trial, or enough of its first digits.
+    KEY is the key of a stored trial, or enough of its first digits. Exits with 1 where the numbers differ.
     """
     from longlag.process import provenance
     from longlag.run.engines.worker import train_cohort
@@ -46,6 +48,7 @@ def rerun(key: str, results: Path) -> None:
         names = stored.environment.keys() | found[0].environment.keys()
         differing = sorted(n for n in names if stored.environment.get(n) != found[0].environment.get(n))
         click.echo(f"the stored one was made with other {', '.join(differing)}")
+    return 0 if same else EXIT_DIFFERENT
 
 
 def _find_result(key: str, results: Path) -> "TrialResult":

@@ -1,14 +1,19 @@
 """The command that trains a study, and what other commands train with."""
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from longlag.cli.options import grid_options, results_option
-from longlag.cli.planning import MOST_SECONDS, checked_workers, study_of, within
-from longlag.tasks.support.errors import UsageError
+from longlag.cli.planning import (
+    TIMEOUT_SECONDS,
+    as_bytes,
+    checked_timeout,
+    checked_workers,
+    study_of,
+    training_options,
+    within,
+)
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -17,22 +22,10 @@ if TYPE_CHECKING:
     from longlag.values.trial import Status
 
 EXIT_SOME_FAILED = 3
-TIMEOUT_SECONDS = 3600.0
 
 
 @click.command()
-@click.argument("study", required=False)
-@click.option("--name", help="Store under this name.  [default: the study's, or adhoc]")
-@click.option("--workers", type=int, help="Training processes.  [default: all cores]")
-@click.option(
-    "--timeout", type=float, default=TIMEOUT_SECONDS, show_default=True, help="Seconds a trial; a cohort gets the sum."
-)
-@click.option("--memory", default="1GiB", show_default=True, help="For a worker's cohort: 512MiB, 2GiB.")
-@click.option("--fresh", is_flag=True, help="Train rows again that other source code made.")
-@click.option("--budget-minutes", type=float, metavar="M", help="Cut the seeds to as many as should fit.")
-@click.option("--keep-networks", is_flag=True, help="Keep trained networks as safetensors, for `longlag probe`.")
-@grid_options
-@results_option
+@training_options
 def run(
     study: str | None,
     name: str | None,
@@ -49,9 +42,7 @@ def run(
 
     The same command again resumes. With a STUDY, options replace its values.
     """
-    workers = checked_workers(workers)
-    if not 0 < timeout <= MOST_SECONDS:
-        raise UsageError(f"--timeout must be above 0 and at most {MOST_SECONDS} seconds, not {timeout:g}")
+    workers, timeout = checked_workers(workers), checked_timeout(timeout)
     found = within(study_of(study, name, options), workers, budget_minutes)
     ended = train_study(
         found,
@@ -107,19 +98,3 @@ def name_transfer(name: str, results: Path) -> None:
     path = results / name / "tables" / "transfer.md"
     if path.is_file():
         click.echo(f"errors at other distances: {path}", err=True)
-
-
-def as_bytes(text: str) -> int:
-    """Read an amount of memory.
-
-    >>> as_bytes("512MiB") == 2**29, as_bytes("2GiB") == 2**31
-    (True, True)
-
-    Raises:
-        UsageError: It is none, or out of range.
-    """
-    found = re.fullmatch(r"(\d{1,6})(MiB|GiB)", text)
-    amount = int(found[1]) * {"MiB": 2**20, "GiB": 2**30}[found[2]] if found else 0
-    if not 2**26 <= amount <= 2**44:
-        raise UsageError(f"--memory must be a whole number of MiB or GiB, from 64MiB to 16384GiB, not {text!r}")
-    return amount

@@ -1,14 +1,15 @@
 """How far back: climbs a ladder of distances until no seed solves, and fits where half of those that learn still do.
 
 A rung is a distance of a task. On each, every setting (cell and clip) first tries the same learning rates on
-tuning seeds; the best is trained on the reported seeds. A setting that solves in no seed on two rungs in a row climbs
-no further: one empty rung may be bad luck where few seeds learn at all.
+tuning seeds, where there are several; the best is trained on the reported seeds. A setting that solves in no seed on
+two rungs in a row climbs no further: one empty rung may be bad luck where few seeds learn at all.
 Everything is an ordinary study, stored and resumed like any other.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -40,7 +41,7 @@ class Climb:
         tasks: Specs whose dial is turned; everything else about them stays.
         cells: Specs.
         clips: Specs.
-        rates: Learning rates, each tried on `TUNING_SEEDS` at every rung.
+        rates: Learning rates, each tried on `TUNING_SEEDS` at every rung; a single one is not tried, but taken.
         seeds: The reported seeds are 0 to ``seeds`` - 1.
         longest: No rung lies further than this `min_lag`.
         options: Further keys of a grid: updates, hidden size, optimizer.
@@ -54,6 +55,11 @@ class Climb:
     seeds: int
     longest: float = LAST_LAG
     options: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def chooses(self) -> bool:
+        """Whether there are rates to choose among."""
+        return len(self.rates) > 1
 
     def __post_init__(self) -> None:
         if self.seeds > TUNING_SEEDS[0]:
@@ -78,35 +84,43 @@ def _without_dial(task: Task) -> str:
     return ":".join(filter(None, [task.name(), ",".join(kept)]))
 
 
-def rungs(spec: str, longest: float = LAST_LAG) -> list[Task]:
+@registry.forgetful
+@cache
+def rungs(spec: str, longest: float = LAST_LAG) -> tuple[Task, ...]:
     """Return a task at distances whose `min_lag` grows by about `STEP` a rung, from `FIRST_LAG` to ``longest``.
 
     >>> [task.min_lag for task in rungs("adding", longest=40)]
     [8, 11, 16, 23, 32]
 
     Raises:
-        UsageError: The task has no dial, or no distance of it lies in that range.
+        UsageError: The task has no dial, or no distance of it lies in that range; or it is a plugin that raised, or
+            took too long to say what a rung's `min_lag` is.
     """
     task = registry.task(spec)
     if not task.dial:
         raise UsageError(without_dial(task))
     found: dict[int, Task] = {}
+    min_lag = cache(lambda turned: turned.min_lag)  # neighbouring rungs are looked for at the same settings
     target = FIRST_LAG
     while target <= longest * 1.001:
-        turned = nearest(task, target)
-        if turned is not None and turned.min_lag <= longest:
-            found.setdefault(turned.min_lag, turned)
+        try:
+            with registry.blamed("task", task.name()):
+                turned = nearest(task, target, min_lag)
+        except UsageError as error:
+            raise UsageError(f"{error}, when asked for a min_lag of {target:.0f}; --longest ends the ladder") from None
+        if turned is not None and min_lag(turned) <= longest:
+            found.setdefault(min_lag(turned), turned)
         target *= STEP
     if not found:
         raise UsageError(f"task {spec} has no distance with a min_lag from {FIRST_LAG:g} to {longest:g}")
-    return [found[lag] for lag in sorted(found)]
+    return tuple(found[lag] for lag in sorted(found))
 
 
-def nearest(task: Task, target: float) -> Task | None:
-    """Turn a task's dial so that its `min_lag` comes nearest to the target; None where the dial ends before."""
-    candidates = neighbours(task, lambda turned: turned.min_lag >= target)
-    near = [turned for turned in candidates if target / STEP < turned.min_lag < target * STEP]
-    return min(near, key=lambda turned: abs(turned.min_lag / target - 1), default=None)
+def nearest(task: Task, target: float, min_lag: Callable[[Task], int]) -> Task | None:
+    """Turn a task's dial so that its ``min_lag`` comes nearest to the target; None where the dial ends before."""
+    candidates = neighbours(task, lambda turned: min_lag(turned) >= target)
+    near = [turned for turned in candidates if target / STEP < min_lag(turned) < target * STEP]
+    return min(near, key=lambda turned: abs(min_lag(turned) / target - 1), default=None)
 
 
 def first_study(climb: Climb) -> Study:
@@ -120,7 +134,7 @@ def whole_ladder(climb: Climb) -> Study:
     every = [task for spec in climb.tasks for task in rungs(spec, climb.longest)]
     tuned = [_tuning_grid(climb, task, climb.cells, climb.clips) for task in every]
     reported = [grid.changed(lr=climb.rates[:1], seeds=tuple(range(climb.seeds))) for grid in tuned]
-    return _study(climb, [*tuned, *reported])
+    return _study(climb, [*(tuned if climb.chooses else ()), *reported])
 
 
 def run(climb: Climb, folder: Path, train: Callable[[Study], object]) -> pd.DataFrame:
@@ -144,10 +158,12 @@ def run(climb: Climb, folder: Path, train: Callable[[Study], object]) -> pd.Data
         climbing = [(here[spec], spec, cell, clip) for spec, cell, clip in sorted(still) if spec in here]
         if not climbing:
             break
-        grids += [_tuning_grid(climb, task, (cell,), (clip,)) for task, _, cell, clip in climbing]
-        train(_study(climb, grids))
-        chosen = tuning.choose(_tuning_rows(results.load(climb.name, folder), {task.spec for task, *_ in climbing}))
-        rates = {(row["task"], row["cell"], row["clip"]): row["lr"] for row in chosen.to_dict("records")}
+        rates = dict.fromkeys(((task.spec, cell, clip) for task, _, cell, clip in climbing), climb.rates[0])
+        if climb.chooses:
+            grids += [_tuning_grid(climb, task, (cell,), (clip,)) for task, _, cell, clip in climbing]
+            train(_study(climb, grids))
+            chosen = tuning.choose(_tuning_rows(results.load(climb.name, folder), {task.spec for task, *_ in climbing}))
+            rates = {(row["task"], row["cell"], row["clip"]): row["lr"] for row in chosen.to_dict("records")}
         grids += [
             _tuning_grid(climb, task, (cell,), (clip,)).changed(
                 lr=(rates[task.spec, cell, clip],),

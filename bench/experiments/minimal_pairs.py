@@ -1,19 +1,25 @@
 """Reads minimal pairs: two sentences that differ in grammaticality only, of which one should be more probable.
 
-Two forms are read, told apart by their first line: tab-separated ``condition, grammatical, ungrammatical`` (as in
-Marvin & Linzen 2018, a header line or none), and JSON lines with ``sentence_good`` and ``sentence_bad`` (BLiMP,
-Warstadt et al. 2020). A line that is neither is a `Problem`; all others are kept.
+Told apart by how they begin: tables with tabs or commas, ``condition, grammatical, ungrammatical`` in this order (as in
+Marvin & Linzen 2018) or in that of a header line, and JSON with ``sentence_good`` and ``sentence_bad`` (BLiMP, Warstadt
+et al. 2020), an object a line or a list of all. What is no pair is a `Problem`; all others are kept.
 """
 
+import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from longlag.tasks.support.errors import UsageError
 
 HEADER = ["condition", "grammatical", "ungrammatical"]
+_ALSO = {"sentence_good": "grammatical", "sentence_bad": "ungrammatical", "uid": "construction"}
+"""What BLiMP calls the columns."""
 _NUMBERS = ("sing", "plur")
+
+Split = Callable[[str], list[str]]
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class MinimalPair:
 
 @dataclass(frozen=True)
 class Problem:
-    """A line that is no pair: the file, the line's number from 1, and why."""
+    """A line that is no pair: the file, the line's number from 1 (of a list in JSON, the entry's), and why."""
 
     file: str
     line: int
@@ -69,26 +75,65 @@ def read_pairs(path: Path) -> tuple[list[MinimalPair], list[Problem]]:
     """Read a file.
 
     Raises:
-        UsageError: It cannot be read as text, is empty, or holds no pair at all.
+        UsageError: It cannot be read as text, is empty, holds no pair at all, or has a header line without the columns.
     """
-    lines = [(number, line.rstrip("\r")) for number, line in enumerate(_text(path).split("\n"), 1) if line.strip()]
-    if not lines:
-        raise UsageError(
-            f"{path}: the file is empty; a line is {', '.join(HEADER)}, tabs between them, or BLiMP's JSON"
-        )
-    of_json = lines[0][1].lstrip().startswith("{")
-    if not of_json and [part.strip().lower() for part in lines[0][1].split("\t")] == HEADER:
-        del lines[0]
+    text = _text(path)
+    if not text.strip():
+        raise UsageError(f"{path}: the file is empty; a line is {', '.join(HEADER)}, or BLiMP's JSON")
     pairs: list[MinimalPair] = []
     problems: list[Problem] = []
-    for number, line in lines:
+    for number, read in _rows(text, path):
         try:
-            pairs.append(_from_json(line, path.stem) if of_json else _from_tabs(line, path.stem))
+            pairs.append(_pair(read(), path.stem))
         except ValueError as error:
             problems.append(Problem(str(path), number, str(error)))
     if not pairs:
-        raise UsageError(str(problems[0]) if problems else f"{path}: there is no pair below the header line")
+        raise UsageError(str(problems[0]) if problems else f"{path}: there is no pair in it")
     return pairs, problems
+
+
+def _rows(text: str, path: Path) -> Iterator[tuple[int, Callable[[], Mapping[str, object]]]]:
+    """Yield the line of each pair (in a list, its place) and what reads its sentences by the names of their columns.
+
+    Raises:
+        UsageError: The file is a list in JSON that cannot be read, or a header lacks a column.
+    """
+    if text.lstrip().startswith("["):
+        for number, item in enumerate(_listed(text, path), 1):
+            yield number, partial(_from_json, item)
+        return
+    lines = [(number, line.rstrip("\r")) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if lines[0][1].lstrip().startswith("{"):
+        for number, line in lines:
+            yield number, partial(_from_line, line)
+        return
+    split = _splitter(lines[0][1])
+    columns = [_ALSO.get(name, name) for name in (field.strip().lower() for field in split(lines[0][1]))]
+    headed = bool(set(columns) & {*HEADER, *_ALSO.values()})
+    if headed and not all(columns.count(name) == 1 for name in HEADER[1:]):
+        needed = " and ".join(HEADER[1:])
+        raise UsageError(f"{path}: its header line must name {needed} once each, not {', '.join(columns)}")
+    for number, line in lines[headed:]:
+        yield number, partial(_from_table, line, split, columns if headed else HEADER)
+
+
+def _splitter(first: str) -> Split:
+    """Return what splits the lines of a table, of which this is the first: at tabs, or else at commas as CSV does."""
+    by_comma = "\t" not in first and len(_split_csv(first)) >= len(HEADER) - 1
+    return _split_csv if by_comma else lambda line: line.split("\t")
+
+
+def _split_csv(line: str) -> list[str]:
+    return next(csv.reader([line], skipinitialspace=True))
+
+
+def _listed(text: str, path: Path) -> list[object]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise UsageError(f"{path} begins like a list in JSON and is none") from None
+    assert isinstance(found, list)
+    return found
 
 
 def _text(path: Path) -> str:
@@ -102,27 +147,35 @@ def _text(path: Path) -> str:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _from_tabs(line: str, name: str) -> MinimalPair:
-    parts = line.split("\t")
-    if len(parts) != len(HEADER):
-        raise ValueError(f"{len(parts)} fields instead of {', '.join(HEADER)}, tabs between them")
-    return _pair(name, attractors_in(parts[0].strip()), *parts[1:])
+def _from_table(line: str, split: Split, columns: Sequence[str]) -> Mapping[str, object]:
+    fields = split(line)
+    if len(fields) != len(columns):
+        raise ValueError(f"{len(fields)} fields instead of {', '.join(columns)}, tabs or commas between them")
+    return dict(zip(columns, fields, strict=True))
 
 
-def _from_json(line: str, name: str) -> MinimalPair:
+def _from_line(line: str) -> Mapping[str, object]:
     try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
+        return _from_json(json.loads(line))
+    except (json.JSONDecodeError, RecursionError):
         raise ValueError("this is not JSON") from None
+
+
+def _from_json(found: object) -> Mapping[str, object]:
     values = found if isinstance(found, dict) else {}
-    good, bad, uid = (values.get(key) for key in ("sentence_good", "sentence_bad", "UID"))
-    if not isinstance(good, str) or not isinstance(bad, str):
+    if not all(isinstance(values.get(name), str) for name in ("sentence_good", "sentence_bad")):
         raise ValueError("sentence_good and sentence_bad must be text")
-    return _pair(uid if isinstance(uid, str) and uid else name, None, good, bad)
+    return {_ALSO.get(str(name).lower(), str(name)): value for name, value in values.items()}
 
 
-def _pair(construction: str, attractors: int | None, good: str, bad: str) -> MinimalPair:
-    pair = MinimalPair(construction, attractors, words_of(good), words_of(bad))
+def _pair(row: Mapping[str, object], name: str) -> MinimalPair:
+    construction, condition = row.get("construction"), row.get("condition", "")
+    pair = MinimalPair(
+        construction if isinstance(construction, str) and construction else name,
+        attractors_in(str(condition).strip()),
+        words_of(str(row["grammatical"])),
+        words_of(str(row["ungrammatical"])),
+    )
     if min(len(pair.good), len(pair.bad)) < 2:
         raise ValueError("a sentence has fewer than two words")
     if pair.good == pair.bad:

@@ -11,7 +11,8 @@ from longlag import registry
 from longlag.networks.build import network_of
 from longlag.perf import ordinary
 from longlag.perf.measure import Timing
-from longlag.plan.study import Study, adhoc
+from longlag.plan.grid import Grid
+from longlag.plan.study import Study
 from longlag.run.plan import Plan
 from longlag.run.run import RunOptions, run
 from longlag.training.evaluation import EVALUATION_SEQUENCES
@@ -30,17 +31,9 @@ class _Silent:
 
 def mixed(seeds: int, updates: int) -> Study:
     """Return equal shares of four cells on adding; the rate is so small that no trial ends early."""
-    return adhoc(
-        "mixed",
-        task="adding",
-        cell=CELLS,
-        clip="norm:1",
-        lr=1e-9,
-        seeds=seeds,
-        updates=updates,
-        eval_every=updates,
-        hidden_size=64,
-    )
+    budget = {"updates": updates, "eval_every": updates, "hidden_size": 64}  # one evaluation: nothing is to be solved
+    grid = Grid(("adding",), CELLS, ("norm:1",), lr=(1e-9,), seeds=tuple(range(seeds)), **budget)
+    return Study("mixed", "Speed", (grid,))
 
 
 def ours(study: Study, workers: int) -> float:

@@ -23,7 +23,9 @@ def without_dial(task: "Task") -> str:
 def neighbours(task: "Task", reaches: "Callable[[Task], bool]") -> "list[Task]":
     """Return the task at the last setting of its dial that falls short and at the first that reaches, in this order.
 
-    A setting that the task's other options do not allow counts as one that falls short, and is left out.
+    A setting that the task's other options do not allow counts as one that falls short, and is left out. Settings are
+    tried from the low end, in growing strides, and none that is twice as far as need be: what a far distance is may
+    take long to say.
 
     Args:
         task: Has a dial.
@@ -33,11 +35,18 @@ def neighbours(task: "Task", reaches: "Callable[[Task], bool]") -> "list[Task]":
     >>> [made.blanks for made in neighbours(Copy(items=3), lambda made: made.lag >= 60)]
     [56, 57]
     """
-    low, high = task.dial_range
+    low, end = task.dial_range
+
+    def falls_short(setting: int) -> bool:
+        turned = _turned(task, setting)
+        return turned is None or not reaches(turned)
+
+    high, stride = low, 1
+    while high < end and falls_short(high):
+        low, high, stride = high + 1, min(high + stride, end), 2 * stride
     while low < high:
         middle = (low + high) // 2
-        turned = _turned(task, middle)
-        low, high = (low, middle) if turned is not None and reaches(turned) else (middle + 1, high)
+        low, high = (middle + 1, high) if falls_short(middle) else (low, middle)
     return [turned for setting in (low - 1, low) if (turned := _turned(task, setting)) is not None]
 
 

@@ -19,7 +19,7 @@ from longlag.plan.grid import (
 from longlag.plan.rates import Basis, Rate
 from longlag.plan.study import Study
 from longlag.tasks.support.errors import UsageError, near
-from longlag.values.rules import choice, number, word
+from longlag.values.rules import choice, rate, spec, word
 
 STUDIES = Path(__file__).resolve().parent / "studies"
 _TOP = ("title", "tuning", "grids", "rates")
@@ -53,7 +53,7 @@ def read(path: Path) -> Study:
     """
     name = checked_name(path.name.removesuffix(STUDY_FILE))
     try:
-        content = tomllib.loads(path.read_bytes().decode())
+        content = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # broken TOML or UTF-8, or numbers and nests beyond Python's limits
@@ -92,9 +92,9 @@ def _grid(table: Mapping[str, Any], where: str) -> Grid:
 
 def _rate(table: Mapping[str, Any], where: str) -> Rate:
     known_keys(table, _RATE, where)
-    lr = number(_needed(table, "lr", where), f"{where}: lr", above=True)
-    task, cell = (word(_needed(table, key, where), f"{where}: {key}") for key in ("task", "cell"))
-    limits = {key: word(table[key], f"{where}: {key}") for key in ("clip", "optimizer") if key in table}
+    lr = rate(_needed(table, "lr", where), f"{where}: lr")
+    task, cell = (spec(_needed(table, key, where), f"{where}: {key}") for key in ("task", "cell"))
+    limits = {key: spec(table[key], f"{where}: {key}") for key in ("clip", "optimizer") if key in table}
     basis = choice(*filter(None, Basis))(table["basis"], f"{where}: basis") if "basis" in table else Basis.GIVEN
     return Rate(task, cell, lr, **limits, basis=Basis(basis))
 

@@ -51,9 +51,9 @@ _Axes: Any = make_dataclass("_Axes", [_field_of(*item) for item in GIVEN.items()
 class Grid(_Axes):  # type: ignore[misc]
     """The product of `SPANNED` and seeds, with a field for each of `GIVEN`; an empty ``lr`` leaves it to the rates.
 
-    ``truncate`` is 0 where sequences are left whole. ``eval_every`` None means as usual, or once at the end where the
-    budget is smaller than that. A decoder has one layer where ``decoder_layers`` is empty. With a ``match`` each
-    network's hidden size is the one that brings it nearest to ``match_target`` (`longlag.plan.sizes`).
+    ``truncate`` is 0 where sequences are left whole. ``eval_every`` None means as usual, or twice in a budget that is
+    no larger. A decoder has one layer where ``decoder_layers`` is empty. With a ``match`` each network's hidden size is
+    the one that brings it nearest to ``match_target`` (`longlag.plan.sizes`).
     """
 
     match: str | None = None
@@ -70,7 +70,9 @@ class Grid(_Axes):  # type: ignore[misc]
     @property
     def evaluation_interval(self) -> int:
         """Updates between evaluations."""
-        return int(min(Trial.eval_every, self.updates)) if self.eval_every is None else self.eval_every
+        if self.eval_every is not None:
+            return int(self.eval_every)
+        return Trial.eval_every if self.updates > Trial.eval_every else -(-self.updates // 2)
 
     def size(self) -> int:
         """Trials in the product, each without a rate counted once."""
@@ -98,9 +100,8 @@ def checked_name(name: str) -> str:
         UsageError: It may not.
     """
     if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"{name!r} cannot name a study: 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
-        )
+        rule = "1 to 64 letters (a to z, A to Z), digits, '.', '_' or '-', a letter or digit first"
+        raise UsageError(f"{name!r} cannot name a study: {rule}")
     if name.endswith(STUDY_FILE):
         raise UsageError(f"{name!r} cannot name a study: {STUDY_FILE} is how their files end")
     if name.lower() in _RESERVED:
@@ -129,13 +130,16 @@ def known_keys(values: Mapping[str, object], keys: tuple[str, ...], where: str) 
 
 
 def check_interval(grid: Grid, label: Label) -> None:
-    """Refuse a grid that would never be evaluated within its budget.
+    """Refuse a grid whose trials no seed could solve, since that takes two evaluations in a row while they train.
 
     Raises:
-        UsageError: The interval is longer than the budget.
+        UsageError: The budget is too small for two, or for two at the interval.
     """
-    if grid.evaluation_interval > grid.updates:
-        raise UsageError(f"{label('eval_every')} must be at most updates ({grid.updates}), not {grid.eval_every}")
+    if grid.updates < 2:
+        raise UsageError(f"{label('updates')} must be at least 2, for two evaluations in a row, not {grid.updates}")
+    if grid.evaluation_interval >= grid.updates:
+        rule = f"below updates ({grid.updates}), for two evaluations in a row"
+        raise UsageError(f"{label('eval_every')} must be {rule}, not {grid.eval_every}")
 
 
 def check_match(grid: Grid, given: Mapping[str, object], label: Label) -> None:

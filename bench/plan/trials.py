@@ -90,9 +90,12 @@ def _facts(task_spec: str, cell_spec: str, rate_basis: Basis) -> Mapping[str, An
     task, cell = registry.task(task_spec), registry.cell(cell_spec)
     with registry.blamed("task", task.name()):
         assert min(task.length, task.input_size, task.output_size) > 0, "length, input_size and output_size are above 0"
+        if (min_lag := task.min_lag) > task.length:
+            best = f"its best error with all of a sequence seen, {task.floor(task.length):g}"
+            raise UsageError(f"task {task.spec} can never be solved: {best}, is not below {task.solved_below:g}")
         return {
             "lag": task.lag,
-            "min_lag": task.min_lag,
+            "min_lag": min_lag,
             "baseline_error": task.baseline_error,
             "solved_below": task.solved_below,
             "error_name": task.error_name,

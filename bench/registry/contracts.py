@@ -1,7 +1,7 @@
 """What the class of a plugin must be: one of a kind that plugins may add, which says what its contract asks for."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import Field
 from types import ModuleType
 from typing import Any
@@ -45,7 +45,7 @@ def one_class(module: ModuleType) -> tuple[str, type]:
     if len(concrete) != 1:
         names = f" ({', '.join(made.__name__ for made in concrete)})" if concrete else ""
         count = f"{len(concrete)} classes{names}" if concrete else "no class"
-        hint = "; names of others begin with an underscore" if concrete else ""
+        hint = "; names of others begin with an underscore" if concrete else _other_signatures(own)
         raise UsageError(f"defines {count}; it must define {_CONTRACT}{hint}")
     return kind_of(concrete[0])
 
@@ -78,9 +78,26 @@ def _contracts(made: type) -> list[str]:
 
 
 def _is_cell(made: type) -> bool:
-    built = list(inspect.signature(made).parameters)
-    called = list(inspect.signature(getattr(made, "forward", made)).parameters)
-    return built[:2] == ["input_size", "hidden_size"] and called[:3] == ["self", "inputs", "state"]
+    built, called = _parameters(made)
+    return built[:2] == ["input_size", "hidden_size"] and called == ["self", "inputs", "state"]
+
+
+def _parameters(made: type) -> tuple[list[str], list[str]]:
+    """Name what a module is built from, and what its forward takes: from the fourth on, what it must be given."""
+    called = list(inspect.signature(getattr(made, "forward", made)).parameters.values())
+    needed = [one for one in called[3:] if one.default is one.empty]
+    return list(inspect.signature(made).parameters), [one.name for one in (*called[:3], *needed)]
+
+
+def _other_signatures(classes: Iterable[type]) -> str:
+    """Say how modules are called that would be cells, were they called as cells are."""
+    from torch import nn
+
+    found = ""
+    for made in sorted((made for made in classes if issubclass(made, nn.Module)), key=lambda made: made.__name__):
+        built, called = (", ".join(names) for names in _parameters(made))
+        found += f"; module {made.__name__} has __init__(self, {built}) and forward({called})"
+    return found
 
 
 def completed(kind: str, made: Any, name: str) -> type:

@@ -161,7 +161,7 @@ def _made(kind: str, spec: str) -> Any:
     Raises:
         UsageError: There is no such name, its options are refused, or it is a plugin's that raised.
     """
-    name = spec.strip().partition(":")[0]
+    name = spec.partition(":")[0]
     with blamed(kind, name):
         return find(kind, name).from_spec(spec)
 

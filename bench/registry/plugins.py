@@ -15,7 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from longlag.process.guards import PLUGINS, TookTooLongError, first_line, time_limit
+from longlag.process.guards import PLUGINS, TookTooLongError, first_line, place, time_limit
 from longlag.registry import contracts
 from longlag.tasks.support.errors import UsageError
 
@@ -63,7 +63,7 @@ def blamed(what: str) -> Iterator[None]:
     except TookTooLongError as error:
         raise UsageError(f"{what}: {error}") from None
     except (Exception, SystemExit) as error:
-        raise UsageError(f"{what}: {first_line(error)}") from error
+        raise UsageError(f"{what}: {first_line(error)}{place(error)}") from error
 
 
 def is_name(name: str) -> bool:
@@ -78,7 +78,8 @@ def check_name(name: str, what: str) -> None:
         UsageError: It begins with no letter, or has other characters than letters, digits and underscores.
     """
     if not is_name(name):
-        raise UsageError(f"{what}: {name!r} must be 1 to 64 letters, digits or underscores, a letter first")
+        rule = "1 to 64 letters (a to z, A to Z), digits or underscores, a letter first"
+        raise UsageError(f"{what}: {name!r} must be {rule}")
     if name == "base":
         raise UsageError(f"{what}: {name!r} is reserved")
 

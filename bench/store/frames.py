@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from longlag.store.schema import CHOSEN, TABLES, Column
+from longlag.store.schema import CHOSEN, TABLES, Column, Facts, planned_row
 from longlag.store.store import Columns, Store
 from longlag.tasks.support.options import spell
-from longlag.values.trial import AXES
+from longlag.values.trial import AXES, Trial
 
 _TEXT, _COUNT, _MAYBE, _NUMBER = "str", "int64", "Int64", "float64"  # Int64: whole numbers that may be missing
 
@@ -69,15 +69,25 @@ _TRANSFER = {
     "error": _NUMBER,
     "trained_from": _COUNT,
 }
-_OPTIONS = _columns("task_options", "cell_options")
+_PLANNED = {name: kind for name, kind in PLAN.items() if name != "study"}
+_PLANNED |= _columns("task_options", "cell_options") | {"position": _COUNT}
 
 
 def read_plan(store: Store, study: str) -> pd.DataFrame:
     """Return the plan in its order, options as JSON."""
-    kinds = _kinds(PLAN, without=["study"]) | _OPTIONS | {"position": _COUNT}
-    frame = pd.concat([_frame(page, kinds) for page in store.pages("plan")]).sort_values("position", ignore_index=True)
-    frame["study"] = pd.Series([study] * len(frame), dtype=_TEXT)
-    return frame
+    pages = [_frame(page, _PLANNED) for page in store.pages("plan")]
+    return _called(pd.concat(pages).sort_values("position", ignore_index=True), study)
+
+
+def plan_frame(study: str, planned: Sequence[tuple[Trial, Facts]]) -> pd.DataFrame:
+    """Return a plan that is not in the store as `read_plan` returns the one that is."""
+    rows = [planned_row(trial, facts) | {"position": place} for place, (trial, facts) in enumerate(planned)]
+    return _called(_frame({name: [row[name] for row in rows] for name in _PLANNED}, _PLANNED), study)
+
+
+def _called(plan: pd.DataFrame, study: str) -> pd.DataFrame:
+    plan["study"] = pd.Series([study] * len(plan), dtype=_TEXT)
+    return plan
 
 
 def read_trials(store: Store, plan: pd.DataFrame) -> tuple[pd.DataFrame, int]:

@@ -7,7 +7,7 @@ in ``wall_seconds`` and ``updates_per_second`` only.
 import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import pandas as pd
 
@@ -18,6 +18,7 @@ from longlag.store.frames import (
     TIMINGS,
     TRIALS,
     finished,
+    plan_frame,
     read_curves,
     read_examples,
     read_plan,
@@ -27,6 +28,9 @@ from longlag.store.frames import (
 from longlag.store.store import Store, store_path
 from longlag.tasks.support.errors import UsageError, near
 from longlag.tasks.support.options import spell
+
+if TYPE_CHECKING:
+    from longlag.plan.study import Study
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +67,11 @@ class StudyData:
     sources: tuple[str, ...]
 
 
-def load(study: str, results: str | Path = "results", timings: bool = False) -> pd.DataFrame:
+def load(study: "str | Study", results: str | Path = "results", timings: bool = False) -> pd.DataFrame:
     """Load one row a stored trial of the plan last run, sorted by key.
 
     Args:
-        study: The study's name.
+        study: The study's name; or a study, whose own trials are then looked up among those stored under its name.
         results: The folder of all studies.
         timings: Add ``wall_seconds`` and ``updates_per_second``, the only columns that differ between runs.
 
@@ -76,11 +80,11 @@ def load(study: str, results: str | Path = "results", timings: bool = False) -> 
         StoreError: The store cannot be used.
     """
     with _opened(study, results) as store:
-        trials, _ = read_trials(store, read_plan(store, study))
+        trials, _ = read_trials(store, _plan(store, study))
     return finished(trials, ROW | (TIMINGS if timings else {}))
 
 
-def load_curves(study: str, results: str | Path = "results") -> pd.DataFrame:
+def load_curves(study: "str | Study", results: str | Path = "results") -> pd.DataFrame:
     """Load one row an evaluation of the plan last run, sorted by key and update.
 
     Raises:
@@ -90,7 +94,7 @@ def load_curves(study: str, results: str | Path = "results") -> pd.DataFrame:
     return load_study(study, results).curves
 
 
-def load_transfer(study: str, results: str | Path = "results") -> pd.DataFrame:
+def load_transfer(study: "str | Study", results: str | Path = "results") -> pd.DataFrame:
     """Load one row a trial and test lag: the columns of `load` up to ``lr`` and ``seed``, then those of the test.
 
     There ``lag`` and ``min_lag`` are those of the distance tested, ``trained_from`` and ``trained_to`` of training.
@@ -105,11 +109,11 @@ def load_transfer(study: str, results: str | Path = "results") -> pd.DataFrame:
     return trials.merge(data.transfer, on="key", how="inner")
 
 
-def load_study(study: str, results: str | Path = "results", verify: bool = True) -> StudyData:
+def load_study(study: "str | Study", results: str | Path = "results", verify: bool = True) -> StudyData:
     """Load everything a report needs.
 
     Args:
-        study: The study's name.
+        study: The study's name, or a study, as of `load`.
         results: The folder of all studies.
         verify: Look for damage in the store, as of `Store.open_for_reading`.
 
@@ -134,13 +138,13 @@ def load_store(path: Path) -> StudyData:
         return _data(store, path.resolve().parent.name)
 
 
-def _data(store: Store, study: str) -> StudyData:
-    plan = read_plan(store, study)
+def _data(store: Store, study: "str | Study") -> StudyData:
+    plan = _plan(store, study)
     trials, outside = read_trials(store, plan)
     curves, slices = read_curves(store, pd.Index(trials["key"]))
     return StudyData(
-        name=study,
-        title=store.title() or study,
+        name=_name(study),
+        title=(store.title() if isinstance(study, str) else study.title) or _name(study),
         plan=finished(plan, PLAN),
         trials=finished(trials, TRIALS),
         curves=curves,
@@ -150,6 +154,24 @@ def _data(store: Store, study: str) -> StudyData:
         outside=outside,
         sources=tuple(sorted(source for source in trials["source"].dropna().unique() if source)),
     )
+
+
+def _plan(store: Store, study: "str | Study") -> pd.DataFrame:
+    """Return the plan that is reported on: the one last run, or a study's own.
+
+    Raises:
+        UsageError: The store was made, but no plan reached it.
+    """
+    if not isinstance(study, str):
+        return plan_frame(study.name, [(planned.trial, planned.facts) for planned in study.planned])
+    plan = read_plan(store, study)
+    if plan.empty:
+        raise UsageError(f"{store.path} holds no plan: its run was stopped before it began; give its command again")
+    return plan
+
+
+def _name(study: "str | Study") -> str:
+    return study if isinstance(study, str) else study.name
 
 
 def write_csv(frame: pd.DataFrame, file: str | Path | TextIO) -> None:
@@ -176,12 +198,13 @@ def write_parquet(frame: pd.DataFrame, file: str | Path) -> None:
         raise UsageError("Parquet needs pyarrow: pip install 'longlag[parquet]'") from None
 
 
-def _opened(study: str, results: str | Path, verify: bool = True) -> Store:
-    path = store_path(checked_name(study), results)
+def _opened(study: "str | Study", results: str | Path, verify: bool = True) -> Store:
+    name = _name(study)
+    path = store_path(checked_name(name), results)
     if not path.exists():
         known = sorted(found.parent.name for found in Path(results).glob("*/store.sqlite"))
-        offer = near(study, known) or (f"; there are {', '.join(known)}" if known else "")
-        raise UsageError(f"no study called {study!r} has results in {results}{offer}")
+        offer = near(name, known) or (f"; there are {', '.join(known)}" if known else "")
+        raise UsageError(f"no study called {name!r} has results in {results}{offer}")
     return Store.open_for_reading(path, verify)
 
 

@@ -59,8 +59,15 @@ def _chunks(task: Task, name: str, index: int, total: int, like: Tensor) -> Iter
 
 
 def evaluate(network: AnyNetwork, task: Task, row: Tensor) -> Evaluation:
-    """Evaluate one trial, from its row (P,), on the evaluation stream, the same for all trials of the task."""
-    return _evaluate(network, task, row, "evaluation", 0, EVALUATION_SEQUENCES)
+    """Evaluate one trial, from its row (P,), on the evaluation stream, the same for all trials of the task.
+
+    Raises:
+        ValueError: The task calls an answer better than perfect, so that anything would count as solved.
+    """
+    found = _evaluate(network, task, row, "evaluation", 0, EVALUATION_SEQUENCES)
+    if found.error < 0:
+        raise ValueError(f"task {task.spec}: an error of {found.error:g} is below 0, which is perfect")
+    return found
 
 
 def confirm(network: AnyNetwork, task: Task, row: Tensor, look: int) -> float:

@@ -14,6 +14,7 @@ Rule = Callable[[object, str], Any]
 """Returns a value as it is kept; a message begins with the label, which says where the value was read."""
 
 _LARGEST_FLOAT = sys.float_info.max
+LARGEST_RATE = 1000.0
 _MOST_SEEDS, _LARGEST_SEED = 10_000, 2**32 - 1
 _LONGEST = 10_000_000
 
@@ -51,6 +52,17 @@ def positive(value: object, label: str) -> float:
     return number(value, label, above=True)
 
 
+def rate(value: object, label: str) -> float:
+    """Return a learning rate: above 0, and no more than any method here can use.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if (found := positive(value, label)) > LARGEST_RATE:
+        raise UsageError(f"{label} must be at most {LARGEST_RATE:g}, not {found:g}")
+    return found
+
+
 def share(value: object, label: str) -> float:
     """Return a number from 0 to below 1.
 
@@ -60,6 +72,16 @@ def share(value: object, label: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
         raise UsageError(f"{label} must be a number from 0 to below 1, not {_shown(value)}")
     return float(value)
+
+
+def spec(value: object, label: str) -> str:
+    """Return a text as of `word`; spaces around it are kept, so that whoever looks the name up refuses it.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    word(value, label)
+    return cast(str, value)
 
 
 def word(value: object, label: str) -> str:

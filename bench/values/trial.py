@@ -13,7 +13,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from longlag.values.axes import Group, axes, axis
-from longlag.values.rules import choice, chunk, lags, number, positive, seeds, share, whole, word
+from longlag.values.rules import choice, chunk, lags, number, rate, seeds, share, spec, whole
 from longlag.values.wiring import DIRECTIONS, INITIAL_STATES, MOST_LAYERS, NO_DECODER, NORMALISATIONS, SKIPS, Wiring
 
 LARGEST_HIDDEN_SIZE = 16_384
@@ -56,17 +56,17 @@ class Trial:
     and its layers and version are 0.
     """
 
-    task: str = _setting("Task", word, spans=True, metavar="SPEC")
-    cell: str = _setting("Cell", word, spans=True, metavar="SPEC")
-    clip: str = _setting("Clipping setting", word, spans=True, metavar="SPEC", unset=("none",), in_cohort=True)
-    lr: float = axis(Group.RATE, "Learning rate", positive, spans=True, unset=(), label="lr {}", in_cohort=True)
+    task: str = _setting("Task", spec, spans=True, metavar="SPEC")
+    cell: str = _setting("Cell", spec, spans=True, metavar="SPEC")
+    clip: str = _setting("Clipping setting", spec, spans=True, metavar="SPEC", unset=("none",), in_cohort=True)
+    lr: float = axis(Group.RATE, "Learning rate", rate, spans=True, unset=(), label="lr {}", in_cohort=True)
     seed: int = _setting("Seeds 0 to N-1", seeds, metavar="N", given_as="seeds", unset=(0, 1, 2), in_cohort=True)
     hidden_size: int = _network("Units of each layer", whole(1, LARGEST_HIDDEN_SIZE), default=32, label="{} units")
     layers: int = _network(
         "Layers, 1 to 32", whole(1, MOST_LAYERS), default=1, spans=True, label="{} layers", words={1: "1 layer"}
     )
     optimizer: str = _optimisation(
-        "adam, adamw, lion, muon, rmsprop, sgd", word, default="adam", spans=True, metavar="SPEC", label="{}"
+        "adam, adamw, lion, muon, rmsprop, sgd", spec, default="adam", spans=True, metavar="SPEC", label="{}"
     )
     skip: str = _network(
         "none, residual, dense, highway: between layers", choice(*SKIPS), default="none", spans=True, metavar="NAME"
@@ -78,7 +78,7 @@ class Trial:
         "none, layer: between layers", choice(*NORMALISATIONS), default="none", spans=True, metavar="NAME"
     )
     dropout: float = _network("Between layers, 0 <= P < 1", share, default=0.0, spans=True, metavar="P")
-    decoder_cell: str = _network("A decoder's cell, or none", word, default=NO_DECODER, spans=True, metavar="SPEC")
+    decoder_cell: str = _network("A decoder's cell, or none", spec, default=NO_DECODER, spans=True, metavar="SPEC")
     decoder_layers: int = _network(
         "1 to 32, with a decoder", whole(1, MOST_LAYERS), default=0, spans=True, unset=(),
         label="{} decoder layers", words={0: "", 1: "1 decoder layer"},
@@ -99,7 +99,7 @@ class Trial:
         "Updates between evaluations", whole(1, MOST_UPDATES), default=100, unset=None, label="evaluated every {}"
     )
     schedule: str = _optimisation(
-        "Of the learning rate: constant, cosine:warmup=N", word, default="constant", metavar="SPEC"
+        "Of the learning rate: constant, cosine:warmup=N", spec, default="constant", metavar="SPEC"
     )
     stop: str = _budget(
         "solved, never: whether a trial ends when it has solved", choice("solved", "never"), default="solved",

@@ -79,7 +79,9 @@ def checked(template: nn.Module, given: dict[str, Tensor], inputs: Tensor, hidde
     """
     found = torch.func.functional_call(template, given, (inputs, None))
     if not isinstance(found, tuple) or len(found) != 2 or not isinstance(found[0], Tensor):
-        raise TypeError(f"{type(template).__name__}.forward must return (outputs, state), not {type(found).__name__}")
+        given_back = f"a tuple of {len(found)}" if isinstance(found, tuple) else type(found).__name__
+        rule = "must return (outputs, state), nothing beside them: the loss is the task's"
+        raise TypeError(f"{type(template).__name__}.forward {rule}; not {given_back}")
     expected = (*inputs.shape[:2], hidden_size)
     if found[0].shape != expected:
         raise ValueError(f"outputs must be (T, B, hidden_size) = {expected}, not {tuple(found[0].shape)}")

@@ -10,7 +10,7 @@ from longlag.report.figures.curves import gradient_norms, learning_curves
 from longlag.report.figures.depth import depth, has_depth
 from longlag.report.figures.direction import direction, has_direction
 from longlag.report.figures.ladders import has_horizons, horizons_figure
-from longlag.report.figures.panels import Drawing
+from longlag.report.figures.panels import Drawing, paths
 from longlag.report.figures.seq2seq import has_seq2seq, seq2seq
 from longlag.report.figures.standings import solved, statuses, updates_to_solve
 from longlag.report.figures.transfer import has_transfer, transfer
@@ -43,6 +43,8 @@ WHERE: dict[str, Callable[[StudyData], bool]] = {
 def draw_figures(study: StudyData, folder: Path) -> list[Path]:
     """Draw every figure that the study has numbers for; the same numbers give the same bytes.
 
+    A figure that an earlier plan had numbers for, and this one has not, is removed.
+
     Returns:
         The files written, in ``folder/figures``.
     """
@@ -53,6 +55,9 @@ def draw_figures(study: StudyData, folder: Path) -> list[Path]:
         if name not in WHERE or WHERE[name](study):
             with _nothing_collected():
                 written += draw(study).save(target, name)
+        else:
+            for path in paths(target, name):
+                path.unlink(missing_ok=True)
     return written
 
 

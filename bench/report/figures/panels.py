@@ -41,13 +41,18 @@ class Drawing:
     def save(self, folder: Path, name: str) -> list[Path]:
         """Write PNG, PDF and CSV; the same drawing gives the same bytes."""
         self.settle()
-        paths = [folder / f"{name}{ending}" for ending in (".png", ".pdf", ".csv")]
+        png, pdf, csv = written = paths(folder, name)
         with style.report_style():
-            self.figure.savefig(paths[0], metadata={"Software": None})
-            self.figure.savefig(paths[1], metadata={"CreationDate": None, "Creator": None, "Producer": None})
+            self.figure.savefig(png, metadata={"Software": None})
+            self.figure.savefig(pdf, metadata={"CreationDate": None, "Creator": None, "Producer": None})
         text = self.data.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-        paths[2].write_text(text, encoding="utf-8", newline="\n")
-        return paths
+        csv.write_text(text, encoding="utf-8", newline="\n")
+        return written
+
+
+def paths(folder: Path, name: str) -> list[Path]:
+    """Return the files of a figure: PNG, PDF and CSV."""
+    return [folder / f"{name}{ending}" for ending in (".png", ".pdf", ".csv")]
 
 
 def grid(

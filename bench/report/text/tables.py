@@ -25,9 +25,14 @@ _LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
     ">": r"$>$",
 }
 
+_SOMETIMES = ("timings.csv", "transfer.csv", "transfer.md", "rungs.csv", "horizons.csv", "horizons.md")
+"""Tables that only some studies have numbers for."""
+
 
 def write_tables(study: StudyData, folder: Path) -> list[Path]:
     """Write ``summary.csv``, ``.md`` and ``.tex``, and ``timings.csv`` where durations are known.
+
+    A table that an earlier plan had numbers for, and this one has not, is removed.
 
     Returns:
         The files written, in ``folder/tables``.
@@ -51,6 +56,8 @@ def write_tables(study: StudyData, folder: Path) -> list[Path]:
         found = horizons.horizons(rungs(study))
         texts |= {"rungs.csv": to_csv(rungs(study)), "horizons.csv": to_csv(found)}
         texts["horizons.md"] = f"# {_heading(study)}\n\n{progress(study)}. {horizons.markdown(found)}"
+    for name in set(_SOMETIMES) - set(texts):
+        (target / name).unlink(missing_ok=True)
     for name, text in texts.items():
         (target / name).write_text(text, encoding="utf-8", newline="\n")
     return [target / name for name in texts]
@@ -73,8 +80,15 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Write a share in percent, or a dash."""
-    return "-" if value is None or pd.isna(value) else f"{100 * value:.0f} %"
+    """Write a share in percent, or a dash; in halves of a percent where it has them, as one of 8 seeds has.
+
+    >>> percent(1 / 8), percent(1 / 3), percent(0.25)
+    ('12.5 %', '33 %', '25 %')
+    """
+    if value is None or pd.isna(value):
+        return "-"
+    halves = 200 * value
+    return f"{halves / 2:.1f} %" if abs(halves - round(halves)) < 1e-6 and round(halves) % 2 else f"{halves / 2:.0f} %"
 
 
 def percent_range(low: float | None, high: float | None) -> str:
