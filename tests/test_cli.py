@@ -180,6 +180,12 @@ def test_plan_and_run_take_the_same_options() -> None:
     assert plan == run
 
 
+def test_without_a_command_there_is_help_and_a_group_asks_for_its_own() -> None:
+    assert call().stdout == call("--help").stdout
+    result = call("baseline")
+    assert (result.exit_code, result.stderr) == (2, "longlag: Missing command.\n")
+
+
 def test_results_before_the_command_are_told_where_they_belong() -> None:
     result = call("--results", "mine", "show", "x")
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)

@@ -102,13 +102,20 @@ class Commands(click.Group):
         sys.exit(code)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="longlag", prog_name="longlag")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """How far back can a recurrent network remember, under which gradient clipping, and what does it cost?
 
     Tasks, cells and optimizers are spelled NAME or NAME:OPTION=VALUE,...; clips NAME or NAME:THRESHOLD.
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 for command in (

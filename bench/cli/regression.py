@@ -34,7 +34,7 @@ def _files(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group()
+@click.group(no_args_is_help=False)
 def baseline() -> None:
     """Accept what a study's results are held against."""
 

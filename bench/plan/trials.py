@@ -49,9 +49,10 @@ def of_grid(grid: Grid, rate: Callable[[str, str, str, str], Rate]) -> Iterator[
         rate: The learning rate of a task, cell, clip and optimizer, asked for where the grid has none.
 
     Raises:
-        UsageError: A spec is refused, or settings cannot go together.
+        UsageError: A spec is refused, settings cannot go together, or nobody can solve a task.
     """
     for task in map(registry.task, grid.task):
+        _check_solvable(task.spec)
         turned = at_lags(task, grid.test_lags, option_label("test_lags"))
         for cell in grid.cell:
             registry.cell(cell).admit_steps(task.length, max((at.length for at in turned), default=task.length))
@@ -90,12 +91,9 @@ def _facts(task_spec: str, cell_spec: str, rate_basis: Basis) -> Mapping[str, An
     task, cell = registry.task(task_spec), registry.cell(cell_spec)
     with registry.blamed("task", task.name()):
         assert min(task.length, task.input_size, task.output_size) > 0, "length, input_size and output_size are above 0"
-        if (min_lag := task.min_lag) > task.length:
-            best = f"its best error with all of a sequence seen, {task.floor(task.length):g}"
-            raise UsageError(f"task {task.spec} can never be solved: {best}, is not below {task.solved_below:g}")
         return {
             "lag": task.lag,
-            "min_lag": min_lag,
+            "min_lag": task.min_lag,
             "baseline_error": task.baseline_error,
             "solved_below": task.solved_below,
             "error_name": task.error_name,
@@ -103,6 +101,16 @@ def _facts(task_spec: str, cell_spec: str, rate_basis: Basis) -> Mapping[str, An
             "cell_options": _plain_options(cell),
             **({"rate_basis": rate_basis.value} if rate_basis else {}),
         }
+
+
+@registry.forgetful
+@cache
+def _check_solvable(task_spec: str) -> None:
+    task = registry.task(task_spec)
+    with registry.blamed("task", task.name()):
+        if (best := task.floor(task.length)) >= task.solved_below:
+            rule = f"its best error with all of a sequence seen, {best:g}, is not below {task.solved_below:g}"
+            raise UsageError(f"task {task_spec} can never be solved: {rule}")
 
 
 @registry.forgetful
