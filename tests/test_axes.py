@@ -37,8 +37,8 @@ print(json.dumps({
     "again": call("plan", *both),
     "export": call("export", "mine", "--results", results),
     "rows": load("mine", results).sort_values("jitter")[["key", "jitter"]].to_dict("records"),
-    "plain": Trial("adding:length=5", "rnn", "none", 0.01, 0, updates=2, eval_every=2).key,
-    "other": Trial("adding:length=5", "rnn", "none", 0.01, 0, updates=2, eval_every=2, jitter=0.5).key,
+    "plain": Trial("adding:length=5", "rnn", "none", 0.01, 0, updates=2, eval_every=1).key,
+    "other": Trial("adding:length=5", "rnn", "none", 0.01, 0, updates=2, eval_every=1, jitter=0.5).key,
 }))
 """
 
@@ -62,7 +62,7 @@ def test_a_new_axis_is_one_line_in_the_trial(tmp_path):
     assert header.split(",").index("jitter") == header.split(",").index("truncate") + 1
     assert len(rows) == 2
     assert found["rows"] == [{"key": found["plain"], "jitter": 0.0}, {"key": found["other"], "jitter": 0.5}]
-    plain = Trial("adding:length=5", "rnn", "none", 0.01, 0, updates=2, eval_every=2)
+    plain = Trial("adding:length=5", "rnn", "none", 0.01, 0, updates=2, eval_every=1)
     assert found["plain"] == plain.key != found["other"]  # a default keeps the keys from before
 
 

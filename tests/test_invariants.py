@@ -120,8 +120,9 @@ def test_answers_that_do_not_count_and_count_all_the_same_are_seen(monkeypatch):
 
 
 def test_a_network_that_is_called_solved_without_being_confirmed_is_seen(monkeypatch):
+    told = {"confirmed_error": 0.0, "updates_to_solve": 20}
     monkeypatch.setattr(Record, "_below", lambda record, place: len(record._curve) >= -place)
-    monkeypatch.setattr(Record, "_confirm", lambda record, row: 0.0)
+    monkeypatch.setattr(Record, "_look_closer", lambda record, row: setattr(record, "_solved", told))
     with pytest.raises(BrokenRuleError, match="a network is called solved, with errors"):
         recomputed.trained_error_is_that_of_its_outputs()
 

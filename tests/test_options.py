@@ -32,7 +32,7 @@ READERS = {
 MADE = [
     ("task", "copy", Copy()),
     ("task", "copy:blanks=50,items=3", Copy(items=3, blanks=50)),
-    ("task", " adding:length = 20 ", Adding(length=20)),
+    ("task", "adding:length = 20", Adding(length=20)),
     ("cell", "lstm:forget_bias=1", Lstm()),
     ("cell", "lstm:forget_bias=-2.5e0", Lstm(forget_bias=-2.5)),
     ("cell", "rnn:nonlinearity=relu,init=identity", Rnn(nonlinearity="relu", init="identity")),

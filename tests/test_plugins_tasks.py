@@ -69,7 +69,7 @@ def test_a_task_without_a_dial_is_told_how_it_would_get_one(mine):
 )
 def test_examples_that_cannot_be_drawn_are_one_line(fault, said, mine):
     path = mine(DRAW, f"{fault}; {DRAW}")
-    assert refused("show-task", "mine", "--plugin", path) == f"longlag: plugin {path}: {said}\n"
+    assert refused("show-task", "mine", "--plugin", path) == f"longlag: plugin {path}: {said} (line 71 of mine.py)\n"
 
 
 def test_code_that_ends_the_program_elsewhere_is_one_line(mine):

@@ -82,7 +82,7 @@ def test_a_network_of_both_directions_solves_what_one_cannot():
 
 # Which tasks admit both directions
 
-CAUSAL = {"agreement", "agreement_constructions", "brackets", "flip_flop", "recall"}
+CAUSAL = {"agreement", "agreement_constructions", "brackets", "counting", "flip_flop", "recall"}
 
 
 @pytest.mark.parametrize("name", TASKS)

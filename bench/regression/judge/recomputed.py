@@ -31,7 +31,7 @@ ERROR_TOLERANCE = 1e-5
 """Of an error, relative: errors are kept in float32 before they are averaged."""
 INTERVAL_TOLERANCE = 1e-9
 QUICK = Trial(
-    "copy:items=1,symbols=2,blanks=1",
+    "parity:steps=2",
     "rnn",
     "norm:1",
     0.03,
