@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 LINKS := .links
 
-.PHONY: help install bench test test-all lint types format clean
+.PHONY: help install bench test test-all mutants lint types format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make install              make the virtual environment, with the command $(BIN)/longlag"
 	@echo "make test                 run the fast tests"
 	@echo "make test-all             run all tests, the slow ones too"
+	@echo "make mutants              plant faults one at a time, and say which the tests see"
 	@echo "make lint | types         check style | types"
 	@echo "make format               format the code"
 	@echo "make clean                remove the virtual environment and caches; results stay"
@@ -37,6 +38,9 @@ test: $(INSTALLED)
 
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest -n auto -m "not gpu"
+
+mutants: $(INSTALLED)
+	$(BIN)/python tests/mutants.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
