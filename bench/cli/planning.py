@@ -160,6 +160,8 @@ def plan(
     click.echo(
         f"stored    {kept}" + (f", {found.other_source} made by other source code" if found.other_source else "")
     )
+    if found.unhashed:
+        click.echo(f"unhashed  {found.unhashed} stored trials rest on plugins that no hash covers: --fresh trains them")
     if found.without_network:
         click.echo(f"networks  {found.without_network} stored trials lack theirs and are trained again")
     click.echo(f"to train  {len(found.missing)} in {len(found.cohorts(workers, room))} cohorts")
