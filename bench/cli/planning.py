@@ -121,6 +121,7 @@ _TRAINING = [
     click.option("--fresh", is_flag=True, help="Train rows again that other source code made."),
     click.option("--budget-minutes", type=float, metavar="M", help="Cut the seeds to as many as should fit."),
     click.option("--keep-networks", is_flag=True, help="Keep trained networks as safetensors, for `longlag probe`."),
+    click.option("--unchecked", is_flag=True, help="Train plugins whose contract is not checked; rows say so."),
 ]
 
 
@@ -143,6 +144,7 @@ def plan(
     fresh: bool,
     budget_minutes: float | None,
     keep_networks: bool,
+    unchecked: bool,
     results: Path,
     **options: Any,
 ) -> None:
