@@ -265,9 +265,9 @@ class CheckedLayer:
         counted = f"with {size} units and 2 inputs {parameters} parameters, {large.state_size} numbers of state"
         return f"every parameter takes part; {counted}" + f", {large.num_frozen} frozen" * bool(large.num_frozen)
 
-    def _trained(self) -> tuple[Weights, Weights]:
+    def _trained(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return the weights of the cell's own that are trained, with a gradient, and the rest."""
-        weights, frozen = self.weights(), self.network.frozen
+        weights, frozen = dict(self.weights()), self.network.frozen
         own = [name for name in weights if not name.startswith("readout.") and name not in frozen]
         return {name: weights.pop(name).requires_grad_() for name in own}, weights
 

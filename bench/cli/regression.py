@@ -183,16 +183,21 @@ def _known(study: "StudyData") -> "StudyData":
     import json
     from dataclasses import replace
 
+    import numpy as np
+
     from longlag.process import provenance
 
-    rows = study.trials.copy()
-    for place, environment in enumerate(map(json.loads, rows["environment"])):
-        more = environment.keys() & {provenance.LATER, provenance.UNHASHED}
-        if more and provenance.is_present(rows["source"].iat[place], environment):
-            rows.loc[rows.index[place], "source"] = provenance.source_hash()
-        if provenance.UNHASHED in more:
-            rows.loc[rows.index[place], "fingerprint"] = None
-    return replace(study, trials=rows)
+    rows = study.trials
+    environments = [json.loads(environment) for environment in rows["environment"]]
+    present = [
+        bool(environment.keys() & {provenance.LATER, provenance.UNHASHED})
+        and provenance.is_present(source, environment)
+        for source, environment in zip(rows["source"].tolist(), environments, strict=True)
+    ]
+    unhashed = [provenance.UNHASHED in environment for environment in environments]
+    sources = rows["source"].mask(np.array(present, dtype=bool), provenance.source_hash())
+    marks = rows["fingerprint"].mask(np.array(unhashed, dtype=bool))
+    return replace(study, trials=rows.assign(source=sources, fingerprint=marks))
 
 
 def _self_test(study: str, file: Path | None, results: Path, workers: int) -> int:

@@ -54,7 +54,9 @@ class ModuleTensor:
 
 def tensors_of(module: nn.Module) -> dict[str, tuple[ModuleTensor, Tensor]]:
     """Return every parameter, then every buffer, by name, each with how it lies in a row."""
-    named = {name: (value, value.requires_grad) for name, value in module.named_parameters()}
+    named: dict[str, tuple[Tensor, bool]] = {
+        name: (value, value.requires_grad) for name, value in module.named_parameters()
+    }
     named |= {name: (value, False) for name, value in module.named_buffers()}
     return {
         name: (ModuleTensor(tuple(value.shape), value.dtype, trained), value)
