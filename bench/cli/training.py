@@ -100,7 +100,9 @@ def check_plugins(study: "Study", results: Path) -> None:
     if not any(trial.plugins for trial in trials):
         return
     from longlag.checks.short import refuse_broken, used_by
+    from longlag.run.plan import check
 
+    check(study)
     path = results / study.name / CHECKED
     met = set(path.read_text(encoding="utf-8").split()) if path.is_file() else set[str]()
     used = used_by(trials)
