@@ -57,7 +57,9 @@ class Batch:
 
     Attributes:
         inputs: (T, B) int64 tokens, or (T, B, I) float32.
-        targets: (N,) int64 classes or (N, O) float32 values, for the scored steps in time-major order.
+        targets: (N,) int64 classes or (N, O) float32 values, for the scored steps in time-major order: all that are
+            asked at the first step, by sequence, then those of the next. May be given as (T, B) or (T, B, O), of
+            which the mask picks what is scored, so that no order can be wrong.
         mask: (T, B) bool, the steps that enter the loss; N of them are true.
         lengths: (B,) int64, the time steps of each sequence where they differ; None where all have T.
         decoder_inputs: (T', B) int64, where the task has an `output_sequence`: what a decoder reads before each symbol
@@ -76,6 +78,11 @@ class Batch:
     slices: Mapping[str, Tensor] = field(default_factory=dict)
     headline: Tensor | None = None
     notes: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        dense = self.targets.ndim == (3 if self.targets.is_floating_point() else 2)
+        if dense and self.targets.shape[:2] == self.mask.shape:
+            object.__setattr__(self, "targets", self.targets[self.mask])
 
     @cached_property
     def scored(self) -> Tensor:

@@ -140,9 +140,12 @@ def call(*args: str) -> Result:
         (CELL, "base.py", "'base' is reserved"),
         (CELL, "mine.txt", "is not a Python file (.py)"),
         (
-            MODULE.replace("self.cell =", "self.norm = nn.BatchNorm1d(3); self.cell ="),
+            MODULE.replace("self.cell =", "self.norm = nn.BatchNorm1d(hidden_size); self.cell =").replace(
+                "return self.cell(inputs, state)",
+                "out, state = self.cell(inputs, state); return self.norm(out.mT).mT, state",
+            ),
             "mine.py",
-            "has a buffer, 'norm.",
+            "buffer 'norm.running_mean' changes when the module runs",
         ),
         (MODULE.replace("super().__init__()", "raise ValueError('no')"), "mine.py", "ValueError: no"),
     ],

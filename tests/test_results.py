@@ -17,7 +17,7 @@ from longlag.values.trial import Status
 ORDER = """
 key study task lag min_lag cell hidden_size layers clip optimizer lr seed status error baseline_error score updates
 updates_to_solve sequences_to_solve diverged_at diverged_in exploded_at path grad_norm_median grad_norm_max
-grad_norm_max_at grad_norm_after_max clipped_fraction clip_cosine num_parameters state_size skip direction
+grad_norm_max_at grad_norm_after_max clipped_fraction clip_cosine num_parameters num_frozen state_size skip direction
 normalisation dropout decoder_cell decoder_layers initial_state
 truncate batch_size budget_updates eval_every schedule stop weight_decay weight_noise dtype device test_lags
 matched match_target match_reached match_note rate_basis confirmed_error reason task_version cell_version

@@ -22,12 +22,11 @@ NAMES = (
     *("ATR", "AntisymmetricRNN", "BR", "CFN", "DSGU", "FastGRNN", "FastRNN", "GatedAntisymmetricRNN", "IndRNN"),
     *("JANET", "LEM", "LiGRU", "LightRU", "MCLSTM", "MGU", "MUT1", "MUT2", "MUT3", "MiRU1", "MiRU2", "MinimalRNN"),
     *("MultiplicativeLSTM", "NAS", "NBR", "OriginalLSTM", "PeepholeLSTM", "RAN", "ResLSTM", "SCRN", "SGRN", "SGU"),
-    *("STAR", "TGRU", "TLSTM", "TRNN", "UGRNN", "WMCLSTM", "coRNN", "tauGRU"),
+    *("STAR", "TGRU", "TLSTM", "TRNN", "UGRNN", "UnICORNN", "WMCLSTM", "coRNN", "tauGRU"),
 )
 """As version 0.2.5 has them, so that they can be listed where the library is not installed."""
 REFUSED = {
     "IntersectionRNN": "its inputs must be as wide as its hidden state",
-    "UnICORNN": "it keeps a buffer, which trials would share",
 }
 """Cells of the library that cannot run here, with the reason."""
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from longlag import registry
 from longlag.cells.base import Cell, Weights
 from longlag.cells.support.backbone import Backbone
+from longlag.cells.support.module_cell import ModuleCell
 from longlag.checks.cost import update_ratio
 from longlag.checks.finding import Finding, expect, findings, global_state_untouched
 from longlag.checks.trials import company
@@ -23,6 +24,8 @@ STEPS, BATCH, INPUTS, HIDDEN = 6, 4, 3, 6
 EXACT, ROUNDED = 1e-9, 1e-4
 """Relative differences allowed in float64, and between float64 and float32."""
 _MANY_NUMBERS = 500
+_FEW_VALUES = 2
+"""Different numbers in a tensor that nobody need have drawn."""
 
 
 def check_cell(spec: str, timed: bool = True) -> Iterator[Finding]:
@@ -73,9 +76,27 @@ class CheckedLayer:
 
     def weights(self, seed: int = 0, dtype: torch.dtype = torch.float64) -> Weights:
         """Draw initial weights, and move them so that nothing is right by special values."""
-        row = self.network.initial_row(seed)
-        row += 0.3 * stream("check", seed).generator().standard_normal(len(row))
-        return {name: view.clone() for name, view in self.network.layout.views(torch.from_numpy(row).to(dtype)).items()}
+        network = self.network
+        drawn = network.initial_row(seed)
+        row = drawn + 0.3 * stream("check", seed).generator().standard_normal(len(drawn))
+        arrays = network.layout.arrays(row)
+        for name in network.frozen:  # what is constant may be whole numbers, or an orthogonal matrix
+            arrays[name][...] = network.layout.arrays(drawn)[name]
+        return {name: view.clone() for name, view in network.layout.views(torch.from_numpy(row).to(dtype)).items()}
+
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether it is a module that reads tokens and no vectors."""
+        return isinstance(self.cell, ModuleCell) and self.cell.tokens
+
+    def inputs(self, seed: int = 0, steps: int = STEPS, dtype: torch.dtype = torch.float64) -> Tensor:
+        """Draw what it reads: vectors (T, B, I) or tokens (T, B)."""
+        vectors = sequences(seed, steps)
+        return vectors.argmax(-1) if self.reads_tokens else vectors.to(dtype)
+
+    def others(self, inputs: Tensor) -> Tensor:
+        """Return inputs that are everywhere other than these."""
+        return (inputs + 1) % INPUTS if self.reads_tokens else inputs + 1
 
     def run(self, inputs: Tensor, weights: Weights) -> Tensor:
         """Return the outputs (T, B, H)."""
@@ -85,15 +106,18 @@ class CheckedLayer:
         """Weights and states are as declared, and outputs have one place for every step, sequence and unit."""
         self._as_stated()
         weights = self.weights(dtype=torch.float32)
-        outputs = self.run(sequences().float(), weights)
+        outputs = self.run(self.inputs(dtype=torch.float32), weights)
         expect(outputs.dtype == torch.float32, f"float32 inputs and weights give {outputs.dtype} outputs")
         expect(outputs.isfinite().all(), "outputs are not finite with initial weights")
-        one = self.run(sequences(steps=1).float(), weights).shape
+        one = self.run(self.inputs(steps=1, dtype=torch.float32), weights).shape
         expect(one == (1, BATCH, self.hidden_size), "one step alone fails")
-        return f"inputs (T, B, I) = {STEPS, BATCH, INPUTS} give outputs (T, B, H) = {tuple(outputs.shape)}"
+        read = "tokens (T, B)" if self.reads_tokens else "inputs (T, B, I)"
+        return f"{read} = {tuple(self.inputs().shape)} give outputs (T, B, H) = {tuple(outputs.shape)}"
 
     def tokens(self) -> str:
         """A token does what its one-hot vector does."""
+        if self.reads_tokens:
+            return "reads tokens itself"
         tokens = torch.tensor([[0, 2], [1, 1], [2, 0]])
         vectors = torch.nn.functional.one_hot(tokens, INPUTS).double()
         same = close(self.run(tokens, self.weights()), self.run(vectors, self.weights()))
@@ -102,11 +126,10 @@ class CheckedLayer:
 
     def causality(self) -> str:
         """No output depends on a later input."""
-        weights, inputs = self.weights(), sequences()
+        weights, inputs = self.weights(), self.inputs()
         before = self.run(inputs, weights)
         for step in range(1, STEPS):
-            changed = inputs.clone()
-            changed[step:] += 1
+            changed = torch.cat([inputs[:step], self.others(inputs[step:])])
             after = self.run(changed, weights)
             for place in range(step):
                 kept = close(before[place], after[place])
@@ -115,6 +138,8 @@ class CheckedLayer:
 
     def gradient(self) -> str:
         """The last output can be learnt from by every step."""
+        if self.reads_tokens:
+            return self._last_sees_first()
         inputs = sequences().requires_grad_()
         weights = {name: value.detach() for name, value in self.weights().items()}
         factors = sequences(9)[0, :, :1]  # unequal, so that nothing cancels
@@ -131,12 +156,19 @@ class CheckedLayer:
         ratio = reach[0] / reach[-1]
         return f"the last of {STEPS} outputs has a gradient at the first step, {ratio:.2g} of that at the last"
 
+    def _last_sees_first(self) -> str:
+        inputs, weights = self.inputs(), self.weights()
+        changed = torch.cat([self.others(inputs[:1]), inputs[1:]])
+        same = torch.equal(self.run(inputs, weights)[-1], self.run(changed, weights)[-1])
+        expect(not same, "the last output does not depend on the first token")
+        return f"the last of {STEPS} outputs depends on the first token"
+
     def batch(self) -> str:
         """Sequences of a batch do not touch."""
-        weights, inputs = self.weights(), sequences()
+        weights, inputs = self.weights(), self.inputs()
         before = self.run(inputs, weights)
         changed = inputs.clone()
-        changed[:, 1] += 2
+        changed[:, 1] = self.others(inputs[:, 1])
         after = self.run(changed, weights)
         for other in (0, 2, 3):
             expect(close(before[:, other], after[:, other]), f"sequence {other} changes when sequence 1 does")
@@ -147,43 +179,52 @@ class CheckedLayer:
     def determinism(self) -> str:
         """Equal inputs and weights give equal bytes; equal seeds equal weights."""
         weights = self.weights()
-        first = self.run(sequences(), weights)
-        self.run(sequences(1), weights)  # whatever it may leave behind
-        expect(torch.equal(first, self.run(sequences(), weights)), "the same inputs give other outputs the second time")
-        one, again, other = (self.network.initial_row(seed) for seed in (0, 0, 1))
-        expect((one == again).all(), "the same seed gives other initial weights the second time")
-        expect((one != other).any(), "every seed gives the same initial weights")
-        return "the same bytes every time; initial weights follow the seed"
+        first = self.run(self.inputs(), weights)
+        self.run(self.inputs(1), weights)  # whatever it may leave behind
+        again = self.run(self.inputs(), weights)
+        expect(torch.equal(first, again), "the same inputs give other outputs the second time: something is kept")
+        return f"the same bytes every time; {self._follow_the_seed()}"
+
+    def _follow_the_seed(self) -> str:
+        """Initial weights follow the seed, those of the cell itself: a readout's do in any case."""
+        one, again, other = (self.network.layout.arrays(self.network.initial_row(seed)) for seed in (0, 0, 1))
+        same = all((one[name] == again[name]).all() for name in one)
+        expect(same, "the same seed gives other initial weights the second time")
+        own = [name for name in one if not name.startswith("readout.")]
+        fixed = [name for name in own if (one[name] == other[name]).all()]
+        drawn = [name for name in fixed if len(np.unique(one[name])) > _FEW_VALUES]  # zeros, ones, an identity
+        expect(not drawn or len(fixed) < len(own), "every seed gives the same initial weights, but for the readout's")
+        names = ", ".join(repr(name.partition(".")[2]) for name in drawn)
+        return "initial weights follow the seed" + f"; every seed starts from the same {names}" * bool(drawn)
 
     def global_state(self) -> str:
         """Nothing is drawn from global generators, and no setting of the process is changed."""
 
         def work() -> list[Tensor]:
             weights = {name: value.requires_grad_() for name, value in self.weights().items()}
-            outputs = self.run(sequences(), weights)
+            outputs = self.run(self.inputs(), weights)
             return [outputs.detach(), torch.from_numpy(self.network.initial_row(0))]
 
         return global_state_untouched(work, lambda one, other: all(map(torch.equal, one, other)))  # type: ignore[call-overload]
 
     def float64(self) -> str:
         """Everything runs in float64 too, and agrees."""
-        exact = self.run(sequences(), self.weights())
+        exact = self.run(self.inputs(), self.weights())
         expect(exact.dtype == torch.float64, f"float64 inputs and weights give {exact.dtype} outputs")
-        rough = self.run(sequences().float(), self.weights(dtype=torch.float32)).double()
+        rough = self.run(self.inputs(dtype=torch.float32), self.weights(dtype=torch.float32)).double()
         furthest = float((exact - rough).abs().max())
         expect(close(exact, rough, ROUNDED), f"float32 is {furthest:.1e} away from float64")
         return f"runs, float32 is within {furthest:.0e} of it"
 
     def derivatives(self) -> str:
         """Autograd's gradients agree with finite differences."""
-        weights = {
-            name: value.requires_grad_() for name, value in self.weights().items() if not name.startswith("readout.")
-        }
-        leaves = [sequences(steps=3)[:, :2].clone().requires_grad_(), *weights.values()]
-        rest = {name: value for name, value in self.weights().items() if name not in weights}
+        weights, rest = self._trained()
+        inputs = self.inputs(steps=3)[:, :2].clone()
+        leaves = [inputs.requires_grad_(), *weights.values()] if inputs.is_floating_point() else [*weights.values()]
 
-        def outputs(inputs: Tensor, *values: Tensor) -> Tensor:
-            return self.run(inputs, rest | dict(zip(weights, values, strict=True)))
+        def outputs(*values: Tensor) -> Tensor:
+            seen = values[0] if inputs.is_floating_point() else inputs
+            return self.run(seen, rest | dict(zip(weights, values[-len(weights) :], strict=True)))
 
         fast = sum(leaf.numel() for leaf in leaves) > _MANY_NUMBERS  # along one direction instead of along each
         same = torch.autograd.gradcheck(outputs, leaves, raise_exception=False, fast_mode=fast)
@@ -213,19 +254,22 @@ class CheckedLayer:
 
     def counts(self) -> str:
         """Every parameter takes part."""
-        weights = {
-            name: value.requires_grad_() for name, value in self.weights().items() if not name.startswith("readout.")
-        }
-        rest = {name: value for name, value in self.weights().items() if name not in weights}
-        signal = (self.run(sequences(), weights | rest) * sequences(9)[..., :1]).sum()
+        weights, rest = self._trained()
+        signal = (self.run(self.inputs(), weights | rest) * sequences(9)[..., :1]).sum()
         gradients = torch.autograd.grad(signal, list(weights.values()), materialize_grads=True)
         for name, gradient in zip(weights, gradients, strict=True):
             expect((gradient != 0).any(), f"weight {name.partition('.')[2]!r} is counted but takes no part")
         size = 64 * self.cell.width_step // math.gcd(64, self.cell.width_step)
         large = assembled(self.cell, 2, 1, size, length=100)
-        parameters = large.layout.num_parameters - size - 1  # without the readout
+        parameters = large.num_parameters - size - 1  # without the readout
         counted = f"with {size} units and 2 inputs {parameters} parameters, {large.state_size} numbers of state"
-        return f"every parameter takes part; {counted}"
+        return f"every parameter takes part; {counted}" + f", {large.num_frozen} frozen" * bool(large.num_frozen)
+
+    def _trained(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the weights of the cell's own that are trained, with a gradient, and the rest."""
+        weights, frozen = dict(self.weights()), self.network.frozen
+        own = [name for name in weights if not name.startswith("readout.") and name not in frozen]
+        return {name: weights.pop(name).requires_grad_() for name in own}, weights
 
     def _as_stated(self) -> None:
         for cell, weights in self.network.scans(self.weights()):

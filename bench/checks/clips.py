@@ -208,10 +208,23 @@ class Rows:
         raws = [self.gradients(sizes=(size,)) for size in sizes]
         acted = [size for size, raw in zip(sizes, raws, strict=True) if not torch.equal(self.clipped(raw), raw)]
         if not acted:
+            idle = required(type(self.clip)) and not self._acts_elsewhere()
+            expect(not idle, "does nothing to gradients of norms from 1e-12 to 1e12, though it has a threshold")
             return "leaves gradients of norms from 1e-12 to 1e12 as they are, each the first of its trial"
         if acted[0] == sizes[0]:
             return "acts on gradients of every size, of norm 1e-12 too"
         return f"leaves small gradients as they are; acts from about norm {acted[0]:g} on"
+
+    def _acts_elsewhere(self) -> bool:
+        """Whether it works inside the backward pass, drops or replaces gradients, or acts once it remembers some."""
+        if self.clip.in_backward or self.clip.guards or self.clip.drops:
+            return True
+        context = self.context(self.gradients(sizes=(1.0,)))
+        for size in (*[1.0] * PAST, 1e-6, 1e6):
+            raw = self.gradients(sizes=(size,))
+            if not torch.equal(self.clipped(raw, context), raw):
+                return True
+        return False
 
     def not_finite(self) -> str:
         """A row that is not finite is its own affair."""

@@ -22,11 +22,13 @@ class Finding:
         rule: The rule in a few words.
         ok: Whether it is kept; None where it was not tried.
         detail: What was seen, in plain words: a `Note` where it may be a mistake, and may not.
+        slow: Whether it took too long.
     """
 
     rule: str
     ok: bool | None
     detail: str
+    slow: bool = False
 
     @property
     def line(self) -> str:
@@ -74,7 +76,7 @@ def findings(
         except BrokenRuleError as broken:
             found, ended_by = Finding(name, False, str(broken)), f"{name} is broken" * (name in needed)
         except TookTooLongError as slow:
-            found, ended_by = Finding(name, False, f"it {slow}"), f"{name} took too long" * bool(needed)
+            found, ended_by = Finding(name, False, f"it {slow}", slow=True), f"{name} took too long" * bool(needed)
         except (Exception, SystemExit) as error:  # whatever is checked may raise whatever it likes
             said = f"raises {first_line(error)}{place(error)}"
             found, ended_by = Finding(name, False, said), f"{name} raises" * bool(needed)

@@ -14,6 +14,7 @@ from longlag.checks.batches import answering, check_tensor, same
 from longlag.checks.blind import ENOUGH, Blind
 from longlag.checks.cost import draw_ratio
 from longlag.checks.finding import Finding, Note, expect, findings, global_state_untouched
+from longlag.checks.order import order_of_answers
 from longlag.checks.windows import Windows
 from longlag.plan.dial import without_dial
 from longlag.tasks.base import Batch, Task
@@ -52,6 +53,7 @@ def check_task(spec: str, timed: bool = True, hunted: bool = True) -> Iterator[F
         "seeds": task.seeds,
         "loss": task.loss,
         "errors": task.errors,
+        "order": lambda: order_of_answers(task.task),
         "floors": task.floors,
         "lag": task.lag,
         "dial": task.dial,

@@ -53,7 +53,7 @@ def _list_cell_details() -> None:
             click.echo(f"{name:16} {error}")
             continue
         network = assembled(cell, _SIZE, 1, _SIZE, length=_SIZE)
-        parameters = network.layout.num_parameters - (_SIZE + 1)  # without the readout
+        parameters = network.num_parameters - (_SIZE + 1)  # without the readout
         click.echo(f"{name:16} {(cell.__doc__ or '').splitlines()[0]}")
         path = network.path("cpu", "float32") + (f": {cell.no_kernel}" if cell.no_kernel else "")
         click.echo(f"{'':16}   {parameters:,} parameters, state {network.state_size:,}, {path}")

@@ -121,6 +121,7 @@ _TRAINING = [
     click.option("--fresh", is_flag=True, help="Train rows again that other source code made."),
     click.option("--budget-minutes", type=float, metavar="M", help="Cut the seeds to as many as should fit."),
     click.option("--keep-networks", is_flag=True, help="Keep trained networks as safetensors, for `longlag probe`."),
+    click.option("--unchecked", is_flag=True, help="Train plugins whose contract is not checked; rows say so."),
 ]
 
 
@@ -143,6 +144,7 @@ def plan(
     fresh: bool,
     budget_minutes: float | None,
     keep_networks: bool,
+    unchecked: bool,
     results: Path,
     **options: Any,
 ) -> None:
@@ -160,6 +162,8 @@ def plan(
     click.echo(
         f"stored    {kept}" + (f", {found.other_source} made by other source code" if found.other_source else "")
     )
+    if found.unhashed:
+        click.echo(f"unhashed  {found.unhashed} stored trials rest on plugins that no hash covers: --fresh trains them")
     if found.without_network:
         click.echo(f"networks  {found.without_network} stored trials lack theirs and are trained again")
     click.echo(f"to train  {len(found.missing)} in {len(found.cohorts(workers, room))} cohorts")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from longlag.values.trial import Status
 
 EXIT_SOME_FAILED = 3
+CHECKED = "checked-plugins.txt"
+"""In a study's folder: the plugins whose contract was checked, as trials hold them."""
 
 
 @click.command()
@@ -35,6 +37,7 @@ def run(
     fresh: bool,
     budget_minutes: float | None,
     keep_networks: bool,
+    unchecked: bool,
     results: Path,
     **options: Any,
 ) -> int:
@@ -52,6 +55,7 @@ def run(
         fresh=fresh,
         memory=as_bytes(memory),
         keep_networks=keep_networks,
+        unchecked=unchecked,
     )
     write_reports(found.name, results)
     missing = sum(count for status, count in ended.items() if not status.is_result)
@@ -67,16 +71,46 @@ def train_study(
     fresh: bool = False,
     memory: int = 2**30,
     keep_networks: bool = False,
+    unchecked: bool = False,
 ) -> "Counter[Status]":
-    """Train what is missing of a study, showing progress; return how its trials ended."""
+    """Train what is missing of a study, showing progress; return how its trials ended.
+
+    Raises:
+        UsageError: The study names something impossible, or a plugin that breaks a rule; nothing was written.
+    """
     from longlag.cli.progress import Progress
     from longlag.run.plan import Retrain
     from longlag.run.run import RunOptions
     from longlag.run.run import run as run_study
 
+    if not unchecked:
+        check_plugins(study, results)
     with Progress(workers) as progress:
-        options = RunOptions(workers, timeout_seconds, memory, Retrain(fresh, keep_networks))
+        options = RunOptions(workers, timeout_seconds, memory, Retrain(fresh, keep_networks), unchecked)
         return run_study(study, results, options, progress)
+
+
+def check_plugins(study: "Study", results: Path) -> None:
+    """Check the contract of plugins that a study has not met as they are, in short, and note them beside its store.
+
+    Raises:
+        UsageError: One breaks a rule; nothing was written.
+    """
+    trials = study.trials()
+    if not any(trial.plugins for trial in trials):
+        return
+    from longlag.checks.short import refuse_broken, used_by
+    from longlag.run.plan import check
+
+    check(study)
+    path = results / study.name / CHECKED
+    met = set(path.read_text(encoding="utf-8").split()) if path.is_file() else set[str]()
+    used = used_by(trials)
+    for label in sorted(used.keys() - met):
+        refuse_broken(*used[label])
+    if not used.keys() <= met:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{label}\n" for label in sorted(met | used.keys())), encoding="utf-8")
 
 
 def write_reports(name: str, results: Path) -> None:

@@ -29,11 +29,12 @@ class Layered(SequenceNetwork):
     wiring: Wiring = ONE_LAYER
 
     @abstractmethod
-    def scan(self, backward: Backward) -> Scan:
+    def scan(self, backward: Backward, noise: np.random.Generator | None = None) -> Scan:
         """Return what runs a layer one way.
 
         Args:
             backward: What happens to the backward signal, counted in the scan's own direction.
+            noise: In training, what a layer draws from that makes noise of its own.
         """
 
     @cached_property
@@ -47,6 +48,11 @@ class Layered(SequenceNetwork):
         width, parts = self.layers.width, self.layers.parts
         readout = readout_shapes(width, self.output_size)
         return Layout.of(self.layers.shapes | readout, parts, dict.fromkeys(parts, self.cell.unit_axis))
+
+    @property
+    def frozen(self) -> frozenset[str]:
+        """The names of tensors in `layout` that are never trained."""
+        return self.layers.frozen
 
     @property
     def state_size(self) -> int:
@@ -99,4 +105,4 @@ class Layered(SequenceNetwork):
         Raises:
             ValueError: A layer returns another shape, or cannot do what ``backward`` says.
         """
-        return self.layers.run(views, inputs, self.scan(backward), lengths, noise)
+        return self.layers.run(views, inputs, self.scan(backward, noise), lengths, noise)

@@ -96,6 +96,13 @@ class Layers:
         return found
 
     @cached_property
+    def frozen(self) -> frozenset[str]:
+        """The names of tensors that are never trained."""
+        return frozenset(
+            f"{prefix}.{name}" for prefix, size in self.scans for name in self.cell.frozen(size, self.hidden_size)
+        )
+
+    @cached_property
     def _initial_states(self) -> dict[str, tuple[int, ...]]:
         """The shapes of a scan's learned initial states, by their own names; nothing where it starts from zeros."""
         if self.wiring.initial_state == "zeros":

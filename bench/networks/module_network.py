@@ -23,8 +23,17 @@ class ModuleNetwork(Layered):
 
     cell: ModuleCell
 
-    def scan(self, backward: Backward) -> Scan:
+    @property
+    def makes_noise(self) -> bool:
+        """Say that a module may draw: it has its own dropout, if it has any."""
+        return True
+
+    def scan(self, backward: Backward, noise: np.random.Generator | None = None) -> Scan:
         """Return what runs a layer one way.
+
+        Args:
+            backward: Must be plain.
+            noise: Given in training: modules are in training mode, and draw from global generators that it seeds.
 
         Raises:
             ValueError: Something is to happen between the module's steps.
@@ -32,7 +41,13 @@ class ModuleNetwork(Layered):
         if backward != PLAIN:
             raise ValueError(f"cell {self.cell.name()} is a module: nothing can happen between its steps")
         sizes = dict(self.layers.scans)
-        return lambda name, seen, weights, _: self.cell.run(seen, weights, sizes[name], self.hidden_size)
+        places = {name: place for place, name in enumerate(sizes)}
+
+        def run(name: str, seen: Tensor, weights: Mapping[str, Tensor], start: object) -> Tensor:
+            own = None if noise is None else _apart(noise, places[name])
+            return self.cell.run(seen, weights, sizes[name], self.hidden_size, own)
+
+        return run
 
     def path(self, device: str, dtype: str) -> str:
         """Say that torch runs it."""
@@ -61,3 +76,10 @@ class ModuleNetwork(Layered):
     ) -> Tensor:
         """Write one trial's gradient and return its loss, by autograd."""
         return self.by_autograd(task, row, gradient, batch, noise, backward)
+
+
+def _apart(noise: np.random.Generator, place: int) -> np.random.Generator:
+    """Return what the module at a place draws from, without moving what dropout between layers draws from."""
+    bits = noise.bit_generator
+    assert isinstance(bits, np.random.Philox), "streams are Philox generators"
+    return np.random.Generator(bits.jumped(place + 1))

@@ -24,6 +24,28 @@ class AnyNetwork(ABC):
         """Where each tensor lies in a row."""
 
     @property
+    def frozen(self) -> frozenset[str]:
+        """The names of tensors in `layout` that are drawn from the seed and never trained."""
+        return frozenset()
+
+    @property
+    def makes_noise(self) -> bool:
+        """Whether parts of it draw noise of their own in training, so that they ask for a generator."""
+        return False
+
+    @final
+    @property
+    def num_frozen(self) -> int:
+        """Numbers that are never trained."""
+        return sum(slot.size for slot in self.layout.slots if slot.name in self.frozen)
+
+    @final
+    @property
+    def num_parameters(self) -> int:
+        """Numbers that are trained."""
+        return self.layout.num_parameters - self.num_frozen
+
+    @property
     @abstractmethod
     def state_size(self) -> int:
         """Numbers carried from one time step to the next."""
@@ -107,17 +129,24 @@ class AnyNetwork(ABC):
         backward: Backward,
     ) -> Tensor:
         """Do what `gradient` does by autograd all the way, over a fused scan in one step; Omega is left out."""
-        leaves = {name: view.detach().requires_grad_() for name, view in self.layout.views(row).items()}
-        loss = task.loss(self.outputs(leaves, batch, noise, backward), batch)
-        found = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
-        for slot, value in zip(self.layout.slots, found, strict=True):
-            slot.view(gradient).copy_(value)
+        frozen = self.frozen
+        views = {
+            name: view.detach().requires_grad_(name not in frozen) for name, view in self.layout.views(row).items()
+        }
+        loss = task.loss(self.outputs(views, batch, noise, backward), batch)
+        leaves = [view for view in views.values() if view.requires_grad]
+        found = iter(torch.autograd.grad(loss, leaves, materialize_grads=True))
+        for slot in self.layout.slots:
+            slot.view(gradient).copy_(torch.zeros(()) if slot.name in frozen else next(found))
         return loss.detach()
 
     @final
     def rate_factors(self) -> Tensor | None:
-        """Return factors on the learning rate, (P,) float64; None where no cell declares any."""
-        row, declared = torch.ones(self.layout.row_size, dtype=torch.float64), False
+        """Return factors on the learning rate, (P,) float64: 0 where nothing is trained; None where all are 1."""
+        row, declared = torch.ones(self.layout.row_size, dtype=torch.float64), bool(self.frozen)
+        for slot in self.layout.slots:
+            if slot.name in self.frozen:
+                slot.view(row).zero_()
         for cell, tensors in self.scans(self.layout.views(row)):
             for name, factor in cell.rate_factors().items():
                 tensors[name].fill_(factor)

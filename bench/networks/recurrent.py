@@ -36,7 +36,7 @@ class Network(Layered):
         """Return the network that fits a task's inputs and outputs."""
         return cls(cell, task.input_size, task.output_size, hidden_size, wiring)
 
-    def scan(self, backward: Backward) -> Scan:
+    def scan(self, backward: Backward, noise: np.random.Generator | None = None) -> Scan:
         """Return what runs a layer one way: step by step, or by the cell's kernel."""
         return lambda _, seen, weights, start: run_layer(self.cell, seen, weights, backward, start)
 

@@ -91,7 +91,7 @@ def measure(specs: Sequence[str], workload: Workload, repeats: int) -> list[Cost
         Cost(
             cell=spec,
             path=networks[spec].path("cpu", "float32"),
-            parameters=networks[spec].layout.num_parameters - readout,
+            parameters=networks[spec].num_parameters - readout,
             state_size=networks[spec].state_size,
             reference_seconds=tuple(next(columns)),
             seconds=tuple(next(columns)),

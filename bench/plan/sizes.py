@@ -17,7 +17,7 @@ TOLERANCE = 0.03
 
 _MEASURES: dict[str, Callable[[Trial], int]] = {
     "hidden": lambda trial: trial.hidden_size,
-    "parameters": lambda trial: network_of(trial).layout.num_parameters,
+    "parameters": lambda trial: network_of(trial).num_parameters,
     "state": lambda trial: network_of(trial).state_size,
 }
 _UNITS = {"hidden": "units", "parameters": "parameters", "state": "numbers of state"}

@@ -55,6 +55,7 @@ def of_grid(grid: Grid, rate: Callable[[str, str, str, str], Rate]) -> Iterator[
         _check_solvable(task.spec)
         turned = at_lags(task, grid.test_lags, option_label("test_lags"))
         for cell in grid.cell:
+            registry.cell(cell).admit_inputs(task.tokens)
             registry.cell(cell).admit_steps(task.length, max((at.length for at in turned), default=task.length))
     for specs in product(grid.task, grid.cell, grid.clip, grid.optimizer):
         for wiring in grid.wirings():

@@ -5,11 +5,14 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+from longlag.process.own_code import files_digest
 from longlag.process.sources import closure, modules
 
 MAKES_NUMBERS = (
@@ -23,6 +26,8 @@ MAKES_NUMBERS = (
     "longlag.scans.kernels.*",
 )
 """What trains a cohort, and the folders in which it finds what a trial names; with all that these import."""
+LATER, UNHASHED = "loaded_later", "unhashed"
+"""In a row's environment: modules that its plugins loaded after their import, and what of them no hash covers."""
 _BLAS = re.compile(r"(Math Kernel Library Version [\w.]+)")
 _BLAS_NAME = re.compile(r"BLAS_INFO=(\w+)")
 
@@ -45,6 +50,35 @@ def source_hash(*folders: tuple[str, Path]) -> str:
             content = path.read_bytes()
             digest.update(f"{name} {path.name} {len(content)}\n".encode() + content)
     return digest.hexdigest()[:16]
+
+
+def source_with(later: Mapping[str, str], unhashed: Sequence[str]) -> str:
+    """Return the source of a row: the present one, with what its plugins loaded after their import.
+
+    Args:
+        later: Files of modules by name, such as `longlag.process.own_code` finds them.
+        unhashed: What of plugins no hash covers, in words.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    if not later and not unhashed:
+        return source_hash()
+    content = f"{source_hash()} {files_digest(later)} {'; '.join(unhashed)}"
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def is_present(source: str | None, environment: Mapping[str, Any]) -> bool:
+    """Whether the code that made a row is the present code, as far as hashes tell.
+
+    Args:
+        source: The row's.
+        environment: The row's.
+    """
+    try:
+        return source == source_with(environment.get(LATER, {}), environment.get(UNHASHED, ()))
+    except OSError:  # a file is gone
+        return False
 
 
 def environment() -> dict[str, str]:

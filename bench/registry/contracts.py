@@ -123,9 +123,10 @@ def _named(name: str, like: type, base: type, **attributes: Any) -> type:
 
 
 def _cell_of(module: Any, name: str) -> type:
-    from longlag.cells.support.module_cell import ModuleCell, build
+    from longlag.cells.support.module_cell import ModuleCell
+    from longlag.cells.support.module_tensors import admit_module
 
-    build(module, 16, 16, 0)
+    admit_module(module)
     return _named(name, module, ModuleCell, module=module, version=getattr(module, "version", 1))
 
 

@@ -60,8 +60,11 @@ def use(paths: Sequence[Path | str], digests: Sequence[str] = ()) -> None:
         UsageError: A file is refused, or two things would have one name; then none is used.
     """
     _files.clear()
+    plugins.forget_files()
     for clear in _forget:
         clear()
+    if len(paths) > 1:
+        plugins.check_apart(list(map(Path, paths)))
     found: dict[tuple[str, str], Plugin] = {}
     for place, path in enumerate(paths):
         made = plugins.read(Path(path), digests[place] if digests else None)
@@ -190,6 +193,11 @@ def plugins_of(specs: Iterable[tuple[str, str]]) -> list[Plugin]:
     parts = [(kind, part) for kind, spec in specs for part in (clip_parts(spec) if kind == "clip" else [spec])]
     found = {made for kind, spec in parts if (made := plugin(kind, spec.strip().partition(":")[0])) is not None}
     return sorted(found, key=lambda made: made.label)
+
+
+def loaded_later(made: Iterable[Plugin]) -> dict[str, str]:
+    """Return the files of the user's own modules that plugins have loaded since they were imported, by name."""
+    return plugins.loaded_later(made, used())
 
 
 def labels_of(specs: Iterable[tuple[str, str]]) -> str:

@@ -1,26 +1,38 @@
 """Plugins: a task, a cell, a clip, an optimiser or a schedule of the user's, in a file or an installed package.
 
-They are run only when named. A file's name is the name that users write, and its content, hashed, is part of the key of
-every trial that uses it. What the file imports from elsewhere is not.
+They are run only when named. A file's name is the name that users write. Its content, hashed with that of all modules
+of the user's that it imports, is part of the key of every trial that uses it.
 """
 
-import hashlib
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
+from longlag.process import fresh_import
 from longlag.process.guards import PLUGINS, TookTooLongError, first_line, place, time_limit
+from longlag.process.own_code import (
+    BESIDE,
+    Origin,
+    Sources,
+    folders_of,
+    imported_libraries,
+    installed_by,
+    loads_more,
+    own_modules,
+)
 from longlag.registry import contracts
 from longlag.tasks.support.errors import UsageError
 
 LOAD_SECONDS = 60.0
 """The longest that a plugin may take to import, and to answer what a plan asks of it."""
+START_SECONDS = 120.0
+"""What a fresh process may take to start and to load libraries, on a busy machine."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
@@ -32,8 +44,10 @@ class Plugin:
         kind: One of `contracts.KINDS`.
         name: The word users write.
         path: The file, absolute.
-        digest: Sixteen hexadecimal digits from the file's content.
+        digest: Sixteen hexadecimal digits from the file's content and that of its `sources`.
         made: The class.
+        origin: Where it comes from.
+        sources: What it loads beside its file.
     """
 
     kind: str
@@ -41,6 +55,8 @@ class Plugin:
     path: str
     digest: str
     made: type
+    origin: Origin
+    sources: Sources = field(compare=False)
 
     @property
     def label(self) -> str:
@@ -49,14 +65,18 @@ class Plugin:
 
 
 @contextmanager
-def blamed(what: str) -> Iterator[None]:
+def blamed(what: str, more_seconds: float = 0) -> Iterator[None]:
     """Turn whatever a plugin does wrong into one line that begins with ``what``, within `LOAD_SECONDS`.
+
+    Args:
+        what: Whose fault it is.
+        more_seconds: What it may take beyond that.
 
     Raises:
         UsageError: It raised, or took too long.
     """
     try:
-        with time_limit(LOAD_SECONDS):
+        with time_limit(LOAD_SECONDS + more_seconds):
             yield
     except UsageError as error:
         raise UsageError(f"{what}: {error}") from None
@@ -89,47 +109,155 @@ def read(path: Path, digest: str | None = None) -> Plugin:
 
     Args:
         path: The file; its name is the plugin's.
-        digest: Of the content that is expected.
+        digest: Of what is expected.
 
     Raises:
         UsageError: The file cannot be read, does not import, does not define exactly one class, or has changed.
+    """
+    what = f"plugin {path}"
+    content, origin = content_of(path), Origin(str(path.resolve()))
+    with blamed(f"{what} does not import", START_SECONDS):
+        sources = sources_of(origin, content)
+        found = sources.digest(content)
+    if digest not in (None, found):
+        raise UsageError(f"{what} has changed since the run began")
+    with blamed(f"{what} does not import"):
+        module = _imported(path, content, found, sources)
+    with blamed(what):
+        kind, made = contracts.one_class(module)
+        made = contracts.completed(kind, made, path.stem)
+        return Plugin(kind, path.stem, str(path.resolve()), found, made, origin, sources)
+
+
+def content_of(path: Path) -> bytes:
+    """Return a plugin's content.
+
+    Raises:
+        UsageError: It cannot be read, is not Python, or has a name that cannot be one.
     """
     what = f"plugin {path}"
     if path.suffix != ".py":
         raise UsageError(f"{what} is not a Python file (.py)")
     check_name(path.stem, what)
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{what}: {error.strerror}") from None
-    found = hashlib.sha256(content).hexdigest()[:16]
-    if digest not in (None, found):
-        raise UsageError(f"{what} has changed since the run began")
-    with blamed(f"{what} does not import"):
-        module = _imported(path, content, found)
-    with blamed(what):
-        kind, made = contracts.one_class(module)
-        return Plugin(kind, path.stem, str(path.resolve()), found, contracts.completed(kind, made, path.stem))
 
 
-def _imported(path: Path, content: bytes, digest: str) -> ModuleType:
+_seen: dict[Origin, tuple[str, Sources]] = {}
+"""What was seen of each plugin, with the digest of it all: as long as that is the same, so is what it loads."""
+
+
+def seen() -> dict[Origin, tuple[str, Sources]]:
+    """Return what this process has seen of plugins, for another one."""
+    return dict(_seen)
+
+
+def have_seen(what: Mapping[Origin, tuple[str, Sources]]) -> None:
+    """Take over what another process has seen of plugins."""
+    _seen.update(what)
+
+
+def sources_of(origin: Origin, content: bytes) -> Sources:
+    """Return what a plugin loads beside its file, found in a fresh process where it may load anything.
+
+    Raises:
+        TookTooLongError: It took longer than `LOAD_SECONDS`.
+    """
+    digest, found = _seen.get(origin, ("", Sources()))
+    try:
+        if found.digest(content) == digest:
+            return found
+    except OSError:  # a file is gone
+        pass
+    if loads_more(content, origin):
+        found = fresh_import.look(origin, LOAD_SECONDS + START_SECONDS)
+    else:
+        found = Sources(libraries=imported_libraries(content, origin))
+    _seen[origin] = found.digest(content), found
+    return found
+
+
+_at_first: set[str] = set(sys.modules)
+"""Modules that were loaded before the plugins in use, which none of these loaded."""
+_folders: list[str] = []
+"""Of the files in use, appended to the path: what lies there must not hide Python's own modules."""
+_brought: dict[str, dict[str, ModuleType]] = {}
+"""The user's own modules that each plugin's module imported, by name."""
+
+
+def forget_files() -> None:
+    """Take the folders of files off the path, and the modules that these imported out of this process."""
+    for folder in _folders:
+        if folder in sys.path:
+            sys.path.remove(folder)
+    _folders.clear()
+    for modules in _brought.values():
+        for name, module in modules.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+    _at_first.update(sys.modules)
+    _at_first.difference_update(name for modules in _brought.values() for name in modules)
+
+
+def _imported(path: Path, content: bytes, digest: str, sources: Sources) -> ModuleType:
     """Run exactly the content that was hashed; the same content is one module in a process."""
     from longlag.process.state import changed, seeded, settled
 
+    new = [folder for folder in folders_of(path.resolve()) if folder not in sys.path]
+    _folders.extend(new)
+    sys.path.extend(new)
     name = f"{PLUGINS}h{digest}.{path.stem}"
-    if name not in sys.modules:
-        module = ModuleType(name)
-        module.__file__ = str(path)
-        sys.modules[name] = module  # dataclasses look for it there
-        try:
-            with seeded(0), settled() as before:
-                exec(compile(content, str(path), "exec"), module.__dict__)
-                if found := changed(before):
-                    raise UsageError(f"it changes {', '.join(found)} for the whole process")
-        except BaseException:
+    if name in sys.modules:
+        sys.modules.update(_brought[name])
+        return sys.modules[name]
+    before = set(sys.modules)
+    with seeded(0), settled() as settings:
+        module = fresh_import.run_file(path, content, name)
+        if found := changed(settings):
             del sys.modules[name]
-            raise
-    return sys.modules[name]
+            raise UsageError(f"it changes {', '.join(found)} for the whole process")
+    own = {one: sys.modules[one] for one in sources.files if one in sys.modules}
+    _brought[name] = {one: module for one, module in own.items() if one not in before}
+    for one, loaded in own.items():
+        if getattr(loaded, "__file__", None) != sources.files[one]:
+            del sys.modules[name]
+            raise UsageError(f"its module {one!r} is hidden by another of that name, {loaded.__file__}; rename it")
+    return module
+
+
+def loaded_later(made: Iterable[Plugin], used: Iterable[Plugin]) -> dict[str, str]:
+    """Return the files of the user's own modules that plugins have loaded since they were imported, by name.
+
+    Imports that a function does are known beforehand, by its source; these have no name there.
+
+    Args:
+        made: The plugins.
+        used: All plugins of this process, whose modules are known.
+    """
+    plugins = list(made)
+    known = {file for one in [*plugins, *used] for file in (one.path, *one.sources.files.values())}
+    own = {name: module for one in plugins for name, module in own_modules(one.origin).items()}
+    files = {name: str(module.__file__) for name, module in own.items() if name not in _at_first}
+    return {name: file for name, file in sorted(files.items()) if file not in known}
+
+
+def check_apart(paths: Sequence[Path]) -> None:
+    """Refuse files whose own modules have a name in common: a process holds one module of a name.
+
+    Raises:
+        UsageError: Two have, or a file cannot be read.
+    """
+    held: dict[str, tuple[Path, str]] = {}
+    for path in paths:
+        content = content_of(path)
+        with blamed(f"plugin {path} does not import", START_SECONDS):
+            sources = sources_of(Origin(str(path.resolve())), content)
+        for name, file in sources.files.items():
+            other, there = held.setdefault(name, (path, file))
+            if there != file and not name.startswith(BESIDE):
+                raise UsageError(f"plugins {other} and {path} each import a module {name!r} of their own; rename one")
 
 
 def offered(kind: str) -> dict[str, EntryPoint]:
@@ -147,10 +275,13 @@ def from_package(kind: str, point: EntryPoint) -> Plugin:
     check_name(point.name, what)
     with blamed(f"{what} does not import"):
         loaded = point.load()
-    with blamed(what):
+    with blamed(what, START_SECONDS):
         found, made = contracts.one_class(loaded) if isinstance(loaded, ModuleType) else contracts.kind_of(loaded)
         if found != kind:
             raise UsageError(f"it is {contracts.one(found)}, not {contracts.one(kind)}")
-        path = Path(inspect.getsourcefile(made) or "")
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        return Plugin(kind, point.name, str(path.resolve()), digest, contracts.completed(kind, made, point.name))
+        path = Path(inspect.getsourcefile(made) or "").resolve()
+        offering = () if point.dist is None else installed_by(point.dist.name)
+        content, origin = path.read_bytes(), Origin(str(path), point.module, offering)
+        sources = sources_of(origin, content)
+        made = contracts.completed(kind, made, point.name)
+        return Plugin(kind, point.name, str(path), sources.digest(content), made, origin, sources)

@@ -35,6 +35,8 @@ class Plan:
         outside: Stored trials that the study does not hold.
         other_source: Stored trials of the study that other source code made.
         without_network: Stored trials that are to be trained again because their network was not kept.
+        unhashed: Stored trials with plugins whose code a hash does not cover: whether the present code made them
+            cannot be known.
         pace: What the study's stored trials say of this machine; None where none was made by its processor.
     """
 
@@ -44,6 +46,7 @@ class Plan:
     outside: int
     other_source: int
     without_network: int = 0
+    unhashed: int = 0
     pace: Pace | None = None
 
     def cohorts(self, workers: int = 1, memory: int = MEMORY) -> list[tuple[Trial, ...]]:
@@ -124,10 +127,13 @@ def compare(study: Study, store: Store | None, results: Path, retrain: Retrain) 
         retrain: What is trained again.
     """
     trials = tuple(study.trials())
-    source = provenance.source_hash()
     held = {} if store is None else store.stored()
-    done = {key for key, row in held.items() if row.status.is_result and not (retrain.fresh and row.source != source)}
     keys = {trial.key for trial in trials}
+    other, unhashed = set[str](), set[str]()
+    if store is not None:
+        other, unhashed = _of_other_source(store, held, trials)
+    stale = other | unhashed if retrain.fresh else set()
+    done = {key for key, row in held.items() if row.status.is_result and key not in stale}
     bare = set()
     if store is not None and retrain.keep_networks:
         bare = _without_network(store, networks_of(study, results), held, done & keys)
@@ -137,10 +143,26 @@ def compare(study: Study, store: Store | None, results: Path, retrain: Retrain) 
         trials=trials,
         missing=tuple(trial for trial in trials if trial.key not in done),
         outside=len(held.keys() - keys),
-        other_source=sum(row.source != source for key, row in held.items() if key in keys),
+        other_source=len(other),
+        unhashed=len(unhashed),
         without_network=len(bare),
         pace=None if store is None else pace_of(_timed(store, [trial for trial in trials if trial.key in held])),
     )
+
+
+def _of_other_source(store: Store, held: Mapping[str, Stored], trials: Sequence[Trial]) -> tuple[set[str], set[str]]:
+    """Return the keys of a study's stored trials that other code made, and of those of which that cannot be known."""
+    present = provenance.source_hash()
+    other = {trial.key for trial in trials if trial.key in held and held[trial.key].source != present}
+    unhashed = set[str]()
+    for key in [trial.key for trial in trials if trial.plugins and trial.key in other]:  # by more than the present hash
+        result = store.result(key)
+        assert result is not None
+        if provenance.is_present(held[key].source, result.environment):
+            other.remove(key)
+            if provenance.UNHASHED in result.environment:
+                unhashed.add(key)
+    return other, unhashed
 
 
 def _timed(store: Store, stored: Sequence[Trial]) -> list[tuple[Trial, int, float]]:

@@ -9,7 +9,7 @@ from typing import Protocol
 from longlag.plan.study import Study
 from longlag.plan.trials import facts
 from longlag.run.engines.local import LocalEngine
-from longlag.run.engines.worker import Train, train_cohort
+from longlag.run.engines.worker import train_cohort
 from longlag.run.plan import MEMORY, Plan, Retrain, check, compare, networks_of
 from longlag.store.store import Store, store_path
 from longlag.values.trial import Status, TrialResult
@@ -35,12 +35,14 @@ class RunOptions:
         memory: Bytes that a worker may take for a cohort.
         retrain: Which stored results are trained again; with ``keep_networks`` each network is in its file before its
             trial's row is stored.
+        unchecked: Whether nobody has checked the contract of plugins, which rows say then.
     """
 
     workers: int
     timeout_seconds: float
     memory: int = MEMORY
     retrain: Retrain = field(default_factory=Retrain)
+    unchecked: bool = False
 
 
 def run(study: Study, results: Path, options: RunOptions, observer: Observer) -> Counter[Status]:
@@ -58,7 +60,8 @@ def run(study: Study, results: Path, options: RunOptions, observer: Observer) ->
         plan = compare(study, store, results, options.retrain)
         store.write_plan(study.title, planned)
         observer.started(plan)
-        train = _keeping(study, results) if options.retrain.keep_networks else train_cohort
+        folder = _networks(study, results) if options.retrain.keep_networks else None
+        train = partial(train_cohort, networks=folder, unchecked=options.unchecked)
         arriving = LocalEngine(options.workers, options.timeout_seconds, train).run(
             plan.cohorts(options.workers, options.memory)
         )
@@ -75,9 +78,9 @@ def run(study: Study, results: Path, options: RunOptions, observer: Observer) ->
     return Counter(held[trial.key].status for trial in plan.trials if trial.key in held)
 
 
-def _keeping(study: Study, results: Path) -> Train:
+def _networks(study: Study, results: Path) -> Path:
     from longlag.training import checkpoints
 
     folder = networks_of(study, results).absolute()
     checkpoints.remove_parts(folder)
-    return partial(train_cohort, networks=folder)
+    return folder

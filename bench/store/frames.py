@@ -31,7 +31,7 @@ _FIRST = ("study", "task", "lag", "min_lag", "cell", "hidden_size", "layers", "c
 _OUTCOME = (
     *("status", "error", "baseline_error", "score", "updates", "updates_to_solve", "sequences_to_solve"),
     *("diverged_at", "diverged_in", "exploded_at", "path", "grad_norm_median", "grad_norm_max", "grad_norm_max_at"),
-    *("grad_norm_after_max", "clipped_fraction", "clip_cosine", "num_parameters", "state_size"),
+    *("grad_norm_after_max", "clipped_fraction", "clip_cosine", "num_parameters", "num_frozen", "state_size"),
 )
 _AXES = {axis.column or axis.name: axis for axis in AXES.values()}
 _REST = tuple(name for name, axis in _AXES.items() if axis.asked and name not in _FIRST)

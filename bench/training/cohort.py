@@ -109,7 +109,7 @@ class Cohort:
         inside = torch.tensor([backward != PLAIN for backward in self.backwards], device=device)
         self.blocks = blocks_of([registry.clip(trial.clip) for trial in trials])
         self.ledger = Ledger(self.blocks, inside)
-        self.norms = row_norms(self.parameters)
+        self.norms = self._trained_norms(self.parameters)
         self.active = torch.ones(len(trials), dtype=torch.bool, device=device)
         never = torch.zeros(len(trials), dtype=torch.int64, device=device)
         self.diverged_at, self.diverged_in, self.exploded_at = never, never, never
@@ -187,7 +187,8 @@ class Cohort:
         layout, drawn = self.network.layout, {}
         for seed in {record.trial.seed for record in self.records}:
             generator = self.weight_noises[seed].generator(self.update)
-            row = layout.row({slot.name: generator.standard_normal(slot.shape) for slot in layout.slots})
+            noise = {slot.name: generator.standard_normal(slot.shape) for slot in layout.slots}
+            row = layout.row({name: value * (name not in self.network.frozen) for name, value in noise.items()})
             drawn[seed] = torch.from_numpy(row * self.common.weight_noise).to(self.parameters)
         return self.parameters + torch.stack([drawn[record.trial.seed] for record in self.records])
 
@@ -197,7 +198,7 @@ class Cohort:
         return [noise for noise in found if noise is not None] or None
 
     def _noise(self, place: int) -> np.random.Generator | None:
-        if not self.common.dropout:
+        if not (self.common.dropout or self.network.makes_noise):
             return None
         return self.noises[self.records[place].trial.seed].generator(self.update)
 
@@ -223,7 +224,7 @@ class Cohort:
             moves, sound = moves & ~drops, sound | drops  # what is not learnt from may be anything
             self.state = {name: torch.where(drops.unsqueeze(1), old, self.state[name]) for name, old in before.items()}
         moved = torch.where(moves.unsqueeze(1), self.parameters - step, self.parameters)
-        norms = row_norms(moved)
+        norms = self._trained_norms(moved)
         finite = torch.stack([sound, self.ledger.taken_norms[-1].isfinite(), norms.isfinite()])
         diverged = self.active & ~finite.all(0)
         exploded = self.active & ~diverged & (norms > JUMP * self.norms)
@@ -232,6 +233,15 @@ class Cohort:
         self.exploded_at = torch.where(exploded, self.update, self.exploded_at)
         self.active = self.active & ~diverged & ~exploded
         self.parameters, self.norms = moved, norms
+
+    def _trained_norms(self, parameters: Tensor) -> Tensor:
+        """Return the norms of all that is trained, (S,) float64."""
+        frozen = [slot for slot in self.network.layout.slots if slot.name in self.network.frozen]
+        if frozen:
+            parameters = parameters.clone()
+            for slot in frozen:
+                parameters[:, slot.offset : slot.offset + slot.size] = 0
+        return row_norms(parameters)
 
     def _dropped(self) -> Tensor | None:
         """Say which trials drop this update, (S,) bool; None where no clip here ever drops one."""

@@ -228,6 +228,7 @@ class TrialResult:
         clipped_fraction: Share of updates whose gradient the clip changed.
         clip_cosine: Mean cosine of the gradient after clipping to the one before, over updates in which both have one.
         num_parameters: Trainable numbers.
+        num_frozen: Numbers that are drawn with them and never trained; None where there are none.
         state_size: Numbers carried from one time step to the next.
         example: What the task's example gave, by name.
         transfer: Errors at the trial's ``test_lags``; empty where its parameters are not finite.
@@ -255,6 +256,7 @@ class TrialResult:
     clipped_fraction: float | None = None
     clip_cosine: float | None = None
     num_parameters: int | None = None
+    num_frozen: int | None = None
     state_size: int | None = None
     example: dict[str, float] = field(default_factory=dict)
     transfer: tuple[Transfer, ...] = ()

@@ -39,6 +39,13 @@ class Backbone(Configurable, ABC):
             UsageError: It cannot.
         """
 
+    def admit_inputs(self, tokens: bool) -> None:
+        """Refuse tokens, or vectors; by default both can be read.
+
+        Raises:
+            UsageError: They cannot.
+        """
+
     def admit_steps(self, trained: int, longest: int) -> None:
         """Refuse sequences that a network trained on ``trained`` time steps cannot read; by default it reads any.
 
@@ -71,7 +78,13 @@ class Stackable(Backbone):
     def initial_weights(self, input_size: int, hidden_size: int, *names: str | int) -> dict[str, np.ndarray]:
         """Draw initial weights (float64), which follow from streams below ``names``."""
 
+    def frozen(self, input_size: int, hidden_size: int) -> frozenset[str]:
+        """Return the names of the tensors that are drawn with the others and never trained; by default none."""
+        return frozenset()
+
     @final
     def count(self, input_size: int, hidden_size: int) -> int:
-        """Return the parameters of a layer."""
-        return sum(prod(shape) for shape in self.shapes(input_size, hidden_size).values())
+        """Return the numbers of a layer that are trained."""
+        frozen = self.frozen(input_size, hidden_size)
+        shapes = self.shapes(input_size, hidden_size)
+        return sum(prod(shape) for name, shape in shapes.items() if name not in frozen)

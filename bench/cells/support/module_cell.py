@@ -1,8 +1,9 @@
 """Makes a cell of an ordinary `torch.nn.Module`, which runs over whole sequences by itself.
 
-The module is built with ``(input_size, hidden_size)`` and called with ``(inputs, state)``: inputs (T, B, I), the
-state None at the start. It returns the outputs (T, B, H) and its last state. It runs a trial at a time on views of
-the trial's row, so that it keeps the promises of every cell; nothing is promised of its speed.
+The module is built with ``(input_size, hidden_size)`` and called with ``(inputs, state)``: inputs (T, B, I), or tokens
+(T, B) where it says ``tokens = True``, the state None at the start. It returns the outputs (T, B, H) and its last
+state. It runs a trial at a time on views of the trial's row, so that it keeps the promises of every cell; nothing is
+promised of its speed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from longlag.cells.support.backbone import Stackable
+from longlag.cells.support.module_tensors import ModuleTensor, build, tensors_of
 from longlag.process.state import seeded, settled
 from longlag.tasks.support.errors import UsageError
 from longlag.values.seeding import stream
@@ -30,48 +32,93 @@ class ModuleCell(Stackable):
     unit_axis: ClassVar[int] = 0  # as torch.nn stores its weights
     module: ClassVar[Any]
 
+    @property
+    def tokens(self) -> bool:
+        """Whether the module reads tokens (T, B) and no vectors."""
+        return bool(getattr(self.module, "tokens", False))
+
     @final
     def admit(self, wiring: Wiring) -> None:
-        """Refuse to learn initial states.
+        """Refuse to learn initial states, and layers that would read tokens of each other.
 
         Raises:
             UsageError: The wiring asks for it.
         """
         if wiring.initial_state != "zeros":
             raise UsageError(f"cell {self.name()} is a module, whose states are its own: initial_state must be zeros")
+        if self.tokens and wiring.layers > 1:
+            raise UsageError(f"cell {self.name()} reads tokens, which no layer below it puts out: layers must be 1")
+
+    @final
+    def admit_inputs(self, tokens: bool) -> None:
+        """Refuse vectors where the module reads tokens.
+
+        Raises:
+            UsageError: It does.
+        """
+        if self.tokens and not tokens:
+            raise UsageError(
+                f"cell {self.name()} reads tokens (tokens = True), and the inputs of this task are vectors"
+            )
 
     def parts(self, name: str, hidden_size: int) -> tuple[int, ...]:
         """Leave every tensor in one part: what a module puts side by side is its own affair."""
         return ()
 
     def shapes(self, input_size: int, hidden_size: int) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of the module's parameters; single numbers have the shape (1,)."""
-        named = _template(self.module, input_size, hidden_size).named_parameters()
-        return {name: tuple(value.shape) or (1,) for name, value in named}
+        """Return the shapes of the module's tensors in a row: its parameters, then its buffers."""
+        return {name: one.row_shape for name, one in self._tensors(input_size, hidden_size).items()}
+
+    def frozen(self, input_size: int, hidden_size: int) -> frozenset[str]:
+        """Return the names of parameters with ``requires_grad=False`` and of buffers: drawn, and never trained."""
+        return frozenset(name for name, one in self._tensors(input_size, hidden_size).items() if not one.trained)
+
+    def _tensors(self, input_size: int, hidden_size: int) -> dict[str, ModuleTensor]:
+        return _tensors(self.module, input_size, hidden_size)
 
     def state_count(self, hidden_size: int) -> int:
         """Return how many numbers the module's state holds for one sequence, found by running one step."""
-        return _state_numbers(self.module, hidden_size)
+        return _state_numbers(self.module, self.tokens, hidden_size)
 
     def initial_weights(self, input_size: int, hidden_size: int, *names: str | int) -> dict[str, np.ndarray]:
         """Build the module anew, every global generator seeded from the weights' stream meanwhile."""
         seed = int(stream(*names, "module").generator().integers(2**63))
-        named = build(self.module, input_size, hidden_size, seed).named_parameters()
-        shapes = self.shapes(input_size, hidden_size)
-        return {name: value.detach().double().numpy().reshape(shapes[name]) for name, value in named}
+        drawn = tensors_of(build(self.module, input_size, hidden_size, seed))
+        return {name: one.to_row(drawn[name][1]) for name, one in self._tensors(input_size, hidden_size).items()}
 
-    def run(self, inputs: Tensor, weights: Mapping[str, Tensor], input_size: int, hidden_size: int) -> Tensor:
-        """Run over tokens (T, B) or vectors (T, B, I) from the start; return the outputs (T, B, H)."""
+    def run(
+        self,
+        inputs: Tensor,
+        weights: Mapping[str, Tensor],
+        input_size: int,
+        hidden_size: int,
+        noise: np.random.Generator | None = None,
+    ) -> Tensor:
+        """Run over tokens (T, B) or vectors (T, B, I) from the start; return the outputs (T, B, H).
+
+        Args:
+            inputs: What it reads.
+            weights: Its tensors as they lie in a row.
+            input_size: Numbers of an input vector, or tokens.
+            hidden_size: Numbers of an output.
+            noise: In training, seeds the global generators from which the module may draw; in evaluation there is none.
+        """
         template = _template(self.module, input_size, hidden_size)
-        given = {name: weights[name].reshape(value.shape) for name, value in template.named_parameters()}
-        if not inputs.is_floating_point():
+        given = {name: one.from_row(weights[name]) for name, one in self._tensors(input_size, hidden_size).items()}
+        if not self.tokens and not inputs.is_floating_point():
             like = next(iter(weights.values()), torch.empty(0))
             inputs = one_hot(inputs, input_size).to(like.dtype)
-        return checked(template, given, inputs, hidden_size)[0]
+        training = noise is not None
+        if template.training != training:
+            template.train(training)
+        if noise is None:
+            return checked(template, given, inputs, hidden_size)[0]
+        with seeded(int(noise.integers(2**63))):
+            return checked(template, given, inputs, hidden_size)[0]
 
 
 def checked(template: nn.Module, given: dict[str, Tensor], inputs: Tensor, hidden_size: int) -> tuple[Tensor, Any]:
-    """Call a module with given parameters on inputs (T, B, I); return its outputs and its last state.
+    """Call a module with given parameters on inputs (T, B, I) or tokens (T, B); return outputs and its last state.
 
     Raises:
         TypeError: It does not return outputs and a state.
@@ -88,35 +135,29 @@ def checked(template: nn.Module, given: dict[str, Tensor], inputs: Tensor, hidde
     return found
 
 
-def build(made: type[nn.Module], input_size: int, hidden_size: int, seed: int) -> nn.Module:
-    """Build a module while every global generator is seeded.
-
-    Raises:
-        UsageError: It has buffers, which trials would share.
-    """
-    with seeded(seed), settled():
-        module = made(input_size, hidden_size)
-    for name, _ in module.named_buffers():
-        raise UsageError(f"class {made.__name__} has a buffer, {name!r}, which trials would share: only parameters may")
-    return module
-
-
 @lru_cache(maxsize=64)
 def _template(made: Any, input_size: int, hidden_size: int) -> nn.Module:
     return build(made, input_size, hidden_size, 0)
 
 
 @lru_cache(maxsize=64)
-def _state_numbers(made: Any, hidden_size: int) -> int:
-    template = _template(made, 1, hidden_size)
+def _tensors(made: Any, input_size: int, hidden_size: int) -> dict[str, ModuleTensor]:
+    return {name: one for name, (one, _) in tensors_of(_template(made, input_size, hidden_size)).items()}
+
+
+@lru_cache(maxsize=64)
+def _state_numbers(made: Any, tokens: bool, hidden_size: int) -> int:
+    template = _template(made, 1, hidden_size).eval()
+    inputs = torch.zeros(1, 2, dtype=torch.int64) if tokens else torch.zeros(1, 2, 1)
+    given = {name: value.detach().clone() for name, (_, value) in tensors_of(template).items()}
     with torch.no_grad(), seeded(0), settled():
-        _, state = checked(template, dict(template.named_parameters()), torch.zeros(1, 2, 1), hidden_size)
-    return sum(part.numel() for part in _tensors(state)) // 2
+        _, state = checked(template, given, inputs, hidden_size)
+    return sum(part.numel() for part in _numbers_in(state)) // 2
 
 
-def _tensors(state: Any) -> Iterator[Tensor]:
+def _numbers_in(state: Any) -> Iterator[Tensor]:
     if isinstance(state, Tensor):
-        yield state
+        yield torch.view_as_real(state) if state.is_complex() else state
     elif isinstance(state, dict | list | tuple):
         for part in state.values() if isinstance(state, dict) else state:
-            yield from _tensors(part)
+            yield from _numbers_in(part)

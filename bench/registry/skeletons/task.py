@@ -71,8 +71,10 @@ class Skeleton(ClassTask):
         symbols = generator.integers(self.kinds, size=batch_size)
         inputs = lay_out(symbols, self.blanks, self.kinds)
         mask = torch.zeros(inputs.shape, dtype=torch.bool)
-        mask[-1] = True  # the steps that are scored; targets stand in their order
-        return Batch(inputs, as_tokens(symbols), mask)
+        mask[-1] = True  # the steps that are scored
+        targets = torch.zeros_like(inputs)  # (T, B): at a step that is scored, its answer; the rest is not looked at
+        targets[-1] = as_tokens(symbols)
+        return Batch(inputs, targets, mask)
 
 
 def lay_out(symbols: np.ndarray, blanks: int, kinds: int) -> Tensor:

@@ -164,7 +164,7 @@ def parameters_as_stated(trial: Trial) -> str:
         return "stated of one layer only"
     cohort = _backward(trial)
     network, cell = cohort.network, registry.cell(trial.cell)
-    for slot in network.layout.slots:
+    for slot in [slot for slot in network.layout.slots if slot.name not in network.frozen]:
         reached = bool((slot.view(cohort.gradients[0]) != 0).any())
         expect(reached, f"no gradient reaches {slot.name}, which is counted")
     inputs, units = cohort.task.input_size, trial.hidden_size

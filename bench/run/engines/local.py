@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 
-from longlag.run.engines.worker import Train, Worker, WorkerError, plugin_paths, train_cohort
+from longlag.run.engines.worker import Train, Worker, WorkerError, of_plugins, train_cohort
 from longlag.values.trial import Status, Trial, TrialResult
 
 _ATTEMPTS_TOGETHER = 2
@@ -119,7 +119,7 @@ class LocalEngine:
             return [_Job((trial,), attempts) for trial in job.trials]
         status = Status.TIMEOUT if lost.timed_out else Status.FAILED
         for trial in job.trials:
-            environment = lost.environment | plugin_paths([trial])
+            environment = lost.environment | of_plugins([trial])
             self._results.put(TrialResult(trial, status, reason=str(lost), environment=environment))
         return []
 

@@ -5,8 +5,10 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -15,6 +17,8 @@ from typing import Any
 from longlag import registry
 from longlag.process import provenance
 from longlag.process.guards import one_line, place
+from longlag.process.own_code import Origin, Sources
+from longlag.registry.plugins import Plugin, have_seen, seen
 from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import Trial, TrialResult
 
@@ -32,11 +36,21 @@ def train_cohort(
     report: Callable[[TrialResult], None],
     environment: dict[str, Any],
     networks: Path | None = None,
+    unchecked: bool = False,
 ) -> None:
-    """Call `longlag.training.cohort.train`, which loads torch; keep networks in a folder."""
+    """Call `longlag.training.cohort.train`, which loads torch; keep networks in a folder.
+
+    Args:
+        trials: The cohort.
+        report: Called with each result.
+        environment: Stored with each.
+        networks: Where trained networks are kept, if they are.
+        unchecked: Whether the contract of plugins was not checked, which their rows say.
+    """
     from longlag.process import state
     from longlag.training.cohort import train
 
+    before = set(sys.modules)
     if any(trial.plugins for trial in trials):
         report = watched(trials, report)
     keep = None
@@ -45,7 +59,11 @@ def train_cohort(
 
         keep = partial(checkpoints.keep, networks)
     with state.settled():  # the next cohort is trained as if there had been no plugin
-        train(trials, report, environment | provenance.numerics() | plugin_paths(trials), keep)
+        said = of_plugins(trials)
+        said |= {"unchecked": True} if unchecked and said else {}
+        train(trials, report, environment | provenance.numerics() | said, keep)
+    for name in registry.loaded_later(plugins_of(trials)).keys() - before:  # the next cohort loads what it needs
+        del sys.modules[name]
 
 
 def watched(trials: Sequence[Trial], report: Callable[[TrialResult], None]) -> Callable[[TrialResult], None]:
@@ -68,17 +86,47 @@ def watched(trials: Sequence[Trial], report: Callable[[TrialResult], None]) -> C
         moved = [f"the global random state of {library}" for library in state.moved(before)]
         if moved := moved + state.changed(settings):
             raise RuntimeError(f"changes {', '.join(moved)}")
+        if later := registry.loaded_later(plugins_of(trials)):
+            held = result.environment | {provenance.LATER: later}
+            source = provenance.source_with(later, held.get(provenance.UNHASHED, ()))
+            result = replace(result, environment=held | {"source": source})
         report(result)
 
     return checked
 
 
-def plugin_paths(trials: Sequence[Trial]) -> dict[str, str]:
-    """Say where the plugins of a cohort lie, as it is stored beside its results; nothing where it has none."""
-    if not any(trial.plugins for trial in trials):
+def of_plugins(trials: Sequence[Trial]) -> dict[str, Any]:
+    """Say where the plugins of a cohort lie, and what of them their hash does not cover, as it is stored in a row."""
+    found = plugins_of(trials)
+    if not found:
         return {}
-    found = {made for trial in trials for made in registry.plugins_of(trial.specs)}
-    return {"plugins": ", ".join(sorted(made.path for made in found))}
+    said: dict[str, Any] = {"plugins": ", ".join(sorted(made.path for made in found))}
+    libraries = {name: number for made in found for name, number in made.sources.versions.items()}
+    if libraries:
+        said["libraries"] = dict(sorted(libraries.items()))
+    if unhashed := sorted({f"{made.name}: {what}" for made in found for what in made.sources.unknown}):
+        said |= {provenance.UNHASHED: unhashed, "source": provenance.source_with({}, unhashed)}
+    return said
+
+
+def plugins_of(trials: Sequence[Trial]) -> set[Plugin]:
+    """Return the plugins of a cohort."""
+    return {made for trial in trials if trial.plugins for made in registry.plugins_of(trial.specs)}
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """What a worker is told of plugins.
+
+    Attributes:
+        paths: Files to use.
+        digests: Of each.
+        seen: What is known of them and of those that packages offer, so that no worker looks again.
+    """
+
+    paths: Sequence[str]
+    digests: Sequence[str]
+    seen: Mapping[Origin, tuple[str, Sources]]
 
 
 class WorkerError(Exception):
@@ -101,7 +149,7 @@ class Worker:
     """A process that trains one cohort after another."""
 
     def __init__(self, train: Train) -> None:
-        plugins = [(made.path, made.digest) for made in registry.used()]
+        plugins = Plugins([made.path for made in registry.used()], [made.digest for made in registry.used()], seen())
         self._connection, theirs = PROCESSES.Pipe()
         self._process = PROCESSES.Process(target=_serve, args=(theirs, train, plugins), daemon=True)
         self._process.start()
@@ -150,24 +198,25 @@ class _Done:
         self.error = error
 
 
-def _serve(connection: Connection, train: Train, plugins: Sequence[tuple[str, str]]) -> None:
+def _serve(connection: Connection, train: Train, plugins: Plugins) -> None:
     """Train what comes down the pipe until it closes; the body of the process.
 
     Args:
         connection: The pipe.
         train: What to do with a cohort.
-        plugins: Files to use, each with its hash.
+        plugins: Files to use.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the coordinator decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))  # before torch loads
     environment = provenance.environment()
+    have_seen(plugins.seen)
     with contextlib.suppress(EOFError):
         while True:
             trials: tuple[Trial, ...] = connection.recv()
             try:
-                if len(registry.used()) < len(plugins):  # here, where a plugin that hangs runs out of the cohort's time
-                    registry.use(*zip(*plugins, strict=True))
+                if len(registry.used()) < len(plugins.paths):  # where one that hangs runs out of the cohort's time
+                    registry.use(plugins.paths, plugins.digests)
                 train(trials, connection.send, environment)
                 done = _Done()
             except (Exception, SystemExit) as error:  # whatever a task or cell raises becomes the row's reason
@@ -178,9 +227,9 @@ def _serve(connection: Connection, train: Train, plugins: Sequence[tuple[str, st
 def _reason(error: BaseException, trials: Sequence[Trial]) -> str:
     """Write an exception in one line, which names the plugins' files where neither it nor its trace does."""
     said = one_line(error)
-    if isinstance(error, UsageError) or place(error) or not (paths := plugin_paths(trials)):
+    if isinstance(error, UsageError) or place(error) or not (found := plugins_of(trials)):
         return said
-    return f"plugin {paths['plugins']}: {said}"
+    return f"plugin {', '.join(sorted(made.path for made in found))}: {said}"
 
 
 def _end_with_parent() -> None:

@@ -1,0 +1,115 @@
+"""A few rules of a plugin's contract, in a second or two: asked before a study first trains with it."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from longlag import registry
+from longlag.cells.gru import Gru
+from longlag.checks import clips, optimisers, schedules
+from longlag.checks.cells import CheckedLayer
+from longlag.checks.clips import complete_spec
+from longlag.checks.finding import Finding, findings
+from longlag.checks.order import order_of_answers
+from longlag.checks.tasks import Drawn
+from longlag.networks.recurrent import Network
+from longlag.registry.plugins import Plugin
+from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.spelling import clip_parts
+from longlag.values.trial import Trial
+
+SECONDS = 20.0
+"""The longest that a rule may take; what takes longer is not judged here."""
+
+Rules = dict[str, Callable[[], str]]
+
+
+def used_by(trials: Iterable[Trial]) -> dict[str, tuple[Plugin, str]]:
+    """Return the plugins of trials by their labels, each with a spec that names it."""
+    found: dict[str, tuple[Plugin, str]] = {}
+    for kind, spec in dict.fromkeys(pair for trial in trials if trial.plugins for pair in trial.specs):
+        for part in clip_parts(spec) if kind == "clip" else [spec]:
+            for made in registry.plugins_of([(kind, part)]):
+                found.setdefault(made.label, (made, part))
+    return found
+
+
+def refuse_broken(plugin: Plugin, spec: str) -> None:
+    """Refuse a plugin that breaks a rule.
+
+    Args:
+        plugin: The plugin.
+        spec: Names it.
+
+    Raises:
+        UsageError: It breaks one; the message says which, and the command that asks all rules.
+    """
+    broken = next((found for found in short_check(plugin.kind, spec) if found.ok is False and not found.slow), None)
+    if broken is None:
+        return
+    named = "" if plugin.origin.module else f" --plugin {plugin.path}"
+    whole = f"longlag check-{plugin.kind} {plugin.name}{named}"
+    what = f"plugin {plugin.path}: {plugin.kind} {spec} breaks the rule {broken.rule!r}: {broken.detail}"
+    raise UsageError(f"{what}; {whole} checks it all, --unchecked trains it as it is")
+
+
+def short_check(kind: str, spec: str) -> Iterator[Finding]:
+    """Run the rules that are quick to tell, on which all numbers of a study rest."""
+    rules = _RULES[kind](spec)
+    return findings(rules, needed=tuple(rules), seconds=SECONDS)
+
+
+def _cell(spec: str) -> Rules:
+    layer = CheckedLayer(registry.cell(spec))
+    return {
+        "shapes": layer.shapes,
+        "determinism": layer.determinism,
+        "causality": layer.causality,
+        "batch": layer.batch,
+    }
+
+
+def _clip(spec: str) -> Rules:
+    try:  # at a threshold at which it acts, whatever the study's
+        made = registry.clip(complete_spec(spec.partition(":")[0]))
+    except UsageError:
+        made = registry.clip(spec)
+    rows = clips.Rows(made, Network(Gru(), 3, 2, 5).layout)
+    return {
+        "shape": rows.shape,
+        "promise": rows.promise,
+        "watch": rows.watch,
+        "rows": rows.company,
+        "inert": rows.inert,
+        "determinism": rows.determinism,
+    }
+
+
+def _task(spec: str) -> Rules:
+    task = Drawn(registry.task(spec))
+    return {
+        "shapes": task.shapes,
+        "range": task.within_range,
+        "repeatable": task.repeatable,
+        "seeds": task.seeds,
+        "loss": task.loss,
+        "errors": task.errors,
+        "order": lambda: order_of_answers(task.task),
+    }
+
+
+def _optimizer(spec: str) -> Rules:
+    rows = optimisers.Rows(registry.optimizer(spec), Network(Gru(), 3, 2, 5).layout)
+    return {"shape": rows.shape, "company": rows.company, "determinism": rows.determinism}
+
+
+def _schedule(spec: str) -> Rules:
+    factors = schedules.Factors(registry.schedule(spec))
+    return {"numbers": factors.numbers, "acts": factors.acts, "determinism": factors.determinism}
+
+
+_RULES: dict[str, Callable[[str], Rules]] = {
+    "task": _task,
+    "cell": _cell,
+    "clip": _clip,
+    "optimizer": _optimizer,
+    "schedule": _schedule,
+}

@@ -1,0 +1,156 @@
+"""Imports a plugin in a fresh process, to see all that it loads: here a part of that may be loaded already."""
+
+import ast
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from longlag.process.guards import PLUGINS, TookTooLongError
+from longlag.process.own_code import (
+    BESIDE,
+    INSTALLED,
+    Origin,
+    Sources,
+    folders_of,
+    is_own,
+    libraries_among,
+    may_be_own,
+    mentioned,
+    own_modules,
+    package_of,
+    unknowable,
+)
+
+_PROGRAM = (
+    "import json, sys; given = json.load(sys.stdin); sys.path[:] = given.pop('sys_path');"
+    "from longlag.process.fresh_import import tell; tell(**given)"
+)
+
+
+def look(origin: Origin, seconds: float) -> Sources:
+    """Return what a plugin loads when it is imported, and whatever else of the user's own its code names.
+
+    What it raises is not told: it will again where it is imported for use.
+
+    Args:
+        origin: The plugin.
+        seconds: The longest that it may take.
+
+    Raises:
+        TookTooLongError: It took longer.
+    """
+    given = json.dumps({"origin": asdict(origin), "sys_path": sys.path})
+    command = [sys.executable, "-P", "-c", _PROGRAM]
+    try:
+        ended = subprocess.run(command, input=given, capture_output=True, text=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        raise TookTooLongError(f"took longer than {seconds:g} s") from None
+    told = ended.stdout.strip().splitlines()
+    found: dict[str, Any] = json.loads(told[-1]) if told else {}
+    return Sources(found.get("files", {}), tuple(found.get("unknown", ())), tuple(found.get("libraries", ())))
+
+
+def tell(origin: dict[str, Any]) -> None:
+    """Import a plugin and print what it loaded, as JSON; the body of the fresh process."""
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever it prints is no answer
+    plugin = Origin(**origin | {"distribution": tuple(origin["distribution"])})
+    opened: list[str] = []
+    sys.addaudithook(lambda event, given: opened.append(given[0]) if _reads(event, given) else None)
+    with contextlib.suppress(BaseException):
+        _run(plugin)
+    found = _sources(plugin, opened)
+    answer.write(json.dumps(asdict(found)) + "\n")
+    answer.flush()
+    os._exit(0)  # whatever it has started ends
+
+
+def _run(plugin: Origin) -> None:
+    if plugin.module:
+        import_module(plugin.module)
+        return
+    path = Path(plugin.path)
+    sys.path += [folder for folder in folders_of(path) if folder not in sys.path]
+    run_file(path, path.read_bytes(), f"{PLUGINS}fresh")
+
+
+def run_file(path: Path, content: bytes, name: str) -> ModuleType:
+    """Run a plugin's content as the module of a name, from which it can import what lies beside its file."""
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    module.__package__ = package_of(path)[1]
+    sys.modules[name] = module  # dataclasses look for it there
+    try:
+        exec(compile(content, str(path), "exec"), module.__dict__)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _reads(event: str, given: tuple[Any, ...]) -> bool:
+    return event == "open" and isinstance(given[0], str) and (given[1] is None or "r" in str(given[1]))
+
+
+def _sources(plugin: Origin, opened: list[str]) -> Sources:
+    """Sum up what was loaded, and follow what that names and has not loaded yet."""
+    own = own_modules(plugin)
+    files = {name: str(module.__file__) for name, module in own.items()}
+    named, todo = set[str](), [plugin.path, *files.values()]
+    while todo:
+        here = {whole for name in _named_in(todo.pop()) for whole in _with_packages(name)}
+        for name in sorted(here - named):
+            place = None if name in files else _place(name, plugin)
+            if place is not None:
+                files[name] = place
+                todo.append(place)
+        named |= here
+    files = {name: place for name, place in files.items() if place != plugin.path}
+    files |= dict(_read_beside(plugin, opened, {*files.values(), plugin.path}))
+    unknown, there = tuple(unknowable(files)), {name: place for name, place in files.items() if Path(place).is_file()}
+    return Sources(there, unknown, libraries_among(named, plugin))
+
+
+def _with_packages(name: str) -> list[str]:
+    """Return a module's name after those of the packages that it lies in, which are imported first."""
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
+
+
+def _named_in(path: str) -> set[str]:
+    if not path.endswith(".py"):
+        return set()
+    with contextlib.suppress(OSError, SyntaxError, ValueError):
+        return mentioned(ast.parse(Path(path).read_bytes()), package_of(Path(path))[1])
+    return set()
+
+
+def _place(name: str, plugin: Origin) -> str | None:
+    """Return the file of a module that is named and not loaded, if it is the user's own."""
+    top = name.partition(".")[0]
+    if top in sys.stdlib_module_names or name.startswith(".") or not may_be_own(top, plugin):
+        return None
+    with contextlib.suppress(BaseException):  # it imports the packages that it lies in
+        spec = find_spec(name)
+        if spec is not None and spec.has_location and spec.origin and is_own(top, spec.origin, plugin):
+            return spec.origin
+    return None
+
+
+def _read_beside(plugin: Origin, opened: list[str], known: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield the other files that were read in the plugin's own folder: data, and code that was run by its path."""
+    home = Path(plugin.path).parent
+    for path in {Path(one).absolute() for one in opened}:
+        if str(path) in known or path.suffix == ".pyc" or not path.is_relative_to(home) or not path.is_file():
+            continue
+        if not INSTALLED & {home.name, *path.relative_to(home).parts}:
+            yield f"{BESIDE}{path.relative_to(home).as_posix()}", str(path)

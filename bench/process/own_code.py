@@ -1,0 +1,247 @@
+"""What the code of a plugin consists of beside its own file, and what of that no hash covers.
+
+A module is the user's own unless it lies where distributions are installed, belongs to Python, or to `longlag`. The
+modules of the plugin's own distribution are, too, wherever they lie. Other distributions go by their versions.
+"""
+
+import ast
+import hashlib
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES
+from importlib.metadata import packages_distributions, version
+from importlib.util import find_spec, resolve_name
+from pathlib import Path
+from types import ModuleType
+
+from longlag.process.guards import PLUGINS
+
+INSTALLED = {"site-packages", "dist-packages"}
+"""Folders in which distributions are installed."""
+BESIDE = "file "
+"""What the names of files begin with that are no modules."""
+_KNOWN = {"longlag", "torch", "numpy", "numba"}
+"""Packages whose version, or source, every row has anyway."""
+_BY_NAME = {"__import__", "exec", "eval", "open", "importlib", "imp", "runpy", "pkgutil"}
+"""What may load code that no import statement names."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a plugin comes from.
+
+    Attributes:
+        path: Its file, absolute.
+        module: The module that an entry point names; empty for a file.
+        distribution: The top-level names of the distribution that offers it: all of them are its own.
+    """
+
+    path: str
+    module: str = ""
+    distribution: tuple[str, ...] = ()
+
+    @property
+    def tops(self) -> set[str]:
+        """The top-level names that are its own wherever they lie."""
+        package = self.module or package_of(Path(self.path))[1]
+        return {package.partition(".")[0], *self.distribution} - {""}
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a plugin loads beside its own file.
+
+    Attributes:
+        files: The user's own modules, and files read beside them, by name: absolute paths.
+        unknown: What no hash covers, in words; empty where all is known.
+        libraries: Top-level names of other distributions that its code imports.
+    """
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+
+    def digest(self, content: bytes) -> str:
+        """Return sixteen hexadecimal digits from the plugin's content and from all that it loads.
+
+        Without such files it is the content's hash alone.
+
+        Raises:
+            OSError: A file cannot be read.
+        """
+        found = hashlib.sha256(content)
+        found.update(_written(self.files))
+        return found.hexdigest()[:16]
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The versions of the other distributions, by their names."""
+        return {name: version(name) for name in sorted({one for top in self.libraries for one in distributions(top)})}
+
+
+def files_digest(files: Mapping[str, str]) -> str:
+    """Return sixteen hexadecimal digits from names and contents of files.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    return hashlib.sha256(_written(files)).hexdigest()[:16]
+
+
+def _written(files: Mapping[str, str]) -> bytes:
+    parts = []
+    for name, path in sorted(files.items()):
+        content = Path(path).read_bytes()
+        parts += [f"{name} {len(content)}\n".encode(), content]
+    return b"".join(parts)
+
+
+def package_of(path: Path) -> tuple[Path, str]:
+    """Return the folder from which a file's package is imported, and the package's name; empty where it is in none."""
+    folder, names = path.parent, list[str]()
+    while (folder / "__init__.py").is_file():
+        names.insert(0, folder.name)
+        folder = folder.parent
+    return folder, ".".join(names)
+
+
+def folders_of(path: Path) -> list[str]:
+    """Return the folders from which a plugin's file may import what lies beside it."""
+    return list(dict.fromkeys([str(path.parent), str(package_of(path)[0])]))
+
+
+def own_modules(origin: Origin) -> dict[str, ModuleType]:
+    """Return the modules of this process that are the user's own, by name; the plugin's file is not among them."""
+    found = dict(sys.modules)
+    return {name: module for name, module in sorted(found.items()) if _is_own(name, module, origin)}
+
+
+def _is_own(name: str, module: ModuleType, origin: Origin) -> bool:
+    place = getattr(module, "__file__", None)
+    made = not isinstance(place, str) or not Path(place).is_absolute()  # by code, which may call it what it likes
+    if made or name.startswith(PLUGINS) or name in ("__main__", "__mp_main__"):
+        return False
+    return is_own(name.partition(".")[0], str(place), origin)
+
+
+def is_own(top: str, place: str, origin: Origin) -> bool:
+    """Whether a file is the user's own.
+
+    Args:
+        top: The top-level name of its module.
+        place: The file.
+        origin: Whose it may be.
+    """
+    return top in origin.tops or (top != "longlag" and not INSTALLED & set(Path(place).parts) and not _of_python(place))
+
+
+def _of_python(place: str) -> bool:
+    return any(Path(place).is_relative_to(folder) for folder in _python_folders())
+
+
+@cache
+def _python_folders() -> tuple[str, ...]:
+    return tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib")})
+
+
+def loads_more(content: bytes, origin: Origin) -> bool:
+    """Whether a plugin's content may load anything of the user's own: only then a fresh process is worth its time."""
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):  # told where it is imported
+        return False
+    if "." in origin.module or (origin.module and Path(origin.path).stem == "__init__"):
+        return True
+    folders = () if origin.module else folders_of(Path(origin.path))
+    tops = {name.partition(".")[0] for name in mentioned(tree, "")}
+    if "" in tops or tops & _BY_NAME or {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} & _BY_NAME:
+        return True
+    return any(may_be_own(top, origin, folders) for top in tops - _KNOWN - sys.stdlib_module_names)
+
+
+def may_be_own(top: str, origin: Origin, folders: Iterable[str] = ()) -> bool:
+    """Whether a top-level name may be the user's own, by where it would be imported from.
+
+    Args:
+        top: The name.
+        origin: Whose it may be.
+        folders: Where it may lie beside what is on the path.
+    """
+    for folder in map(Path, folders):
+        if any((folder / f"{top}{end}").exists() for end in ("", *SOURCE_SUFFIXES, *EXTENSION_SUFFIXES)):
+            return True
+    try:
+        spec = find_spec(top)
+    except (ImportError, ValueError):
+        return True
+    return spec is None or spec.origin is None or is_own(top, spec.origin, origin)
+
+
+def mentioned(tree: ast.AST, package: str) -> set[str]:
+    """List what a source imports, inside functions too, by full name.
+
+    Of ``from a import b`` both ``a`` and ``a.b`` are listed, since b may be a module. Where no package is given
+    relative names stay as they are.
+
+    >>> sorted(mentioned(ast.parse("from .b import c"), "a"))
+    ['a.b', 'a.b.c']
+    """
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            if node.level and package:
+                module = _resolved(module, package)
+            dot = "" if module.endswith(".") else "."
+            found |= {module, *(f"{module}{dot}{alias.name}" for alias in node.names)}
+    return found
+
+
+def _resolved(name: str, package: str) -> str:
+    try:
+        return resolve_name(name, package)
+    except ImportError:  # beyond the top: told where it is imported
+        return name
+
+
+def imported_libraries(content: bytes, origin: Origin) -> tuple[str, ...]:
+    """Return the top-level names of other distributions that a source imports."""
+    try:
+        return libraries_among(mentioned(ast.parse(content), ""), origin)
+    except (SyntaxError, ValueError):
+        return ()
+
+
+def libraries_among(names: Iterable[str], origin: Origin) -> tuple[str, ...]:
+    """Return the top-level names of other distributions among names of modules, sorted."""
+    tops = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - _KNOWN - {""}
+    return tuple(sorted(top for top in tops if not may_be_own(top, origin)))
+
+
+def distributions(top: str) -> list[str]:
+    """Return the distributions that install a top-level name."""
+    return list(_packages().get(top, []))
+
+
+def installed_by(distribution: str) -> tuple[str, ...]:
+    """Return the top-level names that a distribution installs, sorted."""
+    return tuple(sorted(top for top, names in _packages().items() if distribution in names))
+
+
+@cache
+def _packages() -> Mapping[str, list[str]]:
+    return packages_distributions()
+
+
+def unknowable(files: Mapping[str, str]) -> Iterator[str]:
+    """Say of which files a hash does not tell what they do."""
+    for name, path in files.items():
+        if path.endswith(tuple(EXTENSION_SUFFIXES)):
+            yield f"{name} is compiled"
+        elif not Path(path).is_file():
+            yield f"{name} lies in no file of its own"
