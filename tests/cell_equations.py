@@ -20,8 +20,14 @@ def split(matrix, names, widths=HIDDEN):
 
 def affine(w, names, x, h):
     """Return x W + b + h U for each named gate, a matrix product a gate."""
-    by_input, by_bias, by_state = (split(w[key], names) for key in ("input_weight", "bias", "recurrent_weight"))
+    by_input, by_bias = (split(w[key], names) for key in ("input_weight", "bias"))
+    by_state = recurrent_matrices(w, names)
     return {name: x @ by_input[name] + by_bias[name] + h @ by_state[name] for name in names}
+
+
+def recurrent_matrices(w, names):
+    blocks = split(w["recurrent_weight"], names)
+    return {name: block if block.ndim == 2 else torch.diag(block) for name, block in blocks.items()}
 
 
 def antisymmetric_matrix(values):
@@ -76,10 +82,17 @@ def lstm(peepholes=False, forget=True, coupled=False):
 
 
 def gru_before(w, x, h):
-    a = affine(w, "rzn", x, h)
-    u = split(w["recurrent_weight"], "rzn")
+    a, u = affine(w, "rzn", x, h), recurrent_matrices(w, "rzn")
     r, z = sigma(a["r"]), sigma(a["z"])
     n = torch.tanh(a["n"] - h @ u["n"] + (r * h) @ u["n"])
+    h = z * h + (1 - z) * n
+    return h, h
+
+
+def gru_after(w, x, h):
+    a, product = affine(w, "rzn", x, h), h @ recurrent_matrices(w, "rzn")["n"]
+    r, z = sigma(a["r"]), sigma(a["z"])
+    n = torch.tanh(a["n"] - product + r * (product + w["candidate_bias"]))
     h = z * h + (1 - z) * n
     return h, h
 
@@ -245,7 +258,11 @@ EQUATIONS = {
     "lstm:forget_gate=false,peepholes=true": lstm(forget=False, peepholes=True),
     "lstm:coupled=true": lstm(coupled=True),
     "lstm:coupled=true,peepholes=true": lstm(coupled=True, peepholes=True),
+    "lstm:diagonal=true": lstm(),
+    "lstm:coupled=true,diagonal=true,peepholes=true": lstm(coupled=True, peepholes=True),
     "gru:reset=before": gru_before,
+    "gru:diagonal=true": gru_after,
+    "gru:diagonal=true,reset=before": gru_before,
     "mgu": mgu,
     "ugrnn": ugrnn,
     "janet": janet(1),

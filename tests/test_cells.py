@@ -18,8 +18,9 @@ MORE_SPECS = {
     "lstm": [
         *("lstm:forget_bias=-2", "lstm:init=chrono,span=30", "lstm:forget_gate=false"),
         *("lstm:peepholes=true", "lstm:peepholes=true,coupled=true"),
+        "lstm:diagonal=true,peepholes=true",
     ],
-    "gru": ["gru:reset=before", "gru:init=chrono,span=30"],
+    "gru": ["gru:reset=before", "gru:init=chrono,span=30", "gru:diagonal=true"],
     "janet": ["janet:init=chrono"],
     "rhn": ["rhn:depth=1", "rhn:depth=3"],
     "antisymmetric": ["antisymmetric:gated=true"],

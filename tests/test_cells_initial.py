@@ -12,8 +12,10 @@ from longlag import registry
 def weights_of(spec, inputs=10, hidden=100):
     cell = registry.cell(spec)
     values = cell.initial_weights(inputs, hidden, "test", 0)
-    biases = values["bias"].reshape(-1, hidden) if cell.biased else ()
-    return values, dict(zip(cell.gate_widths(hidden), biases, strict=cell.biased))
+    widths = cell.gate_widths(hidden)
+    ends = np.cumsum(list(widths.values()))
+    biases = np.split(values["bias"], ends[:-1]) if cell.biased else ()
+    return values, dict(zip(widths, biases, strict=cell.biased))
 
 
 def test_gaussian_weights_have_the_deviation_asked_for_and_no_bias():
@@ -32,9 +34,9 @@ def test_pascanus_weights_have_fifteen_nonzeros_a_unit_and_their_radius():
     assert np.abs(np.linalg.eigvals(matrix)).max() == pytest.approx(0.95)
 
 
-@pytest.mark.parametrize("spec", ["lstm:init=chrono,span=40", "lstm:init=chrono,span=40,coupled=true"])
-def test_chrono_biases_are_the_log_of_times_up_to_the_span(spec):
-    _, bias = weights_of(spec, hidden=1000)
+@pytest.mark.parametrize("more", ["", ",coupled=true", ",diagonal=true"])
+def test_chrono_biases_are_the_log_of_times_up_to_the_span(more):
+    _, bias = weights_of(f"lstm:init=chrono,span=40{more}", hidden=1000)
     times = np.exp(bias["forget"])
     assert times.min() == pytest.approx(1, abs=0.3)
     assert times.max() == pytest.approx(39, abs=0.5)
@@ -59,6 +61,7 @@ def test_the_update_gate_of_a_gru_starts_at_its_chrono_bias_or_at_what_is_added_
 @pytest.mark.parametrize(("spec", "gate", "value"), [
     ("lstm:coupled=true", "forget", 1), ("lstm:peepholes=true,forget_bias=3", "forget", 3), ("rhn", "transform", -2),
     ("ugrnn", "update", 1), ("janet:forget_bias=2", "forget", 2), ("minlstm", "forget", 1), ("slstm", "forget", 1),
+    ("lstm:diagonal=true", "forget", 1),
 ])  # fmt: skip
 def test_only_the_gate_meant_starts_with_its_bias(spec, gate, value):
     _, bias = weights_of(spec)

@@ -10,10 +10,15 @@ n    = tanh(x_t W + b + (r * h_{t-1}) U)
 
 which needs a second product a step, after the gate, and has no kernel.
 
+With ``diagonal=true`` a unit sees its own past only: u * h_{t-1} for h_{t-1} U, with one weight a unit and gate. Both
+variants then differ in nothing but candidate_bias. The ParaGRU of Danieli et al. (2025) is
+``reset=before,diagonal=true``; its update gate is 1 - z, and its heads, which make W block-diagonal, and the block
+around it are left out.
+
 The update gate z keeps the state, as the forget gate of an LSTM does. ``update_bias`` is added to its initial bias, and
 ``init=chrono`` draws that bias as Tallec & Ollivier (2018, section 2) do for gates that keep: log U(1, span - 1).
 
-Parameters: 3 H (I + H + 1) + H; before: 3 H (I + H + 1). State: H.
+Parameters: 3 H (I + H + 1) + H; before: 3 H (I + H + 1); diagonal: 3 H (I + 2) + H, before: 3 H (I + 2). State: H.
 """
 
 from dataclasses import dataclass
@@ -24,6 +29,7 @@ import torch
 from torch import Tensor
 
 from longlag.cells.base import Cell, State, Weights
+from longlag.cells.support.equations import by_unit
 from longlag.cells.support.initialisers import chrono
 from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import option
@@ -35,7 +41,8 @@ class Gru(Cell):
 
     version: ClassVar[int] = 1
     reference: ClassVar[str] = (
-        "Cho et al. 2014; reset after the product: Chung et al. 2014, as in cuDNN; chrono: Tallec & Ollivier 2018"
+        "Cho et al. 2014; reset after the product: Chung et al. 2014, as in cuDNN; chrono: Tallec & Ollivier 2018; "
+        "diagonal: Danieli et al. 2025"
     )
     gates: ClassVar[tuple[str, ...]] = ("reset", "update", "candidate")
     states: ClassVar[tuple[str, ...]] = ("h",)
@@ -44,6 +51,7 @@ class Gru(Cell):
     update_bias: float = option(0.0, "added to the initial bias of the update gate, which keeps", low=-100, high=100)
     init: str = option("default", "initial bias of the update gate", choices=("default", "chrono"))
     span: int = option(100, "longest lag that init=chrono is made for, in steps", low=2, high=1_000_000)
+    diagonal: bool = option(False, "let a unit see its own past only")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,28 +62,27 @@ class Gru(Cell):
 
     @property
     def standard(self) -> bool:
-        return self.reset == "after"
+        return self.reset == "after" and not self.diagonal
 
     def recurrent_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
         bias: dict[str, tuple[int, ...]] = {"candidate_bias": (hidden_size,)} if self.reset == "after" else {}
-        return {"recurrent_weight": (hidden_size, 3 * hidden_size)} | bias
+        blocks = (3 * hidden_size,)
+        return {"recurrent_weight": blocks if self.diagonal else (hidden_size, *blocks)} | bias
 
     def initialise(self, values: dict[str, np.ndarray], generator: np.random.Generator) -> None:
-        size = len(values["recurrent_weight"])
+        size = len(values["bias"]) // 3
         update = values["bias"][size : 2 * size]  # a view
         update[:] = chrono(generator, size, self.span) if self.init == "chrono" else update + self.update_bias
 
     def step(self, projected: Tensor, state: State, weights: Weights) -> State:
         (h,) = state
-        size = h.shape[-1]
+        size, weight = h.shape[-1], weights["recurrent_weight"]
+        product = by_unit if self.diagonal else torch.matmul
         if self.reset == "before":
-            return self._step_reset_before(projected, h, weights["recurrent_weight"], size)
-        recurrent = h @ weights["recurrent_weight"]
-        r, z = torch.sigmoid(projected[..., : 2 * size] + recurrent[..., : 2 * size]).chunk(2, dim=-1)
-        n = torch.tanh(projected[..., 2 * size :] + r * (recurrent[..., 2 * size :] + weights["candidate_bias"]))
-        return (n + z * (h - n),)
-
-    def _step_reset_before(self, projected: Tensor, h: Tensor, weight: Tensor, size: int) -> State:
-        r, z = torch.sigmoid(projected[..., : 2 * size] + h @ weight[..., : 2 * size]).chunk(2, dim=-1)
-        n = torch.tanh(projected[..., 2 * size :] + (r * h) @ weight[..., 2 * size :])
+            r, z = torch.sigmoid(projected[..., : 2 * size] + product(h, weight[..., : 2 * size])).chunk(2, dim=-1)
+            n = torch.tanh(projected[..., 2 * size :] + product(r * h, weight[..., 2 * size :]))
+        else:
+            recurrent = product(h, weight)
+            r, z = torch.sigmoid(projected[..., : 2 * size] + recurrent[..., : 2 * size]).chunk(2, dim=-1)
+            n = torch.tanh(projected[..., 2 * size :] + r * (recurrent[..., 2 * size :] + weights["candidate_bias"]))
         return (n + z * (h - n),)

@@ -7,9 +7,12 @@ h_t     = o * tanh(c_t)
 
 Options change the equations: ``forget_gate=false`` sets f = 1 (the cell of 1997), ``coupled=true`` i = 1 - f (Greff
 et al. 2017), and ``peepholes=true`` adds p * c_{t-1} inside i and f, and p * c_t inside o (Gers & Schmidhuber 2000).
+With ``diagonal=true`` a unit sees its own past only: u * h_{t-1} for h_{t-1} U, with one weight a unit and gate. The
+ParaLSTM of Danieli et al. (2025) is ``diagonal=true,coupled=true,peepholes=true``; its heads, which make W
+block-diagonal, and the block around it are left out.
 
-Parameters: G H (I + H + 1) with G = 4 gates, or 3 without a forget or an input gate of its own; peepholes add
-(G - 1) H. State: 2 H.
+Parameters: G H (I + H + 1) with G = 4 gates, or 3 without a forget or an input gate of its own; diagonal: G H (I + 2);
+peepholes add (G - 1) H. State: 2 H.
 """
 
 from dataclasses import dataclass
@@ -20,6 +23,7 @@ import torch
 from torch import Tensor
 
 from longlag.cells.base import Cell, State, Weights
+from longlag.cells.support.equations import by_unit
 from longlag.cells.support.initialisers import chrono
 from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import option
@@ -32,7 +36,8 @@ class Lstm(Cell):
     version: ClassVar[int] = 1
     reference: ClassVar[str] = (
         "Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000; its bias: Jozefowicz et al. 2015; "
-        "chrono: Tallec & Ollivier 2018; peepholes: Gers & Schmidhuber 2000; coupled: Greff et al. 2017"
+        "chrono: Tallec & Ollivier 2018; peepholes: Gers & Schmidhuber 2000; coupled: Greff et al. 2017; "
+        "diagonal: Danieli et al. 2025"
     )
     gates: ClassVar[tuple[str, ...]] = ("input", "forget", "candidate", "output")
     states: ClassVar[tuple[str, ...]] = ("h", "c")
@@ -43,6 +48,7 @@ class Lstm(Cell):
     peepholes: bool = option(False, "let the gates see the cell state")
     forget_gate: bool = option(True, "false: the cell of 1997")
     coupled: bool = option(False, "input gate = 1 - forget gate")
+    diagonal: bool = option(False, "let a unit see its own past only")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,19 +59,24 @@ class Lstm(Cell):
         if self.init != "chrono" and "span" in self.changed():
             raise UsageError("cell lstm: span is an option of init=chrono")
 
+    @property
+    def standard(self) -> bool:
+        return not self.diagonal
+
     def gate_widths(self, hidden_size: int) -> dict[str, int]:
         absent = {"input": self.coupled, "forget": not self.forget_gate}
         return {name: hidden_size for name in self.gates if not absent.get(name)}
 
     def recurrent_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
         gates = len(self.gate_widths(hidden_size))
-        shapes: dict[str, tuple[int, ...]] = {"recurrent_weight": (hidden_size, gates * hidden_size)}
+        blocks = (gates * hidden_size,)
+        shapes: dict[str, tuple[int, ...]] = {"recurrent_weight": blocks if self.diagonal else (hidden_size, *blocks)}
         return shapes | ({"peephole_weight": ((gates - 1) * hidden_size,)} if self.peepholes else {})
 
     def initialise(self, values: dict[str, np.ndarray], generator: np.random.Generator) -> None:
-        size = len(values["recurrent_weight"])
-        names = list(self.gate_widths(size))
-        bias = dict(zip(names, values["bias"].reshape(-1, size), strict=True))  # views
+        names = list(self.gate_widths(1))
+        bias = dict(zip(names, values["bias"].reshape(len(names), -1), strict=True))  # views
+        size = len(bias["output"])
         if "forget" in bias:
             bias["forget"][:] = chrono(generator, size, self.span) if self.init == "chrono" else self.forget_bias
         if "input" in bias and self.init == "chrono":
@@ -74,7 +85,8 @@ class Lstm(Cell):
     def step(self, projected: Tensor, state: State, weights: Weights) -> State:
         h, c = state
         names = list(self.gate_widths(h.shape[-1]))
-        pre = dict(zip(names, (projected + h @ weights["recurrent_weight"]).chunk(len(names), dim=-1), strict=True))
+        signal = projected + (by_unit if self.diagonal else torch.matmul)(h, weights["recurrent_weight"])
+        pre = dict(zip(names, signal.chunk(len(names), dim=-1), strict=True))
         g = torch.tanh(pre.pop("candidate"))
         peep = dict(zip(pre, weights["peephole_weight"].chunk(len(pre), dim=-1), strict=True)) if self.peepholes else {}
         i, f = (

@@ -22,6 +22,20 @@ def skew(values: Tensor, size: int) -> Tensor:
     return upper - upper.mT
 
 
+def by_unit(state: Tensor, weight: Tensor) -> Tensor:
+    """Return the product of a state and diagonal matrices that stand side by side, of which the diagonals are given.
+
+    >>> by_unit(torch.tensor([[1, 2]]), torch.tensor([3, 4, 5, 6]))
+    tensor([[ 3,  8,  5, 12]])
+
+    Args:
+        state: (B, H); or (S, B, H) with a trial axis.
+        weight: (G·H,) for G matrices; or (S, 1, G·H).
+    """
+    diagonals = weight.reshape(*weight.shape[:-1], -1, state.shape[-1])
+    return (state.unsqueeze(-2) * diagonals).flatten(-2)
+
+
 def modrelu(signal: Tensor, bias: Tensor) -> Tensor:
     """Return ``signal`` with its magnitude changed by the bias, or 0 where none is left (Arjovsky et al. 2016).
 

@@ -19,8 +19,10 @@ class CellLook(NamedTuple):
 SHIPPED = {
     "lstm": CellLook("LSTM", "#0B3C7D", "s"),
     "lstm:init=chrono": CellLook("LSTM chrono", "#5AA0E0", "p"),
+    "lstm:diagonal=true": CellLook("LSTM diagonal", "#0B3C7D", "*"),
     "gru": CellLook("GRU", "#2AA198", "D"),
     "gru:init=chrono": CellLook("GRU chrono", "#2CA02C", "h"),
+    "gru:diagonal=true": CellLook("GRU diagonal", "#2AA198", "*"),
     "rnn": CellLook("RNN tanh", "#D55E00", "o"),
     "rnn:init=orthogonal": CellLook("RNN orthogonal", "#E8A200", "^"),
     "rnn:nonlinearity=relu,init=identity": CellLook("IRNN", "#A8327F", "v"),
