@@ -248,6 +248,52 @@ def slstm(w, x, state):
     return h, (h, c, n)
 
 
+def mlstm(w, x, state):
+    widths = [2, 2, HIDDEN, 1, 1, HIDDEN]
+    v, b = split(w["input_weight"], "qkvifo", widths), split(w["bias"], "qkvifo", widths)
+    memories, normalisers = (torch.zeros(BATCH, HIDDEN, 2), torch.zeros(BATCH, 2)) if isinstance(state, int) else state
+    outputs, after = [], []
+    for row in range(BATCH):  # a sequence at a time, with the matrices of the paper, and no stabiliser
+        q, k, value, i, f, o = (x[row] @ v[name] + b[name] for name in "qkvifo")
+        memory = sigma(f) * memories[row] + torch.exp(i) * torch.outer(value, k / 2**0.5)
+        n = sigma(f) * normalisers[row] + torch.exp(i) * k / 2**0.5
+        after.append((memory, n))
+        outputs.append(sigma(o) * (memory @ q) / max((n @ q).abs(), torch.tensor(1.0).double()))
+    return torch.stack(outputs), tuple(torch.stack(parts) for parts in zip(*after, strict=True))
+
+
+def rwkv7(w, x, s):
+    v = split(w["input_weight"], "rdkva", [2, 2, 2, HIDDEN, 2])
+    s = torch.zeros(BATCH, HIDDEN, 2).double() if isinstance(s, int) else s
+    outputs, states = [], []
+    for row in range(BATCH):
+        r, d, k, value, a = (x[row] @ v[name] for name in "rdkva")
+        decay = torch.exp(-sigma(d + w["decay_start"]) / np.e**0.5)
+        a = sigma(a + w["rate_start"])
+        removed = k * w["removal"] / (k * w["removal"]).square().sum().sqrt()
+        written = (1 - w["mixing"]) * k + w["mixing"] * a * k
+        transition = torch.diag(decay) - torch.outer(removed, a * removed)
+        states.append(s[row] @ transition + torch.outer(value, written))
+        outputs.append(states[-1] @ r)
+    return torch.stack(outputs), torch.stack(states)
+
+
+def mamba2(heads):
+    def step(w, x, s):
+        v = split(w["input_weight"], "udwr", [HIDDEN, heads, 3, 3])
+        s = torch.zeros(BATCH, HIDDEN, 3).double() if isinstance(s, int) else s
+        d = softplus(x @ v["d"] + w["offset"])
+        outputs, states = [], []
+        for unit in range(HIDDEN):
+            head = unit * heads // HIDDEN
+            u, size = x @ v["u"][:, unit : unit + 1], d[:, head : head + 1]
+            states.append(torch.exp(-size * torch.exp(w["rate"][head])) * s[:, unit] + size * u * (x @ v["w"]))
+            outputs.append((x @ v["r"] * states[-1]).sum(1) + w["skip"][head] * u[:, 0])
+        return torch.stack(outputs, 1), torch.stack(states, 1)
+
+    return step
+
+
 EQUATIONS = {
     "rnn": rnn(torch.tanh),
     "rnn:nonlinearity=linear": rnn(lambda z: z),
@@ -287,8 +333,12 @@ EQUATIONS = {
     "deltanet:key_size=2,householders=2": deltanet(n=2),
     "deltanet:key_size=2,beta_max=1.5,householders=2": deltanet(1.5, 2),
     "slstm": slstm,
+    "mlstm:key_size=2": mlstm,
+    "rwkv7:key_size=2": rwkv7,
+    "mamba2:numbers=3": mamba2(1),
+    "mamba2:heads=5,numbers=3": mamba2(5),
 }
-FROM_ZERO = {"lstm", "cornn", "lem", "lru", "selective", "deltanet", "slstm"}
+FROM_ZERO = {"lstm", "cornn", "lem", "lru", "selective", "deltanet", "slstm", "mlstm", "rwkv7", "mamba2"}
 """Cells whose equations above start from the number 0; others start from a vector."""
 
 OTHERS = {"torchrecurrent"}

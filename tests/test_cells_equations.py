@@ -1,5 +1,7 @@
 """Each cell against its equations, written afresh: values and gradients, in float64."""
 
+from itertools import combinations
+
 import pytest
 import torch
 from cell_equations import BATCH, EQUATIONS, FROM_ZERO, HIDDEN, INPUTS, OTHERS, STEPS
@@ -62,8 +64,8 @@ def test_swapped_gates_would_be_seen(spec):
     weights = random_weights(cell)
     inputs = torch.from_numpy(generator.standard_normal((STEPS, BATCH, INPUTS)))
     parts = list(weights["input_weight"].split(cell.parts("input_weight", HIDDEN), dim=1))
-    equal = [place for place, part in enumerate(parts) if part.shape == parts[0].shape]
-    first, last = equal[0], equal[-1]
+    equal = [pair for pair in combinations(range(len(parts)), 2) if parts[pair[0]].shape == parts[pair[1]].shape]
+    first, last = equal[-1]
     parts[first], parts[last] = parts[last], parts[first]
     swapped = weights | {"input_weight": torch.cat(parts, 1)}
     assert (run_layer(cell, inputs, swapped) - by_equations(spec, weights, inputs)).abs().max() > 1e-4
@@ -79,3 +81,34 @@ def test_a_strength_of_two_lets_the_delta_rules_eigenvalues_reach_minus_one(beta
     (transition,) = cell.step(projected, (torch.eye(3).double().unsqueeze(0),), weights)
     eigenvalues = torch.linalg.eigvalsh(transition[0])
     torch.testing.assert_close(eigenvalues, torch.tensor([lowest, 1.0, 1.0]).double(), atol=1e-9, rtol=0)
+
+
+def test_heads_of_mamba2_are_layers_of_their_own_that_share_what_is_written_and_read():
+    cell, one = registry.cell("mamba2:heads=2,numbers=3"), registry.cell("mamba2:numbers=3")
+    generator = stream("test", "heads").generator()
+    shapes = cell.shapes(INPUTS, 6)
+    weights = {name: torch.from_numpy(generator.standard_normal(shape)) for name, shape in shapes.items()}
+    inputs = torch.from_numpy(generator.standard_normal((STEPS, BATCH, INPUTS)))
+    u, d, shared = weights.pop("input_weight").split([6, 2, 6], 1)
+    halves = []
+    for head in range(2):
+        own = {name: value[head : head + 1] for name, value in weights.items()}
+        own["input_weight"] = torch.cat([u[:, 3 * head : 3 * head + 3], d[:, head : head + 1], shared], 1)
+        halves.append(run_layer(one, inputs, own))
+    whole = run_layer(cell, inputs, weights | {"input_weight": torch.cat([u, d, shared], 1)})
+    torch.testing.assert_close(whole, torch.cat(halves, -1), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(("entering", "forget"), [(200.0, 50.0), (-200.0, -50.0), (-200.0, 50.0)])
+def test_the_exponential_gates_of_a_matrix_lstm_neither_overflow_nor_lose_their_gradient(entering, forget):
+    """Every sum of a memory holds the same pair: whatever the gates, that of one step is read, or nothing at all."""
+    cell, hidden = registry.cell("mlstm:key_size=2"), 3
+    blocks = [[2.0, 2.0], [2.0, 2.0], [1.0, 2.0, 3.0], [entering], [forget], [50.0] * 3]
+    bias = torch.tensor([number for block in blocks for number in block], requires_grad=True)
+    weights = {"input_weight": torch.zeros(1, len(bias)), "bias": bias}
+    outputs = run_layer(cell, torch.zeros(40, 1, 1), weights)
+    expected = torch.tensor([1.0, 2.0, 3.0]) if entering > 0 else torch.zeros(hidden)
+    torch.testing.assert_close(outputs, expected.expand(40, 1, hidden))
+    (gradient,) = torch.autograd.grad(outputs.sum(), bias)
+    assert gradient.isfinite().all()
+    assert (gradient[4:7].abs() > 0.1).all() == (entering > 0)

@@ -61,7 +61,7 @@ def test_the_update_gate_of_a_gru_starts_at_its_chrono_bias_or_at_what_is_added_
 @pytest.mark.parametrize(("spec", "gate", "value"), [
     ("lstm:coupled=true", "forget", 1), ("lstm:peepholes=true,forget_bias=3", "forget", 3), ("rhn", "transform", -2),
     ("ugrnn", "update", 1), ("janet:forget_bias=2", "forget", 2), ("minlstm", "forget", 1), ("slstm", "forget", 1),
-    ("lstm:diagonal=true", "forget", 1),
+    ("mlstm", "forget", 3), ("mlstm:key_size=1,forget_bias=-2", "forget", -2), ("lstm:diagonal=true", "forget", 1),
 ])  # fmt: skip
 def test_only_the_gate_meant_starts_with_its_bias(spec, gate, value):
     _, bias = weights_of(spec)
@@ -89,6 +89,23 @@ def test_selective_steps_start_between_a_thousandth_and_a_tenth():
     assert 0.001 <= steps.min() < 0.002
     assert 0.05 < steps.max() <= 0.1
     assert (np.exp(values["a"])[:, 7].round(9) == np.arange(1, 17)).all()
+
+
+def test_heads_of_mamba2_start_with_steps_and_rates_in_the_papers_ranges():
+    values, _ = weights_of("mamba2:heads=500", hidden=1000)
+    steps, rates = np.log1p(np.exp(values["offset"])), np.exp(values["rate"])
+    assert 0.001 <= steps.min() < 0.002
+    assert 0.05 < steps.max() <= 0.1
+    assert 1 <= rates.min() < 1.2
+    assert 15.8 < rates.max() <= 16
+
+
+def test_rows_of_the_memory_of_rwkv7_start_with_decays_from_slow_to_fast():
+    values, _ = weights_of("rwkv7:key_size=9")
+    decays = np.exp(-np.exp(-0.5) / (1 + np.exp(-values["decay_start"])))
+    assert decays[[0, -1]] == pytest.approx([0.9991, 0.8952], abs=1e-4)
+    assert (np.diff(decays) < 0).all()
+    assert (values["rate_start"] == 0).all(), "an in-context learning rate of one half"
 
 
 @pytest.mark.parametrize("hidden", [1, 2, 5, 8])

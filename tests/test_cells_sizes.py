@@ -6,7 +6,7 @@ from cell_equations import OTHERS
 
 from longlag import registry
 
-CLOSED_FORMS = {  # parameters of a layer of I inputs and H units, and state numbers of a unit
+CLOSED_FORMS = {  # parameters of a layer of I inputs and H units, and state numbers of a unit, or of the layer
     "rnn": (lambda i, h: h * (i + h + 1), 1),
     "lstm": (lambda i, h: 4 * h * (i + h + 1), 2),
     "lstm:forget_gate=false": (lambda i, h: 3 * h * (i + h + 1), 2),
@@ -38,6 +38,10 @@ CLOSED_FORMS = {  # parameters of a layer of I inputs and H units, and state num
     "deltanet": (lambda i, h: i * (2 * 16 + h + 2) + 2, 16),
     "deltanet:householders=3": (lambda i, h: i * (16 + 3 * (16 + h + 1) + 1) + 2, 16),
     "slstm": (lambda i, h: 4 * h * (i + h + 1), 4),
+    "mlstm": (lambda i, h: (i + 1) * (2 * 16 + 2 * h + 2), lambda h: 16 * h + 16 + 1),
+    "rwkv7": (lambda i, h: i * (4 * 16 + h) + 4 * 16, 16),
+    "mamba2": (lambda i, h: i * (h + 1 + 2 * 16) + 3, 16),
+    "mamba2:heads=4": (lambda i, h: i * (h + 4 + 2 * 16) + 3 * 4, 16),
 }
 
 
@@ -47,7 +51,7 @@ def test_parameters_and_state_are_as_many_as_the_closed_form_says(spec, inputs, 
     cell, (count, state) = registry.cell(spec), CLOSED_FORMS[spec]
     assert cell.count(inputs, hidden) == count(inputs, hidden)
     assert cell.count(inputs, hidden) == sum(value.size for value in cell.initial_weights(inputs, hidden, 0).values())
-    assert cell.state_count(hidden) == state * hidden
+    assert cell.state_count(hidden) == (state(hidden) if callable(state) else state * hidden)
     assert cell.state_count(hidden) == sum(part.numel() for part in cell.start(1, hidden, torch.zeros(1)))
 
 

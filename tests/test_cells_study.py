@@ -1,4 +1,4 @@
-"""The shipped study of all cells: none is left out, all are matched, and it fits into the time it states."""
+"""The shipped study of cells: none is left out without a reason, all are matched, and it fits into the time it states."""
 
 from collections import Counter
 
@@ -7,7 +7,13 @@ from longlag.plan import files
 from longlag.run.plan import make_plan
 
 STUDY = files.find("cells")
-SHIPPED = set(registry.shipped("cell")) - {"torchrecurrent"}  # whose library is an extra
+LEFT_OUT = {
+    "torchrecurrent": "its library is an extra",
+    "mamba2": "no kernel: the three would take twice as long as all of the others",
+    "mlstm": "no kernel",
+    "rwkv7": "no kernel",
+}
+SHIPPED = set(registry.shipped("cell")) - LEFT_OUT.keys()
 
 
 def test_every_shipped_cell_is_trained_equally_often_on_every_task() -> None:

@@ -43,6 +43,9 @@ SHIPPED = {
     "lru": CellLook("LRU", "#4D4D4D", "<"),
     "selective": CellLook("selective SSM", "#8C6D1F", "d"),
     "deltanet": CellLook("DeltaNet", "#6A51A3", ">"),
+    "mlstm": CellLook("mLSTM", "#0B3C7D", "d"),
+    "rwkv7": CellLook("RWKV-7", "#A8327F", "h"),
+    "mamba2": CellLook("Mamba-2 SSD", "#E8A200", "d"),
     "tcn": CellLook("TCN", "#8C6D1F", "*"),
     "transformer": CellLook("Transformer", "#6A51A3", "P"),
 }
