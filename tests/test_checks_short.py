@@ -97,13 +97,13 @@ def task(targets: str) -> str:
     [
         ("cell", module(forward="inputs, state = inputs.flip(0), None"), "'causality': the output of step 0 changes"),
         ("cell", module(init="torch.manual_seed(42)"), "'determinism': every seed gives the same initial weights"),
-        ("cell", module(forward=KEPT), "'determinism': "),
+        ("cell", module(forward=KEPT), "'determinism': the same inputs give other outputs the second"),
         (
             "cell",
             module().replace("hidden_size)\n\n", "hidden_size, batch_first=True)\n\n"),
             "'batch': sequence 2 chan",
         ),
-        ("cell", module(forward="return inputs, state"), "'shapes': raises ValueError: outputs must be"),
+        ("cell", module(forward="return inputs, state"), "'determinism': raises ValueError: outputs must be"),
         ("clip", CLIP, "'inert': does nothing to gradients of norms from 1e-12 to 1e12"),
         ("task", task("as_tokens(symbols)"), r"'order': of \d+ sequences in batches .* have other answers there"),
     ],

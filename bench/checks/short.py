@@ -60,8 +60,8 @@ def short_check(kind: str, spec: str) -> Iterator[Finding]:
 def _cell(spec: str) -> Rules:
     layer = CheckedLayer(registry.cell(spec))
     return {
+        "determinism": layer.determinism,  # first, while nothing else can have left anything behind
         "shapes": layer.shapes,
-        "determinism": layer.determinism,
         "causality": layer.causality,
         "batch": layer.batch,
     }
