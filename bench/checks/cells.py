@@ -11,7 +11,6 @@ from torch import Tensor
 from longlag import registry
 from longlag.cells.base import Cell, Weights
 from longlag.cells.support.backbone import Backbone
-from longlag.cells.support.module_cell import ModuleCell
 from longlag.checks.cost import update_ratio
 from longlag.checks.finding import Finding, expect, findings, global_state_untouched
 from longlag.checks.trials import company
@@ -87,7 +86,7 @@ class CheckedLayer:
     @property
     def reads_tokens(self) -> bool:
         """Whether it is a module that reads tokens and no vectors."""
-        return isinstance(self.cell, ModuleCell) and self.cell.tokens
+        return self.cell.tokens
 
     def inputs(self, seed: int = 0, steps: int = STEPS, dtype: torch.dtype = torch.float64) -> Tensor:
         """Draw what it reads: vectors (T, B, I) or tokens (T, B)."""

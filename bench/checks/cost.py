@@ -7,7 +7,6 @@ import torch
 
 from longlag import registry
 from longlag.cells.support.backbone import Backbone
-from longlag.cells.support.module_cell import ModuleCell
 from longlag.networks.build import network_for
 from longlag.networks.protocol import AnyNetwork
 from longlag.process.state import arithmetic
@@ -22,8 +21,7 @@ _LEAST_SECONDS = 0.005
 
 def update_ratio(cell: Backbone) -> str:
     """Time a forward and backward pass of a cell against that of an lstm, each on the path that runs."""
-    reads_tokens = isinstance(cell, ModuleCell) and cell.tokens
-    task = registry.task(f"copy:items=1,blanks={LENGTH - 2}" if reads_tokens else f"adding:length={LENGTH}")
+    task = registry.task(f"copy:items=1,blanks={LENGTH - 2}" if cell.tokens else f"adding:length={LENGTH}")
     networks = [network_for(one, task, HIDDEN) for one in (cell, registry.cell("lstm"))]
     ours, theirs = timed([passes(network, task, BATCH) for network in networks])
     paths = " against ".join(network.path("cpu", "float32") for network in networks)

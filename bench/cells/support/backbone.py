@@ -32,6 +32,11 @@ class Backbone(Configurable, ABC):
         """What hidden sizes must be multiples of; by default any will do."""
         return 1
 
+    @property
+    def tokens(self) -> bool:
+        """Whether it reads tokens (T, B) and no vectors; by default it reads either."""
+        return False
+
     def admit(self, wiring: Wiring) -> None:
         """Refuse layers joined in a way that this cannot be; by default all are possible.
 
