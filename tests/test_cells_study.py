@@ -1,4 +1,4 @@
-"""The shipped study of cells: none is left out without a reason, all are matched, and it fits into the time it states."""
+"""The shipped study of cells: none is left out without a reason, all are matched, and it fits the time it states."""
 
 from collections import Counter
 
