@@ -130,6 +130,7 @@ def test_complex_parameters_are_pairs_of_real_ones(used) -> None:
     views = network.layout.views(row)
     own = {name[2:]: torch.view_as_complex(view) for name, view in views.items() if name.startswith("0.")}
     inputs = torch.linspace(-1, 1, 24, dtype=torch.float64).reshape(2, 3, 4)
+    torch.testing.assert_close(own["turn"].abs(), torch.full((5,), 0.9, dtype=torch.float64))  # as it was drawn
     theirs, _ = torch.func.functional_call(registry.cell("mine").module(4, 5), own, (inputs, None))
     torch.testing.assert_close(network.states(views, inputs), theirs)
     (found,) = results(trials(seeds=1)).values()
