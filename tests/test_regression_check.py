@@ -1,9 +1,11 @@
 """The commands check, compare and history: verdicts, exit codes, files. Nothing is trained."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_study import USUAL, accepted_study, call, check, outcome, put, refused, study_of
@@ -15,8 +17,14 @@ from longlag.regression.judge import baseline as accepted
 from longlag.regression.judge.effects import seeds_for_margin
 from longlag.regression.judge.procedure import MOST_FRESH_SEEDS, confirmation_seeds
 from longlag.regression.judge.verdict import Ruling
+from longlag.regression.show.render import p_text
 from longlag.regression.show.report import Invariant
 from longlag.store.store import Store, store_path
+
+P_OF: tuple[Callable[[Any], Any], ...] = (
+    lambda entry: {name: entry["compared"][name] for name in ("p_worse", "p_better")},
+    lambda entry: entry["adjusted"],
+)
 
 
 @pytest.fixture
@@ -199,6 +207,19 @@ def test_compare_takes_studies_stores_and_baselines(results: Path) -> None:
     held = json.loads(call("compare", sides[2], "made", "--json", "--results", str(results)).stdout)
     assert [entry["before"]["n"] for entry in held["entries"]] == [60, 60, 60]
     refused(call("compare", "made", "mde", "--results", str(results)), 2, "no study called 'mde'")
+
+
+def test_compare_adjusts_every_p_for_all_tests_of_its_table(results: Path) -> None:
+    put(study_of(10), results, USUAL | {"lstm": 0.1}, "b")
+    sides = (str(results / "reference" / "made.json"), "made", "--results", str(results))
+    entries = json.loads(call("compare", *sides, "--json").stdout)["entries"]
+    raw, adjusted = ([p for entry in entries for side in of(entry).values() for p in side.values()] for of in P_OF)
+    steps = [(len(raw) - place) * p for place, p in enumerate(sorted(raw))]  # Holm 1979, written out
+    right = {p: min(1.0, max(steps[: place + 1])) for place, p in enumerate(sorted(raw))}
+    assert len(raw) == 18
+    assert min(adjusted) < 0.05 < max(raw)
+    assert adjusted == pytest.approx([right[p] for p in raw], rel=1e-4)
+    assert p_text(min(adjusted), "") in call("compare", *sides).stdout
 
 
 def test_check_help_explains_the_exit_codes() -> None:

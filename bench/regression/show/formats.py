@@ -10,7 +10,8 @@ from longlag.regression.judge.comparison import Comparison
 from longlag.regression.judge.effects import Effect
 from longlag.regression.judge.entries import Entry
 from longlag.regression.judge.matching import EntryPair
-from longlag.regression.judge.procedure import SCREEN_ALPHA
+from longlag.regression.judge.measures import Tests
+from longlag.regression.judge.together import compare
 from longlag.regression.judge.verdict import Ruling, Verdict
 from longlag.regression.show.render import verdict_text
 from longlag.regression.show.report import Report, entry_of, memory_ratios, time_ratios, verdict_names
@@ -128,8 +129,7 @@ def comparison_json(held: Comparison | None) -> dict[str, Any] | None:
         "paired": bool(held.tests.paired),
         "paired_measures": sorted(held.tests.paired),
         "new": _side(held.new),
-        "p_worse": {name: _rounded(p) for name, p in held.tests.worse.items()},
-        "p_better": {name: _rounded(p) for name, p in held.tests.better.items()},
+        **_p_json(held.tests),
         "solved_change": _effect(held.share),
         "excluded_drop": _rounded(held.excluded_drop),
         "superiority": _effect(held.superiority),
@@ -139,15 +139,22 @@ def comparison_json(held: Comparison | None) -> dict[str, Any] | None:
 
 
 def comparisons_json(pairs: Sequence[EntryPair]) -> str:
-    """Return two sides beside each other, without a verdict."""
+    """Return two sides beside each other, without a verdict; ``adjusted`` is for all tests of all entries."""
+    tested = {id(one.pair): one for one in compare(pairs)}
     entries = []
     for pair in pairs:
-        held = None
-        if pair.baseline is not None and pair.new is not None and pair.baseline.n:
-            held = Comparison(pair.baseline, pair.new, SCREEN_ALPHA)
+        one = tested.get(id(pair))
         sides = {"label": pair.label, "differs": pair.obstacle or None, "before": _side(pair.baseline)}
-        entries.append(sides | {"after": _side(pair.new), "compared": comparison_json(held)})
+        held = {"compared": comparison_json(one and one.held), "adjusted": one and _p_json(one.adjusted)}
+        entries.append(sides | {"after": _side(pair.new)} | held)
     return json.dumps({"schema": SCHEMA, "entries": entries}, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def _p_json(found: Tests) -> dict[str, dict[str, float | None]]:
+    return {
+        "p_worse": {name: _rounded(p) for name, p in found.worse.items()},
+        "p_better": {name: _rounded(p) for name, p in found.better.items()},
+    }
 
 
 def _side(entry: Entry | None) -> dict[str, Any] | None:

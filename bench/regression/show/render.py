@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from longlag.regression.judge.comparison import Comparison
 from longlag.regression.judge.entries import Entry
 from longlag.regression.judge.matching import EntryPair
 from longlag.regression.judge.measures import MEASURES
-from longlag.regression.judge.procedure import SCREEN_ALPHA
+from longlag.regression.judge.together import Compared, compare
 from longlag.regression.judge.verdict import Ruling, Verdict
 from longlag.regression.show.report import EXPLAINED, Report, names, verdict_names
 from longlag.report.text.terminal import aligned
@@ -20,6 +19,7 @@ _LEGEND = (
     "detects: what is found with power .8. same: a drop of the solved share over the points named is excluded "
     "(confidence .95); a smaller one may be there."
 )
+_ADJUSTED = "p: of one-sided tests, adjusted for all tests of this table (Holm); better is the smallest of three."
 
 
 def render_text(report: Report) -> str:
@@ -42,8 +42,10 @@ def render_text(report: Report) -> str:
 def render_comparisons(pairs: Sequence[EntryPair]) -> str:
     """Return two sides beside each other, without a verdict; what only one side holds comes last."""
     called = names([entry for pair in pairs if (entry := pair.new or pair.baseline) is not None])
-    rows = [row for pair in pairs if (row := _compared(pair, called))]
-    alone = [f"  {pair.label}: {_side_that_holds(pair)}" for pair in pairs if not _has_both(pair)]
+    tested = compare(pairs)
+    rows = [_compared(one, called) for one in tested]
+    both = {id(one.pair) for one in tested}
+    alone = [f"  {pair.label}: {_side_that_holds(pair)}" for pair in pairs if id(pair) not in both]
     lines = []
     if rows:
         columns = {name: [row[name] for row in rows] for name in rows[0]}
@@ -51,26 +53,19 @@ def render_comparisons(pairs: Sequence[EntryPair]) -> str:
     if alone:
         lines += [*alone, ""]
     if rows:
-        lines.append(_LEGEND.split(" p: ")[0])
+        lines.append(f"{_LEGEND.split(' p: ')[0]} {_ADJUSTED}")
     return "\n".join(lines) + "\n"
 
 
-def _has_both(pair: EntryPair) -> bool:
-    return bool(pair.baseline and pair.new and pair.baseline.n and pair.new.n)
-
-
-def _compared(pair: EntryPair, called: Mapping[str, str]) -> dict[str, str]:
-    """Return the texts of a pair by column; none where not both sides have results.
+def _compared(one: Compared, called: Mapping[str, str]) -> dict[str, str]:
+    """Return the texts of a pair by column.
 
     Args:
-        pair: The pair.
+        one: The pair, tested.
         called: Names of entries, by key.
     """
-    if not _has_both(pair):
-        return {}
-    assert pair.baseline is not None
+    pair, held, adjusted = one
     assert pair.new is not None
-    held = Comparison(pair.baseline, pair.new, SCREEN_ALPHA)
     entry, before, after, change, beats = _COLUMNS[:5]
     return {
         entry: called[pair.new.key],
@@ -78,8 +73,8 @@ def _compared(pair: EntryPair, called: Mapping[str, str]) -> dict[str, str]:
         after: side_text(pair.new),
         change: change_text(held.share),
         beats: beats_text(held.superiority),
-        **{f"p worse {name}": p_text(held.tests.worse[name], "") for name in MEASURES},
-        "p better": p_text(min(held.tests.better.values()), ""),
+        **{f"p worse {name}": p_text(adjusted.worse[name], "") for name in MEASURES},
+        "p better": p_text(min(adjusted.better.values()), ""),
         "differs": pair.obstacle,
     }
 
