@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 LINKS := .links
 
-.PHONY: help install bench test test-all mutants lint types format clean
+.PHONY: help install bench test test-all mutants lint types format readme clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make mutants              plant faults one at a time, and say which the tests see"
 	@echo "make lint | types         check style | types"
 	@echo "make format               format the code"
+	@echo "make readme               write the tables of the READMEs anew"
 	@echo "make clean                remove the virtual environment and caches; results stay"
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -54,6 +55,10 @@ types: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Tables between the marks of cog, from what the program declares: tests/readme_tables.py.
+readme: $(INSTALLED)
+	$(BIN)/cog -r -I tests README.md */README.md */*/README.md
 
 clean:
 	rm -rf $(VENV) $(LINKS) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

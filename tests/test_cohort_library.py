@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from longlag.networks.stacked import GRU, LSTM, RNN
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+README = Path(__file__).resolve().parent.parent / "bench" / "perf" / "README.md"
 S, T, B, N, H = 3, 6, 4, 2, 5
 KINDS = [
     (RNN, torch.nn.RNN, {}),
@@ -155,7 +155,7 @@ def test_outputs_changed_in_place_are_noticed():
 
 
 def test_the_example_of_the_readme_runs_and_trains_each_trial():
-    section = README.read_text(encoding="utf-8").partition("### The layers, without the rest")[2]
+    section = README.read_text(encoding="utf-8").partition("## The layers, without the rest")[2]
     names: dict[str, Any] = {}
     exec(section.partition("```python")[2].partition("```")[0], names)
     assert names["outputs"].shape == (8, 50, 20, 64)

@@ -1,4 +1,4 @@
-"""Whoever adds a file of their own: the skeletons pass their checks, and so do the examples of the README."""
+"""Whoever adds a file of their own: the skeletons pass their checks, and so do the examples of the READMEs."""
 
 import re
 import shlex
@@ -12,7 +12,11 @@ from longlag.cli import main
 
 KINDS = ("cell", "clip", "task", "optimizer", "schedule")
 ROOT = Path(__file__).resolve().parent.parent
-SECTION = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Add a task")[2].partition("\n## ")[0]
+READMES = [
+    ROOT / folder / "README.md"
+    for folder in ("bench/cells", "bench/clips", "bench/optimisers", "bench/schedules", "tasks", "bench/registry")
+]
+SECTION = "".join(file.read_text(encoding="utf-8").partition("\n## Add a")[2] for file in READMES)
 
 
 @pytest.fixture(autouse=True)
@@ -79,13 +83,13 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 
 def examples() -> dict[str, str]:
-    """Return the README's files by name: each block of Python follows the name it goes by."""
+    """Return the READMEs' files by name: each block of Python follows the name it goes by."""
     found = re.findall(r"Here is\s+`(\w+\.py)`.*?```python\n(.*?)```", SECTION, re.DOTALL)
     return dict(found)
 
 
 def commands() -> list[list[str]]:
-    """Return the README's commands that use its files, as words."""
+    """Return the READMEs' commands that use its files, as words."""
     lines = SECTION.replace("\\\n", " ").splitlines()
     split = [shlex.split(line, comments=True) for line in lines if line.startswith("longlag")]
     return [words[1:] for words in split if set(words) & set(examples())]

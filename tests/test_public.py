@@ -1,4 +1,4 @@
-"""What others may import: README lists it, and the names stay where they are."""
+"""What others may import: a README lists it, and the names stay where they are."""
 
 import importlib
 import re
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parent.parent
+READMES = [*ROOT.glob("*/README.md"), *ROOT.glob("*/*/README.md")]
+README = "\n\n".join(file.read_text(encoding="utf-8") for file in READMES)
 TABLE = README.partition("| module | names |\n|---|---|\n")[2].partition("\n\n")[0]
 PUBLIC = {row.split("`")[1]: set(re.findall(r"`(\w+)`", row.partition(" | ")[2])) for row in TABLE.splitlines()}
 EXAMPLES = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "longlag" in block]
