@@ -58,7 +58,7 @@ format: $(INSTALLED)
 
 # Tables between the marks of cog, from what the program declares: tests/readme_tables.py.
 readme: $(INSTALLED)
-	$(BIN)/cog -r -I tests README.md */README.md */*/README.md
+	$(BIN)/cog -r -I tests README.md results/README.md tasks/README.md bench/README.md bench/*/README.md
 
 clean:
 	rm -rf $(VENV) $(LINKS) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

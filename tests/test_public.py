@@ -3,12 +3,10 @@
 import importlib
 import re
 from importlib.resources import files
-from pathlib import Path
 
 import pytest
+from readme_tables import READMES
 
-ROOT = Path(__file__).resolve().parent.parent
-READMES = [*ROOT.glob("*/README.md"), *ROOT.glob("*/*/README.md")]
 README = "\n\n".join(file.read_text(encoding="utf-8") for file in READMES)
 TABLE = README.partition("| module | names |\n|---|---|\n")[2].partition("\n\n")[0]
 PUBLIC = {row.split("`")[1]: set(re.findall(r"`(\w+)`", row.partition(" | ")[2])) for row in TABLE.splitlines()}
