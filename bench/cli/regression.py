@@ -300,11 +300,13 @@ def _measured(entries: "Sequence[Entry]", workers: int) -> "list[Entry]":
 
 
 def _need_plugins(entries: "Sequence[Entry]") -> None:
-    """Refuse to judge what was made with other plugins than those in use, or without them."""
+    """Refuse to judge what was made with other plugins than those in use, or without them, or on other data."""
     from longlag.cli.rerun import need_plugins
+    from longlag.run.engines.worker import need_data
 
     for entry in entries:
         need_plugins(entry.setting)
+        need_data(entry.setting)
 
 
 def _write(report: "Report", written: Mapping[str, Path | None], results: Path) -> list[Path]:
