@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from longlag import registry
-from longlag.cli.regression import _known
+from longlag.cli.baselines import known
 from longlag.plan.study import adhoc
 from longlag.process import provenance
 from longlag.process.fresh_import import look
@@ -304,9 +304,9 @@ def test_rows_of_what_cannot_be_known_are_trained_by_fresh_and_never_unchanged(l
     assert data.trials["unhashed"].tolist() == [f"mine: ours.{name} is compiled"]
     (note,) = notes(data)
     assert note.startswith("Unhashed: 1 of 1 trials were made with code of which a hash cannot tell all: mine: ours.")
-    known = _known(data).trials.iloc[0]
-    assert known["source"] == provenance.source_hash()
-    assert pd.isna(known["fingerprint"])
+    row = known(data).trials.iloc[0]
+    assert row["source"] == provenance.source_hash()
+    assert pd.isna(row["fingerprint"])
 
 
 def test_imports_are_read_from_the_source() -> None:
