@@ -50,6 +50,16 @@ def test_a_file_and_a_name_are_two_sides(results: Path) -> None:
     assert [entry["after"]["n"] if entry["after"] else 0 for entry in found["entries"]] == [2, 0, 0]
 
 
+def test_a_file_that_was_run_with_more_seeds_is_judged_at_these(tmp_path: Path) -> None:
+    put(study_of(60), tmp_path, USUAL)
+    accepts = ["baseline", "accept", file(), "--reason", "x", "--results", str(tmp_path)]
+    done = call(*accepts)
+    assert done.exit_code == 0, done.output
+    assert len(accepted.read(tmp_path / "reference" / "made.json").seeds) == 60
+    put(study_of(60, updates=300), tmp_path, USUAL)
+    refused(call(*accepts), 2, "norm:1 has 10 seeds, a baseline needs at least 50")
+
+
 def test_a_baseline_is_accepted_of_the_files_trials(results: Path) -> None:
     one = file(cell="lstm", seeds=list(range(55)))
     done = call("baseline", "accept", one, "--reason", "x", "--baseline", "one.json", "--results", str(results))

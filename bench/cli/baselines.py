@@ -43,14 +43,13 @@ def accept(study: str, reason: str, file: Path | None, results: Path) -> None:
     from longlag.regression.judge import baseline as accepted
     from longlag.regression.judge.commands import USUAL_SEEDS
     from longlag.regression.judge.entries import current, source_of
-    from longlag.store.results import load_study
     from longlag.values.rules import word
 
     told = word(reason, "--reason")
-    again, stored = commands_for(study, file, results).run(USUAL_SEEDS), load_study(asked(study), results)
+    again, stored = commands_for(study, file, results).run(USUAL_SEEDS), judged(study, results)
     study = stored.name
     path = _own(study, file, results)
-    entries = current(known(stored), provenance.source_hash(), again)
+    entries = current(stored, provenance.source_hash(), again)
     accepted.checked(entries, study, again)
     need_origins(entries)
     before = accepted.read(path, study).accepted if path.exists() else ()
@@ -104,6 +103,26 @@ def history(study: str, file: Path | None, results: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for path in draw(name, told, checks).save(folder, "trend"):
         click.echo(path, err=True)
+
+
+def judged(study: str, results: Path) -> "StudyData":
+    """Load what is judged: the plan last run of a study that is named, or the trials of a file.
+
+    A file that was last run with more seeds than its own (``--seeds``) is judged at these.
+
+    Raises:
+        UsageError: The file is refused, or nothing is stored under its name.
+        StoreError: The store cannot be used.
+    """
+    from longlag.store.results import load_study
+
+    meant = asked(study)
+    if not isinstance(meant, str):
+        ran = load_study(meant.name, results).plan
+        more = meant.replaced(seeds=ran["seed"].nunique())
+        if {trial.key for trial in meant.trials()} <= {trial.key for trial in more.trials()} == set(ran["key"]):
+            meant = more
+    return known(load_study(meant, results))
 
 
 def known(study: "StudyData") -> "StudyData":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from longlag.cli import baselines
-from longlag.cli.options import asked, name_of, plugin_option, results_option
+from longlag.cli.options import name_of, plugin_option, results_option
 from longlag.tasks.support.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +63,6 @@ def check(
     from longlag.regression.judge.verdict import without_trust
     from longlag.regression.show.render import render_text
     from longlag.regression.show.report import Report
-    from longlag.store.results import load_study
 
     if self_test:
         return _self_test(study or "ci", file, results, checked_workers(workers))
@@ -73,9 +72,9 @@ def check(
     if margin is not None and not 1 <= margin <= 99:
         raise UsageError(f"--margin {margin} must be from 1 to 99 percentage points")
     workers = checked_workers(workers)
-    commands, meant, study = baselines.commands_for(study, file, results), asked(study), name_of(study)
+    commands, given, study = baselines.commands_for(study, file, results), study, name_of(study)
     against = accepted.read(baselines.baseline_path(study, file, results), study, commands)
-    entries = current(baselines.known(load_study(meant, results)), provenance.source_hash(), commands.run())
+    entries = current(baselines.judged(given, results), provenance.source_hash(), commands.run())
     baselines.need_origins(entries)
     entries = baselines.measured(entries, workers)
     invariants = _invariants(entries)
