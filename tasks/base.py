@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from longlag.tasks.support.data import data_label
 from longlag.tasks.support.errors import UsageError, near
 from longlag.tasks.support.options import Configurable, Range, option, options_of
 
-__all__ = ["Batch", "ClassTask", "Later", "Range", "Task", "UsageError", "as_tokens", "option"]
+__all__ = ["Batch", "ClassTask", "Later", "Range", "Task", "UsageError", "as_tokens", "data_label", "option"]
 
 
 class Later(Mapping[str, Tensor]):
@@ -150,6 +151,14 @@ class Task(Configurable, ABC):
     @abstractmethod
     def output_size(self) -> int:
         """Numbers the network puts out at a step."""
+
+    @property
+    def data(self) -> str:
+        """The data that is read from files, as `data_label` writes it: a part of every trial's key.
+
+        Empty where all is drawn, or comes with the task's own source.
+        """
+        return ""
 
     @property
     @abstractmethod

@@ -6,10 +6,12 @@ An image of 3 by 3 pixels and 2 blanks, read row by row::
     target                              1     (scored: the last step)
 
 The images of 8 by 8 pixels come with scikit-learn (``pip install 'longlag[digits]'``). Those of 28 by 28 pixels are
-read from the four files of MNIST, packed or not, in the folder that the environment variable LONGLAG_MNIST names.
+read from the four files of MNIST, packed or not, in the folder that the environment variable LONGLAG_MNIST names, or
+in ``MNIST/raw`` there, where torchvision puts them. Other files of that shape may stand in their place.
 """
 
 import gzip
+import hashlib
 import os
 import zlib
 from collections.abc import Mapping
@@ -24,14 +26,20 @@ import torch
 from torch import Tensor
 
 from longlag.tasks.base import Batch, ClassTask
+from longlag.tasks.support.data import data_label
 from longlag.tasks.support.drawing import ask_once
 from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import option
 
-MNIST_COUNTS = (  # images of each digit, in training and for evaluation: what tells the set from its look-alikes
-    (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
-    (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
-)
+PUBLISHED = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+"""SHA-256 of each file of MNIST, unpacked."""
+FOLDERS = ("", "raw", "MNIST/raw")
+"""Where the files lie in the folder that is named."""
 SIDES = {"digits": 8, "mnist": 28}
 
 
@@ -49,6 +57,15 @@ class Images:
         label = generator.integers(10, size=batch_size)
         drawn: np.ndarray = order[(counts.cumsum() - counts)[label] + generator.integers(counts[label])]
         return drawn
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """What was read: images for training, those kept out, and what a trial holds of the data."""
+
+    training: Images
+    held_out: Images
+    label: str
 
 
 @dataclass(frozen=True)
@@ -80,6 +97,10 @@ class Digits(ClassTask):
         load(self.images)  # refuses early what is not there
 
     @property
+    def data(self) -> str:
+        return load(self.images).label
+
+    @property
     def length(self) -> int:
         return int(SIDES[self.images] ** 2) + self.blanks
 
@@ -99,7 +120,7 @@ class Digits(ClassTask):
         return {"the last half of the pixels": _half(self.images, self.order)}
 
     def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
-        part = load(self.images)[int(held_out)]
+        part = load(self.images).held_out if held_out else load(self.images).training
         drawn = part.draw(generator, batch_size)
         pixels = part.pixels[drawn][:, order_of(self.order, part.pixels.shape[1])]
         inputs = np.zeros((self.length, batch_size, 1), dtype=np.float32)
@@ -142,7 +163,7 @@ def collision_error(pixels: np.ndarray, labels: np.ndarray) -> float:
 
 @cache
 def _bound(images: str, order: str, seen: int) -> float:
-    kept = load(images)[1]
+    kept = load(images).held_out
     shown = kept.pixels[:, order_of(order, kept.pixels.shape[1])]
     return collision_error(shown[:, max(shown.shape[1] - seen, 0) :], kept.labels)
 
@@ -150,7 +171,7 @@ def _bound(images: str, order: str, seen: int) -> float:
 @cache
 def _half(images: str, order: str) -> float:
     """Return the error of the nearest mean on the last half of the pixels."""
-    met, kept = load(images)
+    met, kept = load(images).training, load(images).held_out
     half = order_of(order, met.pixels.shape[1])[met.pixels.shape[1] // 2 :]
     means = np.stack([met.pixels[met.labels == digit][:, half].mean(0) for digit in range(10)])
     nearest = np.square(kept.pixels[:, None, half] - means).sum(2).argmin(1)
@@ -158,8 +179,8 @@ def _half(images: str, order: str) -> float:
 
 
 @cache
-def load(images: str) -> tuple[Images, Images]:
-    """Return the images for training and those kept out.
+def load(images: str) -> ImageSet:
+    """Return the images.
 
     Raises:
         UsageError: They are not installed, not there, or not what they should be.
@@ -169,43 +190,66 @@ def load(images: str) -> tuple[Images, Images]:
         path = Path(spec.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if spec else None
         if path is None or not path.exists():
             raise UsageError("task digits needs scikit-learn: pip install 'longlag[digits]'")
-        return read_table(path)
+        return read_table(gzip.decompress(path.read_bytes()))
     if not (folder := os.environ.get("LONGLAG_MNIST")):
         raise UsageError("task digits:images=mnist needs LONGLAG_MNIST=FOLDER, the folder of MNIST's four files")
-    parts = []
-    for name, counts in zip(("train", "t10k"), MNIST_COUNTS, strict=True):
-        pixels, labels = (read_idx(Path(folder), f"{name}-{what}-ubyte") for what in ("images-idx3", "labels-idx1"))
-        if pixels.shape != (sum(counts), 28, 28) or tuple(np.bincount(labels.ravel(), minlength=10)) != counts:
-            raise UsageError(f"task digits: the {name} files in {folder} are not those of MNIST")
-        parts.append(Images(pixels.reshape(len(pixels), -1).astype(np.float32) / 255, labels.astype(np.int64)))
-    return parts[0], parts[1]
+    return read_mnist(Path(folder))
 
 
-def read_table(path: Path) -> tuple[Images, Images]:
+def read_table(content: bytes) -> ImageSet:
     """Read rows of pixels from 0 to 16 and a label; every fifth is kept out."""
-    with gzip.open(path, "rt", encoding="ascii") as lines:
-        rows = np.loadtxt(lines, delimiter=",")
+    rows = np.loadtxt(content.decode("ascii").splitlines(), delimiter=",")
     kept = np.arange(len(rows)) % 5 == 4
     parts = [
         Images((part[:, :-1] / 16).astype(np.float32), part[:, -1].astype(np.int64))
         for part in (rows[~kept], rows[kept])
     ]
-    return parts[0], parts[1]
+    return ImageSet(parts[0], parts[1], data_label("digits", content))
 
 
-def read_idx(folder: Path, name: str) -> np.ndarray:
-    """Read an array of bytes in the IDX format from a file, packed by gzip or not.
+def read_mnist(folder: Path) -> ImageSet:
+    """Read the four files of MNIST, or others of their shape, which are named so in the trials.
 
     Raises:
-        UsageError: There is no such file, or it holds something else.
+        UsageError: A file is missing, or holds something else.
     """
-    spellings = [name, f"{name}.gz", name.replace("-idx", ".idx")]
-    path = next((folder / spelling for spelling in spellings if (folder / spelling).is_file()), None)
-    if path is None:
+    first = next(iter(PUBLISHED))
+    place = next((folder / one for one in FOLDERS if _path(folder / one, first)), None)
+    if place is None:
+        raise UsageError(f"no file {first} or {first}.gz in {folder}, nor in MNIST/raw there")
+    contents = {name: read_file(place, name) for name in PUBLISHED}
+    parts = []
+    for part in ("train", "t10k"):
+        pixels, labels = (contents[f"{part}-{what}-ubyte"][1] for what in ("images-idx3", "labels-idx1"))
+        if pixels.shape[1:] != (28, 28) or labels.shape != pixels.shape[:1] or set(labels.tolist()) != set(range(10)):
+            rule = "images of 28 by 28 pixels with as many labels, from 0 to 9 and each there"
+            raise UsageError(f"task digits: the {part} files in {place} are not {rule}")
+        parts.append(Images(pixels.reshape(len(pixels), -1).astype(np.float32) / 255, labels.astype(np.int64)))
+    files = {name: content for name, (content, _) in contents.items()}
+    published = all(hashlib.sha256(content).hexdigest() == PUBLISHED[name] for name, content in files.items())
+    return ImageSet(parts[0], parts[1], data_label("mnist" if published else "not-mnist", *files.values()))
+
+
+def _path(folder: Path, name: str) -> Path | None:
+    spellings = [name, f"{name}.gz", name.replace("-idx", ".idx"), name.replace("-idx", ".idx") + ".gz"]
+    return next((folder / spelling for spelling in spellings if (folder / spelling).is_file()), None)
+
+
+def read_file(folder: Path, name: str) -> tuple[bytes, np.ndarray]:
+    """Read a file of bytes in the IDX format, packed by gzip or not; return its content, unpacked, and the array.
+
+    Raises:
+        UsageError: There is no such file, it cannot be read, or it holds something else.
+    """
+    if (path := _path(folder, name)) is None:
         raise UsageError(f"no file {name} or {name}.gz in {folder}")
-    raw = path.read_bytes()
     try:
-        return parse_idx(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        content = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+        return content, parse_idx(content)
     except (ValueError, EOFError, zlib.error, gzip.BadGzipFile):  # not IDX, cut short, damaged
         raise UsageError(f"{path} is not a complete IDX file of bytes") from None
 

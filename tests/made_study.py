@@ -1,11 +1,12 @@
 """A study made up, stored and accepted as its commands would: nothing is trained."""
 
+import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from longlag.cli import main, regression
+from longlag.cli import baselines, main, regression
 from longlag.plan.study import Study, adhoc
 from longlag.plan.trials import facts
 from longlag.process import provenance
@@ -37,6 +38,13 @@ def study_of(seeds: int = 10, **options: object) -> Study:
     return adhoc("made", **(usual | {"eval_every": 20, "hidden_size": 4, "seeds": seeds} | options))
 
 
+def as_file(**options: object) -> str:
+    """Write `study_of` as a study file; other values of its grid may be given."""
+    grid = {"task": "copy:items=1,symbols=2,blanks=1", "cell": list(CELLS), "clip": "norm:1", "lr": 0.01}
+    grid |= {"updates": 400, "eval_every": 20, "hidden_size": 4, "seeds": list(range(10))} | options
+    return 'title = "Made"\n[[grids]]\n' + "".join(f"{key} = {json.dumps(value)}\n" for key, value in grid.items())
+
+
 def put(study: Study, results: Path, shares: dict[str, float], code: str = "a", source: str = SOURCE) -> None:
     """Store a study as a run would."""
     with Store.open_for_writing(store_path(study.name, results)) as store:
@@ -48,7 +56,7 @@ def put(study: Study, results: Path, shares: dict[str, float], code: str = "a", 
 def accepted_study(results: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Accept a study of 60 seeds; no check of it looks at invariants or starts a process to measure memory."""
     monkeypatch.setattr(regression, "_invariants", lambda entries: ())
-    monkeypatch.setattr(regression, "_measured", lambda entries, workers: entries)
+    monkeypatch.setattr(baselines, "measured", lambda entries, workers: entries)
     put(study_of(60), results, USUAL)
     done = call("baseline", "accept", "made", "--reason", "first", "--results", str(results))
     assert done.exit_code == 0, done.output

@@ -108,7 +108,13 @@ def test_a_field_changes_what_it_is_about_and_nothing_else(name):
 
 @pytest.mark.parametrize("name", AXES)
 def test_every_field_is_in_the_key(name):
-    other = {"plugins": "mine:0123", "task_version": 2, "cell_version": 2, "decoder_cell_version": 2}
+    other = {
+        "plugins": "mine:0123",
+        "data": "mine:0123",
+        "task_version": 2,
+        "cell_version": 2,
+        "decoder_cell_version": 2,
+    }
     trial, changed, _ = EFFECTS.get(name) or (BASE, other[name], None)
     assert replace(trial, **{name: changed}).key != trial.key
 

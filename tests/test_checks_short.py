@@ -1,5 +1,6 @@
 """The short check: a plugin that breaks its contract is refused before a study first trains with it."""
 
+import csv
 from importlib.resources import files
 from pathlib import Path
 
@@ -104,6 +105,11 @@ def task(targets: str) -> str:
             "'batch': sequence 2 chan",
         ),
         ("cell", module(forward="return inputs, state"), "'determinism': raises ValueError: outputs must be"),
+        (
+            "cell",
+            module(forward="if self.training: return *self.rnn(inputs, state), inputs.sum()"),
+            r"'training': raises TypeError: Mine.forward must return \(outputs, state\), .* not a tuple of 3",
+        ),
         ("clip", CLIP, "'inert': does nothing to gradients of norms from 1e-12 to 1e12"),
         ("task", task("as_tokens(symbols)"), r"'order': of \d+ sequences in batches .* have other answers there"),
     ],
@@ -144,7 +150,11 @@ def test_a_run_refuses_and_unchecked_rows_say_so(plugin, tmp_path) -> None:
     refused = CliRunner().invoke(main, command)
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
     assert not (tmp_path / "results").exists()
-    assert CliRunner().invoke(main, [*command, "--unchecked"]).exit_code == 0
+    trained = CliRunner().invoke(main, [*command, "--unchecked"])
+    assert trained.exit_code == 0
+    assert "Unchecked: 1 of 1 trials were made with plugins whose contract was not checked" in trained.stdout
+    (rows,) = csv.DictReader(CliRunner().invoke(main, ["export", "mine", *command[-2:]]).stdout.splitlines())
+    assert (rows["unchecked"], rows["unhashed"]) == ("true", "")
     with Store.open_for_reading(store_path("mine", tmp_path / "results")) as store:
         (row,) = store.trials()
     assert row["environment"]["unchecked"] is True

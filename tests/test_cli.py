@@ -110,7 +110,7 @@ def test_a_run_with_failed_trials_exits_with_3(tmp_path: Path) -> None:
         (["list", "task"], "nothing to list is called 'task'; did you mean tasks?"),
         (["show", "quick"], "no study called 'quick' has results"),
         (["show", "studies/quick.toml"], "studies/quick.toml: No such file or directory"),
-        (["baseline", "accept", "quick.toml", "--reason", "x"], "no study called 'quick' has results"),
+        (["baseline", "accept", "quick.toml", "--reason", "x"], "quick.toml: No such file or directory"),
         (["export", "quick", "--format", "parquet"], "--format parquet needs --out FILE"),
         (["rerun", "abc"], "no stored trial has a key that begins with 'abc'"),
     ],
@@ -157,12 +157,6 @@ def test_export_writes_csv_to_stdout_and_files_on_request(results: Path) -> None
 def test_show_prints_a_table_or_json(results: Path) -> None:
     assert "RNN tanh" in call("show", "made", "--results", str(results)).stdout
     assert json.loads(call("show", "made", "--json", "--results", str(results)).stdout)
-
-
-def test_a_stored_study_may_be_compared_by_its_file(results: Path) -> None:
-    by_name = call("compare", "made", "made", "--results", str(results))
-    by_file = call("compare", "made", "studies/made.toml", "--results", str(results))
-    assert (by_file.exit_code, by_file.stdout) == (0, by_name.stdout)
 
 
 def test_figures_and_tables_are_redrawn_to_the_same_bytes(results: Path) -> None:

@@ -1,26 +1,28 @@
 """What a plugin's digest covers: every module of the user's own that it loads or names, wherever that lies."""
 
 import hashlib
-import json
+import shutil
 import sys
-from dataclasses import replace
 from importlib.metadata import EntryPoint
+from importlib.util import find_spec
 from pathlib import Path
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
-from sample_results import result
 
 from longlag import registry
-from longlag.cli.regression import _known
+from longlag.cli.baselines import known
 from longlag.plan.study import adhoc
 from longlag.process import provenance
 from longlag.process.fresh_import import look
-from longlag.process.own_code import Origin, Sources, mentioned, unknowable
+from longlag.process.own_code import Origin, Sources, mentioned, told_outside, unknowable
 from longlag.registry import plugins
+from longlag.report.outcomes import notes
+from longlag.run.engines.local import LocalEngine
 from longlag.run.plan import Retrain, make_plan
-from longlag.store.results import StudyData
-from longlag.store.store import Store, store_path
+from longlag.run.run import RunOptions, run
+from longlag.store.results import load_study
 from longlag.tasks.support.errors import UsageError
 
 SCHEDULE = """
@@ -47,6 +49,8 @@ PACKAGE = {
     "ours/deep/fifth.py": "",
     "ours/never.py": "",
 }
+TINY = {"task": "copy:items=1,symbols=2,blanks=1", "cell": "rnn", "schedule": "mine", "seeds": 1, "updates": 2}
+TINY |= {"eval_every": 1, "hidden_size": 4, "batch_size": 2}
 LOADED = ["ours", "ours.deep", "ours.deep.fifth", "ours.first", "ours.fourth", "ours.second", "ours.third"]
 
 
@@ -140,10 +144,34 @@ def test_two_plugins_whose_helpers_share_a_name_are_refused(tmp_path: Path) -> N
     assert registry.used() == []
 
 
-def test_files_read_beside_count_too(tmp_path: Path) -> None:
+READS = [
+    "os.read(os.open(__file__[:-7] + 'numbers.txt', os.O_RDONLY), 9)",
+    "Path(__file__).with_name('numbers.txt').read_text()",
+    "numpy.loadtxt(Path(__file__).parent / 'numbers.txt')",
+]
+
+
+@pytest.mark.parametrize("read", READS)
+def test_files_that_are_read_beside_count_whatever_opens_them(read: str, tmp_path: Path) -> None:
     (tmp_path / "numbers.txt").write_text("2.0")
-    path = written(tmp_path, imports="from pathlib import Path\nV = float(open(__file__[:-7] + 'numbers.txt').read())")
-    assert list(look(Origin(str(path)), 60).files) == ["file numbers.txt"]
+    path = written(tmp_path, imports=f"from pathlib import Path\nimport numpy, os\nV = float({read})", value="V")
+    before = digest(path)
+    assert list(registry.used()[0].sources.files) == ["file numbers.txt"]
+    (tmp_path / "numbers.txt").write_text("3.0")
+    assert digest(path) != before
+    assert registry.schedule("mine").factor(1, 1) == 3, "what was hashed is what is used"
+
+
+def test_code_that_is_run_by_its_path_counts(tmp_path: Path) -> None:
+    (tmp_path / "aside.py").write_text("value = 2.0\n")
+    by_path = (
+        "from importlib.util import module_from_spec, spec_from_file_location as located\n"
+        "spec = located('anything', __file__[:-7] + 'aside.py')\n"
+        "aside = module_from_spec(spec); spec.loader.exec_module(aside)"
+    )
+    path = written(tmp_path, imports=by_path, value="aside.value")
+    for _ in range(2):  # the second time it is read from its cache
+        assert list(look(Origin(str(path)), 60).files) == ["file aside.py"]
 
 
 def test_an_entry_points_package_counts_wherever_it_is_installed(tmp_path, monkeypatch) -> None:
@@ -181,6 +209,67 @@ def test_what_is_loaded_later_by_name_joins_the_rows_source(tmp_path: Path) -> N
     assert not provenance.is_present(source, {provenance.LATER: later})
 
 
+# Files that are read later
+
+LATER = "from pathlib import Path; Path(__file__).with_name('data').joinpath('{}').read_bytes()"
+
+
+def test_what_is_read_later_joins_the_rows_source(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "numbers.txt").write_text("2")
+    registry.use([written(tmp_path, body=LATER.format("numbers.txt"))])
+    (made,) = registry.used()
+    assert registry.seen_later(made) == Sources()
+    registry.schedule("mine").factor(1, 1)
+    later = registry.seen_later(made).files
+    assert later == {"file data/numbers.txt": str(tmp_path / "data" / "numbers.txt")}
+    source = provenance.source_with(later, ())
+    (tmp_path / "data" / "numbers.txt").write_text("3")
+    assert not provenance.is_present(source, {provenance.LATER: later})
+
+
+def test_what_is_read_outside_is_said_to_be_unhashed(tmp_path: Path) -> None:
+    (tmp_path / "numbers.txt").write_text("2")
+    path = written(tmp_path / "own", body=LATER.format("../../numbers.txt"))
+    (tmp_path / "own" / "data").mkdir()
+    registry.use([path])
+    registry.schedule("mine").factor(1, 1)
+    seen = registry.seen_later(registry.used()[0])
+    assert seen == Sources(outside=(str(tmp_path / "numbers.txt"),))
+    assert list(told_outside(seen.outside)) == [f"it reads {tmp_path / 'numbers.txt'}, outside its folder"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "open(__file__ + '.log', 'a').close()",
+        "Path(__file__ + '.tmp').write_text('x'); Path(__file__ + '.tmp').read_text()",
+        "handle, name = tempfile.mkstemp(); os.close(handle); Path(name).read_text()",
+        "Path('/proc/cpuinfo').read_text()",
+        "import wave, email.mime.text",
+        "Path(numpy.__file__).read_text()",
+    ],
+)
+def test_what_it_writes_and_what_belongs_to_the_system_is_no_data(body: str, tmp_path: Path) -> None:
+    registry.use([written(tmp_path, imports="import numpy, os, tempfile\nfrom pathlib import Path", body=body)])
+    registry.schedule("mine").factor(1, 1)
+    assert registry.seen_later(registry.used()[0]) == Sources()
+
+
+def test_each_cohort_reads_again_what_its_rows_are_to_say(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "numbers.txt").write_text("2")
+    once = "from functools import cache\n@cache\ndef data():\n    " + LATER.format("numbers.txt")
+    registry.use([written(tmp_path, imports=once, body="data()")])
+    study = adhoc("mine", **(TINY | {"seeds": 2}))
+    found = [one for one in LocalEngine(1, 60).run([[trial] for trial in study.trials()]) if one is not None]
+    assert [sorted(one.environment[provenance.LATER]) for one in found] == [["file data/numbers.txt"]] * 2
+    assert len({one.environment["source"] for one in found} - {provenance.source_hash()}) == 1
+
+
+# What cannot be known
+
+
 def test_compiled_modules_and_archives_cannot_be_known() -> None:
     suffix = ".cpython-311.so" if sys.platform != "win32" else ".pyd"
     said = unknowable({"ours.fast": f"/x/fast{suffix}", "ours.zipped": "/x/ours.zip/zipped.py", "here": __file__})
@@ -190,25 +279,34 @@ def test_compiled_modules_and_archives_cannot_be_known() -> None:
     assert "ours.zipped lies in no file of its own" in list(said)
 
 
-def test_rows_of_what_cannot_be_known_are_trained_by_fresh_and_never_unchanged(tmp_path: Path) -> None:
-    registry.use([written(tmp_path)])
-    (trial,) = adhoc("mine", task="copy", cell="rnn", schedule="mine", seeds=1).trials()
-    unhashed = ["mine: ours.fast is compiled"]
-    environment = {"source": provenance.source_with({}, unhashed), provenance.UNHASHED: unhashed}
-    made = replace(result(0), trial=trial, environment=environment, fingerprint="f")
-    study = adhoc("mine", task="copy", cell="rnn", schedule="mine", seeds=1)
-    with Store.open_for_writing(store_path("mine", tmp_path)) as store:
-        store.write_plan("", [(one.trial, one.facts) for one in study.planned])
-        store.add(made, study.planned[0].facts)
+def compiled(folder: Path) -> str:
+    """Put a compiled module of Python's own into a package of the user's; return its name there."""
+    specs = map(find_spec, ("_bisect", "_heapq", "_queue", "_json", "_random"))
+    file = next(Path(spec.origin) for spec in specs if spec and spec.origin and Path(spec.origin).is_file())
+    (folder / "ours").mkdir()
+    (folder / "ours" / "__init__.py").write_text("")
+    shutil.copy(file, folder / "ours" / file.name)
+    return file.name.partition(".")[0]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_rows_of_what_cannot_be_known_are_trained_by_fresh_and_never_unchanged(late: bool, tmp_path: Path) -> None:
+    name = compiled(tmp_path)
+    load = f"from importlib import import_module; import_module('ours.' + '{name}')"
+    registry.use([written(tmp_path, body=load if late else "", imports="" if late else f"from ours import {name}")])
+    assert (registry.used()[0].sources.unknown == ()) == late
+    study = adhoc("mine", **TINY)
+    run(study, tmp_path, RunOptions(1, 60), Mock())
     plan = make_plan(study, tmp_path)
     assert (len(plan.missing), plan.other_source, plan.unhashed) == (0, 0, 1)
     assert len(make_plan(study, tmp_path, Retrain(fresh=True)).missing) == 1
-    rows = pd.DataFrame([{"source": environment["source"], "environment": json.dumps(environment), "fingerprint": "f"}])
-    empty = pd.DataFrame()
-    data = StudyData("mine", "", empty, rows, empty, empty, empty, empty, 0, ())
-    known = _known(data).trials.iloc[0]
-    assert known["source"] == provenance.source_hash()
-    assert pd.isna(known["fingerprint"])
+    data = load_study("mine", tmp_path)
+    assert data.trials["unhashed"].tolist() == [f"mine: ours.{name} is compiled"]
+    (note,) = notes(data)
+    assert note.startswith("Unhashed: 1 of 1 trials were made with code of which a hash cannot tell all: mine: ours.")
+    row = known(data).trials.iloc[0]
+    assert row["source"] == provenance.source_hash()
+    assert pd.isna(row["fingerprint"])
 
 
 def test_imports_are_read_from_the_source() -> None:

@@ -93,9 +93,17 @@ def call(*args: str) -> Result:
     ("text", "name", "message"),
     [
         ("1 / 0", "mine.py", "does not import: ZeroDivisionError: division by zero (line 1 of mine.py)"),
-        (MODULE.replace("input_size", "width"), "mine.py", "; module Mine has __init__(self, width, hidden_size) and"),
-        (MODULE.replace("s, state)", "s, more, state)"), "mine.py", " and forward(self, inputs, more, state)"),
-        (MODULE.replace("s, state)", "s, state, more)"), "mine.py", " and forward(self, inputs, state, more)"),
+        (MODULE.replace("input_size", "width"), "mine.py", ": module Mine is no cell: it has __init__(self, width, h"),
+        (
+            MODULE.replace("s, state)", "s, more, state)"),
+            "mine.py",
+            "forward(self, inputs, more, state), not ",
+        ),
+        (
+            MODULE.replace("s, state)", "s, state, more)"),
+            "mine.py",
+            ": it has forward(self, inputs, state, more)",
+        ),
         ("raise ValueError('one\\ntwo')", "mine.py", "does not import: ValueError: one"),
         ("def f(:", "mine.py", "does not import: SyntaxError: invalid syntax"),
         (

@@ -17,6 +17,7 @@ from longlag import registry
 from longlag.cli import main
 from longlag.experiments.minimal_pairs import HEADER, MinimalPair, attractors_in, read_pairs, words_of
 from longlag.experiments.scoring import log_probabilities, probe
+from longlag.plan.files import read
 from longlag.plan.study import adhoc
 from longlag.report.figures import probing
 from longlag.store.results import load
@@ -251,6 +252,16 @@ def test_a_probe_prints_and_writes_what_it_found(results: Path, pairs: Path) -> 
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     call("probe", "mine", pairs, "--results", results)
     assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_study_named_by_its_file_is_probed_as_the_file_says(results: Path, pairs: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    grid = f'task = "{TASK}"\ncell = "gru"\nupdates = 4\neval_every = 2\nhidden_size = 4\nseeds = [1]\nlr = 0.003\n'
+    file.write_text(f'title = "Mine"\n[[grids]]\n{grid}')
+    said = call("probe", file, pairs, "--results", results)
+    assert said.exit_code == 0, said.output
+    scored = pd.read_csv(results / "mine" / "probe" / "networks.csv")
+    assert set(scored["key"]) == {read(file).trials()[0].key}
 
 
 def test_published_numbers_stand_at_their_constructions_with_their_source() -> None:

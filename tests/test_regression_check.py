@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_study import USUAL, accepted_study, call, check, outcome, put, refused, study_of
+from made_study import USUAL, accepted_study, as_file, call, check, outcome, put, refused, study_of
 
 from longlag.cli import regression, training
 from longlag.plan.study import Study
@@ -111,6 +111,8 @@ def test_the_commands_that_are_suggested_can_be_pasted(results: Path, monkeypatc
     other = results / "other.json"
     accepted.write(accepted.read(results / "reference" / "made.json"), other)
     monkeypatch.chdir(results)
+    Path("some").mkdir()
+    Path("some/made.toml").write_text(as_file())
     folder = ("--results", ".", "--baseline", "other.json")
     told = call("check", "some/made.toml", "--no-confirm", *folder).stdout.splitlines()
     line = "longlag check some/made.toml --results . --baseline other.json"

@@ -21,7 +21,7 @@ grad_norm_max_at grad_norm_after_max clipped_fraction clip_cosine num_parameters
 normalisation dropout decoder_cell decoder_layers initial_state
 truncate batch_size budget_updates eval_every schedule stop weight_decay weight_noise dtype device test_lags
 matched match_target match_reached match_note rate_basis confirmed_error reason task_version cell_version
-decoder_cell_version plugins source
+decoder_cell_version plugins data unchecked unhashed source
 fingerprint task.blanks
 task.items task.symbols cell.forget_bias
 """

@@ -1,17 +1,26 @@
 """Digits: tiny made-up images everywhere; the real ones where the library or the files are there."""
 
 import gzip
+import hashlib
 import struct
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from hunting import SIGMAS, drawn
 
 from longlag import registry
+from longlag.checks.tasks import check_task
+from longlag.cli import main
+from longlag.plan.study import adhoc
+from longlag.report.outcomes import notes
+from longlag.run.engines.worker import need_data
+from longlag.store.results import load_study
+from longlag.store.store import Store, store_path
 from longlag.tasks import digits
-from longlag.tasks.digits import MNIST_COUNTS, Digits, Images, collision_error, order_of, read_idx, read_table
+from longlag.tasks.digits import Digits, Images, ImageSet, collision_error, order_of, read_file, read_table
 from longlag.tasks.support.errors import UsageError
 
 needs_library = pytest.mark.skipif(
@@ -33,7 +42,7 @@ def made_up(count, seed):
 def tiny(monkeypatch):
     """Put made-up images in the place of the real ones."""
     parts = made_up(200, 0), made_up(60, 1)
-    monkeypatch.setattr(digits, "load", lambda images: parts)
+    monkeypatch.setattr(digits, "load", lambda images: ImageSet(*parts, label="digits:0123456789abcdef"))
     monkeypatch.setattr(digits, "SIDES", {"digits": 4})
     for remembered in (digits._bound, digits._half):
         remembered.cache_clear()
@@ -96,8 +105,10 @@ def test_no_rule_on_what_is_seen_beats_the_bound():
 
 @needs_library
 def test_the_real_images_hold_all_digits_and_are_split_by_five():
-    met, kept = digits.load("digits")
+    found = digits.load("digits")
+    met, kept = found.training, found.held_out
     assert (len(met.labels), len(kept.labels)) == (1438, 359)
+    assert found.label.startswith("digits:")
     assert met.pixels.shape[1] == 64
     assert 0 == met.pixels.min() < met.pixels.max() == 1
     assert set(kept.labels.tolist()) == set(range(10))
@@ -107,7 +118,7 @@ def test_the_real_images_hold_all_digits_and_are_split_by_five():
 @pytest.mark.parametrize("order", ["rows", "permuted"])
 def test_the_nearest_image_seen_through_a_window_does_not_beat_the_bound(order):
     task = Digits(order=order)
-    met, kept = digits.load("digits")
+    met, kept = digits.load("digits").training, digits.load("digits").held_out
     steps = order_of(order, 64)
     for window in (1, 2, 4, 8, 16):
         seen = steps[64 - window :]
@@ -123,13 +134,11 @@ def test_solving_needs_more_than_half_of_the_pixels_by_the_plain_rule():
     assert Digits(blanks=50).min_lag - Digits().min_lag == 50
 
 
-def test_a_table_keeps_every_fifth_row(tmp_path):
+def test_a_table_keeps_every_fifth_row():
     rows = np.arange(30).reshape(10, 3) % 17
-    path = tmp_path / "digits.csv.gz"
-    path.write_bytes(gzip.compress("\n".join(",".join(map(str, row)) for row in rows.tolist()).encode()))
-    met, kept = read_table(path)
-    assert kept.labels.tolist() == rows[[4, 9], 2].tolist()
-    assert met.pixels.tolist() == (rows[[0, 1, 2, 3, 5, 6, 7, 8], :2] / 16).tolist()
+    found = read_table("\n".join(",".join(map(str, row)) for row in rows.tolist()).encode())
+    assert found.held_out.labels.tolist() == rows[[4, 9], 2].tolist()
+    assert found.training.pixels.tolist() == (rows[[0, 1, 2, 3, 5, 6, 7, 8], :2] / 16).tolist()
 
 
 def idx(array):
@@ -138,12 +147,17 @@ def idx(array):
 
 
 @pytest.mark.parametrize(
-    ("name", "pack"), [("a-idx3-ubyte", bytes), ("a-idx3-ubyte.gz", gzip.compress), ("a.idx3-ubyte", bytes)]
+    ("name", "pack"),
+    [
+        *(("a-idx3-ubyte", bytes), ("a-idx3-ubyte.gz", gzip.compress)),
+        *(("a.idx3-ubyte", bytes), ("a.idx3-ubyte.gz", gzip.compress)),
+    ],
 )
 def test_idx_files_are_read_packed_or_not(tmp_path, name, pack):
     array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     (tmp_path / name).write_bytes(pack(idx(array)))
-    assert read_idx(tmp_path, "a-idx3-ubyte").tolist() == array.tolist()
+    content, found = read_file(tmp_path, "a-idx3-ubyte")
+    assert (content, found.tolist()) == (idx(array), array.tolist())
 
 
 WHOLE = idx(np.arange(6, dtype=np.uint8).reshape(2, 3))
@@ -161,42 +175,121 @@ PACKED = gzip.compress(WHOLE)
 def test_what_is_not_an_idx_file_is_refused(tmp_path, content):
     (tmp_path / "a-idx3-ubyte").write_bytes(content)
     with pytest.raises(UsageError, match="not a complete IDX file"):
-        read_idx(tmp_path, "a-idx3-ubyte")
+        read_file(tmp_path, "a-idx3-ubyte")
+
+
+def lay_out(folder, bright=20, pack=bytes, end=""):
+    """Write files of MNIST's names and shape, few images, of one pixel's brightness a digit."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, each in (("train", 3), ("t10k", 2)):
+        labels = np.repeat(np.arange(10, dtype=np.uint8), each)
+        images = np.zeros((10 * each, 28, 28), dtype=np.uint8)
+        images[:, 0, 0] = labels * bright
+        (folder / f"{name}-images-idx3-ubyte{end}").write_bytes(pack(idx(images)))
+        (folder / f"{name}-labels-idx1-ubyte{end}").write_bytes(pack(idx(labels)))
+    forget()
+
+
+def forget():
+    """Forget what was read, as another process would have to read it."""
+    for remembered in (digits.load, digits._bound, digits._half):
+        remembered.cache_clear()
+    registry.use(())
 
 
 @pytest.fixture
 def mnist(tmp_path, monkeypatch):
-    """Lay out files of MNIST's size and counts, of one pixel's brightness a digit."""
-    digits.load.cache_clear()
-    monkeypatch.setattr(digits, "MNIST_COUNTS", ((3,) * 10, (2,) * 10))
-    for name, each in (("train", 3), ("t10k", 2)):
-        labels = np.repeat(np.arange(10, dtype=np.uint8), each)
-        images = np.zeros((10 * each, 28, 28), dtype=np.uint8)
-        images[:, 0, 0] = labels * 20
-        (tmp_path / f"{name}-images-idx3-ubyte").write_bytes(idx(images))
-        (tmp_path / f"{name}-labels-idx1-ubyte").write_bytes(idx(labels))
+    """Lay out files of MNIST's shape."""
+    lay_out(tmp_path)
     monkeypatch.setenv("LONGLAG_MNIST", str(tmp_path))
     yield tmp_path
-    digits.load.cache_clear()
+    forget()
 
 
 def test_mnist_is_read_from_the_folder_that_is_named(mnist):
-    met, kept = digits.load("mnist")
-    assert met.pixels.shape == (30, 784)
-    assert kept.pixels.shape == (20, 784)
-    assert met.pixels[-1, 0] == pytest.approx(180 / 255)
-    assert met.labels.tolist() == [digit for digit in range(10) for _ in range(3)]
+    found = digits.load("mnist")
+    assert found.training.pixels.shape == (30, 784)
+    assert found.held_out.pixels.shape == (20, 784)
+    assert found.training.pixels[-1, 0] == pytest.approx(180 / 255)
+    assert found.training.labels.tolist() == [digit for digit in range(10) for _ in range(3)]
 
 
-def test_files_that_are_not_those_of_mnist_are_refused(mnist, monkeypatch):
-    monkeypatch.setattr(digits, "MNIST_COUNTS", MNIST_COUNTS)
-    with pytest.raises(UsageError, match=r"the train files in .* are not those of MNIST"):
+def test_the_published_files_are_known_by_their_checksums(mnist, monkeypatch):
+    assert digits.load("mnist").label.startswith("not-mnist:")
+    own = {name: hashlib.sha256((mnist / name).read_bytes()).hexdigest() for name in digits.PUBLISHED}
+    monkeypatch.setattr(digits, "PUBLISHED", own)
+    forget()
+    assert digits.load("mnist").label.startswith("mnist:")
+
+
+@pytest.mark.parametrize("place", ["raw", "MNIST/raw"])
+def test_files_lie_where_torchvision_puts_them_and_packing_changes_nothing(place, tmp_path, mnist, monkeypatch):
+    plain = digits.load("mnist").label
+    lay_out(tmp_path / "data" / place, pack=gzip.compress, end=".gz")
+    monkeypatch.setenv("LONGLAG_MNIST", str(tmp_path / "data"))
+    assert digits.load("mnist").label == plain
+
+
+def trial():
+    (found,) = adhoc(task="digits:images=mnist", cell="rnn", seeds=1).trials()
+    return found
+
+
+def test_other_data_is_another_trial_and_is_not_trained_as_the_one_planned(mnist):
+    before = trial()
+    assert before.data == digits.load("mnist").label
+    lay_out(mnist, bright=21)
+    assert trial().key != before.key
+    with pytest.raises(UsageError, match=rf"on the data {before.data}; the data here is {trial().data}$"):
+        need_data(before)
+    lay_out(mnist)
+    assert trial() == before
+    need_data(before)
+
+
+def test_reports_say_which_data_it_was(mnist, tmp_path):
+    planned = adhoc("seen", task=("digits:images=mnist", "copy"), cell="rnn", seeds=1).planned
+    with Store.open_for_writing(store_path("seen", tmp_path)) as store:
+        store.write_plan("", [(one.trial, one.facts) for one in planned])
+    data = load_study("seen", tmp_path)
+    assert notes(data)[1:] == [f"Task digits:images=mnist reads the data {trial().data} from files."]
+    assert data.plan["data"].tolist() == [trial().data, ""]
+
+
+def test_images_that_tell_nothing_are_refused_wherever_trials_are_planned(mnist, tmp_path):
+    lay_out(mnist, bright=0)
+    grid = ["--task", "digits:images=mnist", "--cell", "rnn"]
+    for command in ("run", "plan", "window", "horizon"):
+        done = CliRunner().invoke(main, [command, *grid, "--name", "x", "--results", str(tmp_path / "results")])
+        assert (done.exit_code, done.stderr.count("\n")) == (2, 1), done.output
+        assert "task digits:images=mnist can never be solved: its best error with all of a sequence" in done.stderr
+    assert not (tmp_path / "results").exists()
+    (floors,) = (found for found in check_task("digits:images=mnist", timed=False) if found.rule == "floors")
+    assert floors.ok is False
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("train-images-idx3-ubyte", np.zeros((30, 28, 27), dtype=np.uint8)),
+        ("train-images-idx3-ubyte", np.zeros((29, 28, 28), dtype=np.uint8)),
+        ("train-images-idx3-ubyte", np.zeros(30, dtype=np.uint8)),
+        ("train-labels-idx1-ubyte", np.zeros(30, dtype=np.uint8)),
+        ("train-labels-idx1-ubyte", np.arange(30, dtype=np.uint8)),
+    ],
+)
+def test_files_of_another_shape_are_refused(mnist, name, array):
+    (mnist / name).write_bytes(idx(array))
+    with pytest.raises(UsageError, match=r"the train files in .* are not images of 28 by 28 pixels"):
         registry.find("task", "digits")(images="mnist")
 
 
 def test_a_missing_file_is_named(mnist):
     (mnist / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(UsageError, match="no file t10k-labels-idx1-ubyte or"):
+        Digits(images="mnist")
+    (mnist / "train-images-idx3-ubyte").unlink()
+    with pytest.raises(UsageError, match=r"no file train-images-idx3-ubyte or .*, nor in MNIST/raw there"):
         Digits(images="mnist")
 
 
@@ -213,7 +306,3 @@ def test_without_the_library_one_line_says_how_to_install_it(monkeypatch):
     with pytest.raises(UsageError, match=r"^task digits needs scikit-learn: pip install 'longlag\[digits\]'$"):
         Digits()
     digits.load.cache_clear()
-
-
-def test_the_counts_of_mnist_add_up():
-    assert [sum(counts) for counts in MNIST_COUNTS] == [60_000, 10_000]

@@ -169,6 +169,17 @@ def test_written_rates_are_read_back_and_nothing_else_changes(tmp_path: Path) ->
     assert {one.rate_basis for one in files.read(path).planned} == {Basis.EDGE}
 
 
+def test_byte_order_mark_and_line_ends_stay_as_they_were(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    head, foot = b'\xef\xbb\xbftitle = "Mine"\r\n', b'\r\n[[grids]]\r\ntask = "adding"\r\ncell = "gru"\r\n'
+    path.write_bytes(head + f"{tuning._BEGIN}\r\nrates = []\r\n{tuning._END}\r\n".encode() + foot)
+    tuning.write(tuning.choose(pd.DataFrame(tries("none", 0.1, [100]))), path)
+    written = path.read_bytes()
+    assert (written[: len(head)], written[-len(foot) :]) == (head, foot)
+    assert written.count(b"\n") == written.count(b"\r\n")
+    assert [trial.lr for trial in files.read(path).trials()][:1] == [0.1]
+
+
 def test_a_file_without_marks_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text("title = 'Mine'\n")

@@ -10,18 +10,15 @@ from torch import Tensor
 
 from longlag import registry
 from longlag.cells.base import Cell, Weights
-from longlag.cells.support.backbone import Backbone
 from longlag.checks.cost import update_ratio
 from longlag.checks.finding import Finding, expect, findings, global_state_untouched
+from longlag.checks.layer import BATCH, INPUTS, STEPS, SmallLayer, close, sequences
 from longlag.checks.trials import company
 from longlag.networks.build import assembled
-from longlag.networks.protocol import SequenceNetwork
 from longlag.scans.run import run_readable
-from longlag.values.seeding import stream
 
-STEPS, BATCH, INPUTS, HIDDEN = 6, 4, 3, 6
-EXACT, ROUNDED = 1e-9, 1e-4
-"""Relative differences allowed in float64, and between float64 and float32."""
+ROUNDED = 1e-4
+"""The relative difference allowed between float64 and float32."""
 _MANY_NUMBERS = 500
 _FEW_VALUES = 2
 """Different numbers in a tensor that nobody need have drawn."""
@@ -58,48 +55,8 @@ def check_cell(spec: str, timed: bool = True) -> Iterator[Finding]:
 
 
 @dataclass(frozen=True)
-class CheckedLayer:
-    """One layer of a cell, in float64 unless said."""
-
-    cell: Backbone
-
-    @property
-    def network(self) -> SequenceNetwork:
-        """Made anew each time, so that nothing is shared."""
-        return assembled(self.cell, INPUTS, 1, self.hidden_size, length=STEPS)
-
-    @property
-    def hidden_size(self) -> int:
-        """`HIDDEN`, or the next size that the cell allows."""
-        return -(-HIDDEN // self.cell.width_step) * self.cell.width_step
-
-    def weights(self, seed: int = 0, dtype: torch.dtype = torch.float64) -> Weights:
-        """Draw initial weights, and move them so that nothing is right by special values."""
-        network = self.network
-        drawn = network.initial_row(seed)
-        row = drawn + 0.3 * stream("check", seed).generator().standard_normal(len(drawn))
-        arrays = network.layout.arrays(row)
-        for name in network.frozen:  # what is constant may be whole numbers, or an orthogonal matrix
-            arrays[name][...] = network.layout.arrays(drawn)[name]
-        return {name: view.clone() for name, view in network.layout.views(torch.from_numpy(row).to(dtype)).items()}
-
-    @property
-    def reads_tokens(self) -> bool:
-        """Whether it is a module that reads tokens and no vectors."""
-        return self.cell.tokens
-
-    def inputs(self, seed: int = 0, steps: int = STEPS, dtype: torch.dtype = torch.float64) -> Tensor:
-        """Draw what it reads: vectors (T, B, I) or tokens (T, B)."""
-        vectors = sequences(seed, steps)
-        return vectors.argmax(-1) if self.reads_tokens else vectors.to(dtype)
-
-    def others(self, inputs: Tensor) -> Tensor:
-        """Return inputs that are everywhere other than these."""
-        return (inputs + 1) % INPUTS if self.reads_tokens else inputs + 1
-
-    def run(self, inputs: Tensor, weights: Weights) -> Tensor:
-        """Return the outputs (T, B, H)."""
-        return self.network.states(weights, inputs)
+class CheckedLayer(SmallLayer):
+    """The rules, each a method that returns what it saw or raises."""
 
     def shapes(self) -> str:
         """Weights and states are as declared, and outputs have one place for every step, sequence and unit."""
@@ -217,7 +174,7 @@ class CheckedLayer:
 
     def derivatives(self) -> str:
         """Autograd's gradients agree with finite differences."""
-        weights, rest = self._trained()
+        weights, rest = self.trained()
         inputs = self.inputs(steps=3)[:, :2].clone()
         leaves = [inputs.requires_grad_(), *weights.values()] if inputs.is_floating_point() else [*weights.values()]
 
@@ -253,7 +210,7 @@ class CheckedLayer:
 
     def counts(self) -> str:
         """Every parameter takes part."""
-        weights, rest = self._trained()
+        weights, rest = self.trained()
         signal = (self.run(self.inputs(), weights | rest) * sequences(9)[..., :1]).sum()
         gradients = torch.autograd.grad(signal, list(weights.values()), materialize_grads=True)
         for name, gradient in zip(weights, gradients, strict=True):
@@ -263,12 +220,6 @@ class CheckedLayer:
         parameters = large.num_parameters - size - 1  # without the readout
         counted = f"with {size} units and 2 inputs {parameters} parameters, {large.state_size} numbers of state"
         return f"every parameter takes part; {counted}" + f", {large.num_frozen} frozen" * bool(large.num_frozen)
-
-    def _trained(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return the weights of the cell's own that are trained, with a gradient, and the rest."""
-        weights, frozen = dict(self.weights()), self.network.frozen
-        own = [name for name in weights if not name.startswith("readout.") and name not in frozen]
-        return {name: weights.pop(name).requires_grad_() for name in own}, weights
 
     def _as_stated(self) -> None:
         for cell, weights in self.network.scans(self.weights()):
@@ -290,13 +241,3 @@ def as_stated(cell: Cell, weights: Weights, hidden_size: int) -> None:
     named = list(cell.state_shapes(hidden_size))
     expect(named == list(cell.states), f"state_shapes names {named}, states {list(cell.states)}")
     run_readable(cell, sequences(steps=1), weights)  # sees what a step returns
-
-
-def sequences(seed: int = 0, steps: int = STEPS) -> Tensor:
-    """Draw inputs (T, B, I)."""
-    return torch.from_numpy(stream("check", "inputs", seed).generator().standard_normal((steps, BATCH, INPUTS)))
-
-
-def close(one: Tensor, other: Tensor, tolerance: float = EXACT) -> bool:
-    """Whether two tensors agree up to rounding."""
-    return one.shape == other.shape and torch.allclose(one, other, rtol=tolerance, atol=tolerance)

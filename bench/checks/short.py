@@ -10,6 +10,7 @@ from longlag.checks.clips import complete_spec
 from longlag.checks.finding import Finding, findings
 from longlag.checks.order import order_of_answers
 from longlag.checks.tasks import Drawn
+from longlag.checks.trials import two_updates
 from longlag.networks.recurrent import Network
 from longlag.registry.plugins import Plugin
 from longlag.tasks.support.errors import UsageError
@@ -64,6 +65,7 @@ def _cell(spec: str) -> Rules:
         "shapes": layer.shapes,
         "causality": layer.causality,
         "batch": layer.batch,
+        "training": lambda: two_updates(cell=spec),
     }
 
 

@@ -35,6 +35,18 @@ def company(**given: str) -> str:
     return f"a trial gives the same bytes alone and beside {len(trials) - 1} others"
 
 
+def two_updates(cell: str) -> str:
+    """Train two updates with a cell, where a module may do something else than in evaluation."""
+    step = registry.cell(cell).width_step
+    study = adhoc(
+        "check", task="copy:items=1,blanks=2", cell=cell, lr=0.01, seeds=1, updates=2, eval_every=1,
+        hidden_size=-(-HIDDEN // step) * step, batch_size=BATCH,
+    )  # fmt: skip
+    found: list[TrialResult] = []
+    train(study.trials(), found.append)
+    return f"two updates end {found[0].status}"
+
+
 def short_run(spec: str) -> str:
     """Train a few updates, every one of which is held against the promise."""
     study = adhoc(

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from longlag.cli import (
+    baselines,
     cost,
     horizon,
     listing,
@@ -142,9 +143,9 @@ for command in (
     probe.probe,
     window.window,
     regression.check,
-    regression.baseline,
-    regression.compare,
-    regression.history,
+    baselines.baseline,
+    baselines.compare,
+    baselines.history,
     listing.doctor,
 ):
     main.add_command(command)

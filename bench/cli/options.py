@@ -35,13 +35,6 @@ def name_of(study: str) -> str:
     return Path(study).name.removesuffix(STUDY_FILE) if study.endswith(STUDY_FILE) else study
 
 
-def study_argument(required: bool = True) -> Callable[[Command], Command]:
-    """Add STUDY, the name of what is stored; the study's file stands for its name."""
-    return click.argument(
-        "study", required=required, callback=lambda context, parameter, given: given and name_of(given)
-    )
-
-
 def asked(study: str) -> "str | Study":
     """Return what a report is on: the plan last run of a study that is named, or the very study of a file.
 

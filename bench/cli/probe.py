@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
-from longlag.cli.options import plugin_option, results_option, study_argument
+from longlag.cli.options import asked, name_of, plugin_option, results_option
 from longlag.tasks.support.errors import UsageError
 
 _PROBLEMS_SHOWN = 20
 
 
 @click.command()
-@study_argument()
+@click.argument("study")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="FILE...")
 @plugin_option
 @results_option
@@ -32,7 +32,7 @@ def probe(study: str, files: tuple[Path, ...], results: Path) -> None:
     from longlag.experiments.scoring import probe as score
     from longlag.report.figures import probing
 
-    found = score(study, results, pairs)
+    found, study = score(asked(study), results, pairs), name_of(study)
     for problem in problems[:_PROBLEMS_SHOWN]:
         click.echo(f"left out: {problem}", err=True)
     if len(problems) > _PROBLEMS_SHOWN:

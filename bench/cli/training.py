@@ -104,7 +104,7 @@ def check_plugins(study: "Study", results: Path) -> None:
 
     check(study)
     path = results / study.name / CHECKED
-    met = set(path.read_text(encoding="utf-8").split()) if path.is_file() else set[str]()
+    met = set(path.read_text(encoding="utf-8-sig").split()) if path.is_file() else set[str]()
     used = used_by(trials)
     for label in sorted(used.keys() - met):
         refuse_broken(*used[label])

@@ -16,6 +16,7 @@ import torch
 
 from longlag import registry
 from longlag.experiments.minimal_pairs import MinimalPair
+from longlag.plan.study import Study
 from longlag.process.state import arithmetic
 from longlag.store.results import load
 from longlag.tasks.base import Batch
@@ -59,11 +60,11 @@ class Known:
     unknown: Counter[str]
 
 
-def probe(study: str, results: Path, pairs: Mapping[str, Sequence[MinimalPair]]) -> Probed:
+def probe(study: str | Study, results: Path, pairs: Mapping[str, Sequence[MinimalPair]]) -> Probed:
     """Score pairs with the networks that a study kept.
 
     Args:
-        study: The study's name.
+        study: The study's name, or a study, as of `longlag.store.results.load`.
         results: The results folder.
         pairs: By file.
 
@@ -71,17 +72,17 @@ def probe(study: str, results: Path, pairs: Mapping[str, Sequence[MinimalPair]])
         UsageError: The study has no language model over words, no network kept, or knows none of the pairs.
         StoreError: The store cannot be used.
     """
-    trials = load(study, results)
+    trials, name = load(study, results), study if isinstance(study, str) else study.name
     readers = {spec: registry.task(spec).word_tokens for spec in trials["task"].unique()}
     trials = trials[[readers[spec] is not None for spec in trials["task"]]]
     if trials.empty:
         tasks = ", ".join(readers) or "none"
-        raise UsageError(f"study {study}: no trial is a language model over words, as agreement is; its tasks: {tasks}")
+        raise UsageError(f"study {name}: no trial is a language model over words, as agreement is; its tasks: {tasks}")
     trials = trials[[Status(status).has_network for status in trials["status"]]]
-    folder = checkpoints.folder_of(study, results)
+    folder = checkpoints.folder_of(name, results)
     held = trials[[checkpoints.path_of(folder, key).is_file() for key in trials["key"]]]
     if held.empty:
-        raise UsageError(f"study {study} kept no networks: run it again with --keep-networks")
+        raise UsageError(f"study {name} kept no networks: run it again with --keep-networks")
     known = {spec: _known(spec, pairs) for spec in held["task"].unique()}
     if not any(found.pairs for found in known.values()):
         raise UsageError(f"none of the pairs can be scored: {_why(known.values())}")

@@ -185,21 +185,27 @@ def write(choices: pd.DataFrame, path: Path) -> None:
     """Put the choices into a study file, between the two comments that mark them, and leave the rest as it is.
 
     Raises:
-        UsageError: The file has no such marks.
+        UsageError: The file has no such marks, or is not text in UTF-8.
     """
     before, after = marked(path)
     entries = "".join(_entry(row) for row in choices.to_dict("records"))
-    path.write_text(f"{before}{_BEGIN}\nrates = [\n{entries}]\n{_END}\n{after}", encoding="utf-8")
+    rates = f"{_BEGIN}\nrates = [\n{entries}]\n{_END}\n"
+    if "\r\n" in before + after:
+        rates = rates.replace("\n", "\r\n")
+    path.write_text(before + rates + after, encoding="utf-8", newline="")
 
 
 def marked(path: Path) -> tuple[str, str]:
-    """Return what stands before and after the rates of a study file.
+    """Return what stands before and after the rates of a study file, byte-order mark and line ends as they are.
 
     Raises:
-        UsageError: No comments mark where the rates are.
+        UsageError: No comments mark where the rates are, or the file is not text in UTF-8.
     """
-    text = path.read_text(encoding="utf-8")
-    found = re.search(rf"{re.escape(_BEGIN)}\n.*{re.escape(_END)}\n", text, re.DOTALL)
+    try:
+        text = path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as UTF-8: {error}") from None
+    found = re.search(rf"{re.escape(_BEGIN)}\r?\n.*{re.escape(_END)}(\r?\n|$)", text, re.DOTALL)
     if not found:
         raise UsageError(f"{path}: rates go between the lines {_BEGIN!r} and {_END!r}; it has none")
     return text[: found.start()], text[found.end() :]

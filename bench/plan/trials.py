@@ -162,6 +162,7 @@ def _trial(grid: Grid, given: dict[str, Any], wiring: Wiring) -> Trial:
         "eval_every": grid.evaluation_interval,
         "test_lags": ",".join(map(str, grid.test_lags)),
         "task_version": registry.task(task).version,
+        "data": registry.data_of(task),
         "cell_version": registry.cell(cell).version,
         "decoder_cell_version": registry.cell(wiring.decoder_cell).version if wiring.decodes else 0,
     }

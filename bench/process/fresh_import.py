@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,12 +13,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from longlag.process import reads
 from longlag.process.guards import PLUGINS, TookTooLongError
 from longlag.process.own_code import (
-    BESIDE,
-    INSTALLED,
     Origin,
     Sources,
+    beside,
     folders_of,
     is_own,
     libraries_among,
@@ -56,7 +55,7 @@ def look(origin: Origin, seconds: float) -> Sources:
         raise TookTooLongError(f"took longer than {seconds:g} s") from None
     told = ended.stdout.strip().splitlines()
     found: dict[str, Any] = json.loads(told[-1]) if told else {}
-    return Sources(found.get("files", {}), tuple(found.get("unknown", ())), tuple(found.get("libraries", ())))
+    return Sources(found.get("files", {}), *(tuple(found.get(key, ())) for key in ("unknown", "libraries", "outside")))
 
 
 def tell(origin: dict[str, Any]) -> None:
@@ -64,11 +63,10 @@ def tell(origin: dict[str, Any]) -> None:
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever it prints is no answer
     plugin = Origin(**origin | {"distribution": tuple(origin["distribution"])})
-    opened: list[str] = []
-    sys.addaudithook(lambda event, given: opened.append(given[0]) if _reads(event, given) else None)
+    reads.watch()
     with contextlib.suppress(BaseException):
         _run(plugin)
-    found = _sources(plugin, opened)
+    found = _sources(plugin)
     answer.write(json.dumps(asdict(found)) + "\n")
     answer.flush()
     os._exit(0)  # whatever it has started ends
@@ -97,11 +95,7 @@ def run_file(path: Path, content: bytes, name: str) -> ModuleType:
     return module
 
 
-def _reads(event: str, given: tuple[Any, ...]) -> bool:
-    return event == "open" and isinstance(given[0], str) and (given[1] is None or "r" in str(given[1]))
-
-
-def _sources(plugin: Origin, opened: list[str]) -> Sources:
+def _sources(plugin: Origin) -> Sources:
     """Sum up what was loaded, and follow what that names and has not loaded yet."""
     own = own_modules(plugin)
     files = {name: str(module.__file__) for name, module in own.items()}
@@ -115,9 +109,11 @@ def _sources(plugin: Origin, opened: list[str]) -> Sources:
                 todo.append(place)
         named |= here
     files = {name: place for name, place in files.items() if place != plugin.path}
-    files |= dict(_read_beside(plugin, opened, {*files.values(), plugin.path}))
+    code = {*files.values(), plugin.path}
+    data, outside = beside(reads.read_by(code), code)
+    files |= data
     unknown, there = tuple(unknowable(files)), {name: place for name, place in files.items() if Path(place).is_file()}
-    return Sources(there, unknown, libraries_among(named, plugin))
+    return Sources(there, unknown, libraries_among(named, plugin), tuple(outside))
 
 
 def _with_packages(name: str) -> list[str]:
@@ -144,13 +140,3 @@ def _place(name: str, plugin: Origin) -> str | None:
         if spec is not None and spec.has_location and spec.origin and is_own(top, spec.origin, plugin):
             return spec.origin
     return None
-
-
-def _read_beside(plugin: Origin, opened: list[str], known: set[str]) -> Iterator[tuple[str, str]]:
-    """Yield the other files that were read in the plugin's own folder: data, and code that was run by its path."""
-    home = Path(plugin.path).parent
-    for path in {Path(one).absolute() for one in opened}:
-        if str(path) in known or path.suffix == ".pyc" or not path.is_relative_to(home) or not path.is_file():
-            continue
-        if not INSTALLED & {home.name, *path.relative_to(home).parts}:
-            yield f"{BESIDE}{path.relative_to(home).as_posix()}", str(path)

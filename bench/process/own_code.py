@@ -8,7 +8,7 @@ import ast
 import hashlib
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES
@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 from longlag.process.guards import PLUGINS
+from longlag.process.sources import PACKAGES, folder_of
 
 INSTALLED = {"site-packages", "dist-packages"}
 """Folders in which distributions are installed."""
@@ -56,13 +57,15 @@ class Sources:
 
     Attributes:
         files: The user's own modules, and files read beside them, by name: absolute paths.
-        unknown: What no hash covers, in words; empty where all is known.
+        unknown: What of its code no hash covers, in words; empty where all is known.
         libraries: Top-level names of other distributions that its code imports.
+        outside: Files that it reads and that lie in no folder of its own, of which no hash is kept.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
 
     def digest(self, content: bytes) -> str:
         """Return sixteen hexadecimal digits from the plugin's content and from all that it loads.
@@ -140,6 +143,15 @@ def is_own(top: str, place: str, origin: Origin) -> bool:
 
 def _of_python(place: str) -> bool:
     return any(Path(place).is_relative_to(folder) for folder in _python_folders())
+
+
+def _is_ours(path: Path) -> bool:
+    return any(path.is_relative_to(folder) for folder in _our_folders())
+
+
+@cache
+def _our_folders() -> tuple[Path, ...]:
+    return tuple(folder_of(package).resolve() for package in PACKAGES)
 
 
 @cache
@@ -236,6 +248,43 @@ def installed_by(distribution: str) -> tuple[str, ...]:
 @cache
 def _packages() -> Mapping[str, list[str]]:
     return packages_distributions()
+
+
+def beside(read: Iterable[str], code: Collection[str]) -> tuple[dict[str, str], list[str]]:
+    """Tell files that code reads apart by where they lie; its own, and those of Python and distributions, are left out.
+
+    Args:
+        read: Paths, resolved.
+        code: The files of the code.
+
+    Returns:
+        Those in the folders of the code, by a name that follows from their place there, and those that lie elsewhere.
+    """
+    places = {Path(file).resolve() for file in code}
+    folders = sorted({place.parent for place in places}, key=lambda folder: -len(folder.parts))
+    inside, outside = dict[str, str](), list[str]()
+    for path in sorted(set(map(Path, read)) - places):
+        home = next((folder for folder in folders if path.is_relative_to(folder)), None)
+        if home is not None and not _is_hidden(path, home):
+            inside[f"{BESIDE}{path.relative_to(package_of(home / 'any')[0]).as_posix()}"] = str(path)
+        elif not (
+            INSTALLED & set(path.parts) or "__pycache__" in path.parts or _of_python(str(path)) or _is_ours(path)
+        ):
+            outside.append(str(path))
+    return inside, outside
+
+
+def _is_hidden(path: Path, home: Path) -> bool:
+    """Whether a file lies in a folder of its own kind: caches, settings, installed distributions."""
+    parts = {home.name, *path.relative_to(home).parts} if home.name in INSTALLED else path.relative_to(home).parts
+    return any(part in INSTALLED or part == "__pycache__" or part.startswith(".") for part in parts)
+
+
+def told_outside(outside: Sequence[str]) -> Iterator[str]:
+    """Say of files outside that they are read, in one line at most."""
+    if outside:
+        more = f" and {len(outside) - 1} more" if len(outside) > 1 else ""
+        yield f"it reads {outside[0]}{more}, outside its folder"
 
 
 def unknowable(files: Mapping[str, str]) -> Iterator[str]:

@@ -26,8 +26,9 @@ MAKES_NUMBERS = (
     "longlag.scans.kernels.*",
 )
 """What trains a cohort, and the folders in which it finds what a trial names; with all that these import."""
-LATER, UNHASHED = "loaded_later", "unhashed"
-"""In a row's environment: modules that its plugins loaded after their import, and what of them no hash covers."""
+LATER, UNHASHED, UNCHECKED = "loaded_later", "unhashed", "unchecked"
+"""In a row's environment: modules that its plugins loaded, and files that they read, after their import; what of them
+no hash covers; and whether their contract was not checked."""
 _BLAS = re.compile(r"(Math Kernel Library Version [\w.]+)")
 _BLAS_NAME = re.compile(r"BLAS_INFO=(\w+)")
 

@@ -19,7 +19,7 @@ def modules(*folders: tuple[str, Path]) -> dict[str, Path]:
     Args:
         folders: Names of packages with their folders; by default those that this process imports from.
     """
-    placed = folders or tuple((name, _folder(name)) for name in PACKAGES)
+    placed = folders or tuple((name, folder_of(name)) for name in PACKAGES)
     found = {}
     for package, folder in placed:
         for path in sorted(folder.rglob("*.py")):
@@ -66,7 +66,8 @@ def _is_member(name: str, root: str) -> bool:
     return bool(star) and name.rpartition(".")[0] == package
 
 
-def _folder(package: str) -> Path:
+def folder_of(package: str) -> Path:
+    """Return the folder that a package is imported from."""
     spec = find_spec(package)
     assert spec is not None
     return Path(str(spec.origin)).parent

@@ -1,7 +1,7 @@
 """What the class of a plugin must be: one of a kind that plugins may add, which says what its contract asks for."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import Field
 from types import ModuleType
 from typing import Any
@@ -42,10 +42,12 @@ def one_class(module: ModuleType) -> tuple[str, type]:
     if not concrete and fitting:
         lacking = ", ".join(sorted(getattr(fitting[0], "__abstractmethods__", ())))
         raise UsageError(f"class {fitting[0].__name__} lacks {lacking}")
+    if not concrete and (said := "; ".join(_not_cells(own))):
+        raise UsageError(said)
     if len(concrete) != 1:
         names = f" ({', '.join(made.__name__ for made in concrete)})" if concrete else ""
         count = f"{len(concrete)} classes{names}" if concrete else "no class"
-        hint = "; names of others begin with an underscore" if concrete else _other_signatures(own)
+        hint = "; names of others begin with an underscore" if concrete else ""
         raise UsageError(f"defines {count}; it must define {_CONTRACT}{hint}")
     return kind_of(concrete[0])
 
@@ -77,27 +79,37 @@ def _contracts(made: type) -> list[str]:
     return found + (["cell"] if issubclass(made, nn.Module) and _is_cell(made) else [])
 
 
+_BUILT, _CALLED = ["self", "input_size", "hidden_size"], ["self", "inputs", "state"]
+"""What a module that is a cell takes in ``__init__`` and in ``forward``."""
+
+
 def _is_cell(made: type) -> bool:
-    built, called = _parameters(made)
-    return built[:2] == ["input_size", "hidden_size"] and called == ["self", "inputs", "state"]
+    return _parameters(made) == (_BUILT, _CALLED)
 
 
-def _parameters(made: type) -> tuple[list[str], list[str]]:
-    """Name what a module is built from, and what its forward takes: from the fourth on, what it must be given."""
-    called = list(inspect.signature(getattr(made, "forward", made)).parameters.values())
-    needed = [one for one in called[3:] if one.default is one.empty]
-    return list(inspect.signature(made).parameters), [one.name for one in (*called[:3], *needed)]
+def _parameters(made: Any) -> tuple[list[str], list[str]]:
+    """Name what a module takes in ``__init__`` and in ``forward``: from the fourth on, what it must be given."""
+    called = getattr(made, "forward", made.__init__)
+    return _asked(inspect.signature(made.__init__)), _asked(inspect.signature(called))
 
 
-def _other_signatures(classes: Iterable[type]) -> str:
-    """Say how modules are called that would be cells, were they called as cells are."""
+def _asked(signature: inspect.Signature) -> list[str]:
+    parameters = list(signature.parameters.values())
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [one for one in parameters[3:] if one.default is one.empty and one.kind not in several]
+    return [one.name for one in (*parameters[:3], *needed)]
+
+
+def _not_cells(classes: Iterable[type]) -> Iterator[str]:
+    """Say of modules why they are no cells: they take something else."""
     from torch import nn
 
-    found = ""
     for made in sorted((made for made in classes if issubclass(made, nn.Module)), key=lambda made: made.__name__):
-        built, called = (", ".join(names) for names in _parameters(made))
-        found += f"; module {made.__name__} has __init__(self, {built}) and forward({called})"
-    return found
+        methods = zip(("__init__", "forward"), _parameters(made), (_BUILT, _CALLED), strict=True)
+        wrong = [
+            f"{name}({', '.join(has)}), not {name}({', '.join(asked)})" for name, has, asked in methods if has != asked
+        ]
+        yield f"module {made.__name__} is no cell: it has {' and '.join(wrong)}"
 
 
 def completed(kind: str, made: Any, name: str) -> type:

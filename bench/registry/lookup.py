@@ -12,9 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from longlag.process.own_code import Sources
 from longlag.registry import plugins
 from longlag.registry.contracts import one
 from longlag.registry.plugins import Plugin
+from longlag.tasks.support.data import is_data_label
 from longlag.tasks.support.errors import UsageError, near
 from longlag.tasks.support.options import Configurable
 from longlag.tasks.support.spelling import clip_parts
@@ -59,6 +61,8 @@ def use(paths: Sequence[Path | str], digests: Sequence[str] = ()) -> None:
     Raises:
         UsageError: A file is refused, or two things would have one name; then none is used.
     """
+    for held in filter(plugins.has_read, used()):
+        plugins.forget(held)
     _files.clear()
     plugins.forget_files()
     for clear in _forget:
@@ -200,6 +204,19 @@ def loaded_later(made: Iterable[Plugin]) -> dict[str, str]:
     return plugins.loaded_later(made, used())
 
 
+def seen_later(made: Plugin) -> Sources:
+    """Return what a plugin has loaded and read since it was imported."""
+    return plugins.seen_later(made, used())
+
+
+def forget_readers(made: Iterable[Plugin]) -> None:
+    """Use no plugins any more if one of these has read files: imported again they read again."""
+    if readers := [one for one in made if plugins.has_read(one)]:
+        for one in readers:
+            plugins.forget(one)
+        use(())
+
+
 def labels_of(specs: Iterable[tuple[str, str]]) -> str:
     """Return what a trial holds of the plugins that its specs name: ``mine:ab12...``; empty where there are none."""
     return ",".join(made.label for made in plugins_of(specs))
@@ -210,6 +227,21 @@ def labels_of(specs: Iterable[tuple[str, str]]) -> str:
 def task(spec: str) -> "Task":
     """Make the task of a spec such as ``copy:blanks=50``."""
     return cast("Task", _made("task", spec))
+
+
+@forgetful
+@cache
+def data_of(task_spec: str) -> str:
+    """Return what a trial holds of the data that its task reads from files; empty where it reads none.
+
+    Raises:
+        UsageError: The task is refused, or says something else of its data than a name and a digest.
+    """
+    made = task(task_spec)
+    with blamed("task", made.name()):
+        if not is_data_label(label := made.data):
+            raise UsageError(f"data must be what data_label returns, a name and a digest, not {label!r}")
+        return label
 
 
 @forgetful

@@ -7,32 +7,22 @@ of the user's that it imports, is part of the key of every trial that uses it.
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from longlag.process import fresh_import
+from longlag.process import fresh_import, reads
 from longlag.process.guards import PLUGINS, TookTooLongError, first_line, place, time_limit
-from longlag.process.own_code import (
-    BESIDE,
-    Origin,
-    Sources,
-    folders_of,
-    imported_libraries,
-    installed_by,
-    loads_more,
-    own_modules,
-)
+from longlag.process.own_code import BESIDE, Origin, Sources, folders_of, installed_by, own_modules, unknowable
 from longlag.registry import contracts
+from longlag.registry.sources import SECONDS, look, read_since, sources_of
 from longlag.tasks.support.errors import UsageError
 
 LOAD_SECONDS = 60.0
 """The longest that a plugin may take to import, and to answer what a plan asks of it."""
-START_SECONDS = 120.0
-"""What a fresh process may take to start and to load libraries, on a busy machine."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
@@ -116,13 +106,19 @@ def read(path: Path, digest: str | None = None) -> Plugin:
     """
     what = f"plugin {path}"
     content, origin = content_of(path), Origin(str(path.resolve()))
-    with blamed(f"{what} does not import", START_SECONDS):
+    with blamed(f"{what} does not import", SECONDS):
         sources = sources_of(origin, content)
         found = sources.digest(content)
     if digest not in (None, found):
         raise UsageError(f"{what} has changed since the run began")
     with blamed(f"{what} does not import"):
-        module = _imported(path, content, found, sources)
+        module = _imported(path.resolve(), content, found, sources)
+    if any(read_since(origin, sources)):  # more than its source says
+        del sys.modules[module.__name__]
+        with blamed(f"{what} does not import", SECONDS):
+            sources = look(origin, content)
+            found = sources.digest(content)
+            module = _imported(path.resolve(), content, found, sources)
     with blamed(what):
         kind, made = contracts.one_class(module)
         made = contracts.completed(kind, made, path.stem)
@@ -143,40 +139,6 @@ def content_of(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{what}: {error.strerror}") from None
-
-
-_seen: dict[Origin, tuple[str, Sources]] = {}
-"""What was seen of each plugin, with the digest of it all: as long as that is the same, so is what it loads."""
-
-
-def seen() -> dict[Origin, tuple[str, Sources]]:
-    """Return what this process has seen of plugins, for another one."""
-    return dict(_seen)
-
-
-def have_seen(what: Mapping[Origin, tuple[str, Sources]]) -> None:
-    """Take over what another process has seen of plugins."""
-    _seen.update(what)
-
-
-def sources_of(origin: Origin, content: bytes) -> Sources:
-    """Return what a plugin loads beside its file, found in a fresh process where it may load anything.
-
-    Raises:
-        TookTooLongError: It took longer than `LOAD_SECONDS`.
-    """
-    digest, found = _seen.get(origin, ("", Sources()))
-    try:
-        if found.digest(content) == digest:
-            return found
-    except OSError:  # a file is gone
-        pass
-    if loads_more(content, origin):
-        found = fresh_import.look(origin, LOAD_SECONDS + START_SECONDS)
-    else:
-        found = Sources(libraries=imported_libraries(content, origin))
-    _seen[origin] = found.digest(content), found
-    return found
 
 
 _at_first: set[str] = set(sys.modules)
@@ -213,6 +175,7 @@ def _imported(path: Path, content: bytes, digest: str, sources: Sources) -> Modu
         sys.modules.update(_brought[name])
         return sys.modules[name]
     before = set(sys.modules)
+    reads.watch()
     with seeded(0), settled() as settings:
         module = fresh_import.run_file(path, content, name)
         if found := changed(settings):
@@ -243,6 +206,28 @@ def loaded_later(made: Iterable[Plugin], used: Iterable[Plugin]) -> dict[str, st
     return {name: file for name, file in sorted(files.items()) if file not in known}
 
 
+def forget(plugin: Plugin) -> None:
+    """Take a plugin's modules out of this process: another import reads again what the first has read."""
+    reads.forget()
+    module = f"{PLUGINS}h{plugin.digest}.{plugin.name}"
+    for name in (module, plugin.origin.module, *plugin.sources.files):
+        sys.modules.pop(name, None)
+
+
+def has_read(plugin: Plugin) -> bool:
+    """Whether a plugin's code has read any file, when it was imported or later."""
+    return any(name.startswith(BESIDE) for name in plugin.sources.files) or bool(
+        plugin.sources.outside or any(read_since(plugin.origin, plugin.sources))
+    )
+
+
+def seen_later(plugin: Plugin, used: Iterable[Plugin]) -> Sources:
+    """Return what a plugin has loaded and read since it was imported."""
+    loaded = loaded_later([plugin], used)
+    data, outside = read_since(plugin.origin, plugin.sources, loaded.values())
+    return Sources(loaded | data, tuple(unknowable(loaded)), outside=tuple(outside))
+
+
 def check_apart(paths: Sequence[Path]) -> None:
     """Refuse files whose own modules have a name in common: a process holds one module of a name.
 
@@ -252,7 +237,7 @@ def check_apart(paths: Sequence[Path]) -> None:
     held: dict[str, tuple[Path, str]] = {}
     for path in paths:
         content = content_of(path)
-        with blamed(f"plugin {path} does not import", START_SECONDS):
+        with blamed(f"plugin {path} does not import", SECONDS):
             sources = sources_of(Origin(str(path.resolve())), content)
         for name, file in sources.files.items():
             other, there = held.setdefault(name, (path, file))
@@ -273,9 +258,10 @@ def from_package(kind: str, point: EntryPoint) -> Plugin:
     """
     what = f"plugin {point.value} (offered as {kind} {point.name!r})"
     check_name(point.name, what)
+    reads.watch()
     with blamed(f"{what} does not import"):
         loaded = point.load()
-    with blamed(what, START_SECONDS):
+    with blamed(what, SECONDS):
         found, made = contracts.one_class(loaded) if isinstance(loaded, ModuleType) else contracts.kind_of(loaded)
         if found != kind:
             raise UsageError(f"it is {contracts.one(found)}, not {contracts.one(kind)}")
@@ -283,5 +269,7 @@ def from_package(kind: str, point: EntryPoint) -> Plugin:
         offering = () if point.dist is None else installed_by(point.dist.name)
         content, origin = path.read_bytes(), Origin(str(path), point.module, offering)
         sources = sources_of(origin, content)
+        if any(read_since(origin, sources)):
+            sources = look(origin, content)
         made = contracts.completed(kind, made, point.name)
         return Plugin(kind, point.name, str(path), sources.digest(content), made, origin, sources)

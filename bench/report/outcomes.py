@@ -14,6 +14,7 @@ import pandas as pd
 
 from longlag.report.figures import style
 from longlag.report.memo import once
+from longlag.report.origins import origins
 from longlag.store.results import StudyData
 from longlag.values.axes import Group
 from longlag.values.trial import AXES, Status
@@ -239,4 +240,4 @@ def notes(study: StudyData) -> list[str]:
         said.append(f"Mixed source: {len(study.sources)} versions of the code made these trials.")
     if study.outside:
         said.append(f"{study.outside} stored trials lie outside the plan and are left out.")
-    return said
+    return said + origins(study)

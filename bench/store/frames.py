@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longlag.process.provenance import UNCHECKED, UNHASHED
 from longlag.store.schema import CHOSEN, TABLES, Column, Facts, planned_row
 from longlag.store.store import Columns, Store
 from longlag.tasks.support.options import spell
@@ -27,6 +28,7 @@ def _stored(table: str, names: Iterable[str]) -> dict[str, str]:
 
 
 _DERIVED = {"study": _TEXT, "score": _NUMBER, "sequences_to_solve": _MAYBE, "updates_per_second": _NUMBER}
+_DERIVED |= {"unchecked": "bool", "unhashed": _TEXT}
 _FIRST = ("study", "task", "lag", "min_lag", "cell", "hidden_size", "layers", "clip", "optimizer", "lr", "seed")
 _OUTCOME = (
     *("status", "error", "baseline_error", "score", "updates", "updates_to_solve", "sequences_to_solve"),
@@ -46,7 +48,8 @@ def _columns(*names: str) -> dict[str, str]:
 
 TIMINGS = _columns("wall_seconds", "updates_per_second")
 ROW = _columns(
-    *("key", *_FIRST, *_OUTCOME, *_REST, *CHOSEN, "confirmed_error", "reason", *_ORIGIN, "source", "fingerprint")
+    *("key", *_FIRST, *_OUTCOME, *_REST, *CHOSEN, "confirmed_error", "reason"),
+    *(*_ORIGIN, "unchecked", "unhashed", "source", "fingerprint"),
 )
 """The columns of an exported row, in order."""
 PLAN = _columns("key", *_FIRST, "baseline_error", *_REST, *CHOSEN, *_ORIGIN, *_FACTS)
@@ -105,6 +108,8 @@ def read_trials(store: Store, plan: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     frame["score"] = 1 - frame["error"] / frame["baseline_error"]
     frame["sequences_to_solve"] = frame["updates_to_solve"] * frame["batch_size"]
     frame["updates_per_second"] = (frame["updates"] / seconds).where(seconds != 0)
+    frame["unchecked"] = _each(frame["environment"], lambda text: json.loads(text).get(UNCHECKED, False), "bool")
+    frame["unhashed"] = _each(frame["environment"], lambda text: "; ".join(json.loads(text).get(UNHASHED, ())))
     frame["environment"] = _each(frame["environment"], lambda text: json.dumps(json.loads(text), sort_keys=True))
     return frame, int((~inside).sum())
 
@@ -170,10 +175,10 @@ def _frame(columns: Columns, kinds: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(columns[name], dtype=kind) for name, kind in kinds.items()})
 
 
-def _each(texts: pd.Series, change: Callable[[str], str]) -> pd.Series:
-    """Change each text; few differ, so that each is changed once."""
+def _each(texts: pd.Series, change: Callable[[str], object], kind: str = _TEXT) -> pd.Series:
+    """Change each text into a value of a dtype; few differ, so that each is changed once."""
     places, distinct = pd.factorize(texts)
-    return pd.Series([change(text) for text in distinct], dtype=_TEXT).take(places).reset_index(drop=True)
+    return pd.Series([change(text) for text in distinct], dtype=kind).take(places).reset_index(drop=True)
 
 
 def finished(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:

@@ -108,6 +108,8 @@ def load_network(path: Path) -> KeptNetwork:
     for kind, made, version in versions:
         if made.version != version:
             raise UsageError(f"{path}: trained with version {version} of {kind} {made.name()}, not {made.version}")
+    if (found := registry.data_of(trial.task)) != trial.data:
+        raise UsageError(f"{path}: trained on the data {trial.data or 'of no file'}, not {found or 'of no file'}")
     network = network_of(trial)
     row = np.zeros(network.layout.row_size, dtype=trial.dtype)
     _fill(path, network.layout.arrays(row))

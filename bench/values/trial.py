@@ -51,9 +51,9 @@ class Trial:
     Specs are in their shortest spelling (`longlag.plan.specs`), so that equal settings are equal values.
     ``truncate`` is the number of steps of a chunk of truncated backpropagation, 0 where sequences are left whole.
     ``task_version`` and ``cell_version`` are raised where the meaning of a task or cell changes. ``plugins`` are those
-    that the specs name, each with a hash of its content (`registry.labels_of`). ``test_lags`` are other distances
-    at which the trained network is tested, in time steps: ``50,100``. Without a decoder ``decoder_cell`` is ``none``,
-    and its layers and version are 0.
+    that the specs name, each with a hash of its content (`registry.labels_of`), ``data`` is what the task reads from
+    files, with a hash of that (`registry.data_of`). ``test_lags`` are other distances at which the trained network is
+    tested, in time steps: ``50,100``. Without a decoder ``decoder_cell`` is ``none``, and its layers and version are 0.
     """
 
     task: str = _setting("Task", spec, spans=True, metavar="SPEC")
@@ -120,6 +120,7 @@ class Trial:
     cell_version: int = axis(Group.ORIGIN, default=1)
     decoder_cell_version: int = axis(Group.ORIGIN, default=0)
     plugins: str = axis(Group.ORIGIN, default="")
+    data: str = axis(Group.ORIGIN, default="")
 
     def __post_init__(self) -> None:
         for name in _FLOATS:  # 1 and 1.0 are equal, but not in a key

@@ -2,21 +2,24 @@
 
 import json
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from longlag.regression.judge.baseline import Baseline, summary_of
-from longlag.regression.judge.entries import source_of
+from longlag.regression.judge.baseline import Acceptance, Baseline, summary_of
+from longlag.regression.judge.entries import Entry, source_of
 from longlag.regression.show.report import Report
 from longlag.report.figures import style
 from longlag.report.figures.panels import GREY, Drawing, cell_handles, grid, legend_below
 from longlag.report.text.terminal import aligned
+from longlag.tasks.support.errors import UsageError
+from longlag.values.trial import Trial
 
 _FILE = "checks.jsonl"
 
@@ -38,6 +41,9 @@ class Check:
     summary: Mapping[str, tuple[int, int, int | None]]
 
 
+Event = TypeVar("Event", Acceptance, Check)
+
+
 def note(report: Report, folder: Path) -> None:
     """Add a line on a check beside the study's results."""
     entries = [verdict.pair.new for verdict in report.verdicts if verdict.pair.new is not None]
@@ -56,7 +62,7 @@ def read(folder: Path) -> list[Check]:
     """Return what checks noted, oldest first; a line that was cut short is left out."""
     found = []
     path = folder / _FILE
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+    for line in path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else []:
         try:
             held = json.loads(line)
             summary = {label: (solved, n, median) for label, (solved, n, median) in held["summary"].items()}
@@ -66,8 +72,30 @@ def read(folder: Path) -> list[Check]:
     return found
 
 
-def render(baseline: Baseline, checks: Sequence[Check]) -> str:
-    """Return acceptances and checks as lines, oldest first."""
+def of_trials(events: Sequence[Event], trials: Iterable[Trial]) -> tuple[Event, ...]:
+    """Return acceptances or checks with what they say of the entries of some trials only.
+
+    Raises:
+        UsageError: They say something, and nothing of these.
+    """
+    labels = {Entry(trial, ()).label for trial in trials}
+    found = tuple(
+        replace(of, summary={label: numbers for label, numbers in of.summary.items() if label in labels})
+        for of in events
+    )
+    if events and not any(of.summary for of in found):
+        raise UsageError(f"the baseline has no entry of this file, such as {min(labels)}")
+    return found
+
+
+def render(baseline: Baseline, told: Sequence[Acceptance], checks: Sequence[Check]) -> str:
+    """Return acceptances and checks as lines, oldest first.
+
+    Args:
+        baseline: The baseline.
+        told: Its acceptances, with the entries that are told of.
+        checks: The checks, likewise.
+    """
     accepted = [
         {
             "accepted": of.when,
@@ -77,7 +105,7 @@ def render(baseline: Baseline, checks: Sequence[Check]) -> str:
             "solved": _share(of.summary),
             "reason": of.reason,
         }
-        for of in baseline.accepted
+        for of in told
     ]
     lines = [
         f"{baseline.study}: baseline {baseline.hash}, {len(baseline.seeds)} seeds",
@@ -99,9 +127,9 @@ def _share(summary: Mapping[str, tuple[int, int, int | None]]) -> str:
     return f"{sum(solved for solved, _, _ in summary.values()) / seeds:.0%}" if seeds else "-"
 
 
-def draw(baseline: Baseline, checks: Sequence[Check]) -> Drawing:
+def draw(study: str, told: Sequence[Acceptance], checks: Sequence[Check]) -> Drawing:
     """Draw the solved share and the median updates of every entry over acceptances and checks, a column a task."""
-    events = [(of.when, "accepted", of.summary) for of in baseline.accepted]
+    events = [(of.when, "accepted", of.summary) for of in told]
     events += [(of.when, "checked", of.summary) for of in checks]
     points = pd.DataFrame(
         [
@@ -112,9 +140,7 @@ def draw(baseline: Baseline, checks: Sequence[Check]) -> Drawing:
         ],
         columns=["place", "event", "entry", "solved", "updates"],
     )
-    return Drawing(
-        _trend(points, f"{baseline.study}: {len(baseline.accepted)} accepted, {len(checks)} checked"), points
-    )
+    return Drawing(_trend(points, f"{study}: {len(told)} accepted, {len(checks)} checked"), points)
 
 
 def _trend(points: pd.DataFrame, title: str) -> Figure:

@@ -17,8 +17,9 @@ from typing import Any
 from longlag import registry
 from longlag.process import provenance
 from longlag.process.guards import one_line, place
-from longlag.process.own_code import Origin, Sources
-from longlag.registry.plugins import Plugin, have_seen, seen
+from longlag.process.own_code import Origin, Sources, told_outside
+from longlag.registry.plugins import Plugin
+from longlag.registry.sources import have_seen, seen
 from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import Trial, TrialResult
 
@@ -51,6 +52,8 @@ def train_cohort(
     from longlag.training.cohort import train
 
     before = set(sys.modules)
+    for trial in trials:
+        need_data(trial)
     if any(trial.plugins for trial in trials):
         report = watched(trials, report)
     keep = None
@@ -60,10 +63,23 @@ def train_cohort(
         keep = partial(checkpoints.keep, networks)
     with state.settled():  # the next cohort is trained as if there had been no plugin
         said = of_plugins(trials)
-        said |= {"unchecked": True} if unchecked and said else {}
+        said |= {provenance.UNCHECKED: True} if unchecked and said else {}
         train(trials, report, environment | provenance.numerics() | said, keep)
-    for name in registry.loaded_later(plugins_of(trials)).keys() - before:  # the next cohort loads what it needs
+    used = plugins_of(trials)
+    for name in registry.loaded_later(used).keys() - before:  # the next cohort loads, and reads, what it needs
         del sys.modules[name]
+    registry.forget_readers(used)
+
+
+def need_data(trial: Trial) -> None:
+    """Refuse to train on other data than a trial was planned with.
+
+    Raises:
+        UsageError: The files that its task reads hold other data now.
+    """
+    if (found := registry.data_of(trial.task)) != trial.data:
+        held, now = (label or "of no file" for label in (trial.data, found))
+        raise UsageError(f"trial {trial.key} is of task {trial.task} on the data {held}; the data here is {now}")
 
 
 def watched(trials: Sequence[Trial], report: Callable[[TrialResult], None]) -> Callable[[TrialResult], None]:
@@ -86,13 +102,34 @@ def watched(trials: Sequence[Trial], report: Callable[[TrialResult], None]) -> C
         moved = [f"the global random state of {library}" for library in state.moved(before)]
         if moved := moved + state.changed(settings):
             raise RuntimeError(f"changes {', '.join(moved)}")
-        if later := registry.loaded_later(plugins_of(trials)):
-            held = result.environment | {provenance.LATER: later}
-            source = provenance.source_with(later, held.get(provenance.UNHASHED, ()))
-            result = replace(result, environment=held | {"source": source})
-        report(result)
+        report(replace(result, environment=result.environment | seen_later(trials, result.environment)))
 
     return checked
+
+
+def seen_later(trials: Sequence[Trial], environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what the plugins of a cohort have loaded and read since they were imported, and the source of its rows.
+
+    Args:
+        trials: The cohort.
+        environment: What its rows hold so far.
+    """
+    said, later = dict[str, Any](), dict[str, str]()
+    unhashed = set(environment.get(provenance.UNHASHED, ()))
+    for made in plugins_of(trials):
+        seen = registry.seen_later(made)
+        later |= seen.files
+        unhashed |= set(_unhashed(made, seen, trials))
+    said |= {provenance.LATER: dict(sorted(later.items()))} if later else {}
+    said |= {provenance.UNHASHED: sorted(unhashed)} if unhashed else {}
+    return said | {"source": provenance.source_with(later, sorted(unhashed))} if said else {}
+
+
+def _unhashed(made: Plugin, seen: Sources, trials: Sequence[Trial]) -> Iterator[str]:
+    """Say what of a plugin no hash covers; a task's data is covered where it has a digest of its own."""
+    covered = made.kind == "task" and any(trial.data for trial in trials)
+    for what in (*seen.unknown, *([] if covered else told_outside(seen.outside))):
+        yield f"{made.name}: {what}"
 
 
 def of_plugins(trials: Sequence[Trial]) -> dict[str, Any]:
@@ -104,7 +141,7 @@ def of_plugins(trials: Sequence[Trial]) -> dict[str, Any]:
     libraries = {name: number for made in found for name, number in made.sources.versions.items()}
     if libraries:
         said["libraries"] = dict(sorted(libraries.items()))
-    if unhashed := sorted({f"{made.name}: {what}" for made in found for what in made.sources.unknown}):
+    if unhashed := sorted({what for made in found for what in _unhashed(made, made.sources, trials)}):
         said |= {provenance.UNHASHED: unhashed, "source": provenance.source_with({}, unhashed)}
     return said
 

@@ -1,0 +1,83 @@
+"""Which files code has opened for reading, as Python's audit hook tells: data that a plugin reads is a part of it.
+
+Files that compiled libraries open by themselves are not seen.
+"""
+
+import os
+import sys
+from collections.abc import Iterable
+from functools import cache
+from importlib.util import source_from_cache
+from pathlib import Path
+from typing import Any
+
+_IMPORTS = ("<frozen importlib", "<frozen zipimport")
+_SYSTEM = ("/proc/", "/sys/", "/dev/")
+"""What lies there is no data."""
+_read: dict[str, set[str]] = {}
+"""By files of code, the files that were opened for reading while code of theirs was running."""
+_made: dict[str, set[str]] = {}
+"""Likewise, the files that were made: they say nothing that the code did not know."""
+_watching: list[bool] = []
+
+
+def watch() -> None:
+    """Note from now on what is opened; a hook stays as long as the process."""
+    if not _watching:
+        _watching.append(True)
+        sys.addaudithook(_note)
+
+
+def forget() -> None:
+    """Forget what was opened so far."""
+    _read.clear()
+    _made.clear()
+
+
+def read_by(code: Iterable[str]) -> set[str]:
+    """Return the files that were read while code of some files was running, by their absolute paths.
+
+    What a library reads while it is imported counts for nobody; what it reads when it is called, for who has called it;
+    a compiled file (``.pyc``) for its source. `longlag` answers for itself.
+    """
+    places = [_real(file) for file in code]
+    read, made = (set[str]().union(*(noted.get(place, ()) for place in places)) for noted in (_read, _made))
+    found = read - made
+    return {path for path in map(_source, found) if not path.startswith(_SYSTEM) and Path(path).is_file()}
+
+
+_real = cache(os.path.realpath)
+
+
+def _source(path: str) -> str:
+    try:
+        return source_from_cache(path) if path.endswith(".pyc") else path
+    except ValueError:
+        return path
+
+
+def _note(event: str, given: tuple[Any, ...]) -> None:
+    if event != "open" or not isinstance(given[0], str | bytes | os.PathLike):
+        return
+    flags = given[2]
+    if not (code := _running()):
+        return
+    path = os.path.realpath(os.fsdecode(given[0]))
+    makes = flags & (os.O_TRUNC | os.O_EXCL)
+    if makes or flags & (os.O_WRONLY | os.O_RDWR) != os.O_WRONLY:
+        for file in code:
+            (_made if makes else _read).setdefault(file, set()).add(path)
+
+
+def _running() -> list[str]:
+    """Return the files of the code that is running, from what opens a file out to an import, or to `longlag`."""
+    found: list[str] = []
+    frame = sys._getframe(2)
+    while frame is not None:
+        file, name = frame.f_code.co_filename, str(frame.f_globals.get("__name__", ""))
+        if name.partition(".")[0] == "longlag" or (found and file.startswith(_IMPORTS)):
+            break
+        if not file.startswith("<"):
+            found.append(_real(file))
+        frame = frame.f_back  # type: ignore[assignment]
+    return found
