@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longlag.process.provenance import processor_of
 from longlag.store.schema import CHOSEN, TABLES, Column, Facts, planned_row
 from longlag.store.store import Columns, Store
 from longlag.tasks.support.options import spell
@@ -26,7 +27,13 @@ def _stored(table: str, names: Iterable[str]) -> dict[str, str]:
     return {name: _dtype(TABLES[table].columns[name]) for name in names}
 
 
-_DERIVED = {"study": _TEXT, "score": _NUMBER, "sequences_to_solve": _MAYBE, "updates_per_second": _NUMBER}
+_DERIVED = {
+    "study": _TEXT,
+    "processor": _TEXT,
+    "score": _NUMBER,
+    "sequences_to_solve": _MAYBE,
+    "updates_per_second": _NUMBER,
+}
 _FIRST = ("study", "task", "lag", "min_lag", "cell", "hidden_size", "layers", "clip", "optimizer", "lr", "seed")
 _OUTCOME = (
     *("status", "error", "baseline_error", "score", "updates", "updates_to_solve", "sequences_to_solve"),
@@ -50,7 +57,7 @@ ROW = _columns(
 )
 """The columns of an exported row, in order."""
 PLAN = _columns("key", *_FIRST, "baseline_error", *_REST, *CHOSEN, *_ORIGIN, *_FACTS)
-TRIALS = ROW | _columns(*_FACTS, "environment") | TIMINGS
+TRIALS = ROW | _columns(*_FACTS, "environment", "processor") | TIMINGS
 _CURVES = _stored(
     "measurements",
     (
@@ -106,6 +113,7 @@ def read_trials(store: Store, plan: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     frame["sequences_to_solve"] = frame["updates_to_solve"] * frame["batch_size"]
     frame["updates_per_second"] = (frame["updates"] / seconds).where(seconds != 0)
     frame["environment"] = _each(frame["environment"], lambda text: json.dumps(json.loads(text), sort_keys=True))
+    frame["processor"] = _each(frame["environment"], lambda text: processor_of(json.loads(text)))
     return frame, int((~inside).sum())
 
 
