@@ -20,6 +20,7 @@ from longlag.cli import (
     regression,
     reports,
     rerun,
+    shards,
     show_task,
     training,
     tuning,
@@ -122,6 +123,8 @@ def main(context: click.Context) -> None:
 for command in (
     planning.plan,
     training.run,
+    shards.merge,
+    shards.status,
     tuning.tune,
     reports.show,
     reports.figures,

@@ -8,7 +8,7 @@ import click
 
 from longlag.process.guards import first_line
 
-EXIT_USAGE, EXIT_STORE, EXIT_FAULT, EXIT_INTERRUPTED = 2, 4, 70, 130
+EXIT_CONFLICT, EXIT_USAGE, EXIT_SOME_FAILED, EXIT_STORE, EXIT_FAULT, EXIT_INTERRUPTED = 1, 2, 3, 4, 70, 130
 """`EXIT_FAULT` is EX_SOFTWARE of sysexits.h: no verdict, such as 1, may be mistaken for a program that broke."""
 
 

@@ -76,7 +76,7 @@ def frontier(items: tuple[int, ...], name: str, results: Path, **options: Any) -
 
 
 def _exit_code(rungs: Any, options: dict[str, Any]) -> int:
-    from longlag.cli.training import EXIT_SOME_FAILED
+    from longlag.cli.ending import EXIT_SOME_FAILED
 
     return EXIT_SOME_FAILED if (rungs["n"] < options["seeds"]).any() else 0
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from longlag.cli.ending import EXIT_SOME_FAILED
 from longlag.cli.planning import (
     TIMEOUT_SECONDS,
     as_bytes,
@@ -14,19 +15,23 @@ from longlag.cli.planning import (
     training_options,
     within,
 )
+from longlag.cli.shards import apart_options, command_words
+from longlag.store.file import StoreError
+from longlag.tasks.support.errors import UsageError
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Sequence
 
     from longlag.plan.study import Study
     from longlag.values.trial import Status
 
-EXIT_SOME_FAILED = 3
 CHECKED = "checked-plugins.txt"
 """In a study's folder: the plugins whose contract was checked, as trials hold them."""
 
 
 @click.command()
+@apart_options
 @training_options
 def run(
     study: str | None,
@@ -39,6 +44,8 @@ def run(
     keep_networks: bool,
     unchecked: bool,
     results: Path,
+    shard: str | None,
+    spool: Path | None,
     **options: Any,
 ) -> int:
     """Train what is missing of STUDY, or of the grid that the options span; then print and draw what came out.
@@ -46,6 +53,10 @@ def run(
     The same command again resumes. With a STUDY, options replace its values.
     """
     workers, timeout = checked_workers(workers), checked_timeout(timeout)
+    if shard is not None and budget_minutes is not None:
+        raise UsageError("--shard cannot go with --budget-minutes: other machines would cut other seeds; give --seeds")
+    if shard is not None and spool is not None:
+        raise UsageError("--shard cannot go with --spool: what is finished is in the shard at once")
     found = within(study_of(study, name, options), workers, budget_minutes)
     ended = train_study(
         found,
@@ -56,8 +67,12 @@ def run(
         memory=as_bytes(memory),
         keep_networks=keep_networks,
         unchecked=unchecked,
+        shard=shard,
+        spool=spool,
+        command=command_words(click.get_current_context()),
     )
-    write_reports(found.name, results)
+    if shard is None:
+        write_reports(found.name, results)
     missing = sum(count for status, count in ended.items() if not status.is_result)
     return EXIT_SOME_FAILED if missing else 0
 
@@ -72,22 +87,39 @@ def train_study(
     memory: int = 2**30,
     keep_networks: bool = False,
     unchecked: bool = False,
+    shard: str | None = None,
+    spool: Path | None = None,
+    command: "Sequence[str]" = (),
 ) -> "Counter[Status]":
-    """Train what is missing of a study, showing progress; return how its trials ended.
+    """Train what is missing of a study, or of a share of it, showing progress; return how its trials ended.
 
     Raises:
         UsageError: The study names something impossible, or a plugin that breaks a rule; nothing was written.
+        StoreError: The store or the shard cannot be used, or the spool did not take all; what was finished is kept.
     """
     from longlag.cli.progress import Progress
     from longlag.run.plan import Retrain
     from longlag.run.run import RunOptions
     from longlag.run.run import run as run_study
+    from longlag.run.shard import run_shard
+    from longlag.shards.header import Header, Share
+    from longlag.shards.spool import Spool
 
+    share = None if shard is None else Share.read(shard)
     if not unchecked:
         check_plugins(study, results)
+    header = Header.of(study, command, share) if share or spool else None
+    kept = Spool(spool, header) if spool and header else None
+    if kept:
+        kept.check()
     with Progress(workers) as progress:
-        options = RunOptions(workers, timeout_seconds, memory, Retrain(fresh, keep_networks), unchecked)
-        return run_study(study, results, options, progress)
+        options = RunOptions(workers, timeout_seconds, memory, Retrain(fresh, keep_networks), unchecked, kept)
+        if share and header:
+            return run_shard(study, results, share, header, options, progress)
+        ended = run_study(study, results, options, progress)
+    if kept and kept.faults:
+        raise StoreError(f"{len(kept.faults)} trials are stored, but not in the spool: {kept.faults[0]}")
+    return ended
 
 
 def check_plugins(study: "Study", results: Path) -> None:

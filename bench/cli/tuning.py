@@ -26,8 +26,8 @@ def tune(study: str, write: bool, workers: int | None, results: Path) -> int:
     Other seeds than those STUDY reports first try the rates of the tuning study, then, until every best rate has one
     within a factor of 1.5 on both sides, the neighbours of the best rates: all clips of a cell the same ones.
     """
+    from longlag.cli.ending import EXIT_SOME_FAILED
     from longlag.cli.planning import checked_workers
-    from longlag.cli.training import EXIT_SOME_FAILED
     from longlag.experiments import tuning
     from longlag.plan import files
     from longlag.store import results as stored

@@ -40,8 +40,9 @@ def window(workers: int | None, only_plan: bool, results: Path, **options: Any) 
     Thresholds are swept from tight to loose, and on to no clip, at the rate --lr; rates are swept without a clip and
     with the middle threshold. The same command again resumes.
     """
+    from longlag.cli.ending import EXIT_SOME_FAILED
     from longlag.cli.planning import check_free, checked_workers, time_told
-    from longlag.cli.training import EXIT_SOME_FAILED, train_study
+    from longlag.cli.training import train_study
     from longlag.experiments.clip_window import measured
     from longlag.report.figures import clip_windows
     from longlag.run.plan import make_plan

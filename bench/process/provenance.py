@@ -131,3 +131,18 @@ def _cpu_model() -> str:
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, subprocess.SubprocessError, StopIteration):  # not every system names its processor
         return platform.processor() or "unknown"
+
+
+def processor_of(environment: Mapping[str, Any]) -> str:
+    """Return the type of the processor that made a row, as far as it decides how numbers round.
+
+    Args:
+        environment: The row's.
+
+    >>> processor_of({"processor": "znver3", "cpu_capability": "AVX2", "cpu": "AMD EPYC 7B13"})
+    'znver3 AVX2'
+    """
+    known = [
+        environment[name] for name in ("processor", "cpu_capability") if environment.get(name, "unknown") != "unknown"
+    ]
+    return " ".join(map(str, known)) or str(environment.get("cpu", "unknown"))

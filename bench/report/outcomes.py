@@ -227,6 +227,13 @@ def without_result(frame: pd.DataFrame) -> list[str]:
 
 
 @once
+def processors(study: StudyData) -> pd.Series:
+    """Return how many results each type of processor made, by its name."""
+    made = study.trials.reindex(columns=["status", "processor"])
+    return made["processor"][made["status"].isin([status for status in Status if status.is_result])].value_counts()
+
+
+@once
 def notes(study: StudyData) -> list[str]:
     """Say whatever makes the numbers less than they seem: missing, failed, foreign or mixed trials."""
     frame = outcomes(study)
@@ -238,6 +245,9 @@ def notes(study: StudyData) -> list[str]:
         said.append(f"Of {len(frame)} trials {', '.join(lost)}: they count in N, not in n.")
     if len(study.sources) > 1:
         said.append(f"Mixed source: {len(study.sources)} versions of the code made these trials.")
+    if len(made_by := processors(study)) > 1:
+        told = ", ".join(f"{name} {made_by[name]}" for name in sorted(made_by.index))
+        said.append(f"Mixed processors made these trials ({told}): on another the same trial may round differently.")
     if study.outside:
         said.append(f"{study.outside} stored trials lie outside the plan and are left out.")
     return said + origins(study)

@@ -20,10 +20,13 @@ def summarise(study: StudyData) -> pd.DataFrame:
     unsolved censored; missing where fewer than half are solved), ``error, error_min, error_max`` (median and
     range), ``score, diverged_fraction, exploded_fraction, diverged_count, exploded_count, failed_count, timeout_count,
     missing_count, grad_norm_median, clipped_fraction, num_parameters, rate_basis`` (what the learning rate rests on,
-    where the study says it), ``mixed_source``; where a hidden size was picked, ``matched, match_target, match_reached,
+    where the study says it), ``mixed_source``, ``mixed_processors`` (several types of processor made the setting's
+    results); where a hidden size was picked, ``matched, match_target, match_reached,
     match_note``.
     """
+    made_by = study.trials.reindex(columns=["key", "processor"]).set_index("key")["processor"]
     frame = outcomes(study)
+    frame = frame.assign(processor=frame["key"].map(made_by))
     rows = [_row(part) for _, part in frame.groupby(list(SETTING), sort=False, dropna=False)]
     found = pd.DataFrame(rows)
     found["mixed_source"] = len(study.sources) > 1
@@ -64,6 +67,7 @@ def _row(part: pd.DataFrame) -> dict[str, object]:
         "grad_norm_median": counted["grad_norm_median"].median(),
         "clipped_fraction": counted["clipped_fraction"].mean(),
         "num_parameters": counted["num_parameters"].max(),
+        "mixed_processors": counted["processor"].nunique() > 1,
         **_match(part),
     }
 
@@ -75,7 +79,7 @@ def _match(part: pd.DataFrame) -> dict[str, object]:
 
 def _best_first(found: pd.DataFrame) -> pd.DataFrame:
     """Rank within a task by solved share, then updates to solve, then error; settings without results last."""
-    for name in found.columns.difference([*SETTING, *COLUMNS, "rate_basis", "mixed_source"]):
+    for name in found.columns.difference([*SETTING, *COLUMNS, "rate_basis", "mixed_source", "mixed_processors"]):
         found[name] = pd.to_numeric(found[name])
     tasks = list(found["task"].unique())
     keys = list(

@@ -9,10 +9,25 @@ from typing import Protocol
 from longlag.plan.study import Study
 from longlag.plan.trials import facts
 from longlag.run.engines.local import LocalEngine
-from longlag.run.engines.worker import train_cohort
+from longlag.run.engines.worker import Train, train_cohort
 from longlag.run.plan import MEMORY, Plan, Retrain, check, compare, networks_of
+from longlag.shards.spool import Spool
+from longlag.store.schema import Facts
 from longlag.store.store import Store, store_path
 from longlag.values.trial import Status, TrialResult
+
+
+class Results(Protocol):
+    """Where finished trials go: a store, or a shard."""
+
+    def add(self, result: TrialResult, facts: Facts) -> None:
+        """Take a finished trial."""
+
+    def flush_if_due(self) -> None:
+        """Put what waits on the disk once it has waited long enough."""
+
+    def flush(self) -> None:
+        """Put what waits on the disk."""
 
 
 class Observer(Protocol):
@@ -36,6 +51,7 @@ class RunOptions:
         retrain: Which stored results are trained again; with ``keep_networks`` each network is in its file before its
             trial's row is stored.
         unchecked: Whether nobody has checked the contract of plugins, which rows say then.
+        spool: Where workers put finished trials, if they do.
     """
 
     workers: int
@@ -43,6 +59,7 @@ class RunOptions:
     memory: int = MEMORY
     retrain: Retrain = field(default_factory=Retrain)
     unchecked: bool = False
+    spool: Spool | None = None
 
 
 def run(study: Study, results: Path, options: RunOptions, observer: Observer) -> Counter[Status]:
@@ -60,22 +77,38 @@ def run(study: Study, results: Path, options: RunOptions, observer: Observer) ->
         plan = compare(study, store, results, options.retrain)
         store.write_plan(study.title, planned)
         observer.started(plan)
-        folder = _networks(study, results) if options.retrain.keep_networks else None
-        train = partial(train_cohort, networks=folder, unchecked=options.unchecked)
-        arriving = LocalEngine(options.workers, options.timeout_seconds, train).run(
-            plan.cohorts(options.workers, options.memory)
-        )
-        try:
-            for result in arriving:
-                if result is not None:
-                    store.add(result, facts(result.trial))
-                    observer.finished(result)
-                store.flush_if_due()
-        finally:
-            arriving.close()
-        store.flush()
+        train_missing(plan, results, options, store, observer)
         held = store.stored()
     return Counter(held[trial.key].status for trial in plan.trials if trial.key in held)
+
+
+def train_missing(plan: Plan, results: Path, options: RunOptions, into: Results, observer: Observer) -> None:
+    """Train what is missing of a plan, and put each trial on the disk as it ends.
+
+    Args:
+        plan: What is missing, and of what.
+        results: The results folder, in which networks are kept.
+        options: How.
+        into: Where finished trials go.
+        observer: Told of each.
+    """
+    folder = _networks(plan.study, results) if options.retrain.keep_networks else None
+    train: Train = partial(train_cohort, networks=folder, unchecked=options.unchecked)
+    if options.spool is not None:
+        train = options.spool.around(train)
+    arriving = LocalEngine(options.workers, options.timeout_seconds, train).run(
+        plan.cohorts(options.workers, options.memory)
+    )
+    try:
+        for result in arriving:
+            if result is not None:
+                result = result if options.spool is None else options.spool.arrived(result)
+                into.add(result, facts(result.trial))
+                observer.finished(result)
+            into.flush_if_due()
+    finally:
+        arriving.close()
+    into.flush()
 
 
 def _networks(study: Study, results: Path) -> Path:

@@ -21,6 +21,10 @@ class StoreError(Exception):
     """The store cannot be used: its message is one line that names the file and the reason."""
 
 
+class NoLocksError(StoreError):
+    """The file system has no locks."""
+
+
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """Open a file in SQLite's mode ``rw`` or ``rwc``; transactions are begun and ended by hand."""
     uri = f"{path.resolve().as_uri()}?mode={mode}"
@@ -139,7 +143,7 @@ class Lock:
             holder = os.read(self._file, 20).decode(errors="replace")
             os.close(self._file)
             if error.errno not in _REFUSED:
-                raise StoreError(f"{store} cannot be locked: {error.strerror}") from error
+                raise NoLocksError(f"{store} cannot be locked: {error.strerror}") from error
             raise StoreError(f"{store} is being written by another run (process {holder or 'unknown'})") from error
         self._held.add(self._path)
         with suppress(OSError):  # a full disk; the number is only for the message above

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from longlag.process.provenance import UNCHECKED, UNHASHED
+from longlag.process.provenance import UNCHECKED, UNHASHED, processor_of
 from longlag.store.schema import CHOSEN, TABLES, Column, Facts, planned_row
 from longlag.store.store import Columns, Store
 from longlag.tasks.support.options import spell
@@ -27,8 +27,15 @@ def _stored(table: str, names: Iterable[str]) -> dict[str, str]:
     return {name: _dtype(TABLES[table].columns[name]) for name in names}
 
 
-_DERIVED = {"study": _TEXT, "score": _NUMBER, "sequences_to_solve": _MAYBE, "updates_per_second": _NUMBER}
-_DERIVED |= {"unchecked": "bool", "unhashed": _TEXT}
+_DERIVED = {
+    "study": _TEXT,
+    "processor": _TEXT,
+    "score": _NUMBER,
+    "sequences_to_solve": _MAYBE,
+    "updates_per_second": _NUMBER,
+    "unchecked": "bool",
+    "unhashed": _TEXT,
+}
 _FIRST = ("study", "task", "lag", "min_lag", "cell", "hidden_size", "layers", "clip", "optimizer", "lr", "seed")
 _OUTCOME = (
     *("status", "error", "baseline_error", "score", "updates", "updates_to_solve", "sequences_to_solve"),
@@ -53,7 +60,7 @@ ROW = _columns(
 )
 """The columns of an exported row, in order."""
 PLAN = _columns("key", *_FIRST, "baseline_error", *_REST, *CHOSEN, *_ORIGIN, *_FACTS)
-TRIALS = ROW | _columns(*_FACTS, "environment") | TIMINGS
+TRIALS = ROW | _columns(*_FACTS, "environment", "processor") | TIMINGS
 _CURVES = _stored(
     "measurements",
     (
@@ -111,6 +118,7 @@ def read_trials(store: Store, plan: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     frame["unchecked"] = _each(frame["environment"], lambda text: json.loads(text).get(UNCHECKED, False), "bool")
     frame["unhashed"] = _each(frame["environment"], lambda text: "; ".join(json.loads(text).get(UNHASHED, ())))
     frame["environment"] = _each(frame["environment"], lambda text: json.dumps(json.loads(text), sort_keys=True))
+    frame["processor"] = _each(frame["environment"], lambda text: processor_of(json.loads(text)))
     return frame, int((~inside).sum())
 
 

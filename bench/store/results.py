@@ -46,7 +46,8 @@ class StudyData:
             and what follows from it (``lag, min_lag, baseline_error, solved_below, error_name``,
             ``task.<option>``, ``cell.<option>``).
         trials: One row a stored trial of the plan, sorted by key: the columns of ``plan`` and of `TrialResult`,
-            ``score, sequences_to_solve, source``, ``environment`` as JSON, ``updates_per_second``.
+            ``score, sequences_to_solve, source``, ``environment`` as JSON, ``processor`` (its type, as far as it
+            decides how numbers round), ``updates_per_second``.
         curves: One row an evaluation: ``key`` and the fields of `Measurement` but ``slices``.
         slices: The error by slice at each evaluation: ``key, update, slice, value, error``.
         examples: What tasks' examples gave: ``key, name, value``.

@@ -9,7 +9,7 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,8 +119,7 @@ class Store:
     def add(self, result: TrialResult, facts: Facts) -> None:
         """Take a finished result; it is in the file after the next `flush`.
 
-        A row of the same key is replaced together with its curve; but what failed or timed out never replaces
-        a result.
+        A row of the same key is replaced with its curve; but what failed or timed out never replaces a result.
         """
         self._waiting.append((result, facts))
         if self.waiting_since is None:
@@ -137,13 +136,18 @@ class Store:
         Raises:
             StoreError: It could not be written; the file is as before and the results still wait.
         """
-        if not self._waiting:
-            return
+        if self._waiting:
+            self.take(self._waiting)
+            self._waiting.clear()
+            self.waiting_since = None
+
+    def take(self, results: Iterable[tuple[TrialResult, Facts]], without: Collection[str] = ()) -> None:
+        """Remove rows by key and store results, as `add` does: all of it in one transaction, or nothing."""
         with explained(self.path), self._transaction():
-            for result, facts in self._waiting:
+            for table in ("trials", "measurements"):
+                self._connection.executemany(f"DELETE FROM {table} WHERE key = ?", [(key,) for key in without])
+            for result, facts in results:
                 self._replace(result, facts)
-        self._waiting.clear()
-        self.waiting_since = None
 
     def write_plan(self, title: str, planned: Sequence[tuple[Trial, Facts]]) -> None:
         """Replace the plan by that of the run that begins; where it is the same, its rows stay."""

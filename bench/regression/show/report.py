@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from longlag.process.provenance import processor_of
 from longlag.regression.judge.baseline import Baseline
 from longlag.regression.judge.commands import Commands
 from longlag.regression.judge.comparison import points
@@ -141,7 +142,7 @@ class Report:
     @property
     def notes(self) -> list[str]:
         """What to keep in mind: another machine, other versions, entries that cost more."""
-        return [*_context_notes(self.verdicts), *_cost_notes(self.verdicts)]
+        return [*_context_notes(self.verdicts), *_processor_notes(self.verdicts), *_cost_notes(self.verdicts)]
 
 
 def _seeds_in_all(verdict: Verdict) -> int:
@@ -199,6 +200,14 @@ def _context_notes(verdicts: Sequence[Verdict]) -> list[str]:
         [f"Other machine or versions than the baseline's ({', '.join(found)}): curves need not be equal."]
         if found
         else []
+    )
+
+
+def _processor_notes(verdicts: Sequence[Verdict]) -> list[str]:
+    new = [verdict.pair.new for verdict in verdicts if verdict.pair.new is not None]
+    types = sorted({processor_of(dict(context)) for entry in new for context in entry.contexts} - {"unknown"})
+    return (
+        [f"Mixed processors made the new trials ({', '.join(types)}): curves need not be equal."] if types[1:] else []
     )
 
 

@@ -10,7 +10,7 @@ from longlag.report.failures import reasons
 from longlag.report.figures import horizons, style
 from longlag.report.figures.ladders import has_horizons, rungs
 from longlag.report.matched_sizes import match_columns
-from longlag.report.outcomes import LOST, WAYS, notes, outcomes, progress, several
+from longlag.report.outcomes import LOST, WAYS, notes, outcomes, processors, progress, several
 from longlag.report.summary import shared_values, summarise
 from longlag.report.text import tables
 from longlag.report.text.summary_lines import stories
@@ -107,6 +107,7 @@ def to_json(study: StudyData) -> str:
         "outside": study.outside,
         "sources": list(study.sources),
         "mixed_source": len(study.sources) > 1,
+        "processors": {str(name): int(count) for name, count in processors(study).sort_index().items()},
         "notes": notes(study),
         "reasons": reasons(study),
         "everywhere": {name: _plain(value) for name, value in shared_values(study).items()},

@@ -1,0 +1,95 @@
+"""A run of one share of a study, which ends in a shard instead of the study's store."""
+
+from collections import Counter
+from pathlib import Path
+
+from longlag.plan.study import Study
+from longlag.process import provenance
+from longlag.run.costs import pace_of
+from longlag.run.plan import TIMED, Plan, Retrain, check, networks_of
+from longlag.run.run import Observer, RunOptions, train_missing
+from longlag.run.shares import shares
+from longlag.shards.file import ENDING, shards_of
+from longlag.shards.header import Header, Share
+from longlag.shards.writing import ShardWriter
+from longlag.store.file import StoreError
+from longlag.values.trial import Status, Trial, TrialResult
+
+
+def shard_path(study: str, results: Path, share: Share) -> Path:
+    """Return the file that a share is written to.
+
+    >>> shard_path("quick", Path("results"), Share(3, 64)).as_posix()
+    'results/quick/shards/3-of-64.jsonl'
+    """
+    return shards_of(study, results) / f"{share.number}-of-{share.count}{ENDING}"
+
+
+def run_shard(
+    study: Study, results: Path, share: Share, header: Header, options: RunOptions, observer: Observer
+) -> Counter[Status]:
+    """Train what is missing of a share and return how its trials ended, those of earlier runs included.
+
+    What is in the shard is not trained again, whatever the store holds.
+
+    Args:
+        study: The study.
+        results: The results folder.
+        share: Which share of it.
+        header: What the shard is to say of itself.
+        options: How it is trained.
+        observer: Told of the plan and of each trial.
+
+    Raises:
+        UsageError: The study names something impossible, or the shard holds another plan; nothing was written.
+        StoreError: The shard cannot be used; what was finished stays.
+    """
+    check(study)
+    trials = tuple(shares(study.trials(), share.count)[share.number - 1])
+    path = shard_path(study.name, results, share)
+    if path.parent.resolve() != (results / study.name).resolve() / path.parent.name:
+        raise StoreError(f"{path.parent} leads out of {results / study.name}: no shard is written there")
+    with ShardWriter.open(path, header) as shard:
+        held = {trial.key: shard.held[trial.key] for trial in trials if trial.key in shard.held}
+        plan = _compare(study, trials, held, results, options.retrain)
+        observer.started(plan)
+        train_missing(plan, results, options, shard, observer)
+        return Counter(shard.held[trial.key].status for trial in trials if trial.key in shard.held)
+
+
+def _compare(
+    study: Study, trials: tuple[Trial, ...], held: dict[str, TrialResult], results: Path, retrain: Retrain
+) -> Plan:
+    """Compare a share with what its shard holds."""
+    stale = {key for key, one in held.items() if not provenance.is_present(_source(one), one.environment)}
+    done = {key for key, one in held.items() if one.status.is_result and not (retrain.fresh and key in stale)}
+    bare = _without_network(study, {key: held[key] for key in done}, results) if retrain.keep_networks else set()
+    here = provenance.environment()["cpu"]
+    timed = [
+        (one.trial, one.updates, one.wall_seconds)
+        for one in held.values()
+        if one.updates and one.wall_seconds and one.environment.get("cpu") == here
+    ]
+    return Plan(
+        study=study,
+        trials=trials,
+        missing=tuple(trial for trial in trials if trial.key not in done - bare),
+        outside=0,
+        other_source=len(stale),
+        without_network=len(bare),
+        pace=pace_of(timed[:TIMED]),
+    )
+
+
+def _source(result: TrialResult) -> str | None:
+    source: str | None = result.environment.get("source")
+    return source
+
+
+def _without_network(study: Study, done: dict[str, TrialResult], results: Path) -> set[str]:
+    """Return the keys of finished trials whose network is not kept."""
+    from longlag.training.checkpoints import is_kept
+
+    folder = networks_of(study, results)
+    trained = {key: one for key, one in done.items() if one.has_network}
+    return {key for key, one in trained.items() if not is_kept(folder, key, one.fingerprint)}

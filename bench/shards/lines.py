@@ -1,0 +1,57 @@
+"""A line of a shard: JSON whose first entry is a checksum of all the others.
+
+The line is ``{"sha256":"...",`` and the rest of an object; the checksum is that of the object without this entry, as it
+is written. Any changed bit is seen: in the rest by the checksum, in the checksum and around it by comparison.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+_OPENING, _CLOSING, _DIGITS = b'{"sha256":"', b'",', 64
+LONGEST = 2**26
+"""Bytes of a line, at most; a longer one is damaged."""
+
+
+class DamagedLineError(ValueError):
+    """A line is not what was written."""
+
+
+def written(content: Mapping[str, Any]) -> bytes:
+    r"""Return a line with its end.
+
+    >>> line = written({"seed": 3})
+    >>> line[:20], line[-14:]
+    (b'{"sha256":"c8c6e3d62', b'd9","seed":3}\n')
+    """
+    rest = json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
+    return b"".join((_OPENING, hashlib.sha256(rest).hexdigest().encode(), _CLOSING, rest[1:], b"\n"))
+
+
+def read(line: bytes) -> dict[str, Any]:
+    """Return what a line holds.
+
+    Args:
+        line: With its end.
+
+    Raises:
+        DamagedLineError: It is not what was written.
+    """
+    start = len(_OPENING) + _DIGITS
+    rest = b"{" + line[start + len(_CLOSING) : -1]
+    framed = line.startswith(_OPENING) and line[start : start + len(_CLOSING)] == _CLOSING and line.endswith(b"\n")
+    if not framed or line[len(_OPENING) : start] != hashlib.sha256(rest).hexdigest().encode():
+        raise DamagedLineError("its checksum does not fit")
+    try:
+        found = json.loads(rest)
+    except (ValueError, RecursionError):  # whoever wrote it can reckon checksums
+        raise DamagedLineError("it is no JSON") from None
+    if not isinstance(found, dict):
+        raise DamagedLineError("it is no JSON object")
+    return found
+
+
+def may_begin(start: bytes) -> bool:
+    """Whether a file that begins so may be a shard whose first line was cut off."""
+    return start.startswith(_OPENING) or _OPENING.startswith(start)

@@ -1,0 +1,198 @@
+"""Shards united with a study's store: the same whatever their order, and however often it is done.
+
+For each trial all that any shard holds of it is looked at, the row of the store, and what was set aside before. Where
+that is one result, it is stored. Where it is several, none is: all are set aside in one file, and the trial is missing.
+So what comes of some shards is decided by what they hold, not by who came first.
+"""
+
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from longlag.plan.study import Study
+from longlag.plan.trials import facts
+from longlag.process.provenance import processor_of
+from longlag.shards import lines
+from longlag.shards.file import ENDING, read_line, read_lines, trial_line
+from longlag.shards.gathering import Found, Held, chosen, distinct
+from longlag.shards.header import Header
+from longlag.shards.writing import sync_folder
+from longlag.store.schema import Facts
+from longlag.store.store import Store, StoreError, store_path
+from longlag.tasks.support.errors import UsageError
+from longlag.values.trial import Status, Trial, TrialResult
+
+CONFLICTS = f"conflicts{ENDING}"
+"""In a study's folder: all results of the trials of which there are several."""
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What came of a merge.
+
+    Attributes:
+        written: Rows of the store that are new or changed.
+        conflicts: Keys of the trials of which there are several results.
+        aside: The file in which these are kept.
+        statuses: How the trials of the plan ended that have a row.
+        missing: Trials without a result, in the plan's order.
+        processors: Types of processor that made the results.
+    """
+
+    written: int
+    conflicts: tuple[str, ...]
+    aside: Path
+    statuses: Counter[Status]
+    missing: tuple[Trial, ...]
+    processors: Counter[str]
+
+
+def merge(study: Study, held: Sequence[Held], results: Path, same_processor: bool = False) -> Merged:
+    """Unite what shards hold with the store of their study.
+
+    Args:
+        study: The study.
+        held: What its shards hold.
+        results: The results folder.
+        same_processor: Refuse results of several types of processor.
+
+    Raises:
+        UsageError: There are several types of processor, and there must not be; nothing was written.
+        StoreError: The store or a shard cannot be used; the store is as before.
+    """
+    path, aside = store_path(study.name, results), results / study.name / CONFLICTS
+    if same_processor:
+        with Store.open_for_reading(path) if path.exists() else nullcontext() as stored:
+            _refuse_several(_united(study, held, stored, aside).processors)
+    with Store.open_for_writing(path) as store:
+        union = _united(study, held, store, aside)
+        settled = list(_results(one for one in union.new if one.path == aside))  # before that file is written anew
+        if union.conflicts:
+            _set_aside(aside, study, union.conflicts, store)
+        store.write_plan(study.title, [(planned.trial, planned.facts) for planned in study.planned])
+        fresh = _results(one for one in union.new if one.path != aside)
+        store.take(chain(settled, fresh), without=union.conflicts)
+        if not union.conflicts:
+            aside.unlink(missing_ok=True)
+        rows = store.stored()
+    return Merged(
+        written=len(union.new),
+        conflicts=tuple(union.conflicts),
+        aside=aside,
+        statuses=Counter(rows[trial.key].status for trial in study.trials() if trial.key in rows),
+        missing=tuple(one for one in study.trials() if one.key not in rows or not rows[one.key].status.is_result),
+        processors=union.processors,
+    )
+
+
+@dataclass(frozen=True)
+class _Union:
+    """What the store is to hold.
+
+    Attributes:
+        new: What it holds otherwise, or not at all.
+        conflicts: The different results of each trial that has several, by key, sorted.
+        processors: Types of processor that made the results of the plan.
+    """
+
+    new: list[Found]
+    conflicts: dict[str, list[Found]]
+    processors: Counter[str]
+
+
+def _united(study: Study, held: Sequence[Held], store: Store | None, aside: Path) -> _Union:
+    found: dict[str, list[Found]] = defaultdict(list)
+    for key, one in ((key, one) for of in held for key, one in of.trials.items()):
+        found[key].append(one)
+    for key, one in _aside(aside):
+        found[key].append(one)
+    rows = {} if store is None else store.stored()
+    before: dict[str, bytes] = {}
+    for key in found.keys() & rows.keys():
+        assert store is not None
+        result = store.result(key)
+        assert result is not None
+        stored = Found.of(result)
+        found[key].append(stored)
+        before[key] = stored.whole
+    best = {key: chosen(of) for key, of in found.items()}
+    processors = ({} if store is None else _processors(store)) | {
+        key: one.processor for key, one in best.items() if one is not None and one.is_result
+    }
+    return _Union(
+        new=[one for key, one in best.items() if one is not None and one.whole != before.get(key)],
+        conflicts={key: distinct(found[key]) for key in sorted(best) if best[key] is None},
+        processors=Counter(
+            processors[one.key]
+            for one in study.trials()
+            if one.key in processors and best.get(one.key, one) is not None
+        ),
+    )
+
+
+def _aside(path: Path) -> Iterator[tuple[str, Found]]:
+    """Yield what earlier merges set aside, by key.
+
+    Raises:
+        StoreError: The file is damaged.
+    """
+    if not path.exists():
+        return
+    for line in read_lines(path):
+        if line.result is None:
+            raise StoreError(f"{path} line {line.number} cannot be used: {line.fault}; move the file away")
+        yield line.result.trial.key, Found.of(line.result, path, line.offset)
+
+
+def _processors(store: Store) -> dict[str, str]:
+    """Return the type of processor that made each stored result, by key."""
+    by_text: dict[str, str] = {}
+    found = {}
+    for page in store.pages("trials"):
+        for key, status, text in zip(page["key"], page["status"], page["environment"], strict=True):
+            if text not in by_text:
+                by_text[text] = processor_of(json.loads(text))
+            if Status(status).is_result:
+                found[key] = by_text[text]
+    return found
+
+
+def _refuse_several(processors: Counter[str]) -> None:
+    if len(processors) > 1:
+        told = ", ".join(f"{name} ({count} trials)" for name, count in sorted(processors.items()))
+        raise UsageError(f"--require-same-processor: {len(processors)} types of processor made these results: {told}")
+
+
+def _set_aside(path: Path, study: Study, conflicts: Mapping[str, Sequence[Found]], store: Store) -> None:
+    """Write all results of the trials of which there are several; the file is whole, or as before."""
+    content = [lines.written(Header.of(study).line)]
+    for key, of in conflicts.items():
+        for one in of:
+            result = store.result(key) if one.path is None else read_line(one.path, one.offset)
+            assert result is not None
+            content.append(trial_line(result, facts(result.trial)))
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        with part.open("xb") as file:  # not through a link
+            file.write(b"".join(content))
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror}; nothing was merged") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _results(found: Iterable[Found]) -> Iterator[tuple[TrialResult, Facts]]:
+    """Yield results from the shards that they are in."""
+    for one in found:
+        assert one.path is not None
+        result = read_line(one.path, one.offset)
+        yield result, facts(result.trial)

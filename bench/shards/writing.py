@@ -1,0 +1,198 @@
+"""Writing of shards: what a line says is on the disk, whole, before anybody is told of the trial.
+
+What a kill cut off is removed before the next line is appended.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from longlag.shards import lines
+from longlag.shards.file import header_of, lines_of, replaces, trial_line
+from longlag.shards.header import Header
+from longlag.store.file import Lock, NoLocksError, StoreError
+from longlag.store.schema import Facts
+from longlag.store.store import COMMIT_SECONDS
+from longlag.tasks.support.errors import UsageError
+from longlag.values.trial import TrialResult
+
+
+class ShardWriter:
+    """A shard that is open for appending; use `open` in a ``with`` statement. Takes trials as a store does.
+
+    Attributes:
+        path: The file.
+        held: What its lines hold, by key, without curves.
+    """
+
+    def __init__(self, path: Path, file: int, held: Mapping[str, TrialResult], lock: Lock | None) -> None:
+        self.path = path
+        self.held = dict(held)
+        self._file = file
+        self._lock = lock
+        self._waiting: list[tuple[str, TrialResult, bytes]] = []
+        self._waiting_since: float | None = None
+
+    @classmethod
+    def open(cls, path: Path, header: Header, locked: bool = True) -> Self:
+        """Open a shard to go on with it; make it, and its folder, where it is missing.
+
+        Args:
+            path: The file.
+            header: What it is to hold; an existing file must say the same.
+            locked: Keep others from writing it, unless the file system has no locks. A file whose name nobody else can
+                have needs none.
+
+        Raises:
+            UsageError: The file holds another study, plan or share.
+            StoreError: It cannot be written, it is written by another run, or it is no shard.
+        """
+        lock = _lock(path) if locked else None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Not through a link: what came with an unpacked folder could lead anywhere.
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
+            try:
+                held = _resumed(path, file, header)
+            except BaseException:
+                os.close(file)
+                raise
+        except BaseException as error:
+            if lock:
+                lock.release()
+            if isinstance(error, OSError):
+                raise StoreError(f"shard {path} cannot be written: {error.strerror}") from error
+            raise
+        return cls(path, file, held, lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if not isinstance(error, StoreError):  # an interrupted run keeps what is finished
+                self.flush()
+        finally:
+            os.close(self._file)
+            if self._lock:
+                self._lock.release()
+
+    def add(self, result: TrialResult, facts: Facts) -> None:
+        """Take a finished trial; it is in the file after the next `flush`."""
+        self._waiting.append((result.trial.key, replace(result, measurements=()), trial_line(result, facts)))
+        if self._waiting_since is None:
+            self._waiting_since = time.monotonic()
+
+    def flush_if_due(self) -> None:
+        """Write once the oldest waiting trial has waited for `COMMIT_SECONDS`."""
+        if self._waiting_since is not None and time.monotonic() - self._waiting_since >= COMMIT_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write whatever waits; it is on the disk when this returns.
+
+        Raises:
+            StoreError: It could not be written; the file ends behind its last whole line, and the trials still wait.
+        """
+        if not self._waiting:
+            return
+        try:
+            _append(self._file, b"".join(line for _, _, line in self._waiting))
+        except OSError as error:
+            told = f"shard {self.path} cannot grow: {error.strerror}; what was finished before is kept"
+            raise StoreError(told) from error
+        for key, result, _ in self._waiting:
+            if replaces(result, self.held.get(key)):
+                self.held[key] = result
+        self.forget()
+
+    def forget(self) -> None:
+        """Leave out what waits."""
+        self._waiting.clear()
+        self._waiting_since = None
+
+
+def _lock(path: Path) -> Lock | None:
+    """Return the right to write, None where there are no locks: two writers then do the same work twice."""
+    try:
+        return Lock(path)
+    except NoLocksError:
+        return None
+
+
+def _resumed(path: Path, file: int, header: Header) -> dict[str, TrialResult]:
+    """Bring an open file to the end of its last whole line, which may be its first; return what it holds."""
+    with os.fdopen(os.dup(file), "rb") as reader:
+        reader.seek(0)
+        first = reader.readline(lines.LONGEST)
+        if not first.endswith(b"\n"):
+            if not lines.may_begin(first):
+                raise StoreError(f"{path} is not a shard of longlag and was left as it is")
+            os.ftruncate(file, 0)
+            _append(file, lines.written(header.line))
+            sync_folder(path.parent)
+            return {}
+        reader.seek(0)
+        _check_same(path, header_of(path, reader), header)
+        held: dict[str, TrialResult] = {}
+        for result in (line.result for line in lines_of(reader)):
+            if result is not None and replaces(result, held.get(result.trial.key)):
+                held[result.trial.key] = replace(result, measurements=())
+        end = _end_of_lines(reader)
+        if end < reader.seek(0, os.SEEK_END):
+            os.ftruncate(file, end)
+            os.fsync(file)
+        return held
+
+
+def _check_same(path: Path, found: Header, wanted: Header) -> None:
+    for what, had, asked in (
+        ("study", found.study, wanted.study),
+        ("share", found.share, wanted.share),
+        ("plan", found.plan, wanted.plan),
+    ):
+        if had != asked:
+            said = "another plan of the study" if what == "plan" else f"{what} {had}"
+            raise UsageError(f"{path} holds {said}: move it away, or give --name or --results")
+
+
+def _append(file: int, content: bytes) -> None:
+    """Write all of it to the end and to the disk, or leave the file as it was."""
+    before = os.fstat(file).st_size
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(file, rest) :]
+        os.fsync(file)
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(file, before)
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the name of a new file on the disk."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _end_of_lines(file: IO[bytes]) -> int:
+    """Return how many bytes the whole lines of a file take."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - 2**16)
+        file.seek(start)
+        if (found := file.read(end - start).rfind(b"\n")) >= 0:
+            return start + found + 1
+        end = start
+    return 0

@@ -1,0 +1,142 @@
+"""Values as plain JSON and back: dataclasses by the names of their fields, numbers to the last digit.
+
+JSON has no NaN and no infinity; they are written as the texts ``nan``, ``inf`` and ``-inf``. Fields at their default
+are left out, so that a field that is added later changes no text.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from enum import Enum
+from functools import cache
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
+
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+_NOT_FINITE = ("nan", "inf", "-inf")
+
+
+def to_plain(value: Any) -> Any:
+    """Return a value as what JSON can hold.
+
+    >>> to_plain((1.5, math.inf, {"a": None}))
+    [1.5, 'inf', {'a': None}]
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        held = {item.name: (item, getattr(value, item.name)) for item in fields(value)}
+        return {name: to_plain(one) for name, (item, one) in held.items() if not _is_default(item, one)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(name): to_plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(one) for one in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def from_plain(kind: Any, value: Any) -> Any:
+    """Return a value of a type, made of what `to_plain` made of it; whatever else it may be given is refused.
+
+    Args:
+        kind: The type, as it is written behind a field: ``tuple[Measurement, ...]``.
+        value: What was read.
+
+    Raises:
+        ValueError: It does not fit the type.
+
+    >>> from_plain(tuple[float, ...], [1.5, "inf"])
+    (1.5, inf)
+    """
+    return _reader(kind)(value)
+
+
+def _is_default(item: Field[Any], value: Any) -> bool:
+    default = item.default if item.default_factory is MISSING else item.default_factory()
+    return type(value) is type(default) and bool(value == default)
+
+
+@cache
+def _reader(kind: Any) -> Callable[[Any], Any]:
+    """Return what makes values of a type: looked up once, since a shard holds millions."""
+    origin, of = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return _json
+    if origin in (tuple, list):
+        return _sequence(origin, _reader(of[0]))
+    if origin in (dict, Mapping):
+        return _mapping(_reader(of[1]))
+    if NoneType in of:
+        return _maybe(_reader(next(one for one in of if one is not NoneType)))
+    if is_dataclass(kind):
+        return _dataclass(kind)
+    return kind if issubclass(kind, Enum) else _SCALARS[kind]
+
+
+def _sequence(made: Any, one: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: made(map(one, _instance(list, value)))
+
+
+def _mapping(one: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: {_text(name): one(held) for name, held in _instance(dict, value).items()}
+
+
+def _maybe(one: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else one(value)
+
+
+def _dataclass(kind: Any) -> Callable[[Any], Any]:
+    hints = get_type_hints(kind)
+    readers = {item.name: _reader(hints[item.name]) for item in fields(kind)}
+
+    def read(value: Any) -> Any:
+        values = _instance(dict, value)
+        if unknown := sorted(values.keys() - readers.keys()):
+            raise ValueError(f"unknown {', '.join(unknown)}")
+        try:
+            return kind(**{name: readers[name](one) for name, one in values.items()})
+        except TypeError as error:  # a field is missing
+            raise ValueError(str(error)) from None
+
+    return read
+
+
+def _instance(kind: type, value: Any) -> Any:
+    if type(value) is not kind:  # JSON knows no other; True is no 1
+        raise ValueError(f"a {type(value).__name__} in place of a {kind.__name__}")
+    return value
+
+
+def _number(value: Any) -> float:
+    if type(value) is float:
+        return value
+    if value in _NOT_FINITE:
+        return float(value)
+    return float(_count(value))
+
+
+def _count(value: Any) -> int:
+    if not _SMALLEST <= _instance(int, value) <= _LARGEST:
+        raise ValueError("a number of more than 64 bits")
+    return int(value)
+
+
+def _text(value: Any) -> str:
+    _instance(str, value).encode()  # half of a surrogate pair is no text
+    return str(value)
+
+
+def _json(value: Any) -> Any:
+    """Return what JSON can hold as it is."""
+    if isinstance(value, dict):
+        return {_text(name): _json(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_json(one) for one in value]
+    return value if value is None else _SCALARS[type(value)](value)
+
+
+_SCALARS: Mapping[Any, Callable[[Any], Any]] = {
+    float: _number,
+    int: _count,
+    str: _text,
+    bool: lambda value: _instance(bool, value),
+}
