@@ -12,6 +12,7 @@ from longlag.cli.planning import (
     checked_workers,
     study_of,
     training_options,
+    with_lenses,
     within,
 )
 
@@ -37,6 +38,7 @@ def run(
     fresh: bool,
     budget_minutes: float | None,
     keep_networks: bool,
+    lenses: tuple[str, ...],
     unchecked: bool,
     results: Path,
     **options: Any,
@@ -46,7 +48,7 @@ def run(
     The same command again resumes. With a STUDY, options replace its values.
     """
     workers, timeout = checked_workers(workers), checked_timeout(timeout)
-    found = within(study_of(study, name, options), workers, budget_minutes)
+    found = with_lenses(within(study_of(study, name, options), workers, budget_minutes), lenses)
     ended = train_study(
         found,
         results,
@@ -86,7 +88,7 @@ def train_study(
     if not unchecked:
         check_plugins(study, results)
     with Progress(workers) as progress:
-        options = RunOptions(workers, timeout_seconds, memory, Retrain(fresh, keep_networks), unchecked)
+        options = RunOptions(workers, timeout_seconds, memory, Retrain(fresh, keep_networks, study.lenses), unchecked)
         return run_study(study, results, options, progress)
 
 

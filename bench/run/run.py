@@ -1,6 +1,7 @@
 """A run: what is missing of a study is trained and committed as it comes."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -59,9 +60,10 @@ def run(study: Study, results: Path, options: RunOptions, observer: Observer) ->
     with Store.open_for_writing(store_path(study.name, results)) as store:
         plan = compare(study, store, results, options.retrain)
         store.write_plan(study.title, planned)
+        look_again(store, study, results, plan, options.retrain.lenses)
         observer.started(plan)
         folder = _networks(study, results) if options.retrain.keep_networks else None
-        train = partial(train_cohort, networks=folder, unchecked=options.unchecked)
+        train = partial(train_cohort, networks=folder, unchecked=options.unchecked, lenses=options.retrain.lenses)
         arriving = LocalEngine(options.workers, options.timeout_seconds, train).run(
             plan.cohorts(options.workers, options.memory)
         )
@@ -76,6 +78,17 @@ def run(study: Study, results: Path, options: RunOptions, observer: Observer) ->
         store.flush()
         held = store.stored()
     return Counter(held[trial.key].status for trial in plan.trials if trial.key in held)
+
+
+def look_again(store: Store, study: Study, results: Path, plan: Plan, lenses: Sequence[str]) -> None:
+    """Store what lenses find in the kept networks of trials that they have not looked at."""
+    if not plan.from_networks:
+        return
+    from longlag.lens.support.kept import frames_of_kept
+
+    folder = networks_of(study, results)
+    for trial in plan.from_networks:
+        store.add_frames({trial.key: frames_of_kept(lenses, trial, folder, store.updates_done(trial.key))})
 
 
 def _networks(study: Study, results: Path) -> Path:

@@ -37,6 +37,7 @@ def train_cohort(
     environment: dict[str, Any],
     networks: Path | None = None,
     unchecked: bool = False,
+    lenses: Sequence[str] = (),
 ) -> None:
     """Call `longlag.training.cohort.train`, which loads torch; keep networks in a folder.
 
@@ -46,6 +47,7 @@ def train_cohort(
         environment: Stored with each.
         networks: Where trained networks are kept, if they are.
         unchecked: Whether the contract of plugins was not checked, which their rows say.
+        lenses: The lenses whose frames go with each result.
     """
     from longlag.process import state
     from longlag.training.cohort import train
@@ -58,10 +60,16 @@ def train_cohort(
         from longlag.training import checkpoints
 
         keep = partial(checkpoints.keep, networks)
+    look = None
+    if lenses:
+        from longlag.lens.support.watching import Watch
+
+        watch = Watch(lenses)
+        report, look = watch.with_frames(report), watch.look
     with state.settled():  # the next cohort is trained as if there had been no plugin
         said = of_plugins(trials)
         said |= {"unchecked": True} if unchecked and said else {}
-        train(trials, report, environment | provenance.numerics() | said, keep)
+        train(trials, report, environment | provenance.numerics() | said, keep, look)
     for name in registry.loaded_later(plugins_of(trials)).keys() - before:  # the next cohort loads what it needs
         del sys.modules[name]
 
