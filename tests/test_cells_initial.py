@@ -18,6 +18,19 @@ def weights_of(spec, inputs=10, hidden=100):
     return values, dict(zip(widths, biases, strict=cell.biased))
 
 
+def test_scale_multiplies_the_recurrent_weights_as_they_were_drawn():
+    for init in ("orthogonal", "identity"):
+        matrix = weights_of(f"rnn:init={init},scale=0.8")[0]["recurrent_weight"]
+        np.testing.assert_allclose(np.abs(np.linalg.eigvals(matrix)), 0.8, rtol=1e-9)
+    bound = weights_of("rnn")[0]["recurrent_weight"], weights_of("rnn:scale=2")[0]["recurrent_weight"]
+    assert np.abs(bound[1]).max() == pytest.approx(2 * np.abs(bound[0]).max(), rel=0.01)
+    names = ("input_weight", "bias")
+    assert all(
+        weights_of("rnn:scale=2")[0][name].std() == pytest.approx(weights_of("rnn")[0][name].std(), rel=0.2)
+        for name in names
+    )
+
+
 def test_gaussian_weights_have_the_deviation_asked_for_and_no_bias():
     values, _ = weights_of("rnn:init=gaussian,std=0.3")
     for name in ("input_weight", "recurrent_weight"):

@@ -14,7 +14,7 @@ ARCHITECTURE = ROOT / "bench" / "README.md"
 PACKAGES = (
     *("tasks", "values", "process", "stats"),
     *("cells", "clips", "architectures", "optimisers", "schedules"),
-    *("scans", "registry", "networks", "plan", "training", "store", "shards", "run", "experiments"),
+    *("scans", "registry", "networks", "plan", "training", "store", "shards", "lens", "run", "experiments"),
     *("report", "checks", "regression", "perf", "cli"),
 )
 """From the ground up: a package imports from itself and from those before it. The table of bench/README.md shows it."""
@@ -22,7 +22,7 @@ PACKAGES = (
 TOP = ("longlag.results", "longlag.cohort", "longlag.__main__")
 """Modules that lie in no package: what others may import, and the command; nothing of ours imports them."""
 
-OPEN = ("tasks", "cells", "clips", "architectures", "optimisers", "schedules", "scans.kernels")
+OPEN = ("tasks", "cells", "clips", "architectures", "optimisers", "schedules", "scans.kernels", "lens")
 """Folders in which every file is a member, but for `base`."""
 
 HEAVY = ("torch", "numpy", "numba", "pandas", "matplotlib", "scipy", "seaborn")

@@ -152,7 +152,7 @@ def test_curves_slices_and_examples_are_long_tables(tmp_path: Path) -> None:
 
 def test_frames_do_not_depend_on_the_pages_they_were_read_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = load_study("mine", study(tmp_path, planned=(3, 0, 2, 7)))
-    monkeypatch.setattr("longlag.store.store._PAGE", 2)
+    monkeypatch.setattr("longlag.store.reading._PAGE", 2)
     paged = load_study("mine", tmp_path)
     for name in ("plan", "trials", "curves", "slices", "examples"):
         pd.testing.assert_frame_equal(getattr(paged, name), getattr(whole, name))

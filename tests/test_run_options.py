@@ -125,7 +125,7 @@ def test_fresh_trains_again_what_other_source_made(go):
 
 def test_keep_networks_trains_again_what_has_none_and_keeps_it_in_the_studys_folder(go, tmp_path):
     plain = go(seeds="2").train
-    assert (plain.func, plain.keywords) == (train_cohort, {"networks": None, "unchecked": False})
+    assert (plain.func, plain.keywords) == (train_cohort, {"networks": None, "unchecked": False, "lenses": ()})
     engine = go("--keep-networks", seeds="2")
     assert len(trials_of(engine)) == 2
     assert engine.train.keywords["networks"] == (tmp_path / "adhoc" / "networks").absolute()
@@ -133,6 +133,14 @@ def test_keep_networks_trains_again_what_has_none_and_keeps_it_in_the_studys_fol
 
 def test_unchecked_marks_the_rows_of_plugins(go):
     assert go("--unchecked", seeds="2").train.keywords["unchecked"] is True
+
+
+def test_lens_looks_at_what_is_trained_and_trains_again_what_it_has_not_seen(go):
+    assert len(trials_of(go(seeds="2"))) == 2
+    engine = go("--lens", "reach", "--lens", "bound", seeds="2", layers="1")
+    assert engine.train.keywords["lenses"] == ("bound", "reach")
+    assert len(trials_of(engine)) == 2
+    assert len(trials_of(go("--lens", "reach", seeds="2"))) == 2, "stored, but nobody looked"
 
 
 def test_budget_minutes_cut_the_seeds(go):
@@ -168,7 +176,7 @@ def test_a_plugin_is_used(go, tmp_path):
 
 SEEN_HERE = {
     "study", "name", "workers", "timeout", "memory", "fresh", "budget_minutes", "keep_networks", "results", "match",
-    "match_target", "plugin", "unchecked",
+    "match_target", "plugin", "unchecked", "lenses",
 }  # fmt: skip
 SEEN_ELSEWHERE = {"shard", "spool"}
 """In `test_shares.py` and `test_shards.py`: they decide where trials go, and nothing of what is trained."""

@@ -43,7 +43,8 @@ def test_every_field_has_a_column(path: Path) -> None:
     write(path, [result()])
     with closing(sqlite3.connect(path)) as connection:
         columns = {row[1] for row in connection.execute("PRAGMA table_info(trials)")}
-    expected = {item.name for kind in (Trial, TrialResult) for item in fields(kind)} - {"trial", "measurements"}
+    expected = {item.name for kind in (Trial, TrialResult) for item in fields(kind)}
+    expected -= {"trial", "measurements", "frames"}
     assert columns == expected | {"key", "budget_updates", "source", *schema.FACTS}
 
 
@@ -83,7 +84,7 @@ def test_a_failure_does_not_replace_a_result(path: Path) -> None:
 
 
 def test_rows_come_by_key_over_many_pages(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("longlag.store.store._PAGE", 2)
+    monkeypatch.setattr("longlag.store.reading._PAGE", 2)
     results = [result(seed) for seed in range(7)]
     write(path, results)
     keys = sorted(item.trial.key for item in results)
@@ -102,7 +103,7 @@ def test_an_empty_table_is_one_page_without_rows(path: Path) -> None:
 
 
 def test_pages_hold_what_is_in_the_file_by_column(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("longlag.store.store._PAGE", 2)
+    monkeypatch.setattr("longlag.store.reading._PAGE", 2)
     write(path, [result(1)])
     with Store.open_for_reading(path) as store:
         first, second = store.pages("measurements")
@@ -180,7 +181,7 @@ def test_readers_cannot_write(path: Path) -> None:
 
 
 def test_a_reader_between_two_pages_does_not_hold_up_the_writer(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("longlag.store.store._PAGE", 1)
+    monkeypatch.setattr("longlag.store.reading._PAGE", 1)
     monkeypatch.setattr(file, "_BUSY_SECONDS", 0.0)
     write(path, [result(seed) for seed in range(3)])
     with Store.open_for_reading(path) as reader:

@@ -63,6 +63,11 @@ class Cell(Stackable):
         """Whether the cell's kernel, where it has one, computes the equations that these options give."""
         return True
 
+    @property
+    def steepest(self) -> float | None:
+        """The largest slope of f in a cell that is h_t = f(x_t W + b + h_{t-1} U) and nothing else; None elsewhere."""
+        return None
+
     def gate_widths(self, hidden_size: int) -> dict[str, int]:
         """Return the columns of each block of the input projection, in order: by default ``hidden_size`` each."""
         return dict.fromkeys(self.gates, hidden_size)

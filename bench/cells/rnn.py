@@ -35,6 +35,7 @@ class Rnn(Cell):
     ``init=identity`` sets U to the identity and b to zero (IRNN, section 3) and keeps the default input weights;
     ``init=orthogonal`` draws U from the orthogonal group (Saxe, McClelland & Ganguli 2014); ``init=gaussian`` draws
     W and U from N(0, std²), b zero; ``init=pascanu`` gives U 15 non-zeros a unit and spectral radius 0.95, b zero.
+    ``scale`` multiplies U as it was drawn: the spectral radius of an orthogonal one and of the identity.
     """
 
     version: ClassVar[int] = 1
@@ -50,6 +51,9 @@ class Rnn(Cell):
         "default", "initial weights", choices=("default", "identity", "orthogonal", "gaussian", "pascanu")
     )
     std: float = option(0.1, "standard deviation of init=gaussian", low=1e-6, high=10)
+    scale: float = option(
+        1.0, "factor on initial recurrent weights: the spectral radius of orthogonal, identity", low=0, high=10
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,6 +76,11 @@ class Rnn(Cell):
             values["recurrent_weight"] = _sparse(generator, size)
         if self.init in ("identity", "gaussian", "pascanu"):
             values["bias"] = np.zeros(size)
+        values["recurrent_weight"] = values["recurrent_weight"] * self.scale
+
+    @property
+    def steepest(self) -> float:
+        return 0.25 if self.nonlinearity == "sigmoid" else 1.0
 
     def step(self, projected: Tensor, state: State, weights: Weights) -> State:
         (h,) = state

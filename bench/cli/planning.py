@@ -121,6 +121,9 @@ _TRAINING = [
     click.option("--fresh", is_flag=True, help="Train rows again that other source code made."),
     click.option("--budget-minutes", type=float, metavar="M", help="Cut the seeds to as many as should fit."),
     click.option("--keep-networks", is_flag=True, help="Keep trained networks as safetensors, for `longlag probe`."),
+    click.option(
+        "--lens", "lenses", multiple=True, metavar="NAME", help="Look at the networks: reach, ...; repeatable."
+    ),
     click.option("--unchecked", is_flag=True, help="Train plugins whose contract is not checked; rows say so."),
 ]
 
@@ -144,6 +147,7 @@ def plan(
     fresh: bool,
     budget_minutes: float | None,
     keep_networks: bool,
+    lenses: tuple[str, ...],
     unchecked: bool,
     results: Path,
     **options: Any,
@@ -155,7 +159,8 @@ def plan(
     workers, room = checked_workers(workers), as_bytes(memory)
     checked_timeout(timeout)
     cut = within(study_of(study, name, options), workers, budget_minutes)
-    found = make_plan(cut, results, Retrain(fresh, keep_networks))
+    cut = with_lenses(cut, lenses)
+    found = make_plan(cut, results, Retrain(fresh, keep_networks, cut.lenses))
     kept = len(found.trials) - len(found.missing)
     click.echo(f"study     {found.study.name}: {found.study.title}")
     click.echo(f"trials    {len(found.trials)}")
@@ -166,6 +171,8 @@ def plan(
         click.echo(f"unhashed  {found.unhashed} stored trials rest on plugins that no hash covers: --fresh trains them")
     if found.without_network:
         click.echo(f"networks  {found.without_network} stored trials lack theirs and are trained again")
+    if cut.lenses:
+        click.echo(f"lenses    {', '.join(cut.lenses)}{_unseen(found)}")
     click.echo(f"to train  {len(found.missing)} in {len(found.cohorts(workers, room))} cohorts")
     click.echo(f"time      {time_told(found, workers)}")
     if found.outside:
@@ -174,6 +181,31 @@ def plan(
         click.echo(f"tests     {line}")
     for line in matched_lines(found.study):
         click.echo(line)
+
+
+def with_lenses(study: "Study", lenses: tuple[str, ...]) -> "Study":
+    """Return the study with these lenses beside its own.
+
+    Raises:
+        UsageError: There is no lens of a name, or no network of the study has what it looks at.
+    """
+    from dataclasses import replace
+
+    from longlag.plan.lenses import checked_lenses
+
+    asked = checked_lenses(lenses, "--lens")
+    if asked:
+        from longlag.lens.support.asked import check_asked
+
+        check_asked(asked, study.trials())
+    return replace(study, lenses=checked_lenses([*study.lenses, *asked], "--lens"))
+
+
+def _unseen(plan: "Plan") -> str:
+    """Say what becomes of stored trials that lenses have not looked at."""
+    said = f"; {plan.without_lens} stored trials lack them and are trained again" if plan.without_lens else ""
+    kept = len(plan.from_networks)
+    return said + (f"; {kept} stored trials are looked at in their kept networks" if kept else "")
 
 
 def time_told(plan: "Plan", workers: int) -> str:

@@ -13,6 +13,7 @@ from longlag.cli.planning import (
     checked_workers,
     study_of,
     training_options,
+    with_lenses,
     within,
 )
 from longlag.cli.shards import apart_options, command_words
@@ -42,6 +43,7 @@ def run(
     fresh: bool,
     budget_minutes: float | None,
     keep_networks: bool,
+    lenses: tuple[str, ...],
     unchecked: bool,
     results: Path,
     shard: str | None,
@@ -57,7 +59,7 @@ def run(
         raise UsageError("--shard cannot go with --budget-minutes: other machines would cut other seeds; give --seeds")
     if shard is not None and spool is not None:
         raise UsageError("--shard cannot go with --spool: what is finished is in the shard at once")
-    found = within(study_of(study, name, options), workers, budget_minutes)
+    found = with_lenses(within(study_of(study, name, options), workers, budget_minutes), lenses)
     ended = train_study(
         found,
         results,
@@ -113,7 +115,9 @@ def train_study(
     if kept:
         kept.check()
     with Progress(workers) as progress:
-        options = RunOptions(workers, timeout_seconds, memory, Retrain(fresh, keep_networks), unchecked, kept)
+        options = RunOptions(
+            workers, timeout_seconds, memory, Retrain(fresh, keep_networks, study.lenses), unchecked, kept
+        )
         if share and header:
             return run_shard(study, results, share, header, options, progress)
         ended = run_study(study, results, options, progress)

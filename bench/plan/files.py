@@ -16,13 +16,14 @@ from longlag.plan.grid import (
     checked_name,
     known_keys,
 )
+from longlag.plan.lenses import checked_lenses
 from longlag.plan.rates import Basis, Rate
 from longlag.plan.study import Study
 from longlag.tasks.support.errors import UsageError, near
 from longlag.values.rules import choice, rate, spec, word
 
 STUDIES = Path(__file__).resolve().parent / "studies"
-_TOP = ("title", "tuning", "grids", "rates")
+_TOP = ("title", "tuning", "lenses", "grids", "rates")
 _RATE = ("task", "cell", "clip", "optimizer", "lr", "basis")
 
 
@@ -65,7 +66,13 @@ def read(path: Path) -> Study:
         raise UsageError(f"{path}: grids must hold at least one grid")
     rates = tuple(_rate(table, where) for where, table in _tables(content, "rates", str(path)))
     tuning = word(content["tuning"], f"{path}: tuning") if "tuning" in content else None
-    return Study(name, title, tuple(_grid(table, where) for where, table in grids), rates, str(path), tuning)
+    lenses = _lenses(content, f"{path}: lenses")
+    return Study(name, title, tuple(_grid(table, where) for where, table in grids), rates, str(path), tuning, lenses)
+
+
+def _lenses(content: Mapping[str, Any], label: str) -> tuple[str, ...]:
+    given = content.get("lenses", [])
+    return checked_lenses(given if isinstance(given, list) else [given], label)
 
 
 def _tables(content: Mapping[str, Any], key: str, where: str) -> list[tuple[str, Mapping[str, Any]]]:

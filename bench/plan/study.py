@@ -37,6 +37,7 @@ class Study:
         rates: Learning rates of grids that have none of their own.
         origin: The file it was read from, for messages.
         tuning: The study whose trials choose the rates.
+        lenses: What looks at its networks while they train; it changes no result.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Study:
     rates: tuple[Rate, ...] = ()
     origin: str = ""
     tuning: str | None = None
+    lenses: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         checked_name(self.name)

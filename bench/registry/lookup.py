@@ -35,6 +35,7 @@ _PACKAGES = {
     "architecture": "longlag.architectures",
     "optimizer": "longlag.optimisers",
     "schedule": "longlag.schedules",
+    "lens": "longlag.lens",
 }
 _NOT_LISTED = {"base"}
 _MUCH_ALIKE = 0.7

@@ -35,6 +35,8 @@ class Plan:
         outside: Stored trials that the study does not hold.
         other_source: Stored trials of the study that other source code made.
         without_network: Stored trials that are to be trained again because their network was not kept.
+        without_lens: Stored trials that are to be trained again because a lens has not looked at them.
+        from_networks: Stored trials that such a lens can look at in their kept networks.
         unhashed: Stored trials with plugins whose code a hash does not cover: whether the present code made them
             cannot be known.
         pace: What the study's stored trials say of this machine; None where none was made by its processor.
@@ -46,6 +48,8 @@ class Plan:
     outside: int
     other_source: int
     without_network: int = 0
+    without_lens: int = 0
+    from_networks: tuple[Trial, ...] = ()
     unhashed: int = 0
     pace: Pace | None = None
 
@@ -86,10 +90,13 @@ class Retrain:
     Attributes:
         fresh: Those that other source code made.
         keep_networks: Those that have no network kept beside their row.
+        lenses: Those that one of these lenses has not looked at, in its present version, and that no kept network
+            shows; the lenses look at whatever is trained.
     """
 
     fresh: bool = False
     keep_networks: bool = False
+    lenses: tuple[str, ...] = ()
 
 
 def make_plan(study: Study, results: Path, retrain: Retrain = Retrain()) -> Plan:
@@ -138,6 +145,12 @@ def compare(study: Study, store: Store | None, results: Path, retrain: Retrain) 
     if store is not None and retrain.keep_networks:
         bare = _without_network(store, networks_of(study, results), held, done & keys)
     done -= bare
+    unseen, shown = set[str](), set[str]()
+    if store is not None and retrain.lenses:
+        unseen = _without_lens(store, retrain.lenses, done & keys)
+        trained = {key for key in unseen if held[key].has_network}
+        shown = trained - _without_network(store, networks_of(study, results), held, trained)
+    done -= unseen - shown
     return Plan(
         study=study,
         trials=trials,
@@ -146,6 +159,8 @@ def compare(study: Study, store: Store | None, results: Path, retrain: Retrain) 
         other_source=len(other),
         unhashed=len(unhashed),
         without_network=len(bare),
+        without_lens=len(unseen - shown),
+        from_networks=tuple(trial for trial in trials if trial.key in shown),
         pace=None if store is None else pace_of(_timed(store, [trial for trial in trials if trial.key in held])),
     )
 
@@ -180,6 +195,15 @@ def _without_network(store: Store, folder: Path, held: Mapping[str, Stored], don
     trained = {key for key in done if held[key].has_network}
     marks = store.fingerprints() if trained else {}
     return {key for key in trained if not is_kept(folder, key, marks[key])}
+
+
+def _without_lens(store: Store, lenses: Sequence[str], done: set[str]) -> set[str]:
+    """Return the keys of stored trials that some of these lenses, as they are now, have not looked at."""
+    from longlag.lens.support.named import lens
+
+    wanted = {name: lens(name).version for name in lenses}
+    known = store.lenses()
+    return {key for key in done if not known.get(key, {}).items() >= wanted.items()}
 
 
 def networks_of(study: Study, results: Path) -> Path:

@@ -1,6 +1,7 @@
 """A run: what is missing of a study is trained and committed as it comes."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -42,7 +43,7 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class RunOptions:
-    """RunOptions a study is trained; none of it changes a result.
+    """How a study is trained; none of it changes a result.
 
     Attributes:
         workers: Processes.
@@ -76,6 +77,7 @@ def run(study: Study, results: Path, options: RunOptions, observer: Observer) ->
     with Store.open_for_writing(store_path(study.name, results)) as store:
         plan = compare(study, store, results, options.retrain)
         store.write_plan(study.title, planned)
+        look_again(store, study, results, plan, options.retrain.lenses)
         observer.started(plan)
         train_missing(plan, results, options, store, observer)
         held = store.stored()
@@ -93,7 +95,7 @@ def train_missing(plan: Plan, results: Path, options: RunOptions, into: Results,
         observer: Told of each.
     """
     folder = _networks(plan.study, results) if options.retrain.keep_networks else None
-    train: Train = partial(train_cohort, networks=folder, unchecked=options.unchecked)
+    train: Train = partial(train_cohort, networks=folder, unchecked=options.unchecked, lenses=options.retrain.lenses)
     if options.spool is not None:
         train = options.spool.around(train)
     arriving = LocalEngine(options.workers, options.timeout_seconds, train).run(
@@ -109,6 +111,17 @@ def train_missing(plan: Plan, results: Path, options: RunOptions, into: Results,
     finally:
         arriving.close()
     into.flush()
+
+
+def look_again(store: Store, study: Study, results: Path, plan: Plan, lenses: Sequence[str]) -> None:
+    """Store what lenses find in the kept networks of trials that they have not looked at."""
+    if not plan.from_networks:
+        return
+    from longlag.lens.support.kept import frames_of_kept
+
+    folder = networks_of(study, results)
+    for trial in plan.from_networks:
+        store.add_frames({trial.key: frames_of_kept(lenses, trial, folder, store.updates_done(trial.key))})
 
 
 def _networks(study: Study, results: Path) -> Path:

@@ -11,6 +11,7 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from longlag.values.axes import Axis
+from longlag.values.frames import Frame
 from longlag.values.trial import AXES, Measurement, Status, Transfer, Trial, TrialResult
 
 VERSION = 1
@@ -23,8 +24,9 @@ Facts = Mapping[str, Any]
 FACTS = ("lag", "min_lag", "baseline_error", "solved_below", "error_name", "task_options", "cell_options")
 CHOSEN = ("matched", "match_target", "match_reached", "match_note", "rate_basis")
 """What a hidden size was picked for, and what a learning rate rests on; nothing where nobody picked."""
-_JSON = ("task_options", "cell_options", "example", "environment", "slices", "transfer")
-_SUMMARY = tuple(item.name for item in fields(TrialResult) if item.name not in ("trial", "measurements"))
+_JSON = ("task_options", "cell_options", "example", "environment", "slices", "transfer", "numbers", "parts")
+_ELSEWHERE = ("trial", "measurements", "frames")
+_SUMMARY = tuple(item.name for item in fields(TrialResult) if item.name not in _ELSEWHERE)
 _ALWAYS_NUMBERS = ("loss", "error", "parameter_norm")  # of a measurement; NULL is read back as NaN
 _SQL: Mapping[Any, str] = {int: "INTEGER", float: "REAL", str: "TEXT"}
 
@@ -111,7 +113,7 @@ TABLES: Mapping[str, Table] = {
         ("key",),
     ),
     "trials": Table(
-        {**_SETTING, **_of_fields(TrialResult, without=("trial", "measurements", "transfer", "status"))}
+        {**_SETTING, **_of_fields(TrialResult, without=(*_ELSEWHERE, "transfer", "status"))}
         | {"status": _TEXT, "source": Column("TEXT"), "transfer": Column("TEXT")},
         ("key",),
     ),
@@ -122,6 +124,11 @@ TABLES: Mapping[str, Table] = {
                for name, column in _of_fields(Measurement, without=()).items()},
         },
         ("key", "update"),
+    ),
+    "lenses": Table(
+        {"key": _TEXT, "lens": _TEXT, "version": _COUNT, "phase": _TEXT, "update": _COUNT}
+        | {"numbers": _TEXT, "parts": _TEXT},
+        ("key", "lens", "phase"),
     ),
 }  # fmt: skip
 """Every table. One, or a column, that is added here is made in older files when they are next written."""
@@ -155,6 +162,12 @@ def measurement_rows(result: TrialResult) -> list[Row]:
         _encoded({"key": result.trial.key} | {name: getattr(point, name) for name in names})
         for point in result.measurements
     ]
+
+
+def frame_row(key: str, frame: Frame) -> Row:
+    """Turn what a lens found into its row of ``lenses``."""
+    about = {"lens": frame.lens, "version": frame.version, "phase": frame.phase, "update": frame.update}
+    return _encoded({"key": key} | about | {"numbers": frame.found.numbers, "parts": frame.found.parts})
 
 
 def stand_ins(table: str, held: Container[str]) -> dict[str, str | float | None]:

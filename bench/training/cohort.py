@@ -35,6 +35,10 @@ JUMP = 100.0
 Keep = Callable[[TrialResult, AnyNetwork, Tensor], None]
 """What takes a trained network: the result, the network, and its parameters (P,)."""
 
+Look = Callable[[Trial, int, bool, AnyNetwork, Tensor], None]
+"""What looks at networks as they train: the trial, the updates done, whether it has ended, the network, its parameters
+(P,), which are only read."""
+
 QUANTITIES = ("loss", "gradient", "parameters")
 """Where an update looks for non-finite numbers, in the order in which they come about."""
 
@@ -44,6 +48,7 @@ def train(
     report: Callable[[TrialResult], None],
     environment: dict[str, Any] | None = None,
     keep: Keep | None = None,
+    look: Look | None = None,
 ) -> None:
     """Train a cohort to its end and report each trial's result as soon as it has one.
 
@@ -52,6 +57,7 @@ def train(
         report: Called once a trial, in the order in which they end.
         environment: Stored with each result.
         keep: Called before that with each network that training has left with finite numbers.
+        look: Called at every evaluation with each network whose numbers are finite, before `report` where it has ended.
 
     Raises:
         ClippingError: The optimiser took a gradient that its clip does not promise.
@@ -61,6 +67,9 @@ def train(
         while True:
             results = [cohort.judge(place, interval) for place, interval in enumerate(cohort.intervals())]
             for place, result in enumerate(results):
+                if look is not None and (result is None or result.has_network):
+                    trial, done = cohort.records[place].trial, result.updates if result else cohort.update
+                    look(trial, done, result is not None, cohort.network, cohort.parameters[place])
                 if result is not None:
                     if keep is not None and result.has_network:
                         keep(result, cohort.network, cohort.parameters[place])

@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from longlag.values.axes import Group, axes, axis
+from longlag.values.frames import Frame
 from longlag.values.rules import choice, chunk, lags, number, rate, seeds, share, spec, whole
 from longlag.values.wiring import DIRECTIONS, INITIAL_STATES, MOST_LAYERS, NO_DECODER, NORMALISATIONS, SKIPS, Wiring
 
@@ -238,6 +239,7 @@ class TrialResult:
         wall_seconds: This trial's share of its cohort's time.
         environment: Versions, processor and source of the code that made it.
         fingerprint: Of status and curve, to the last digit (`fingerprint_of`).
+        frames: What lenses found, where any ran; they change nothing of the rest.
     """
 
     trial: Trial
@@ -266,6 +268,7 @@ class TrialResult:
     wall_seconds: float | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     fingerprint: str | None = None
+    frames: tuple[Frame, ...] = ()
 
     @property
     def has_network(self) -> bool:

@@ -38,6 +38,7 @@ def train_cohort(
     environment: dict[str, Any],
     networks: Path | None = None,
     unchecked: bool = False,
+    lenses: Sequence[str] = (),
 ) -> None:
     """Call `longlag.training.cohort.train`, which loads torch; keep networks in a folder.
 
@@ -47,6 +48,7 @@ def train_cohort(
         environment: Stored with each.
         networks: Where trained networks are kept, if they are.
         unchecked: Whether the contract of plugins was not checked, which their rows say.
+        lenses: The lenses whose frames go with each result.
     """
     from longlag.process import state
     from longlag.training.cohort import train
@@ -61,10 +63,16 @@ def train_cohort(
         from longlag.training import checkpoints
 
         keep = partial(checkpoints.keep, networks)
+    look = None
+    if lenses:
+        from longlag.lens.support.watching import Watch
+
+        watch = Watch(lenses)
+        report, look = watch.with_frames(report), watch.look
     with state.settled():  # the next cohort is trained as if there had been no plugin
         said = of_plugins(trials)
         said |= {provenance.UNCHECKED: True} if unchecked and said else {}
-        train(trials, report, environment | provenance.numerics() | said, keep)
+        train(trials, report, environment | provenance.numerics() | said, keep, look)
     used = plugins_of(trials)
     for name in registry.loaded_later(used).keys() - before:  # the next cohort loads, and reads, what it needs
         del sys.modules[name]

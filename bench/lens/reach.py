@@ -1,0 +1,130 @@
+"""Reach: how much of the signal from k steps back arrives.
+
+With y the answer's margin at a sequence's last scored step T (`longlag.lens.support.answers`) and x_t the vector that
+is read at step t, one-hot for a token,
+
+    r(k) = |dy/dx_(T-k)| / max_j |dy/dx_(T-j)|
+
+for each of 64 sequences: the same for every cell, module and architecture. Where a network has cells, the signal by
+their states is there beside it, in relation to that at k = 0:
+
+    s(k) = |dy/ds_(T-k)| / |dy/ds_T|      s the states of all scans together, and each by itself
+
+It bounds how fast what happened k steps back can be learnt from. A lag is one that at least half of the sequences have;
+below 0 it is behind the answer, which networks of both directions see.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from longlag.lens.base import Lens, Subject
+from longlag.lens.support.answers import margins
+from longlag.lens.support.lags import ByLag, at_zero, by_lag, joined, largest, quantiles, relative
+from longlag.lens.support.signals import INPUT, STATE, norms_of, unreadable
+from longlag.lens.support.theorem import slowest_fading
+from longlag.values.frames import Found, Number, rounded
+
+__all__ = ["reach"]
+
+FAINT = 0.01
+"""What `reach_1pct` goes by."""
+
+
+class Reach(Lens):
+    """The signal by lag, from the answer back to the inputs and the states."""
+
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "the answer's gradient by the input, and by the state, k steps back"
+    reference: ClassVar[str] = "Hochreiter 1991; Bengio, Simard & Frasconi 1994; Pascanu, Mikolov & Bengio 2013"
+
+    def refusal(self, subject: Subject) -> str:
+        """Say why nothing can be differentiated by what it reads."""
+        return unreadable(subject)
+
+    def frame(self, subject: Subject) -> Found:
+        """Return the quantiles of r and s by lag, and what is said of them: see `numbers_of`."""
+        pieces = [norms_of(subject, batch) for batch in subject.batches]
+        by_part = {name: joined([(piece, name) for piece in pieces]) for name in pieces[0].parts}
+        task = subject.task
+        needed = (task.min_lag - 1) * (-1 if task.looks_ahead else 1)
+        numbers = numbers_of(by_part[INPUT], needed) | {"fading": slowest_fading(subject)}
+        bases = {name: largest(found) if name == INPUT else at_zero(by_part[STATE]) for name, found in by_part.items()}
+        return Found(numbers, {name: quantiles(relative(found, bases[name])) for name, found in by_part.items()})
+
+
+def numbers_of(found: ByLag, needed: int | None = None) -> dict[str, Number]:
+    """Say what the norms by the input come to.
+
+    Returns:
+        ``reach_1pct``: the largest k up to which the median of r stays at least .01, None where it is below at k = 0;
+        ``reach_open``: whether the sequences end first; ``reach_slope``: the slope of log r over the lags, by least
+        squares, where the median is above 0, in nats a step; ``silent`` and ``unbounded``: sequences in which every
+        norm is exactly 0, or the largest is not finite, which all else leaves out; ``needed_lag``: the furthest step
+        that a solution must see, counted as lags are, and ``needed_signal``: the median of r there.
+    """
+    base = largest(found)
+    held = relative(found, base).common
+    past = held.lags >= 0
+    lags = held.lags[past]
+    middle = np.nanmedian(held.values[past], axis=1) if len(lags) else np.zeros(0)
+    above = middle >= FAINT
+    count = len(above) if above.all() else int(above.argmin())
+    heard = middle > 0
+    slope = np.polyfit(lags[heard], np.log(middle[heard]), 1)[0] if heard.sum() > 1 else np.nan
+    numbers: dict[str, Number] = {
+        "reach_1pct": int(lags[count - 1]) if count else None,
+        "reach_open": bool(count == len(above) > 0),
+        "reach_slope": rounded(float(slope)),
+        "silent": int((base == 0).sum()),
+        "unbounded": int((~np.isfinite(base)).sum()),
+    }
+    if needed is None:
+        return numbers
+    there = held.values[held.lags == needed]
+    signal = rounded(float(np.nanmedian(there))) if there.size else None
+    return numbers | {"needed_lag": needed, "needed_signal": signal}
+
+
+def reach(
+    module: nn.Module,
+    inputs: Tensor,
+    answer: Tensor | Callable[[Tensor], Tensor],
+    lengths: Sequence[int] | Tensor | None = None,
+) -> Found:
+    """Look at any module that maps sequences to outputs, in the mode that it is in.
+
+    Args:
+        module: Called with the inputs; returns (T, B, O), or a tuple that begins with it, as `torch.nn.LSTM` does.
+        inputs: (T, B, I), time first.
+        answer: The right class of each sequence, (B,) whole numbers, whose margin at the sequence's last step is
+            differentiated; or a function of the outputs (T, B, O) that returns one number a sequence, (B,).
+        lengths: (B,), where sequences end; all at T by default. Lags count from their last step.
+
+    Returns:
+        ``numbers`` as of `numbers_of`; ``parts["input"]``: by lag the quantiles over sequences.
+
+    Raises:
+        ValueError: The module's outputs or the answers are of another shape.
+    """
+    steps, width = inputs.shape[:2]
+    ends = torch.full((width,), steps) if lengths is None else torch.as_tensor(lengths)
+    given = inputs.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        outputs = module(given)
+        outputs = outputs[0] if isinstance(outputs, tuple) else outputs
+        if outputs.shape[:2] != inputs.shape[:2]:
+            raise ValueError(f"outputs must be (T, B, ...) = ({steps}, {width}, ...), not {tuple(outputs.shape)}")
+        if isinstance(answer, Tensor):
+            found = margins(outputs[ends - 1, torch.arange(width)], answer)
+        else:
+            found = answer(outputs)
+        if found.shape != (width,):
+            raise ValueError(f"answers must be one number a sequence, ({width},), not {tuple(found.shape)}")
+        (gradient,) = torch.autograd.grad(found.sum(), given)
+    norms = torch.linalg.vector_norm(gradient.flatten(2), dim=2, dtype=torch.float64)
+    lagged = by_lag((ends - 1).numpy(), ends.numpy(), norms.numpy(force=True))
+    return Found(numbers_of(lagged), {INPUT: quantiles(relative(lagged, largest(lagged)))})

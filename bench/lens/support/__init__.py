@@ -1,0 +1,1 @@
+"""What lenses share: names, sequences, and the signal on its way back."""

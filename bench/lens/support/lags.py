@@ -1,0 +1,122 @@
+"""Norms by step turned into norms by lag, and what is said of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from longlag.lens.support.signals import Norms
+from longlag.values.frames import Part, rounded
+
+Array = np.ndarray
+
+KEPT = 256
+"""Lags up to which each is kept; beyond, one in so many that neighbours differ by 2 %."""
+_APART = 1.02
+
+
+@dataclass(frozen=True)
+class ByLag:
+    """Numbers of sequences by lag; NaN where a sequence has no such lag.
+
+    Attributes:
+        lags: (K,), ascending without a gap; below 0 behind the answer.
+        values: (K, B).
+    """
+
+    lags: Array
+    values: Array
+
+    @property
+    def common(self) -> "ByLag":
+        """Those lags that at least half of the sequences have; none where there are no sequences."""
+        held = np.isfinite(self.values).sum(1) * 2 >= max(self.values.shape[1], 1)
+        return ByLag(self.lags[held], self.values[held])
+
+
+def by_lag(last: Array, ends: Array, norms: Array) -> ByLag:
+    """Turn norms by step into norms by lag.
+
+    >>> found = by_lag(np.array([2, 1]), np.array([3, 2]), np.array([[4.0, 5.0], [2.0, 1.0], [1.0, 0.0]]))
+    >>> found.lags.tolist(), found.values.tolist()
+    ([0, 1, 2], [[1.0, 1.0], [2.0, 5.0], [4.0, nan]])
+
+    Args:
+        last: (B,), the step from which lags count; sequences with -1 are left out.
+        ends: (B,), the time steps of each sequence.
+        norms: (T, B).
+    """
+    asked = last >= 0
+    last, ends, norms = last[asked], ends[asked], norms[:, asked]
+    if not len(last):
+        return ByLag(np.zeros(0, dtype=np.int64), np.zeros((0, 0)))
+    lags = np.arange(-int((ends - 1 - last).max()), int(last.max()) + 1)
+    steps = last[None, :] - lags[:, None]
+    inside = (steps >= 0) & (steps < ends[None, :])
+    values = np.take_along_axis(norms, np.clip(steps, 0, len(norms) - 1), 0)
+    return ByLag(lags, np.where(inside, values, np.nan))
+
+
+def joined(pieces: Sequence[tuple[Norms, str]]) -> ByLag:
+    """Return one part of several pieces side by side, sequence after sequence.
+
+    Args:
+        pieces: Each with the name of the part.
+    """
+    found = [by_lag(norms.last.numpy(), norms.ends.numpy(), norms.parts[part].numpy()) for norms, part in pieces]
+    low, high = min(int(one.lags.min(initial=0)) for one in found), max(int(one.lags.max(initial=0)) for one in found)
+    whole = np.full((high - low + 1, sum(one.values.shape[1] for one in found)), np.nan)
+    column = 0
+    for one in found:
+        width = one.values.shape[1]
+        if width:
+            start = int(one.lags[0]) - low
+            whole[start : start + len(one.lags), column : column + width] = one.values
+        column += width
+    return ByLag(np.arange(low, high + 1), whole)
+
+
+def relative(found: ByLag, base: Array) -> ByLag:
+    """Divide each sequence's norms by a number of its own, (B,); those where it is zero or not finite are left out."""
+    kept = np.isfinite(base) & (base > 0)
+    return ByLag(found.lags, found.values[:, kept] / base[kept])
+
+
+def largest(found: ByLag) -> Array:
+    """Return each sequence's largest norm, (B,)."""
+    peaks: Array = np.nanmax(found.values, axis=0, initial=0.0)
+    return peaks
+
+
+def at_zero(found: ByLag) -> Array:
+    """Return each sequence's norm at lag 0, (B,)."""
+    zero: Array = found.values[found.lags == 0].sum(0)
+    return zero
+
+
+def quantiles(found: ByLag) -> Part:
+    """Return the median and the 10 and 90 % quantiles over sequences at each lag, and how many are exactly zero.
+
+    Columns: ``lag, n, low, median, high, zeros``.
+    """
+    held = found.common
+    empty = np.zeros((3, 0))
+    low, median, high = np.nanquantile(held.values, (0.1, 0.5, 0.9), axis=1) if len(held.lags) else empty
+    kept = thinned(held.lags)
+    columns = {"low": low, "median": median, "high": high}
+    counts = {"n": np.isfinite(held.values).sum(1), "zeros": (held.values == 0).sum(1)}
+    return (
+        {"lag": held.lags[kept].tolist(), "n": counts["n"][kept].tolist()}
+        | {name: [rounded(value) for value in column[kept].tolist()] for name, column in columns.items()}
+        | {"zeros": counts["zeros"][kept].tolist()}
+    )
+
+
+def thinned(lags: Array) -> Array:
+    """Return the places of the lags that are kept: all up to `KEPT`, further away fewer and fewer, and the last."""
+    kept, following = [], float(KEPT)
+    for place, lag in enumerate(np.abs(lags).tolist()):
+        if lag <= KEPT or lag >= following or place == len(lags) - 1:
+            kept.append(place)
+            following = max(following, lag) * _APART if lag > KEPT else following
+    return np.array(kept, dtype=np.int64)

@@ -1,0 +1,20 @@
+"""Lenses by their names, which are the names of files, listed without importing any."""
+
+import importlib
+import inspect
+from functools import cache
+
+from longlag.lens.base import Lens
+
+
+@cache
+def lens(name: str) -> Lens:
+    """Return the one lens of a file; `longlag.plan.lenses` refuses names that are none."""
+    module = importlib.import_module(f"longlag.lens.{name}")
+    found = [
+        made
+        for _, made in inspect.getmembers(module, inspect.isclass)
+        if made.__module__ == module.__name__ and issubclass(made, Lens)
+    ]
+    assert len(found) == 1, f"{module.__name__} must define exactly one lens, not {len(found)}"
+    return found[0]()

@@ -1,0 +1,105 @@
+"""One step of a scan at a time: what follows from the signal that arrives there, by the cell's own equations."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from longlag.cells.base import Cell
+from longlag.lens.base import Subject
+from longlag.networks.recurrent import Network
+from longlag.tasks.base import Batch
+from longlag.values.backward import Signal
+
+
+def no_steps(subject: Subject) -> str:
+    """Say why a network's steps cannot be looked at one by one; nothing where they can."""
+    network = subject.network
+    if isinstance(network, Network):
+        return ""
+    cell = getattr(network, "cell", None)
+    named = f"cell {cell.name()}" if cell is not None else "this network"
+    return f"it looks between the steps of a cell; {named} runs whole sequences by itself, or decodes"
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """A scan's steps.
+
+    Attributes:
+        cell: The cell.
+        weights: Its tensors, by its own names.
+        signal: What came by on the way forward and back.
+        ends: (B,), the steps of each sequence in a scan that reads it backwards; None in one that reads it forwards.
+    """
+
+    cell: Cell
+    weights: Mapping[str, Tensor]
+    signal: Signal
+    ends: Tensor | None = None
+
+    @cached_property
+    def recurrent(self) -> dict[str, Tensor]:
+        """The tensors that a step uses beside the input projection, as leaves."""
+        names = self.cell.recurrent_shapes(self.cell.hidden_size(self.weights))
+        return {name: self.weights[name].detach().requires_grad_() for name in names}
+
+    @cached_property
+    def prepared(self) -> Mapping[str, Tensor]:
+        """What steps get for their weights, differentiable by `recurrent`."""
+        with torch.enable_grad():
+            return self.cell.prepare({**self.weights, **self.recurrent})
+
+    @cached_property
+    def projected(self) -> Tensor:
+        """The projected inputs, (T, B, ...)."""
+        return self.cell.project(self.signal.inputs, self.weights).detach()
+
+    def weight_gradient(self, steps: Tensor) -> dict[str, Tensor]:
+        """Return what the signal at one step of each sequence adds to the gradient by the recurrent weights.
+
+        Args:
+            steps: (B,), counted from the sequence's first; sequences whose step lies outside add nothing.
+        """
+        columns = torch.arange(len(steps), device=steps.device)
+        length = len(self.signal.arriving)
+        limit = torch.full_like(steps, length) if self.ends is None else self.ends
+        inside = (steps >= 0) & (steps < limit)
+        steps, columns = steps[inside], columns[inside]
+        if self.ends is not None:
+            steps = self.ends[columns] - 1 - steps
+        with torch.enable_grad():
+            projected, before = (
+                self.projected[steps, columns],
+                tuple(part[steps, columns] for part in self.signal.before),
+            )
+            after = self.cell.step(projected, before, self.prepared)
+            reached, arriving = list(after), [part[steps, columns] for part in self.signal.passed]
+            if not self.cell.reads_state:
+                held = tuple(part.detach() for part in after)
+                reached.append(self.cell.output(projected, held, self.prepared))
+                arriving.append(self.signal.arriving[steps, columns])
+            pairs = [pair for pair in zip(reached, arriving, strict=True) if pair[0].requires_grad]
+            if not pairs:
+                return {name: torch.zeros_like(leaf) for name, leaf in self.recurrent.items()}
+            found = torch.autograd.grad(
+                [one for one, _ in pairs], list(self.recurrent.values()), [signal for _, signal in pairs],
+                retain_graph=True, materialize_grads=True,
+            )  # fmt: skip
+        return dict(zip(self.recurrent, found, strict=True))
+
+
+def scans_of(subject: Subject, signals: list[Signal], batch: Batch) -> list[Steps]:
+    """Return the steps of each scan of a network of cells, from the bottom."""
+    network = subject.network
+    assert isinstance(network, Network), "no_steps refuses others"
+    ends = batch.lengths
+    if ends is None:
+        ends = torch.full((batch.mask.shape[1],), len(batch.mask), device=batch.mask.device)
+    views = network.by_scan(network.layout.views(subject.row))
+    return [
+        Steps(network.cell, weights, signal, ends if name.endswith("backward") else None)
+        for (name, _), weights, signal in zip(network.layers.scans, views, signals, strict=True)
+    ]

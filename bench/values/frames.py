@@ -1,0 +1,66 @@
+"""What a lens found in the network of one trial at one moment of its training."""
+
+from dataclasses import dataclass, field
+from math import ceil, isfinite
+from typing import Any
+
+START, QUARTER, END = "start", "quarter", "end"
+PHASES = (START, QUARTER, END)
+"""When frames are taken: before the first update, at a quarter of the budget, and where training ends."""
+
+REFUSED = "refused"
+"""Among the numbers of a lens: why a network has not what it looks at."""
+
+Number = float | int | str | bool | None
+Part = dict[str, list[Any]]
+"""A table by columns, all of one length."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a lens gives, in numbers and tables; what is not finite or not there is None.
+
+    Attributes:
+        numbers: By name.
+        parts: Tables by what they are about, such as ``input`` and ``state``.
+    """
+
+    numbers: dict[str, Number] = field(default_factory=dict)
+    parts: dict[str, Part] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a lens found, and when.
+
+    Attributes:
+        lens: The lens's name.
+        version: Of the lens.
+        phase: One of `PHASES`.
+        update: Updates done.
+        found: What it found.
+    """
+
+    lens: str
+    version: int
+    phase: str
+    update: int
+    found: Found
+
+
+def quarter(updates: int, eval_every: int) -> int:
+    """Return the first evaluation at or after a quarter of a budget.
+
+    >>> quarter(1000, 100), quarter(1200, 100), quarter(6, 4)
+    (300, 300, 4)
+    """
+    return min(ceil(updates / 4 / eval_every) * eval_every, updates)
+
+
+def rounded(value: float) -> float | None:
+    """Return a number with six significant digits, or None where it is not finite.
+
+    >>> rounded(0.12345678), rounded(float("nan"))
+    (0.123457, None)
+    """
+    return float(f"{value:.6g}") if isfinite(value) else None
