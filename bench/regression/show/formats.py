@@ -144,8 +144,8 @@ def comparisons_json(pairs: Sequence[EntryPair]) -> str:
     entries = []
     for pair in pairs:
         one = tested.get(id(pair))
-        sides = {"label": pair.label, "differs": pair.obstacle or None, "before": _side(pair.baseline)}
-        held = {"compared": comparison_json(one and one.held), "adjusted": one and _p_json(one.adjusted)}
+        sides: dict[str, Any] = {"label": pair.label, "differs": pair.obstacle or None, "before": _side(pair.baseline)}
+        held: dict[str, Any] = {"compared": comparison_json(one and one.held), "adjusted": one and _p_json(one.adjusted)}
         entries.append(sides | {"after": _side(pair.new)} | held)
     return json.dumps({"schema": SCHEMA, "entries": entries}, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
