@@ -25,6 +25,7 @@ from longlag.shards.spool import Spool
 from longlag.shards.writing import ShardWriter
 from longlag.store.file import StoreError
 from longlag.tasks.support.errors import UsageError
+from longlag.values.frames import Found, Frame
 from longlag.values.plain import from_plain, to_plain
 from longlag.values.trial import Status, TrialResult
 
@@ -39,7 +40,11 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_result_comes_back_to_the_last_digit_whatever_its_numbers() -> None:
-    for result in (sample_results.result(3), sample_results.diverged(4), ended(TRIALS[0], error=0.1 + 0.2)):
+    found = Found(
+        {"lag": 3, "slope": -0.5, "flat": True, "refused": "no gates", "none": None}, {"input": {"lag": [0, 1]}}
+    )
+    seen = replace(sample_results.result(3), frames=(Frame("reach", 1, "start", 0, found),))
+    for result in (sample_results.result(3), sample_results.diverged(4), ended(TRIALS[0], error=0.1 + 0.2), seen):
         held = from_plain(TrialResult, json.loads(json.dumps(to_plain(result), allow_nan=False)))
         assert repr(held) == repr(result)  # NaN equals nothing, not even itself
     assert math.isinf(from_plain(TrialResult, to_plain(sample_results.diverged(4))).grad_norm_max)

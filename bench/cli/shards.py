@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from longlag.shards.gathering import Held
     from longlag.values.trial import Trial
 
-_MOST_SHARES_TOLD = 8
+_MOST_SHARES_TOLD, _MOST_FAULTS = 8, 5
 _NOT_REPEATED = ("shard", "spool")
 
 
@@ -70,8 +70,7 @@ def merge(study: str, shards: tuple[Path, ...], require_same_processor: bool, re
 
     found, held = _read(study, shards, results)
     done = unite(found, held, results, require_same_processor)
-    for line in (line for one in held for line in one.faults):
-        click.echo(line, err=True)
+    _tell_faults(held)
     there = len(found.trials()) - len(done.missing)
     click.echo(f"study {found.name}: {there} of {len(found.trials())} trials have results, {done.written} rows are new")
     if len(done.processors) > 1:
@@ -115,9 +114,16 @@ def status(study: str, shards: tuple[Path, ...], results: Path) -> None:
     whole = sum(map(expected_seconds, found.trials()))
     part = 1 - sum(map(expected_seconds, missing)) / whole
     click.echo(f"together  {len(there)} of {len(found.trials())} trials, {part:.0%} of the expected cost")
-    for line in (line for one in held for line in one.faults):
-        click.echo(line, err=True)
+    _tell_faults(held)
     _tell_missing(found, missing, held, 0)
+
+
+def _tell_faults(held: "Sequence[Held]") -> None:
+    for one in held:
+        for line in one.faults[:_MOST_FAULTS]:
+            click.echo(line, err=True)
+        if (left := len(one.faults) - _MOST_FAULTS) > 0:
+            click.echo(f"{one.shard.path}: {left} more lines are left out", err=True)
 
 
 def _read(study: str, given: tuple[Path, ...], results: Path) -> "tuple[Study, list[Held]]":

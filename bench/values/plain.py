@@ -5,7 +5,7 @@ are left out, so that a field that is added later changes no text.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -66,7 +66,8 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
     if origin in (dict, Mapping):
         return _mapping(_reader(of[1]))
     if NoneType in of:
-        return _maybe(_reader(next(one for one in of if one is not NoneType)))
+        others = [one for one in of if one is not NoneType]
+        return _maybe(_reader(others[0]) if len(others) == 1 else _scalar(others))
     if is_dataclass(kind):
         return _dataclass(kind)
     return kind if issubclass(kind, Enum) else _SCALARS[kind]
@@ -82,6 +83,17 @@ def _mapping(one: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def _maybe(one: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else one(value)
+
+
+def _scalar(kinds: Container[Any]) -> Callable[[Any], Any]:
+    """Return what reads one of several scalars, which JSON tells apart, numbers being finite."""
+
+    def read(value: Any) -> Any:
+        if type(value) not in kinds:
+            raise ValueError(f"a {type(value).__name__} where none may stand")
+        return _SCALARS[type(value)](value)
+
+    return read
 
 
 def _dataclass(kind: Any) -> Callable[[Any], Any]:

@@ -145,7 +145,10 @@ def comparisons_json(pairs: Sequence[EntryPair]) -> str:
     for pair in pairs:
         one = tested.get(id(pair))
         sides: dict[str, Any] = {"label": pair.label, "differs": pair.obstacle or None, "before": _side(pair.baseline)}
-        held: dict[str, Any] = {"compared": comparison_json(one and one.held), "adjusted": one and _p_json(one.adjusted)}
+        held: dict[str, Any] = {
+            "compared": comparison_json(one and one.held),
+            "adjusted": one and _p_json(one.adjusted),
+        }
         entries.append(sides | {"after": _side(pair.new)} | held)
     return json.dumps({"schema": SCHEMA, "entries": entries}, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
