@@ -110,6 +110,16 @@ def task(targets: str) -> str:
             module(forward="if self.training: return *self.rnn(inputs, state), inputs.sum()"),
             r"'training': raises TypeError: Mine.forward must return \(outputs, state\), .* not a tuple of 3",
         ),
+        (
+            "cell",
+            module(forward="return self.rnn(inputs, state)[0].detach(), None"),
+            "'learns': outputs have no gradient",
+        ),
+        (
+            "cell",
+            module(forward="return self.rnn(inputs, state)[0] / 0, None"),
+            "'determinism': outputs are not finite",
+        ),
         ("clip", CLIP, "'inert': does nothing to gradients of norms from 1e-12 to 1e12"),
         ("task", task("as_tokens(symbols)"), r"'order': of \d+ sequences in batches .* have other answers there"),
     ],

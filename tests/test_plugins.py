@@ -104,6 +104,11 @@ def call(*args: str) -> Result:
             "mine.py",
             ": it has forward(self, inputs, state, more)",
         ),
+        (
+            "import broken_aside",
+            "mine.py",
+            "does not import: ZeroDivisionError: division by zero (line 3 of broken_asi",
+        ),
         ("raise ValueError('one\\ntwo')", "mine.py", "does not import: ValueError: one"),
         ("def f(:", "mine.py", "does not import: SyntaxError: invalid syntax"),
         (
@@ -160,6 +165,7 @@ def call(*args: str) -> Result:
 )
 def test_a_bad_file_gets_one_line_and_nothing_is_written(text: str, name: str, message: str, write: Write) -> None:
     path = write(text, f"plugins/{name}")
+    write("\n\n1 / 0", "plugins/broken_aside.py")
     results = Path(path).parent.parent / "results"
     result = call("run", *TINY, "--cell", "mine", "--plugin", path, "--results", str(results))
     assert result.exit_code == 2

@@ -2,6 +2,7 @@
 
 import re
 from importlib.resources import files
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 from longlag import registry
 from longlag.cli import main
 from longlag.plan.study import adhoc
+from longlag.run.engines.worker import seen_later
 from longlag.run.run import RunOptions, run
 from longlag.store.results import load
 from longlag.values.trial import Status
@@ -34,6 +36,30 @@ def mine(tmp_path):
         return str(path)
 
     return written
+
+
+@pytest.mark.parametrize("said", ["None", "'words'", "'words:12'", "3"])
+def test_data_is_a_name_and_a_digest(said, mine):
+    path = mine("    def draw(", f"    @property\n    def data(self):\n        return {said}\n\n    def draw(")
+    told = refused("plan", "--task", "mine", "--cell", "rnn", "--plugin", path)
+    assert f"data must be what data_label returns, a name and a digest, not {said}" in told
+
+
+def test_data_of_its_own_is_in_the_key_and_makes_files_elsewhere_known(mine, tmp_path):
+    words = tmp_path.parent / f"{tmp_path.name}.txt"
+    told = f"    @property\n    def data(self):\n        return data_label('w', Path({str(words)!r}).read_bytes())\n\n"
+    path = mine("    def draw(", f"{told}    def draw(")
+    text = Path(path).read_text().replace("import Batch,", "import data_label, Batch,")
+    Path(path).write_text(f"from pathlib import Path\n{text}")
+    keys = set()
+    for word in ("one", "two"):
+        words.write_text(word)
+        registry.use([path])
+        (trial,) = adhoc("mine", task="mine", cell="rnn", seeds=1).trials()
+        assert registry.seen_later(registry.used()[0]).outside == (str(words),)
+        assert "unhashed" not in seen_later([trial], {})
+        keys.add(trial.key)
+    assert len(keys) == 2
 
 
 def refused(*args):

@@ -136,6 +136,7 @@ class CheckedLayer(SmallLayer):
         """Equal inputs and weights give equal bytes; equal seeds equal weights."""
         weights = self.weights()
         first = self.run(self.inputs(), weights)
+        expect(first.isfinite().all(), "outputs are not finite")
         self.run(self.inputs(1), weights)  # whatever it may leave behind
         again = self.run(self.inputs(), weights)
         expect(torch.equal(first, again), "the same inputs give other outputs the second time: something is kept")
@@ -220,6 +221,19 @@ class CheckedLayer(SmallLayer):
         parameters = large.num_parameters - size - 1  # without the readout
         counted = f"with {size} units and 2 inputs {parameters} parameters, {large.state_size} numbers of state"
         return f"every parameter takes part; {counted}" + f", {large.num_frozen} frozen" * bool(large.num_frozen)
+
+    def learns(self) -> str:
+        """The loss reaches what is trained: nothing cuts every path to it."""
+        weights, rest = self.trained()
+        signal = (self.run(self.inputs(), weights | rest) * sequences(9)[..., :1]).sum()
+        names = [name for name, value in weights.items() if value.numel()]
+        if not names:
+            return "has nothing that is trained"
+        expect(signal.requires_grad, "outputs have no gradient at all: something is detached, or runs without")
+        gradients = torch.autograd.grad(signal, list(weights.values()), materialize_grads=True)
+        reached = sum(bool((gradient != 0).any()) for gradient in gradients)
+        expect(reached, "no weight of its own has a gradient: only the readout would learn")
+        return f"a gradient reaches {reached} of {len(names)} weights"
 
     def _as_stated(self) -> None:
         for cell, weights in self.network.scans(self.weights()):

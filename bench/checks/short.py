@@ -65,6 +65,7 @@ def _cell(spec: str) -> Rules:
         "shapes": layer.shapes,
         "causality": layer.causality,
         "batch": layer.batch,
+        "learns": layer.learns,
         "training": lambda: two_updates(cell=spec),
     }
 

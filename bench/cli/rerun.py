@@ -44,9 +44,8 @@ def rerun(key: str, results: Path) -> int:
         click.echo(f"{name:20} {_shown(before):>24} {_shown(after):>24}")
     same &= stored.measurements == found[0].measurements and stored.transfer == found[0].transfer
     click.echo("every number of the curve is the same" if same else "the curves differ")
-    if stored.environment != found[0].environment:
-        names = stored.environment.keys() | found[0].environment.keys()
-        differing = sorted(n for n in names if stored.environment.get(n) != found[0].environment.get(n))
+    names = (stored.environment.keys() | found[0].environment.keys()) - {provenance.UNCHECKED}
+    if differing := sorted(n for n in names if stored.environment.get(n) != found[0].environment.get(n)):
         click.echo(f"the stored one was made with other {', '.join(differing)}")
     return 0 if same else EXIT_DIFFERENT
 

@@ -2,12 +2,15 @@
 
 import os
 import signal
+import sysconfig
 import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
+
+from longlag.process.sources import PACKAGES, folder_of
 
 _AGAIN = 1.0
 """Seconds until the alarm rings again: what it raises within a callback from C is printed, and lost."""
@@ -72,7 +75,16 @@ def one_line(error: BaseException) -> str:
 
 
 def place(error: BaseException) -> str:
-    """Say where in a plugin's file an exception came from, if it did: `` (line 12 of mycell.py)``."""
-    trace = traceback.walk_tb(error.__traceback__)
-    own = [(frame, line) for frame, line in trace if frame.f_globals.get("__name__", "").startswith(PLUGINS)]
-    return f" (line {own[-1][1]} of {Path(own[-1][0].f_code.co_filename).name})" if own else ""
+    """Say where in a plugin, or in what it calls of its own, an exception came from: `` (line 12 of mycell.py)``."""
+    trace = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    plugin = [frame.f_globals.get("__name__", "").startswith(PLUGINS) for frame, _ in trace]
+    if not any(plugin):
+        return ""
+    others = [Path(sysconfig.get_paths()[name]) for name in ("stdlib", "purelib", "platlib")]
+    others += map(folder_of, PACKAGES)
+    first, told = plugin.index(True), (Path(), 0)
+    for (frame, line), its in zip(trace[first:], plugin[first:], strict=True):
+        path = Path(frame.f_code.co_filename)
+        if its or (path.is_absolute() and not any(path.is_relative_to(folder) for folder in others)):
+            told = path, line
+    return f" (line {told[1]} of {told[0].name})"
