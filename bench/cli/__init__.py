@@ -11,6 +11,7 @@ import click
 from longlag.cli import (
     cost,
     horizon,
+    lens,
     listing,
     perf,
     planning,
@@ -140,6 +141,7 @@ for command in (
     horizon.horizon,
     horizon.frontier,
     probe.probe,
+    lens.lens,
     window.window,
     regression.check,
     regression.baseline,
