@@ -1,6 +1,8 @@
 """Reach and bound: closed forms, finite differences for every cell, modules, and the theorem over many networks."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -253,6 +255,18 @@ def test_any_module_can_be_looked_at():
             torch.testing.assert_close(whole[t], slopes.norm(dim=1), rtol=1e-5, atol=1e-10)
             expected = (whole / whole.max(0).values).flip(0).median(1).values
             assert found.parts[INPUT]["median"] == pytest.approx(expected.tolist(), rel=1e-5)
+
+
+def test_the_example_of_the_readme_runs():
+    readme = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+    (example,) = [block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "lens.reach" in block]
+    names: dict[str, object] = {}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        exec(example, names)
+    found = names["found"]
+    assert len(found.parts["input"]["median"]) == 50
+    assert 0 < found.numbers["reach_1pct"] < 49
 
 
 def test_a_module_of_another_shape_is_refused():

@@ -139,13 +139,14 @@ def test_a_network_of_another_fingerprint_takes_old_frames_away(tmp_path):
     with Store.open_for_writing(path) as store:
         store.add(sample_results.result(fingerprint="a" * 16, frames=(frame,)), sample_results.FACTS)
         store.flush()
-        assert store.lenses() == {sample_results.trial().key: {"reach": 1}}
+        assert store.looked_at({"reach": 1}) == {(sample_results.trial().key, "reach", "end")}
+        assert store.looked_at({"reach": 2}) == set()
         store.add(sample_results.result(fingerprint="a" * 16), sample_results.FACTS)
         store.flush()
-        assert store.lenses() == {sample_results.trial().key: {"reach": 1}}
+        assert store.looked_at({"reach": 1}) == {(sample_results.trial().key, "reach", "end")}
         store.add(sample_results.result(fingerprint="b" * 16), sample_results.FACTS)
         store.flush()
-        assert store.lenses() == {}
+        assert store.looked_at({"reach": 1}) == set()
 
 
 def test_a_store_without_the_table_is_read_and_gets_it_when_written(tmp_path):
@@ -155,10 +156,10 @@ def test_a_store_without_the_table_is_read_and_gets_it_when_written(tmp_path):
         connection.execute("DROP TABLE lenses")
         connection.commit()
     with Store.open_for_reading(path) as store:
-        assert store.lenses() == {}
+        assert store.looked_at({"reach": 1}) == set()
         assert [len(page["key"]) for page in store.pages("lenses")] == [0]
     with Store.open_for_writing(path) as store:
-        assert store.lenses() == {}
+        assert store.looked_at({"reach": 1}) == set()
         assert len(store.stored()) == 1
 
 

@@ -58,21 +58,37 @@ def tables(study: str, results: Path) -> None:
 @click.option("--timings", is_flag=True, help="Add durations, the only columns that differ between runs.")
 @click.option("--curves", is_flag=True, help="One row an evaluation instead of one row a trial.")
 @click.option("--transfer", is_flag=True, help="One row a trial and test lag instead of one row a trial.")
+@click.option("--lens", metavar="NAME", help="What a lens found, one row a trial, phase and lag.")
 @report_options
-def export(study: str, form: str, out: Path | None, timings: bool, curves: bool, transfer: bool, results: Path) -> None:
+def export(
+    study: str,
+    form: str,
+    out: Path | None,
+    timings: bool,
+    curves: bool,
+    transfer: bool,
+    lens: str | None,
+    results: Path,
+) -> None:
     """Write a study's rows, one a trial, sorted by key."""
-    from longlag.store.results import load, load_curves, load_transfer, write_csv, write_parquet
+    from longlag.plan.lenses import checked_lenses
+    from longlag.store.results import load, load_curves, load_lens, load_transfer, write_csv, write_parquet
 
     if form == "parquet" and out is None:
         raise UsageError("--format parquet needs --out FILE")
-    if curves and transfer:
-        raise UsageError("--curves and --transfer are different rows: export them one after the other")
-    if (curves or transfer) and timings:
+    given = [name for name, asked in (("curves", curves), ("transfer", transfer), ("lens", lens)) if asked]
+    if len(given) > 1:
+        told = " and ".join(f"--{name}" for name in given)
+        raise UsageError(f"{told} are different rows: export them one after the other")
+    checked_lenses([lens] if lens is not None else [], "--lens")
+    if given and timings:
         raise UsageError("--timings belongs to rows of trials; curves have none")
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"--out {out}: there is no folder {out.parent}")
     if curves:
         frame = load_curves(asked(study), results)
+    elif lens is not None:
+        frame = load_lens(lens, asked(study), results)
     else:
         frame = load_transfer(asked(study), results) if transfer else load(asked(study), results, timings=timings)
     if form == "parquet":

@@ -25,8 +25,7 @@ from longlag.clips.base import Context, row_norms
 from longlag.lens.base import Lens, Subject
 from longlag.lens.support.answers import last_scored
 from longlag.lens.support.lags import thinned
-from longlag.lens.support.steps import Steps, no_steps, scans_of
-from longlag.networks.recurrent import Network
+from longlag.lens.support.steps import Steps, no_steps, no_weights, scans_of
 from longlag.tasks.base import Batch
 from longlag.values.backward import PLAIN, Backward, Signal
 from longlag.values.frames import Found, Number, rounded
@@ -42,7 +41,7 @@ class Share(Lens):
 
     def refusal(self, subject: Subject) -> str:
         """Say why a network's steps cannot be told apart."""
-        return no_steps(subject) or _no_weights(subject)
+        return no_steps(subject) or no_weights(subject)
 
     def frame(self, subject: Subject) -> Found:
         """Return the shares by lag, of the first piece of the sequences; after the clip None where it drops it all."""
@@ -64,14 +63,6 @@ class Share(Lens):
         }
         parts = {name: [rounded(values[place]) for place in kept] for name, values in columns.items()}
         return Found(numbers, {"recurrent": {"lag": lags[kept].tolist()} | parts})
-
-
-def _no_weights(subject: Subject) -> str:
-    network = subject.network
-    assert isinstance(network, Network), "no_steps refuses others"
-    if not network.cell.recurrent_shapes(network.hidden_size):
-        return f"cell {network.cell.name()} has no recurrent weights"
-    return ""
 
 
 def _gone_back(subject: Subject, batch: Batch, backward: Backward) -> tuple[list[Signal], Tensor]:

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from longlag.report.lens.numbers import reach_by_setting
 from longlag.report.matched_sizes import COLUMNS
 from longlag.report.memo import once
 from longlag.report.outcomes import SETTING, outcomes, several
@@ -21,8 +22,8 @@ def summarise(study: StudyData) -> pd.DataFrame:
     range), ``score, diverged_fraction, exploded_fraction, diverged_count, exploded_count, failed_count, timeout_count,
     missing_count, grad_norm_median, clipped_fraction, num_parameters, rate_basis`` (what the learning rate rests on,
     where the study says it), ``mixed_source``, ``mixed_processors`` (several types of processor made the setting's
-    results); where a hidden size was picked, ``matched, match_target, match_reached,
-    match_note``.
+    results); where a hidden size was picked, ``matched, match_target, match_reached, match_note``; where the lens
+    reach has looked, ``reach_1pct, reach_open`` (`reach_by_setting`).
     """
     made_by = study.trials.reindex(columns=["key", "processor"]).set_index("key")["processor"]
     frame = outcomes(study)
@@ -30,7 +31,8 @@ def summarise(study: StudyData) -> pd.DataFrame:
     rows = [_row(part) for _, part in frame.groupby(list(SETTING), sort=False, dropna=False)]
     found = pd.DataFrame(rows)
     found["mixed_source"] = len(study.sources) > 1
-    return _best_first(found)
+    heard = reach_by_setting(study)
+    return _best_first(found.merge(heard.reset_index(), on=list(SETTING), how="left") if len(heard) else found)
 
 
 def _row(part: pd.DataFrame) -> dict[str, object]:
@@ -79,7 +81,8 @@ def _match(part: pd.DataFrame) -> dict[str, object]:
 
 def _best_first(found: pd.DataFrame) -> pd.DataFrame:
     """Rank within a task by solved share, then updates to solve, then error; settings without results last."""
-    for name in found.columns.difference([*SETTING, *COLUMNS, "rate_basis", "mixed_source", "mixed_processors"]):
+    words = ("rate_basis", "mixed_source", "mixed_processors", "reach_open")
+    for name in found.columns.difference([*SETTING, *COLUMNS, *words]):
         found[name] = pd.to_numeric(found[name])
     tasks = list(found["task"].unique())
     keys = list(

@@ -10,6 +10,7 @@ from longlag.process import provenance
 from longlag.run.costs import Pace, cohort_size, expected_seconds, pace_of
 from longlag.store.store import Store, Stored, store_path
 from longlag.tasks.support.errors import UsageError
+from longlag.values.frames import END, START
 from longlag.values.trial import Trial
 
 COHORT_SIZE = 8
@@ -147,7 +148,7 @@ def compare(study: Study, store: Store | None, results: Path, retrain: Retrain) 
     done -= bare
     unseen, shown = set[str](), set[str]()
     if store is not None and retrain.lenses:
-        unseen = _without_lens(store, retrain.lenses, done & keys)
+        unseen = _without_lens(store, retrain.lenses, {key: held[key] for key in done & keys})
         trained = {key for key in unseen if held[key].has_network}
         shown = trained - _without_network(store, networks_of(study, results), held, trained)
     done -= unseen - shown
@@ -197,13 +198,13 @@ def _without_network(store: Store, folder: Path, held: Mapping[str, Stored], don
     return {key for key in trained if not is_kept(folder, key, marks[key])}
 
 
-def _without_lens(store: Store, lenses: Sequence[str], done: set[str]) -> set[str]:
-    """Return the keys of stored trials that some of these lenses, as they are now, have not looked at."""
-    from longlag.lens.support.named import lens
+def _without_lens(store: Store, lenses: Sequence[str], done: Mapping[str, Stored]) -> set[str]:
+    """Return the keys of stored trials that some of these lenses, as they are now, have not looked at to the end."""
+    from longlag.lens.support.named import versions
 
-    wanted = {name: lens(name).version for name in lenses}
-    known = store.lenses()
-    return {key for key in done if not known.get(key, {}).items() >= wanted.items()}
+    seen = store.looked_at(versions(lenses))
+    last = {key: END if row.has_network else START for key, row in done.items()}
+    return {key for key, phase in last.items() if any((key, name, phase) not in seen for name in lenses)}
 
 
 def networks_of(study: Study, results: Path) -> Path:

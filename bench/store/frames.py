@@ -79,6 +79,7 @@ _TRANSFER = {
     "error": _NUMBER,
     "trained_from": _COUNT,
 }
+LENSES = _stored("lenses", TABLES["lenses"].columns)
 _PLANNED = {name: kind for name, kind in PLAN.items() if name != "study"}
 _PLANNED |= _columns("task_options", "cell_options") | {"position": _COUNT}
 
@@ -168,6 +169,12 @@ def read_transfer(trials: pd.DataFrame) -> pd.DataFrame:
         for point in json.loads(text)
     ]
     return _frame(_transposed(rows, _TRANSFER), _TRANSFER)
+
+
+def read_lenses(store: Store, keys: pd.Index) -> pd.DataFrame:
+    """Return what lenses found in some trials, a row a frame, by key, lens and phase; numbers and tables as JSON."""
+    found = pd.concat([_frame(page, LENSES) for page in store.pages("lenses")], ignore_index=True)
+    return found[found["key"].isin(keys)].reset_index(drop=True)
 
 
 def _transposed(rows: Sequence[tuple[Any, ...]], names: Iterable[str]) -> Columns:

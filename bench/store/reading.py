@@ -1,7 +1,7 @@
 """Reads an open store: rows by key, a page at a time, so that no reader blocks a run for long."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,13 +98,12 @@ class Reading:
             for key, mark in zip(page["key"], page["fingerprint"], strict=True)
         }
 
-    def lenses(self) -> dict[str, dict[str, int]]:
-        """Return the lenses that looked at each stored trial, with the version of each; by key."""
-        found: dict[str, dict[str, int]] = {}
-        if self._holds("lenses"):
-            for row in self._rows("SELECT key, lens, MIN(version) AS version FROM lenses GROUP BY key, lens"):
-                found.setdefault(row["key"], {})[row["lens"]] = row["version"]
-        return found
+    def looked_at(self, lenses: Mapping[str, int]) -> set[tuple[str, str, str]]:
+        """Return the key, lens and phase of every stored frame of these lenses, each in this version."""
+        if not self._holds("lenses"):
+            return set()
+        rows = self._rows("SELECT key, lens, phase, version FROM lenses")
+        return {(row["key"], row["lens"], row["phase"]) for row in rows if lenses.get(row["lens"]) == row["version"]}
 
     def result(self, key: str) -> TrialResult | None:
         """Return a stored result with its curve."""

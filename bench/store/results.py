@@ -5,14 +5,18 @@ in ``wall_seconds`` and ``updates_per_second`` only.
 """
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import pandas as pd
 
 from longlag.plan.grid import checked_name
+from longlag.store.file import empty
+from longlag.store.flat import flat_frames
 from longlag.store.frames import (
+    LENSES,
     PLAN,
     ROW,
     TIMINGS,
@@ -21,6 +25,7 @@ from longlag.store.frames import (
     plan_frame,
     read_curves,
     read_examples,
+    read_lenses,
     read_plan,
     read_transfer,
     read_trials,
@@ -28,6 +33,7 @@ from longlag.store.frames import (
 from longlag.store.store import Store, store_path
 from longlag.tasks.support.errors import UsageError, near
 from longlag.tasks.support.options import spell
+from longlag.values.frames import Frame
 
 if TYPE_CHECKING:
     from longlag.plan.study import Study
@@ -52,6 +58,8 @@ class StudyData:
         slices: The error by slice at each evaluation: ``key, update, slice, value, error``.
         examples: What tasks' examples gave: ``key, name, value``.
         transfer: The errors at other distances than that of training: ``key`` and the fields of `Transfer`.
+        lenses: What lenses found, a row a frame: ``key, lens, version, phase, update``, and as JSON ``numbers`` and
+            ``parts`` (`longlag.values.frames.Found`).
         outside: Stored trials that the plan does not hold; never mixed in.
         sources: Hashes of the source code that made the stored trials; more than one means mixed source.
     """
@@ -66,6 +74,15 @@ class StudyData:
     transfer: pd.DataFrame
     outside: int
     sources: tuple[str, ...]
+    lenses: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(LENSES)))
+
+    def only(self, keys: Sequence[str]) -> "StudyData":
+        """Return the same of some trials."""
+        tables = ("plan", "trials", "curves", "slices", "examples", "transfer", "lenses")
+        frames = {name: getattr(self, name) for name in tables}
+        return replace(
+            self, **{name: rows[rows["key"].isin(keys)].reset_index(drop=True) for name, rows in frames.items()}
+        )
 
 
 def load(study: "str | Study", results: str | Path = "results", timings: bool = False) -> pd.DataFrame:
@@ -110,6 +127,28 @@ def load_transfer(study: "str | Study", results: str | Path = "results") -> pd.D
     return trials.merge(data.transfer, on="key", how="inner")
 
 
+def load_lens(lens: str, study: "str | Study", results: str | Path = "results") -> pd.DataFrame:
+    """Load what a lens found: one row a trial, phase and row of its tables, such as a lag.
+
+    Columns: the setting, ``phase, update``, the lens's numbers, ``part`` and the columns of its tables.
+
+    Raises:
+        UsageError: Nothing is stored under that name, or the lens has not looked at any of its trials.
+        StoreError: The store cannot be used.
+    """
+    data = load_study(study, results)
+    held = sorted(data.lenses["lens"].unique())
+    if lens not in held:
+        there = f"only {', '.join(held)}" if held else "no other lens either"
+        raise UsageError(f"lens {lens} has not looked at study {data.name}, {there}: run it again with --lens {lens}")
+    setting = ["key", "study", "task", "cell", "hidden_size", "layers", "clip", "optimizer", "lr", "seed"]
+    return (
+        data.plan[setting]
+        .merge(flat_frames(data.lenses, lens), on="key", how="inner")
+        .sort_values(["key"], kind="stable", ignore_index=True)
+    )
+
+
 def load_study(study: "str | Study", results: str | Path = "results", verify: bool = True) -> StudyData:
     """Load everything a report needs.
 
@@ -123,6 +162,18 @@ def load_study(study: "str | Study", results: str | Path = "results", verify: bo
         StoreError: The store cannot be used.
     """
     with _opened(study, results, verify) as store:
+        return _data(store, study)
+
+
+def unstored(study: "Study", frames: Mapping[str, Sequence[Frame]]) -> StudyData:
+    """Return what a report needs of a study of which nothing is stored but what lenses found.
+
+    Args:
+        study: The study.
+        frames: By the key of a trial.
+    """
+    with Store(Path(study.name), empty()) as store:
+        store.add_frames(frames)
         return _data(store, study)
 
 
@@ -154,6 +205,7 @@ def _data(store: Store, study: "str | Study") -> StudyData:
         transfer=read_transfer(trials),
         outside=outside,
         sources=tuple(sorted(source for source in trials["source"].dropna().unique() if source)),
+        lenses=read_lenses(store, pd.Index(plan["key"])),
     )
 
 

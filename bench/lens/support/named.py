@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+from collections.abc import Iterable
 from functools import cache
 
 from longlag.lens.base import Lens
@@ -18,3 +19,8 @@ def lens(name: str) -> Lens:
     ]
     assert len(found) == 1, f"{module.__name__} must define exactly one lens, not {len(found)}"
     return found[0]()
+
+
+def versions(lenses: Iterable[str]) -> dict[str, int]:
+    """Return the versions of lenses, by name."""
+    return {name: lens(name).version for name in lenses}

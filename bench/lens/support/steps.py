@@ -24,6 +24,15 @@ def no_steps(subject: Subject) -> str:
     return f"it looks between the steps of a cell; {named} runs whole sequences by itself, or decodes"
 
 
+def no_weights(subject: Subject) -> str:
+    """Say that a network of cells, which `no_steps` lets pass, has no recurrent weights; nothing where it has."""
+    network = subject.network
+    assert isinstance(network, Network), "no_steps refuses others"
+    if not network.cell.recurrent_shapes(network.hidden_size):
+        return f"cell {network.cell.name()} has no recurrent weights"
+    return ""
+
+
 @dataclass(frozen=True, eq=False)
 class Steps:
     """A scan's steps.

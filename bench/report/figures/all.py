@@ -14,6 +14,7 @@ from longlag.report.figures.panels import Drawing, paths
 from longlag.report.figures.seq2seq import has_seq2seq, seq2seq
 from longlag.report.figures.standings import solved, statuses, updates_to_solve
 from longlag.report.figures.transfer import has_transfer, transfer
+from longlag.report.lens import figures as lenses
 from longlag.store.results import StudyData
 
 FIGURES: dict[str, Callable[[StudyData], Drawing]] = {
@@ -28,7 +29,7 @@ FIGURES: dict[str, Callable[[StudyData], Drawing]] = {
     "direction": direction,
     "horizons": horizons_figure,
     "seq2seq": seq2seq,
-}
+} | lenses.FIGURES
 WHERE: dict[str, Callable[[StudyData], bool]] = {
     "agreement": has_agreement,
     "transfer": has_transfer,
@@ -36,7 +37,7 @@ WHERE: dict[str, Callable[[StudyData], bool]] = {
     "direction": has_direction,
     "horizons": has_horizons,
     "seq2seq": has_seq2seq,
-}
+} | lenses.WHERE
 """Figures that only some studies have numbers for."""
 
 

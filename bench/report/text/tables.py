@@ -10,6 +10,7 @@ from longlag.report.failures import reasons
 from longlag.report.figures import horizons, style
 from longlag.report.figures.ladders import has_horizons, rungs
 from longlag.report.figures.transfer import has_transfer, transfer_table
+from longlag.report.lens.lines import REACH_EXPLANATION, reach_text
 from longlag.report.matched_sizes import match_columns
 from longlag.report.outcomes import SETTING, notes, progress, several
 from longlag.report.summary import shared_values, summarise
@@ -158,7 +159,8 @@ def readable(study: StudyData, summary: pd.DataFrame) -> pd.DataFrame:
     axes = {name: [axis_text(name, value) for value in summary[name]] for name in several(study.plan)}
     axes |= {"lr": [rate_text(row) for row in rows]} if "lr" in axes else {}
     texts = {name: [write(row) for row in rows] for name, write in _COLUMNS.items()}
-    return pd.DataFrame(axes | texts | match_columns(summary))
+    heard = {"reach (1 %)": [reach_text(row) for row in rows]} if "reach_1pct" in summary else {}
+    return pd.DataFrame(axes | texts | heard | match_columns(summary))
 
 
 EXPLANATION = (
@@ -192,7 +194,8 @@ def _markdown(study: StudyData, summary: pd.DataFrame) -> str:
     marks = [":--" if name in axes else "--:" for name in table]
     lines += ["", _row(list(table.columns)), _row(marks)]
     lines += [_row([cell.replace("|", "\\|") for cell in row]) for row in table.to_numpy().tolist()]
-    return "\n".join([*lines, "", EXPLANATION, ""])
+    told = f"{EXPLANATION} {REACH_EXPLANATION}" if "reach_1pct" in summary else EXPLANATION
+    return "\n".join([*lines, "", told, ""])
 
 
 def _row(cells: list[str]) -> str:

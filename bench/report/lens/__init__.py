@@ -1,0 +1,1 @@
+"""What lenses found: numbers, sentences, tables and figures, from frames alone."""

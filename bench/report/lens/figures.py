@@ -1,0 +1,46 @@
+"""The figures of lenses, by lens: drawn with a study's other figures, or by themselves."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from longlag.report.figures.panels import Drawing
+from longlag.report.lens.dose import dose, has_dose
+from longlag.report.lens.reach import has_reach, reach
+from longlag.report.lens.reach_outcome import has_reach_outcome, reach_outcome
+from longlag.report.lens.reach_training import has_reach_training, reach_training
+from longlag.report.lens.share import has_share, share
+from longlag.store.results import StudyData
+
+LENSES: dict[str, tuple[str, ...]] = {
+    "reach": ("reach", "reach_training", "reach_outcome", "dose"),
+    "share": ("share",),
+}
+"""The figures that show what a lens found."""
+FIGURES: dict[str, Callable[[StudyData], Drawing]] = {
+    "reach": reach,
+    "reach_training": reach_training,
+    "reach_outcome": reach_outcome,
+    "dose": dose,
+    "share": share,
+}
+WHERE: dict[str, Callable[[StudyData], bool]] = {
+    "reach": has_reach,
+    "reach_training": has_reach_training,
+    "reach_outcome": has_reach_outcome,
+    "dose": has_dose,
+    "share": has_share,
+}
+
+
+def draw_lenses(study: StudyData, folder: Path, lenses: Sequence[str]) -> list[Path]:
+    """Draw what some lenses found; the same numbers give the same bytes.
+
+    Args:
+        study: The study.
+        folder: Figures are written into ``figures`` in it.
+        lenses: Their names.
+    """
+    target = folder / "figures"
+    target.mkdir(parents=True, exist_ok=True)
+    names = [name for lens in lenses for name in LENSES.get(lens, ()) if WHERE[name](study)]
+    return [path for name in names for path in FIGURES[name](study).save(target, name)]

@@ -1,0 +1,91 @@
+"""Reach over training beside the learning curves: whether the signal arrives before the error falls."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.ticker import MaxNLocator
+
+from longlag.report.figures import panels, style
+from longlag.report.figures.curves import all_cells, curves, draw_errors
+from longlag.report.lens.numbers import middle_line, phases_of, reach_by_lag, reach_numbers
+from longlag.report.outcomes import Panel, study_panels
+from longlag.store.results import StudyData
+from longlag.values.frames import PHASES
+
+_LOWEST = 1e-6
+_GAP = 0.35
+"""Between the columns of one cell and those of the next."""
+
+
+def has_reach_training(study: StudyData) -> bool:
+    """Whether networks were looked at as they trained."""
+    return len(phases_of(study.lenses[study.lenses["lens"] == "reach"])) > 1
+
+
+@style.report_style()
+def reach_training(study: StudyData) -> panels.Drawing:
+    """Draw for each panel, under its first clip, the signal by lag of every cell as it trains, and the errors."""
+    parts = study_panels(study)
+    figure, axes = panels.grid(len(parts), 2, [1.75], width=style.INCHES[3], width_ratios=[1.5, 1])
+    shown, image = [], None
+    for part, (left, right) in zip(parts, axes, strict=True):
+        clip = part.clips[0]
+        numbers, drawn = _draw_maps(left, study, part, clip)
+        image = drawn or image
+        shown.append(numbers)
+        draw_errors(right, part, clip, curves(study))
+        panels.titles(left, f"{part.label} · {style.clip_label(clip)} · {part.seeds}", "")
+        left.set_ylabel("steps back")
+        right.set_ylabel(panels.error_label(part.error_name), fontsize=6)
+    axes[-1, 1].set_xlabel("updates")
+    if image is not None:
+        bar = figure.colorbar(image, ax=axes[:, 0], location="bottom", shrink=0.7, aspect=50, pad=0.01)
+        bar.set_label("signal, share of the strongest")
+    told = (
+        "left: median signal from so many steps back, for each cell before training, at a quarter of the budget and "
+        "where training ended; the white line is the furthest step that must be seen; right: the errors meanwhile"
+    )
+    panels.caption(figure, study, "Reach over training", told)
+    panels.legend_below(figure, panels.cell_handles(all_cells(parts)))
+    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+
+
+def _draw_maps(ax: Axes, study: StudyData, part: Panel, clip: str) -> tuple[pd.DataFrame, object]:
+    """Draw the signals of each cell side by side; return the numbers, and an image where there is one."""
+    found, image, places = [], None, []
+    for place, cell in enumerate(part.cells):
+        numbers = _numbers(study, part, cell, clip)
+        if numbers.empty:
+            continue
+        found.append(numbers)
+        wide = numbers.pivot_table(index="lag", columns="column", values="median").reindex(columns=[0, 1, 2])
+        steps = wide.index.to_numpy(float)
+        across = place * (3 + _GAP) + np.arange(4.0)
+        along = np.concatenate([steps - 0.5, [steps[-1] + 0.5]])
+        values = np.maximum(wide.to_numpy(), _LOWEST)  # NaN stays
+        image = ax.pcolormesh(across, along, values, norm=LogNorm(_LOWEST, 1), cmap="viridis", rasterized=True)
+        places.append((across.mean(), style.cell_label(cell)))
+    rows = reach_numbers(study)
+    needed = rows.loc[rows["key"].isin(part.frame["key"]), "needed_lag"].dropna()
+    if len(needed):
+        ax.axhline(float(needed.iloc[0]), color="w", linewidth=0.9, linestyle=(0, (3, 2)))
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    ax.set_xticks([place for place, _ in places], [name.replace(" ", "\n") for _, name in places], fontsize=5.5)
+    ax.tick_params(axis="x", length=0)
+    return (pd.concat(found, ignore_index=True) if found else pd.DataFrame()), image
+
+
+def _numbers(study: StudyData, part: Panel, cell: str, clip: str) -> pd.DataFrame:
+    """Return the median signal of a cell by phase and lag."""
+    lags = reach_by_lag(study)
+    lags = lags[lags["key"].isin(part.of(cell, clip)["key"])]
+    columns = []
+    for phase in phases_of(lags):
+        rows = lags[lags["phase"] == phase]
+        middle = middle_line(rows)
+        told = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip, "phase": phase}
+        update = rows.groupby("key")["update"].first().median()
+        told |= {"column": PHASES.index(phase), "update": update}
+        columns.append(pd.DataFrame(told | {"lag": middle.index, "median": middle.to_numpy()}))
+    return pd.concat(columns, ignore_index=True) if columns else pd.DataFrame()

@@ -1,0 +1,221 @@
+"""What is shown of lenses: sentences and numbers that come from frames, the figures' own numbers, the summary."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from synthetic import COPY, Shape, make_study
+
+from longlag.cli import main
+from longlag.report.figures.all import FIGURES
+from longlag.report.lens.dose import dose_correlations, dose_of, dose_panels
+from longlag.report.lens.figures import LENSES, WHERE, draw_lenses
+from longlag.report.lens.lines import outcome_sentences, reach_sentences, reach_table, refusals, render
+from longlag.report.lens.numbers import against_outcome, correlation_text, reach_numbers
+from longlag.report.summary import summarise
+from longlag.report.text.tables import readable
+from longlag.stats.within import within_correlation
+from longlag.values.frames import PHASES
+
+FADING = {"rnn": 0.6, "lstm": 0.9, "gru": 0.8}
+STEPS = 14
+DOSES = ("lstm:forget_bias=0", "lstm", "lstm:forget_bias=3", "lstm:init=chrono")
+
+
+def frame(trial, phase, lens="reach"):
+    """Make up what a lens found: a signal that fades by a factor a step, less of it the later the phase."""
+    factor = FADING.get(trial.cell.partition(":")[0], 0.7) ** (1 / (1 + PHASES.index(phase)))
+    factor *= 1 + 0.01 * trial.seed
+    signal = [float(f"{factor**lag:.6g}") for lag in range(STEPS)]
+    about = {"key": trial.key, "lens": lens, "version": 1, "phase": phase, "update": 100 * PHASES.index(phase)}
+    if lens == "share":
+        parts = {"recurrent": {"lag": list(range(STEPS)), "before": signal, "after": [value / 2 for value in signal]}}
+        return about | {"numbers": json.dumps({"needed_lag": 13}), "parts": json.dumps(parts)}
+    heard = [lag for lag, value in enumerate(signal) if value >= 0.01]
+    numbers = {
+        "reach_1pct": heard[-1], "reach_open": heard[-1] == STEPS - 1, "reach_slope": float(np.log(factor)),
+        "silent": 0, "unbounded": 0, "needed_lag": 13, "needed_signal": signal[13],
+        "fading": 0.7 if trial.cell == "rnn" else None,
+    }  # fmt: skip
+    table = {"lag": list(range(STEPS)), "n": [64] * STEPS, "zeros": [0] * STEPS}
+    table |= {"median": signal, "low": [value / 2 for value in signal], "high": [min(2 * v, 1) for v in signal]}
+    return about | {"numbers": json.dumps(numbers), "parts": json.dumps({"input": table, "state": table})}
+
+
+def seen(shape, phases=PHASES, lenses=("reach", "share")):
+    study = make_study(shape)
+    rows = [frame(row, phase, lens) for row in study.plan.itertuples() for lens in lenses for phase in phases]
+    return replace(study, lenses=pd.DataFrame(rows))
+
+
+@pytest.fixture(scope="module")
+def study():
+    return seen(Shape(tasks=(COPY,), cells=("rnn", "lstm", "gru"), clips=("none", "norm:1"), seeds=3))
+
+
+@pytest.fixture(scope="module")
+def doses():
+    return seen(Shape(tasks=(COPY,), cells=DOSES, clips=("none",), seeds=4))
+
+
+def test_sentences_are_computed_from_the_frames(study):
+    said = {line.split(", ")[2].split(":")[0]: line for line in reach_sentences(study)}
+    middle = 1.01 * FADING["rnn"]
+    later = 1.01 * FADING["rnn"] ** (1 / 3)
+    assert (
+        f"RNN tanh: the signal from 13 steps back is {middle**13:.1e} of the strongest before training"
+        in said["RNN tanh"]
+    )
+    assert f"{later**13:.1e} of the strongest where training ended" in said["RNN tanh"]
+    assert len(said) == 3
+
+
+def test_the_table_has_a_row_a_cell_and_phase_and_clips_share_their_start(study):
+    table = reach_table(study)
+    counts = table.groupby(["cell", "phase"])["n"].agg(["size", "sum"])
+    assert counts.loc[("lstm", "start")].tolist() == [1, 3]
+    assert counts.loc[("lstm", "end")].tolist() == [2, 6]
+    row = table[(table["cell"] == "rnn") & (table["phase"] == "start")].iloc[0]
+    assert row["reach_1pct"] == 9
+    assert row["needed_signal"] == pytest.approx((1.01 * FADING["rnn"]) ** 13, rel=1e-4)
+
+
+def test_summary_and_tables_have_reach_where_it_is_stored(study):
+    summary = summarise(study)
+    found = summary.set_index(["cell", "clip"])
+    assert found.loc[("rnn", "none"), "reach_1pct"] == 13
+    assert "reach (1 %)" in readable(study, summary)
+    assert set(readable(study, summary)["reach (1 %)"]) == {"> 13"}
+    bare = make_study(Shape(tasks=(COPY,), cells=("rnn",), clips=("none",), seeds=2))
+    assert "reach_1pct" not in summarise(bare)
+    assert "reach (1 %)" not in readable(bare, summarise(bare))
+
+
+def test_figures_have_the_numbers_of_the_frames(study, doses, tmp_path):
+    drawn = {name: FIGURES[name](doses if name == "dose" else study) for lens in LENSES for name in LENSES[lens]}
+    numbers = drawn["reach"].data
+    row = numbers[(numbers["cell"] == "rnn") & (numbers["phase"] == "start") & (numbers["lag"] == 5)].iloc[0]
+    assert row["median"] == pytest.approx((1.01 * 0.6) ** 5, rel=1e-4)
+    assert row["bound"] == pytest.approx(0.7**5)
+    assert set(numbers["clip"]) == {"", "none", "norm:1"}
+    share = drawn["share"].data
+    assert (share["after"] * 2).tolist() == pytest.approx(share["before"].tolist())
+    trained = drawn["reach_training"].data
+    assert set(trained["phase"]) == set(PHASES)
+    assert set(trained["clip"]) == {"none"}
+    outcome = drawn["reach_outcome"].data
+    assert len(outcome) == 3 * 18
+    response = drawn["dose"].data
+    assert response["dose"].tolist() == ["0", "1", "3", "chrono"]
+    assert response["n"].tolist() == [4] * 4
+    written = draw_lenses(study, tmp_path, ["share"])
+    assert [path.name for path in written] == ["share.png", "share.pdf", "share.csv"]
+    before = [path.read_bytes() for path in written]
+    assert [path.read_bytes() for path in draw_lenses(study, tmp_path, ["share"])] == before
+
+
+def test_studies_without_frames_have_no_figures_of_lenses():
+    bare = make_study(Shape(tasks=(COPY,), cells=("rnn",), clips=("none",), seeds=2))
+    assert not any(where(bare) for where in WHERE.values())
+
+
+def test_doses_are_read_from_cells(doses):
+    assert dose_of("transformer") is None
+    assert dose_of("rnn:init=orthogonal,scale=0.9").text == "0.9"
+    assert dose_of("rnn:init=orthogonal").family == dose_of("rnn:init=orthogonal,scale=0.9").family
+    assert dose_of("gru:init=chrono,span=20").text == "chrono 20"
+    ((_, family, cells),) = dose_panels(doses)
+    assert (family, cells) == ("lstm", list(DOSES))
+    assert set(dose_correlations(doses)) == {"lstm", "all"}
+
+
+def test_a_correlation_within_groups_does_not_measure_the_groups():
+    generator = np.random.default_rng(0)
+    groups = np.repeat(np.arange(8), 20)
+    clusters = np.repeat(np.arange(32), 5)
+    base = np.where(groups < 4, -5.0, 5.0)
+    values = base + generator.standard_normal(160)
+    shares = np.where(groups < 4, 0.1, 0.9)
+    outcomes = (generator.random(160) < shares).astype(float)
+    assert np.corrcoef(values, outcomes)[0, 1] > 0.5, "pooled, it looks like a strong relation"
+    found = within_correlation(values, outcomes, groups, clusters)
+    assert abs(found.value) < 0.2
+    assert found.low < 0 < found.high
+    assert (found.n, found.groups) == (140, 7), "one group has one outcome only"
+    real = within_correlation(values + 2 * outcomes, outcomes, groups, clusters)
+    assert real.low > 0.2
+    assert real.value == pytest.approx(
+        np.corrcoef(
+            *[
+                np.concatenate(
+                    [part[groups == g] - part[groups == g].mean() for g in range(8) if np.ptp(outcomes[groups == g])]
+                )
+                for part in (values + 2 * outcomes, outcomes)
+            ]
+        )[0, 1]
+    )
+
+
+def test_clusters_and_not_seeds_are_drawn():
+    """Twenty copies of each of six settings know no more than the six do."""
+    values, outcomes = np.repeat([0, 1, 2, 3, 4, 5.0], 20), np.repeat([0, 1, 0, 1, 0, 1.0], 20)
+    groups, clusters = np.zeros(120), np.repeat(np.arange(6), 20)
+    wide = within_correlation(values, outcomes, groups, clusters)
+    narrow = within_correlation(values, outcomes, groups, np.arange(120))
+    assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
+    few = within_correlation(values[:80], outcomes[:80], groups[:80], clusters[:80])
+    assert few.low is None
+    assert within_correlation([1, 2], [1, 1], [0, 0], [0, 1]) is None
+
+
+def test_reach_against_outcome_is_told(study):
+    found = against_outcome(study, "start")
+    rows = reach_numbers(study)
+    assert found is None or found.groups <= rows["cell"].nunique()
+    assert outcome_sentences(study)[0].endswith(correlation_text(found))
+
+
+def test_what_a_lens_refuses_is_told(study):
+    rows = study.lenses.assign(lens="bound", numbers=json.dumps({"refused": "gates"}), parts="{}")
+    told = replace(study, lenses=rows)
+    assert refusals(told, "bound") == {"gates": len(rows)}
+    assert f"bound: {len(rows)} frames without: gates" in render(told, ["bound"])
+
+
+def call(*args):
+    return CliRunner().invoke(main, list(args))
+
+
+def test_the_command_looks_at_initialisation_without_training(tmp_path):
+    grid = ["--task", "adding:length=20", "--cell", "rnn", "--cell", "lstm", "--seeds", "2", "--hidden-size", "8"]
+    done = call("lens", *grid, "--lens", "reach", "--lens", "bound", "--results", str(tmp_path))
+    assert done.exit_code == 0, done.output
+    assert "adding (length 20), LSTM: the signal from 18 steps back is" in done.stdout
+    assert "bound: 2 frames without: the theorem is about" in done.stdout
+    assert {path.name for path in (tmp_path / "initial" / "figures").iterdir()} == {
+        "reach.png",
+        "reach.pdf",
+        "reach.csv",
+    }
+    assert not (tmp_path / "initial" / "store.sqlite").exists()
+
+
+def test_the_command_refuses_in_one_line(tmp_path):
+    for args, said in (
+        (
+            ["--lens", "raech", "--task", "copy", "--cell", "rnn"],
+            "--lens: no lens is called 'raech'; did you mean reach?",
+        ),
+        (["nothing"], "no study called 'nothing' has results"),
+        (["--trial", "abc"], "--trial needs the STUDY that holds the trial"),
+        (["mine", "--task", "copy"], "--task: a STUDY is shown as it is stored"),
+        (["--lens", "bound", "--task", "copy", "--cell", "gru"], "lens bound: the theorem is about"),
+    ):
+        done = call("lens", *args, "--results", str(tmp_path))
+        assert done.exit_code == 2, done.output
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
