@@ -10,7 +10,6 @@ import click
 
 from longlag.cli import (
     baselines,
-    cost,
     horizon,
     lens,
     listing,
@@ -141,7 +140,7 @@ for command in (
     plugin_tools.check_schedule,
     plugin_tools.new,
     perf.perf,
-    cost.cost,
+    perf.cost,
     horizon.horizon,
     horizon.frontier,
     probe.probe,

@@ -1,12 +1,15 @@
-"""The command that measures speed."""
+"""Commands that measure speed, and what cells cost."""
 
 from pathlib import Path
 
 import click
 
-from longlag.cli.options import results_option
+from longlag.cli.options import plugin_option, results_option
+from longlag.tasks.support.errors import UsageError
 
 PARTS = ("kernels", "updates", "studies", "scaling", "storage")
+_REPEATS, _QUICK_REPEATS = 9, 3
+_MOST = {"hidden_size": 4096, "length": 100_000, "batch_size": 4096}
 
 
 @click.command()
@@ -31,3 +34,52 @@ def perf(quick: bool, parts: tuple[str, ...], as_json: bool, results: Path) -> N
     if as_json:
         click.echo(report.as_json(found, provenance.environment()), nl=False)
     click.echo(f"{len(written)} files in {results / 'perf'}", err=True)
+
+
+@click.command()
+@click.option("--cell", "cells", multiple=True, metavar="SPEC", help="Cell; repeatable.  [default: all]")
+@click.option("--length", type=int, default=100, show_default=True, help="Time steps of a sequence.")
+@click.option("--batch-size", type=int, default=32, show_default=True)
+@click.option("--hidden-size", type=int, default=64, show_default=True)
+@click.option("--quick", is_flag=True, help=f"{_QUICK_REPEATS} rounds in place of {_REPEATS}.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of lines.")
+@plugin_option
+@results_option
+def cost(
+    cells: tuple[str, ...], quick: bool, as_json: bool, results: Path, length: int, batch_size: int, hidden_size: int
+) -> None:
+    """Measure parameters, state, time a step and memory of cells, relative to an lstm of the same size.
+
+    Timed is one trial's forward and backward pass, each cell in turn with the lstm, on the path that runs. Memory is
+    what the pass adds to a process of its own at its peak. Table and figure go to RESULTS/perf.
+    """
+    for name, value in {"length": length, "batch_size": batch_size, "hidden_size": hidden_size}.items():
+        least = 2 if name == "length" else 1
+        if not least <= value <= _MOST[name]:
+            label = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{label} must be a whole number from {least} to {_MOST[name]}, not {value}")
+    from longlag import registry
+    from longlag.perf import cells as measured
+    from longlag.perf import cells_report as report
+    from longlag.process import provenance
+
+    specs = list(dict.fromkeys(registry.cell(spec).spec for spec in cells or _every_cell()))
+    workload = measured.Workload(length, batch_size, hidden_size)
+    found = measured.measure(specs, workload, _QUICK_REPEATS if quick else _REPEATS)
+    environment = provenance.environment()
+    click.echo(report.as_json(found, workload, environment) if as_json else report.render(found, workload), nl=False)
+    written = report.write(found, workload, environment, results / "perf")
+    click.echo(f"{len(written)} files in {results / 'perf'}", err=True)
+
+
+def _every_cell() -> list[str]:
+    """Return the cells that can be run; say which need a library that is not installed."""
+    from longlag import registry
+
+    found = []
+    for name in registry.names("cell"):
+        try:
+            found.append(registry.cell(name).spec)
+        except UsageError as error:
+            click.echo(f"left out: {error}", err=True)
+    return found
