@@ -152,7 +152,6 @@ DERIVED = {
     "sequences_to_solve": "updates to solve times batch size",
     "updates_per_second": "updates done by seconds",
     "rate_basis": "what the rate rests on: tuned, coarse, edge, neighbour, none",
-    "grad_norm_max_at": "the update of the largest finite one",
     "matched": "what the hidden size was chosen by: hidden, parameters, state",
     "match_target": "how many of these there should be",
     "match_reached": "how many there are",

@@ -30,6 +30,13 @@ def same(one: Batch, other: Batch) -> bool:
 
 
 def check_tensor(values: Tensor, name: str, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
-    """Refuse a tensor of another type or shape."""
+    """Refuse a tensor of another type or shape.
+
+    Args:
+        values: The tensor.
+        name: What the message calls it.
+        dtype: What it must hold.
+        shape: Its shape.
+    """
     said = f"{name} must be {dtype} of shape {shape}, not {values.dtype} of shape {tuple(values.shape)}"
     expect(values.dtype == dtype and tuple(values.shape) == shape, said)

@@ -77,7 +77,14 @@ def counted_steps(task: "Task", batch: "Batch") -> "Tensor":
 
 
 def rows(task: "Task", batch: "Batch", counted: "Tensor", column: int) -> dict[str, list[str]]:
-    """Write one sequence as rows of cells, a cell a time step, by name."""
+    """Write one sequence as rows of cells, a cell a time step, by name.
+
+    Args:
+        task: The task.
+        batch: A batch of it.
+        counted: The steps that are scored, (T, B).
+        column: The sequence's place in the batch.
+    """
     steps = len(batch.mask) if batch.lengths is None else int(batch.lengths[column])
     found: dict[str, list[str]] = {}
     if task.tokens:

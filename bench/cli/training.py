@@ -95,6 +95,19 @@ def train_study(
 ) -> "Counter[Status]":
     """Train what is missing of a study, or of a share of it, showing progress; return how its trials ended.
 
+    Args:
+        study: What to train.
+        results: The folder of all studies.
+        workers: Processes.
+        timeout_seconds: The longest that a cohort may take.
+        fresh: Train again what other source code made.
+        memory: Bytes that a worker may take for a cohort.
+        keep_networks: Keep each network beside its row.
+        unchecked: Do not check the contract of plugins.
+        shard: The share to train, ``NUMBER/COUNT``; by default all, into the store.
+        spool: A folder in which workers keep what they finish as well.
+        command: The command's words, which a shard says of itself.
+
     Raises:
         UsageError: The study names something impossible, or a plugin that breaks a rule; nothing was written.
         StoreError: The store or the shard cannot be used, or the spool did not take all; what was finished is kept.

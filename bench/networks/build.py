@@ -26,7 +26,14 @@ def network_of(trial: Trial) -> AnyNetwork:
 
 
 def network_for(backbone: Backbone, task: Task, hidden_size: int, wiring: Wiring = ONE_LAYER) -> AnyNetwork:
-    """Return the network that fits a task's inputs and outputs."""
+    """Return the network that fits a task's inputs and outputs.
+
+    Args:
+        backbone: The cell, or whole network.
+        task: The task.
+        hidden_size: Units of each layer.
+        wiring: How its layers are joined.
+    """
     if not wiring.decodes:
         return assembled(backbone, task.input_size, task.output_size, hidden_size, wiring, task.length)
     decoder = registry.cell(wiring.decoder_cell)
@@ -38,7 +45,16 @@ def network_for(backbone: Backbone, task: Task, hidden_size: int, wiring: Wiring
 def assembled(
     backbone: Backbone, input_size: int, output_size: int, hidden_size: int, wiring: Wiring = ONE_LAYER, length: int = 1
 ) -> SequenceNetwork:
-    """Return the network without a decoder, for sequences of up to ``length`` steps."""
+    """Return the network without a decoder, for sequences of up to ``length`` steps.
+
+    Args:
+        backbone: The cell, or whole network.
+        input_size: Numbers of an input.
+        output_size: Numbers of an output.
+        hidden_size: Units of each layer.
+        wiring: How its layers are joined.
+        length: Steps of the longest sequence.
+    """
     if isinstance(backbone, Architecture):
         bidirectional = wiring.direction == "bidirectional"
         return WholeNetwork(backbone, Shape(input_size, hidden_size, wiring.layers, length, bidirectional), output_size)
@@ -62,6 +78,13 @@ def width_step(trial: Trial) -> int:
 
 def check_decoder(task: str, cell: str, clip: str, truncate: int, wiring: Wiring) -> None:
     """Refuse a decoder where there is nothing to write, or no state to start from.
+
+    Args:
+        task: The task's spec.
+        cell: The encoder's cell.
+        clip: The clipping setting.
+        truncate: Steps of a chunk of truncated backpropagation; 0 for none.
+        wiring: How the layers are joined.
 
     Raises:
         UsageError: One of these is so, or the clip or the truncation acts inside a scan.

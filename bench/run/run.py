@@ -68,6 +68,12 @@ def run(study: Study, results: Path, options: RunOptions, observer: Observer) ->
 
     A result is committed within half a second of its arrival; an interruption keeps what has arrived.
 
+    Args:
+        study: What to train.
+        results: The folder of all studies.
+        options: How.
+        observer: Told of the plan and of each trial that ends.
+
     Raises:
         UsageError: The study names something impossible; nothing was written.
         StoreError: The store cannot be used; what was committed stays.
@@ -114,7 +120,15 @@ def train_missing(plan: Plan, results: Path, options: RunOptions, into: Results,
 
 
 def look_again(store: Store, study: Study, results: Path, plan: Plan, lenses: Sequence[str]) -> None:
-    """Store what lenses find in the kept networks of trials that they have not looked at."""
+    """Store what lenses find in the kept networks of trials that they have not looked at.
+
+    Args:
+        store: The study's store, open for writing.
+        study: The study.
+        results: The folder of all studies.
+        plan: Which trials.
+        lenses: Names of lenses.
+    """
     if not plan.from_networks:
         return
     from longlag.lens.support.kept import frames_of_kept

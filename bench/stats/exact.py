@@ -20,6 +20,12 @@ def boschloo_p(solved: int, n: int, baseline_solved: int, baseline_n: int) -> fl
 
     The supremum over the unknown common share is taken on a grid of 1,024 points, even in its arcsine.
 
+    Args:
+        solved: How many solved.
+        n: Of so many.
+        baseline_solved: How many solved before.
+        baseline_n: Of so many.
+
     >>> round(boschloo_p(2, 10, 9, 10), 5)
     0.00129
     """
@@ -48,6 +54,12 @@ def _boschloo_table(n: int, m: int) -> np.ndarray:
 
 def critical_count(n: int, baseline_solved: int, baseline_n: int, alpha: float) -> int:
     """Return the largest count of solved seeds whose p is at most ``alpha``; -1 where even none solved is not.
+
+    Args:
+        n: New seeds.
+        baseline_solved: How many solved before.
+        baseline_n: Of so many.
+        alpha: The level of the one-sided test.
 
     >>> critical_count(10, 100, 100, 0.05), critical_count(10, 5, 100, 0.05)
     (8, -1)

@@ -82,7 +82,15 @@ class Axis:
 
 
 def axis(group: Group, summary: str = "", rule: Rule | None = None, *, default: Any = MISSING, **more: Any) -> Any:
-    """Declare a field of a trial; ``more`` are other attributes of `Axis`."""
+    """Declare a field of a trial; ``more`` are other attributes of `Axis`.
+
+    Args:
+        group: What it is about.
+        summary: What it is, for help; empty where it cannot be given.
+        rule: How a given value is checked.
+        default: Of a trial.
+        **more: Other attributes of `Axis`.
+    """
     said = {"group": group, "summary": summary, "rule": rule} | more
     return field(metadata={"axis": said}) if default is MISSING else field(default=default, metadata={"axis": said})
 

@@ -33,6 +33,12 @@ def whole(low: int, high: int) -> Rule:
 def number(value: object, label: str, low: float = 0.0, above: bool = False) -> float:
     """Return a finite number of at least, or above, ``low``.
 
+    Args:
+        value: What was given.
+        label: Where, for the message.
+        low: The lower bound.
+        above: Whether it must lie above the bound.
+
     Raises:
         UsageError: It is something else.
     """

@@ -215,6 +215,7 @@ class TrialResult:
     """What came out of one trial. Numbers that do not exist are None, never NaN or a sentinel.
 
     Attributes:
+        trial: What was trained.
         status: How it ended; solved also where it went on after that (``stop`` is never).
         error: Error at the last evaluation; None where it is not finite or there was none.
         confirmed_error: Error on the confirmation stream; only solved trials have one.
@@ -225,7 +226,8 @@ class TrialResult:
         exploded_at: The update at which the trial counted as exploded.
         path: Which code computed the scans: ``readable`` or ``fused``.
         grad_norm_median: Over all updates, before clipping, finite ones.
-        grad_norm_max: The largest finite one, reached at update `grad_norm_max_at`.
+        grad_norm_max: The largest finite one.
+        grad_norm_max_at: The update at which that was reached.
         grad_norm_after_max: The largest norm that the optimiser took.
         clipped_fraction: Share of updates whose gradient the clip changed.
         clip_cosine: Mean cosine of the gradient after clipping to the one before, over updates in which both have one.

@@ -120,6 +120,12 @@ class ModuleCell(Stackable):
 def checked(template: nn.Module, given: dict[str, Tensor], inputs: Tensor, hidden_size: int) -> tuple[Tensor, Any]:
     """Call a module with given parameters on inputs (T, B, I) or tokens (T, B); return outputs and its last state.
 
+    Args:
+        template: The module, whose own parameters are not used.
+        given: Its parameters and buffers, by name.
+        inputs: Its inputs.
+        hidden_size: H.
+
     Raises:
         TypeError: It does not return outputs and a state.
         ValueError: The outputs have another shape than (T, B, H).

@@ -65,7 +65,14 @@ def tensors_of(module: nn.Module) -> dict[str, tuple[ModuleTensor, Tensor]]:
 
 
 def build(made: type[nn.Module], input_size: int, hidden_size: int, seed: int) -> nn.Module:
-    """Build a module while every global generator is seeded."""
+    """Build a module while every global generator is seeded.
+
+    Args:
+        made: The module's class.
+        input_size: Its first argument.
+        hidden_size: Its second.
+        seed: Of every global generator.
+    """
     with seeded(seed), settled():
         return made(input_size, hidden_size)
 

@@ -74,7 +74,14 @@ def superiority_interval(estimate: float, n: int, m: int) -> Effect:
 
 
 def excludes(estimate: float, threshold: float, n: int, m: int) -> bool:
-    """Say whether the interval of a probability of superiority lies above a threshold."""
+    """Say whether the interval of a probability of superiority lies above a threshold.
+
+    Args:
+        estimate: The probability of superiority.
+        threshold: What must lie below its interval.
+        n: Results after.
+        m: Results before.
+    """
     distance = estimate - threshold
     return distance > 0 and distance**2 > _Z**2 * superiority_variance(threshold, n, m)
 
@@ -86,7 +93,14 @@ def superiority_variance(theta: float, n: int, m: int) -> float:
 
 
 def difference_interval(after: float, n: int, before: float, m: int) -> Effect:
-    """Return the difference of two shares with its 90 % hybrid score interval (Newcombe 1998, method 10)."""
+    """Return the difference of two shares with its 90 % hybrid score interval (Newcombe 1998, method 10).
+
+    Args:
+        after: The share after.
+        n: Of so many.
+        before: The share before.
+        m: Of so many.
+    """
     (after_low, after_high), (before_low, before_high) = (score_interval(*of, 0.9) for of in ((after, n), (before, m)))
     low = after - before - math.hypot(after - after_low, before_high - before)
     high = after - before + math.hypot(after_high - after, before - before_low)

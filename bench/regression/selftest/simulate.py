@@ -59,7 +59,14 @@ def _cohorts(entry: Trial, count: int) -> Iterator[tuple[Trial, ...]]:
 def train_planted(
     plant: str, trials: Sequence[Trial], report: Callable[[TrialResult], None], environment: dict[str, Any]
 ) -> None:
-    """Train a cohort under a planted change; results come back under the trials that were asked for."""
+    """Train a cohort under a planted change; results come back under the trials that were asked for.
+
+    Args:
+        plant: The change's name.
+        trials: A cohort.
+        report: Called with each result.
+        environment: Stored with each.
+    """
     from longlag.training import cohort as cohorts
 
     if plant == HEALTHY:

@@ -90,7 +90,15 @@ def agreement(study: StudyData) -> panels.Drawing:
 
 
 def draw_slice(ax: Axes, part: Panel, clip: str, last: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Draw the error by the number of such nouns, with the last-noun rule, and return the numbers."""
+    """Draw the error by the number of such nouns, with the last-noun rule, and return the numbers.
+
+    Args:
+        ax: The frame.
+        part: The cell and task that the panel is of.
+        clip: The clipping setting.
+        last: Errors at the last evaluations, by slice.
+        name: The slice: ``attractors`` or ``congruent``.
+    """
     found = last[last["slice"] == name].merge(
         part.frame.loc[part.frame["clip"] == clip, ["key", "cell", "seed"]], on="key"
     )
@@ -131,7 +139,14 @@ def _rule(part: Panel, name: str, counts: list[int]) -> dict[int, float]:
 
 
 def draw_sentence(ax: Axes, part: Panel, clip: str, examples: pd.DataFrame) -> pd.DataFrame:
-    """Draw what each network gives to *is* and *are*, and return the numbers."""
+    """Draw what each network gives to *is* and *are*, and return the numbers.
+
+    Args:
+        ax: The frame.
+        part: The cell and task that the panel is of.
+        clip: The clipping setting.
+        examples: Probabilities of both words, by trial.
+    """
     found = examples.merge(_trials(part, clip), on="key")
     found["value"] = found["value"].clip(lower=1e-6)
     cells = part.cells

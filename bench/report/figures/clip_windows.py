@@ -70,7 +70,14 @@ def sentence(sweep: str, rows: pd.DataFrame) -> str:
 
 
 def write(window: Window, rows: pd.DataFrame, trials: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write the settings as CSV beside the figure as PNG and PDF."""
+    """Write the settings as CSV beside the figure as PNG and PDF.
+
+    Args:
+        window: What was swept.
+        rows: The settings, one a row.
+        trials: Their trials.
+        folder: Where the files go.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     return Drawing(draw(window, rows, trials), rows).save(folder, "window")
 

@@ -135,7 +135,14 @@ def _mark_unplanned(ax: Axes) -> None:
 
 
 def draw_errors(ax: Axes, part: Panel, clip: str, measured: Curves) -> pd.DataFrame:
-    """Draw one frame and return its numbers."""
+    """Draw one frame and return its numbers.
+
+    Args:
+        ax: The frame.
+        part: The cell and task that the panel is of.
+        clip: The clipping setting.
+        measured: The study's curves.
+    """
     lowest = part.solved_below / 3
     if _on_log(part):
         ax.set_yscale("log")
@@ -210,7 +217,14 @@ def gradient_norms(study: StudyData) -> panels.Drawing:
 
 
 def draw_norms(ax: Axes, part: Panel, clip: str, measured: Curves) -> pd.DataFrame:
-    """Draw the norms of one frame and return them."""
+    """Draw the norms of one frame and return them.
+
+    Args:
+        ax: The frame.
+        part: The cell and task that the panel is of.
+        clip: The clipping setting.
+        measured: The study's curves.
+    """
     ax.set_yscale("log")
     ax.set_xlim(0, part.budget * 1.03)
     shown = _draw_medians(ax, part, clip, measured, "grad_norm_median")
@@ -221,7 +235,14 @@ def draw_norms(ax: Axes, part: Panel, clip: str, measured: Curves) -> pd.DataFra
 
 
 def draw_clipped(ax: Axes, part: Panel, clip: str, measured: Curves) -> pd.DataFrame:
-    """Draw the clipped shares of one frame and return them."""
+    """Draw the clipped shares of one frame and return them.
+
+    Args:
+        ax: The frame.
+        part: The cell and task that the panel is of.
+        clip: The clipping setting.
+        measured: The study's curves.
+    """
     ax.set_ylim(-0.06, 1.06)
     ax.set_xlim(0, part.budget * 1.03)
     return _draw_medians(ax, part, clip, measured, "clipped_fraction")

@@ -85,7 +85,14 @@ def grid(
 
 
 def caption(figure: Figure, study: StudyData, what: str, explained: str) -> None:
-    """Write a figure's title: what it shows, of how many trials, and how to read it."""
+    """Write a figure's title: what it shows, of how many trials, and how to read it.
+
+    Args:
+        figure: The figure.
+        study: The study it is of.
+        what: What it shows.
+        explained: How to read it.
+    """
     mixed = ", mixed source" if len(study.sources) > 1 else ""
     headline(figure, f"{what} · {study.name}, {progress(study)}{mixed}", explained)
 
@@ -132,7 +139,15 @@ def text_inches(texts: Iterable[str], size: float = 6.5) -> float:
 
 
 def reference_line(ax: Axes, height: float, text: str, line: style.LineStyle = "-", above: bool = True) -> None:
-    """Draw a thin labelled line across the frame: named above its right end, or below its left one."""
+    """Draw a thin labelled line across the frame: named above its right end, or below its left one.
+
+    Args:
+        ax: The frame.
+        height: Where the line lies.
+        text: Its name.
+        line: Its dashes.
+        above: Whether the name stands above it.
+    """
     ax.axhline(height, color=GREY, linewidth=0.6, linestyle=line, zorder=1)
     ax.annotate(
         text,

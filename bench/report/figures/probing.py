@@ -97,7 +97,14 @@ def label_of(row: Mapping[Hashable, Any], setting: Sequence[str]) -> str:
 
 
 def render(found: pd.DataFrame, trials: pd.DataFrame, coverage: pd.DataFrame, words: pd.DataFrame) -> str:
-    """Return accuracies, a block a setting, and coverage as text."""
+    """Return accuracies, a block a setting, and coverage as text.
+
+    Args:
+        found: Accuracies, one a setting, condition and number of attractors.
+        trials: The trials whose networks were asked.
+        coverage: How many pairs each file has, and how many could be scored.
+        words: The words that kept pairs out.
+    """
     setting = settings_of(trials)
     lines = [_SAID, "Right: the grammatical sentence is the more probable one; chance is 0.5.", ""]
     for _, of in found.groupby(setting, sort=False):
@@ -219,7 +226,14 @@ def _handles(labels: Mapping[Any, str]) -> list[Line2D]:
 
 
 def write(found: pd.DataFrame, trials: pd.DataFrame, tables: Mapping[str, pd.DataFrame], folder: Path) -> list[Path]:
-    """Write the figure as PNG and PDF, its accuracies and the other tables as CSV."""
+    """Write the figure as PNG and PDF, its accuracies and the other tables as CSV.
+
+    Args:
+        found: Accuracies, one a setting, condition and number of attractors.
+        trials: The trials whose networks were asked.
+        tables: Other tables, by the names of their files.
+        folder: Where the files go.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     written = panels.Drawing(draw(found, trials), found).save(folder, "accuracy")
     for name, table in tables.items():
