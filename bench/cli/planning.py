@@ -121,6 +121,13 @@ _TRAINING = [
     click.option("--fresh", is_flag=True, help="Train rows again that other source code made."),
     click.option("--budget-minutes", type=float, metavar="M", help="Cut the seeds to as many as should fit."),
     click.option("--keep-networks", is_flag=True, help="Keep trained networks as safetensors, for `longlag probe`."),
+    click.option(
+        "--audit",
+        type=click.Choice(["evaluations", "every"]),
+        default="evaluations",
+        show_default=True,
+        help="How often compiled clips are held against their promise: before evaluations, or at every update.",
+    ),
     click.option("--unchecked", is_flag=True, help="Train plugins whose contract is not checked; rows say so."),
 ]
 
@@ -145,6 +152,7 @@ def plan(
     budget_minutes: float | None,
     keep_networks: bool,
     unchecked: bool,
+    audit: str,
     results: Path,
     **options: Any,
 ) -> None:

@@ -38,6 +38,7 @@ def run(
     budget_minutes: float | None,
     keep_networks: bool,
     unchecked: bool,
+    audit: str,
     results: Path,
     **options: Any,
 ) -> int:
@@ -56,6 +57,7 @@ def run(
         memory=as_bytes(memory),
         keep_networks=keep_networks,
         unchecked=unchecked,
+        audit=audit,
     )
     write_reports(found.name, results)
     missing = sum(count for status, count in ended.items() if not status.is_result)
@@ -72,6 +74,7 @@ def train_study(
     memory: int = 2**30,
     keep_networks: bool = False,
     unchecked: bool = False,
+    audit: str = "evaluations",
 ) -> "Counter[Status]":
     """Train what is missing of a study, showing progress; return how its trials ended.
 
@@ -86,7 +89,9 @@ def train_study(
     if not unchecked:
         check_plugins(study, results)
     with Progress(workers) as progress:
-        options = RunOptions(workers, timeout_seconds, memory, Retrain(fresh, keep_networks), unchecked)
+        options = RunOptions(
+            workers, timeout_seconds, memory, Retrain(fresh, keep_networks), unchecked, audit == "every"
+        )
         return run_study(study, results, options, progress)
 
 

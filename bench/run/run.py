@@ -36,6 +36,7 @@ class RunOptions:
         retrain: Which stored results are trained again; with ``keep_networks`` each network is in its file before its
             trial's row is stored.
         unchecked: Whether nobody has checked the contract of plugins, which rows say then.
+        audit_every: Whether compiled passes are audited at every update, or at the last before each evaluation.
     """
 
     workers: int
@@ -43,6 +44,7 @@ class RunOptions:
     memory: int = MEMORY
     retrain: Retrain = field(default_factory=Retrain)
     unchecked: bool = False
+    audit_every: bool = False
 
 
 def run(study: Study, results: Path, options: RunOptions, observer: Observer) -> Counter[Status]:
@@ -61,7 +63,7 @@ def run(study: Study, results: Path, options: RunOptions, observer: Observer) ->
         store.write_plan(study.title, planned)
         observer.started(plan)
         folder = _networks(study, results) if options.retrain.keep_networks else None
-        train = partial(train_cohort, networks=folder, unchecked=options.unchecked)
+        train = partial(train_cohort, networks=folder, unchecked=options.unchecked, audit_every=options.audit_every)
         arriving = LocalEngine(options.workers, options.timeout_seconds, train).run(
             plan.cohorts(options.workers, options.memory)
         )

@@ -37,6 +37,7 @@ def train_cohort(
     environment: dict[str, Any],
     networks: Path | None = None,
     unchecked: bool = False,
+    audit_every: bool = False,
 ) -> None:
     """Call `longlag.training.cohort.train`, which loads torch; keep networks in a folder.
 
@@ -46,6 +47,7 @@ def train_cohort(
         environment: Stored with each.
         networks: Where trained networks are kept, if they are.
         unchecked: Whether the contract of plugins was not checked, which their rows say.
+        audit_every: Whether compiled passes are audited at every update, or at the last before each evaluation.
     """
     from longlag.process import state
     from longlag.training.cohort import train
@@ -61,7 +63,7 @@ def train_cohort(
     with state.settled():  # the next cohort is trained as if there had been no plugin
         said = of_plugins(trials)
         said |= {"unchecked": True} if unchecked and said else {}
-        train(trials, report, environment | provenance.numerics() | said, keep)
+        train(trials, report, environment | provenance.numerics() | said, keep, audit_every)
     for name in registry.loaded_later(plugins_of(trials)).keys() - before:  # the next cohort loads what it needs
         del sys.modules[name]
 
