@@ -12,8 +12,10 @@ from optimiser_samples import gradients_of as rows_of
 from longlag import registry
 from longlag.clips.base import row_norms
 from longlag.passes.clips import clip_row, pass_of
+from longlag.passes.losses import loss_and_gradient
 from longlag.passes.noted import AFTER, BEFORE, CHANGED, COSINE
 from longlag.passes.optimisers import step_of
+from longlag.tasks.support.losses import LOSSES
 
 CLIPS = ["none", "norm:0.5", "norm:100", "value:0.01", "value:100"]
 OPTIMISERS = [
@@ -95,3 +97,59 @@ def test_what_looks_beyond_a_row_and_its_norm_has_no_pass():
     for spec in ("state:1", "omega:2+state:1"):
         assert pass_of(registry.clip(spec)) == pass_of(registry.clip("none")), "what acts before the row is there"
     assert pass_of(registry.clip("norm:2+omega:4+state:1")) == pass_of(registry.clip("norm:2"))
+
+
+def outputs_and_targets(name, shape, dtype):
+    generator = torch.Generator().manual_seed(3)
+    outputs = (torch.randn(shape, generator=generator, dtype=torch.float64) * 4).to(dtype)
+    if name == "cross_entropy":
+        return outputs, torch.randint(shape[1], shape[:1], generator=generator)
+    return outputs, torch.rand(shape, generator=generator, dtype=torch.float64).to(dtype)
+
+
+def closed(name, outputs, targets):
+    across = outputs.T.contiguous()
+    grads = torch.full_like(across, math.nan)
+    loss = loss_and_gradient(name, across.numpy(), targets.numpy(), grads.numpy())
+    return loss, grads.T
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_named_loss_and_its_gradient_are_those_of_autograd(name, dtype):
+    near = {"rtol": 1e-12, "atol": 1e-15} if dtype == torch.float64 else {"rtol": 2e-6, "atol": 1e-8}
+    for shape in ((1, 1), (5, 3), (37, 40)):
+        outputs, targets = outputs_and_targets(name, shape, dtype)
+        leaf = outputs.double().clone().requires_grad_()
+        expected = LOSSES[name](leaf, targets if name == "cross_entropy" else targets.double())
+        (gradient,) = torch.autograd.grad(expected, leaf)
+        loss, found = closed(name, outputs, targets)
+        assert loss == pytest.approx(expected.item(), rel=near["rtol"], abs=near["atol"])
+        torch.testing.assert_close(found.double(), gradient, **near)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_an_output_that_is_not_finite_makes_the_loss_so(name):
+    for entry in (math.nan, math.inf):
+        outputs, targets = outputs_and_targets(name, (4, 3), torch.float32)
+        outputs[2, 1] = entry
+        if name == "cross_entropy":
+            targets[2] = 0
+        assert not math.isfinite(closed(name, outputs, targets)[0])
+
+
+def test_large_outputs_do_not_overflow():
+    outputs = torch.tensor([[500.0, -500.0], [-500.0, 500.0]])
+    loss, grads = closed("cross_entropy", outputs, torch.tensor([0, 0]))
+    assert loss == 500
+    torch.testing.assert_close(grads, torch.tensor([[0, 0], [-0.5, 0.5]]), rtol=0, atol=1e-37)  # the least exp gives
+    assert closed("binary_cross_entropy", outputs, torch.ones(2, 2))[0] == 250
+
+
+def test_targets_that_no_output_answers_are_refused():
+    outputs = torch.zeros(2, 3)
+    for classes in ([0, 3], [-1, 0]):
+        with pytest.raises(IndexError, match=r"classes run from -?\d to \d, not from 0 to 2"):
+            closed("cross_entropy", outputs, torch.tensor(classes))
+    with pytest.raises(ValueError, match=r"targets are \(2,\), not \(2, 3\)"):
+        closed("squared_error", outputs, torch.zeros(2))
