@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from longlag.plan.study import Study
+    from longlag.store.results import StudyData
     from longlag.values.trial import Status
 
 EXIT_SOME_FAILED = 3
@@ -119,17 +120,30 @@ def check_plugins(study: "Study", results: Path) -> None:
 
 
 def write_reports(name: str, results: Path) -> None:
-    """Print a study's summary and write its tables and figures."""
-    from longlag.report.figures.all import draw_figures
+    """Print a study's summary and write its tables and figures; figures that stand as they would be are left alone."""
     from longlag.report.text.tables import write_tables
     from longlag.report.text.terminal import render_text
     from longlag.store.results import load_study
 
     data = load_study(name, results, verify=False)  # the run has looked for damage
     click.echo(render_text(data))
-    written = write_tables(data, results / name) + draw_figures(data, results / name)
+    written = write_tables(data, results / name) + figures_of(data, results / name)
     click.echo(f"{len(written)} files in {results / name / 'tables'} and {results / name / 'figures'}", err=True)
     name_transfer(name, results)
+
+
+def figures_of(data: "StudyData", folder: Path) -> list[Path]:
+    """Return the files of a study's figures, drawn where they do not stand as they would be drawn."""
+    from longlag.report import drawn
+
+    digest, target = drawn.digest_of(data), folder / "figures"
+    if (standing := drawn.standing(digest, target)) is not None:
+        return standing
+    from longlag.report.figures.all import draw_figures  # loads what draws, which takes a second
+
+    written = draw_figures(data, folder)
+    drawn.note(digest, target, written)
+    return written
 
 
 def name_transfer(name: str, results: Path) -> None:
