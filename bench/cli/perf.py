@@ -6,7 +6,7 @@ import click
 
 from longlag.cli.options import results_option
 
-PARTS = ("kernels", "updates", "studies", "scaling", "storage")
+PARTS = ("kernels", "updates", "study", "studies", "scaling", "storage")
 
 
 @click.command()
