@@ -10,15 +10,15 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import ClassVar, Self, final
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from longlag.tasks.support.data import data_label
 from longlag.tasks.support.errors import UsageError, near
+from longlag.tasks.support.losses import LOSSES
 from longlag.tasks.support.options import Configurable, Range, option, options_of
 
 __all__ = ["Batch", "ClassTask", "Later", "Range", "Task", "UsageError", "as_tokens", "data_label", "option"]
@@ -126,6 +126,9 @@ class Task(Configurable, ABC):
     output_sequence: ClassVar[bool] = False
     """Whether the answers to a sequence are one, a class a step without a gap, which a decoder can write: it reads what
     comes before the first of these steps. Any other network answers at the steps themselves."""
+    loss_name: ClassVar[str] = ""
+    """The loss, of `longlag.tasks.support.losses`; or the task computes one of its own in `loss`, which autograd
+    differentiates."""
     reduction: ClassVar[str]
     """The loss and what it is averaged over: it scales gradients, and so what a clip threshold means."""
 
@@ -208,9 +211,15 @@ class Task(Configurable, ABC):
             held_out: Draw for evaluation, where whatever the task keeps out of training may occur.
         """
 
-    @abstractmethod
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Return the scalar that is trained on, from outputs (N, O) at the scored steps."""
+        """Return the scalar that is trained on, from outputs (N, O) at the scored steps: by default the named loss."""
+        return LOSSES[self.loss_name](outputs, batch.targets)
+
+    @final
+    @property
+    def closed_loss(self) -> str:
+        """The name of the loss where its gradient is known in closed form; empty where the task computes its own."""
+        return self.loss_name if type(self).loss is Task.loss else ""
 
     @abstractmethod
     def errors(self, outputs: Tensor, batch: Batch) -> Tensor:
@@ -287,8 +296,7 @@ class Task(Configurable, ABC):
 class ClassTask(Task, ABC):
     """A task whose answers are classes: the highest output is the answer, and an error is 0 or 1."""
 
-    def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        return cross_entropy(outputs, batch.targets)
+    loss_name: ClassVar[str] = "cross_entropy"
 
     def errors(self, outputs: Tensor, batch: Batch) -> Tensor:
         return (outputs.argmax(1) != batch.targets).to(outputs.dtype)

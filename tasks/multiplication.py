@@ -15,7 +15,6 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import mse_loss
 
 from longlag.tasks.base import Batch, Task
 from longlag.tasks.support.drawing import TwoMarkers, ask_once
@@ -51,6 +50,7 @@ class Multiplication(Task):
     causal: ClassVar[bool] = False
     tokens: ClassVar[bool] = False
     dial: ClassVar[str] = "length"
+    loss_name: ClassVar[str] = "squared_error"
     reduction: ClassVar[str] = "squared error, mean over sequences"
 
     length: int = option(100, "time steps of the longest sequence (T)", low=2, high=100_000)
@@ -122,9 +122,6 @@ class Multiplication(Task):
             inputs[np.arange(self.length)[:, None] >= lengths] = 0
         targets = marked_product(inputs)[:, None]
         return ask_once(torch.from_numpy(inputs), targets, lengths - 1, varied, lengths=bool(varied))
-
-    def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        return mse_loss(outputs, batch.targets)
 
     def errors(self, outputs: Tensor, batch: Batch) -> Tensor:
         away = (outputs - batch.targets).squeeze(1)

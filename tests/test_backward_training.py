@@ -13,7 +13,8 @@ from longlag.scans.engine.layer import Layer
 from longlag.tasks.support.errors import UsageError
 from longlag.training import backward_audit
 from longlag.training.clip_audit import ClippingError
-from longlag.training.cohort import Cohort, train, write_gradients
+from longlag.training.cohort import Cohort, train
+from longlag.training.gradients import write_gradients
 from longlag.values.backward import PLAIN
 from longlag.values.trial import Trial
 
@@ -66,7 +67,7 @@ def test_the_norm_before_is_the_plain_gradients_at_the_last_update_before_an_eva
     (trial,) = cohort_of(clip, cell=cell, truncate=truncate)
     cohort, norms = Cohort([trial], {}), {}
     for update in range(1, 7):
-        row, batch = cohort.parameters[0].clone(), cohort.task.draw(cohort.streams[0].generator(update), 4)
+        row, batch = cohort.parameters[0].clone(), cohort.task.draw(cohort.draws.streams[0].generator(update), 4)
         plain = torch.zeros_like(row)
         cohort.network.gradient(cohort.task, row, plain, batch)
         norms[update] = plain.double().norm().item()
@@ -90,7 +91,7 @@ def test_what_is_taken_is_clipped_after_omega_is_added():
 def backwards_left_out(monkeypatch):
     """The backward pass never hears of it."""
     plain = write_gradients
-    monkeypatch.setattr("longlag.training.cohort.write_gradients", lambda *given: plain(*given[:6]))
+    monkeypatch.setattr("longlag.training.update.write_gradients", lambda *given: plain(*given[:6]))
 
 
 def backwards_of_the_neighbour(monkeypatch):
@@ -100,14 +101,14 @@ def backwards_of_the_neighbour(monkeypatch):
     def write(*given):
         return plain(*given[:6], [*given[6][1:], given[6][0]])
 
-    monkeypatch.setattr("longlag.training.cohort.write_gradients", write)
+    monkeypatch.setattr("longlag.training.update.write_gradients", write)
 
 
 def one_for_all(monkeypatch):
     """Every trial gets the first one's."""
     plain = write_gradients
     monkeypatch.setattr(
-        "longlag.training.cohort.write_gradients", lambda *given: plain(*given[:6], [given[6][0]] * len(given[6]))
+        "longlag.training.update.write_gradients", lambda *given: plain(*given[:6], [given[6][0]] * len(given[6]))
     )
 
 
@@ -152,7 +153,7 @@ def values_clipped_instead(monkeypatch):
             gradient.clamp_(-backward.signal_limit, backward.signal_limit)
         return losses
 
-    monkeypatch.setattr("longlag.training.cohort.write_gradients", write)
+    monkeypatch.setattr("longlag.training.update.write_gradients", write)
 
 
 def omega_with_another_factor(monkeypatch):
@@ -206,7 +207,7 @@ def test_a_step_of_the_readable_path_that_ignores_it_is_seen(monkeypatch):
 
 
 def test_nothing_is_looked_at_where_nothing_happens(monkeypatch):
-    monkeypatch.setattr("longlag.training.cohort.look", None)
+    monkeypatch.setattr("longlag.training.update.look", None)
     assert results_of(*cohort_of("none", "norm:1"))["norm:1"].updates == 6
 
 
@@ -268,7 +269,7 @@ def test_what_cannot_be_is_refused(options, message):
 def test_looking_says_nothing_where_all_is_well_and_what_where_it_is_not():
     (trial,) = cohort_of("state:0.0001")
     cohort, backward = Cohort([trial], {}), backward_of(trial)
-    batch = cohort.task.draw(cohort.streams[0].generator(1), 4)
+    batch = cohort.task.draw(cohort.draws.streams[0].generator(1), 4)
     row, right = cohort.parameters[0], torch.zeros_like(cohort.parameters[0])
     cohort.network.gradient(cohort.task, row, right, batch, backward=backward)
     given = cohort.network, cohort.task, row

@@ -15,7 +15,8 @@ from longlag.clips.guard import SHARE
 from longlag.plan.study import adhoc
 from longlag.tasks.support.errors import UsageError
 from longlag.training.clip_audit import ClippingError
-from longlag.training.cohort import train, write_gradients
+from longlag.training.cohort import train
+from longlag.training.gradients import write_gradients
 from longlag.values.trial import Trial
 
 # Norms of other types
@@ -215,7 +216,7 @@ def unfinished(monkeypatch, updates, value=math.inf):
             gradients[0, 0] = losses[0] = value
         return losses
 
-    monkeypatch.setattr("longlag.training.cohort.write_gradients", write)
+    monkeypatch.setattr("longlag.training.update.write_gradients", write)
 
 
 @pytest.mark.parametrize("value", [math.inf, math.nan])

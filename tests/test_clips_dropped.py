@@ -9,7 +9,8 @@ from clip_samples import cohort_of
 
 from longlag import registry
 from longlag.process import state
-from longlag.training.cohort import Cohort, train, write_gradients
+from longlag.training.cohort import Cohort, train
+from longlag.training.gradients import write_gradients
 
 QUANTILE = "quantile:0.1"
 
@@ -42,7 +43,7 @@ def infinite_at(monkeypatch):
                 gradients[0, 0] = losses[0] = math.inf
             return losses
 
-        monkeypatch.setattr("longlag.training.cohort.write_gradients", write)
+        monkeypatch.setattr("longlag.training.update.write_gradients", write)
 
     return replaced
 
@@ -67,8 +68,8 @@ def test_adam_goes_on_after_dropped_updates_as_if_they_had_not_been(infinite_at,
     counts = []
     plain = Cohort._updates_taken
 
-    def taken(self, drops):
-        counts.append(plain(self, drops))
+    def taken(self, *of_block):
+        counts.append(plain(self, *of_block))
         return counts[-1]
 
     monkeypatch.setattr(Cohort, "_updates_taken", taken)

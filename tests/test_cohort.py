@@ -94,7 +94,7 @@ def test_a_neighbour_that_solves_early_and_leaves_changes_nothing(monkeypatch):
     rows_seen = []
 
     def evaluate(network, task, row):
-        rows_seen.append(row)
+        rows_seen.append(row.clone())
         found = plain(network, task, row)
         is_first = len(rows_seen) in (1, 5)  # the first row at each of the first two evaluations
         return replace(found, error=0.0) if is_first else found
@@ -240,7 +240,7 @@ def replaced_gradients(monkeypatch, update, entry):
             gradients[0, 0] = entry
         return losses
 
-    monkeypatch.setattr("longlag.training.cohort.write_gradients", write)
+    monkeypatch.setattr("longlag.training.update.write_gradients", write)
 
 
 def test_a_rate_beyond_float32_diverges_in_the_parameters():
@@ -258,7 +258,7 @@ def test_a_rate_that_makes_the_parameters_jump_explodes():
 
 
 def test_without_the_jump_rule_a_wild_rate_diverges_in_the_loss(monkeypatch):
-    monkeypatch.setattr("longlag.training.cohort.JUMP", float("inf"))
+    monkeypatch.setattr("longlag.training.update.JUMP", float("inf"))
     wild = replace(BASE, task=ADDING, cell="rnn:nonlinearity=relu", lr=1e30)
     (result,) = results_of(wild).values()
     assert (result.status, result.diverged_at, result.diverged_in) == (Status.DIVERGED, 2, "loss")

@@ -114,7 +114,7 @@ def test_it_is_trained_and_decayed_as_other_parameters():
     decayed = Cohort([replace(plain, weight_decay=0.5)], {})
     decayed.step()
     assert torch.equal(decayed.network.layout.views(decayed.parameters[0])["0.initial_h"], first), "from zeros"
-    decayed.parameters = cohort.parameters.clone()
+    decayed.parameters.copy_(cohort.parameters)
     cohort.step()
     decayed.step()
     ends = [of.network.layout.views(of.parameters[0])["0.initial_h"] for of in (cohort, decayed)]

@@ -64,8 +64,8 @@ def test_batches_that_come_again_are_seen(monkeypatch):
 
 def test_training_on_what_is_held_out_is_seen(monkeypatch):
     def leaking(cohort):
-        for seed in sorted(cohort.streams):
-            cohort.task.draw(cohort.streams[seed].generator(cohort.update), 2, held_out=True)
+        for seed in sorted(cohort.draws.streams):
+            cohort.task.draw(cohort.draws.streams[seed].generator(cohort.update), 2, held_out=True)
 
     monkeypatch.setattr(Cohort, "_batches", leaking)
     with pytest.raises(BrokenRuleError, match="training draws what is kept out of it"):

@@ -82,11 +82,17 @@ import hashlib
 from longlag.training.cohort import Cohort
 from longlag.values.trial import Trial
 
-for cell in ("rnn", "lstm", "gru", "lstm:coupled=true", "lstm:forget_gate=false", "ugrnn", "janet"):
-    cohort = Cohort([Trial("adding:length=20", cell, "norm:1", 1e-2, 0)], {})
+CELLS = "rnn", "lstm", "gru", "lstm:coupled=true", "lstm:forget_gate=false", "ugrnn", "janet"
+OPTIMISERS = "adamw", "sgd:momentum=0.9", "rmsprop", "lion"
+trials = [Trial("adding:length=20", cell, "norm:0.1", 1e-2, 0) for cell in CELLS]
+for dtype in ("float32", "float64"):
+    trials += [Trial("copy", "rnn", "value:0.01", 1e-2, 0, optimizer=name, dtype=dtype) for name in OPTIMISERS]
+for trial in trials:
+    cohort = Cohort([trial], {})
     for _ in range(3):
         cohort.step()
-    print(cell, hashlib.sha256(cohort.parameters.numpy().tobytes()).hexdigest())
+    seen = cohort.parameters.numpy().tobytes() + cohort.ledger.noted[-1].numpy().tobytes()
+    print(trial, float(cohort.losses[-1]), hashlib.sha256(seen).hexdigest())
 """
 
 

@@ -23,10 +23,10 @@ BASE = Trial("adding:length=40", "rnn", "none", 0.01, 0, hidden_size=5, batch_si
 def test_seeds_of_any_number_of_digits_have_batches_noise_and_weights_of_their_own():
     trials = [replace(BASE, seed=seed, weight_noise=0.1, dropout=0.5, layers=2) for seed in SEEDS]
     cohort = Cohort(trials, {})
-    noises = cohort._noises()
+    noises = [cohort.draws.dropout(0, seed) for seed in SEEDS]
     drawn = {
         "weights": list(cohort.parameters),
-        "weight noise": list(cohort._with_noise() - cohort.parameters),
+        "weight noise": list(cohort.draws.with_noise(0, SEEDS, cohort.parameters) - cohort.parameters),
         "dropout": [torch.from_numpy(noise.random(4)) for noise in noises],
     }
     for update in (1, 2, 10, 11, 1000):

@@ -14,7 +14,7 @@ ARCHITECTURE = ROOT / "bench" / "README.md"
 PACKAGES = (
     *("tasks", "values", "process", "stats"),
     *("cells", "clips", "architectures", "optimisers", "schedules"),
-    *("scans", "registry", "networks", "plan", "training", "store", "shards", "lens", "run", "experiments"),
+    *("scans", "passes", "registry", "networks", "plan", "training", "store", "shards", "lens", "run", "experiments"),
     *("report", "checks", "regression", "perf", "cli"),
 )
 """From the ground up: a package imports from itself and from those before it. The table of bench/README.md shows it."""

@@ -196,7 +196,7 @@ def test_dropout_of_a_module_is_the_trials_own_in_training_and_off_in_evaluation
     network, views = cohort.network, cohort.network.layout.views(cohort.parameters[0])
     inputs = torch.ones(3, 2, 4)
     evaluated = network.states(views, inputs)
-    drawn = [network.states(views, inputs, noise=cohort.noises[0].generator(update)) for update in (1, 1, 2)]
+    drawn = [network.states(views, inputs, noise=cohort.draws.noises[0].generator(update)) for update in (1, 1, 2)]
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
     assert (drawn[0] == 0).any()
@@ -207,11 +207,11 @@ def test_dropout_of_a_module_is_the_trials_own_in_training_and_off_in_evaluation
 def test_layers_drop_each_their_own_and_leave_dropout_between_them_alone(used) -> None:
     used("self.drop = nn.Dropout(0.5)", "outputs = self.drop(outputs)")
     cohort = Cohort(trials(layers=2, seeds=1, dropout=0.5), {})
-    noise = cohort.noises[0].generator(1)
+    noise = cohort.draws.noises[0].generator(1)
     before = noise.bit_generator.state["state"]["counter"].copy()
     views = cohort.network.layout.views(cohort.parameters[0])
     cohort.network.states(views, torch.ones(3, 2, 4), noise=noise)
-    fresh = cohort.noises[0].generator(1)
+    fresh = cohort.draws.noises[0].generator(1)
     assert (fresh.bit_generator.state["state"]["counter"] == before).all()
     fresh.random((3, 2, 5), dtype=np.float32)
     assert noise.random() == fresh.random(), "as much was drawn as dropout between layers takes"

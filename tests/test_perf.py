@@ -2,14 +2,16 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 
 from longlag import registry
 from longlag.cli import main
-from longlag.perf import kernels, measure, ordinary, report, storage, studies, updates
+from longlag.perf import kernels, measure, ordinary, peak, report, shares, storage, studies, updates
 from longlag.values.seeding import stream
 from longlag.values.trial import Trial
 
@@ -57,6 +59,28 @@ def test_the_ordinary_network_answers_at_the_same_steps(task: str) -> None:
     outputs = ordinary.OrdinaryNetwork(made, "lstm", 5)(batch)
     assert outputs.shape == (len(batch.scored), made.output_size)
     assert made.loss(outputs, batch).isfinite()
+
+
+def test_a_layer_is_held_against_its_arithmetic_at_the_cores_peak() -> None:
+    lines = list(kernels.measure((3,), ((2, 4),), 2))
+    assert [one.reference for one in lines[:3]] == ["nn.RNN", "its products alone", "its products at the peak"]
+    few, many = peak.arithmetic(10**3), peak.arithmetic(10**8)
+    assert np.isfinite(few())
+    assert many() == pytest.approx(12.0), "each chain x <- x / 2 + 1 / 2 ends at 1"
+
+
+def test_the_shares_of_a_study_add_up_and_go_by_the_files_that_spent_them() -> None:
+    profiled = {
+        ("/here/longlag/scans/engine/scan.py", 1, "scan_forward"): (1, 1, 3.0, 3.0, {}),
+        ("/here/longlag/scans/engine/layer.py", 1, "pack"): (1, 1, 1.0, 1.0, {}),
+        ("~", 0, "mm"): (1, 1, 2.0, 2.0, {("/here/longlag/networks/readout.py", 1, "read"): (1, 1, 2.0, 2.0)}),
+        ("/lib/json.py", 1, "load"): (1, 1, 0.5, 0.5, {}),
+    }
+    found = shares.shares(SimpleNamespace(stats=profiled))
+    assert sorted(found.values(), reverse=True) == [3.0, 2.0, 1.0, 0.5]
+    assert found["readout and loss"] == 2.0
+    line = report.line(measure.Timing("study", "batches", "8 trials", 1.0, 4.0, "all of it", (0.25,)))
+    assert line.endswith("25%")
 
 
 def test_the_mixed_study_has_equal_shares_and_no_early_end() -> None:

@@ -125,10 +125,15 @@ def test_fresh_trains_again_what_other_source_made(go):
 
 def test_keep_networks_trains_again_what_has_none_and_keeps_it_in_the_studys_folder(go, tmp_path):
     plain = go(seeds="2").train
-    assert (plain.func, plain.keywords) == (train_cohort, {"networks": None, "unchecked": False, "lenses": ()})
+    untold = {"networks": None, "unchecked": False, "lenses": (), "audit_every": False}
+    assert (plain.func, plain.keywords) == (train_cohort, untold)
     engine = go("--keep-networks", seeds="2")
     assert len(trials_of(engine)) == 2
     assert engine.train.keywords["networks"] == (tmp_path / "adhoc" / "networks").absolute()
+
+
+def test_audit_is_handed_to_the_worker(go):
+    assert go("--audit", "every", seeds="2").train.keywords["audit_every"] is True
 
 
 def test_unchecked_marks_the_rows_of_plugins(go):
@@ -176,7 +181,7 @@ def test_a_plugin_is_used(go, tmp_path):
 
 SEEN_HERE = {
     "study", "name", "workers", "timeout", "memory", "fresh", "budget_minutes", "keep_networks", "results", "match",
-    "match_target", "plugin", "unchecked", "lenses",
+    "match_target", "plugin", "unchecked", "lenses", "audit",
 }  # fmt: skip
 SEEN_ELSEWHERE = {"shard", "spool"}
 """In `test_shares.py` and `test_shards.py`: they decide where trials go, and nothing of what is trained."""

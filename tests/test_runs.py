@@ -20,7 +20,7 @@ from longlag.plan.study import Study, adhoc
 from longlag.plan.trials import facts
 from longlag.process import provenance
 from longlag.run.costs import Pace, expected_seconds, pace_of
-from longlag.run.plan import COHORT_SIZE, MEMORY, Plan, Retrain, make_plan
+from longlag.run.plan import COHORT_SIZES, MEMORY, Plan, Retrain, make_plan
 from longlag.run.run import RunOptions, run
 from longlag.store import file
 from longlag.store.results import load, load_curves
@@ -119,12 +119,21 @@ def test_a_cohort_holds_trials_alike_but_for_seed_rate_and_clip(tmp_path: Path) 
     study = small(cell=("rnn", "gru"), clip=("none", "norm:1"), lr=(0.1, 0.2), seeds=5)
     cohorts = make_plan(study, tmp_path).cohorts()
     assert all(len({trial.cohort for trial in cohort}) == 1 for cohort in cohorts)
-    assert all(len(cohort) <= COHORT_SIZE for cohort in cohorts)
+    assert all(len(cohort) <= COHORT_SIZES[0] for cohort in cohorts)
     assert sorted(trial.key for cohort in cohorts for trial in cohort) == sorted(trial.key for trial in study.trials())
 
 
-def test_memory_cuts_cohorts_and_changes_no_digit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("longlag.run.plan.PARTS", 1)  # so few trials would be cut for the workers' sake
+def test_cohorts_are_cut_so_that_every_worker_has_one_and_no_further(tmp_path: Path) -> None:
+    sizes = {}
+    for seeds in (8, 64):
+        plan = make_plan(small(seeds=seeds, updates=1000, eval_every=100), tmp_path)
+        sizes[seeds] = {workers: [len(cohort) for cohort in plan.cohorts(workers)] for workers in (1, 2, 8)}
+    assert sizes[8] == {1: [8], 2: [2] * 4, 8: [1] * 8}, "a worker that is done early takes another"
+    assert sizes[64][1] == sizes[64][2] == [8] * 8
+    assert sum(sizes[64][8]) == 64
+
+
+def test_memory_cuts_cohorts_and_changes_no_digit(tmp_path: Path) -> None:
     study = small(clip=("none", "norm:0.01"))
     plan = make_plan(study, tmp_path)
     assert [len(plan.cohorts(1, memory)) for memory in (MEMORY, 1)] == [1, 4]

@@ -16,6 +16,7 @@ from independent_rules import WRITTEN, counterpart
 
 from longlag import registry
 from longlag.networks.build import network_of
+from longlag.passes.noted import AFTER, BEFORE
 from longlag.training import evaluation
 from longlag.training.cohort import Cohort, train
 from longlag.values.trial import Status, Trial
@@ -80,13 +81,13 @@ def trained(*trials):
         plain(cohort)
         losses, ledger = cohort.losses[-1], cohort.ledger
         for place, record in enumerate(cohort.records):
-            noted = losses, ledger.before_norms[-1], ledger.taken_norms[-1]
+            noted = losses, ledger.noted[-1][:, BEFORE], ledger.noted[-1][:, AFTER]
             if cohort.was_active[-1][place]:
                 seen[record.trial].append((cohort.parameters[place].clone(), *(float(one[place]) for one in noted)))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Cohort, "step", step)
-        train(trials, lambda result: finished.update({result.trial: result}))
+        train(trials, lambda result: finished.update({result.trial: result}), audit_every=True)
     return finished, seen
 
 

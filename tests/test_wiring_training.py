@@ -121,14 +121,12 @@ def test_dropout_is_named_by_task_cell_seed_and_update(monkeypatch):
     base = replace(BASE, dropout=0.5)
 
     def masks(trial, update):
-        cohort = Cohort([trial], {})
-        cohort.update = update
-        return cohort._noises()[0].random(3).tolist()
+        return Cohort([trial], {}).draws.dropout(update, trial.seed).random(3).tolist()
 
     assert masks(base, 2) == masks(replace(base, clip="norm:1", lr=1.0), 2)
     others = [masks(base, 3), masks(replace(base, seed=1), 2), masks(replace(base, cell="gru"), 2)]
     assert masks(base, 2) not in others
-    assert Cohort([BASE], {})._noises() is None
+    assert Cohort([BASE], {}).draws.dropout(1, BASE.seed) is None
 
 
 def test_evaluation_drops_nothing():

@@ -25,7 +25,7 @@ def confirmation(study: str, results: Path, workers: int) -> "Confirm":
         what = "1 entry" if len(asked) == 1 else f"{len(asked)} entries"
         click.echo(f"not decided yet: {what}; training {seeds}, {trials} trials", err=True)
         plan = _plan_of(f"{study}.confirm", asked)
-        train_study(plan, results, workers=workers, fresh=True)
+        train_study(plan, results, workers=workers, fresh=True, audit="every")
         return entries_of(load_study(plan.name, results).trials)
 
     return confirm

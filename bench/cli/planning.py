@@ -124,6 +124,13 @@ _TRAINING = [
     click.option(
         "--lens", "lenses", multiple=True, metavar="NAME", help="Look at the networks: reach, ...; repeatable."
     ),
+    click.option(
+        "--audit",
+        type=click.Choice(["evaluations", "every"]),
+        default="evaluations",
+        show_default=True,
+        help="How often compiled clips are held against their promise: before evaluations, or at every update.",
+    ),
     click.option("--unchecked", is_flag=True, help="Train plugins whose contract is not checked; rows say so."),
 ]
 
@@ -149,6 +156,7 @@ def plan(
     keep_networks: bool,
     lenses: tuple[str, ...],
     unchecked: bool,
+    audit: str,
     results: Path,
     **options: Any,
 ) -> None:

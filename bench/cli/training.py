@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from longlag.plan.study import Study
+    from longlag.store.results import StudyData
     from longlag.values.trial import Status
 
 CHECKED = "checked-plugins.txt"
@@ -45,6 +46,7 @@ def run(
     keep_networks: bool,
     lenses: tuple[str, ...],
     unchecked: bool,
+    audit: str,
     results: Path,
     shard: str | None,
     spool: Path | None,
@@ -72,6 +74,7 @@ def run(
         shard=shard,
         spool=spool,
         command=command_words(click.get_current_context()),
+        audit=audit,
     )
     if shard is None:
         write_reports(found.name, results)
@@ -92,6 +95,7 @@ def train_study(
     shard: str | None = None,
     spool: Path | None = None,
     command: "Sequence[str]" = (),
+    audit: str = "evaluations",
 ) -> "Counter[Status]":
     """Train what is missing of a study, or of a share of it, showing progress; return how its trials ended.
 
@@ -104,6 +108,7 @@ def train_study(
         memory: Bytes that a worker may take for a cohort.
         keep_networks: Keep each network beside its row.
         unchecked: Do not check the contract of plugins.
+        audit: How often compiled clips are held against their promise: ``evaluations`` or ``every``.
         shard: The share to train, ``NUMBER/COUNT``; by default all, into the store.
         spool: A folder in which workers keep what they finish as well.
         command: The command's words, which a shard says of itself.
@@ -129,7 +134,13 @@ def train_study(
         kept.check()
     with Progress(workers) as progress:
         options = RunOptions(
-            workers, timeout_seconds, memory, Retrain(fresh, keep_networks, study.lenses), unchecked, kept
+            workers,
+            timeout_seconds,
+            memory,
+            Retrain(fresh, keep_networks, study.lenses),
+            unchecked,
+            kept,
+            audit == "every",
         )
         if share and header:
             return run_shard(study, results, share, header, options, progress)
@@ -163,17 +174,30 @@ def check_plugins(study: "Study", results: Path) -> None:
 
 
 def write_reports(name: str, results: Path) -> None:
-    """Print a study's summary and write its tables and figures."""
-    from longlag.report.figures.all import draw_figures
+    """Print a study's summary and write its tables and figures; figures that stand as they would be are left alone."""
     from longlag.report.text.tables import write_tables
     from longlag.report.text.terminal import render_text
     from longlag.store.results import load_study
 
     data = load_study(name, results, verify=False)  # the run has looked for damage
     click.echo(render_text(data))
-    written = write_tables(data, results / name) + draw_figures(data, results / name)
+    written = write_tables(data, results / name) + figures_of(data, results / name)
     click.echo(f"{len(written)} files in {results / name / 'tables'} and {results / name / 'figures'}", err=True)
     name_transfer(name, results)
+
+
+def figures_of(data: "StudyData", folder: Path) -> list[Path]:
+    """Return the files of a study's figures, drawn where they do not stand as they would be drawn."""
+    from longlag.report import drawn
+
+    digest, target = drawn.digest_of(data), folder / "figures"
+    if (standing := drawn.standing(digest, target)) is not None:
+        return standing
+    from longlag.report.figures.all import draw_figures  # loads what draws, which takes a second
+
+    written = draw_figures(data, folder)
+    drawn.note(digest, target, written)
+    return written
 
 
 def name_transfer(name: str, results: Path) -> None:

@@ -32,8 +32,10 @@ def scored_states(states: Tensor, scored: Tensor) -> Tensor:
     return states.flatten(0, 1).index_select(0, scored)
 
 
-def read_states(views: Mapping[str, Tensor], states: Tensor) -> Tensor:
-    """Return the outputs (N, O) from the states that are read, (N, H)."""
+def read_states(views: Mapping[str, Tensor], states: Tensor, across: bool = False) -> Tensor:
+    """Return the outputs (N, O) from the states that are read, (N, H); or across, (O, N)."""
+    if across:
+        return torch.addmm(views["readout.bias"].unsqueeze(1), views["readout.weight"].T, states.T)
     return torch.addmm(views["readout.bias"], states, views["readout.weight"])
 
 

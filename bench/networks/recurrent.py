@@ -91,22 +91,37 @@ class Network(Layered):
     def _by_kernel(
         self, kernel: "Kernel", task: Task, row: Tensor, gradient: Tensor, batch: Batch, backward: Backward
     ) -> Tensor:
-        """Go there and back through plain layers by a kernel; autograd differentiates the loss by the outputs only."""
+        """Go there and back through plain layers by a kernel, and through the readout.
+
+        The loss's gradient by the outputs is known where the task names its loss; of its own, autograd finds it.
+        """
         from longlag.scans.engine.stack import Stack
 
         views, target = self.layout.arrays(row.numpy()), self.layout.arrays(gradient.numpy())
         stack = Stack(kernel, self.by_scan(views), batch.inputs.numpy(), backward)
         states = scored_states(torch.from_numpy(stack.outputs), batch.scored)
         readout, by_readout = _readout_of(views), _readout_of(target)
-        outputs = read_states(readout, states).requires_grad_()
-        loss = task.loss(outputs, batch)
-        (by_outputs,) = torch.autograd.grad(loss, outputs)
+        if task.closed_loss:
+            loss, by_outputs = _closed_loss(task.closed_loss, read_states(readout, states, across=True), batch.targets)
+        else:
+            outputs = read_states(readout, states).requires_grad_()
+            loss = task.loss(outputs, batch)
+            (by_outputs,) = torch.autograd.grad(loss, outputs)
         by_states = go_back(readout, by_readout, states, by_outputs)
         found = stack.backward(batch.scored.numpy(), by_states.numpy())
         for to, by_name in zip(self.by_scan(target), found, strict=True):
             for name, array in to.items():
                 array[...] = by_name[name]
         return loss.detach()
+
+
+def _closed_loss(name: str, across: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a loss and its gradient (N, O), from outputs across (O, N)."""
+    from longlag.passes.losses import loss_and_gradient
+
+    grads = torch.empty_like(across)
+    loss = loss_and_gradient(name, across.numpy(), targets.numpy(), grads.numpy())
+    return across.new_tensor(loss), grads.T
 
 
 def _readout_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Part `kernels`: one layer forward and backward, against torch.nn and against its matrix products alone."""
+"""Part `kernels`: one layer forward and backward, against torch.nn, its matrix products alone, and the core's peak."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,6 +11,7 @@ from longlag.cells.lstm import Lstm
 from longlag.cells.rnn import Rnn
 from longlag.perf.measure import Timing, compare
 from longlag.perf.ordinary import recurrent
+from longlag.perf.peak import arithmetic
 from longlag.scans.run import run_layer
 
 SHAPES = ((20, 64), (32, 64), (32, 128), (128, 128), (64, 256))
@@ -20,7 +21,10 @@ _INPUTS = 2
 
 
 def measure(lengths: tuple[int, ...], shapes: tuple[tuple[int, int], ...], repeats: int) -> Iterator[Timing]:
-    """Yield, for each cell, length and shape, ours against torch's module and against the products alone."""
+    """Yield, for each cell, length and shape, ours against torch's module, the products alone, and the core's peak.
+
+    The last ratio is the share of the peak that a layer reaches, counting its recurrent products only.
+    """
     for cell in CELLS:
         for length in lengths:
             for batch_size, hidden_size in shapes:
@@ -31,6 +35,8 @@ def measure(lengths: tuple[int, ...], shapes: tuple[tuple[int, int], ...], repea
                 name = {"rnn": "nn.RNN", "gru": "nn.GRU", "lstm": "nn.LSTM"}[cell]
                 yield compare("kernels", cell, setting, ours, (name, module), repeats)
                 yield compare("kernels", cell, setting, ours, ("its products alone", products), repeats)
+                peak = arithmetic(_operations(len(CELLS[cell].gates), length, batch_size, hidden_size))
+                yield compare("kernels", cell, setting, ours, ("its products at the peak", peak), repeats)
 
 
 def our_layer(cell: str, length: int, batch_size: int, hidden_size: int) -> Callable[[], object]:
@@ -79,6 +85,11 @@ def products_alone(gates: int, length: int, batch_size: int, hidden_size: int) -
         torch.mm(states.T, deltas, out=gradient)
 
     return call
+
+
+def _operations(gates: int, length: int, batch_size: int, hidden_size: int) -> int:
+    """Return the additions and multiplications of what `products_alone` does: three products a time step."""
+    return 3 * 2 * gates * length * batch_size * hidden_size**2
 
 
 def _numbers(*shape: int) -> Tensor:

@@ -19,9 +19,12 @@ def frame(found: Sequence[Timing]) -> pd.DataFrame:
 
 def line(one: Timing) -> str:
     """Return a comparison as one line for a terminal."""
-    start = f"{one.part:8} {one.what:12} {one.setting:52} {1000 * one.ours:10.2f} ms"
+    wide, narrow = (46, 34) if one.part == "study" else (12, 52)
+    start = f"{one.part:8} {one.what:{wide}} {one.setting:{narrow}} {1000 * one.ours:10.2f} ms"
     if one.theirs is None or one.ratio is None:
         return start
+    if one.part == "study":
+        return f"{start}  {one.ratio:5.0%}"
     spread = f"{min(one.ratios):.2f} to {max(one.ratios):.2f}"
     return f"{start}  {one.reference:24} {1000 * one.theirs:10.2f} ms  {one.ratio:.2f} times  ({spread})"
 
@@ -34,6 +37,8 @@ def write(found: Sequence[Timing], environment: dict[str, str], folder: Path) ->
     (folder / "perf.json").write_text(as_json(found, environment), encoding="utf-8")
     paths = [folder / "perf.csv", folder / "perf.json"]
     for part, of_part in rows.dropna(subset=["ratio"]).groupby("part", sort=False):
+        if part == "study":  # shares, whose figure would be the table
+            continue
         path = folder / f"{part}.png"
         _draw(str(part), of_part, path)
         paths.append(path)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from longlag.perf import kernels, storage, studies, updates
+from longlag.perf import kernels, shares, storage, studies, updates
 from longlag.perf.measure import Timing
 from longlag.process.state import arithmetic
 
@@ -32,6 +32,10 @@ def _studies(quick: bool) -> Iterator[Timing]:
     return studies.measure(2, 50, 2, 1) if quick else studies.measure(8, 300, 2, 3)
 
 
+def _study(quick: bool) -> Iterator[Timing]:
+    return shares.measure(20, 1) if quick else shares.measure(100, 8)
+
+
 def _scaling(quick: bool) -> Iterator[Timing]:
     if quick:
         return updates.scaling((64, 256), (1, 8), (32,), 3)
@@ -44,4 +48,11 @@ def _storage(quick: bool) -> Iterator[Timing]:
         yield from storage.measure(100_000)
 
 
-_PARTS = {"kernels": _kernels, "updates": _updates, "studies": _studies, "scaling": _scaling, "storage": _storage}
+_PARTS = {
+    "kernels": _kernels,
+    "updates": _updates,
+    "study": _study,
+    "studies": _studies,
+    "scaling": _scaling,
+    "storage": _storage,
+}

@@ -169,6 +169,15 @@ def _has_a_valid_dial(made: Any) -> None:
     made.check_dial()
 
 
+def _has_a_loss(made: Any) -> None:
+    from longlag.tasks.base import Task
+    from longlag.tasks.support.losses import LOSSES
+
+    if made.loss is Task.loss and made.loss_name not in LOSSES:
+        named = f"its loss_name is {made.loss_name!r}" if made.loss_name else "it names none"
+        raise UsageError(f"class {made.__name__} lacks loss: {named}; loss_name is one of {', '.join(LOSSES)}")
+
+
 def _names_gates_and_states(made: Any) -> None:
     for item in ("gates", "states"):
         _is_a_tuple_of_names(made, item)
@@ -184,7 +193,7 @@ def _is_a_tuple_of_names(made: Any, item: str) -> None:
 
 
 _RULES: dict[str, tuple[Callable[[Any], None], ...]] = {
-    "task": (_has_a_valid_dial,),
+    "task": (_has_a_valid_dial, _has_a_loss),
     "cell": (_names_gates_and_states,),
     "clip": (),
     "optimizer": (_names_its_memory,),

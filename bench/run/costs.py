@@ -1,7 +1,7 @@
 """What a trial is expected to cost, in seconds and bytes: for plans and the order of work, never for a result."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
@@ -29,6 +29,10 @@ _SCAN = 550e-6
 _BETWEEN = 1.5e-9
 _BLOCK = 2e-3
 _BY_TORCH = 1.3
+_COHORT = 20e-3
+"""A cohort until its first update, and ..."""
+_TOGETHER = 60e-6
+"""... in each update, however many train together."""
 
 _COPIES = 8
 """Matrices (S, P) that a cohort holds: parameters, gradients before and after, the optimiser's, the step."""
@@ -47,6 +51,11 @@ def expected_seconds(trial: Trial) -> float:
         _evaluation_seconds(*network) * (2 + trial.updates / trial.eval_every)
         + _transfer_seconds(trial.test_lags, *network)
     )
+
+
+def cohort_seconds(trials: Sequence[Trial]) -> float:
+    """Estimate what trials that train together take: each its own time, and the cohort what it takes by itself."""
+    return sum(map(expected_seconds, trials)) + _COHORT + _TOGETHER * trials[0].updates
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,21 @@
 """What a run of a study would train: its trials without those that are stored, cut into cohorts."""
 
+import heapq
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from longlag.plan.study import Study
 from longlag.process import provenance
-from longlag.run.costs import Pace, cohort_size, expected_seconds, pace_of
+from longlag.run.costs import Pace, cohort_seconds, cohort_size, expected_seconds, pace_of
 from longlag.store.store import Store, Stored, store_path
 from longlag.tasks.support.errors import UsageError
 from longlag.values.frames import END, START
 from longlag.values.trial import Trial
 
-COHORT_SIZE = 8
-"""Most trials that train together."""
-PARTS = 8
-"""A cohort costs at most this part of what each worker has to do."""
+COHORT_SIZES = (8, 4, 2, 1)
+"""Most trials that train together: the largest, and what else is tried so that every worker has something to do."""
 MEMORY = 2**30
 """Bytes that a worker may take for a cohort, unless said otherwise."""
 TIMED = 64
@@ -55,9 +54,10 @@ class Plan:
     pace: Pace | None = None
 
     def cohorts(self, workers: int = 1, memory: int = MEMORY) -> list[tuple[Trial, ...]]:
-        """Cut the missing trials into cohorts, so that no worker waits long for another at the end.
+        """Cut the missing trials into cohorts, of the size with which they should be done first.
 
-        The most expensive cohorts come first, and none is more than a small part of a worker's share.
+        Large cohorts share what an update costs by itself; small ones keep workers from waiting for the last. The most
+        expensive cohorts come first.
 
         Args:
             workers: Processes that train them.
@@ -66,14 +66,11 @@ class Plan:
         alike: dict[object, list[Trial]] = defaultdict(list)
         for trial in self.missing:
             alike[trial.cohort].append(trial)
-        share = self.seconds(workers) / PARTS
-        cut: list[tuple[float, tuple[Trial, ...]]] = []
         for trials in alike.values():
             trials.sort(key=lambda trial: (trial.seed, trial.lr, trial.clip))  # trials of one seed share their batches
-            cost = expected_seconds(trials[0])
-            size = max(1, min(cohort_size(trials[0], memory, COHORT_SIZE), int(share / cost)))
-            cut += [(cost * size, tuple(trials[i : i + size])) for i in range(0, len(trials), size)]
-        return [trials for _, trials in sorted(cut, key=lambda part: -part[0])]
+        cuts = [_cut(alike.values(), memory, most) for most in COHORT_SIZES]
+        _, cohorts = min(cuts, key=lambda cut: _duration(cut[0], workers))
+        return cohorts
 
     def seconds(self, workers: int) -> float:
         """Estimate how long it takes on a server with AVX-512; trials that stop early make it shorter."""
@@ -82,6 +79,33 @@ class Plan:
     def seconds_here(self, workers: int) -> float:
         """Estimate how long it takes at this machine's pace, for people only: nothing is cut or left out by it."""
         return self.seconds(workers) * (self.pace.times if self.pace else 1.0)
+
+
+def _cut(groups: Iterable[list[Trial]], memory: int, most: int) -> tuple[list[float], list[tuple[Trial, ...]]]:
+    """Cut groups of trials that may train together; return what each cohort costs, and the cohorts, dearest first."""
+    cut: list[tuple[float, tuple[Trial, ...]]] = []
+    for trials in groups:
+        size = cohort_size(trials[0], memory, most)
+        parts = [tuple(trials[i : i + size]) for i in range(0, len(trials), size)]
+        cut += [(cohort_seconds(part), part) for part in parts]
+    cut.sort(key=lambda part: -part[0])
+    return [cost for cost, _ in cut], [cohort for _, cohort in cut]
+
+
+def _duration(costs: Sequence[float], workers: int) -> float:
+    """Return how long workers take for cohorts, dearest first, each going to whoever is free.
+
+    Trials end early as they like, so that at the end a worker waits half a cohort longer than was to be expected.
+
+    >>> _duration([4.0], 1), _duration([4.0], 2), _duration([2.0, 2.0], 2)
+    (4.0, 5.0, 2.5)
+    """
+    if not costs:
+        return 0.0
+    busy = [0.0] * workers
+    for cost in costs:
+        heapq.heapreplace(busy, busy[0] + cost)
+    return max(busy) + (1 - 1 / workers) / 2 * sum(costs) / len(costs)
 
 
 @dataclass(frozen=True)

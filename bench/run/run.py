@@ -53,6 +53,7 @@ class RunOptions:
             trial's row is stored.
         unchecked: Whether nobody has checked the contract of plugins, which rows say then.
         spool: Where workers put finished trials, if they do.
+        audit_every: Whether compiled passes are audited at every update, or at the last before each evaluation.
     """
 
     workers: int
@@ -61,6 +62,7 @@ class RunOptions:
     retrain: Retrain = field(default_factory=Retrain)
     unchecked: bool = False
     spool: Spool | None = None
+    audit_every: bool = False
 
 
 def run(study: Study, results: Path, options: RunOptions, observer: Observer) -> Counter[Status]:
@@ -101,7 +103,13 @@ def train_missing(plan: Plan, results: Path, options: RunOptions, into: Results,
         observer: Told of each.
     """
     folder = _networks(plan.study, results) if options.retrain.keep_networks else None
-    train: Train = partial(train_cohort, networks=folder, unchecked=options.unchecked, lenses=options.retrain.lenses)
+    train: Train = partial(
+        train_cohort,
+        networks=folder,
+        unchecked=options.unchecked,
+        lenses=options.retrain.lenses,
+        audit_every=options.audit_every,
+    )
     if options.spool is not None:
         train = options.spool.around(train)
     arriving = LocalEngine(options.workers, options.timeout_seconds, train).run(

@@ -7,12 +7,24 @@ from itertools import pairwise
 from longlag.clips.base import Clip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Block:
-    """The rows of a cohort that share a clipping setting; a cohort is ordered so that they lie together."""
+    """The rows of a cohort that share a clipping setting; a cohort is ordered so that they lie together.
+
+    Attributes:
+        clip: The setting.
+        rows: Their places.
+        by_pass: Whether compiled passes clip and move them, or code in torch.
+    """
 
     clip: Clip
     rows: slice
+    by_pass: bool = False
+
+    @property
+    def places(self) -> range:
+        """The places of the rows, one by one."""
+        return range(self.rows.start, self.rows.stop)
 
 
 def blocks_of(clips: Sequence[Clip]) -> list[Block]:

@@ -4,86 +4,95 @@ The audit is told what was there before and after, and judges. It clips nothing 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
 from longlag.clips.base import Context, row_norms
+from longlag.passes.noted import AFTER, BEFORE, CHANGED, COSINE, NUMBERS
 from longlag.training.blocks import Block
+
+NOT_NOTED = -1.0
+"""No norm: stands where neither a pass nor the ledger has noted one."""
+AGREEMENT = 1e-9
+"""Relative difference of two sums of the same float64 numbers in another order; they are a million at most."""
 
 
 class ClippingError(RuntimeError):
     """The gradient that the optimiser took is not the one the clipping setting promises: a fault of the program."""
 
 
-@dataclass
 class Ledger:
     """What clipping did, update by update, for every setting; kept as tensors until an evaluation reads it.
 
-    `before` is called when the backward pass has ended, `taken` by the optimiser with the gradients it reads.
-    The ledger holds one against the other, so that a clip that is called too early, too late or on the joint
-    norm of a cohort is seen, whatever the learning does. It measures the norms itself and takes none from the cohort.
+    Where rows are clipped in torch, `before` is called when the backward pass has ended, and `taken` by the optimiser
+    with the gradients it reads. The ledger holds one against the other, so that a clip that is called too early, too
+    late or on the joint norm of a cohort is seen, whatever the learning does. It measures the norms itself and takes
+    none from the cohort.
+
+    A compiled pass clips rows and notes norms and cosines in one go, at every update. It is audited in the same way at
+    the updates at which `before` is called: what the optimiser reads must keep the clip's promise, and what the pass
+    has noted must be what the ledger measures.
 
     Where something happens inside the backward pass, the gradient *before* is the plain one, which that pass does not
     give: it is known only at the updates for which it was computed besides, the last before each evaluation
     (`longlag.training.backward_audit`). At the others a trial's norm before, cosine and whether it was clipped are NaN.
 
-    Attributes:
+    Args:
         blocks: The rows of each clip, as the cohort has them.
-        inside: (S,) bool, the trials in whose backward pass something happens; none if not given.
+        inside: Whether something happens in the backward passes of a block's trials; for none by default.
+        device: Where the gradients are.
+
+    Attributes:
+        noted: (S, 4) float64 for each update: see `longlag.passes.noted`.
+        broken: (S,) bool for each update: a promise that was not kept.
     """
 
-    blocks: Sequence[Block]
-    inside: Tensor | None = None
-    raw_norms: list[Tensor] = field(default_factory=list)
-    before_norms: list[Tensor] = field(default_factory=list)
-    taken_norms: list[Tensor] = field(default_factory=list)
-    clipped: list[Tensor] = field(default_factory=list)
-    cosines: list[Tensor] = field(default_factory=list)
-    broken: list[Tensor] = field(default_factory=list)
-    _raw: Tensor | None = None
-    _plain: Tensor | None = None
-    _context: Context | None = None
+    def __init__(self, blocks: Sequence[Block], inside: Sequence[bool] = (), device: str = "cpu") -> None:
+        self.blocks, self.device = blocks, device
+        self.inside = inside or [False] * len(blocks)
+        self.noted: list[Tensor] = []
+        self.broken: list[Tensor] = []
+        self._before: dict[Block, tuple[Tensor, Tensor | None, Context]] = {}
 
-    def before(self, gradients: Tensor, context: Context, plain: Tensor | None = None) -> None:
-        """Note the raw gradients (S, P).
+    def start(self) -> None:
+        """Begin an update."""
+        trials = self.blocks[-1].rows.stop
+        self.noted.append(torch.full((trials, NUMBERS), NOT_NOTED, dtype=torch.float64, device=self.device))
+        self.broken.append(torch.zeros(trials, dtype=torch.bool, device=self.device))
+        self._before.clear()
+
+    def before(self, block: Block, gradients: Tensor, context: Context, plain: Tensor | None = None) -> None:
+        """Note the raw gradients (R, P) of a block.
 
         Args:
+            block: The block.
             gradients: As the backward pass left them.
-            context: What clips may look at, of all S trials, once they have observed the norms.
-            plain: (S, P), the plain gradients, at updates at which they are known of all trials.
+            context: What its clip may look at, once it has observed the norms.
+            plain: (R, P), the plain gradients, at updates at which they are known.
         """
-        self._raw, self._plain, self._context = gradients.clone(), plain, context
-        self.raw_norms.append(row_norms(gradients))
+        self._before[block] = gradients.clone(), plain, context
 
-    def taken(self, gradients: Tensor) -> None:
-        """Note the gradients (S, P) that the optimiser reads."""
-        raw, context = self._raw, self._context
-        assert raw is not None, "the optimiser reads before a backward pass"
-        assert context is not None
-        raw_norms, norms = self.raw_norms[-1], row_norms(gradients)
-        holds = [
-            block.clip.holds(
-                raw[block.rows], gradients[block.rows], raw_norms[block.rows], norms[block.rows],
-                context.rows(block.rows),
-            )
-            for block in self.blocks
-        ]  # fmt: skip
-        replaced = torch.cat([block.clip.replaced(raw_norms[block.rows]) for block in self.blocks])
-        self.broken.append((raw_norms.isfinite() | replaced) & ~torch.cat(holds))
-        self.taken_norms.append(norms)
-        before = raw if self._plain is None else self._plain
-        before_norms = raw_norms if self._plain is None else row_norms(before)
-        products = [torch.dot(one, other) for one, other in zip(before.double(), gradients.double(), strict=True)]
-        cosines = torch.stack(products) / (before_norms * norms)  # NaN where one has no direction
-        clipped = torch.maximum(_changed(before, gradients).amax(1).double(), replaced.double())  # NaN is seen there
-        unknown = torch.zeros_like(norms, dtype=torch.bool) if self.inside is None else self.inside
-        if self._plain is not None:
-            unknown = torch.zeros_like(unknown)
-        self.before_norms.append(torch.where(unknown, torch.nan, before_norms))
-        self.clipped.append(torch.where(unknown, torch.nan, clipped))
-        self.cosines.append(torch.where(unknown, torch.nan, cosines.clamp(-1, 1)))
+    def taken(self, block: Block, gradients: Tensor) -> None:
+        """Note the gradients (R, P) of a block that the optimiser reads.
+
+        Of a block that a compiled pass clips nothing is measured at an update that is not audited.
+        """
+        here, inside, plain = self.noted[-1][block.rows], self.inside[self.blocks.index(block)], None
+        if block in self._before:
+            raw, plain, context = self._before[block]
+            raw_norms, norms = row_norms(raw), row_norms(gradients)
+            replaced = block.clip.replaced(raw_norms)
+            holds = block.clip.holds(raw, gradients, raw_norms, norms, context)
+            measured = _measured(raw, raw_norms, gradients, norms, replaced)
+            holds &= _agree(here, measured) if block.by_pass else torch.ones_like(holds)
+            self.broken[-1][block.rows] = (raw_norms.isfinite() | replaced) & ~holds
+            here.copy_(measured if plain is None else _measured(plain, row_norms(plain), gradients, norms, replaced))
+        else:
+            assert block.by_pass, "the optimiser reads before a backward pass"
+        if inside and plain is None:
+            here[:, [BEFORE, COSINE, CHANGED]] = torch.nan
 
     def flush(self, active: Tensor) -> list["Account"]:
         """Return each trial's account since the last flush and start anew.
@@ -94,17 +103,34 @@ class Ledger:
         Raises:
             ClippingError: In some update the gradient taken was not the one promised.
         """
-        if not self.raw_norms:
+        if not self.noted:
             nothing = torch.zeros(0, dtype=torch.float64)
             return [Account(nothing, nothing, nothing, nothing)] * active.shape[1]
-        broken = (torch.stack(self.broken) & active).any(0)
+        noted = torch.stack(self.noted)
+        broken = ((torch.stack(self.broken) | (noted[..., AFTER] == NOT_NOTED)) & active).any(0)
         for block in self.blocks:
             if broken[block.rows].any():
                 raise ClippingError(f"the optimiser did not take the gradient that clip {block.clip.spec} promises")
-        columns = [torch.stack(noted) for noted in (self.before_norms, self.taken_norms, self.clipped, self.cosines)]
-        for noted in (self.raw_norms, self.before_norms, self.taken_norms, self.clipped, self.cosines, self.broken):
-            noted.clear()
-        return [Account(*(column[active[:, s], s].cpu() for column in columns)) for s in range(active.shape[1])]
+        self.noted.clear()
+        self.broken.clear()
+        noted, active = noted.cpu(), active.cpu()
+        by_trial = [noted[active[:, place], place] for place in range(active.shape[1])]
+        return [Account(own[:, BEFORE], own[:, AFTER], own[:, CHANGED], own[:, COSINE]) for own in by_trial]
+
+
+def _measured(before: Tensor, before_norms: Tensor, after: Tensor, norms: Tensor, replaced: Tensor) -> Tensor:
+    """Return what is to be noted of gradients before and after clipping, (R, 4)."""
+    products = [torch.dot(one, other) for one, other in zip(before.double(), after.double(), strict=True)]
+    cosines = torch.stack(products) / (before_norms * norms)  # NaN where one has no direction
+    clipped = torch.maximum(_changed(before, after).amax(1).double(), replaced.double())  # NaN is seen there
+    return torch.stack([before_norms, norms, cosines.clamp(-1, 1), clipped], 1)
+
+
+def _agree(noted: Tensor, measured: Tensor) -> Tensor:
+    """Say for each row (R, 4) whether what a pass noted is what was measured, where that is finite, (R,) bool."""
+    near = (noted - measured).abs() <= AGREEMENT * measured.abs().clamp(min=1e-300)
+    near[:, COSINE] = (noted - measured)[:, COSINE].abs() <= AGREEMENT
+    return (near | ~measured.isfinite()).all(1)
 
 
 def _changed(before: Tensor, after: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Evaluates a network on the fixed streams of its task."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -64,7 +64,7 @@ def evaluate(network: AnyNetwork, task: Task, row: Tensor) -> Evaluation:
     Raises:
         ValueError: The task calls an answer better than perfect, so that anything would count as solved.
     """
-    found = _evaluate(network, task, row, "evaluation", 0, EVALUATION_SEQUENCES)
+    found = _evaluate(network, task, row)
     if found.error < 0:
         raise ValueError(f"task {task.spec}: an error of {found.error:g} is below 0, which is perfect")
     return found
@@ -79,14 +79,14 @@ def confirm(network: AnyNetwork, task: Task, row: Tensor, look: int) -> float:
         row: (P,), its parameters.
         look: How often this trial has been put to the test, this time included; each look has its own sequences.
     """
-    return _evaluate(network, task, row, "confirmation", look, CONFIRMATION_SEQUENCES).error
+    return _error(network, task, row, "confirmation", look, CONFIRMATION_SEQUENCES)
 
 
 def at_test_lags(network: AnyNetwork, task: Task, row: Tensor, test_lags: str) -> tuple[Transfer, ...]:
     """Test one trial's parameters, (P,), at other distances than it was trained at, on sequences of their own."""
     found = []
     for turned in at_lags(task, lags_in(test_lags)):
-        error = _evaluate(network, turned, row, "transfer", 0, EVALUATION_SEQUENCES).error
+        error = _error(network, turned, row, "transfer", 0, EVALUATION_SEQUENCES)
         found.append(
             Transfer(
                 lag=turned.lag,
@@ -111,25 +111,60 @@ def example(network: AnyNetwork, task: Task, row: Tensor) -> dict[str, float]:
 
 
 @torch.no_grad()
-def _evaluate(network: AnyNetwork, task: Task, row: Tensor, name: str, index: int, total: int) -> Evaluation:
-    views = network.layout.views(row)
-    loss, scored = 0.0, 0
+def _evaluate(network: AnyNetwork, task: Task, row: Tensor) -> Evaluation:
+    """Evaluate on the evaluation stream: the loss, the error, and the error by slice."""
+    views, loss, scored = network.layout.views(row), 0.0, 0
     errors: list[Tensor] = []
-    headline: list[Tensor] = []
-    slices: dict[str, list[Tensor]] = {}
-    for batch in _chunks(task, name, index, total, row):
+    batches = list(_chunks(task, "evaluation", 0, EVALUATION_SEQUENCES, row))
+    for batch in batches:
         outputs = network.outputs(views, batch)
         loss += task.loss(outputs, batch).item() * len(outputs)
         scored += len(outputs)
         errors.append(task.errors(outputs, batch).double())
-        headline.append(torch.ones_like(errors[-1], dtype=torch.bool) if batch.headline is None else batch.headline)
+    found = torch.cat(errors)
+    sizes = tuple(batch.inputs.shape[1] for batch in batches)
+    groups = _groups(task.spec, sizes, str(row.device), row.dtype)
+    by_slice = {
+        label: {value: found[places].mean().item() for value, places in of_label.items()}
+        for label, of_label in groups.items()
+    }
+    return Evaluation(loss / scored, _mean_of_headline(batches, errors), by_slice)
+
+
+@torch.no_grad()
+def _error(network: AnyNetwork, task: Task, row: Tensor, name: str, index: int, total: int) -> float:
+    """Return the error on a stream, and nothing else."""
+    views, errors, batches = network.layout.views(row), [], []
+    for batch in _chunks(task, name, index, total, row):
+        errors.append(task.errors(network.outputs(views, batch), batch).double())
+        batches.append(batch)
+    return _mean_of_headline(batches, errors)
+
+
+def _mean_of_headline(batches: Sequence[Batch], errors: Sequence[Tensor]) -> float:
+    """Return the mean error over the answers that enter it."""
+    headline = [
+        torch.ones_like(found, dtype=torch.bool) if batch.headline is None else batch.headline
+        for batch, found in zip(batches, errors, strict=True)
+    ]
+    return torch.cat(list(errors))[torch.cat(headline)].mean().item()
+
+
+@registry.forgetful
+@lru_cache(maxsize=64)
+def _groups(spec: str, sizes: tuple[int, ...], device: str, dtype: torch.dtype) -> dict[str, dict[str, Tensor]]:
+    """Return the places of each slice's answers on the evaluation stream, cut like this, by label and value."""
+    like = torch.empty(0, dtype=dtype, device=device)
+    batches = list(_chunks(registry.task(spec), "evaluation", 0, sum(sizes), like))
+    assert tuple(batch.inputs.shape[1] for batch in batches) == sizes
+    slices: dict[str, list[Tensor]] = {}
+    for batch in batches:
         for label, values in batch.slices.items():
             slices.setdefault(label, []).append(values)
-    found = torch.cat(errors)
-    by_slice = {label: _means(found, torch.cat(values)) for label, values in slices.items()}
-    return Evaluation(loss / scored, found[torch.cat(headline)].mean().item(), by_slice)
+    return {label: _places(torch.cat(values)) for label, values in slices.items()}
 
 
-def _means(errors: Tensor, values: Tensor) -> dict[str, float]:
-    found = {value: errors[values == value] for value in sorted(set(values.tolist()))}
-    return {str(value): part.mean().item() for value, part in found.items() if len(part) >= SMALLEST_SLICE}
+def _places(values: Tensor) -> dict[str, Tensor]:
+    """Return where each value stands, of those that are frequent enough."""
+    found = {value: (values == value).nonzero().flatten() for value in sorted(set(values.tolist()))}
+    return {str(value): places for value, places in found.items() if len(places) >= SMALLEST_SLICE}

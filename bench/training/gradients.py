@@ -17,7 +17,7 @@ def write_gradients(
     parameters: Tensor,
     gradients: Tensor,
     batches: Sequence[Batch],
-    noises: Sequence[np.random.Generator] | None = None,
+    noises: Sequence[np.random.Generator | None] | None = None,
     backwards: Sequence[Backward] | None = None,
 ) -> Tensor:
     """Write each trial's gradient into its row and return the losses, (S,).
@@ -31,9 +31,15 @@ def write_gradients(
         parameters: (S, P).
         gradients: (S, P), overwritten; padding stays zero.
         batches: One for each trial; trials may share them.
-        noises: One for each trial, from which dropout draws; nothing is dropped without.
+        noises: One for each trial, from which dropout draws; nothing is dropped where there is none.
         backwards: How each trial's backward pass goes; by the chain rule alone if not given.
     """
-    drawing: Sequence[np.random.Generator | None] = noises or [None] * len(batches)
-    rows = zip(parameters, gradients, batches, drawing, backwards or [PLAIN] * len(batches), strict=True)
+    rows = zip(
+        parameters,
+        gradients,
+        batches,
+        noises or [None] * len(batches),
+        backwards or [PLAIN] * len(batches),
+        strict=True,
+    )
     return torch.stack([network.gradient(task, *of_trial) for of_trial in rows])

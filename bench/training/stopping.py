@@ -15,7 +15,7 @@ from longlag.values.trial import Measurement, Status, Transfer, Trial, TrialResu
 HIGH_LOSS = 10.0
 """A trial has exploded when its loss is more than this many times the loss before training ..."""
 HIGH_EVALUATIONS = 3
-"""... at this many evaluations in a row, or when one update makes its parameters jump (`training.cohort.JUMP`)."""
+"""... at this many evaluations in a row, or when one update makes its parameters jump (`training.update.JUMP`)."""
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ Result = TypeVar("Result")
 
 
 @cache
-def cache_folder(sources: Path) -> Path:
-    """Return the folder of the code compiled from the sources in a folder, and in those inside it, for this processor.
+def cache_folder(*sources: Path) -> Path:
+    """Return the folder of the code compiled from the sources in some folders, and in those inside, for this processor.
 
     It lies in ``$XDG_CACHE_HOME`` or ``~/.cache``, or among the temporary files where that cannot be written.
     """
@@ -27,11 +27,12 @@ def cache_folder(sources: Path) -> Path:
     import numba
 
     digest = hashlib.sha256()
-    for path in sorted(path for path in sources.rglob("*") if path.suffix in (".py", ".toml")):
-        digest.update(f"{path.relative_to(sources)}\n".encode() + path.read_bytes())
+    for folder in sources:
+        for path in sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".toml")):
+            digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
     processor = (llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
     digest.update(repr((numba.__version__, llvmlite.__version__, *processor)).encode())
-    name = f"{sources.name}-{digest.hexdigest()[:16]}"
+    name = f"{sources[0].name}-{digest.hexdigest()[:16]}"
     elsewhere = Path(tempfile.gettempdir()) / f"longlag-{os.getuid()}" / name
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "longlag" / name
@@ -41,12 +42,12 @@ def cache_folder(sources: Path) -> Path:
     return folder if os.access(folder, os.W_OK) else elsewhere
 
 
-def kept_code(function: Callable[..., Any], sources: Path, **flags: Any) -> Any:
+def kept_code(function: Callable[..., Any], *sources: Path, **flags: Any) -> Any:
     """Compile a function at its first call with given types, and keep the code on disk."""
     import numba
 
     before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_folder(sources))
+    numba.config.CACHE_DIR = str(cache_folder(*sources))
     try:
         return numba.njit(cache=True, **flags)(function)
     finally:

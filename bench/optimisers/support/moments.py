@@ -18,5 +18,5 @@ def adam_direction(update: Update, state: OptimiserState, beta1: float, beta2: f
     gradients, mean, square = update.gradients, state["mean"], state["square"]
     mean.mul_(beta1).add_(gradients * (1 - beta1))
     square.mul_(beta2).add_(gradients.square().mul_(1 - beta2))
-    root = square.sqrt().div_(update.each(lambda n: (1 - beta2**n) ** 0.5)).add_(eps)
-    return (mean / update.each(lambda n: 1 - beta1**n)).div_(root)
+    root = square.sqrt().mul_(update.each(lambda n: 1 / (1 - beta2**n) ** 0.5)).add_(eps)
+    return (mean * update.each(lambda n: 1 / (1 - beta1**n))).div_(root)

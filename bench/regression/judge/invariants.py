@@ -215,7 +215,7 @@ def _backward(trial: Trial, seeds: Sequence[int] = (0,)) -> Cohort:
 
 def _step(cohort: Cohort) -> Tensor:
     """Do one update and return what each trial went, in gradients, (S, P)."""
-    before = cohort.parameters.double()
+    before = cohort.parameters.double().clone()
     cohort.step()
     return (before - cohort.parameters.double()) / _RATE
 

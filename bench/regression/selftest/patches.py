@@ -14,16 +14,19 @@ import torch
 from torch import Tensor
 
 import longlag.training.cohort
+import longlag.training.update
 from longlag.cells.base import Cell
 from longlag.cells.lstm import Lstm
 from longlag.cells.rnn import Rnn
-from longlag.clips.base import Context, row_norms
+from longlag.clips.base import row_norms
 from longlag.clips.norm import ClipNorm
 from longlag.networks import recurrent
 from longlag.networks.layered import Layered
 from longlag.process.state import replaced
 from longlag.tasks.base import Batch
 from longlag.tasks.copy import Copy
+from longlag.training.blocks import Block
+from longlag.training.clip_audit import Ledger
 from longlag.values.trial import Trial
 
 # Clipping
@@ -35,13 +38,12 @@ def clip_first() -> Iterator[None]:
 
     def step(cohort: longlag.training.cohort.Cohort) -> None:
         cohort.update += 1
-        cohort.raw_norms = row_norms(cohort.gradients)
-        cohort.context = Context(cohort.network.layout, cohort.parameters, cohort.memory)
+        cohort.ledger.start()
         cohort._clip()
         cohort._backward()
         cohort._step()
 
-    with replaced(longlag.training.cohort.Cohort, "step", step):
+    with replaced(longlag.training.update.Matrices, "step", step):
         yield
 
 
@@ -49,12 +51,13 @@ def clip_first() -> Iterator[None]:
 def clip_jointly() -> Iterator[None]:
     """Clip the stacked gradients by one norm, as `torch.nn.utils.clip_grad_norm_` does."""
 
-    def apply(clip: ClipNorm, rows: Tensor, norms: Tensor, context: Context) -> None:
-        joint = norms.square().sum().sqrt()
-        if joint > clip.max_norm:
-            rows.mul_(clip.max_norm / joint)
+    def clip(cohort: longlag.training.cohort.Cohort) -> None:
+        for block in cohort.blocks:
+            rows = cohort.gradients[block.rows]
+            if isinstance(block.clip, ClipNorm) and (joint := row_norms(rows).norm()) > block.clip.max_norm:
+                rows.mul_(block.clip.max_norm / joint)
 
-    with replaced(ClipNorm, "apply", apply):
+    with replaced(longlag.training.update.Matrices, "_clip", clip):
         yield
 
 
@@ -62,10 +65,12 @@ def clip_jointly() -> Iterator[None]:
 def without_the_ledger(inner: Callable[[], Any]) -> Iterator[None]:
     """Make a change with the ledger's eyes shut: outcomes alone must show it."""
 
-    def holds(clip: ClipNorm, raw: Tensor, *_: Any) -> Tensor:
-        return torch.ones(len(raw), dtype=torch.bool)
+    def taken(ledger: Ledger, block: Block, gradients: Tensor) -> None:
+        before(ledger, block, gradients)
+        ledger.noted[-1][block.rows] = row_norms(gradients).unsqueeze(1)
+        ledger.broken[-1].zero_()
 
-    with inner(), replaced(ClipNorm, "holds", holds):
+    with inner(), replaced(Ledger, "taken", taken) as before:
         yield
 
 
@@ -259,7 +264,7 @@ def early_steps_dropped() -> Iterator[None]:
 def reordered() -> Any:
     """Train the trials of a cohort in the opposite order."""
     before = longlag.training.cohort.Cohort
-    return replaced(longlag.training.cohort, "Cohort", lambda trials, environment: before(trials[::-1], environment))
+    return replaced(longlag.training.cohort, "Cohort", lambda trials, *others: before(trials[::-1], *others))
 
 
 @contextmanager

@@ -39,6 +39,7 @@ def train_cohort(
     networks: Path | None = None,
     unchecked: bool = False,
     lenses: Sequence[str] = (),
+    audit_every: bool = False,
 ) -> None:
     """Call `longlag.training.cohort.train`, which loads torch; keep networks in a folder.
 
@@ -49,6 +50,7 @@ def train_cohort(
         networks: Where trained networks are kept, if they are.
         unchecked: Whether the contract of plugins was not checked, which their rows say.
         lenses: The lenses whose frames go with each result.
+        audit_every: Whether compiled passes are audited at every update, or at the last before each evaluation.
     """
     from longlag.process import state
     from longlag.training.cohort import train
@@ -72,7 +74,7 @@ def train_cohort(
     with state.settled():  # the next cohort is trained as if there had been no plugin
         said = of_plugins(trials)
         said |= {provenance.UNCHECKED: True} if unchecked and said else {}
-        train(trials, report, environment | provenance.numerics() | said, keep, look)
+        train(trials, report, environment | provenance.numerics() | said, keep, look, audit_every)
     used = plugins_of(trials)
     for name in registry.loaded_later(used).keys() - before:  # the next cohort loads, and reads, what it needs
         del sys.modules[name]

@@ -24,6 +24,8 @@ Array = np.ndarray[Any, Any]
 
 KEPT_NUMBERS = 2**25
 """Pre-activations that the way forward keeps for the way back, at most: 128 MiB of float32."""
+CHUNK_NUMBERS = 2**20
+"""Those of a chunk where they are more: what is computed again on the way back lies near the processor then."""
 PASSING_NUMBERS = 2**18
 """The same where no way back follows: they need not leave the processor's cache."""
 
@@ -82,7 +84,7 @@ class Layer:
             of them, (B, H) each; and what was kept.
         """
         handed_on = slice(self.kernel.outputs)
-        length = self._chunk_steps(KEPT_NUMBERS if keep else PASSING_NUMBERS)
+        length = self._kept_steps if keep else self._chunk_steps(PASSING_NUMBERS)
         whole, state, borders = length == self.steps, self._first, []
         if not whole:
             outputs = workspace.fresh((self.kernel.outputs, self.steps, self.size), self.dtype)
@@ -117,7 +119,7 @@ class Layer:
         Returns:
             The gradients by the weights (and ``inputs``), by name, and by the initial states.
         """
-        length, kernel, sums = self._chunk_steps(KEPT_NUMBERS), self.kernel, self._no_sums(wants_inputs)
+        length, kernel, sums = self._kept_steps, self.kernel, self._no_sums(wants_inputs)
         output_grads = self._pad(grads).reshape(kernel.outputs, self.steps, self.size)
         carry = np.zeros((kernel.states, 1, self.size), self.dtype)
         for place, part in enumerate(last_grads):
@@ -191,6 +193,12 @@ class Layer:
     def _whole_panels(self, columns: int) -> int:
         panel = panel_width(self.dtype)
         return -(-columns // panel) * panel
+
+    @property
+    def _kept_steps(self) -> int:
+        """The time steps of a chunk where a way back follows: all of them, if they can be kept."""
+        whole = self._chunk_steps(KEPT_NUMBERS) == self.steps
+        return self.steps if whole else self._chunk_steps(min(KEPT_NUMBERS, CHUNK_NUMBERS))
 
     def _chunk_steps(self, numbers: int) -> int:
         return int(min(self.steps, max(1, numbers // (self.size * (self.gates + self.kernel.apart)))))

@@ -1,0 +1,58 @@
+"""Which figures of a study stand as they would be drawn: a digest of what they were drawn from lies beside them.
+
+A run that resumes with nothing to do would spend most of its time on drawing the same bytes again, and on loading what
+draws. The digest covers the study's numbers, the code that draws and the versions of its libraries; the files are
+known by their contents, so that one that was changed or removed is drawn again.
+"""
+
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from longlag.process.sources import closure, modules
+from longlag.store.results import StudyData
+
+DRAWS = "longlag.report.figures.all"
+"""The module that draws figures."""
+NOTE = "drawn.json"
+"""In the folder of the figures."""
+_LIBRARIES = ("matplotlib", "numpy", "pandas", "seaborn")
+
+
+def digest_of(study: StudyData) -> str:
+    """Return a hash of all that a study's figures follow from."""
+    digest = hashlib.sha256(f"{platform.python_version()} {[version(name) for name in _LIBRARIES]}\n".encode())
+    files = modules()
+    for name in sorted(closure([DRAWS], files)):
+        data = sorted(files[name].parent.glob("*.toml")) if files[name].name == "__init__.py" else []
+        for path in (files[name], *data):
+            digest.update(f"{name} {path.name}\n".encode() + path.read_bytes())
+    digest.update(f"{study.name}\n{study.title}\n{study.outside} {study.sources}\n".encode())
+    for frame in (study.plan, study.trials, study.curves, study.slices, study.examples, study.transfer):
+        digest.update(frame.to_csv(index=False).encode())
+    return digest.hexdigest()
+
+
+def standing(digest: str, folder: Path) -> list[Path] | None:
+    """Return the files of the figures in a folder if they were drawn from what has this digest; else None."""
+    try:
+        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+        files = {folder / name: content for name, content in note["files"].items()}
+        same = note["drawn_from"] == digest and all(_content(path) == content for path, content in files.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # there is none, or it is no note of ours
+        return None
+    return list(files) if same else None
+
+
+def note(digest: str, folder: Path, written: Sequence[Path]) -> None:
+    """Note from what the files of a folder were drawn."""
+    files = {path.name: _content(path) for path in written}
+    text = json.dumps({"drawn_from": digest, "files": files}, indent=1)
+    (folder / NOTE).write_text(text + "\n", encoding="utf-8")
+
+
+def _content(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
