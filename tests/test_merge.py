@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sample_results import diverged
 from shard_samples import (
     MADE_HERE,
     at_once,  # noqa: F401 - a fixture
@@ -17,6 +18,7 @@ from shard_samples import (
     write_shard,
 )
 
+from longlag.plan.trials import facts
 from longlag.shards import lines
 from longlag.shards.file import read_lines, trial_line
 from longlag.shards.header import Header
@@ -144,6 +146,19 @@ def test_a_result_is_preferred_to_a_failure(tmp_path: Path) -> None:
     for order in ((found, lost), (lost, found)):
         assert call("merge", "small", *order, "--results", tmp_path).exit_code == 3
         assert stored(tmp_path) == {TRIALS[0].key: ended(TRIALS[0]).error}
+
+
+def test_numbers_that_are_not_finite_are_the_same_result_when_they_are_merged_again(tmp_path: Path) -> None:
+    lost = replace(diverged(0), trial=TRIALS[0], environment=MADE_HERE)
+    path = write_shard(tmp_path / "a.jsonl", [lost])
+    for rows in (1, 0):
+        done = call("merge", "small", path, "--results", tmp_path)
+        assert done.exit_code == 3
+        assert f"1 of 12 trials have results, {rows} rows are new" in done.stdout
+    with Store.open_for_writing(store_path("small", tmp_path / "run")) as store:
+        store.write_plan("Ad-hoc study", [(planned.trial, planned.facts) for planned in small().planned])
+        store.add(lost, facts(lost.trial))
+    assert exports(tmp_path) == exports(tmp_path / "run")
 
 
 def test_a_damaged_line_costs_its_trial_and_says_so(tmp_path: Path) -> None:

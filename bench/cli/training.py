@@ -56,6 +56,8 @@ def run(
 
     The same command again resumes. With a STUDY, options replace its values.
     """
+    from longlag.shards.file import shards_of
+
     workers, timeout = checked_workers(workers), checked_timeout(timeout)
     if shard is not None and budget_minutes is not None:
         raise UsageError("--shard cannot go with --budget-minutes: other machines would cut other seeds; give --seeds")
@@ -78,6 +80,8 @@ def run(
     )
     if shard is None:
         write_reports(found.name, results)
+    else:
+        click.echo(f"share {shard} is in {shards_of(found.name, results)}; longlag merge unites the shards", err=True)
     missing = sum(count for status, count in ended.items() if not status.is_result)
     return EXIT_SOME_FAILED if missing else 0
 

@@ -4,8 +4,8 @@ A line counts once its end is on the disk; what a kill cut off is no line yet. I
 replaces an earlier one, unless it has no result and the other has.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,12 +34,14 @@ class Line:
         number: From 1; the first line has no trial.
         offset: Bytes before it.
         result: The finished trial; None where the line cannot be used.
+        plain: The same as it was read.
         fault: Why not; empty where it can.
     """
 
     number: int
     offset: int
     result: TrialResult | None = None
+    plain: Mapping[str, Any] = field(default_factory=dict)
     fault: str = ""
 
 
@@ -80,7 +82,7 @@ def read_line(path: Path, offset: int) -> TrialResult:
     with opened(path) as file:
         file.seek(offset)
         try:
-            return _result(file.readline(lines.LONGEST))
+            return _result(file.readline(lines.LONGEST))[0]
         except DamagedLineError as error:
             raise StoreError(f"{path} changed while it was read: {error}") from None
 
@@ -136,18 +138,18 @@ def lines_of(file: IO[bytes]) -> Iterator[Line]:
             return  # cut off
         number += 1
         try:
-            yield Line(number, offset, _result(content))
+            yield Line(number, offset, *_result(content))
         except DamagedLineError as error:
             yield Line(number, offset, fault=str(error))
         offset += len(content)
 
 
-def _result(line: bytes) -> TrialResult:
+def _result(line: bytes) -> tuple[TrialResult, Mapping[str, Any]]:
     held: dict[str, Any] = lines.read(line)
     try:
         result: TrialResult = from_plain(TrialResult, held["result"])
         if held["key"] != result.trial.key:
             raise ValueError("its key is not that of its trial")
-        return result
+        return result, held["result"]
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise DamagedLineError(f"it does not describe a trial ({' '.join(str(error).split())})") from None

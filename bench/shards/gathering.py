@@ -2,21 +2,21 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from longlag.plan.study import Study
-from longlag.plan.trials import facts
 from longlag.process.provenance import processor_of, source_hash
 from longlag.shards.file import ENDING, NotBegunError, read_header, read_lines
 from longlag.shards.header import Header, plan_digest
-from longlag.store import schema
 from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import TrialResult
 
-_BESIDE = ("wall_seconds", "environment", "source")
-"""Columns of a row that say how it came about, not what came of it."""
+_BESIDE = ("wall_seconds", "environment")
+"""Fields of a result that say how it came about, not what came of it."""
+_NO_NUMBER = (None, "nan", "inf", "-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +42,31 @@ class Found:
     processor: str
 
     @classmethod
-    def of(cls, result: TrialResult, path: Path | None = None, offset: int = 0) -> "Found":
-        """Return what is to be known of a result: of its row and its curve as the store would hold them."""
-        row = schema.result_row(result, facts(result.trial))
-        beside = [row.pop(name) for name in _BESIDE]
-        content = _digest([list(row.values()), [list(point.values()) for point in schema.measurement_rows(result)]])
+    def of(cls, result: TrialResult, plain: Mapping[str, Any], path: Path | None = None, offset: int = 0) -> "Found":
+        """Return what is to be known of a result, whose numbers that are not finite are missing, as in a store.
+
+        Args:
+            result: The result.
+            plain: The same as of `to_plain`.
+            path: The shard.
+            offset: Bytes before its line.
+        """
+        content = _digest(_settled({name: value for name, value in plain.items() if name not in _BESIDE}))
+        beside = [plain.get(name) for name in _BESIDE]
         present = result.environment.get("source") == source_hash()
         whole = content + _digest(beside)
         return cls(path, offset, result.status.is_result, present, content, whole, processor_of(result.environment))
 
 
+def _settled(value: Any) -> Any:
+    """Return a value without the entries that have no number."""
+    if isinstance(value, dict):
+        return {name: _settled(one) for name, one in value.items() if one not in _NO_NUMBER}
+    return [_settled(one) for one in value] if isinstance(value, list) else value
+
+
 def _digest(content: object) -> bytes:
-    return hashlib.sha256(json.dumps(content).encode()).digest()
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).digest()
 
 
 @dataclass(frozen=True)
@@ -147,7 +160,7 @@ def read_shard(shard: Shard, keys: Iterable[str]) -> Held:
         if line.result is not None:
             key = line.result.trial.key
             if key in planned:
-                found = Found.of(line.result, shard.path, line.offset)
+                found = Found.of(line.result, line.plain, shard.path, line.offset)
                 if found.is_result or key not in held.trials or not held.trials[key].is_result:
                     held.trials[key] = found
                 continue

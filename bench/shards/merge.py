@@ -25,6 +25,7 @@ from longlag.shards.writing import sync_folder
 from longlag.store.schema import Facts
 from longlag.store.store import Store, StoreError, store_path
 from longlag.tasks.support.errors import UsageError
+from longlag.values.plain import to_plain
 from longlag.values.trial import Status, Trial, TrialResult
 
 CONFLICTS = f"conflicts{ENDING}"
@@ -117,7 +118,7 @@ def _united(study: Study, held: Sequence[Held], store: Store | None, aside: Path
         assert store is not None
         result = store.result(key)
         assert result is not None
-        stored = Found.of(result)
+        stored = Found.of(result, to_plain(result))
         found[key].append(stored)
         before[key] = stored.whole
     best = {key: chosen(of) for key, of in found.items()}
@@ -146,7 +147,7 @@ def _aside(path: Path) -> Iterator[tuple[str, Found]]:
     for line in read_lines(path):
         if line.result is None:
             raise StoreError(f"{path} line {line.number} cannot be used: {line.fault}; move the file away")
-        yield line.result.trial.key, Found.of(line.result, path, line.offset)
+        yield line.result.trial.key, Found.of(line.result, line.plain, path, line.offset)
 
 
 def _processors(store: Store) -> dict[str, str]:

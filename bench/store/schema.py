@@ -205,6 +205,8 @@ def _encoded(row: Row) -> Row:
 
 
 def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _finite(inner) for name, inner in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float):  # first: most are
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    return {name: _finite(inner) for name, inner in value.items()} if isinstance(value, Mapping) else value

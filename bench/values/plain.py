@@ -6,7 +6,7 @@ are left out, so that a field that is added later changes no text.
 
 import math
 from collections.abc import Callable, Container, Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from types import NoneType
@@ -22,16 +22,26 @@ def to_plain(value: Any) -> Any:
     >>> to_plain((1.5, math.inf, {"a": None}))
     [1.5, 'inf', {'a': None}]
     """
-    if is_dataclass(value) and not isinstance(value, type):
-        held = {item.name: (item, getattr(value, item.name)) for item in fields(value)}
-        return {name: to_plain(one) for name, (item, one) in held.items() if not _is_default(item, one)}
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, Mapping):
-        return {str(name): to_plain(one) for name, one in value.items()}
+    kind = type(value)
+    if isinstance(value, float):  # first: most are
+        return value if math.isfinite(value) else str(value)
+    if value is None or kind in _SCALARS:
+        return value
     if isinstance(value, list | tuple):
         return [to_plain(one) for one in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+    if is_dataclass(kind):
+        held = ((name, default, getattr(value, name)) for name, default in _defaults(kind))
+        return {name: to_plain(one) for name, default, one in held if type(one) is not type(default) or one != default}
+    if isinstance(value, Mapping):
+        return {str(name): to_plain(one) for name, one in value.items()}
+    return value.value if isinstance(value, Enum) else value
+
+
+@cache
+def _defaults(kind: Any) -> list[tuple[str, Any]]:
+    """Return the fields of a dataclass, each with its default or with what nothing equals."""
+    made = [item.default if item.default_factory is MISSING else item.default_factory() for item in fields(kind)]
+    return [(item.name, default) for item, default in zip(fields(kind), made, strict=True)]
 
 
 def from_plain(kind: Any, value: Any) -> Any:
@@ -48,11 +58,6 @@ def from_plain(kind: Any, value: Any) -> Any:
     (1.5, inf)
     """
     return _reader(kind)(value)
-
-
-def _is_default(item: Field[Any], value: Any) -> bool:
-    default = item.default if item.default_factory is MISSING else item.default_factory()
-    return type(value) is type(default) and bool(value == default)
 
 
 @cache
