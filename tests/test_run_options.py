@@ -110,11 +110,11 @@ def test_memory_cuts_cohorts(go):
 
 
 def test_timeout_and_workers_are_the_engines(go):
-    engine = go("--timeout", "77", "--workers", "3")
+    engine = go("--timeout", "77", "--workers", "3", seeds="2")
     assert (engine.timeout_seconds, engine.workers) == (77, 3)
-    plain = go("--name", "plain", "--workers", "1")
+    plain = go("--name", "plain", "--workers", "1", seeds="2")
     assert plain.timeout_seconds == training.TIMEOUT_SECONDS
-    assert len(engine.cohorts) > len(plain.cohorts), "more workers, smaller shares"
+    assert len(engine.cohorts) > len(plain.cohorts), "more workers, smaller cohorts"
 
 
 def test_fresh_trains_again_what_other_source_made(go):

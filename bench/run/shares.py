@@ -5,8 +5,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from longlag.run.costs import expected_seconds
-from longlag.run.plan import COHORT_SIZE, PARTS
+from longlag.run.plan import COHORT_SIZES
 from longlag.values.trial import Trial
+
+PARTS = 8
+"""Of a share, the least: no piece that is dealt costs more than one of so many, so that shares come out alike."""
 
 
 def shares(trials: Sequence[Trial], count: int) -> list[list[Trial]]:
@@ -34,7 +37,7 @@ def shares(trials: Sequence[Trial], count: int) -> list[list[Trial]]:
     pieces = []
     for cohort, of in alike.items():
         of.sort(key=lambda trial: (trial.seed, trial.lr, trial.clip))  # trials of one seed share their batches
-        size = max(1, min(COHORT_SIZE, int(most / costs[cohort])))
+        size = max(1, min(COHORT_SIZES[0], int(most / costs[cohort])))
         pieces += [(costs[cohort] * len(of[at : at + size]), of[at : at + size]) for at in range(0, len(of), size)]
     dealt: list[list[Trial]] = [[] for _ in range(count)]
     loads = [(0.0, number) for number in range(count)]
