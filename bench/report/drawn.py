@@ -31,7 +31,7 @@ def digest_of(study: StudyData) -> str:
         for path in (files[name], *data):
             digest.update(f"{name} {path.name}\n".encode() + path.read_bytes())
     digest.update(f"{study.name}\n{study.title}\n{study.outside} {study.sources}\n".encode())
-    for frame in (study.plan, study.trials, study.curves, study.slices, study.examples, study.transfer):
+    for frame in (study.plan, study.trials, study.curves, study.slices, study.examples, study.transfer, study.lenses):
         digest.update(frame.to_csv(index=False).encode())
     return digest.hexdigest()
 
@@ -51,6 +51,7 @@ def note(digest: str, folder: Path, written: Sequence[Path]) -> None:
     """Note from what the files of a folder were drawn."""
     files = {path.name: _content(path) for path in written}
     text = json.dumps({"drawn_from": digest, "files": files}, indent=1)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / NOTE).write_text(text + "\n", encoding="utf-8")
 
 
