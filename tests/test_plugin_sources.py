@@ -10,35 +10,21 @@ from unittest.mock import Mock
 
 import pandas as pd
 import pytest
+from plugin_files import TINY, digest, written
 
 from longlag import registry
 from longlag.cli.baselines import known
 from longlag.plan.study import adhoc
 from longlag.process import provenance
 from longlag.process.fresh_import import look
-from longlag.process.own_code import Origin, Sources, mentioned, told_outside, unknowable
+from longlag.process.own_code import Origin, Sources, mentioned, unknowable
 from longlag.registry import plugins
 from longlag.report.outcomes import notes
-from longlag.run.engines.local import LocalEngine
 from longlag.run.plan import Retrain, make_plan
 from longlag.run.run import RunOptions, run
 from longlag.store.results import load_study
 from longlag.tasks.support.errors import UsageError
 
-SCHEDULE = """
-from dataclasses import dataclass
-from typing import ClassVar
-from longlag.schedules.base import Schedule
-{imports}
-
-@dataclass(frozen=True)
-class Mine(Schedule):
-    reference: ClassVar[str] = "a test"
-
-    def factor(self, update, budget):
-        {body}
-        return {value}
-"""
 PACKAGE = {
     "ours/__init__.py": "",
     "ours/first.py": "from .second import two\nfrom ours import third\n",
@@ -49,8 +35,6 @@ PACKAGE = {
     "ours/deep/fifth.py": "",
     "ours/never.py": "",
 }
-TINY = {"task": "copy:items=1,symbols=2,blanks=1", "cell": "rnn", "schedule": "mine", "seeds": 1, "updates": 2}
-TINY |= {"eval_every": 1, "hidden_size": 4, "batch_size": 2}
 LOADED = ["ours", "ours.deep", "ours.deep.fifth", "ours.first", "ours.fourth", "ours.second", "ours.third"]
 
 
@@ -60,23 +44,11 @@ def _no_plugins_left():
     registry.use(())
 
 
-def written(folder: Path, name: str = "mine.py", imports: str = "", body: str = "", value: str = "1.0") -> Path:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(SCHEDULE.format(imports=imports, body=body, value=value))
-    return path
-
-
 def with_package(folder: Path) -> dict[str, Path]:
     for name, text in PACKAGE.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     return {name: folder / name for name in PACKAGE}
-
-
-def digest(path: Path) -> str:
-    registry.use([path])
-    return registry.used()[0].digest
 
 
 def test_a_single_file_has_the_digest_of_its_content(tmp_path: Path) -> None:
@@ -207,64 +179,6 @@ def test_what_is_loaded_later_by_name_joins_the_rows_source(tmp_path: Path) -> N
     assert not provenance.is_present(source, {provenance.LATER: later})
     (tmp_path / "aside.py").unlink()
     assert not provenance.is_present(source, {provenance.LATER: later})
-
-
-# Files that are read later
-
-LATER = "from pathlib import Path; Path(__file__).with_name('data').joinpath('{}').read_bytes()"
-
-
-def test_what_is_read_later_joins_the_rows_source(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "numbers.txt").write_text("2")
-    registry.use([written(tmp_path, body=LATER.format("numbers.txt"))])
-    (made,) = registry.used()
-    assert registry.seen_later(made) == Sources()
-    registry.schedule("mine").factor(1, 1)
-    later = registry.seen_later(made).files
-    assert later == {"file data/numbers.txt": str(tmp_path / "data" / "numbers.txt")}
-    source = provenance.source_with(later, ())
-    (tmp_path / "data" / "numbers.txt").write_text("3")
-    assert not provenance.is_present(source, {provenance.LATER: later})
-
-
-def test_what_is_read_outside_is_said_to_be_unhashed(tmp_path: Path) -> None:
-    (tmp_path / "numbers.txt").write_text("2")
-    path = written(tmp_path / "own", body=LATER.format("../../numbers.txt"))
-    (tmp_path / "own" / "data").mkdir()
-    registry.use([path])
-    registry.schedule("mine").factor(1, 1)
-    seen = registry.seen_later(registry.used()[0])
-    assert seen == Sources(outside=(str(tmp_path / "numbers.txt"),))
-    assert list(told_outside(seen.outside)) == [f"it reads {tmp_path / 'numbers.txt'}, outside its folder"]
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "open(__file__ + '.log', 'a').close()",
-        "Path(__file__ + '.tmp').write_text('x'); Path(__file__ + '.tmp').read_text()",
-        "handle, name = tempfile.mkstemp(); os.close(handle); Path(name).read_text()",
-        "Path('/proc/cpuinfo').read_text()",
-        "import wave, email.mime.text",
-        "Path(numpy.__file__).read_text()",
-    ],
-)
-def test_what_it_writes_and_what_belongs_to_the_system_is_no_data(body: str, tmp_path: Path) -> None:
-    registry.use([written(tmp_path, imports="import numpy, os, tempfile\nfrom pathlib import Path", body=body)])
-    registry.schedule("mine").factor(1, 1)
-    assert registry.seen_later(registry.used()[0]) == Sources()
-
-
-def test_each_cohort_reads_again_what_its_rows_are_to_say(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "numbers.txt").write_text("2")
-    once = "from functools import cache\n@cache\ndef data():\n    " + LATER.format("numbers.txt")
-    registry.use([written(tmp_path, imports=once, body="data()")])
-    study = adhoc("mine", **(TINY | {"seeds": 2}))
-    found = [one for one in LocalEngine(1, 60).run([[trial] for trial in study.trials()]) if one is not None]
-    assert [sorted(one.environment[provenance.LATER]) for one in found] == [["file data/numbers.txt"]] * 2
-    assert len({one.environment["source"] for one in found} - {provenance.source_hash()}) == 1
 
 
 # What cannot be known

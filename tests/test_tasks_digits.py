@@ -16,7 +16,7 @@ from longlag.checks.tasks import check_task
 from longlag.cli import main
 from longlag.plan.study import adhoc
 from longlag.report.outcomes import notes
-from longlag.run.engines.worker import need_data
+from longlag.run.engines.worker import need_data, train_cohort
 from longlag.store.results import load_study
 from longlag.store.store import Store, store_path
 from longlag.tasks import digits
@@ -241,7 +241,7 @@ def test_other_data_is_another_trial_and_is_not_trained_as_the_one_planned(mnist
     lay_out(mnist, bright=21)
     assert trial().key != before.key
     with pytest.raises(UsageError, match=rf"on the data {before.data}; the data here is {trial().data}$"):
-        need_data(before)
+        train_cohort([before], pytest.fail, {})
     lay_out(mnist)
     assert trial() == before
     need_data(before)
