@@ -260,6 +260,15 @@ def test_so_it_does_beside_an_optimiser_without_a_pass(monkeypatch, move, clip):
     assert finished == []
 
 
+def test_how_often_passes_are_audited_changes_no_digit():
+    found = []
+    for audit_every in (False, True):
+        finished = []
+        train(cohort_of(NORM, VALUE, "none"), finished.append, audit_every=audit_every)
+        found.append([replace(result, wall_seconds=None) for result in finished])
+    assert found[0] == found[1]
+
+
 def test_an_update_that_nobody_has_noted_stops_the_run_though_it_is_not_audited(monkeypatch):
     monkeypatch.setattr(Cohort, "_clip", lambda self: None if self.update == 1 else CLIP(self))
     with pytest.raises(ClippingError, match="none"):

@@ -90,7 +90,7 @@ class Ledger:
             self.broken[-1][block.rows] = (raw_norms.isfinite() | replaced) & ~holds
             if plain is not None:
                 here.copy_(_measured(plain, row_norms(plain), gradients, norms, replaced))
-            elif not block.by_pass:  # a pass's own numbers stand, audited or not: an audit changes none
+            elif not block.by_pass:  # what a pass has noted stays, so that no digit depends on who was audited
                 here.copy_(measured)
         else:
             assert block.by_pass, "the optimiser reads before a backward pass"
