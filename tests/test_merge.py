@@ -235,9 +235,10 @@ def test_lines_that_a_stranger_wrote_are_left_out_whatever_they_say(tmp_path: Pa
         {"key": "../../evil"}, {"result": None}, {"result": []}, {"result": {"status": "solved"}},
         *({"result": right["result"] | change} for change in (
             {"status": "won"}, {"status": []}, {"updates": "many"}, {"updates": 2**70}, {"updates": True},
-                {"error": "x"},
-            {"measurements": [{"update": 1}]}, {"measurements": {}}, {"example": {"a": "b"}}, {"reason": "\ud800"},
-            {"environment": {"cpu": "\ud800"}}, {"environment": []}, {"trial": {}}, {"path": 3}, {"other": 1},
+            {"error": "x"}, {"measurements": [{"update": 1}]}, {"measurements": {}}, {"example": {"a": "b"}},
+            {"reason": "\ud800"}, {"environment": {"cpu": "\ud800"}}, {"environment": []},
+            {"environment": {"source": {}}}, {"environment": {"loaded_later": {"a": 3}}}, {"trial": {}},
+            {"path": 3}, {"other": 1},
             {"trial": right["result"]["trial"] | {"seed": 99}}, {"trial": right["result"]["trial"] | {"lr": "0.1"}},
             {"environment": {"deep": deep}}, {"transfer": [3]},
         )),

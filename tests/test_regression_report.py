@@ -131,6 +131,18 @@ def test_other_versions_are_told() -> None:
     assert "(processor znver4, was unknown)" in render_text(told)
 
 
+def test_several_types_of_processor_are_told() -> None:
+    made = report({"lstm": 0.9, "rnn": 0.85})
+    entry = made.verdicts[0].pair.new
+    assert entry is not None
+    types = ("skylake-avx512", "znver3")
+    mixed = replace(entry, contexts=tuple((("cpu_capability", "AVX2"), ("processor", name)) for name in types))
+    for new, told in ((mixed, True), (replace(mixed, contexts=mixed.contexts[:1]), False)):
+        text = render_text(replace(made, verdicts=(Verdict(EntryPair(mixed, new), Ruling.SAME, ""),)))
+        said = "Mixed processors made the new trials (skylake-avx512 AVX2, znver3 AVX2): curves need not be equal."
+        assert (said in text) is told
+
+
 @pytest.mark.parametrize(
     ("cost", "told"),
     [

@@ -76,9 +76,12 @@ def is_present(source: str | None, environment: Mapping[str, Any]) -> bool:
         source: The row's.
         environment: The row's.
     """
+    later = environment.get(LATER, {})
+    if not all(Path(file).is_file() for file in later.values()):  # gone, or nothing that ends, such as a pipe
+        return False
     try:
-        return source == source_with(environment.get(LATER, {}), environment.get(UNHASHED, ()))
-    except OSError:  # a file is gone
+        return source == source_with(later, environment.get(UNHASHED, ()))
+    except OSError:
         return False
 
 

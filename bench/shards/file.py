@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from longlag.process.provenance import LATER, UNHASHED
 from longlag.shards import lines
 from longlag.shards.header import Header
 from longlag.shards.lines import DamagedLineError
@@ -144,12 +145,22 @@ def lines_of(file: IO[bytes]) -> Iterator[Line]:
         offset += len(content)
 
 
+_ENVIRONMENT = {"source": str, LATER: dict[str, str], UNHASHED: tuple[str, ...]}
+"""What is read of an environment again, beside being shown."""
+
+
+def _check_environment(environment: Mapping[str, Any]) -> None:
+    for name in _ENVIRONMENT.keys() & environment.keys():
+        from_plain(_ENVIRONMENT[name], environment[name])
+
+
 def _result(line: bytes) -> tuple[TrialResult, Mapping[str, Any]]:
     held: dict[str, Any] = lines.read(line)
     try:
         result: TrialResult = from_plain(TrialResult, held["result"])
         if held["key"] != result.trial.key:
             raise ValueError("its key is not that of its trial")
+        _check_environment(result.environment)
         return result, held["result"]
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise DamagedLineError(f"it does not describe a trial ({' '.join(str(error).split())})") from None
