@@ -10,6 +10,8 @@ from click.testing import CliRunner
 from synthetic import COPY, Shape, make_study
 
 from longlag.cli import main
+from longlag.lens.support.kept import frames_at_start
+from longlag.plan.study import adhoc
 from longlag.report.figures.all import FIGURES
 from longlag.report.lens.dose import dose_correlations, dose_of, dose_panels
 from longlag.report.lens.figures import LENSES, WHERE, draw_lenses
@@ -18,6 +20,7 @@ from longlag.report.lens.numbers import against_outcome, correlation_text, reach
 from longlag.report.summary import summarise
 from longlag.report.text.tables import readable
 from longlag.stats.within import within_correlation
+from longlag.store.results import unstored
 from longlag.values.frames import PHASES
 
 FADING = {"rnn": 0.6, "lstm": 0.9, "gru": 0.8}
@@ -219,3 +222,27 @@ def test_the_command_refuses_in_one_line(tmp_path):
         assert said in done.stderr
         assert done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_figures_of_the_other_lenses_have_the_numbers_of_real_frames():
+    study = adhoc(
+        "made", task="copy:items=1,symbols=2,blanks=2", cell=("gru", "rnn"), hidden_size=4, seeds=1, clip="value:0.001"
+    )
+    lenses = ("spectrum", "gates", "lyapunov", "sensitivity", "erasure", "share")
+    frames = {trial.key: frames_at_start(lenses, trial) for trial in study.trials()}
+    data = unstored(study, frames)
+    by_lens = {frame.lens: frame.found for frame in frames[study.trials()[0].key]}
+    drawn = {name: FIGURES[name](data).data for lens in lenses for name in LENSES[lens]}
+    plane = drawn["spectra"]
+    assert plane[plane["cell"] == "gru"]["real"].tolist() == by_lens["spectrum"].parts["eigenvalues"]["real"]
+    gates = drawn["gates"]
+    assert set(gates["gate"]) == {"reset_gate", "update_gate"}
+    first = gates[gates["gate"] == "update_gate"]["value"].tolist()
+    assert first == by_lens["gates"].parts["trace"]["update_gate"]
+    exponents = drawn["lyapunov"]
+    assert (
+        exponents[exponents["cell"] == "gru"]["exponent"].tolist() == by_lens["lyapunov"].parts["exponents"]["exponent"]
+    )
+    assert len(drawn["sensitivity"]) == 2 * len(by_lens["sensitivity"].parts["recurrent"]["lag"])
+    assert len(drawn["erasure"]) == 2 * len(by_lens["erasure"].parts["answer"]["lag"])
+    assert set(WHERE) == {name for names in LENSES.values() for name in names}

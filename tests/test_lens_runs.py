@@ -196,8 +196,9 @@ def test_a_lens_that_no_network_has_anything_for_is_one_line(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_quick_has_reach_on_and_the_others_nothing():
+def test_quick_and_the_study_of_doses_have_reach_on_and_the_others_nothing():
     from longlag.plan import files
 
-    assert {name: files.find(name).lenses for name in files.names() if files.find(name).lenses} == {"quick": ("reach",)}
+    looked = {name: files.find(name).lenses for name in files.names() if files.find(name).lenses}
+    assert looked == {"quick": ("reach",), "dose": ("reach",)}
     assert adhoc(task="copy", cell="rnn").lenses == ()

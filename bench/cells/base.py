@@ -54,6 +54,8 @@ class Cell(Stackable):
     """The blocks of the input projection, in order."""
     states: ClassVar[tuple[str, ...]]
     """What is carried from step to step; the first is the output, where `output` says nothing else."""
+    keeping_gate: ClassVar[str] = ""
+    """Which of `gate_values` keeps the state: what it is multiplied by from one step to the next."""
     biased: ClassVar[bool] = True
     """Whether the input projection has a bias."""
     unit_axis: ClassVar[int] = -1
@@ -113,6 +115,16 @@ class Cell(Stackable):
     def reads_state(self) -> bool:
         """Whether the output is the first state itself."""
         return type(self).output is Cell.output
+
+    def gate_values(self, projected: Tensor, state: State, weights: Weights) -> dict[str, Tensor]:
+        """Return the gates of a step, (B, H) each and between 0 and 1, by name; nothing where a cell has none to show.
+
+        Args:
+            projected: As of `step`.
+            state: As of `step`, before it.
+            weights: As of `step`.
+        """
+        return {}
 
     def carry_back(self, signal: State, projected: Tensor, before: State, weights: Weights) -> State:
         """Return J^T d for a backward signal d after a step, J the step's derivative by the states before it.

@@ -46,6 +46,7 @@ class Gru(Cell):
     )
     gates: ClassVar[tuple[str, ...]] = ("reset", "update", "candidate")
     states: ClassVar[tuple[str, ...]] = ("h",)
+    keeping_gate: ClassVar[str] = "update"
 
     reset: str = option("after", "reset gate after or before the recurrent product", choices=("after", "before"))
     update_bias: float = option(0.0, "added to the initial bias of the update gate, which keeps", low=-100, high=100)
@@ -86,3 +87,10 @@ class Gru(Cell):
             r, z = torch.sigmoid(projected[..., : 2 * size] + recurrent[..., : 2 * size]).chunk(2, dim=-1)
             n = torch.tanh(projected[..., 2 * size :] + r * (recurrent[..., 2 * size :] + weights["candidate_bias"]))
         return (n + z * (h - n),)
+
+    def gate_values(self, projected: Tensor, state: State, weights: Weights) -> dict[str, Tensor]:
+        (h,) = state
+        size = 2 * h.shape[-1]
+        product = by_unit if self.diagonal else torch.matmul
+        signal = projected[..., :size] + product(h, weights["recurrent_weight"][..., :size])
+        return dict(zip(("reset", "update"), torch.sigmoid(signal).chunk(2, dim=-1), strict=True))

@@ -41,6 +41,7 @@ class Lstm(Cell):
     )
     gates: ClassVar[tuple[str, ...]] = ("input", "forget", "candidate", "output")
     states: ClassVar[tuple[str, ...]] = ("h", "c")
+    keeping_gate: ClassVar[str] = "forget"
 
     forget_bias: float = option(1.0, "initial bias of the forget gate", low=-100, high=100)
     init: str = option("default", "initial biases of input and forget gate", choices=("default", "chrono"))
@@ -84,9 +85,7 @@ class Lstm(Cell):
 
     def step(self, projected: Tensor, state: State, weights: Weights) -> State:
         h, c = state
-        names = list(self.gate_widths(h.shape[-1]))
-        signal = projected + (by_unit if self.diagonal else torch.matmul)(h, weights["recurrent_weight"])
-        pre = dict(zip(names, signal.chunk(len(names), dim=-1), strict=True))
+        pre = self._signals(projected, h, weights)
         g = torch.tanh(pre.pop("candidate"))
         peep = dict(zip(pre, weights["peephole_weight"].chunk(len(pre), dim=-1), strict=True)) if self.peepholes else {}
         i, f = (
@@ -97,3 +96,19 @@ class Lstm(Cell):
         c = kept + (1 - f if i is None else i) * g  # type: ignore[operator]
         o = torch.sigmoid(pre["output"] + peep["output"] * c if peep else pre["output"])
         return o * torch.tanh(c), c
+
+    def gate_values(self, projected: Tensor, state: State, weights: Weights) -> dict[str, Tensor]:
+        h, c = state
+        pre = self._signals(projected, h, weights)
+        _, after = self.step(projected, state, weights)
+        pre.pop("candidate")
+        peep = dict(zip(pre, weights["peephole_weight"].chunk(len(pre), dim=-1), strict=True)) if self.peepholes else {}
+        seen = {name: after if name == "output" else c for name in pre}
+        gates = {name: torch.sigmoid(pre[name] + (peep[name] * seen[name] if peep else 0.0)) for name in pre}
+        return gates | ({} if "input" in gates else {"input": 1 - gates["forget"]})
+
+    def _signals(self, projected: Tensor, h: Tensor, weights: Weights) -> dict[str, Tensor]:
+        """Return x_t W + b + h_{t-1} U of each gate, by name."""
+        names = list(self.gate_widths(h.shape[-1]))
+        signal = projected + (by_unit if self.diagonal else torch.matmul)(h, weights["recurrent_weight"])
+        return dict(zip(names, signal.chunk(len(names), dim=-1), strict=True))

@@ -117,7 +117,7 @@ def _only(data: "StudyData", key: str) -> str:
     if len(found) != 1:
         what = "no stored trial has" if not found else f"{len(found)} stored trials have"
         raise UsageError(f"--trial: {what} a key that begins with {key!r} in study {data.name}")
-    return found[0]
+    return str(found[0])
 
 
 def _show(data: "StudyData", lenses: tuple[str, ...], results: Path) -> None:

@@ -1,5 +1,7 @@
 """What trials rest on that is no part of longlag: data from files, and code that nobody checked or no hash covers."""
 
+import pandas as pd
+
 from longlag.report.memo import once
 from longlag.store.results import StudyData
 
@@ -7,8 +9,8 @@ from longlag.store.results import StudyData
 @once
 def origins(study: StudyData) -> list[str]:
     """Say which data tasks read from files, and of how many trials the plugins were unchecked or are not covered."""
-    columns = {"unchecked": False, "unhashed": ""}
-    trials = study.trials.reindex(columns=[*columns]).fillna(columns)
+    columns = {"unchecked": False, "unhashed": ""}  # which a frame that was not read from a store may lack
+    trials = pd.DataFrame({name: study.trials.get(name, none) for name, none in columns.items()}, study.trials.index)
     data = study.plan.reindex(columns=["task", "data"]).fillna("").drop_duplicates()
     said = [f"Task {task} reads the data {label} from files." for task, label in data.itertuples(index=False) if label]
     if unchecked := int(trials["unchecked"].sum()):

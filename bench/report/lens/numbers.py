@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from longlag.report.memo import once
-from longlag.report.outcomes import SETTING, outcomes
+from longlag.report.outcomes import SETTING, Panel, outcomes
 from longlag.stats.within import Within, within_correlation
 from longlag.store.flat import lens_numbers, lens_tables
 from longlag.store.results import StudyData
@@ -12,6 +12,11 @@ from longlag.values.frames import END, PHASES, START
 
 SMALLEST = 1e-12
 """Signals below this are drawn, and their logarithms taken, as this."""
+
+
+def heading(part: Panel) -> str:
+    """Return a panel's name, with the results behind its settings where any of its networks was trained."""
+    return f"{part.label} · {part.seeds}" if part.frame["counted"].any() else part.label
 
 
 def has_lens(study: StudyData, lens: str) -> bool:

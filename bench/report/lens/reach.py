@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from longlag.report.figures import curves, panels, style
-from longlag.report.lens.numbers import SMALLEST, at_start, has_lens, middle_line, reach_by_lag, reach_numbers
+from longlag.report.lens.numbers import SMALLEST, at_start, has_lens, heading, middle_line, reach_by_lag, reach_numbers
 from longlag.report.outcomes import Panel, study_panels
 from longlag.store.results import StudyData
 from longlag.values.frames import END, START
@@ -29,7 +29,7 @@ def reach(study: StudyData) -> panels.Drawing:
     for part, row in zip(parts, axes, strict=True):
         for place, ((phase, clip), ax) in enumerate(zip(columns, row, strict=True)):
             if place == 0:
-                header = ax.set_title(f"{part.label} · {part.seeds}\n ", loc="left", fontweight="bold")
+                header = ax.set_title(f"{heading(part)}\n ", loc="left", fontweight="bold")
                 header.set_in_layout(False)  # else the first column would be as wide as its row's name
             ax.set_title("\n" + ("before training" if clip is None else f"trained, {style.clip_label(clip)}"))
             shown.append(_draw(ax, study, part, phase, clip))

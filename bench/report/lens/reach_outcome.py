@@ -65,8 +65,8 @@ def reach_outcome(study: StudyData) -> panels.Drawing:
         for line in lines:
             some = of_phase[of_phase["key"].isin(line.part.of(line.cell)["key"])]
             _draw_line(ax, some, line.place, style.cell_look(line.cell).color)
-            told = some[["task", "cell", "clip", "lr", "seed", "solved", "signal"]]
-            shown.append(told.assign(phase=phase, ways=line.part.ways_label))
+            columns = ["task", "cell", "clip", "lr", "seed", "solved", "signal"]
+            shown.append(some[columns].assign(phase=phase, ways=line.part.ways_label))
             if line.first and line.place:
                 ax.axhline(line.place - 0.7, color="0.8", linewidth=0.6)
         found = correlation_text(against_outcome(study, phase)).replace(", n =", ",\nn =")
@@ -88,10 +88,10 @@ def reach_outcome(study: StudyData) -> panels.Drawing:
         "within task and cell, 95 % interval over settings"
     )
     panels.caption(figure, study, "Reach against outcome", told)
-    dots = [("solved", "full"), ("not solved", "none")]
+    dot = {"color": "0.2", "marker": "o", "markersize": 3.5, "linestyle": "none"}
     handles = [
-        Line2D([], [], color="0.2", marker="o", markersize=3.5, linestyle="none", fillstyle=fill, label=name)
-        for name, fill in dots
+        Line2D([], [], **dot, fillstyle="full", label="solved"),  # type: ignore[arg-type]
+        Line2D([], [], **dot, fillstyle="none", label="not solved"),  # type: ignore[arg-type]
     ]
     panels.legend_below(figure, handles)
     return panels.Drawing(figure, pd.concat(shown, ignore_index=True))

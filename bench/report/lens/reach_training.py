@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
 from matplotlib.ticker import MaxNLocator
 
 from longlag.report.figures import panels, style
 from longlag.report.figures.curves import all_cells, curves, draw_errors
-from longlag.report.lens.numbers import middle_line, phases_of, reach_by_lag, reach_numbers
+from longlag.report.lens.numbers import heading, middle_line, phases_of, reach_by_lag, reach_numbers
 from longlag.report.outcomes import Panel, study_panels
 from longlag.store.results import StudyData
 from longlag.values.frames import PHASES
@@ -28,14 +29,15 @@ def reach_training(study: StudyData) -> panels.Drawing:
     """Draw for each panel, under its first clip, the signal by lag of every cell as it trains, and the errors."""
     parts = study_panels(study)
     figure, axes = panels.grid(len(parts), 2, [1.75], width=style.INCHES[3], width_ratios=[1.5, 1])
-    shown, image = [], None
+    shown = []
+    image: QuadMesh | None = None
     for part, (left, right) in zip(parts, axes, strict=True):
         clip = part.clips[0]
         numbers, drawn = _draw_maps(left, study, part, clip)
         image = drawn or image
         shown.append(numbers)
         draw_errors(right, part, clip, curves(study))
-        panels.titles(left, f"{part.label} · {style.clip_label(clip)} · {part.seeds}", "")
+        panels.titles(left, f"{heading(part)} · {style.clip_label(clip)}", "")
         left.set_ylabel("steps back")
         right.set_ylabel(panels.error_label(part.error_name), fontsize=6)
     axes[-1, 1].set_xlabel("updates")
@@ -51,9 +53,10 @@ def reach_training(study: StudyData) -> panels.Drawing:
     return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
 
 
-def _draw_maps(ax: Axes, study: StudyData, part: Panel, clip: str) -> tuple[pd.DataFrame, object]:
+def _draw_maps(ax: Axes, study: StudyData, part: Panel, clip: str) -> tuple[pd.DataFrame, QuadMesh | None]:
     """Draw the signals of each cell side by side; return the numbers, and an image where there is one."""
-    found, image, places = [], None, []
+    found, places = [], []
+    image: QuadMesh | None = None
     for place, cell in enumerate(part.cells):
         numbers = _numbers(study, part, cell, clip)
         if numbers.empty:
@@ -84,8 +87,14 @@ def _numbers(study: StudyData, part: Panel, cell: str, clip: str) -> pd.DataFram
     for phase in phases_of(lags):
         rows = lags[lags["phase"] == phase]
         middle = middle_line(rows)
-        told = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip, "phase": phase}
-        update = rows.groupby("key")["update"].first().median()
-        told |= {"column": PHASES.index(phase), "update": update}
+        told = {
+            "task": part.task,
+            "ways": part.ways_label,
+            "cell": cell,
+            "clip": clip,
+            "phase": phase,
+            "column": PHASES.index(phase),
+            "update": rows.groupby("key")["update"].first().median(),
+        }
         columns.append(pd.DataFrame(told | {"lag": middle.index, "median": middle.to_numpy()}))
     return pd.concat(columns, ignore_index=True) if columns else pd.DataFrame()

@@ -6,13 +6,14 @@ from matplotlib.lines import Line2D
 
 from longlag.report.figures import curves, panels, style
 from longlag.report.lens.lines import WHEN
-from longlag.report.lens.numbers import has_lens, middle_line, phases_of
+from longlag.report.lens.numbers import has_lens, heading, middle_line, phases_of
 from longlag.report.memo import once
 from longlag.report.outcomes import Panel, outcomes, study_panels
 from longlag.store.flat import lens_tables
 from longlag.store.results import StudyData
 
 _LOWEST = 1e-4
+_BEFORE: style.LineStyle = (0, (3, 2))
 
 
 def has_share(study: StudyData) -> bool:
@@ -40,7 +41,7 @@ def share(study: StudyData) -> panels.Drawing:
     for part, row in zip(parts, axes, strict=True):
         for place, (clip, ax) in enumerate(zip(clips, row, strict=True)):
             if place == 0:
-                header = ax.set_title(f"{part.label} · {part.seeds}\n ", loc="left", fontweight="bold")
+                header = ax.set_title(f"{heading(part)}\n ", loc="left", fontweight="bold")
                 header.set_in_layout(False)  # else the first column would be as wide as its row's name
             ax.set_title(f"\n{style.clip_label(clip)}")
             shown.append(_draw(ax, part, clip, rows))
@@ -49,8 +50,10 @@ def share(study: StudyData) -> panels.Drawing:
         ax.set_xlabel("from at least so many steps back")
     told = f"norm of what comes from so far or further, over that of the whole, {WHEN[phase]}: median of the seeds"
     panels.caption(figure, study, "Share of far gradient", told)
-    lines = [("before the clip", (0, (3, 2))), ("after it", "-")]
-    handles = [Line2D([], [], color=panels.GREY, linestyle=line, label=name) for name, line in lines]
+    handles = [
+        Line2D([], [], color=panels.GREY, linestyle=_BEFORE, label="before the clip"),
+        Line2D([], [], color=panels.GREY, linestyle="-", label="after it"),
+    ]
     panels.legend_below(figure, [*panels.cell_handles(curves.all_cells(parts)), *handles])
     return panels.Drawing(figure, pd.concat(shown, ignore_index=True).assign(phase=phase))
 
@@ -64,11 +67,11 @@ def _draw(ax: Axes, part: Panel, clip: str, rows: pd.DataFrame) -> pd.DataFrame:
             continue
         look = style.cell_look(cell)
         lines = {name: middle_line(some, name) for name in ("before", "after")}
-        for name, line, width in (("before", (0, (3, 2)), 0.9), ("after", "-", 1.3)):
-            kept = lines[name][lines[name] >= _LOWEST / 2]
-            ax.plot(kept.index, kept, color=look.color, linestyle=line, linewidth=width)
-            if name == "after":
-                ax.plot(kept.index[-1:], kept[-1:], color=look.color, marker=look.marker, clip_on=False)
+        heard = {name: line[line >= _LOWEST / 2] for name, line in lines.items()}
+        before, after = heard["before"], heard["after"]
+        ax.plot(before.index, before, color=look.color, linestyle=_BEFORE, linewidth=0.9)
+        ax.plot(after.index, after, color=look.color, linewidth=1.3)
+        ax.plot(after.index[-1:], after[-1:], color=look.color, marker=look.marker, clip_on=False)
         told = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip}
         both = pd.DataFrame(lines).reset_index()
         shown.append(both.assign(**told)[[*told, "lag", "before", "after"]])

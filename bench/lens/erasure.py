@@ -1,0 +1,121 @@
+"""Erasure: what a network uses, step by step, against what the gradient says.
+
+At one lag at a time, the content that was read so many steps before the answer is replaced by that of another sequence,
+everything else left as it is, and the answer is asked again. Markers stay: in token tasks a symbol that must be carried
+(`Task.carried`) is replaced by another such symbol and any other by one that stands elsewhere at that step; of vectors,
+the numbers that take more than three values are content and the others markers. The change is the share of answers that
+become another class, or the mean absolute change of the output in regression, steps that must be carried apart from the
+others.
+"""
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from longlag.lens.base import Lens, Subject
+from longlag.lens.support.answers import last_scored
+from longlag.lens.support.lags import thinned
+from longlag.networks.encoder_decoder import EncoderDecoder
+from longlag.tasks.base import Batch
+from longlag.values.frames import Found, Number, rounded
+from longlag.values.seeding import stream
+
+
+class Erasure(Lens):
+    """How the answer changes when what was read k steps back is redrawn."""
+
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "how the answer changes when what was read k steps back is redrawn"
+    reference: ClassVar[str] = "after Li, Monroe & Jurafsky 2016, arXiv:1612.08220"
+
+    def refusal(self, subject: Subject) -> str:
+        """Say that the answer is written by a decoder that reads what it wrote."""
+        if isinstance(subject.network, EncoderDecoder):
+            return "an answer that a decoder writes depends on what it wrote before"
+        return ""
+
+    def frame(self, subject: Subject) -> Found:
+        """Return by lag how many sequences were changed, and how their answers were: ``carried`` and ``others``."""
+        batch = subject.batches[0]
+        last, places = last_scored(batch)
+        lags = int(last.max()) + 1
+        carried = subject.task.carried(batch)
+        before = _answers(subject, batch, places)
+        kept = thinned(np.arange(lags))
+        table: dict[str, list[float | int | None]] = {"lag": kept.tolist()}
+        table |= {f"{kind}{name}": [] for kind in ("carried", "others") for name in ("_n", "")}
+        for lag in kept.tolist():
+            steps = last - lag
+            there = steps >= 0
+            changed, moved = redrawn(batch, carried, steps, lag)
+            change = _change(before, _answers(subject, changed, places))
+            at = carried[steps.clamp(min=0), torch.arange(len(steps))]
+            for name, rows in (("carried", there & moved & at), ("others", there & moved & ~at)):
+                table[f"{name}_n"].append(int(rows.sum()))
+                table[name].append(rounded(float(change[rows].mean())) if bool(rows.any()) else None)
+        return Found(_numbers(table), {"answer": table})
+
+
+def _numbers(table: dict[str, list[float | int | None]]) -> dict[str, Number]:
+    """Return the mean change over the lags at which something must be carried, and over the others."""
+    numbers: dict[str, Number] = {}
+    for name in ("carried", "others"):
+        pairs = [(n, v) for n, v in zip(table[f"{name}_n"], table[name], strict=True) if n and v is not None]
+        counted = sum(n for n, _ in pairs)
+        numbers[name] = rounded(sum(n * value for n, value in pairs) / counted) if counted else None
+    return numbers
+
+
+def redrawn(batch: Batch, carried: Tensor, steps: Tensor, lag: int) -> tuple[Batch, Tensor]:
+    """Replace what each sequence read at one step by what another read.
+
+    Args:
+        batch: The sequences.
+        carried: (T, B), what must be carried.
+        steps: (B,), the step of each; below 0 for none.
+        lag: Names the draw.
+
+    Returns:
+        The batch, and which sequences now read something else, (B,) bool.
+    """
+    generator = stream("erasure", lag).generator()
+    width = len(steps)
+    columns = torch.arange(width)
+    at = steps.clamp(min=0)
+    inputs = batch.inputs.clone()
+    read = inputs[at, columns]
+    if inputs.is_floating_point():
+        content = torch.tensor([len(part.unique()) > 3 for part in inputs.flatten(0, 1).T])
+        other = (columns + int(generator.integers(1, max(width, 2)))) % width
+        new = torch.where(content, read[other], read)
+        differs = (new != read).any(1)
+    else:
+        is_carried = carried[at, columns]
+        vocabulary = batch.inputs[carried]
+        new = read.clone()
+        for column in range(width):
+            pool = vocabulary if is_carried[column] else read[~is_carried]
+            pool = pool[pool != read[column]]
+            if len(pool):
+                new[column] = pool[int(generator.integers(len(pool)))]
+        differs = new != read
+    inputs[at, columns] = torch.where((steps >= 0).view(-1, *[1] * (new.ndim - 1)), new, read)
+    return replace(batch, inputs=inputs), differs & (steps >= 0)
+
+
+@torch.no_grad()
+def _answers(subject: Subject, batch: Batch, places: Tensor) -> Tensor:
+    """Return each sequence's last answer: its class (B,), or its outputs (B, O)."""
+    outputs = subject.network.outputs(subject.network.layout.views(subject.row), batch)
+    found = outputs.index_select(0, places.clamp(min=0))
+    return found if batch.targets.is_floating_point() else found.argmax(1)
+
+
+def _change(before: Tensor, after: Tensor) -> Tensor:
+    """Return how each answer changed, (B,) float64: 0 or 1 for classes."""
+    if before.is_floating_point():
+        return (after - before).abs().mean(1).double()
+    return (after != before).double()

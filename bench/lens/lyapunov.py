@@ -1,0 +1,111 @@
+"""Lyapunov exponents: how fast neighbouring states part, or meet, while a network reads its task's sequences.
+
+With J_t = ds_t / ds_{t-1} the Jacobian of the joint state (all states of the layer) along a sequence, and Q_0
+orthonormal,
+
+    J_t Q_{t-1} = Q_t R_t        lambda_i = mean over t of log |R_t[i, i]|
+
+(Benettin et al. 1980; of networks: Vogt et al. 2020, arXiv:2006.14123), in nats a step, of finite time: a sequence is
+as long as it is. The first 20 steps, or half of what is shorter than 40, turn Q into place and count for nothing. At
+most 32 exponents, of 8 sequences. An exponent of 0 keeps, one of -1/k forgets within k steps.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from longlag.cells.base import Cell, State, Weights
+from longlag.lens.base import Lens, Subject
+from longlag.lens.bound import in_double
+from longlag.lens.support.steps import no_steps
+from longlag.networks.recurrent import Network
+from longlag.values.frames import Found, Number, rounded
+
+DROPPED, MOST, SEQUENCES = 20, 32, 8
+LARGEST = 512
+"""Numbers of a state whose Jacobian is made whole."""
+
+
+class Lyapunov(Lens):
+    """Finite-time Lyapunov exponents of the joint state."""
+
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "Lyapunov exponents of the joint state along the task's sequences: one layer"
+    reference: ClassVar[str] = "Benettin et al. 1980; Vogt, Puelma Touzel, Shlizerman & Lajoie 2020, arXiv:2006.14123"
+
+    def refusal(self, subject: Subject) -> str:
+        """Say that there is no one layer of a cell, or no state."""
+        if why := no_steps(subject):
+            return why
+        network = subject.network
+        assert isinstance(network, Network), "no_steps refuses others"
+        wiring = network.wiring
+        if wiring.layers > 1 or wiring.direction != "forward":
+            return f"exponents are of one layer in one direction, not of {wiring.layers} layers, {wiring.direction}"
+        if network.state_size > LARGEST:
+            return f"exponents take a state of at most {LARGEST} numbers; this one has {network.state_size}"
+        return ""
+
+    def frame(self, subject: Subject) -> Found:
+        """Return the exponents, largest first: mean, lowest and highest of the sequences."""
+        exact = in_double(subject)
+        batch, network = exact.batches[0], exact.network
+        assert isinstance(network, Network), "refusal refuses others"
+        (weights,) = network.by_scan(network.layout.views(exact.row))
+        inputs = batch.inputs[:, :SEQUENCES]
+        ends = None if batch.lengths is None else batch.lengths[:SEQUENCES]
+        found = exponents(network.cell, weights, inputs, ends)
+        kept = found[np.isfinite(found).all(1)]
+        low, high = (kept.min(0), kept.max(0)) if len(kept) else (found[:0], found[:0])
+        mean = kept.mean(0) if len(kept) else np.zeros(0)
+        columns = {"exponent": mean, "low": low, "high": high}
+        table = {name: [rounded(value) for value in np.ravel(column).tolist()] for name, column in columns.items()}
+        largest = rounded(float(mean[0])) if len(mean) else None
+        numbers: dict[str, Number] = {"largest": largest, "sequences": len(kept), "collapsed": len(found) - len(kept)}
+        return Found(numbers, {"exponents": {"place": list(range(len(mean)))} | table})
+
+
+@torch.no_grad()
+def exponents(
+    cell: Cell, weights: Weights, inputs: Tensor, ends: Tensor | None = None, dropped: int = DROPPED
+) -> np.ndarray:
+    """Return the exponents of each sequence, (B, K), largest first; -inf where a direction is lost altogether.
+
+    Args:
+        cell: The cell.
+        weights: Its weights.
+        inputs: (T, B) tokens or (T, B, I).
+        ends: (B,), where sequences end.
+        dropped: First steps that do not count, half of the sequence at most.
+    """
+    projected, prepared = cell.project(inputs, weights), cell.prepare(weights)
+    steps, width = inputs.shape[:2]
+    state = cell.start(width, cell.hidden_size(weights), projected)
+    size = sum(part[0].numel() for part in state)
+    count = min(MOST, size)
+    frame = torch.eye(size, count, dtype=projected.dtype).expand(width, size, count)
+    lengths = torch.full((width,), steps) if ends is None else ends
+    first = torch.minimum(torch.full_like(lengths, dropped), lengths // 2)
+    sums = torch.zeros(width, count, dtype=projected.dtype)
+    for t in range(steps):
+        state, moved = _pushed(cell, projected[t], state, prepared, frame)
+        frame, upper = torch.linalg.qr(moved)
+        stretched = upper.diagonal(dim1=1, dim2=2).abs().log()
+        counted = ((t >= first) & (t < lengths)).unsqueeze(1)
+        sums += torch.where(counted, stretched, 0.0)
+    found = (sums / (lengths - first).unsqueeze(1)).sort(dim=1, descending=True).values
+    return np.asarray(found.numpy())
+
+
+def _pushed(cell: Cell, projected: Tensor, state: State, weights: Weights, frame: Tensor) -> tuple[State, Tensor]:
+    """Return the next state, and J times each direction of (B, D, K)."""
+    with torch.enable_grad():
+        before = tuple(part.detach().requires_grad_() for part in state)
+        after = cell.step(projected, before, weights)
+        flat = torch.cat([part.flatten(1) for part in after], 1)
+        rows = torch.eye(flat.shape[1], dtype=flat.dtype).unsqueeze(1).expand(-1, len(flat), -1)
+        found = torch.autograd.grad(flat, before, rows, is_grads_batched=True, materialize_grads=True)
+    jacobian = torch.cat([part.flatten(2) for part in found], 2).transpose(0, 1)  # (B, D, D)
+    return tuple(part.detach() for part in after), jacobian @ frame

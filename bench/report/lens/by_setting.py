@@ -1,0 +1,158 @@
+"""Figures of one line a cell and phase: Lyapunov exponents, sensitivity, and erasure beside reach."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from longlag.report.figures import curves, panels, style
+from longlag.report.lens.lines import WHEN
+from longlag.report.lens.numbers import has_lens, heading, middle_line, phases_of, reach_by_lag
+from longlag.report.outcomes import Panel, study_panels
+from longlag.store.flat import lens_tables
+from longlag.store.results import StudyData
+from longlag.values.frames import QUARTER
+
+
+@dataclass(frozen=True)
+class Lines:
+    """What one of these figures draws.
+
+    Attributes:
+        lens: The lens.
+        part: Of its tables.
+        x, y: Their columns.
+        title: Of the figure.
+        told: How to read it.
+        across, up: The names of the axes.
+        log: Whether y is logarithmic.
+    """
+
+    lens: str
+    part: str
+    x: str
+    y: str
+    title: str
+    told: str
+    across: str
+    up: str
+    log: bool = False
+
+
+LYAPUNOV = Lines(
+    *("lyapunov", "exponents", "place", "exponent", "Lyapunov exponents"),
+    "of the joint state along the task's sequences, mean of 8, then median of the trials: 0 keeps, below it forgets",
+    *("exponent, largest first", "nats a step"),
+)
+SENSITIVITY = Lines(
+    *("sensitivity", "recurrent", "lag", "sensitivity", "Sensitivity"),
+    "how far the state at the answer moves with the recurrent weights through the last k steps: median of the trials",
+    *("steps back, k", "norm, log axis"),
+    log=True,
+)
+
+
+def has_lyapunov(study: StudyData) -> bool:
+    """Whether the lens lyapunov has looked at any trial."""
+    return has_lens(study, "lyapunov")
+
+
+def has_sensitivity(study: StudyData) -> bool:
+    """Whether the lens sensitivity has looked at any trial."""
+    return has_lens(study, "sensitivity")
+
+
+def has_erasure(study: StudyData) -> bool:
+    """Whether the lens erasure has looked at any trial."""
+    return has_lens(study, "erasure")
+
+
+def lyapunov(study: StudyData) -> panels.Drawing:
+    """Draw the exponents, largest first: a row a panel, a column a phase, a line a cell."""
+    return _drawn(study, LYAPUNOV)
+
+
+def sensitivity(study: StudyData) -> panels.Drawing:
+    """Draw the sensitivity against the steps back: a row a panel, a column a phase, a line a cell."""
+    return _drawn(study, SENSITIVITY)
+
+
+@style.report_style()
+def _drawn(study: StudyData, lines: Lines) -> panels.Drawing:
+    rows = lens_tables(study.lenses, lines.lens, lines.part)
+    phases = [phase for phase in phases_of(rows) if phase != QUARTER]
+    parts = [part for part in study_panels(study) if rows["key"].isin(part.frame["key"]).any()]
+    figure, axes = panels.grid(len(parts), len(phases), [1.65], sharex="row", sharey="row")
+    shown = []
+    for part, row in zip(parts, axes, strict=True):
+        for place, (phase, ax) in enumerate(zip(phases, row, strict=True)):
+            panels.titles(ax, heading(part) if place == 0 else "", WHEN[phase])
+            for cell in part.cells:
+                some = rows[(rows["phase"] == phase) & rows["key"].isin(part.of(cell)["key"])]
+                if len(some):
+                    line = middle_line(some.rename(columns={lines.x: "lag"}), lines.y)
+                    _plot(ax, line, cell)
+                    told = {"task": part.task, "ways": part.ways_label, "cell": cell, "phase": phase}
+                    shown.append(pd.DataFrame(told | {lines.x: line.index, lines.y: line.to_numpy()}))
+            if lines.log:
+                ax.set_yscale("log")
+            else:
+                ax.axhline(0, color=panels.GREY, linewidth=0.6, zorder=1)
+        row[0].set_ylabel(lines.up)
+    for ax in axes[-1]:
+        ax.set_xlabel(lines.across)
+    panels.caption(figure, study, lines.title, lines.told)
+    panels.legend_below(figure, panels.cell_handles(curves.all_cells(parts)))
+    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+
+
+def _plot(ax: Axes, line: pd.Series, cell: str) -> None:
+    look = style.cell_look(cell)
+    ax.plot(line.index, line, color=look.color, linewidth=1.2)
+    ax.plot(line.index[-1:], line[-1:], color=look.color, marker=look.marker, clip_on=False)
+
+
+@style.report_style()
+def erasure(study: StudyData) -> panels.Drawing:
+    """Draw the change of the answer by lag beside reach at the last phase: a row a panel, a line a cell."""
+    rows = lens_tables(study.lenses, "erasure", "answer")
+    phase = phases_of(rows)[-1]
+    rows = rows[rows["phase"] == phase]
+    parts = [part for part in study_panels(study) if rows["key"].isin(part.frame["key"]).any()]
+    figure, axes = panels.grid(len(parts), 2, [1.65], width=style.INCHES[3], sharex="row")
+    heard = reach_by_lag(study) if has_lens(study, "reach") else pd.DataFrame(columns=["key", "phase", "lag", "median"])
+    shown = []
+    for part, (left, right) in zip(parts, axes, strict=True):
+        panels.titles(left, f"{heading(part)}", f"erasure, {WHEN[phase]}")
+        panels.titles(right, "", f"reach, {WHEN[phase]}")
+        for cell in part.cells:
+            keys = part.of(cell)["key"]
+            shown.append(_draw_erasure(left, part, cell, rows[rows["key"].isin(keys)]))
+            some = heard[(heard["phase"] == phase) & heard["key"].isin(keys)]
+            line = middle_line(some) if len(some) else pd.Series(dtype=float)
+            _plot(right, line[line > 0], cell)
+        right.set_yscale("log")
+        left.set_ylabel("change of the answer", fontsize=6.5)
+        right.set_ylabel("signal, log axis", fontsize=6.5)
+    for ax in axes[-1]:
+        ax.set_xlabel("steps back")
+    told = (
+        "left: answers that change (share; in regression the mean change) when what was read so far back is redrawn, "
+        "solid where it must be carried, dotted elsewhere; right: the gradient at the same lags"
+    )
+    panels.caption(figure, study, "Erasure", told)
+    kinds = [Line2D([], [], color=panels.GREY, label="must be carried")]
+    kinds.append(Line2D([], [], color=panels.GREY, linestyle=":", label="others"))
+    panels.legend_below(figure, [*panels.cell_handles(curves.all_cells(parts)), *kinds])
+    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+
+
+def _draw_erasure(ax: Axes, part: Panel, cell: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Draw one cell's changes and return them."""
+    look = style.cell_look(cell)
+    told = {"task": part.task, "ways": part.ways_label, "cell": cell}
+    found = rows.groupby("lag")[["carried", "others"]].median().reset_index()
+    ax.plot(found["lag"], found["carried"], color=look.color, marker=look.marker, markersize=2.5, linewidth=1.1)
+    ax.plot(found["lag"], found["others"], color=look.color, linestyle=":", linewidth=1.0)
+    return found.assign(**told)[[*told, "lag", "carried", "others"]]
