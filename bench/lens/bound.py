@@ -7,11 +7,9 @@ It takes the largest singular value and not an eigenvalue: of a matrix that is n
 signal may grow for a while although every eigenvalue is below 1.
 """
 
-from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-from torch import Tensor
 
 from longlag.lens.base import Lens, Subject
 from longlag.lens.support.lags import at_zero, joined, relative, thinned
@@ -33,7 +31,7 @@ class Bound(Lens):
 
     def frame(self, subject: Subject) -> Found:
         """Return by lag the bound, the largest and the median s; and by how much s exceeds the bound, relatively."""
-        exact = in_double(subject)
+        exact = subject.in_double()
         slope, largest = fading(exact)
         signal = joined([(norms_of(exact, batch), STATE) for batch in exact.batches])
         held = relative(signal, at_zero(signal))
@@ -53,12 +51,3 @@ class Bound(Lens):
         numbers: dict[str, Number] = {"steepest": slope, "s_max": rounded(largest), "excess": exceeded}
         by_lag = {name: [rounded(value) for value in column[kept].tolist()] for name, column in columns.items()}
         return Found(numbers, {STATE: {"lag": lags[kept].tolist()} | by_lag})
-
-
-def in_double(subject: Subject) -> Subject:
-    """Return the same in float64."""
-
-    def widened(part: Tensor) -> Tensor:
-        return part.double() if part.is_floating_point() else part
-
-    return replace(subject, row=subject.row.double(), batches=[batch.map(widened) for batch in subject.batches])

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from longlag.cells.base import Cell, State, Weights
 from longlag.lens.base import Lens, Subject
-from longlag.lens.bound import in_double
 from longlag.lens.support.steps import no_steps
 from longlag.networks.recurrent import Network
 from longlag.values.frames import Found, Number, rounded
@@ -50,7 +49,7 @@ class Lyapunov(Lens):
 
     def frame(self, subject: Subject) -> Found:
         """Return the exponents, largest first: mean, lowest and highest of the sequences."""
-        exact = in_double(subject)
+        exact = subject.in_double()
         batch, network = exact.batches[0], exact.network
         assert isinstance(network, Network), "refusal refuses others"
         (weights,) = network.by_scan(network.layout.views(exact.row))
