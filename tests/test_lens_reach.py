@@ -258,7 +258,7 @@ def test_any_module_can_be_looked_at():
 
 
 def test_the_example_of_the_readme_runs():
-    readme = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+    readme = (Path(__file__).resolve().parent.parent / "bench" / "lens" / "README.md").read_text()
     (example,) = [block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "lens.reach" in block]
     names: dict[str, object] = {}
     with torch.random.fork_rng():
