@@ -16,6 +16,8 @@ from longlag.values.trial import TrialResult
 
 _BESIDE = ("wall_seconds", "environment")
 """Fields of a result that say how it came about, not what came of it."""
+_APART = ("frames",)
+"""Fields that are rows of further tables, which not every run of a trial fills."""
 _NO_NUMBER = (None, "nan", "inf", "-inf")
 
 
@@ -51,7 +53,7 @@ class Found:
             path: The shard.
             offset: Bytes before its line.
         """
-        content = _digest(_settled({name: value for name, value in plain.items() if name not in _BESIDE}))
+        content = _digest(_settled({name: value for name, value in plain.items() if name not in _BESIDE + _APART}))
         beside = [plain.get(name) for name in _BESIDE]
         present = result.environment.get("source") == source_hash()
         whole = content + _digest(beside)

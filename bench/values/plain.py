@@ -5,12 +5,12 @@ are left out, so that a field that is added later changes no text.
 """
 
 import math
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
-from types import NoneType
-from typing import Any, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 _NOT_FINITE = ("nan", "inf", "-inf")
@@ -56,6 +56,8 @@ def from_plain(kind: Any, value: Any) -> Any:
 
     >>> from_plain(tuple[float, ...], [1.5, "inf"])
     (1.5, inf)
+    >>> from_plain(list[float | str | None], [1.5, "inf", None])
+    [1.5, 'inf', None]
     """
     return _reader(kind)(value)
 
@@ -70,9 +72,10 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
         return _sequence(origin, _reader(of[0]))
     if origin in (dict, Mapping):
         return _mapping(_reader(of[1]))
-    if NoneType in of:
-        others = [one for one in of if one is not NoneType]
-        return _maybe(_reader(others[0]) if len(others) == 1 else _scalar(others))
+    if origin in (Union, UnionType):
+        kinds = tuple(one for one in of if one is not NoneType)
+        one = _reader(kinds[0]) if len(kinds) == 1 else _scalar_of(kinds)
+        return _maybe(one) if NoneType in of else one
     if is_dataclass(kind):
         return _dataclass(kind)
     return kind if issubclass(kind, Enum) else _SCALARS[kind]
@@ -90,12 +93,10 @@ def _maybe(one: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else one(value)
 
 
-def _scalar(kinds: Container[Any]) -> Callable[[Any], Any]:
-    """Return what reads one of several scalars, which JSON tells apart, numbers being finite."""
-
+def _scalar_of(kinds: tuple[Any, ...]) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         if type(value) not in kinds:
-            raise ValueError(f"a {type(value).__name__} where none may stand")
+            raise ValueError(f"a {type(value).__name__} in place of a {' or a '.join(kind.__name__ for kind in kinds)}")
         return _SCALARS[type(value)](value)
 
     return read
