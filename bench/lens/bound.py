@@ -7,14 +7,13 @@ It takes the largest singular value and not an eigenvalue: of a matrix that is n
 signal may grow for a while although every eigenvalue is below 1.
 """
 
-from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-from torch import Tensor
 
 from longlag.lens.base import Lens, Subject
 from longlag.lens.support.lags import at_zero, joined, relative, thinned
+from longlag.lens.support.sequences import in_double
 from longlag.lens.support.signals import STATE, norms_of
 from longlag.lens.support.theorem import fading, no_bound
 from longlag.values.frames import Found, Number, rounded
@@ -53,12 +52,3 @@ class Bound(Lens):
         numbers: dict[str, Number] = {"steepest": slope, "s_max": rounded(largest), "excess": exceeded}
         by_lag = {name: [rounded(value) for value in column[kept].tolist()] for name, column in columns.items()}
         return Found(numbers, {STATE: {"lag": lags[kept].tolist()} | by_lag})
-
-
-def in_double(subject: Subject) -> Subject:
-    """Return the same in float64."""
-
-    def widened(part: Tensor) -> Tensor:
-        return part.double() if part.is_floating_point() else part
-
-    return replace(subject, row=subject.row.double(), batches=[batch.map(widened) for batch in subject.batches])

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from longlag.cells.base import Cell, State, Weights
 from longlag.lens.base import Lens, Subject
-from longlag.lens.bound import in_double
+from longlag.lens.support.sequences import in_double
 from longlag.lens.support.steps import no_steps
 from longlag.networks.recurrent import Network
 from longlag.values.frames import Found, Number, rounded
