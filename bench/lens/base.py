@@ -7,7 +7,7 @@ last scored step of each sequence, in time steps: lag k is the step k before it.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
@@ -39,14 +39,6 @@ class Subject:
     batches: Sequence[Batch]
     clip: Clip
     backward: Backward
-
-    def in_double(self) -> "Subject":
-        """Return the same in float64."""
-
-        def widened(part: Tensor) -> Tensor:
-            return part.double() if part.is_floating_point() else part
-
-        return replace(self, row=self.row.double(), batches=[batch.map(widened) for batch in self.batches])
 
 
 class Lens(ABC):

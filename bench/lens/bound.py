@@ -13,6 +13,7 @@ import numpy as np
 
 from longlag.lens.base import Lens, Subject
 from longlag.lens.support.lags import at_zero, joined, relative, thinned
+from longlag.lens.support.sequences import in_double
 from longlag.lens.support.signals import STATE, norms_of
 from longlag.lens.support.theorem import fading, no_bound
 from longlag.values.frames import Found, Number, rounded
@@ -31,7 +32,7 @@ class Bound(Lens):
 
     def frame(self, subject: Subject) -> Found:
         """Return by lag the bound, the largest and the median s; and by how much s exceeds the bound, relatively."""
-        exact = subject.in_double()
+        exact = in_double(subject)
         slope, largest = fading(exact)
         signal = joined([(norms_of(exact, batch), STATE) for batch in exact.batches])
         held = relative(signal, at_zero(signal))

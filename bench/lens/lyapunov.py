@@ -18,6 +18,7 @@ from torch import Tensor
 
 from longlag.cells.base import Cell, State, Weights
 from longlag.lens.base import Lens, Subject
+from longlag.lens.support.sequences import in_double
 from longlag.lens.support.steps import no_steps
 from longlag.networks.recurrent import Network
 from longlag.values.frames import Found, Number, rounded
@@ -49,7 +50,7 @@ class Lyapunov(Lens):
 
     def frame(self, subject: Subject) -> Found:
         """Return the exponents, largest first: mean, lowest and highest of the sequences."""
-        exact = subject.in_double()
+        exact = in_double(subject)
         batch, network = exact.batches[0], exact.network
         assert isinstance(network, Network), "refusal refuses others"
         (weights,) = network.by_scan(network.layout.views(exact.row))

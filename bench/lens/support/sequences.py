@@ -1,5 +1,6 @@
 """The sequences that lenses look at: drawn once a task, the same for every network and every lens."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 import torch
@@ -15,8 +16,9 @@ from longlag.values.trial import Trial
 
 SEQUENCES = 64
 """How many a lens looks at."""
-_STEPS = 2**17
-"""Time steps of one piece (T·B), as in an evaluation: beyond 2,048 steps, the sequences come in several pieces."""
+_STEPS = 2**15
+"""Time steps of one piece (T·B): beyond 512 steps the sequences come in several, so that what a lens keeps of each step
+stays below what training takes."""
 
 
 @registry.forgetful
@@ -43,3 +45,12 @@ def subject_of(trial: Trial, network: AnyNetwork, row: Tensor) -> Subject:
     batches = _drawn(trial.task, str(row.device), row.dtype)
     clip, task = registry.clip(trial.clip), registry.task(trial.task)
     return Subject(network, row.detach(), task, batches, clip, backward_of(trial))
+
+
+def in_double(subject: Subject) -> Subject:
+    """Return the same in float64."""
+
+    def widened(part: Tensor) -> Tensor:
+        return part.double() if part.is_floating_point() else part
+
+    return replace(subject, row=subject.row.double(), batches=[batch.map(widened) for batch in subject.batches])

@@ -81,9 +81,10 @@ def reach_table(study: StudyData) -> pd.DataFrame:
         rows = rows[rows["key"].isin(part.frame["key"])]
         for phase in phases_of(rows):
             of_phase = at_start(rows) if phase == START else rows[rows["phase"] == phase]
-            by = ["cell"] if phase == START else ["cell", "clip"]
-            for _, group in of_phase.groupby(by, sort=False):
-                found.append(_table_row(part, group, phase))
+            groups = [of_phase[of_phase["cell"] == cell] for cell in part.cells]
+            if phase != START:
+                groups = [some[some["clip"] == clip] for some in groups for clip in part.clips]
+            found += [_table_row(part, group, phase) for group in groups if len(group)]
     return pd.DataFrame(found)
 
 
