@@ -23,7 +23,7 @@ def written(content: Mapping[str, Any]) -> bytes:
 
     >>> line = written({"seed": 3})
     >>> line[:20], line[-14:]
-    (b'{"sha256":"c8c6e3d62', b'd9","seed":3}\n')
+    (b'{"sha256":"4d687b643', b'a5","seed":3}\n')
     """
     rest = json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
     return b"".join((_OPENING, hashlib.sha256(rest).hexdigest().encode(), _CLOSING, rest[1:], b"\n"))
