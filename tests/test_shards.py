@@ -18,6 +18,9 @@ from shard_samples import ended, small, write_shard
 from longlag.plan import files
 from longlag.plan.trials import facts
 from longlag.plan.written import content_of, study_from
+from longlag.run.plan import Retrain
+from longlag.run.shard import plan_shard, shard_path
+from longlag.run.shares import shares
 from longlag.shards import lines
 from longlag.shards.file import NotBegunError, read_header, read_line, read_lines
 from longlag.shards.header import Header, Share
@@ -65,6 +68,18 @@ def test_every_changed_bit_of_a_line_is_seen() -> None:
         with pytest.raises(lines.DamagedLineError):
             lines.read(bytes(changed))
     assert lines.read(line) == {"key": "a", "result": {"error": 0.25}}
+
+
+def test_the_plan_of_a_share_says_what_its_shard_lacks(tmp_path: Path) -> None:
+    first = tuple(shares(TRIALS, 2)[0])
+    assert plan_shard(small(), tmp_path, Share(1, 2), Retrain()).missing == first
+    write_shard(
+        shard_path("small", tmp_path, Share(1, 2)),
+        [ended(first[0]), replace(ended(first[1]), status=Status.FAILED)],
+        share="1/2",
+    )
+    plan = plan_shard(small(), tmp_path, Share(1, 2), Retrain())
+    assert (plan.trials, plan.missing) == (first, first[1:])
 
 
 def test_a_damaged_line_is_named_and_costs_no_other_trial(path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from longlag.cli.options import Command, grid_options, results_option
+from longlag.cli.shards import apart_options
 from longlag.tasks.support.errors import UsageError
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ def training_options(command: Command) -> Command:
 
 @click.command()
 @training_options
+@apart_options
 def plan(
     study: str | None,
     name: str | None,
@@ -158,6 +160,8 @@ def plan(
     unchecked: bool,
     audit: str,
     results: Path,
+    shard: str | None,
+    spool: Path | None,
     **options: Any,
 ) -> None:
     """Show what `longlag run` with the same options would train; train nothing."""
@@ -168,7 +172,14 @@ def plan(
     checked_timeout(timeout)
     cut = within(study_of(study, name, options), workers, budget_minutes)
     cut = with_lenses(cut, lenses)
-    found = make_plan(cut, results, Retrain(fresh, keep_networks, cut.lenses))
+    retrain = Retrain(fresh, keep_networks, cut.lenses)
+    if shard is None:
+        found = make_plan(cut, results, retrain)
+    else:
+        from longlag.run.shard import plan_shard
+        from longlag.shards.header import Share
+
+        found = plan_shard(cut, results, Share.read(shard), retrain)
     kept = len(found.trials) - len(found.missing)
     click.echo(f"study     {found.study.name}: {found.study.title}")
     click.echo(f"trials    {len(found.trials)}")

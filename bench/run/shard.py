@@ -1,6 +1,7 @@
 """A run of one share of a study, which ends in a shard instead of the study's store."""
 
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from longlag.plan.study import Study
@@ -9,7 +10,7 @@ from longlag.run.costs import pace_of
 from longlag.run.plan import TIMED, Plan, Retrain, check, networks_of
 from longlag.run.run import Observer, RunOptions, train_missing
 from longlag.run.shares import shares
-from longlag.shards.file import ENDING, shards_of
+from longlag.shards.file import ENDING, NotBegunError, read_lines, replaces, shards_of
 from longlag.shards.header import Header, Share
 from longlag.shards.writing import ShardWriter
 from longlag.store.file import StoreError
@@ -45,7 +46,7 @@ def run_shard(
         StoreError: The shard cannot be used; what was finished stays.
     """
     check(study)
-    trials = tuple(shares(study.trials(), share.count)[share.number - 1])
+    trials = _dealt(study, share)
     path = shard_path(study.name, results, share)
     if path.parent.resolve() != (results / study.name).resolve() / path.parent.name:
         raise StoreError(f"{path.parent} leads out of {results / study.name}: no shard is written there")
@@ -55,6 +56,35 @@ def run_shard(
         observer.started(plan)
         train_missing(plan, results, options, shard, observer)
         return Counter(shard.held[trial.key].status for trial in trials if trial.key in shard.held)
+
+
+def plan_shard(study: Study, results: Path, share: Share, retrain: Retrain) -> Plan:
+    """Compare a share with what its shard holds; nothing is written.
+
+    Args:
+        study: The study.
+        results: The results folder.
+        share: Which share of it.
+        retrain: What of the shard is trained again.
+
+    Raises:
+        UsageError: The study names something impossible.
+        StoreError: The shard cannot be read.
+    """
+    check(study)
+    trials, path = _dealt(study, share), shard_path(study.name, results, share)
+    held: dict[str, TrialResult] = {}
+    with suppress(NotBegunError):
+        for line in read_lines(path) if path.exists() else ():
+            if line.result is not None and replaces(line.result, held.get(line.result.trial.key)):
+                held[line.result.trial.key] = line.result
+    return _compare(
+        study, trials, {trial.key: held[trial.key] for trial in trials if trial.key in held}, results, retrain
+    )
+
+
+def _dealt(study: Study, share: Share) -> tuple[Trial, ...]:
+    return tuple(shares(study.trials(), share.count)[share.number - 1])
 
 
 def _compare(
