@@ -165,6 +165,12 @@ def copy_inputs(items: np.ndarray, blanks: int, symbols: int, delays: int | np.n
 
     The marker ends the ``blanks``, or, where the sequences differ, as many of them as ``delays`` (B,) says.
 
+    Args:
+        items: The symbols to carry.
+        blanks: Steps from the last item to the marker.
+        symbols: How many symbols there are.
+        delays: The same, sequence by sequence.
+
     >>> copy_inputs(np.array([[1], [0]]), blanks=3, symbols=2).flatten().tolist()
     [1, 0, 2, 2, 3, 2, 2]
     """

@@ -174,6 +174,13 @@ class RecallPairs(ClassTask):
 def write_pairs(inputs: np.ndarray, keys: np.ndarray, values: np.ndarray, slots: np.ndarray, vocabulary: int) -> None:
     """Write pairs and the slots on which their keys are asked for, (P, B) each, into (T, B) tokens.
 
+    Args:
+        inputs: Written to.
+        keys: Of the pairs.
+        values: Of the pairs.
+        slots: Where keys are asked for.
+        vocabulary: How many keys there are.
+
     >>> inputs, keys, values = np.full((10, 1), 8), np.array([[1], [0]]), np.array([[3], [2]])
     >>> write_pairs(inputs, keys, values, slots=np.array([[2], [0]]), vocabulary=4)
     >>> inputs.ravel()

@@ -15,7 +15,14 @@ def readout_shapes(width: int, output_size: int) -> dict[str, tuple[int, ...]]:
 
 
 def initial_readout(width: int, output_size: int, bound: float, *names: str | int) -> dict[str, np.ndarray]:
-    """Draw its initial weights (float64, uniform on ±bound), each from its own stream below ``names``."""
+    """Draw its initial weights (float64, uniform on ±bound), each from its own stream below ``names``.
+
+    Args:
+        width: Numbers that are read, of each step.
+        output_size: Numbers of an output.
+        bound: Of the uniform distribution.
+        *names: Of the stream, such as the seed.
+    """
     return {
         name: stream(*names, name).generator().uniform(-bound, bound, shape)
         for name, shape in readout_shapes(width, output_size).items()

@@ -39,7 +39,14 @@ def render(found: Sequence[Cost], workload: Workload) -> str:
 
 
 def write(found: Sequence[Cost], workload: Workload, environment: dict[str, str], folder: Path) -> list[Path]:
-    """Write table, JSON and figure into ``folder``."""
+    """Write table, JSON and figure into ``folder``.
+
+    Args:
+        found: What was measured, a cell each.
+        workload: On what.
+        environment: Versions and processor.
+        folder: Where the files go.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     table = pd.DataFrame(list(rows(found, workload)))
     write_csv(table, folder / "cells.csv")

@@ -40,7 +40,14 @@ def measure(lengths: tuple[int, ...], shapes: tuple[tuple[int, int], ...], repea
 
 
 def our_layer(cell: str, length: int, batch_size: int, hidden_size: int) -> Callable[[], object]:
-    """Return a call that runs our layer forward and backward, inputs and weights as in a trial."""
+    """Return a call that runs our layer forward and backward, inputs and weights as in a trial.
+
+    Args:
+        cell: The cell's name.
+        length: Time steps.
+        batch_size: Sequences.
+        hidden_size: Units.
+    """
     made = CELLS[cell]
     weights = {
         name: torch.from_numpy(value).float().requires_grad_()
@@ -56,7 +63,14 @@ def our_layer(cell: str, length: int, batch_size: int, hidden_size: int) -> Call
 
 
 def torch_layer(cell: str, length: int, batch_size: int, hidden_size: int) -> Callable[[], object]:
-    """Return a call that runs torch's module forward and backward."""
+    """Return a call that runs torch's module forward and backward.
+
+    Args:
+        cell: The cell's name.
+        length: Time steps.
+        batch_size: Sequences.
+        hidden_size: Units.
+    """
     module = recurrent(cell, _INPUTS, hidden_size)
     inputs = _numbers(length, batch_size, _INPUTS)
     upstream = _numbers(length, batch_size, hidden_size)
@@ -69,7 +83,14 @@ def torch_layer(cell: str, length: int, batch_size: int, hidden_size: int) -> Ca
 
 
 def products_alone(gates: int, length: int, batch_size: int, hidden_size: int) -> Callable[[], object]:
-    """Return a call that does a layer's recurrent products and nothing else: the arithmetic no scan can save."""
+    """Return a call that does a layer's recurrent products and nothing else: the arithmetic no scan can save.
+
+    Args:
+        gates: Products a step.
+        length: Time steps.
+        batch_size: Sequences.
+        hidden_size: Units.
+    """
     width = gates * hidden_size
     state, weight = _numbers(batch_size, hidden_size), _numbers(hidden_size, width)
     delta, back = _numbers(batch_size, width), _numbers(width, hidden_size)

@@ -85,7 +85,16 @@ def compare(
     reference: tuple[str, Callable[[], object]],
     repeats: int,
 ) -> Timing:
-    """Time ours against a reference, in turns."""
+    """Time ours against a reference, in turns.
+
+    Args:
+        part: The part of the report.
+        what: What is timed.
+        setting: Its sizes, in words.
+        ours: Our call.
+        reference: The other's name, and its call.
+        repeats: Rounds, each of one call of both.
+    """
     name, theirs = reference
     mine, other = in_turns((ours, theirs), repeats)
     ratios = tuple(b / a for a, b in zip(mine, other, strict=True))

@@ -29,6 +29,13 @@ _KIBIBYTE = 1024
 def gradient_bytes(cell: str, plugins: list[str], length: int, batch_size: int, hidden_size: int) -> int | None:
     """Return the bytes that forward and backward pass of one trial add at their peak, on the adding task.
 
+    Args:
+        cell: The cell's spec.
+        plugins: Files of plugins that it may come from.
+        length: Time steps.
+        batch_size: Sequences.
+        hidden_size: Units.
+
     Returns:
         None where the system has no way to ask (it needs Linux), or the child does not answer.
     """

@@ -62,7 +62,14 @@ def theirs(study: Study, processes: int) -> float:
 
 
 def measure(seeds: int, updates: int, workers: int, repeats: int) -> Iterator[Timing]:
-    """Yield the mixed study against the ordinary loop, and against itself on one worker."""
+    """Yield the mixed study against the ordinary loop, and against itself on one worker.
+
+    Args:
+        seeds: Of each setting.
+        updates: Budget of each trial.
+        workers: Processes.
+        repeats: Rounds.
+    """
     study = mixed(seeds, updates)
     setting = f"{len(study.trials())} trials of {updates} updates, T=100, hidden 64, {workers} processes"
     for trial in mixed(1, 1).trials():  # compiled before anything is timed: the processes find it on disk

@@ -15,7 +15,14 @@ _COHORT = 8
 
 
 def trials(task: str, cell: str, count: int, hidden_size: int = 64) -> list[Trial]:
-    """Return trials that differ in the seed; their rate is so small that nothing is solved meanwhile."""
+    """Return trials that differ in the seed; their rate is so small that nothing is solved meanwhile.
+
+    Args:
+        task: The task's spec.
+        cell: The cell's spec.
+        count: How many trials.
+        hidden_size: Units.
+    """
     return [
         Trial(registry.task(task).spec, cell, "norm:1", 1e-9, seed, hidden_size=hidden_size) for seed in range(count)
     ]
@@ -39,7 +46,15 @@ def measure(tasks: tuple[str, ...], cells: tuple[str, ...], repeats: int) -> Ite
 
 
 def compare_update(task: str, cell: str, count: int, hidden_size: int, repeats: int) -> Timing:
-    """Compare an update of ``count`` trials, ours together, the ordinary ones one after the other."""
+    """Compare an update of ``count`` trials, ours together, the ordinary ones one after the other.
+
+    Args:
+        task: The task's spec.
+        cell: The cell's spec.
+        count: How many trials.
+        hidden_size: Units.
+        repeats: Rounds.
+    """
     ours = update_of(Cohort(trials(task, cell, count, hidden_size), {}))
     ordinary = [OrdinaryTrial(trial) for trial in trials(task, cell, count, hidden_size)]
 
@@ -54,7 +69,14 @@ def compare_update(task: str, cell: str, count: int, hidden_size: int, repeats: 
 def scaling(
     lengths: tuple[int, ...], counts: tuple[int, ...], widths: tuple[int, ...], repeats: int
 ) -> Iterator[Timing]:
-    """Yield updates of a gru on adding over sequence length, cohort size and hidden size."""
+    """Yield updates of a gru on adding over sequence length, cohort size and hidden size.
+
+    Args:
+        lengths: Time steps.
+        counts: Trials of a cohort.
+        widths: Units.
+        repeats: Rounds.
+    """
     for length in lengths:
         yield compare_update(f"adding:length={length}", "gru", 2, 64, repeats)
     for count in counts:

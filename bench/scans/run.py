@@ -21,7 +21,14 @@ def standard_kernel(cell: Cell) -> "Fused | None":
 
 
 def warm(cell: Cell, tokens: bool, device: str, dtype: str) -> None:
-    """Compile what training on tokens or vectors will need of a cell's kernel, where one serves."""
+    """Compile what training on tokens or vectors will need of a cell's kernel, where one serves.
+
+    Args:
+        cell: The cell.
+        tokens: Whether inputs are tokens.
+        device: Where it trains.
+        dtype: In which precision.
+    """
     if serves(device, dtype) and (kernel := standard_kernel(cell)) is not None:
         kernel.warm(tokens, dtype)
 
@@ -33,6 +40,13 @@ def run_layer(
 
     A cell with a kernel runs fused where kernels run; the readable path gives the same numbers but for rounding.
     On either the way back goes as ``backward`` says. It starts from a state, (B, ...) each, or from zeros.
+
+    Args:
+        cell: The cell.
+        inputs: Tokens or vectors.
+        weights: Its tensors, by name.
+        backward: What happens on the way back.
+        state: The first state.
     """
     return _run(cell, inputs, weights, backward, state)[0]
 
@@ -77,7 +91,14 @@ def _run(
 
 
 def run_readable(cell: Cell, inputs: Tensor, weights: Weights, backward: Backward = PLAIN) -> Tensor:
-    """Do what `run_layer` does step by step, in torch."""
+    """Do what `run_layer` does step by step, in torch.
+
+    Args:
+        cell: The cell.
+        inputs: Tokens (T, B) or vectors (T, B, I).
+        weights: Its tensors, by name.
+        backward: What happens on the way back.
+    """
     return _run_step_by_step(cell, inputs, weights, backward, None)[0]
 
 

@@ -83,7 +83,14 @@ def confirm(network: AnyNetwork, task: Task, row: Tensor, look: int) -> float:
 
 
 def at_test_lags(network: AnyNetwork, task: Task, row: Tensor, test_lags: str) -> tuple[Transfer, ...]:
-    """Test one trial's parameters, (P,), at other distances than it was trained at, on sequences of their own."""
+    """Test one trial's parameters, (P,), at other distances than it was trained at, on sequences of their own.
+
+    Args:
+        network: The network.
+        task: The task it was trained on.
+        row: Its parameters.
+        test_lags: The distances, in time steps: ``50,100``.
+    """
     found = []
     for turned in at_lags(task, lags_in(test_lags)):
         error = _error(network, turned, row, "transfer", 0, EVALUATION_SEQUENCES)

@@ -13,7 +13,14 @@ _BLOCK = 4_000_000
 
 
 def different(generator: np.random.Generator, size: int, count: int, batch_size: int) -> np.ndarray:
-    """Draw ``count`` different numbers below ``size`` in random order for every sequence, (count, B)."""
+    """Draw ``count`` different numbers below ``size`` in random order for every sequence, (count, B).
+
+    Args:
+        generator: What it draws from.
+        size: The numbers are below it.
+        count: How many, of each sequence.
+        batch_size: Sequences (B).
+    """
     return _first(generator.random((batch_size, size), dtype=np.float32), count)
 
 
@@ -22,6 +29,12 @@ def weighted(generator: np.random.Generator, weights: np.ndarray, count: int, ba
 
     Of clocks that run out at rates that are the places' weights, those that do so first are such places, in the order
     in which they were drawn (Efraimidis & Spirakis 2006).
+
+    Args:
+        generator: What it draws from.
+        weights: Of the places.
+        count: How many, of each sequence.
+        batch_size: Sequences (B).
     """
     return _first(generator.standard_exponential((batch_size, len(weights)), dtype=np.float32) / weights, count)
 

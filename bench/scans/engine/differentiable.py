@@ -25,6 +25,13 @@ def run_kernel(
 
     The way back goes as ``backward`` says.
 
+    Args:
+        kernel: The kernel.
+        weights: Its tensors, by name.
+        inputs: Tokens (T, B) or vectors (T, B, I).
+        initial: The first states, (B, H) each; zeros by default.
+        backward: What happens on the way back.
+
     Returns:
         The outputs (T, B, H), or (outputs, T, B, H), and every last state but the first, (B, H) each.
     """

@@ -87,19 +87,52 @@ def _unbox(_type: Any, _value: Any, of: Any) -> NativeValue:
 
 
 def forward(kernel: Any, pre: Any, apart: Any, before: Any, vectors: Any) -> Any:
-    """Call a kernel's forward function, from compiled code."""
+    """Call a kernel's forward function, from compiled code.
+
+    Args:
+        kernel: The kernel.
+        pre: What its gates get from inputs and states, a tuple.
+        apart: What it gets from states apart from that, a tuple.
+        before: The states before the step, a tuple.
+        vectors: Its weights by unit, a tuple.
+    """
 
 
 def backward(kernel: Any, grads: Any, kept: Any, apart: Any, before: Any, after: Any, vectors: Any) -> Any:
-    """Call a kernel's backward function, from compiled code."""
+    """Call a kernel's backward function, from compiled code.
+
+    Args:
+        kernel: The kernel.
+        grads: By the states after the step, a tuple.
+        kept: What the way there has kept, a tuple.
+        apart: As of `forward`.
+        before: The states before the step, a tuple.
+        after: Those after it, a tuple.
+        vectors: Its weights by unit, a tuple.
+    """
 
 
 def load(kernel: Any, what: Any, array: Any, t: Any, unit: Any) -> Any:
-    """Return ``array[:n, t, unit]`` as a tuple, n being what the kernel declares under the name ``what``."""
+    """Return ``array[:n, t, unit]`` as a tuple, n being what the kernel declares under the name ``what``.
+
+    Args:
+        kernel: The kernel.
+        what: The name of its declaration.
+        array: (n, T, units).
+        t: The time step.
+        unit: The unit.
+    """
 
 
 def store(array: Any, t: Any, unit: Any, values: Any) -> None:
-    """Write a tuple of n numbers to ``array[:n, t, unit]``."""
+    """Write a tuple of n numbers to ``array[:n, t, unit]``.
+
+    Args:
+        array: (n, T, units).
+        t: The time step.
+        unit: The unit.
+        values: The numbers.
+    """
 
 
 def add(array: Any, unit: Any, values: Any) -> None:
