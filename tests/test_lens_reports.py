@@ -98,7 +98,9 @@ def test_summary_and_tables_have_reach_where_it_is_stored(study):
 
 
 def test_figures_have_the_numbers_of_the_frames(study, doses, tmp_path):
-    drawn = {name: FIGURES[name](doses if name == "dose" else study) for lens in LENSES for name in LENSES[lens]}
+    drawn = {
+        name: FIGURES[name](doses if name == "dose" else study) for lens in ("reach", "share") for name in LENSES[lens]
+    }
     numbers = drawn["reach"].data
     row = numbers[(numbers["cell"] == "rnn") & (numbers["phase"] == "start") & (numbers["lag"] == 5)].iloc[0]
     assert row["median"] == pytest.approx((1.01 * 0.6) ** 5, rel=1e-4)
