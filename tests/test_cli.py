@@ -213,6 +213,7 @@ def test_every_list_has_its_names() -> None:
     assert "max_norm: c, the largest norm of a gradient [required, a number above 0]\n" in call("list", "clips").stdout
     assert "rmsprop" in call("list", "optimizers").stdout
     assert "cosine" in call("list", "schedules").stdout
+    assert "reach" in call("list", "lenses").stdout
     assert "quick" in call("list", "studies").stdout
 
 

@@ -12,12 +12,12 @@ _KINDS = {"tasks": "task", "cells": "cell", "clips": "clip", "optimizers": "opti
 
 
 @click.command("list")
-@click.argument("what", metavar="tasks|cells|clips|optimizers|schedules|studies")
+@click.argument("what", metavar="tasks|cells|clips|optimizers|schedules|lenses|studies")
 @click.option("--details", is_flag=True, help="Cells only: source, size and path of each.")
 @plugin_option
 def list_names(what: str, details: bool) -> None:
     """List what can be named, with options."""
-    kinds = [*_KINDS, "studies"]
+    kinds = [*_KINDS, "lenses", "studies"]
     if what not in kinds:
         raise UsageError(f"nothing to list is called {what!r}{near(what, kinds) or '; there are ' + ', '.join(kinds)}")
     if details and what != "cells":
@@ -26,8 +26,18 @@ def list_names(what: str, details: bool) -> None:
         _list_cell_details()
     elif what == "studies":
         _list_studies()
+    elif what == "lenses":
+        _list_lenses()
     else:
         _list_configurable(_KINDS[what])
+
+
+def _list_lenses() -> None:
+    from longlag import registry
+    from longlag.lens.support.named import lens
+
+    for name in registry.shipped("lens"):
+        click.echo(f"{name:16} {lens(name).summary}\n{'':19}{lens(name).reference}")
 
 
 def _list_studies() -> None:

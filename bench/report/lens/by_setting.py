@@ -22,10 +22,12 @@ class Lines:
     Attributes:
         lens: The lens.
         part: Of its tables.
-        x, y: Their columns.
+        x: The column that goes across.
+        y: The column that goes up.
         title: Of the figure.
         told: How to read it.
-        across, up: The names of the axes.
+        across: The name of the axis of x.
+        up: The name of the axis of y.
         log: Whether y is logarithmic.
     """
 
