@@ -52,7 +52,7 @@ def test_a_new_axis_is_one_line_in_the_trial(tmp_path):
     command = [sys.executable, "-c", USED, str(tmp_path / "results")]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     found = json.loads(ran.stdout.splitlines()[-1])
-    assert "--jitter FLOAT            Noise added to states; repeatable." in found["help"][1]
+    assert "--jitter FLOAT Noise added to states; repeatable." in " ".join(found["help"][1].split())
     assert "trials    2\n" in found["plan"][1]
     assert found["bad"][::2] == [2, "longlag: --jitter must be a finite number of at least 0, not -1.0\n"]
     assert found["run"][0] == 0, found["run"][2]

@@ -81,7 +81,8 @@ def test_a_part_with_a_rate_factor_learns_at_its_own_rate(cell, factor):
 
 
 def test_a_factor_of_one_and_no_factor_train_the_same_weights(monkeypatch):
-    trial = replace(BASE, cell="exprnn:lr_scale=1", updates=5)
+    # sgd: what a factor is given for runs in torch, whose square roots are not those of a compiled pass
+    trial = replace(BASE, cell="exprnn:lr_scale=1", updates=5, optimizer="sgd", clip="none")
     _, _, one = rows_after(trial, 5)
     monkeypatch.setattr(Network, "rate_factors", lambda self: None)
     _, _, none = rows_after(trial, 5)

@@ -85,7 +85,7 @@ def test_a_fingerprint_is_stored_and_exported(tmp_path: Path) -> None:
 def test_a_worker_stores_what_decides_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[dict[str, str]] = []
     monkeypatch.setattr(
-        "longlag.training.cohort.train", lambda trials, report, environment, keep: seen.append(environment)
+        "longlag.training.cohort.train", lambda trials, report, environment, *_: seen.append(environment)
     )
     worker.train_cohort([TRIAL], lambda ended: None, {"source": "aaaa"})
     assert seen == [{"source": "aaaa"} | provenance.numerics()]

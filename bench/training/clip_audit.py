@@ -88,7 +88,7 @@ class Ledger:
             measured = _measured(raw, raw_norms, gradients, norms, replaced)
             holds &= _agree(here, measured) if block.by_pass else torch.ones_like(holds)
             self.broken[-1][block.rows] = (raw_norms.isfinite() | replaced) & ~holds
-            if plain is not None:
+            if inside and plain is not None:
                 here.copy_(_measured(plain, row_norms(plain), gradients, norms, replaced))
             elif not block.by_pass:  # what a pass has noted stays, so that no digit depends on who was audited
                 here.copy_(measured)
