@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from longlag.cli import baselines
-from longlag.cli.options import name_of, plugin_option, results_option
+from longlag.cli.options import asked, name_of, plugin_option, results_option
 from longlag.tasks.support.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def check(
     if margin is not None and not 1 <= margin <= 99:
         raise UsageError(f"--margin {margin} must be from 1 to 99 percentage points")
     workers = checked_workers(workers)
+    asked(study)  # a file that cannot be read is told before a baseline of that name is missed
     commands, given, study = baselines.commands_for(study, file, results), study, name_of(study)
     against = accepted.read(baselines.baseline_path(study, file, results), study, commands)
     entries = current(baselines.judged(given, results), provenance.source_hash(), commands.run())
