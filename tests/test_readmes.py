@@ -15,6 +15,7 @@ from longlag.cli import main
 
 TEXTS = {str(file.relative_to(ROOT)): file.read_text(encoding="utf-8") for file in READMES}
 TRAINS = ("tune", "horizon", "frontier", "window")
+STUDY = TEXTS["bench/plan/README.md"].partition("```toml\n")[2].partition("```")[0]
 SMALL = ["--updates", "20", "--eval-every", "10", "--seeds", "1", "--workers", "2"]
 
 
@@ -81,5 +82,6 @@ def test_commands_are_accepted() -> None:
 )
 def test_runs_finish_at_small_settings(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text(STUDY)
     shipped = not words[1].startswith("--")  # such a study trains for minutes: its plan is made
     assert CliRunner().invoke(main, ["plan", words[1]] if shipped else [*words, *SMALL]).exit_code == 0
