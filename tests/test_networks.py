@@ -59,7 +59,8 @@ def asked_in(path):
 
 
 def test_one_place_alone_knows_which_network_is_which():
-    asking = {path for path in BENCH.rglob("*.py") if asked_in(path) & classes_of_networks()}
+    classes = classes_of_networks()
+    asking = {path for path in BENCH.rglob("*.py") if asked_in(path) & classes}
     looking = set((BENCH / "lens").rglob("*.py"))  # they say of which networks there is anything to see
     assert asking - looking == {BENCH / "networks" / "build.py"}
 
