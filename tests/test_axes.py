@@ -17,17 +17,21 @@ DECLARED = """    jitter: float = _network("Noise added to states", number, defa
     batch_size: int"""
 USED = """
 import json, sys
+from dataclasses import replace
 from click.testing import CliRunner
 from longlag.cli import main
 from longlag.store.results import load
 from longlag.values.trial import Trial
+
+TRIAL = Trial("adding:length=5", "rhn", "none", 0.01, 0, optimizer="muon", updates=2, eval_every=1)
 
 def call(*args):
     found = CliRunner().invoke(main, list(args))
     return found.exit_code, found.stdout, found.stderr
 
 results = sys.argv[1]
-grid = ["--task", "adding:length=5", "--cell", "rnn", "--seeds", "1", "--updates", "2", "--eval-every", "1"]
+grid = ["--task", "adding:length=5", "--cell", "rhn", "--seeds", "1", "--updates", "2", "--eval-every", "1"]
+grid += ["--optimizer", "muon"]  # of neither cell nor optimizer is there anything to compile in this copy
 both = [*grid, "--lr", "0.01", "--jitter", "0", "--jitter", "0.5", "--name", "mine", "--results", results]
 print(json.dumps({
     "help": call("run", "--help"),
@@ -37,8 +41,8 @@ print(json.dumps({
     "again": call("plan", *both),
     "export": call("export", "mine", "--results", results),
     "rows": load("mine", results).sort_values("jitter")[["key", "jitter"]].to_dict("records"),
-    "plain": Trial("adding:length=5", "rnn", "none", 0.01, 0, updates=2, eval_every=1).key,
-    "other": Trial("adding:length=5", "rnn", "none", 0.01, 0, updates=2, eval_every=1, jitter=0.5).key,
+    "plain": TRIAL.key,
+    "other": replace(TRIAL, jitter=0.5).key,
 }))
 """
 
@@ -62,7 +66,7 @@ def test_a_new_axis_is_one_line_in_the_trial(tmp_path):
     assert header.split(",").index("jitter") == header.split(",").index("truncate") + 1
     assert len(rows) == 2
     assert found["rows"] == [{"key": found["plain"], "jitter": 0.0}, {"key": found["other"], "jitter": 0.5}]
-    plain = Trial("adding:length=5", "rnn", "none", 0.01, 0, updates=2, eval_every=1)
+    plain = Trial("adding:length=5", "rhn", "none", 0.01, 0, updates=2, eval_every=1, optimizer="muon")
     assert found["plain"] == plain.key != found["other"]  # a default keeps the keys from before
 
 

@@ -1,25 +1,46 @@
-"""The engine outlives its workers: each fault costs retries, then a row, and nobody else anything."""
+"""An engine outlives its workers: each fault costs retries, then a row, and nobody else anything; on Ray as here."""
+
+from pathlib import Path
 
 import faulty
 import pytest
 
+from longlag.run.engines.cluster import Cluster, RayEngine, attached
 from longlag.run.engines.local import LocalEngine
 from longlag.values.trial import Status, Trial
+
+
+@pytest.fixture(scope="module")
+def attached_here():
+    """Ray on this machine alone; its processes import from the tests' folder, as those of this process do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        with attached(Cluster(workers=2)):
+            yield
+
+
+@pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.ray)])
+def engine(request):
+    """Return each class of engine, ready to be made."""
+    if request.param == "local":
+        return LocalEngine
+    request.getfixturevalue("attached_here")
+    return RayEngine
 
 
 def trials(count: int) -> list[Trial]:
     return [Trial("copy:items=1,blanks=2", "rnn", "none", 0.01, seed, updates=4, eval_every=2) for seed in range(count)]
 
 
-def ran(cohorts: list[list[Trial]], train: faulty.Report, workers: int = 2, timeout: float = 60) -> dict[Trial, object]:
-    found = [one for one in LocalEngine(workers, timeout, train).run(cohorts) if one is not None]
+def ran(engine: type, cohorts: list[list[Trial]], train: faulty.Report, timeout: float = 60) -> dict[Trial, object]:
+    found = [one for one in engine(2, timeout, train).run(cohorts) if one is not None]
     assert len({one.trial for one in found}) == len(found)  # nothing is reported twice
     return {one.trial: one for one in found}
 
 
-def test_every_trial_of_every_cohort_is_reported_once() -> None:
+def test_every_trial_of_every_cohort_is_reported_once(engine) -> None:
     cohorts = [trials(6)[:2], trials(6)[2:5], trials(6)[5:]]
-    found = ran(cohorts, faulty.well)
+    found = ran(engine, cohorts, faulty.well)
     assert set(found) == set(trials(6))
     assert {one.status for one in found.values()} == {Status.UNSOLVED}
 
@@ -32,8 +53,8 @@ def test_every_trial_of_every_cohort_is_reported_once() -> None:
         (faulty.is_killed, "exit code -9"),
     ],
 )
-def test_a_fault_costs_one_trial_and_gives_its_reason(fault: faulty.Report, reason: str) -> None:
-    found = ran([trials(3), [Trial("copy:items=1,blanks=2", "lstm", "none", 0.01, 9)]], fault)
+def test_a_fault_costs_one_trial_and_gives_its_reason(engine, fault: faulty.Report, reason: str) -> None:
+    found = ran(engine, [trials(3), [Trial("copy:items=1,blanks=2", "lstm", "none", 0.01, 9)]], fault)
     by_seed = {trial.seed: one for trial, one in found.items()}
     assert by_seed[faulty.BAD_SEED].status is Status.FAILED
     assert reason in by_seed[faulty.BAD_SEED].reason
@@ -42,8 +63,8 @@ def test_a_fault_costs_one_trial_and_gives_its_reason(fault: faulty.Report, reas
 
 
 @pytest.mark.parametrize("fault", [faulty.stops, faulty.loops])
-def test_a_worker_that_hangs_runs_out_of_time(fault: faulty.Report) -> None:
-    found = ran([trials(2)], fault, timeout=0.5)  # a new process starts in part of that, hence not less
+def test_a_worker_that_hangs_runs_out_of_time(engine, fault: faulty.Report) -> None:
+    found = ran(engine, [trials(2)], fault, timeout=0.5)  # a new process starts in part of that, hence not less
     by_seed = {trial.seed: one for trial, one in found.items()}
     assert by_seed[faulty.BAD_SEED].status is Status.TIMEOUT
     assert "took longer than 0.5 s" in by_seed[faulty.BAD_SEED].reason

@@ -113,7 +113,7 @@ def test_timeout_and_workers_are_the_engines(go):
     engine = go("--timeout", "77", "--workers", "3", seeds="2")
     assert (engine.timeout_seconds, engine.workers) == (77, 3)
     plain = go("--name", "plain", "--workers", "1", seeds="2")
-    assert plain.timeout_seconds == training.TIMEOUT_SECONDS
+    assert plain.timeout_seconds == running.TIMEOUT_SECONDS == 3600
     assert len(engine.cohorts) > len(plain.cohorts), "more workers, smaller cohorts"
 
 

@@ -38,7 +38,7 @@ def accept(study: str, reason: str, file: Path | None, results: Path) -> None:
     from datetime import UTC, datetime
     from importlib.metadata import version
 
-    from longlag.cli.planning import checked_workers
+    from longlag.cli.options import checked_workers
     from longlag.process import provenance
     from longlag.regression.judge import baseline as accepted
     from longlag.regression.judge.commands import USUAL_SEEDS

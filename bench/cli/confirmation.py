@@ -16,6 +16,8 @@ def confirmation(study: str, results: Path, workers: int) -> "Confirm":
     """Return what trains fresh seeds of flagged entries, as a study beside the one that is checked."""
     from longlag.cli.training import train_study
     from longlag.regression.judge.entries import entries_of
+    from longlag.run.plan import Retrain
+    from longlag.run.run import RunOptions
     from longlag.store.results import load_study
 
     def confirm(asked: "Sequence[Asked]") -> "Sequence[Entry]":
@@ -25,7 +27,7 @@ def confirmation(study: str, results: Path, workers: int) -> "Confirm":
         what = "1 entry" if len(asked) == 1 else f"{len(asked)} entries"
         click.echo(f"not decided yet: {what}; training {seeds}, {trials} trials", err=True)
         plan = _plan_of(f"{study}.confirm", asked)
-        train_study(plan, results, workers=workers, fresh=True, audit="every")
+        train_study(plan, results, RunOptions(workers, retrain=Retrain(fresh=True), audit_every=True))
         return entries_of(load_study(plan.name, results).trials)
 
     return confirm

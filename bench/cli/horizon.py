@@ -83,10 +83,12 @@ def _exit_code(rungs: Any, options: dict[str, Any]) -> int:
 
 def _climb(name: str, tasks: tuple[str, ...], results: Path, options: dict[str, Any]) -> Any:
     """Climb, or with ``--plan`` only show the ladder; return the rungs, or None."""
-    from longlag.cli.planning import check_free, checked_workers, time_told
+    from longlag.cli.options import checked_workers
+    from longlag.cli.planning import check_free, time_told
     from longlag.cli.training import train_study
     from longlag.experiments import horizon
     from longlag.run.plan import make_plan
+    from longlag.run.run import RunOptions
 
     check_free(name)
     workers = checked_workers(options["workers"])
@@ -110,4 +112,4 @@ def _climb(name: str, tasks: tuple[str, ...], results: Path, options: dict[str, 
         plan = make_plan(horizon.whole_ladder(climb), results)
         click.echo(f"time if all climb to the end: {time_told(plan, workers)}")
         return None
-    return horizon.run(climb, results, lambda study: train_study(study, results, workers=workers))
+    return horizon.run(climb, results, lambda study: train_study(study, results, RunOptions(workers)))

@@ -1,5 +1,7 @@
 """Options that several commands share."""
 
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from longlag.plan.grid import GIVEN, STUDY_FILE, option_label
+from longlag.tasks.support.errors import UsageError
 from longlag.values.axes import Axis
 
 if TYPE_CHECKING:
     from longlag.plan.study import Study
+    from longlag.run.run import RunOptions
 
+MOST_SECONDS = 10_000_000
+_MOST_WORKERS = 1024
 Command = Callable[..., Any]
 
 
@@ -94,3 +100,115 @@ _GRID = [
     click.option("--match", metavar="WHAT", help="hidden, parameters or state: picks each network's hidden size."),
     click.option("--match-target", type=int, metavar="N", help="How much of it each network shall have."),
 ]
+
+
+def checked_workers(workers: int | None) -> int:
+    """Return how many processes to use: as many as this process may use cores, unless said.
+
+    Raises:
+        UsageError: The number is out of range.
+    """
+    if workers is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not 1 <= workers <= _MOST_WORKERS:
+        raise UsageError(f"--workers must be a whole number from 1 to {_MOST_WORKERS}, not {workers}")
+    return workers
+
+
+def checked_timeout(seconds: float) -> float:
+    """Return the seconds that a trial may take.
+
+    Raises:
+        UsageError: The number is out of range.
+    """
+    if not 0 < seconds <= MOST_SECONDS:
+        raise UsageError(f"--timeout must be above 0 and at most {MOST_SECONDS} seconds, not {seconds:g}")
+    return seconds
+
+
+def as_bytes(text: str) -> int:
+    """Read an amount of memory.
+
+    >>> as_bytes("512MiB") == 2**29, as_bytes("2GiB") == 2**31
+    (True, True)
+
+    Raises:
+        UsageError: It is none, or out of range.
+    """
+    found = re.fullmatch(r"(\d{1,6})(MiB|GiB)", text)
+    amount = int(found[1]) * {"MiB": 2**20, "GiB": 2**30}[found[2]] if found else 0
+    if not 2**26 <= amount <= 2**44:
+        raise UsageError(f"--memory must be a whole number of MiB or GiB, from 64MiB to 16384GiB, not {text!r}")
+    return amount
+
+
+_TRAINING = [
+    click.argument("study", required=False),
+    click.option("--name", help="Store under this name.  [default: the study's, or adhoc]"),
+    click.option("--workers", type=int, help="Training processes.  [default: all cores]"),
+    click.option(
+        "--timeout",
+        type=float,
+        default=3600.0,
+        show_default=True,
+        help="Seconds a trial; a cohort gets the sum.",
+    ),
+    click.option("--memory", default="1GiB", show_default=True, help="For a worker's cohort: 512MiB, 2GiB."),
+    click.option("--fresh", is_flag=True, help="Train rows again that other source code made."),
+    click.option("--budget-minutes", type=float, metavar="M", help="Cut the seeds to as many as should fit."),
+    click.option("--keep-networks", is_flag=True, help="Keep trained networks as safetensors, for `longlag probe`."),
+    click.option(
+        "--lens", "lenses", multiple=True, metavar="NAME", help="Look at the networks: reach, ...; repeatable."
+    ),
+    click.option(
+        "--audit",
+        type=click.Choice(["evaluations", "every"]),
+        default="evaluations",
+        show_default=True,
+        help="How often compiled clips are held against their promise: before evaluations, or at every update.",
+    ),
+    click.option("--unchecked", is_flag=True, help="Train plugins whose contract is not checked; rows say so."),
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="Where workers run: processes here, or on the nodes of a Ray cluster.",
+    ),
+    click.option("--address", metavar="HOST:PORT", help="Of a Ray cluster, or auto.  [default: start one here]"),
+]
+
+
+def training_options(command: Command) -> Command:
+    """Add what `run` is told, and `plan` likewise: STUDY or a grid, and how to train it."""
+    command = grid_options(results_option(command))
+    for option in reversed(_TRAINING):
+        command = option(command)
+    return command
+
+
+def take_run_options(options: dict[str, Any]) -> "RunOptions":
+    """Take out of a command's options those that say how it trains.
+
+    Args:
+        options: What `training_options` gave; what makes the study stays in it.
+
+    Raises:
+        UsageError: A value is out of range, or one that nothing would be done with.
+    """
+    from longlag.run.engines.cluster import Cluster
+    from longlag.run.plan import Retrain
+    from longlag.run.run import RunOptions
+
+    workers, engine, address = (options.pop(name) for name in ("workers", "engine", "address"))
+    if address is not None and engine != "ray":
+        raise UsageError("--address is that of a Ray cluster: give --engine ray, too")
+    return RunOptions(
+        workers=checked_workers(workers),
+        timeout_seconds=checked_timeout(options.pop("timeout")),
+        memory=as_bytes(options.pop("memory")),
+        retrain=Retrain(options.pop("fresh"), options.pop("keep_networks")),
+        unchecked=options.pop("unchecked"),
+        audit_every=options.pop("audit") == "every",
+        cluster=Cluster(address, workers) if engine == "ray" else None,
+    )

@@ -1,23 +1,18 @@
 """The study that a command line asks for, and the command that shows its plan."""
 
-import os
-import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from longlag.cli.options import Command, grid_options, results_option
+from longlag.cli.options import MOST_SECONDS, take_run_options, training_options
 from longlag.cli.shards import apart_options
 from longlag.tasks.support.errors import UsageError
 
 if TYPE_CHECKING:
     from longlag.plan.study import Study
     from longlag.run.plan import Plan
-
-MOST_SECONDS = 10_000_000
-TIMEOUT_SECONDS = 3600.0
-_MOST_WORKERS = 1024
 
 
 def study_of(name: str | None, new_name: str | None, options: dict[str, Any]) -> "Study":
@@ -26,8 +21,6 @@ def study_of(name: str | None, new_name: str | None, options: dict[str, Any]) ->
     Raises:
         UsageError: There is no such study, or an option is refused.
     """
-    from dataclasses import replace
-
     from longlag.plan import files, study
 
     given = {key: value for key, value in options.items() if value is not None and value != ()}
@@ -67,98 +60,14 @@ def within(study: "Study", workers: int, minutes: float | None) -> "Study":
     return fitted(study, workers, minutes)
 
 
-def checked_workers(workers: int | None) -> int:
-    """Return how many processes to use: as many as this process may use cores, unless said.
-
-    Raises:
-        UsageError: The number is out of range.
-    """
-    if workers is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not 1 <= workers <= _MOST_WORKERS:
-        raise UsageError(f"--workers must be a whole number from 1 to {_MOST_WORKERS}, not {workers}")
-    return workers
-
-
-def checked_timeout(seconds: float) -> float:
-    """Return the seconds that a trial may take.
-
-    Raises:
-        UsageError: The number is out of range.
-    """
-    if not 0 < seconds <= MOST_SECONDS:
-        raise UsageError(f"--timeout must be above 0 and at most {MOST_SECONDS} seconds, not {seconds:g}")
-    return seconds
-
-
-def as_bytes(text: str) -> int:
-    """Read an amount of memory.
-
-    >>> as_bytes("512MiB") == 2**29, as_bytes("2GiB") == 2**31
-    (True, True)
-
-    Raises:
-        UsageError: It is none, or out of range.
-    """
-    found = re.fullmatch(r"(\d{1,6})(MiB|GiB)", text)
-    amount = int(found[1]) * {"MiB": 2**20, "GiB": 2**30}[found[2]] if found else 0
-    if not 2**26 <= amount <= 2**44:
-        raise UsageError(f"--memory must be a whole number of MiB or GiB, from 64MiB to 16384GiB, not {text!r}")
-    return amount
-
-
-_TRAINING = [
-    click.argument("study", required=False),
-    click.option("--name", help="Store under this name.  [default: the study's, or adhoc]"),
-    click.option("--workers", type=int, help="Training processes.  [default: all cores]"),
-    click.option(
-        "--timeout",
-        type=float,
-        default=TIMEOUT_SECONDS,
-        show_default=True,
-        help="Seconds a trial; a cohort gets the sum.",
-    ),
-    click.option("--memory", default="1GiB", show_default=True, help="For a worker's cohort: 512MiB, 2GiB."),
-    click.option("--fresh", is_flag=True, help="Train rows again that other source code made."),
-    click.option("--budget-minutes", type=float, metavar="M", help="Cut the seeds to as many as should fit."),
-    click.option("--keep-networks", is_flag=True, help="Keep trained networks as safetensors, for `longlag probe`."),
-    click.option(
-        "--lens", "lenses", multiple=True, metavar="NAME", help="Look at the networks: reach, ...; repeatable."
-    ),
-    click.option(
-        "--audit",
-        type=click.Choice(["evaluations", "every"]),
-        default="evaluations",
-        show_default=True,
-        help="How often compiled clips are held against their promise: before evaluations, or at every update.",
-    ),
-    click.option("--unchecked", is_flag=True, help="Train plugins whose contract is not checked; rows say so."),
-]
-
-
-def training_options(command: Command) -> Command:
-    """Add what `run` is told, and `plan` likewise: STUDY or a grid, and how to train it."""
-    command = grid_options(results_option(command))
-    for option in reversed(_TRAINING):
-        command = option(command)
-    return command
-
-
 @click.command()
 @training_options
 @apart_options
 def plan(
     study: str | None,
     name: str | None,
-    workers: int | None,
-    timeout: float,
-    memory: str,
-    fresh: bool,
     budget_minutes: float | None,
-    keep_networks: bool,
     lenses: tuple[str, ...],
-    unchecked: bool,
-    audit: str,
     results: Path,
     shard: str | None,
     spool: Path | None,
@@ -166,13 +75,11 @@ def plan(
 ) -> None:
     """Show what `longlag run` with the same options would train; train nothing."""
     from longlag.plan.lags import moved_lines
-    from longlag.run.plan import Retrain, make_plan
+    from longlag.run.plan import make_plan
 
-    workers, room = checked_workers(workers), as_bytes(memory)
-    checked_timeout(timeout)
-    cut = within(study_of(study, name, options), workers, budget_minutes)
-    cut = with_lenses(cut, lenses)
-    retrain = Retrain(fresh, keep_networks, cut.lenses)
+    how = take_run_options(options)
+    cut = with_lenses(within(study_of(study, name, options), how.workers, budget_minutes), lenses)
+    retrain = replace(how.retrain, lenses=cut.lenses)
     if shard is None:
         found = make_plan(cut, results, retrain)
     else:
@@ -192,8 +99,8 @@ def plan(
         click.echo(f"networks  {found.without_network} stored trials lack theirs and are trained again")
     if cut.lenses:
         click.echo(f"lenses    {', '.join(cut.lenses)}{_unseen(found)}")
-    click.echo(f"to train  {len(found.missing)} in {len(found.cohorts(workers, room))} cohorts")
-    click.echo(f"time      {time_told(found, workers)}")
+    click.echo(f"to train  {len(found.missing)} in {len(found.cohorts(how.workers, how.memory))} cohorts")
+    click.echo(f"time      {time_told(found, how.workers)}")
     if found.outside:
         click.echo(f"outside   {found.outside} stored trials are not part of this plan")
     for line in moved_lines(found.trials):
@@ -208,8 +115,6 @@ def with_lenses(study: "Study", lenses: tuple[str, ...]) -> "Study":
     Raises:
         UsageError: There is no lens of a name, or no network of the study has what it looks at.
     """
-    from dataclasses import replace
-
     from longlag.plan.lenses import checked_lenses
 
     asked = checked_lenses(lenses, "--lens")

@@ -55,7 +55,7 @@ def check(
     enough seeds to exclude such a drop is trained on as many fresh ones as that takes.
     """
     from longlag.cli.confirmation import confirmation
-    from longlag.cli.planning import checked_workers
+    from longlag.cli.options import checked_workers
     from longlag.process import provenance
     from longlag.regression.judge import baseline as accepted
     from longlag.regression.judge.entries import current

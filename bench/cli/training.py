@@ -1,30 +1,26 @@
 """The command that trains a study, and what other commands train with."""
 
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from longlag.cli.ending import EXIT_SOME_FAILED
-from longlag.cli.planning import (
-    TIMEOUT_SECONDS,
-    as_bytes,
-    checked_timeout,
-    checked_workers,
-    study_of,
-    training_options,
-    with_lenses,
-    within,
-)
+from longlag.cli.options import take_run_options, training_options
+from longlag.cli.planning import study_of, with_lenses, within
 from longlag.cli.shards import apart_options, command_words
 from longlag.store.file import StoreError
 from longlag.tasks.support.errors import UsageError
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
     from longlag.plan.study import Study
+    from longlag.run.run import RunOptions
     from longlag.store.results import StudyData
     from longlag.values.trial import Status
 
@@ -38,15 +34,8 @@ CHECKED = "checked-plugins.txt"
 def run(
     study: str | None,
     name: str | None,
-    workers: int | None,
-    timeout: float,
-    memory: str,
-    fresh: bool,
     budget_minutes: float | None,
-    keep_networks: bool,
     lenses: tuple[str, ...],
-    unchecked: bool,
-    audit: str,
     results: Path,
     shard: str | None,
     spool: Path | None,
@@ -58,26 +47,16 @@ def run(
     """
     from longlag.shards.file import shards_of
 
-    workers, timeout = checked_workers(workers), checked_timeout(timeout)
     if shard is not None and budget_minutes is not None:
         raise UsageError("--shard cannot go with --budget-minutes: other machines would cut other seeds; give --seeds")
     if shard is not None and spool is not None:
         raise UsageError("--shard cannot go with --spool: what is finished is in the shard at once")
-    found = with_lenses(within(study_of(study, name, options), workers, budget_minutes), lenses)
-    ended = train_study(
-        found,
-        results,
-        workers=workers,
-        timeout_seconds=timeout,
-        fresh=fresh,
-        memory=as_bytes(memory),
-        keep_networks=keep_networks,
-        unchecked=unchecked,
-        shard=shard,
-        spool=spool,
-        command=command_words(click.get_current_context()),
-        audit=audit,
-    )
+    how = take_run_options(options)
+    asked = with_lenses(study_of(study, name, options), lenses)
+    apart = Apart(shard, spool, command_words(click.get_current_context()))
+    with _attached(how) as how:
+        found = within(asked, how.workers, budget_minutes)
+        ended = train_study(found, results, how, apart)
     if shard is None:
         write_reports(found.name, results)
     else:
@@ -86,69 +65,64 @@ def run(
     return EXIT_SOME_FAILED if missing else 0
 
 
-def train_study(
-    study: "Study",
-    results: Path,
-    *,
-    workers: int,
-    timeout_seconds: float = TIMEOUT_SECONDS,
-    fresh: bool = False,
-    memory: int = 2**30,
-    keep_networks: bool = False,
-    unchecked: bool = False,
-    shard: str | None = None,
-    spool: Path | None = None,
-    command: "Sequence[str]" = (),
-    audit: str = "evaluations",
-) -> "Counter[Status]":
+@contextmanager
+def _attached(how: "RunOptions") -> "Iterator[RunOptions]":
+    """Attach to the cluster that is asked for, if one is; the workers are as many as it takes."""
+    if how.cluster is None:
+        yield how
+        return
+    from longlag.run.engines.cluster import attached
+
+    with attached(how.cluster) as slots:
+        yield replace(how, workers=slots)
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Where finished trials go beside the store, or instead of it.
+
+    Attributes:
+        shard: The share to train, ``NUMBER/COUNT``, into a shard; None to train all, into the store.
+        spool: A folder in which workers keep what they finish as well.
+        command: The command's words, which a shard says of itself.
+    """
+
+    shard: str | None = None
+    spool: Path | None = None
+    command: Sequence[str] = ()
+
+
+def train_study(study: "Study", results: Path, how: "RunOptions", apart: Apart = Apart()) -> "Counter[Status]":
     """Train what is missing of a study, or of a share of it, showing progress; return how its trials ended.
 
     Args:
-        study: What to train.
+        study: What to train, and the lenses that look at it.
         results: The folder of all studies.
-        workers: Processes.
-        timeout_seconds: The longest that a cohort may take.
-        fresh: Train again what other source code made.
-        memory: Bytes that a worker may take for a cohort.
-        keep_networks: Keep each network beside its row.
-        unchecked: Do not check the contract of plugins.
-        audit: How often compiled clips are held against their promise: ``evaluations`` or ``every``.
-        shard: The share to train, ``NUMBER/COUNT``; by default all, into the store.
-        spool: A folder in which workers keep what they finish as well.
-        command: The command's words, which a shard says of itself.
+        how: How it is trained.
+        apart: Where finished trials go, if not only into the store.
 
     Raises:
         UsageError: The study names something impossible, or a plugin that breaks a rule; nothing was written.
         StoreError: The store or the shard cannot be used, or the spool did not take all; what was finished is kept.
     """
     from longlag.cli.progress import Progress
-    from longlag.run.plan import Retrain
-    from longlag.run.run import RunOptions
     from longlag.run.run import run as run_study
     from longlag.run.shard import run_shard
     from longlag.shards.header import Header, Share
     from longlag.shards.spool import Spool
 
-    share = None if shard is None else Share.read(shard)
-    if not unchecked:
+    share = None if apart.shard is None else Share.read(apart.shard)
+    if not how.unchecked:
         check_plugins(study, results)
-    header = Header.of(study, command, share) if share or spool else None
-    kept = Spool(spool, header) if spool and header else None
+    header = Header.of(study, apart.command, share) if share or apart.spool else None
+    kept = Spool(apart.spool, header) if apart.spool and header else None
     if kept:
         kept.check()
-    with Progress(workers) as progress:
-        options = RunOptions(
-            workers,
-            timeout_seconds,
-            memory,
-            Retrain(fresh, keep_networks, study.lenses),
-            unchecked,
-            kept,
-            audit == "every",
-        )
+    how = replace(how, retrain=replace(how.retrain, lenses=study.lenses), spool=kept)
+    with Progress(how.workers) as progress:
         if share and header:
-            return run_shard(study, results, share, header, options, progress)
-        ended = run_study(study, results, options, progress)
+            return run_shard(study, results, share, header, how, progress)
+        ended = run_study(study, results, how, progress)
     if kept and kept.faults:
         raise StoreError(f"{len(kept.faults)} trials are stored, but not in the spool: {kept.faults[0]}")
     return ended

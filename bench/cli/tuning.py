@@ -27,7 +27,7 @@ def tune(study: str, write: bool, workers: int | None, results: Path) -> int:
     within a factor of 1.5 on both sides, the neighbours of the best rates: all clips of a cell the same ones.
     """
     from longlag.cli.ending import EXIT_SOME_FAILED
-    from longlag.cli.planning import checked_workers
+    from longlag.cli.options import checked_workers
     from longlag.experiments import tuning
     from longlag.plan import files
     from longlag.store import results as stored
@@ -61,10 +61,11 @@ def _searched(plan: "Study", results: Path, workers: int) -> "pd.DataFrame | Non
     """Train a tuning study and whatever rates follow from it; return its trials, or None where some failed."""
     from longlag.cli.training import train_study
     from longlag.experiments import tuning
+    from longlag.run.run import RunOptions
     from longlag.store.results import load
 
     while True:
-        ended = train_study(plan, results, workers=workers)
+        ended = train_study(plan, results, RunOptions(workers))
         if any(not status.is_result for status in ended):
             return None
         trials = load(plan.name, results)

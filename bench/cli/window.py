@@ -41,11 +41,13 @@ def window(workers: int | None, only_plan: bool, results: Path, **options: Any) 
     with the middle threshold. The same command again resumes.
     """
     from longlag.cli.ending import EXIT_SOME_FAILED
-    from longlag.cli.planning import check_free, checked_workers, time_told
+    from longlag.cli.options import checked_workers
+    from longlag.cli.planning import check_free, time_told
     from longlag.cli.training import train_study
     from longlag.experiments.clip_window import measured
     from longlag.report.figures import clip_windows
     from longlag.run.plan import make_plan
+    from longlag.run.run import RunOptions
     from longlag.store import results as stored
 
     check_free(options["name"])
@@ -58,7 +60,7 @@ def window(workers: int | None, only_plan: bool, results: Path, **options: Any) 
         click.echo(f"trials    {len(plan.trials)}, {len(plan.trials) - len(plan.missing)} stored")
         click.echo(f"time      {time_told(plan, count)}")
         return 0
-    ended = train_study(study, results, workers=count)
+    ended = train_study(study, results, RunOptions(count))
     trials = stored.load(swept.name, results)
     rows = measured(swept, trials)
     click.echo(clip_windows.render(swept, rows), nl=False)

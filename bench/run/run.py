@@ -9,6 +9,8 @@ from typing import Protocol
 
 from longlag.plan.study import Study
 from longlag.plan.trials import facts
+from longlag.run.engines.base import Engine
+from longlag.run.engines.cluster import Cluster, RayEngine
 from longlag.run.engines.local import LocalEngine
 from longlag.run.engines.worker import Train, train_cohort
 from longlag.run.plan import MEMORY, Plan, Retrain, check, compare, networks_of
@@ -16,6 +18,8 @@ from longlag.shards.spool import Spool
 from longlag.store.schema import Facts
 from longlag.store.store import Store, store_path
 from longlag.values.trial import Status, TrialResult
+
+TIMEOUT_SECONDS = 3600.0
 
 
 class Results(Protocol):
@@ -47,22 +51,30 @@ class RunOptions:
 
     Attributes:
         workers: Processes.
-        timeout_seconds: The longest that a cohort may take.
+        timeout_seconds: The longest that a trial may take; a cohort gets the sum.
         memory: Bytes that a worker may take for a cohort.
         retrain: Which stored results are trained again; with ``keep_networks`` each network is in its file before its
             trial's row is stored.
         unchecked: Whether nobody has checked the contract of plugins, which rows say then.
         spool: Where workers put finished trials, if they do.
         audit_every: Whether compiled passes are audited at every update, or at the last before each evaluation.
+        cluster: The Ray cluster on which to train, to which this process is attached; None to train on this machine.
     """
 
     workers: int
-    timeout_seconds: float
+    timeout_seconds: float = TIMEOUT_SECONDS
     memory: int = MEMORY
     retrain: Retrain = field(default_factory=Retrain)
     unchecked: bool = False
     spool: Spool | None = None
     audit_every: bool = False
+    cluster: Cluster | None = None
+
+    def engine(self, train: Train) -> Engine:
+        """Return what trains cohorts."""
+        if self.cluster is None:
+            return LocalEngine(self.workers, self.timeout_seconds, train)
+        return RayEngine(self.workers, self.timeout_seconds, train, self.memory)
 
 
 def run(study: Study, results: Path, options: RunOptions, observer: Observer) -> Counter[Status]:
@@ -112,9 +124,7 @@ def train_missing(plan: Plan, results: Path, options: RunOptions, into: Results,
     )
     if options.spool is not None:
         train = options.spool.around(train)
-    arriving = LocalEngine(options.workers, options.timeout_seconds, train).run(
-        plan.cohorts(options.workers, options.memory)
-    )
+    arriving = options.engine(train).run(plan.cohorts(options.workers, options.memory))
     try:
         for result in arriving:
             if result is not None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from longlag import registry
 from longlag.process import provenance
@@ -175,6 +175,11 @@ class Plugins:
     digests: Sequence[str]
     seen: Mapping[Origin, tuple[str, Sources]]
 
+    @classmethod
+    def here(cls) -> Self:
+        """Return those of this process."""
+        return cls([made.path for made in registry.used()], [made.digest for made in registry.used()], seen())
+
 
 class WorkerError(Exception):
     """A worker did not finish its cohort.
@@ -195,8 +200,7 @@ class WorkerError(Exception):
 class Worker:
     """A process that trains one cohort after another."""
 
-    def __init__(self, train: Train) -> None:
-        plugins = Plugins([made.path for made in registry.used()], [made.digest for made in registry.used()], seen())
+    def __init__(self, train: Train, plugins: Plugins) -> None:
         self._connection, theirs = PROCESSES.Pipe()
         self._process = PROCESSES.Process(target=_serve, args=(theirs, train, plugins), daemon=True)
         self._process.start()

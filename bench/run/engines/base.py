@@ -1,0 +1,160 @@
+"""An engine trains cohorts in workers and outlives whatever they do; where its workers run is the only difference.
+
+A thread supervises each worker, so that one that hangs halfway through a message blocks nobody else, and there is never
+more work in flight than one cohort a worker. A worker that raises, dies, stops or runs past its time costs its cohort
+one retry, then each remaining member one more alone; what is lost then ends as `failed` or `timeout`. What is finished
+is yielded at once: whoever runs the engine puts it on the disk.
+"""
+
+import queue
+import threading
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from longlag.run.engines.worker import Train, WorkerError, of_plugins, train_cohort
+from longlag.values.trial import Status, Trial, TrialResult
+
+_ATTEMPTS_TOGETHER = 2
+_TICK_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Trials to train together, and how often that has been tried before."""
+
+    trials: tuple[Trial, ...]
+    attempts: int = 0
+
+
+class Hired(Protocol):
+    """A worker, as an engine sees it."""
+
+    def train(self, trials: Sequence[Trial], timeout_seconds: float) -> Iterator[TrialResult]:
+        """Train a cohort and yield its results as they come.
+
+        Raises:
+            WorkerError: The worker raised, died or ran past the time; what was yielded before stays good.
+        """
+
+    def kill(self) -> None:
+        """End the worker, whatever it does; from any thread."""
+
+
+class Engine(ABC):
+    """A number of workers; use `run` as a generator and close it to stop early.
+
+    Attributes:
+        workers: Workers at a time.
+        timeout_seconds: What a trial may take; a cohort of n gets n times that.
+        train: What a worker does with a cohort; a function that a new process can import.
+    """
+
+    def __init__(self, workers: int, timeout_seconds: float, train: Train = train_cohort) -> None:
+        self.workers = workers
+        self.timeout_seconds = timeout_seconds
+        self.train = train
+        self._results: queue.SimpleQueue[TrialResult] = queue.SimpleQueue()
+        self._jobs: deque[_Job] = deque()
+        self._running = 0
+        self._changed = threading.Condition()
+        self._closing = False
+        self._alive: set[Hired] = set()
+
+    @abstractmethod
+    def hire(self) -> Hired:
+        """Start a worker."""
+
+    def run(self, cohorts: Sequence[Sequence[Trial]]) -> Generator[TrialResult | None]:
+        """Train cohorts, the first ones first, and yield results as they come; None where a moment brought none."""
+        self._jobs.extend(_Job(tuple(cohort)) for cohort in cohorts)
+        missing = sum(len(cohort) for cohort in cohorts)
+        threads = [
+            threading.Thread(target=self._supervise, daemon=True) for _ in range(min(self.workers, len(cohorts)))
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            while missing:
+                try:
+                    yield self._results.get(timeout=_TICK_SECONDS)
+                    missing -= 1
+                except queue.Empty:
+                    yield None
+        finally:
+            self._close()
+            for thread in threads:
+                thread.join()
+
+    def _close(self) -> None:
+        with self._changed:
+            self._closing = True
+            for worker in self._alive:
+                worker.kill()
+            self._changed.notify_all()
+
+    def _supervise(self) -> None:
+        """Hand one worker job after job, and replace it where it is lost."""
+        worker: Hired | None = None
+        while (job := self._next(wait=worker is None)) or worker:
+            if job is None:  # a worker that waits would keep its place from one that is to do what is left
+                self._dismiss(worker)
+                worker = None
+                continue
+            missing = dict.fromkeys(job.trials)
+            try:
+                worker = worker or self._hire()
+                for result in worker.train(job.trials, self.timeout_seconds * len(job.trials)):
+                    del missing[result.trial]
+                    self._results.put(result)
+                self._finished()
+            except WorkerError as lost:
+                if worker and not lost.can_go_on:
+                    self._dismiss(worker)
+                    worker = None
+                self._finished(self._retries(replace(job, trials=tuple(missing)), lost))
+
+    def _next(self, wait: bool) -> _Job | None:
+        """Return the next job; where there is none, wait for running ones that may come back, or return at once."""
+        with self._changed:
+            while not self._closing:
+                if self._jobs:
+                    self._running += 1
+                    return self._jobs.popleft()
+                if not (wait and self._running):
+                    return None
+                self._changed.wait()
+            return None
+
+    def _finished(self, retries: Sequence[_Job] = ()) -> None:
+        with self._changed:
+            self._jobs.extend(retries)
+            self._running -= 1
+            self._changed.notify_all()
+
+    def _retries(self, job: _Job, lost: WorkerError) -> list[_Job]:
+        attempts = job.attempts + 1
+        if attempts < _ATTEMPTS_TOGETHER:
+            return [_Job(job.trials, attempts)] if job.trials else []
+        if attempts == _ATTEMPTS_TOGETHER:
+            return [_Job((trial,), attempts) for trial in job.trials]
+        status = Status.TIMEOUT if lost.timed_out else Status.FAILED
+        for trial in job.trials:
+            environment = lost.environment | of_plugins([trial])
+            self._results.put(TrialResult(trial, status, reason=str(lost), environment=environment))
+        return []
+
+    def _hire(self) -> Hired:
+        with self._changed:
+            if self._closing:
+                raise WorkerError("the run is ending")
+            worker = self.hire()
+            self._alive.add(worker)
+            return worker
+
+    def _dismiss(self, worker: Hired) -> None:
+        with self._changed:
+            self._alive.discard(worker)
+        worker.kill()
