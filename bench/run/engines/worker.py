@@ -17,7 +17,7 @@ from typing import Any
 from longlag import registry
 from longlag.process import provenance
 from longlag.process.guards import one_line, place
-from longlag.process.own_code import Origin, Sources, told_outside
+from longlag.process.own_code import Origin, Sources, told_data
 from longlag.registry.plugins import Plugin
 from longlag.registry.sources import have_seen, seen
 from longlag.tasks.support.errors import UsageError
@@ -138,7 +138,7 @@ def seen_later(trials: Sequence[Trial], environment: Mapping[str, Any]) -> dict[
 def _unhashed(made: Plugin, seen: Sources, trials: Sequence[Trial]) -> Iterator[str]:
     """Say what of a plugin no hash covers; a task's data is covered where it has a digest of its own."""
     covered = made.kind == "task" and any(trial.data for trial in trials)
-    for what in (*seen.unknown, *([] if covered else told_outside(seen.outside))):
+    for what in (*seen.unknown, *([] if covered else told_data(seen))):
         yield f"{made.name}: {what}"
 
 
