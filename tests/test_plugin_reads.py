@@ -158,7 +158,9 @@ def test_rows_of_what_reads_unseen_say_so_and_fresh_trains_them_again(call: str,
     study = adhoc("mine", **TINY)
     run(study, tmp_path, RunOptions(1, 60), Mock())
     assert len(make_plan(study, tmp_path, Retrain(fresh=True)).missing) == 1
-    (said,) = load_study("mine", tmp_path).trials["unhashed"]
+    data = load_study("mine", tmp_path)
+    assert data.sources == (provenance.source_hash(),), "rows of other trials by the same code are not told as others"
+    (said,) = data.trials["unhashed"]
     assert said in (
         "mine: what it reads by from_file is not seen",
         "mine: what it reads by another program is not seen",

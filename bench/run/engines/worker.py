@@ -132,7 +132,12 @@ def seen_later(trials: Sequence[Trial], environment: Mapping[str, Any]) -> dict[
         unhashed |= set(_unhashed(made, seen, trials))
     said |= {provenance.LATER: dict(sorted(later.items()))} if later else {}
     said |= {provenance.UNHASHED: sorted(unhashed)} if unhashed else {}
-    return said | {"source": provenance.source_with(later, sorted(unhashed))} if said else {}
+    return said | _source(later, sorted(unhashed)) if said else {}
+
+
+def _source(later: Mapping[str, str], unhashed: Sequence[str]) -> dict[str, str]:
+    source = provenance.source_with(later, unhashed)
+    return {"source": source, provenance.OF_LONGLAG: provenance.source_hash()}
 
 
 def _unhashed(made: Plugin, seen: Sources, trials: Sequence[Trial]) -> Iterator[str]:
@@ -152,7 +157,7 @@ def of_plugins(trials: Sequence[Trial]) -> dict[str, Any]:
     if libraries:
         said["libraries"] = dict(sorted(libraries.items()))
     if unhashed := sorted({what for made in found for what in _unhashed(made, made.sources, trials)}):
-        said |= {provenance.UNHASHED: unhashed, "source": provenance.source_with({}, unhashed)}
+        said |= {provenance.UNHASHED: unhashed} | _source({}, unhashed)
     return said
 
 
