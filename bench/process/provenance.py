@@ -85,8 +85,8 @@ def versions(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[str, ...]:
         by_longlag.add(environment.get(OF_LONGLAG, source))
         more = (tuple(sorted(environment.get(LATER, ()))), tuple(environment.get(UNHASHED, ())))
         alike.setdefault(more, set()).add(source)
-    found: list[set[str]] = [by_longlag, *alike.values()]
-    return tuple(sorted(max(found, key=len)))
+    most = max([by_longlag, *alike.values()], key=lambda found: len(found))
+    return tuple(sorted(most))
 
 
 def is_present(source: str | None, environment: Mapping[str, Any]) -> bool:
