@@ -63,7 +63,7 @@ def test_a_run_with_failed_trials_exits_with_3(tmp_path: Path) -> None:
     [
         (["rnu"], "no command is called 'rnu'; did you mean run?"),
         (["help"], "no command is called 'help'; did you mean --help?"),
-        (["--lr", "3", "run"], "--lr belongs behind the command, as in longlag plan ... --lr"),
+        (["--lr", "3", "run"], "--lr belongs behind the command, as in longlag run ... --lr"),
         (["run", "--task", "ADDING", "--cell", "rnn"], "no task is called 'ADDING'; did you mean adding?"),
         (["run", "--task", "copy", "--cell", "LSTM"], "no cell is called 'LSTM'; did you mean lstm?"),
         (["run", "--task", "copy", "--cell", "gru "], "no cell is called 'gru '; did you mean gru?"),

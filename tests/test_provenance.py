@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from package_copies import copy_package
 
+from longlag.process import provenance
 from longlag.process.provenance import MAKES_NUMBERS, environment, source_hash
 from longlag.process.sources import closure, imported, modules
 
@@ -142,3 +143,11 @@ def test_imports_are_found_as_python_reads_them() -> None:
         text = path.read_text(encoding="utf-8")
         assert parsed(text) <= imported(text), name
         assert imported(text) & files.keys() == parsed(text) & files.keys(), name
+
+
+def test_what_a_plugin_loads_later_is_no_other_version_of_the_code_unless_it_changed() -> None:
+    plain, later = ("a", {}), {provenance.LATER: {"aside": "/x/aside.py"}, provenance.OF_LONGLAG: "a"}
+    assert provenance.versions([plain, ("b", later), ("b", later)]) == ("a",)
+    assert provenance.versions([plain, ("b", later), ("c", later)]) == ("b", "c")
+    assert provenance.versions([plain, ("b", later | {provenance.OF_LONGLAG: "d"})]) == ("a", "d")
+    assert provenance.versions([]) == ()

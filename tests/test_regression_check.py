@@ -227,3 +227,11 @@ def test_compare_adjusts_every_p_for_all_tests_of_its_table(results: Path) -> No
 def test_check_help_explains_the_exit_codes() -> None:
     assert "2: not comparable" in " ".join(call("check", "--help").stdout.split())
     assert call("check").exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["check", "history"])
+def test_a_study_that_nobody_has_run_offers_a_near_one_not_a_command_that_fails(command: str, tmp_path: Path) -> None:
+    done = call(command, "cii", "--results", str(tmp_path))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "longlag: no study is called 'cii'; did you mean ci?\n"
+    assert list(tmp_path.iterdir()) == []

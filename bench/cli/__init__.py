@@ -57,10 +57,12 @@ class Commands(click.Group):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            for name, command in self.commands.items():
-                if any(error.option_name in parameter.opts for parameter in command.params):
-                    where = f"belongs behind the command, as in longlag {name} ... {error.option_name}"
-                    raise UsageError(f"{error.option_name} {where}") from None
+            option, commands = error.option_name, self.commands.items()
+            taking = [name for name, one in commands if any(option in parameter.opts for parameter in one.params)]
+            if taking:
+                name = next((name for name in taking if name in args), taking[0])
+                where = f"belongs behind the command, as in longlag {name} ... {option}"
+                raise UsageError(f"{option} {where}") from None
             raise
 
     def invoke(self, ctx: click.Context) -> Any:

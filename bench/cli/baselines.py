@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from longlag.cli.options import asked, name_of, plugin_option, results_option
+from longlag.cli.options import asked, name_of, need_study, plugin_option, results_option
 
 if TYPE_CHECKING:
     from longlag.regression.judge.commands import Commands
@@ -94,7 +94,10 @@ def history(study: str, file: Path | None, results: Path) -> None:
     from longlag.regression.show.history import draw, of_trials, read, render
 
     meant, name = asked(study), name_of(study)
-    against = accepted.read(baseline_path(name, file, results), name)
+    place = baseline_path(name, file, results)
+    if file is None and isinstance(meant, str) and not place.is_file():
+        need_study(name, results)
+    against = accepted.read(place, name)
     told, checks = against.accepted, tuple(read(results / name))
     if not isinstance(meant, str):
         told, checks = of_trials(told, meant.trials()), of_trials(checks, meant.trials())

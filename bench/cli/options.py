@@ -52,6 +52,20 @@ def asked(study: str) -> "str | Study":
     return files.read(Path(study)) if study.endswith(STUDY_FILE) else study
 
 
+def need_study(name: str, results: Path) -> None:
+    """Refuse the name of a study that is neither shipped nor in a folder of results.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    from longlag.plan import files
+    from longlag.tasks.support.errors import UsageError, near
+
+    known = sorted({*files.names(), *(folder.name for folder in results.glob("*") if folder.is_dir())} - {"reference"})
+    if name not in known:
+        raise UsageError(f"no study is called {name!r}{near(name, known) or '; there are ' + ', '.join(known)}")
+
+
 def report_options(command: Command) -> Command:
     """Add STUDY, which `asked` reads, ``--plugin`` for files that name plugins, and ``--results``."""
     return click.argument("study")(plugin_option(results_option(command)))

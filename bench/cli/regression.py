@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from longlag.cli import baselines
-from longlag.cli.options import asked, name_of, plugin_option, results_option
+from longlag.cli.options import asked, name_of, need_study, plugin_option, results_option
 from longlag.tasks.support.errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,7 +74,10 @@ def check(
     workers = checked_workers(workers)
     asked(study)  # a file that cannot be read is told before a baseline of that name is missed
     commands, given, study = baselines.commands_for(study, file, results), study, name_of(study)
-    against = accepted.read(baselines.baseline_path(study, file, results), study, commands)
+    place = baselines.baseline_path(study, file, results)
+    if file is None and given == study and not place.is_file():
+        need_study(study, results)
+    against = accepted.read(place, study, commands)
     entries = current(baselines.judged(given, results), provenance.source_hash(), commands.run())
     baselines.need_origins(entries)
     entries = baselines.measured(entries, workers)

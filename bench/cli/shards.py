@@ -136,7 +136,7 @@ def _read(study: str, given: tuple[Path, ...], results: Path) -> "tuple[Study, l
     name, wanted = checked_name(name_of(study)), asked(study)
     folder = shards_of(name, results)
     if not given and not folder.is_dir():
-        raise UsageError(f"there are no shards in {folder}: longlag run STUDY --shard 1/N makes the first of N")
+        raise UsageError(f"there are no shards in {folder}: longlag run {study} --shard 1/N makes the first of N")
     shards, empty = shards_in(given or [folder])
     for line in empty:
         click.echo(line, err=True)

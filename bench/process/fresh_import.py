@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from dataclasses import asdict
 from importlib import import_module
 from importlib.util import find_spec
@@ -28,11 +29,15 @@ from longlag.process.own_code import (
     package_of,
     unknowable,
 )
+from longlag.process.unseen import reads_by
 
 _PROGRAM = (
     "import json, sys; given = json.load(sys.stdin); sys.path[:] = given.pop('sys_path');"
     "from longlag.process.fresh_import import tell; tell(**given)"
 )
+
+_LISTS = ("unknown", "libraries", "outside", "through")
+"""The fields of `Sources` after its files."""
 
 
 def look(origin: Origin, seconds: float) -> Sources:
@@ -55,7 +60,7 @@ def look(origin: Origin, seconds: float) -> Sources:
         raise TookTooLongError(f"took longer than {seconds:g} s") from None
     told = ended.stdout.strip().splitlines()
     found: dict[str, Any] = json.loads(told[-1]) if told else {}
-    return Sources(found.get("files", {}), *(tuple(found.get(key, ())) for key in ("unknown", "libraries", "outside")))
+    return Sources(found.get("files", {}), *(tuple(found.get(key, ())) for key in _LISTS))
 
 
 def tell(origin: dict[str, Any]) -> None:
@@ -113,7 +118,19 @@ def _sources(plugin: Origin) -> Sources:
     data, outside = beside(reads.read_by(code), code)
     files |= data
     unknown, there = tuple(unknowable(files)), {name: place for name, place in files.items() if Path(place).is_file()}
-    return Sources(there, unknown, libraries_among(named, plugin), tuple(outside))
+    through = sorted(through_in({plugin.path, *there.values()}, plugin))
+    return Sources(there, unknown, libraries_among(named, plugin), tuple(outside), tuple(through))
+
+
+def through_in(code: Collection[str], plugin: Origin) -> set[str]:
+    """Name by what a plugin's code reads unseen: as its sources say, and as was seen when it ran.
+
+    Args:
+        code: Its files; what is no Python source, or is gone, says nothing.
+        plugin: The plugin.
+    """
+    sources = [Path(path) for path in code if path.endswith(".py")]
+    return reads.read_through(code) | reads_by((file.read_bytes() for file in sources if file.is_file()), plugin)
 
 
 def _with_packages(name: str) -> list[str]:

@@ -8,7 +8,7 @@ import ast
 import hashlib
 import sys
 import sysconfig
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES
@@ -60,12 +60,14 @@ class Sources:
         unknown: What of its code no hash covers, in words; empty where all is known.
         libraries: Top-level names of other distributions that its code imports.
         outside: Files that it reads and that lie in no folder of its own, of which no hash is kept.
+        through: By what it reads that is not seen, in words.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
+    through: tuple[str, ...] = ()
 
     def digest(self, content: bytes) -> str:
         """Return sixteen hexadecimal digits from the plugin's content and from all that it loads.
@@ -280,11 +282,13 @@ def _is_hidden(path: Path, home: Path) -> bool:
     return any(part in INSTALLED or part == "__pycache__" or part.startswith(".") for part in parts)
 
 
-def told_outside(outside: Sequence[str]) -> Iterator[str]:
-    """Say of files outside that they are read, in one line at most."""
-    if outside:
+def told_data(sources: Sources) -> Iterator[str]:
+    """Say which files that a plugin reads no hash covers, and by what it reads unseen, in a line each at most."""
+    if outside := sources.outside:
         more = f" and {len(outside) - 1} more" if len(outside) > 1 else ""
         yield f"it reads {outside[0]}{more}, outside its folder"
+    if sources.through:
+        yield f"what it reads by {', '.join(sources.through)} is not seen"
 
 
 def unknowable(files: Mapping[str, str]) -> Iterator[str]:

@@ -5,7 +5,7 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -29,6 +29,8 @@ MAKES_NUMBERS = (
 LATER, UNHASHED, UNCHECKED = "loaded_later", "unhashed", "unchecked"
 """In a row's environment: modules that its plugins loaded, and files that they read, after their import; what of them
 no hash covers; and whether their contract was not checked."""
+OF_LONGLAG = "source_of_longlag"
+"""In the environment of a row whose source follows from more: the `source_hash` that made it."""
 _BLAS = re.compile(r"(Math Kernel Library Version [\w.]+)")
 _BLAS_NAME = re.compile(r"BLAS_INFO=(\w+)")
 
@@ -67,6 +69,24 @@ def source_with(later: Mapping[str, str], unhashed: Sequence[str]) -> str:
         return source_hash()
     content = f"{source_hash()} {files_digest(later)} {'; '.join(unhashed)}"
     return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def versions(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[str, ...]:
+    """Return the versions of the code that made rows, sorted; more than one means that rows cannot be compared.
+
+    Rows whose plugins loaded more after their import have a source of their own: they go by that of `longlag`, and
+    count as several where rows that loaded the same have different ones.
+
+    Args:
+        rows: The source and the environment of each.
+    """
+    by_longlag, alike = set[str](), dict[tuple[tuple[str, ...], ...], set[str]]()
+    for source, environment in rows:
+        by_longlag.add(environment.get(OF_LONGLAG, source))
+        more = (tuple(sorted(environment.get(LATER, ()))), tuple(environment.get(UNHASHED, ())))
+        alike.setdefault(more, set()).add(source)
+    most = max([by_longlag, *alike.values()], key=lambda found: len(found))
+    return tuple(sorted(most))
 
 
 def is_present(source: str | None, environment: Mapping[str, Any]) -> bool:

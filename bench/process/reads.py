@@ -1,10 +1,12 @@
 """Which files code has opened for reading, as Python's audit hook tells: data that a plugin reads is a part of it.
 
-Files that compiled libraries open by themselves are not seen.
+Files that compiled libraries open by themselves are not seen, but for databases of `sqlite3` and libraries of `ctypes`;
+nor is what other processes and machines read for the code, of which only is noted that there are some.
 """
 
 import os
 import sys
+import threading
 from collections.abc import Iterable
 from functools import cache
 from importlib.util import source_from_cache
@@ -14,10 +16,22 @@ from typing import Any
 _IMPORTS = ("<frozen importlib", "<frozen zipimport")
 _SYSTEM = ("/proc/", "/sys/", "/dev/")
 """What lies there is no data."""
+_BY_PATH = {"sqlite3.connect", "ctypes.dlopen"}
+"""Events beside ``open`` that name a file which is read."""
+_OTHERS = {
+    **dict.fromkeys(("os.fork", "os.forkpty", "os.posix_spawn", "os.spawn"), "another process"),
+    **dict.fromkeys(("os.system", "subprocess.Popen"), "another program"),
+    "socket.connect": "the network",
+}
+"""Events after which somebody else may read for the code."""
+_ANY = ""
+"""Stands for all files of code, where a thread runs a library's function: who has started it cannot be told."""
 _read: dict[str, set[str]] = {}
 """By files of code, the files that were opened for reading while code of theirs was running."""
 _made: dict[str, set[str]] = {}
 """Likewise, the files that were made: they say nothing that the code did not know."""
+_through: dict[str, set[str]] = {}
+"""Likewise, who else was asked."""
 _watching: list[bool] = []
 
 
@@ -32,6 +46,7 @@ def forget() -> None:
     """Forget what was opened so far."""
     _read.clear()
     _made.clear()
+    _through.clear()
 
 
 def read_by(code: Iterable[str]) -> set[str]:
@@ -40,10 +55,15 @@ def read_by(code: Iterable[str]) -> set[str]:
     What a library reads while it is imported counts for nobody; what it reads when it is called, for who has called it;
     a compiled file (``.pyc``) for its source. `longlag` answers for itself.
     """
-    places = [_real(file) for file in code]
+    places = [_ANY, *map(_real, code)]
     read, made = (set[str]().union(*(noted.get(place, ()) for place in places)) for noted in (_read, _made))
     found = read - made
     return {path for path in map(_source, found) if not path.startswith(_SYSTEM) and Path(path).is_file()}
+
+
+def read_through(code: Iterable[str]) -> set[str]:
+    """Return who else may have read for code of some files, in words; those are the files as of `read_by`."""
+    return set[str]().union(*(_through.get(place, ()) for place in [_ANY, *map(_real, code)]))
 
 
 _real = cache(os.path.realpath)
@@ -57,16 +77,19 @@ def _source(path: str) -> str:
 
 
 def _note(event: str, given: tuple[Any, ...]) -> None:
-    if event != "open" or not isinstance(given[0], str | bytes | os.PathLike):
+    if event != "open" and event not in _BY_PATH and event not in _OTHERS:
         return
-    flags = given[2]
     if not (code := _running()):
         return
-    path = os.path.realpath(os.fsdecode(given[0]))
-    makes = flags & (os.O_TRUNC | os.O_EXCL)
-    if makes or flags & (os.O_WRONLY | os.O_RDWR) != os.O_WRONLY:
+    if event in _OTHERS:
         for file in code:
-            (_made if makes else _read).setdefault(file, set()).add(path)
+            _through.setdefault(file, set()).add(_OTHERS[event])
+    elif isinstance(given[0], str | bytes | os.PathLike):
+        path, flags = os.path.realpath(os.fsdecode(given[0])), given[2] if event == "open" else os.O_RDONLY
+        makes = flags & (os.O_TRUNC | os.O_EXCL)
+        if makes or flags & (os.O_WRONLY | os.O_RDWR) != os.O_WRONLY:
+            for file in code:
+                (_made if makes else _read).setdefault(file, set()).add(path)
 
 
 def _running() -> list[str]:
@@ -76,8 +99,8 @@ def _running() -> list[str]:
     while frame is not None:
         file, name = frame.f_code.co_filename, str(frame.f_globals.get("__name__", ""))
         if name.partition(".")[0] == "longlag" or (found and file.startswith(_IMPORTS)):
-            break
+            return found
         if not file.startswith("<"):
             found.append(_real(file))
         frame = frame.f_back  # type: ignore[assignment]
-    return found
+    return found if threading.get_ident() == threading.main_thread().ident else [*found, _ANY]

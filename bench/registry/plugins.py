@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -113,7 +113,7 @@ def read(path: Path, digest: str | None = None) -> Plugin:
         raise UsageError(f"{what} has changed since the run began")
     with blamed(f"{what} does not import"):
         module = _imported(path.resolve(), content, found, sources)
-    if any(read_since(origin, sources)):  # more than its source says
+    if read_since(origin, sources) != Sources():  # more than its source says
         del sys.modules[module.__name__]
         with blamed(f"{what} does not import", SECONDS):
             sources = look(origin, content)
@@ -216,16 +216,20 @@ def forget(plugin: Plugin) -> None:
 
 def has_read(plugin: Plugin) -> bool:
     """Whether a plugin's code has read any file, when it was imported or later."""
-    return any(name.startswith(BESIDE) for name in plugin.sources.files) or bool(
-        plugin.sources.outside or any(read_since(plugin.origin, plugin.sources))
+    known = plugin.sources
+    return (
+        any(name.startswith(BESIDE) for name in known.files)
+        or bool(known.outside or known.through)
+        or read_since(plugin.origin, known) != Sources()
     )
 
 
 def seen_later(plugin: Plugin, used: Iterable[Plugin]) -> Sources:
     """Return what a plugin has loaded and read since it was imported."""
     loaded = loaded_later([plugin], used)
-    data, outside = read_since(plugin.origin, plugin.sources, loaded.values())
-    return Sources(loaded | data, tuple(unknowable(loaded)), outside=tuple(outside))
+    seen = read_since(plugin.origin, plugin.sources, loaded.values())
+    files = loaded | dict(seen.files)
+    return replace(seen, files=files, unknown=tuple(unknowable(files)))
 
 
 def check_apart(paths: Sequence[Path]) -> None:
@@ -269,7 +273,7 @@ def from_package(kind: str, point: EntryPoint) -> Plugin:
         offering = () if point.dist is None else installed_by(point.dist.name)
         content, origin = path.read_bytes(), Origin(str(path), point.module, offering)
         sources = sources_of(origin, content)
-        if any(read_since(origin, sources)):
+        if read_since(origin, sources) != Sources():
             sources = look(origin, content)
         made = contracts.completed(kind, made, point.name)
         return Plugin(kind, point.name, str(path), sources.digest(content), made, origin, sources)

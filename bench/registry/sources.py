@@ -1,9 +1,10 @@
 """What this process has seen of plugins: what they load and read, which holds for as long as their digest does."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from longlag.process import fresh_import, reads
 from longlag.process.own_code import Origin, Sources, beside, imported_libraries, loads_more
+from longlag.process.unseen import reads_by
 
 SECONDS = 180.0
 """The longest that a plugin may take to import in a fresh process, which loads libraries, on a busy machine."""
@@ -36,7 +37,8 @@ def sources_of(origin: Origin, content: bytes) -> Sources:
         pass
     if found.files or found.outside or loads_more(content, origin):
         return look(origin, content)
-    found = Sources(libraries=imported_libraries(content, origin))
+    through = tuple(sorted(reads_by([content], origin)))
+    found = Sources(libraries=imported_libraries(content, origin), through=through)
     _seen[origin] = found.digest(content), found
     return found
 
@@ -52,8 +54,8 @@ def look(origin: Origin, content: bytes) -> Sources:
     return found
 
 
-def read_since(origin: Origin, sources: Sources, more: Iterable[str] = ()) -> tuple[dict[str, str], list[str]]:
-    """Return the files that a plugin's code has read beside those that are known, as of `own_code.beside`.
+def read_since(origin: Origin, sources: Sources, more: Collection[str] = ()) -> Sources:
+    """Return what a plugin's code has read beside what is known.
 
     Args:
         origin: The plugin.
@@ -62,4 +64,6 @@ def read_since(origin: Origin, sources: Sources, more: Iterable[str] = ()) -> tu
     """
     code = {origin.path, *sources.files.values(), *more}
     inside, outside = beside(reads.read_by(code), code)
-    return inside, sorted(set(outside) - set(sources.outside))
+    through = fresh_import.through_in({*code, *inside.values()}, origin) - set(sources.through)
+    elsewhere = sorted(set(outside) - set(sources.outside))
+    return Sources(inside, outside=tuple(elsewhere), through=tuple(sorted(through)))

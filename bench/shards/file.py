@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from longlag.process.provenance import LATER, UNHASHED
+from longlag.process.provenance import LATER, OF_LONGLAG, UNHASHED
 from longlag.shards import lines
 from longlag.shards.header import Header
 from longlag.shards.lines import DamagedLineError
@@ -145,7 +145,7 @@ def lines_of(file: IO[bytes]) -> Iterator[Line]:
         offset += len(content)
 
 
-_ENVIRONMENT = {"source": str, LATER: dict[str, str], UNHASHED: tuple[str, ...]}
+_ENVIRONMENT = {"source": str, OF_LONGLAG: str, LATER: dict[str, str], UNHASHED: tuple[str, ...]}
 """What is read of an environment again, beside being shown."""
 
 

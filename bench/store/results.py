@@ -5,6 +5,7 @@ in ``wall_seconds`` and ``updates_per_second`` only.
 """
 
 import csv
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import pandas as pd
 
 from longlag.plan.grid import checked_name
+from longlag.process.provenance import versions
 from longlag.store.file import empty
 from longlag.store.flat import flat_frames
 from longlag.store.frames import (
@@ -61,7 +63,7 @@ class StudyData:
         lenses: What lenses found, a row a frame: ``key, lens, version, phase, update``, and as JSON ``numbers`` and
             ``parts`` (`longlag.values.frames.Found`).
         outside: Stored trials that the plan does not hold; never mixed in.
-        sources: Hashes of the source code that made the stored trials; more than one means mixed source.
+        sources: Hashes of the versions of the code that made the stored trials; more than one means mixed source.
     """
 
     name: str
@@ -204,9 +206,14 @@ def _data(store: Store, study: "str | Study") -> StudyData:
         examples=read_examples(trials),
         transfer=read_transfer(trials),
         outside=outside,
-        sources=tuple(sorted(source for source in trials["source"].dropna().unique() if source)),
+        sources=_sources(trials),
         lenses=read_lenses(store, pd.Index(plan["key"])),
     )
+
+
+def _sources(trials: pd.DataFrame) -> tuple[str, ...]:
+    rows = trials.loc[trials["source"].fillna("") != "", ["source", "environment"]].drop_duplicates()
+    return versions((source, json.loads(text)) for source, text in rows.itertuples(index=False))
 
 
 def _plan(store: Store, study: "str | Study") -> pd.DataFrame:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from longlag.process.guards import first_line, place
 from longlag.process.state import seeded, settled
 from longlag.tasks.support.errors import UsageError
 
@@ -81,8 +82,8 @@ def admit_module(made: type[nn.Module], input_size: int = 16, hidden_size: int =
     """Refuse a module that holds what trials would share.
 
     Raises:
-        UsageError: A buffer of it changes when it runs or holds numbers too large for a row, or a plain attribute
-            follows from random numbers.
+        UsageError: A buffer of it changes when it runs or holds numbers too large for a row, a plain attribute follows
+            from random numbers, or it has buffers and cannot run.
     """
     one, other = (build(made, input_size, hidden_size, seed) for seed in (0, 1))
     what = f"class {made.__name__}"
@@ -101,7 +102,11 @@ def admit_module(made: type[nn.Module], input_size: int = 16, hidden_size: int =
 
 
 def _changed_buffers(module: nn.Module, input_size: int) -> list[str]:
-    """Name the buffers that a pass in training changes; none where the module cannot run, which its rows will say."""
+    """Name the buffers that a pass in training changes.
+
+    Raises:
+        UsageError: The module cannot run, so that nobody can see whether its buffers change.
+    """
     before = {name: value.clone() for name, value in module.named_buffers()}
     if not before:
         return []
@@ -112,8 +117,10 @@ def _changed_buffers(module: nn.Module, input_size: int) -> list[str]:
             if getattr(module, "tokens", False):
                 inputs = torch.arange(_STEPS * _BATCH).reshape(_STEPS, _BATCH) % input_size
             torch.func.functional_call(module, given, (inputs, None))
-    except Exception:
-        return []
+    except Exception as error:
+        said = f"raises on inputs {tuple(inputs.shape)}: {first_line(error)}{place(error)}"
+        rule = "it must run, so that its buffers are seen to stay as they are"
+        raise UsageError(f"class {type(module).__name__} {said}; {rule}") from error
     return [name for name, value in before.items() if not _same(value, given[name])]
 
 

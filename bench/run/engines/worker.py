@@ -17,7 +17,7 @@ from typing import Any, Self
 from longlag import registry
 from longlag.process import provenance
 from longlag.process.guards import one_line, place
-from longlag.process.own_code import Origin, Sources, told_outside
+from longlag.process.own_code import Origin, Sources, told_data
 from longlag.registry.plugins import Plugin
 from longlag.registry.sources import have_seen, seen
 from longlag.tasks.support.errors import UsageError
@@ -132,13 +132,18 @@ def seen_later(trials: Sequence[Trial], environment: Mapping[str, Any]) -> dict[
         unhashed |= set(_unhashed(made, seen, trials))
     said |= {provenance.LATER: dict(sorted(later.items()))} if later else {}
     said |= {provenance.UNHASHED: sorted(unhashed)} if unhashed else {}
-    return said | {"source": provenance.source_with(later, sorted(unhashed))} if said else {}
+    return said | _source(later, sorted(unhashed)) if said else {}
+
+
+def _source(later: Mapping[str, str], unhashed: Sequence[str]) -> dict[str, str]:
+    source = provenance.source_with(later, unhashed)
+    return {"source": source, provenance.OF_LONGLAG: provenance.source_hash()}
 
 
 def _unhashed(made: Plugin, seen: Sources, trials: Sequence[Trial]) -> Iterator[str]:
     """Say what of a plugin no hash covers; a task's data is covered where it has a digest of its own."""
     covered = made.kind == "task" and any(trial.data for trial in trials)
-    for what in (*seen.unknown, *([] if covered else told_outside(seen.outside))):
+    for what in (*seen.unknown, *([] if covered else told_data(seen))):
         yield f"{made.name}: {what}"
 
 
@@ -152,7 +157,7 @@ def of_plugins(trials: Sequence[Trial]) -> dict[str, Any]:
     if libraries:
         said["libraries"] = dict(sorted(libraries.items()))
     if unhashed := sorted({what for made in found for what in _unhashed(made, made.sources, trials)}):
-        said |= {provenance.UNHASHED: unhashed, "source": provenance.source_with({}, unhashed)}
+        said |= {provenance.UNHASHED: unhashed} | _source({}, unhashed)
     return said
 
 
