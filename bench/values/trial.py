@@ -222,13 +222,13 @@ class TrialResult:
         updates: Updates done.
         updates_to_solve: The first of the two evaluations in a row that were below `solved_below`.
         diverged_at: The update at which a number became non-finite, counted from 1.
-        diverged_in: The quantity that did: ``loss``, ``gradient`` or ``parameters``.
+        diverged_in: The quantity that became non-finite: ``loss``, ``gradient`` or ``parameters``.
         exploded_at: The update at which the trial counted as exploded.
         path: Which code computed the scans: ``readable`` or ``fused``.
         grad_norm_median: Median of the finite gradient norms before clipping, over all updates.
-        grad_norm_max: The largest of these norms.
-        grad_norm_max_at: The update at which it was reached.
-        grad_norm_after_max: The largest norm of a gradient after clipping, as the optimiser took it.
+        grad_norm_max: Largest finite gradient norm before clipping, over all updates.
+        grad_norm_max_at: The update with that norm.
+        grad_norm_after_max: Largest gradient norm after clipping, as the optimiser took it.
         clipped_fraction: Share of updates whose gradient the clip changed.
         clip_cosine: Mean cosine of the gradient after clipping to the one before, over updates in which both have one.
         num_parameters: Trainable numbers.
