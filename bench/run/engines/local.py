@@ -1,8 +1,8 @@
-"""Trains cohorts in processes of this machine, each with one thread, and outlives whatever they do.
+"""Trains cohorts in processes of this machine, each with one thread, and survives their failures.
 
-A thread supervises each worker, so that a worker that hangs halfway through a message blocks nobody else. A
-worker that raises, dies, stops or runs past its time costs its cohort one retry, then each remaining member one
-more alone; what is lost then ends as `failed` or `timeout`.
+A thread supervises each worker, so that a worker that hangs halfway through a message blocks no other. If a worker
+raises, dies, stops or runs past its time, its cohort is tried once more, then each remaining member once alone; trials
+that fail then end as `failed` or `timeout`.
 """
 
 import queue
@@ -27,12 +27,12 @@ class _Job:
 
 
 class LocalEngine:
-    """A number of worker processes; use `run` as a generator and close it to stop early.
+    """Several worker processes; use `run` as a generator and close it to stop early.
 
     Attributes:
-        workers: Processes at a time.
-        timeout_seconds: What a trial may take; a cohort of n gets n times that.
-        train: What a worker does with a cohort; a function that a new process can import.
+        workers: The number of processes.
+        timeout_seconds: The time limit of a trial; a cohort of n trials has n times that.
+        train: The function that trains a cohort in a worker; a new process must be able to import it.
     """
 
     def __init__(self, workers: int, timeout_seconds: float, train: Train = train_cohort) -> None:
@@ -47,7 +47,7 @@ class LocalEngine:
         self._alive: set[Worker] = set()
 
     def run(self, cohorts: Sequence[Sequence[Trial]]) -> Generator[TrialResult | None]:
-        """Train cohorts, the first ones first, and yield results as they come; None where a moment brought none."""
+        """Train cohorts in their order and yield results as they come; None after a moment without any."""
         self._jobs.extend(_Job(tuple(cohort)) for cohort in cohorts)
         missing = sum(len(cohort) for cohort in cohorts)
         threads = [
@@ -75,7 +75,7 @@ class LocalEngine:
             self._changed.notify_all()
 
     def _supervise(self) -> None:
-        """Hand one worker job after job, and replace it where it is lost."""
+        """Give one worker job after job, and replace it when it is lost."""
         worker: Worker | None = None
         while (job := self._next()) is not None:
             missing = dict.fromkeys(job.trials)
