@@ -1,4 +1,4 @@
-"""The command that trains a study, and what other commands train with."""
+"""The command that trains a study, and functions with which other commands train."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from longlag.values.trial import Status
 
 CHECKED = "checked-plugins.txt"
-"""In a study's folder: the plugins whose contract was checked, as trials hold them."""
+"""The file in a study's folder with the plugins whose contract was checked, as trials hold them."""
 
 
 @click.command()
@@ -52,7 +52,7 @@ def run(
     spool: Path | None,
     **options: Any,
 ) -> int:
-    """Train what is missing of STUDY, or of the grid that the options span; then print and draw what came out.
+    """Train the missing trials of STUDY, or of the grid that the options span; then print and draw the results.
 
     The same command again resumes. With a STUDY, options replace its values.
     """
@@ -63,9 +63,9 @@ def run(
         raise UsageError("--shard cannot go with --budget-minutes: other machines would cut other seeds; give --seeds")
     if shard is not None and spool is not None:
         raise UsageError("--shard cannot go with --spool: what is finished is in the shard at once")
-    found = with_lenses(within(study_of(study, name, options), workers, budget_minutes), lenses)
+    whole = with_lenses(within(study_of(study, name, options), workers, budget_minutes), lenses)
     ended = train_study(
-        found,
+        whole,
         results,
         workers=workers,
         timeout_seconds=timeout,
@@ -79,9 +79,9 @@ def run(
         audit=audit,
     )
     if shard is None:
-        write_reports(found.name, results)
+        write_reports(whole.name, results)
     else:
-        click.echo(f"share {shard} is in {shards_of(found.name, results)}; longlag merge unites the shards", err=True)
+        click.echo(f"share {shard} is in {shards_of(whole.name, results)}; longlag merge unites the shards", err=True)
     missing = sum(count for status, count in ended.items() if not status.is_result)
     return EXIT_SOME_FAILED if missing else 0
 
@@ -101,25 +101,25 @@ def train_study(
     command: "Sequence[str]" = (),
     audit: str = "evaluations",
 ) -> "Counter[Status]":
-    """Train what is missing of a study, or of a share of it, showing progress; return how its trials ended.
+    """Train the missing trials of a study, or of a share of it, showing progress; return how its trials ended.
 
     Args:
-        study: What to train.
+        study: The study.
         results: The folder of all studies.
-        workers: Processes.
-        timeout_seconds: The longest that a cohort may take.
-        fresh: Train again what other source code made.
-        memory: Bytes that a worker may take for a cohort.
+        workers: The number of worker processes.
+        timeout_seconds: The time limit of a trial; a cohort of n trials has n times that.
+        fresh: Train trials again that other source code made.
+        memory: Bytes that a worker may use for a cohort.
         keep_networks: Keep each network beside its row.
         unchecked: Do not check the contract of plugins.
-        audit: How often compiled clips are held against their promise: ``evaluations`` or ``every``.
+        audit: How often compiled clips are audited: ``evaluations`` or ``every``.
         shard: The share to train, ``NUMBER/COUNT``; by default all, into the store.
-        spool: A folder in which workers keep what they finish as well.
-        command: The command's words, which a shard says of itself.
+        spool: A folder in which workers also write finished trials.
+        command: The command's words, for the shard's first line.
 
     Raises:
-        UsageError: The study names something impossible, or a plugin that breaks a rule; nothing was written.
-        StoreError: The store or the shard cannot be used, or the spool did not take all; what was finished is kept.
+        UsageError: The study cannot be trained here, or a plugin breaks a rule; nothing was written.
+        StoreError: The store or the shard cannot be used, or the spool lacks trials; finished trials are kept.
     """
     from longlag.cli.progress import Progress
     from longlag.run.plan import Retrain
@@ -155,10 +155,10 @@ def train_study(
 
 
 def check_plugins(study: "Study", results: Path) -> None:
-    """Check the contract of plugins that a study has not met as they are, in short, and note them beside its store.
+    """Run the short check of plugins that are new to a study or have changed, and record them beside its store.
 
     Raises:
-        UsageError: One breaks a rule; nothing was written.
+        UsageError: A plugin breaks a rule; nothing was written.
     """
     trials = study.trials()
     if not any(trial.plugins for trial in trials):
@@ -178,7 +178,7 @@ def check_plugins(study: "Study", results: Path) -> None:
 
 
 def write_reports(name: str, results: Path) -> None:
-    """Print a study's summary and write its tables and figures; figures that stand as they would be are left alone."""
+    """Print a study's summary and write its tables and figures; figures that are up to date are not redrawn."""
     from longlag.report.text.tables import write_tables
     from longlag.report.text.terminal import render_text
     from longlag.store.results import load_study
@@ -191,13 +191,13 @@ def write_reports(name: str, results: Path) -> None:
 
 
 def figures_of(data: "StudyData", folder: Path) -> list[Path]:
-    """Return the files of a study's figures, drawn where they do not stand as they would be drawn."""
+    """Return the files of a study's figures, drawn again where they are not up to date."""
     from longlag.report import drawn
 
     digest, target = drawn.digest_of(data), folder / "figures"
     if (standing := drawn.standing(digest, target)) is not None:
         return standing
-    from longlag.report.figures.all import draw_figures  # loads what draws, which takes a second
+    from longlag.report.figures.all import draw_figures  # importing it takes a second
 
     written = draw_figures(data, folder)
     drawn.note(digest, target, written)
@@ -205,7 +205,7 @@ def figures_of(data: "StudyData", folder: Path) -> list[Path]:
 
 
 def name_transfer(name: str, results: Path) -> None:
-    """Say where the errors at other distances are, if there are any."""
+    """Print the file with the errors at other distances, if there are any."""
     path = results / name / "tables" / "transfer.md"
     if path.is_file():
         click.echo(f"errors at other distances: {path}", err=True)
