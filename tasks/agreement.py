@@ -213,7 +213,7 @@ def write(
         held_out: Write what is kept out of training, too.
 
     Returns:
-        The sentences (4n + 7, B), what is said of their verbs, (5, B), and the slices in the order of `SLICES`.
+        The sentences (4n + 7, B), the facts on their verbs, (5, B), and the slices in the order of `SLICES`.
     """
     varied = int(fewest < most)
     phrase, main = 6 + varied, 6 + varied + 7 * most  # where these dice begin

@@ -1,4 +1,4 @@
-"""What every task promises.
+"""The contract of every task.
 
 Shape letters, used all over the project: S trials in a cohort, B sequences in a batch, T time steps, I inputs,
 H hidden units, O outputs, P parameters; N scored steps of a batch, M judged answers of a batch.
@@ -25,7 +25,7 @@ __all__ = ["Batch", "ClassTask", "Later", "Range", "Task", "UsageError", "as_tok
 
 
 class Later(Mapping[str, Tensor]):
-    """Whole numbers by name that are computed when the first one is asked for.
+    """Whole numbers by name that are computed when one is first read.
 
     Training asks for no slices: for short sequences they would be a third of what a batch costs.
 
@@ -35,7 +35,7 @@ class Later(Mapping[str, Tensor]):
     """
 
     def __init__(self, compute: Callable[[], Mapping[str, np.ndarray]]) -> None:
-        """Remember how to compute them; the arrays that ``compute`` reads must not change any more."""
+        """Store the function that computes them; the arrays that ``compute`` reads must not change any more."""
         self._compute = compute
 
     @cached_property
@@ -54,7 +54,7 @@ class Later(Mapping[str, Tensor]):
 
 @dataclass(frozen=True)
 class Batch:
-    """Sequences, what is asked about them, and how their answers may be grouped.
+    """Sequences, their targets, and the slices by which answers can be grouped.
 
     Attributes:
         inputs: (T, B) int64 tokens, or (T, B, I) float32.
@@ -63,12 +63,12 @@ class Batch:
             which the mask picks what is scored, so that no order can be wrong.
         mask: (T, B) bool, the steps that enter the loss; N of them are true.
         lengths: (B,) int64, the time steps of each sequence where they differ; None where all have T.
-        decoder_inputs: (T', B) int64, where the task has an `output_sequence`: what a decoder reads before each symbol
-            that it writes, first the class `output_size`, which no symbol has, then the symbols before. Without them
-            it reads what it wrote itself.
-        slices: Names to (M,) int64: what judged answers can be grouped by. `Later` where they take time.
+        decoder_inputs: (T', B) int64, where the task has an `output_sequence`: the input of a decoder before each
+            symbol that it writes, first the class `output_size`, which no symbol has, then the symbols before. Without
+            them a decoder reads its own outputs.
+        slices: Names to (M,) int64: numbers by which judged answers can be grouped. `Later` where they take time.
         headline: (M,) bool, the answers that enter the error; None where all do. The others show in slices only.
-        notes: Whatever else the task's own `errors` needs.
+        notes: Further data for the task's own `errors`.
     """
 
     inputs: Tensor
@@ -114,15 +114,15 @@ class Task(Configurable, ABC):
     tokens: ClassVar[bool]
     """Whether inputs are int64 tokens below `input_size`, rather than vectors of `input_size` numbers."""
     dial: ClassVar[str] = ""
-    """The option that sets the distance: a whole number or a range; empty where none does."""
+    """The option that sets the distance, a whole number or a range; empty where no option does."""
     no_dial: ClassVar[str] = ""
-    """Why no option sets the distance, and what to take instead, in a few words; nothing where one does."""
+    """Why no option sets the distance, and what to use instead, in a few words; empty where one does."""
     baseline_rule: ClassVar[str] = ""
-    """How to answer without memory where something beats every constant answer; nothing where `baseline_error` is the
-    error of the best of these."""
+    """The rule without memory that beats every constant answer, in words; empty where `baseline_error` is the error of
+    the best constant."""
     looks_ahead: ClassVar[bool] = False
-    """Whether what decides comes after the question. Windows then reach forward: they begin with the step that
-    answers, whatever lies before it is seen as well, and `baseline_error` is what reading left to right can reach."""
+    """Whether the deciding input comes after the question. Windows then reach forward: they begin with the step that
+    answers, all steps before it are seen as well, and `baseline_error` is the best error of reading left to right."""
     output_sequence: ClassVar[bool] = False
     """Whether the answers to a sequence are one, a class a step without a gap, which a decoder can write: it reads what
     comes before the first of these steps. Any other network answers at the steps themselves."""
@@ -130,36 +130,36 @@ class Task(Configurable, ABC):
     """The loss, of `longlag.tasks.support.losses`; or the task computes one of its own in `loss`, which autograd
     differentiates."""
     reduction: ClassVar[str]
-    """The loss and what it is averaged over: it scales gradients, and so what a clip threshold means."""
+    """The loss and its average, in words: they scale gradients, and so the effect of a clip's threshold."""
 
     @property
     @abstractmethod
     def error_name(self) -> str:
-        """What the error is, with its unit, for axis labels: ``wrong symbols (share)``."""
+        """The error's name with its unit, for axis labels: ``wrong symbols (share)``."""
 
     @property
     @abstractmethod
     def causal(self) -> bool:
-        """Whether inputs after a scored step tell its target, so that only left-to-right networks are admitted.
+        """Whether inputs after a scored step reveal its target, so that only left-to-right networks are admitted.
 
-        A later input that tells of nothing but the time, such as the blanks of a recall, makes no task causal.
+        Later inputs that reveal only the time, such as the blanks of a recall, do not make a task causal.
         """
 
     @property
     @abstractmethod
     def input_size(self) -> int:
-        """Vocabulary size of token inputs, else numbers a step."""
+        """The vocabulary size of token inputs; otherwise the size of an input vector."""
 
     @property
     @abstractmethod
     def output_size(self) -> int:
-        """Numbers the network puts out at a step."""
+        """The size of the network's output at a step."""
 
     @property
     def data(self) -> str:
-        """The data that is read from files, as `data_label` writes it: a part of every trial's key.
+        """A label of the data that is read from files, from `data_label`: a part of every trial's key.
 
-        Empty where all is drawn, or comes with the task's own source.
+        Empty where the task reads no files but its own source.
         """
         return ""
 
@@ -181,20 +181,20 @@ class Task(Configurable, ABC):
     @property
     @abstractmethod
     def solved_below(self) -> float:
-        """The error under which the task counts as solved; it lies under every partial floor."""
+        """The error below which the task counts as solved; it is below every partial floor."""
 
     @abstractmethod
     def floor(self, window: int) -> float:
         """The best error of a left-to-right network that sees only the last ``window`` steps before it answers.
 
-        The step at which it answers is the last of them, and it knows the time.
-        Of a task that `looks_ahead`, of whoever sees ``window`` steps from the one that answers on.
+        The step at which it answers is the last of them, and it knows the time. For a task that `looks_ahead` it is the
+        best error with all steps up to the one that answers and ``window`` steps from that one on.
         """
 
     @property
     @abstractmethod
     def partial_floors(self) -> Mapping[str, float]:
-        """The best error with one operand or part known, by what is known; empty where no part helps."""
+        """The best error with one operand or part known, by its name; empty where no part helps."""
 
     @property
     def baseline_error(self) -> float:
@@ -208,11 +208,11 @@ class Task(Configurable, ABC):
         Args:
             generator: The only source of randomness.
             batch_size: Sequences to draw.
-            held_out: Draw for evaluation, where whatever the task keeps out of training may occur.
+            held_out: Draw for evaluation, where sequences that the task keeps out of training may occur.
         """
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Return the scalar that is trained on, from outputs (N, O) at the scored steps: by default the named loss."""
+        """Return the training loss, a scalar, from outputs (N, O) at the scored steps: by default the named loss."""
         return LOSSES[self.loss_name](outputs, batch.targets)
 
     @final
@@ -239,7 +239,7 @@ class Task(Configurable, ABC):
 
     @classmethod
     def check_dial(cls) -> None:
-        """Refuse a dial that cannot be turned.
+        """Refuse a dial that cannot be set.
 
         Raises:
             UsageError: It names no option, or one that is not a whole number or a range with limits on both sides.
@@ -289,7 +289,7 @@ class Task(Configurable, ABC):
         return None
 
     def carried(self, batch: Batch) -> Tensor:
-        """Say which inputs must be carried to the answers, (T, B) bool; none where the task does not say."""
+        """Return which inputs must be carried to the answers, (T, B) bool; all false by default."""
         return torch.zeros_like(batch.mask)
 
 

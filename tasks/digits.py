@@ -61,7 +61,7 @@ class Images:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """What was read: images for training, those kept out, and what a trial holds of the data."""
+    """Images for training, images kept out of it, and the label of the data for trials."""
 
     training: Images
     held_out: Images
@@ -94,7 +94,7 @@ class Digits(ClassTask):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        load(self.images)  # refuses early what is not there
+        load(self.images)  # refuses missing files early
 
     @property
     def data(self) -> str:
@@ -183,7 +183,7 @@ def load(images: str) -> ImageSet:
     """Return the images.
 
     Raises:
-        UsageError: They are not installed, not there, or not what they should be.
+        UsageError: They are not installed, missing, or have another content than expected.
     """
     if images == "digits":
         spec = find_spec("sklearn")

@@ -119,7 +119,7 @@ class Recall(ClassTask):
 
 
 def told(patterns: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """Fill the parts of every story, (5, B), into its pattern, (T, B), and return words' tokens.
+    """Return the tokens of stories: the parts of each, (5, B), filled into its pattern, (T, B).
 
     >>> parts = [VOCABULARY.index(word) for word in "anna she her tickets coins".split()]
     >>> patterns = _patterns(["at last SHE could print HER NOUN"])
@@ -132,7 +132,7 @@ def told(patterns: np.ndarray, parts: np.ndarray) -> np.ndarray:
 
 
 def kept_out(noun: np.ndarray, loud: np.ndarray) -> np.ndarray:
-    """Say which pairs of nouns stay out of training, (B,) of places in the lexicon each."""
+    """Return which pairs of nouns are kept out of training, (B,); nouns are given by places in the lexicon."""
     kept: np.ndarray = (7 * noun + loud) % 10 == 9
     return kept
 

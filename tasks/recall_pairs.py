@@ -20,7 +20,7 @@ from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import option
 from longlag.tasks.support.places import different, power_law, shares_taken, weighted
 
-KEPT_OUT_FROM = 8  # keys; fewer would be told by what is kept out
+KEPT_OUT_FROM = 8  # keys; with fewer the pairs that are kept out would reveal answers
 CROWDING = 0.99  # exponent of the power law by which queries of `zoology` come soon after the pairs
 LONGEST_CROWDED = 4096  # time steps; the shares that floors need take seconds there
 

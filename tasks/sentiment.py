@@ -95,7 +95,7 @@ class Sentiment(ClassTask):
         )
 
     def carried(self, batch: Batch) -> Tensor:
-        """Say which inputs decide: they have to be carried back from the end."""
+        """Return which inputs decide: they must be carried back from the end."""
         opinions = (batch.inputs >= _OPINIONS[0]) & (batch.inputs < _OPINIONS[1])
         return opinions & (torch.arange(len(batch.inputs)).unsqueeze(1) > ASKED)
 

@@ -18,6 +18,7 @@ from longlag.cli import main
 from longlag.networks.build import assembled
 from longlag.plan import files
 from longlag.plan.grid import GIVEN
+from longlag.report.figures.all import FIGURES
 from longlag.store.frames import ROW, TIMINGS
 from longlag.tasks.support.options import options_of
 from longlag.values.trial import AXES, Transfer, TrialResult
@@ -47,6 +48,12 @@ def _first_line(of: Any) -> str:
 
 def _named(kind: str) -> list[tuple[str, Any]]:
     return [(name, registry.find(kind, name)) for name in registry.names(kind)]
+
+
+def figures() -> str:
+    """Every figure of a study, by the first line of the function that draws it."""
+    shown = [(name, _first_line(draw).removeprefix("Draw ").removesuffix(".")) for name, draw in FIGURES.items()]
+    return table(("figure", "shows"), [[f"`{name}`", f"{line[:1].upper()}{line[1:]}"] for name, line in shown])
 
 
 def tasks() -> str:

@@ -1,4 +1,4 @@
-"""What a network without a cell promises: it is one `torch.nn.Module` over whole sequences.
+"""The contract of a network without a cell: one `torch.nn.Module` over whole sequences.
 
 It runs a trial at a time on views of the trial's row, so that it keeps the promises of every cell.
 """
@@ -21,12 +21,12 @@ NOTHING = {"skip": "none", "normalisation": "none", "dropout": "0"}
 
 @dataclass(frozen=True)
 class Shape:
-    """What a network is built for.
+    """The sizes that a network is built for.
 
     Attributes:
-        input_size: Numbers of an input vector, or of tokens.
-        hidden_size: Numbers that a layer puts out at a step.
-        layers: Its depth.
+        input_size: The size of an input vector, or the number of tokens.
+        hidden_size: The size of a layer's output at a step.
+        layers: The number of layers.
         length: Time steps of the longest sequence.
         bidirectional: Whether a step may see later ones.
     """
@@ -44,7 +44,7 @@ class Architecture(Backbone):
 
     unit_axis: ClassVar[int] = 0  # as torch.nn stores its weights
     directions: ClassVar[tuple[str, ...]] = ("forward",)
-    """In which directions it can read."""
+    """The directions in which it can read."""
 
     @abstractmethod
     def build(self, shape: Shape) -> nn.Module:
@@ -55,7 +55,7 @@ class Architecture(Backbone):
 
     @abstractmethod
     def context_size(self, shape: Shape) -> int:
-        """Return the numbers that must be kept of the past to go on one step further."""
+        """Return how many numbers of the past are needed to compute the next step."""
 
     def reach(self, shape: Shape) -> int:
         """Return the steps that the last output sees, its own included; by default all."""
@@ -63,10 +63,10 @@ class Architecture(Backbone):
 
     @final
     def admit(self, wiring: Wiring) -> None:
-        """Refuse what belongs between the layers of cells, and directions that it does not have.
+        """Refuse settings between layers of cells, learned initial states, and directions that it does not have.
 
         Raises:
-            UsageError: It is one of these.
+            UsageError: The wiring has one of these.
         """
         between = {"skip": wiring.skip, "normalisation": wiring.normalisation, "dropout": wiring.dropout}
         for name, value in between.items():
@@ -80,7 +80,7 @@ class Architecture(Backbone):
 
 @lru_cache(maxsize=64)
 def template(architecture: Architecture, shape: Shape) -> nn.Module:
-    """Build a module that has shapes but no numbers."""
+    """Build a module whose tensors have shapes but no numbers."""
     with torch.device("meta"):
         return architecture.build(shape)
 

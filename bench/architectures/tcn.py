@@ -8,7 +8,7 @@ Layer l has d = b^l, so that an output of L layers sees 1 + 2 (K - 1) (b^L - 1) 
 behind the longest sequence sees nothing but zeros. The paper's dropout is left out.
 
 Parameters: I H (K + 1) + H^2 K (2 L - 1) + 4 L H + H, without I H + H where I = H.
-Context: what the convolutions still reach of their inputs, min((K - 1) d, T - 1) steps each.
+Context: the inputs within the reach of each convolution, min((K - 1) d, T - 1) steps.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Tcn(Architecture):
     dilation_base: int = option(2, "factor on the steps between taps from layer to layer (b)", low=1, high=100)
 
     def dilation(self, shape: Shape, layer: int) -> int:
-        """Return the steps between taps; beyond the longest sequence, where all see zeros, as many as it has."""
+        """Return the steps between taps, at most the length of the longest sequence: beyond it there are only zeros."""
         return min(int(self.dilation_base**layer), shape.length)
 
     def build(self, shape: Shape) -> nn.Module:
@@ -47,7 +47,7 @@ class Tcn(Architecture):
         return min(1 + taps, shape.length)
 
     def context_size(self, shape: Shape) -> int:
-        """Return what the convolutions still reach of their inputs."""
+        """Return how many numbers of their inputs the convolutions reach."""
         reach = [
             min((self.kernel_size - 1) * self.dilation(shape, layer), shape.length - 1) for layer in range(shape.layers)
         ]
@@ -66,12 +66,12 @@ class _Stack(nn.Module):
         )
 
     def forward(self, inputs: Tensor, lengths: Tensor | None) -> Tensor:
-        found: Tensor = self.blocks(inputs.permute(1, 2, 0))  # (B, channels, T), as convolutions want it
-        return found.permute(2, 0, 1)
+        outputs: Tensor = self.blocks(inputs.permute(1, 2, 0))  # (B, channels, T), as convolutions want it
+        return outputs.permute(2, 0, 1)
 
 
 class _Block(nn.Module):
-    """Two convolutions and a way around them."""
+    """Two convolutions and a residual connection around them."""
 
     def __init__(self, inputs: int, outputs: int, taps: int, dilation: int) -> None:
         super().__init__()
@@ -81,6 +81,6 @@ class _Block(nn.Module):
         self.around = nn.Identity() if inputs == outputs else nn.Conv1d(inputs, outputs, 1)
 
     def forward(self, signal: Tensor) -> Tensor:
-        found = torch.relu(self.first(pad(signal, (self.reach, 0))))
-        found = torch.relu(self.second(pad(found, (self.reach, 0))))
-        return torch.relu(found + self.around(signal))
+        summed = torch.relu(self.first(pad(signal, (self.reach, 0))))
+        summed = torch.relu(self.second(pad(summed, (self.reach, 0))))
+        return torch.relu(summed + self.around(signal))

@@ -42,11 +42,15 @@ class Transformer(Architecture):
 
     @property
     def width_step(self) -> int:
-        """What hidden sizes must be multiples of: the heads, and twice as many where pairs are rotated."""
+        """The number that hidden sizes must be multiples of: the heads, or twice as many where pairs are rotated."""
         return self.heads * (2 if self.positions == "rotary" else 1)
 
     def admit_steps(self, trained: int, longest: int) -> None:
-        """Refuse sequences longer than the positions that are learned."""
+        """Refuse sequences longer than the learned positions.
+
+        Raises:
+            UsageError: The positions are learned, and the sequences are longer than those of training.
+        """
         if self.positions == "learned" and longest > trained:
             rule = f"cell transformer: positions=learned has the task's {trained} places"
             raise UsageError(f"{rule}, not {longest}; sinusoidal, rotary or none take any number")
@@ -65,7 +69,7 @@ class _Stack(nn.Module):
         super().__init__()
         self.options, self.positions = options, options.positions
         self.embed = nn.Linear(shape.input_size, shape.hidden_size)
-        nn.init.normal_(self.embed.weight)  # as torch.nn.Embedding: tokens are not drowned by their positions
+        nn.init.normal_(self.embed.weight)  # as torch.nn.Embedding, so that positions do not outweigh tokens
         if options.positions == "learned":
             self.places = nn.Parameter(0.02 * torch.randn(shape.length, shape.hidden_size))
         self.blocks = nn.ModuleList(_Block(options, shape) for _ in range(shape.layers))
@@ -75,8 +79,8 @@ class _Stack(nn.Module):
         signal = self._placed(self.embed(inputs))
         for block in self.blocks:
             signal = block(signal, lengths)
-        found: Tensor = self.norm(signal)
-        return found
+        outputs: Tensor = self.norm(signal)
+        return outputs
 
     def _placed(self, signal: Tensor) -> Tensor:
         steps = len(signal)
@@ -89,7 +93,7 @@ class _Stack(nn.Module):
 
 
 class _Block(nn.Module):
-    """Attention and feedforward, each beside a way around."""
+    """Attention and feedforward part, each with a residual connection around it."""
 
     def __init__(self, options: Transformer, shape: Shape) -> None:
         super().__init__()
@@ -102,8 +106,8 @@ class _Block(nn.Module):
 
     def forward(self, signal: Tensor, lengths: Tensor | None) -> Tensor:
         signal = signal + self._attention(self.norm1(signal), lengths)
-        found: Tensor = signal + self.linear2(torch.relu(self.linear1(self.norm2(signal))))
-        return found
+        summed: Tensor = signal + self.linear2(torch.relu(self.linear1(self.norm2(signal))))
+        return summed
 
     def _attention(self, signal: Tensor, lengths: Tensor | None) -> Tensor:
         steps, batch, size = signal.shape
@@ -112,11 +116,11 @@ class _Block(nn.Module):
         if self.rotary:
             query, key = rotated(query), rotated(key)
         mask = None
-        if lengths is not None and not self.causal:  # no step looks at what lies behind its sequence's end
+        if lengths is not None and not self.causal:  # no step attends to positions after its sequence's end
             mask = (torch.arange(steps, device=signal.device) < lengths.unsqueeze(1))[:, None, None]
         seen = scaled_dot_product_attention(query, key, value, mask, is_causal=self.causal)
-        found: Tensor = self.gather(seen.permute(2, 0, 1, 3).reshape(steps, batch, size))
-        return found
+        gathered: Tensor = self.gather(seen.permute(2, 0, 1, 3).reshape(steps, batch, size))
+        return gathered
 
 
 def angles(steps: int, pairs: int, like: Tensor) -> Tensor:
@@ -127,8 +131,8 @@ def angles(steps: int, pairs: int, like: Tensor) -> Tensor:
 
 def sinusoids(steps: int, size: int, like: Tensor) -> Tensor:
     """Return the positions of Vaswani et al. 2017, section 3.5, (T, H): sine and cosine in turns."""
-    found = angles(steps, (size + 1) // 2, like)
-    return torch.stack([found.sin(), found.cos()], -1).flatten(1)[:, :size]
+    turns = angles(steps, (size + 1) // 2, like)
+    return torch.stack([turns.sin(), turns.cos()], -1).flatten(1)[:, :size]
 
 
 def rotated(vectors: Tensor) -> Tensor:

@@ -1,13 +1,13 @@
-"""What every cell promises.
+"""The contract of every cell.
 
 A cell is the equations of one time step. Its input projection lies outside, so that it is one product over all
 time steps: ``projected = inputs @ input_weight + bias``, a block of ``hidden_size`` columns for each gate. The
-cell gets one time step of it. Every tensor may carry a leading trial axis S; weights then carry it too, and
+cell gets one time step of it. Every tensor may have a leading trial axis S; weights then have it too, and
 biases an axis of one behind it, so that the equations read the same.
 
-Most cells say no more than that. One whose blocks or states have other sizes says so in `gate_widths` and
-`state_shapes`; one whose weights follow from others (an orthogonal matrix) makes them in `prepare`, once a
-sequence; one that reads its output from its state does so in `output`.
+Most cells define no more than that. A cell whose blocks or states have other sizes defines `gate_widths` and
+`state_shapes`; one whose weights follow from others (an orthogonal matrix) makes them in `prepare`, once per
+sequence; one whose output is read from its state defines `output`.
 """
 
 from abc import abstractmethod
@@ -53,9 +53,9 @@ class Cell(Stackable):
     gates: ClassVar[tuple[str, ...]]
     """The blocks of the input projection, in order."""
     states: ClassVar[tuple[str, ...]]
-    """What is carried from step to step; the first is the output, where `output` says nothing else."""
+    """The names of the states carried from step to step; the first is the output unless `output` is overridden."""
     keeping_gate: ClassVar[str] = ""
-    """Which of `gate_values` keeps the state: what it is multiplied by from one step to the next."""
+    """The name, in `gate_values`, of the gate that the state is multiplied by from one step to the next."""
     biased: ClassVar[bool] = True
     """Whether the input projection has a bias."""
     unit_axis: ClassVar[int] = -1
@@ -80,7 +80,7 @@ class Cell(Stackable):
 
     @abstractmethod
     def recurrent_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of the weights that `step` uses; products are ``state @ weight``, units stand last."""
+        """Return the shapes of the weights that `step` uses; products are ``state @ weight``, with units last."""
 
     def parts(self, name: str, hidden_size: int) -> tuple[int, ...]:
         """Return the columns of each logical tensor stored side by side in one of `shapes`: one a gate.
@@ -93,7 +93,7 @@ class Cell(Stackable):
         return (hidden_size,) * (columns // hidden_size) if name.endswith(("weight", "bias")) else (columns,)
 
     def prepare(self, weights: Weights) -> Weights:
-        """Return what `step` and `output` get for their weights, made once a sequence; by default the weights."""
+        """Return the weights that `step` and `output` use, made once per sequence; by default the weights unchanged."""
         return weights
 
     @abstractmethod
@@ -117,12 +117,12 @@ class Cell(Stackable):
         return type(self).output is Cell.output
 
     def gate_values(self, projected: Tensor, state: State, weights: Weights) -> dict[str, Tensor]:
-        """Return the gates of a step, (B, H) each and between 0 and 1, by name; nothing where a cell has none to show.
+        """Return the gates of a step, (B, H) each and between 0 and 1, by name; empty where a cell reports none.
 
         Args:
-            projected: As of `step`.
-            state: As of `step`, before it.
-            weights: As of `step`.
+            projected: As for `step`.
+            state: As for `step`, before it.
+            weights: As for `step`.
         """
         return {}
 
@@ -130,23 +130,23 @@ class Cell(Stackable):
         """Return J^T d for a backward signal d after a step, J the step's derivative by the states before it.
 
         The result can be differentiated by the weights, the signal and the states before being constants
-        (`longlag.networks.omega`). By default it is what autograd finds through `step`, gates and slopes included.
+        (`longlag.networks.omega`). By default autograd computes it through `step`, gates and slopes included.
 
         Args:
             signal: (B, ...) for each state.
-            projected: As of `step`; requires gradients.
-            before: As of `step`; requires gradients.
-            weights: As of `step`.
+            projected: As for `step`; requires gradients.
+            before: The state before the step, as for `step`; requires gradients.
+            weights: As for `step`.
         """
         after = self.step(projected, before, weights)
         return torch.autograd.grad(after, before, signal, create_graph=True, materialize_grads=True)
 
     def rate_factors(self) -> Mapping[str, float]:
-        """Return factors on the learning rate, by tensor; nothing by default."""
+        """Return factors on the learning rate, by tensor; empty by default."""
         return {}
 
     def initialise(self, values: dict[str, np.ndarray], generator: np.random.Generator) -> None:
-        """Change the default initial values (uniform on ±1/√H, as in torch.nn) in place; nothing by default."""
+        """Change the default initial values (uniform on ±1/√H, as in torch.nn) in place; does nothing by default."""
 
     def shapes(self, input_size: int, hidden_size: int) -> dict[str, tuple[int, ...]]:
         """Return the shapes of all of the cell's tensors, input projection first."""
@@ -160,17 +160,17 @@ class Cell(Stackable):
         if inputs.is_floating_point():
             projected = inputs @ weights["input_weight"]
         else:
-            projected = embedding(inputs, weights["input_weight"])  # a one-hot product, as a look-up
+            projected = embedding(inputs, weights["input_weight"])  # the product with one-hot vectors, as a look-up
         return projected + weights["bias"] if self.biased else projected
 
     @final
     def state_count(self, hidden_size: int) -> int:
-        """Return the numbers that a layer carries from step to step."""
+        """Return how many numbers a layer carries from step to step, for one sequence."""
         return sum(prod(shape) for shape in self.state_shapes(hidden_size).values())
 
     @final
     def orthogonality_error(self, weights: Weights) -> Tensor | None:
-        """Return max |B^T B - 1| where `prepare` makes a matrix called ``orthogonal``, which B should be."""
+        """Return max |B^T B - 1| for the matrix B that `prepare` makes as ``orthogonal``; None where it makes none."""
         matrix = self.prepare(weights).get("orthogonal")
         if matrix is None:
             return None
@@ -185,11 +185,11 @@ class Cell(Stackable):
 
     @final
     def start(self, batch_size: int, hidden_size: int, like: Tensor) -> State:
-        """Return the state before the first step: zeros, (B, ...) each, of a tensor's kind."""
+        """Return the state before the first step: zeros, (B, ...) each, with dtype and device of ``like``."""
         return tuple(like.new_zeros(batch_size, *shape) for shape in self.state_shapes(hidden_size).values())
 
     def initial_weights(self, input_size: int, hidden_size: int, *names: str | int) -> dict[str, np.ndarray]:
-        """Draw initial weights (float64), each tensor from its own stream below ``names``."""
+        """Draw initial weights (float64), each tensor from its own stream, whose name begins with ``names``."""
         bound = hidden_size**-0.5
         values = {
             name: stream(*names, name).generator().uniform(-bound, bound, shape)

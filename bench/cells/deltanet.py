@@ -1,4 +1,4 @@
-"""Gated delta rule: an associative memory that decays, and corrects what it holds under a key.
+"""Gated delta rule: an associative memory that decays, and corrects the value stored under a key.
 
 q, k, v, d, b = x_t W                                query, key (K each), value (H), decay, write (1 each)
 q, k    = q / |q|, k / |k|
@@ -9,7 +9,7 @@ h_t     = q^T S_t
 
 With beta_max = 2 the transition's eigenvalue along a key, alpha (1 - beta), may be as low as -1, without which no such
 network tells odd from even (Grazzi et al. 2025). With n householders there are n keys, values and strengths at a step,
-and S_t is what n such corrections make of alpha S_{t-1}, one after the other (Siems et al. 2025):
+and S_t follows from alpha S_{t-1} by n such corrections, one after the other (Siems et al. 2025):
 
 S_{t,j} = S_{t,j-1} - beta_j k_j (k_j^T S_{t,j-1}) + beta_j k_j v_j^T        S_{t,0} = alpha S_{t-1}
 

@@ -1,4 +1,4 @@
-"""JANET: an LSTM of which just the forget gate is left.
+"""JANET: an LSTM with the forget gate alone.
 
 s   = x_t W + b + h_{t-1} U
 n   = tanh(x_t W + b + h_{t-1} U)                    candidate

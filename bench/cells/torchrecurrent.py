@@ -1,9 +1,9 @@
 """The cells of the library torchrecurrent, forty more, as ordinary modules: ``torchrecurrent:cell=JANET``.
 
-Each runs as the library wrote it, one layer of it with the library's own defaults and initial weights, a trial at a
-time. The library's version is the cell's version, so that another release never mixes with what this one gave.
+Each is one layer as the library implements it, with the library's own defaults and initial weights, and runs a trial at
+a time. The library's version is the cell's version, so that results of different releases are different trials.
 
-Parameters and state: as the module has them.
+Parameters and state: those of the module.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ NAMES = (
     *("MultiplicativeLSTM", "NAS", "NBR", "OriginalLSTM", "PeepholeLSTM", "RAN", "ResLSTM", "SCRN", "SGRN", "SGU"),
     *("STAR", "TGRU", "TLSTM", "TRNN", "UGRNN", "UnICORNN", "WMCLSTM", "coRNN", "tauGRU"),
 )
-"""As version 0.2.5 has them, so that they can be listed where the library is not installed."""
+"""The cells of version 0.2.5, so that they can be listed where the library is not installed."""
 REFUSED = {
     "IntersectionRNN": "its inputs must be as wide as its hidden state",
 }
@@ -33,7 +33,7 @@ REFUSED = {
 
 @dataclass(frozen=True)
 class TorchRecurrent(ModuleCell):
-    """A cell of the library torchrecurrent, an optional extra; `cell` says which."""
+    """A cell of the library torchrecurrent, an optional extra; `cell` is its name there."""
 
     reference: ClassVar[str] = "Martinuzzi 2025, arXiv:2510.21252; each cell's own: in the library's documentation"
 
@@ -51,7 +51,7 @@ class TorchRecurrent(ModuleCell):
 
     @property
     def spec(self) -> str:
-        """With the cell even where it is the default: the library's name alone would say nothing."""
+        """The spelling, with the cell even where it is the default, since the library's name alone is not clear."""
         return f"{self.name()}:cell={self.cell}"
 
     @property
@@ -62,10 +62,10 @@ class TorchRecurrent(ModuleCell):
 
     @property
     def module(self) -> type[nn.Module]:
-        """The library's layer of that cell.
+        """The library's class of the layer with that cell.
 
         Raises:
-            UsageError: The library that is installed has none.
+            UsageError: The installed version of the library does not have the cell.
         """
         import torchrecurrent
 

@@ -1,4 +1,4 @@
-"""Helpers that compare batches, check their tensors and make up right answers."""
+"""Functions that compare batches, check their tensors and make right answers."""
 
 from dataclasses import fields
 
@@ -34,9 +34,9 @@ def check_tensor(values: Tensor, name: str, dtype: torch.dtype, shape: tuple[int
 
     Args:
         values: The tensor.
-        name: What the message calls it.
-        dtype: What it must hold.
-        shape: Its shape.
+        name: Its name in the message.
+        dtype: The dtype that it must have.
+        shape: The shape that it must have.
     """
-    said = f"{name} must be {dtype} of shape {shape}, not {values.dtype} of shape {tuple(values.shape)}"
-    expect(values.dtype == dtype and tuple(values.shape) == shape, said)
+    message = f"{name} must be {dtype} of shape {shape}, not {values.dtype} of shape {tuple(values.shape)}"
+    expect(values.dtype == dtype and tuple(values.shape) == shape, message)

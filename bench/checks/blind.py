@@ -1,7 +1,8 @@
-"""Answers without memory, found by trying: what they err by is what a task's floor(0) must say.
+"""The best answers without memory, by trying several: their error is what a task's floor(0) must be.
 
-A constant is the best of the most common classes or, of numbers, of the mean and of quantiles, the median among them:
-an error may count what lies within a tolerance. Whoever knows the time may have another constant at every step.
+A constant answer is the best of the most common classes or, for numbers, of the mean and of quantiles, the median among
+them: an error may count only what lies outside a tolerance. An answer that knows the time may be another constant at
+every step.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from longlag.checks.batches import answering
 from longlag.tasks.base import Batch, Task
 
 COMMON = 10
-"""Classes that are tried as constant answers, the most common ones."""
+"""The number of most common classes that are tried as constant answers."""
 QUANTILES = 100
 """Equal parts into which the constants tried cut the numbers."""
 ENOUGH = 200
@@ -23,11 +24,11 @@ ENOUGH = 200
 
 @dataclass(frozen=True)
 class Blind:
-    """What answers without memory err by on a batch.
+    """Errors of answers without memory on a batch.
 
     Attributes:
         task: The task.
-        batch: Sequences of it.
+        batch: Sequences of the task.
     """
 
     task: Task
@@ -55,12 +56,12 @@ class Blind:
     def ways(self) -> dict[str, Tensor]:
         """What was tried to (answers that enter the error,), the errors of the best of that kind."""
         errors = self.constants[:, self.headline]
-        found = {"one constant": errors[errors.mean(1).argmin()]}
-        return found | {"a constant at each step": self._errors(self._by_step())[self.headline]}
+        by_way = {"one constant": errors[errors.mean(1).argmin()]}
+        return by_way | {"a constant at each step": self._errors(self._by_step())[self.headline]}
 
     @property
     def best(self) -> tuple[str, float, float]:
-        """Name the best way; return its mean error and the deviation of that: a sequence counts once."""
+        """Return the best way, its mean error and the deviation of that mean: a sequence counts once."""
         name, errors = min(self.ways.items(), key=lambda item: float(item[1].mean()))
         apart = min(len(errors), self.batch.mask.shape[1])
         return name, float(errors.mean()), float(errors.std()) / apart**0.5

@@ -1,4 +1,4 @@
-"""The contract of a cell, run as one layer of a network, as a trial would run it."""
+"""The contract of a cell, checked on one layer of a network, as a trial would run it."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -21,11 +21,11 @@ ROUNDED = 1e-4
 """The relative difference allowed between float64 and float32."""
 _MANY_NUMBERS = 500
 _FEW_VALUES = 2
-"""Different numbers in a tensor that nobody need have drawn."""
+"""A tensor with at most so many different numbers need not be drawn at random."""
 
 
 def check_cell(spec: str, timed: bool = True) -> Iterator[Finding]:
-    """Run a cell's contract.
+    """Check a cell's contract.
 
     Args:
         spec: The cell, as users write it.
@@ -56,7 +56,7 @@ def check_cell(spec: str, timed: bool = True) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class CheckedLayer(SmallLayer):
-    """The rules, each a method that returns what it saw or raises."""
+    """The rules, each a method that returns what it observed, or raises."""
 
     def shapes(self) -> str:
         """Weights and states are as declared, and outputs have one place for every step, sequence and unit."""
@@ -71,7 +71,7 @@ class CheckedLayer(SmallLayer):
         return f"{read} = {tuple(self.inputs().shape)} give outputs (T, B, H) = {tuple(outputs.shape)}"
 
     def tokens(self) -> str:
-        """A token does what its one-hot vector does."""
+        """A token has the same effect as its one-hot vector."""
         if self.reads_tokens:
             return "reads tokens itself"
         tokens = torch.tensor([[0, 2], [1, 1], [2, 0]])
@@ -93,7 +93,7 @@ class CheckedLayer(SmallLayer):
         return "no output depends on a later input"
 
     def gradient(self) -> str:
-        """The last output can be learnt from by every step."""
+        """The last output has a gradient by the input of every step."""
         if self.reads_tokens:
             return self._last_sees_first()
         inputs = sequences().requires_grad_()
@@ -120,7 +120,7 @@ class CheckedLayer(SmallLayer):
         return f"the last of {STEPS} outputs depends on the first token"
 
     def batch(self) -> str:
-        """Sequences of a batch do not touch."""
+        """Sequences of a batch do not influence each other."""
         weights, inputs = self.weights(), self.inputs()
         before = self.run(inputs, weights)
         changed = inputs.clone()
@@ -137,13 +137,13 @@ class CheckedLayer(SmallLayer):
         weights = self.weights()
         first = self.run(self.inputs(), weights)
         expect(first.isfinite().all(), "outputs are not finite")
-        self.run(self.inputs(1), weights)  # whatever it may leave behind
+        self.run(self.inputs(1), weights)  # after other calls, which may have left state behind
         again = self.run(self.inputs(), weights)
         expect(torch.equal(first, again), "the same inputs give other outputs the second time: something is kept")
         return f"the same bytes every time; {self._follow_the_seed()}"
 
     def _follow_the_seed(self) -> str:
-        """Initial weights follow the seed, those of the cell itself: a readout's do in any case."""
+        """The cell's own initial weights depend on the seed; those of the readout do in any case."""
         one, again, other = (self.network.layout.arrays(self.network.initial_row(seed)) for seed in (0, 0, 1))
         same = all((one[name] == again[name]).all() for name in one)
         expect(same, "the same seed gives other initial weights the second time")
@@ -189,7 +189,7 @@ class CheckedLayer(SmallLayer):
         return "gradients agree with finite differences"
 
     def fused(self) -> str:
-        """The fused path, where there is one, computes what the readable one does."""
+        """The fused path, if there is one, computes the same as the readable one."""
         network = self.network
         if network.path("cpu", "float64") != "fused":
             return "no kernel: runs on the readable path"
@@ -198,14 +198,14 @@ class CheckedLayer(SmallLayer):
             ((cell, own),) = network.scans(weights)
             return run_readable(cell, inputs, own)
 
-        found = []
+        both_paths = []
         for run in (self.run, by_steps):
             weights = {name: value.requires_grad_() for name, value in self.weights().items()}
             used = [value for name, value in weights.items() if not name.startswith("readout.")]
             outputs = run(sequences(), weights)
             gradients = torch.autograd.grad((outputs * sequences(9)[..., :1]).sum(), used)
-            found.append([outputs.detach(), *gradients])
-        for one, other in zip(*found, strict=True):
+            both_paths.append([outputs.detach(), *gradients])
+        for one, other in zip(*both_paths, strict=True):
             expect(close(one, other, 1e-8), f"fused and readable differ by {float((one - other).abs().max()):.1e}")
         return "values and gradients equal the readable path's"
 
@@ -223,7 +223,7 @@ class CheckedLayer(SmallLayer):
         return f"every parameter takes part; {counted}" + f", {large.num_frozen} frozen" * bool(large.num_frozen)
 
     def learns(self) -> str:
-        """The loss reaches what is trained: nothing cuts every path to it."""
+        """The loss has a gradient by the trained weights: no operation cuts every path to them."""
         weights, rest = self.trained()
         signal = (self.run(self.inputs(), weights | rest) * sequences(9)[..., :1]).sum()
         names = [name for name, value in weights.items() if value.numel()]
@@ -241,7 +241,7 @@ class CheckedLayer(SmallLayer):
 
 
 def as_stated(cell: Cell, weights: Weights, hidden_size: int) -> None:
-    """Hold initial weights, and what a step returns, against what a cell states of them.
+    """Compare initial weights, and the state that a step returns, with the shapes that a cell declares.
 
     Raises:
         AssertionError: They differ.

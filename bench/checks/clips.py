@@ -1,4 +1,4 @@
-"""The contract of a clipping setting, on made-up gradients of many sizes and in a short run."""
+"""The contract of a clipping setting, checked on artificial gradients of many sizes and in a short run."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ from longlag.values.seeding import stream
 SIZES = (1e-12, 0.01, 1.0, 3.0, 1e4)
 """Norms of the rows, so that any threshold lies between some of them."""
 PAST = 120
-"""Updates after which a clip that remembers is looked at again."""
+"""Updates after which a clip with a memory is checked again."""
 THRESHOLD = "0.5"
-"""Stands in for each threshold that is not given."""
+"""The value of each threshold that is not given."""
 
 
 def complete_spec(spec: str) -> str:
@@ -36,7 +36,7 @@ def complete_spec(spec: str) -> str:
 
 
 def check_clip(spec: str) -> Iterator[Finding]:
-    """Run a clip's contract.
+    """Check a clip's contract.
 
     Args:
         spec: The clip, as users write it; a name alone is checked at 0.5.
@@ -65,17 +65,17 @@ def check_clip(spec: str) -> Iterator[Finding]:
 
 
 def inside(clip: Clip) -> str:
-    """What it does to one gradient within the backward pass; a trial beside it keeps its bytes."""
+    """A clip inside the backward pass changes one trial's gradient; a trial beside it keeps its bytes."""
     task = registry.task("adding:length=20")
     network = Network.for_task(Gru(), task, 6)
     row = torch.from_numpy(network.initial_row(0)).float()
     drawn = task.draw(stream("check", "batch").generator(), 4)
     backwards = [PLAIN, Backward(signal_limit=clip.signal_limit, omega=clip.omega), PLAIN]
-    found = torch.zeros(3, len(row))
-    write_gradients(network, task, row.expand(3, -1), found, [drawn] * 3, backwards=backwards)
-    expect(torch.equal(found[0], found[2]), "the backward pass of a trial beside it changes")
-    plain, ours = row_norms(found[:2]).tolist()
-    if torch.equal(found[0], found[1]):
+    gradients = torch.zeros(3, len(row))
+    write_gradients(network, task, row.expand(3, -1), gradients, [drawn] * 3, backwards=backwards)
+    expect(torch.equal(gradients[0], gradients[2]), "the backward pass of a trial beside it changes")
+    plain, ours = row_norms(gradients[:2]).tolist()
+    if torch.equal(gradients[0], gradients[1]):
         return f"leaves a small network's gradient of norm {plain:.2g} as it is"
     return f"makes a gradient of norm {ours:.2g} in place of one of {plain:.2g}; a trial beside it keeps its own"
 
@@ -98,7 +98,7 @@ class Rows:
         return (rows * scales.unsqueeze(1)).to(dtype)
 
     def context(self, raw: Tensor) -> Context:
-        """Make what a clip may look at, before the first update."""
+        """Make the context of a clip before the first update."""
         parameters = self.gradients(raw.dtype, (3.0,)).flip(1).expand_as(raw).clone()
         return Context(
             self.layout,
@@ -107,7 +107,7 @@ class Rows:
         )
 
     def clipped(self, raw: Tensor, context: Context | None = None) -> Tensor:
-        """Return what the clip makes of raw gradients."""
+        """Return raw gradients after clipping."""
         context = context or self.context(raw)
         norms, taken = row_norms(raw), raw.clone()
         self.clip.observe(raw, norms, context)
@@ -115,18 +115,18 @@ class Rows:
         return taken
 
     def kept(self, raw: Tensor, change: Callable[[Tensor], Tensor] = lambda taken: taken) -> list[bool]:
-        """Clip, change what came out, and ask `holds`."""
+        """Clip, change the clipped gradients, and return the verdict of `holds`."""
         context = self.context(raw)
         taken = change(self.clipped(raw, context))
-        found = self.clip.holds(raw, taken, row_norms(raw), row_norms(taken), context)
-        tensor = isinstance(found, Tensor)
-        said = f"{found.dtype} of shape {tuple(found.shape)}" if tensor else f"a {type(found).__name__}"
-        one_a_row = tensor and found.dtype == torch.bool and found.shape == (len(raw),)
-        expect(one_a_row, f"holds() must return a tensor of {len(raw)} bools, one a row, not {said}")
-        return [bool(one) for one in found]
+        verdicts = self.clip.holds(raw, taken, row_norms(raw), row_norms(taken), context)
+        tensor = isinstance(verdicts, Tensor)
+        returned = f"{verdicts.dtype} of shape {tuple(verdicts.shape)}" if tensor else f"a {type(verdicts).__name__}"
+        one_a_row = tensor and verdicts.dtype == torch.bool and verdicts.shape == (len(raw),)
+        expect(one_a_row, f"holds() must return a tensor of {len(raw)} bools, one a row, not {returned}")
+        return [bool(one) for one in verdicts]
 
     def shape(self) -> str:
-        """Gradients are changed in place, and `holds` answers for each row."""
+        """Gradients are changed in place, and `holds` returns a value for each row."""
         for dtype in (torch.float32, torch.float64):
             raw = self.gradients(dtype)
             context, norms = self.context(raw), row_norms(raw)
@@ -142,7 +142,7 @@ class Rows:
         return "changes the gradients in place and nothing else, float32 and float64"
 
     def promise(self) -> str:
-        """What `apply` does is what `holds` asks for."""
+        """`holds` accepts the gradients that `apply` makes."""
         for dtype in (torch.float32, torch.float64):
             for place, kept in enumerate(self.kept(self.gradients(dtype))):
                 expect(kept, f"holds() does not accept what apply() makes of a gradient of norm {SIZES[place]:g}")
@@ -152,7 +152,7 @@ class Rows:
         )
 
     def watch(self) -> str:
-        """`holds` sees a gradient that is not the one promised, in its row only."""
+        """`holds` rejects a gradient that breaks the promise, in its row only."""
         raw = self.gradients()
         expect(all(self.kept(raw)), "cannot be told while holds() does not accept what apply() makes")
         places = [place for place, drops in enumerate(self.clip.dropped(row_norms(raw)).tolist()) if not drops]
@@ -166,7 +166,7 @@ class Rows:
         return "holds() sees a gradient that is not the one promised, in its row"
 
     def memory(self) -> str:
-        """After many updates the promise holds, too, and whoever breaks it is seen."""
+        """After many updates the promise holds, too, and a gradient that breaks it is rejected."""
         if not self.clip.memory_size(self.layout):
             return "remembers nothing of a trial"
         generator = stream("check", "past").generator()
@@ -203,7 +203,7 @@ class Rows:
         return "the padding between tensors stays zero"
 
     def inert(self) -> str:
-        """Say from which norm on it acts."""
+        """Report from which norm on the clip acts."""
         sizes = tuple(10.0**power for power in range(-12, 13))
         raws = [self.gradients(sizes=(size,)) for size in sizes]
         acted = [size for size, raw in zip(sizes, raws, strict=True) if not torch.equal(self.clipped(raw), raw)]
@@ -216,7 +216,7 @@ class Rows:
         return f"leaves small gradients as they are; acts from about norm {acted[0]:g} on"
 
     def _acts_elsewhere(self) -> bool:
-        """Whether it works inside the backward pass, drops or replaces gradients, or acts once it remembers some."""
+        """Return whether it works inside the backward pass, drops or replaces gradients, or acts only with a memory."""
         if self.clip.in_backward or self.clip.guards or self.clip.drops:
             return True
         context = self.context(self.gradients(sizes=(1.0,)))
@@ -227,8 +227,8 @@ class Rows:
         return False
 
     def not_finite(self) -> str:
-        """A row that is not finite is its own affair."""
-        found = []
+        """A row that is not finite changes no other row."""
+        effects = []
         for value in (float("nan"), float("inf")):
             raw = self.gradients()
             expected = self.clipped(raw)
@@ -238,14 +238,14 @@ class Rows:
             expect(torch.equal(taken[others], expected[others]), f"a {value} in one row changes other rows")
             dropped = self.clip.drops and bool(self.clip.dropped(row_norms(raw))[2])
             stays = "finite" if taken[2].isfinite().all() else "not finite"
-            found.append(f"{value} " + ("drops the update" if dropped else f"leaves a row that is {stays}"))
-        return ", ".join(found) + "; other rows do not see it"
+            effects.append(f"{value} " + ("drops the update" if dropped else f"leaves a row that is {stays}"))
+        return ", ".join(effects) + "; other rows do not see it"
 
     def determinism(self) -> str:
         """Equal gradients give equal bytes."""
         raw = self.gradients()
         first = self.clipped(raw)
-        self.clipped(self.gradients(sizes=(1e3,)))  # whatever it may leave behind
+        self.clipped(self.gradients(sizes=(1e3,)))  # after other calls, which may have left state behind
         expect(torch.equal(first, self.clipped(raw)), "the same gradients are clipped otherwise the second time")
         return "the same bytes every time"
 

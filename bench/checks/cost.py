@@ -1,4 +1,4 @@
-"""What things cost, as ratios to an update of an lstm on the same machine; informational."""
+"""Costs as ratios to an update of an lstm on the same machine; for information only."""
 
 import time
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def passes(network: AnyNetwork, task: Task, batch_size: int) -> Callable[[], obj
 
 
 def timed(works: list[Callable[[], object]]) -> list[float]:
-    """Return the shortest of a few times of each, taken in turns on one thread."""
+    """Return the shortest of a few timings of each function, taken in turns on one thread."""
     with arithmetic():
         for work in works:
             work()
@@ -54,7 +54,7 @@ def timed(works: list[Callable[[], object]]) -> list[float]:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """Repeat until the clock can tell."""
+    """Return the seconds of one call, from as many calls as the clock's resolution needs."""
     count, started = 0, time.perf_counter()
     while (taken := time.perf_counter() - started) < _LEAST_SECONDS:
         work()

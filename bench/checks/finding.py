@@ -1,4 +1,4 @@
-"""A finding, and how rules are run: each within its time, whatever it raises."""
+"""Findings, and the running of rules: each within a time limit, whatever it raises."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ RULE_SECONDS = 60.0
 
 
 class Note(str):
-    """What a rule saw that its author should look at, though no rule is broken."""
+    """An observation that a plugin's author should look at, although no rule is broken."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one rule came to.
+    """The outcome of one rule.
 
     Attributes:
         rule: The rule in a few words.
         ok: Whether it is kept; None where it was not tried.
-        detail: What was seen, in plain words: a `Note` where it may be a mistake, and may not.
+        detail: What was observed, in plain words; a `Note` where it may be a mistake.
         slow: Whether it took too long.
     """
 
@@ -38,14 +38,14 @@ class Finding:
 
 
 class BrokenRuleError(Exception):
-    """A rule is not kept: its message says in plain words what was seen."""
+    """A rule is broken; the message states in plain words what was observed."""
 
 
 def expect(kept: object, otherwise: str) -> None:
-    """Go on where a rule is kept.
+    """Raise an error where a rule is broken.
 
     Raises:
-        BrokenRuleError: It is not.
+        BrokenRuleError: The rule is broken.
     """
     if not kept:
         raise BrokenRuleError(otherwise)
@@ -54,15 +54,15 @@ def expect(kept: object, otherwise: str) -> None:
 def findings(
     rules: Mapping[str, Callable[[], str]], needed: Collection[str] = (), seconds: float | None = None
 ) -> Iterator[Finding]:
-    """Run rules by name, on one thread as training does; a rule returns what it saw, or raises.
+    """Run rules by name, on one thread as training does; a rule returns what it observed, or raises.
 
-    Small products gain nothing from a second thread, and on a busy machine wait for it many times their own time.
+    Small products do not gain from a second thread, and on a busy machine they may wait for it many times their time.
 
     Args:
         rules: The rules.
-        needed: Those that the others rest on, where all are about one thing. Once one of them is broken, or any rule
-            raises or takes too long, the rest is not tried: what it said would be false, or the same again.
-        seconds: The longest that one may take; `RULE_SECONDS` if not given.
+        needed: Rules that the others depend on, where all are about one object. Once one of them is broken, or any rule
+            raises or takes too long, the others are not tried: their findings would be false, or repeat the first.
+        seconds: The time limit of a rule; `RULE_SECONDS` by default.
     """
     ended_by = ""
     for name, rule in rules.items():
@@ -72,32 +72,32 @@ def findings(
         try:
             limit = time_limit(RULE_SECONDS if seconds is None else seconds)
             with state.arithmetic(), state.settled(), no_exit(), limit:
-                found = Finding(name, True, rule())
+                finding = Finding(name, True, rule())
         except BrokenRuleError as broken:
-            found, ended_by = Finding(name, False, str(broken)), f"{name} is broken" * (name in needed)
+            finding, ended_by = Finding(name, False, str(broken)), f"{name} is broken" * (name in needed)
         except TookTooLongError as slow:
-            found, ended_by = Finding(name, False, f"it {slow}", slow=True), f"{name} took too long" * bool(needed)
-        except (Exception, SystemExit) as error:  # whatever is checked may raise whatever it likes
-            said = f"raises {first_line(error)}{place(error)}"
-            found, ended_by = Finding(name, False, said), f"{name} raises" * bool(needed)
-        yield found
+            finding, ended_by = Finding(name, False, f"it {slow}", slow=True), f"{name} took too long" * bool(needed)
+        except (Exception, SystemExit) as error:  # the code that is checked may raise anything
+            message = f"raises {first_line(error)}{place(error)}"
+            finding, ended_by = Finding(name, False, message), f"{name} raises" * bool(needed)
+        yield finding
 
 
 def global_state_untouched(what: Callable[[], object], same: Callable[[object, object], bool]) -> str:
-    """Run something from the same and from another global random state: neither they nor settings may move or matter.
+    """Call a function from equal and different global random states, which it must neither use nor change.
 
     Raises:
-        BrokenRuleError: They do.
+        BrokenRuleError: The result depends on the state, or the call changes it or settings of the process.
     """
-    found = []
+    results = []
     for seed in (1, 1, 2):
         with state.seeded(seed), state.settled() as settings:
             before = state.random_state()
-            found.append(what())
+            results.append(what())
             libraries, changed = state.moved(before), state.changed(settings)
         expect(not libraries, f"draws from the global random state of {', '.join(libraries)}")
         expect(not changed, f"changes {', '.join(changed)} for the whole process")
-    one, again, other = found
+    one, again, other = results
     expect(same(one, again), "gives other numbers the second time, from the same global random state")
     expect(same(one, other), "reads a global random state: other seeds there give other numbers")
     return "random state neither read nor moved (python, numpy, torch), settings left as they are"

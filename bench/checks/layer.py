@@ -1,4 +1,4 @@
-"""A cell as one small layer of a network, as a trial would run it: what the rules of `check-cell` look at."""
+"""A cell as one small layer of a network, as a trial would run it, on which `check-cell` checks its rules."""
 
 from dataclasses import dataclass
 
@@ -18,13 +18,13 @@ EXACT = 1e-9
 
 @dataclass(frozen=True)
 class SmallLayer:
-    """One layer of a cell, in float64 unless said."""
+    """One layer of a cell, in float64 by default."""
 
     cell: Backbone
 
     @property
     def network(self) -> SequenceNetwork:
-        """Made anew each time, so that nothing is shared."""
+        """A new network at each call, so that nothing is shared."""
         return assembled(self.cell, INPUTS, 1, self.hidden_size, length=STEPS)
 
     @property
@@ -33,7 +33,7 @@ class SmallLayer:
         return -(-HIDDEN // self.cell.width_step) * self.cell.width_step
 
     def weights(self, seed: int = 0, dtype: torch.dtype = torch.float64) -> Weights:
-        """Draw initial weights, and move them so that nothing is right by special values."""
+        """Draw initial weights and perturb them, so that no rule holds only for special values."""
         network = self.network
         drawn = network.initial_row(seed)
         row = drawn + 0.3 * stream("check", seed).generator().standard_normal(len(drawn))
@@ -44,16 +44,16 @@ class SmallLayer:
 
     @property
     def reads_tokens(self) -> bool:
-        """Whether it is a module that reads tokens and no vectors."""
+        """Whether it is a module that reads only tokens, not vectors."""
         return self.cell.tokens
 
     def inputs(self, seed: int = 0, steps: int = STEPS, dtype: torch.dtype = torch.float64) -> Tensor:
-        """Draw what it reads: vectors (T, B, I) or tokens (T, B)."""
+        """Draw inputs: vectors (T, B, I) or tokens (T, B)."""
         vectors = sequences(seed, steps)
         return vectors.argmax(-1) if self.reads_tokens else vectors.to(dtype)
 
     def others(self, inputs: Tensor) -> Tensor:
-        """Return inputs that are everywhere other than these."""
+        """Return inputs that differ from the given ones everywhere."""
         return (inputs + 1) % INPUTS if self.reads_tokens else inputs + 1
 
     def run(self, inputs: Tensor, weights: Weights) -> Tensor:

@@ -1,6 +1,6 @@
 """Hunts leaks: a small network that sees only the last steps must not beat the floor of that window.
 
-It has one hidden layer and is trained by the task's own loss. That it finds nothing is no proof.
+It has one hidden layer and is trained by the task's own loss. If it finds no leak, that is no proof.
 """
 
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ _MOST_NUMBERS = 200_000
 
 @dataclass(frozen=True)
 class Hunt:
-    """What came of one window.
+    """The outcome for one window.
 
     Attributes:
-        window: Steps seen.
-        error: Of the small network, on fresh sequences.
-        deviation: Standard deviation of that mean.
-        floor: What the task says is the best with this window.
+        window: The number of steps that the network sees.
+        error: The small network's mean error on fresh sequences.
+        deviation: The standard deviation of that mean.
+        floor: The best error with this window, as the task states it.
     """
 
     window: int
@@ -71,8 +71,8 @@ def hunt(task: Task, window: int, updates: int = UPDATES) -> Hunt:
     with torch.no_grad():
         for index in range(max(1, JUDGED // (batch_size * 4))):
             batch = task.draw(_generator("judge", index), batch_size * 4, held_out=True)
-            found = task.errors(outputs(batch), batch).double()
-            errors.append(found if batch.headline is None else found[batch.headline])
+            by_answer = task.errors(outputs(batch), batch).double()
+            errors.append(by_answer if batch.headline is None else by_answer[batch.headline])
     return _judged(task, window, torch.cat(errors))
 
 

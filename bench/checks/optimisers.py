@@ -1,4 +1,4 @@
-"""The contract of an optimiser, on made-up gradients, on a quadratic and in a short run."""
+"""The contract of an optimiser, checked on artificial gradients, on a quadratic and in a short run."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ FALL_RATES, FALL_UPDATES = (1e-1, 1e-2, 1e-3), 200
 
 
 def check_optimizer(spec: str) -> Iterator[Finding]:
-    """Run an optimiser's contract.
+    """Check an optimiser's contract.
 
     Args:
         spec: The optimiser, as users write it.
@@ -88,21 +88,23 @@ class Rows:
         return self.optimiser.step(update, state, lambda gradients: None)
 
     def shape(self) -> str:
-        """A step is a new matrix of the parameters' kind; what is given is only read."""
+        """A step is a new matrix with shape and dtype of the parameters; the update is only read."""
         for dtype in (torch.float32, torch.float64):
             update = self.update(1, dtype)
             parameters, gradients = update.parameters.clone(), update.gradients.clone()
             state = self.optimiser.start(parameters)
             direction: object = self.optimiser.direction(update, state)
             tensor = isinstance(direction, Tensor)
-            said = f"{direction.dtype} {tuple(direction.shape)}" if tensor else f"a {type(direction).__name__}"  # type: ignore[attr-defined]
+            returned = f"{direction.dtype} {tuple(direction.shape)}" if tensor else f"a {type(direction).__name__}"  # type: ignore[attr-defined]
             right = tensor and (direction.dtype, direction.shape) == (dtype, parameters.shape)  # type: ignore[attr-defined]
-            expect(right, f"direction() must return {dtype} {tuple(parameters.shape)}, like the gradients, not {said}")
+            expect(
+                right, f"direction() must return {dtype} {tuple(parameters.shape)}, like the gradients, not {returned}"
+            )
             expect(torch.equal(parameters, update.parameters), "direction() changes the parameters")
             expect(torch.equal(gradients, update.gradients), "direction() changes the gradients")
             known = dict.fromkeys(self.optimiser.memory, (dtype, parameters.shape))
-            found = {name: (value.dtype, value.shape) for name, value in state.items()}
-            expect(found == known, f"direction() leaves a state of {found}, not what memory declares")
+            held = {name: (value.dtype, value.shape) for name, value in state.items()}
+            expect(held == known, f"direction() leaves a state of {held}, not what memory declares")
         return (
             f"a step of the gradients' shape, float32 and float64; remembers {len(self.optimiser.memory)} numbers each"
         )
@@ -128,7 +130,7 @@ class Rows:
         return "a row takes the same steps, to the byte, alone, beside others and in another order"
 
     def counts(self) -> str:
-        """A row beside one that counts otherwise takes its own steps: a clip may have dropped an update of either."""
+        """A row takes the same steps beside one with another count of updates, as where a clip has dropped some."""
         counted = [replace(update, counts=(*update.counts[:-1], update.counts[-1] + 2)) for update in self.updates()]
         together = self.steps(counted)
         for place in range(len(RATES)):
@@ -137,7 +139,7 @@ class Rows:
         return "a row goes by its own count of updates"
 
     def dropped(self) -> str:
-        """What happens in an update that is taken back leaves no trace."""
+        """An update that is undone leaves no trace."""
         first, wild, second = self.update(1), self.update(99), self.update(2)
         state = self.optimiser.start(first.parameters)
         self.step(first, state)
@@ -159,7 +161,7 @@ class Rows:
         """Weight decay acts once, and where it is declared to act."""
         updates = self.updates(torch.float64)
         plain, decay = self.steps(updates), 0.1
-        found = self.steps([replace(update, weight_decay=decay) for update in updates])
+        steps = self.steps([replace(update, weight_decay=decay) for update in updates])
         pulls = [update.parameters * decay for update in updates]
         if self.optimiser.decoupled_decay:
             expected = torch.stack(
@@ -169,24 +171,24 @@ class Rows:
             pulled = [replace(one, gradients=one.gradients + pull) for one, pull in zip(updates, pulls, strict=True)]
             expected = self.steps(pulled)
         kind = "decoupled" if self.optimiser.decoupled_decay else "coupled"
-        close = torch.allclose(found, expected, rtol=1e-9, atol=1e-12)
+        close = torch.allclose(steps, expected, rtol=1e-9, atol=1e-12)
         expect(close, f"weight decay is declared {kind} and acts otherwise: leave it to Optimiser.step")
         return f"weight decay is {kind}" + (": added to the gradient" if kind == "coupled" else ": added to the step")
 
     def not_finite(self) -> str:
-        """A row whose gradient is not finite is its own affair."""
+        """A row whose gradient is not finite changes no other row."""
         for value in (float("nan"), float("inf")):
             updates = self.updates()
             expected = self.steps(updates)
             updates[1].gradients[1, 0] = value
-            found = self.steps(updates)
-            expect(torch.equal(found[:, [0, 2]], expected[:, [0, 2]]), f"a {value} in one row changes other rows")
+            steps = self.steps(updates)
+            expect(torch.equal(steps[:, [0, 2]], expected[:, [0, 2]]), f"a {value} in one row changes other rows")
         return "rows do not see a NaN or an Inf of another row"
 
     def determinism(self) -> str:
         """Equal updates give equal bytes."""
         first = self.steps(self.updates())
-        self.steps([self.update(number) for number in (7, 8)])  # whatever it may leave behind
+        self.steps([self.update(number) for number in (7, 8)])  # after other calls, which may have left state behind
         expect(torch.equal(first, self.steps(self.updates())), "the same updates give other steps the second time")
         return "the same bytes every time"
 
@@ -195,7 +197,11 @@ class Rows:
         return global_state_untouched(lambda: self.steps(self.updates()), torch.equal)  # type: ignore[arg-type]
 
     def falls(self) -> str:
-        """A quadratic, each of its directions of another curvature, falls at some rate."""
+        """A quadratic with a different curvature in each direction falls at some rate.
+
+        Raises:
+            BrokenRuleError: It falls at none.
+        """
         shares = []
         for rate in FALL_RATES:
             shares.append(self._share_left(rate))
@@ -206,7 +212,7 @@ class Rows:
         raise BrokenRuleError(f"a quadratic stays at {min(shares):.0%} or more of its first value at the rates {tried}")
 
     def _share_left(self, rate: float) -> float:
-        """Return the share of its first value that a quadratic is left with."""
+        """Return the last value of a quadratic as a share of its first."""
         goal = self.drawn("goal", dtype=torch.float64)[:1]
         curvatures = torch.logspace(-1, 0, self.layout.row_size, dtype=torch.float64)
         parameters, rates = torch.zeros_like(goal), torch.tensor([[rate]], dtype=torch.float64)

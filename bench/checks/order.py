@@ -1,7 +1,7 @@
-"""Whether answers belong to the sequences they are given for: a flat list of targets can be in a wrong order.
+"""Checks that answers belong to their sequences: a flat list of targets can be in a wrong order.
 
-A sequence that is drawn alone has its own answers, in whatever order sequences stand. So those that were drawn alone
-are looked up: where one comes up again in a batch, its answers must be the same.
+A sequence that is drawn alone has its own answers, whatever the order in batches. So where a sequence that was drawn
+alone occurs in a batch, its answers there must be the same.
 """
 
 from collections.abc import Iterator
@@ -27,10 +27,10 @@ Answers = tuple[float, ...]
 
 
 def order_of_answers(task: Task) -> str:
-    """Look up sequences of batches among those drawn alone.
+    """Compare the answers of sequences in batches with those of the same sequences drawn alone.
 
     Raises:
-        BrokenRuleError: They have other answers in a batch than alone.
+        BrokenRuleError: Sequences have other answers in a batch than alone.
     """
     for tried in _settings(task):
         alone = [next(_answered(_drawn(tried, 1, index))) for index in range(_FEW)]
@@ -39,15 +39,17 @@ def order_of_answers(task: Task) -> str:
         alone += [next(_answered(_drawn(tried, 1, index))) for index in range(_FEW, _ALONE)]
         known = dict(alone[::2])
         together = [one for index in range(_BATCHES) for one in _answered(_drawn(tried, _BATCH, _ALONE + index))]
-        by_chance, found = _differing(alone[1::2], known), _differing(together, known)
-        if len(by_chance) < _ENOUGH or len(found) < _ENOUGH:
+        by_chance, differ = _differing(alone[1::2], known), _differing(together, known)
+        if len(by_chance) < _ENOUGH or len(differ) < _ENOUGH:
             continue
-        share, expected = sum(found) / len(found), sum(by_chance) / len(by_chance)
-        said = f"of {len(found)} sequences in batches that were also drawn alone, {share:.0%} have other answers there"
+        share, expected = sum(differ) / len(differ), sum(by_chance) / len(by_chance)
+        observed = (
+            f"of {len(differ)} sequences in batches that were also drawn alone, {share:.0%} have other answers there"
+        )
         order = "targets stand in order of time, those of one step by sequence; given as (T, B) they cannot be mixed up"
-        expect(share <= expected + _MORE_WRONG, f"{said}: {order}")
-        alike = f"{said}, {expected:.0%} of those drawn alone twice"
-        return alike if share else f"{len(found)} sequences in batches have the answers that they have alone"
+        expect(share <= expected + _MORE_WRONG, f"{observed}: {order}")
+        alike = f"{observed}, {expected:.0%} of those drawn alone twice"
+        return alike if share else f"{len(differ)} sequences in batches have the answers that they have alone"
     return "cannot be told: hardly any sequence is drawn twice"
 
 
@@ -78,5 +80,5 @@ def _answered(batch: Batch) -> Iterator[tuple[bytes, Answers]]:
 
 
 def _differing(drawn: list[tuple[bytes, Answers]], known: dict[bytes, Answers]) -> list[bool]:
-    """Say of each sequence that is known whether its answers differ."""
+    """Return for each sequence that was also drawn alone whether its answers differ."""
     return [answers != known[seen] for seen, answers in drawn if seen in known]

@@ -13,7 +13,7 @@ BUDGETS = (1, 2, 7, 1000)
 
 
 def check_schedule(spec: str) -> Iterator[Finding]:
-    """Run a schedule's contract.
+    """Check a schedule's contract.
 
     Args:
         spec: The schedule, as users write it.
@@ -39,28 +39,29 @@ class Factors:
     schedule: Schedule
 
     def over(self, budget: int) -> list[float]:
-        """Return those of a budget's updates."""
+        """Return the factors of all updates of a budget."""
         return [self.schedule.factor(update, budget) for update in range(1, budget + 1)]
 
     def numbers(self) -> str:
         """Every factor is a finite number of at least 0."""
         for budget in BUDGETS:
-            for update, found in enumerate(self.over(budget), start=1):
-                number = isinstance(found, int | float) and not isinstance(found, bool) and isfinite(found)
+            for update, factor in enumerate(self.over(budget), start=1):
+                number = isinstance(factor, int | float) and not isinstance(factor, bool) and isfinite(factor)
                 where = f"at update {update} of {budget}"
                 expect(
-                    number and found >= 0, f"factor() must return a finite number of at least 0, not {found!r} {where}"
+                    number and factor >= 0,
+                    f"factor() must return a finite number of at least 0, not {factor!r} {where}",
                 )
         return f"finite numbers of at least 0 for budgets of {', '.join(map(str, BUDGETS))} updates"
 
     def acts(self) -> str:
-        """Some update is taken."""
-        found = self.over(BUDGETS[-1])
-        expect(max(found) > 0, "every factor is 0: nothing would be learnt")
-        return f"from {found[0]:.3g} to {found[-1]:.3g} over {BUDGETS[-1]} updates, {max(found):.3g} at most"
+        """Some factor is above 0."""
+        factors = self.over(BUDGETS[-1])
+        expect(max(factors) > 0, "every factor is 0: nothing would be learnt")
+        return f"from {factors[0]:.3g} to {factors[-1]:.3g} over {BUDGETS[-1]} updates, {max(factors):.3g} at most"
 
     def determinism(self) -> str:
-        """A factor follows from its update and its budget, whatever was asked before."""
+        """A factor depends on its update and its budget alone, not on earlier calls."""
         forwards = self.over(BUDGETS[-1])
         backwards = [self.schedule.factor(update, BUDGETS[-1]) for update in range(BUDGETS[-1], 0, -1)][::-1]
         expect(forwards == backwards, "a factor depends on what was asked before")

@@ -1,4 +1,4 @@
-"""A few rules of a plugin's contract, in a second or two: asked before a study first trains with it."""
+"""The short check: a few rules of a plugin's contract, in a second or two, before a study first trains with it."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -18,19 +18,19 @@ from longlag.tasks.support.spelling import clip_parts
 from longlag.values.trial import Trial
 
 SECONDS = 20.0
-"""The longest that a rule may take; what takes longer is not judged here."""
+"""The time limit of a rule; a rule that takes longer is not judged here."""
 
 Rules = dict[str, Callable[[], str]]
 
 
 def used_by(trials: Iterable[Trial]) -> dict[str, tuple[Plugin, str]]:
     """Return the plugins of trials by their labels, each with a spec that names it."""
-    found: dict[str, tuple[Plugin, str]] = {}
+    by_label: dict[str, tuple[Plugin, str]] = {}
     for kind, spec in dict.fromkeys(pair for trial in trials if trial.plugins for pair in trial.specs):
         for part in clip_parts(spec) if kind == "clip" else [spec]:
             for made in registry.plugins_of([(kind, part)]):
-                found.setdefault(made.label, (made, part))
-    return found
+                by_label.setdefault(made.label, (made, part))
+    return by_label
 
 
 def refuse_broken(plugin: Plugin, spec: str) -> None:
@@ -38,12 +38,12 @@ def refuse_broken(plugin: Plugin, spec: str) -> None:
 
     Args:
         plugin: The plugin.
-        spec: Names it.
+        spec: A spec that names it.
 
     Raises:
-        UsageError: It breaks one; the message says which, and the command that asks all rules.
+        UsageError: It breaks a rule; the message names the rule, and the command that checks all rules.
     """
-    broken = next((found for found in short_check(plugin.kind, spec) if found.ok is False and not found.slow), None)
+    broken = next((one for one in short_check(plugin.kind, spec) if one.ok is False and not one.slow), None)
     if broken is None:
         return
     named = "" if plugin.origin.module else f" --plugin {plugin.path}"
@@ -53,7 +53,7 @@ def refuse_broken(plugin: Plugin, spec: str) -> None:
 
 
 def short_check(kind: str, spec: str) -> Iterator[Finding]:
-    """Run the rules that are quick to tell, on which all numbers of a study rest."""
+    """Run the rules that are quick to check and on which all numbers of a study depend."""
     rules = _RULES[kind](spec)
     return findings(rules, needed=tuple(rules), seconds=SECONDS)
 

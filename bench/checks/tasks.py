@@ -1,4 +1,4 @@
-"""The contract of a task: what it draws, what it says of itself, and whether one agrees with the other."""
+"""The contract of a task: its batches, its stated facts such as floors, and whether the two agree."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -28,13 +28,13 @@ DRAWN = 10_000
 _NUMBERS = 3_000_000
 """Inputs and outputs of the sequences by which balance is judged, at most."""
 _NEEDED = ("shapes", "range", "repeatable", "seeds", "loss", "errors", "floors")
-"""Rules that the others rest on."""
+"""Rules that the others depend on."""
 _FLOORS = 300
 """Windows whose floors are compared, at most."""
 
 
 def check_task(spec: str, timed: bool = True, hunted: bool = True) -> Iterator[Finding]:
-    """Run a task's contract.
+    """Check a task's contract.
 
     Args:
         spec: The task, as users write it.
@@ -72,7 +72,7 @@ def check_task(spec: str, timed: bool = True, hunted: bool = True) -> Iterator[F
 
 @dataclass(frozen=True)
 class Drawn:
-    """A task and what is drawn from it."""
+    """A task and batches drawn from it."""
 
     task: Task
 
@@ -151,7 +151,7 @@ class Drawn:
         return global_state_untouched(lambda: self.batch(size=_MANY), same)  # type: ignore[arg-type]
 
     def loss(self) -> str:
-        """The loss is one number that every scored step has a part in."""
+        """The loss is one number, which depends on every scored step."""
         batch = self.batch()
         outputs = self.outputs(batch).requires_grad_()
         loss = self.task.loss(outputs, batch)
@@ -162,7 +162,7 @@ class Drawn:
         return f"one number; every scored step takes part ({self.task.reduction})"
 
     def errors(self) -> str:
-        """Errors are not negative and speak of the same answers as slices; right answers have none."""
+        """Errors are not negative and belong to the same answers as slices; those of right answers are 0."""
         batch = self.batch(size=50)
         errors = self.task.errors(self.outputs(batch), batch)
         expect(errors.ndim == 1 and (errors >= 0).all(), "errors are not one number an answer, 0 or more")
@@ -175,7 +175,7 @@ class Drawn:
         return f"{len(errors)} answers of 50 sequences, errors 0 or more; right answers have none"
 
     def floors(self) -> str:
-        """Floors fall with the window, from above 0 to 0, and what counts as solved lies under all of them."""
+        """Floors fall with the window, from above 0 to 0; the threshold for solved lies below all partial floors."""
         task = self.task
         windows = sorted({round(place * (task.length + 1) / _FLOORS) for place in range(_FLOORS + 1)})
         values = [task.floor(window) for window in windows]
@@ -224,13 +224,13 @@ class Drawn:
         Drawn(longer).shapes()
         Drawn(longer).within_range()
         lags, windows = f"from {task.lag} to {longer.lag}", f"from {task.min_lag} to {longer.min_lag}"
-        said = f"{task.dial} from {near} to {far} takes the lag {lags}, min_lag {windows}"
-        expect(far == near or (longer.lag > task.lag and longer.min_lag >= task.min_lag), said)
-        return said
+        observed = f"{task.dial} from {near} to {far} takes the lag {lags}, min_lag {windows}"
+        expect(far == near or (longer.lag > task.lag and longer.min_lag >= task.min_lag), observed)
+        return observed
 
     @cached_property
     def blind(self) -> Blind:
-        """Answers without memory, to sequences enough to be judged by."""
+        """Answers without memory, on enough sequences to judge by."""
         return Blind(self.task, self.batch(size=self._enough(), held_out=True))
 
     def balance(self) -> str:
@@ -253,45 +253,49 @@ class Drawn:
         best = int(means.argmin())
         deviation = float(errors[best].std()) / errors.shape[1] ** 0.5
         floor = self.task.floor(0)
-        said = f"{name}: one constant answer errs by {means[best]:.3g}, below the floor without memory, {floor:.3g}"
-        expect(means[best] >= floor - 6 * deviation - 1e-6, f"{said}: it is stated too high, or answers are unbalanced")
+        observed = f"{name}: one constant answer errs by {means[best]:.3g}, below the floor without memory, {floor:.3g}"
+        expect(
+            means[best] >= floor - 6 * deviation - 1e-6, f"{observed}: it is stated too high, or answers are unbalanced"
+        )
         return float(means[best])
 
     def baseline(self) -> str:
-        """Something without memory reaches floor(0), else it is stated too low."""
+        """Some answer without memory reaches floor(0); else it is stated too low."""
         way, error, deviation = self.blind.best
         floor, rule = self.task.floor(0), self.task.baseline_rule
-        said = f"the best answer without memory that was found, {way}, errs by {error:.3g}, and floor(0) is {floor:.3g}"
+        observed = (
+            f"the best answer without memory that was found, {way}, errs by {error:.3g}, and floor(0) is {floor:.3g}"
+        )
         if error <= (reached := floor + 4 * deviation + 0.02 * floor):
             drawn = self.blind.batch.mask.shape[1]
-            return f"{said} (up to {reached:.3g} is near enough, of {drawn:,} sequences)"
-        expect(rule, f"{said}: it is stated too low, or else baseline_rule must say which rule does better")
-        return Note(f"{said}, taken on trust to be that of a rule: {rule}")
+            return f"{observed} (up to {reached:.3g} is near enough, of {drawn:,} sequences)"
+        expect(rule, f"{observed}: it is stated too low, or else baseline_rule must say which rule does better")
+        return Note(f"{observed}, taken on trust to be that of a rule: {rule}")
 
     def _enough(self) -> int:
         scored = int(self.batch(size=8).mask.sum()) // 8
         return max(50, min(DRAWN, _NUMBERS // self.task.length, _NUMBERS // (scored * self.task.output_size)))
 
     def decoder(self) -> str:
-        """Answers follow each other, and a decoder reads before each what was to be written before it."""
+        """Answers follow each other, and a decoder reads before each the right answer to the one before it."""
         for size in (BATCH, BATCH + 3):
             batch = self.batch(size=size)
             asked, first = batch.mask.sum(0), batch.mask.int().argmax(0)
             place = torch.arange(len(batch.mask)).unsqueeze(1) - first
             expect(torch.equal(batch.mask, (place >= 0) & (place < asked)), "the answers to a sequence have gaps")
             expect(first.min() > 0, "a sequence is asked at its first step: there is nothing to read before")
-            told = batch.decoder_inputs
-            expect(told is not None, "output_sequence is true, and batches have no decoder_inputs")
-            assert told is not None
-            check_tensor(told, "decoder_inputs", torch.int64, (int(asked.max()), size))
-            expected = told.clone()
+            given = batch.decoder_inputs
+            expect(given is not None, "output_sequence is true, and batches have no decoder_inputs")
+            assert given is not None
+            check_tensor(given, "decoder_inputs", torch.int64, (int(asked.max()), size))
+            expected = given.clone()
             expected[0] = self.task.output_size
             later = place[batch.mask] + 1
-            within = later < len(told)
+            within = later < len(given)
             expected[later[within], (batch.scored % size)[within]] = batch.targets[within]
-            low, high = int(told.min()), int(told.max())
+            low, high = int(given.min()), int(given.max())
             expect(0 <= low <= high <= self.task.output_size, f"decoder_inputs run from {low} to {high}")
-            expect(torch.equal(told[0], expected[0]), f"a decoder does not begin with class {self.task.output_size}")
-            rows = torch.arange(len(told)).unsqueeze(1) < asked
-            expect(torch.equal(told[rows], expected[rows]), "decoder_inputs are not the classes written before")
+            expect(torch.equal(given[0], expected[0]), f"a decoder does not begin with class {self.task.output_size}")
+            rows = torch.arange(len(given)).unsqueeze(1) < asked
+            expect(torch.equal(given[rows], expected[rows]), "decoder_inputs are not the classes written before")
         return f"begins with class {self.task.output_size}, then reads what was to be written before"

@@ -1,4 +1,4 @@
-"""Rules that are seen in training: a few updates of a tiny trial."""
+"""Rules that are checked in training: a few updates of a tiny trial."""
 
 from longlag import registry
 from longlag.checks.finding import expect
@@ -13,7 +13,7 @@ def company(**given: str) -> str:
     """Train a trial alone and in company: the same numbers.
 
     Args:
-        **given: What is checked, as a key of a grid: ``cell``, ``optimizer`` or ``schedule``.
+        **given: The setting that is checked, as a key of a grid: ``cell``, ``optimizer`` or ``schedule``.
     """
     chosen = {"cell": "rnn"} | given
     step = registry.cell(chosen["cell"]).width_step
@@ -36,27 +36,27 @@ def company(**given: str) -> str:
 
 
 def two_updates(cell: str) -> str:
-    """Train two updates with a cell, where a module may do something else than in evaluation."""
+    """Train two updates with a cell, since a module may behave differently in training than in evaluation."""
     step = registry.cell(cell).width_step
     study = adhoc(
         "check", task="copy:items=1,blanks=2", cell=cell, lr=0.01, seeds=1, updates=2, eval_every=1,
         hidden_size=-(-HIDDEN // step) * step, batch_size=BATCH,
     )  # fmt: skip
-    found: list[TrialResult] = []
-    train(study.trials(), found.append)
-    return f"two updates end {found[0].status}"
+    results: list[TrialResult] = []
+    train(study.trials(), results.append)
+    return f"two updates end {results[0].status}"
 
 
 def short_run(spec: str) -> str:
-    """Train a few updates, every one of which is held against the promise."""
+    """Train a few updates, each of which is audited against the clip's promise."""
     study = adhoc(
         "check", task="copy:items=1,blanks=2", cell="rnn", clip=tuple(dict.fromkeys((spec, "none"))), lr=0.1, seeds=2,
         updates=6, eval_every=3, hidden_size=6, batch_size=4,
     )  # fmt: skip
-    found: list[TrialResult] = []
+    results: list[TrialResult] = []
     for trial in study.trials():  # alone, since a cohort is of one set of plugins
-        train([trial], found.append)
-    ours = [result for result in found if result.trial.clip == registry.clip(spec).spec]
+        train([trial], results.append)
+    ours = [result for result in results if result.trial.clip == registry.clip(spec).spec]
     expect(
         all(result.updates == 6 for result in ours), f"the run ended {ours[0].status} after {ours[0].updates} updates"
     )

@@ -1,6 +1,6 @@
-"""The contract of a task's windows: what a small network that sees so much reaches, held against the floors.
+"""The contract of a task's windows: the errors of a small network that sees only a window, compared with the floors.
 
-A floor that it beats is a broken rule. One that it stays above may be stated too low, or only be hard to learn.
+If the network beats a floor, a rule is broken. A floor that it does not reach may be too low, or only hard to learn.
 """
 
 from dataclasses import dataclass
@@ -22,26 +22,26 @@ class Windows:
 
     @cached_property
     def hunts(self) -> list[Hunt]:
-        """What a small network reaches that sees too little."""
+        """The results of small networks whose windows are too small to solve the task."""
         return [hunt(self.task, window) for window in sorted({0, self.task.min_lag // 2, self.task.min_lag - 1})]
 
     def leaks(self) -> str:
         """A small network that sees too little does not beat the floor."""
         self._none_leaks(self.hunts)
-        said = ", ".join(f"{one.error:.3g} with {one.window} steps (floor {one.floor:.3g})" for one in self.hunts)
-        return f"none found by a small network: its error is {said}"
+        listed = ", ".join(f"{one.error:.3g} with {one.window} steps (floor {one.floor:.3g})" for one in self.hunts)
+        return f"none found by a small network: its error is {listed}"
 
     def windows(self) -> str:
-        """A floor that a small network stays above, trained longer as well, is worth a note: no rule is broken."""
+        """A floor that a small network does not reach, trained longer as well, gives a note; no rule is broken."""
         far = [hunt(self.task, one.window, LONGER) for one in self._far(self.hunts)]
         self._none_leaks(far)
         if far := self._far(far):
-            said = [f"{one.error:.3g} with {self._seen(one.window)}, the floor is {one.floor:.3g}" for one in far]
-            return Note(f"a small network reached {'; '.join(said)}: stated too low, or only hard to learn")
+            listed = [f"{one.error:.3g} with {self._seen(one.window)}, the floor is {one.floor:.3g}" for one in far]
+            return Note(f"a small network reached {'; '.join(listed)}: stated too low, or only hard to learn")
         return self._a_step_off() or f"no error of these is more than {_FAR * self.task.floor(0):.2g} above its floor"
 
     def _a_step_off(self) -> Note | None:
-        """Look in the middle, where floors fall, for one that a small network reaches with one more step."""
+        """Look among the middle windows, where floors fall, for one that a small network reaches with one more step."""
         window, whole = self.task.min_lag // 2, self.task.floor(0)
         if not whole > self.task.floor(window) > self.task.floor(window + 1):
             return None
@@ -49,8 +49,8 @@ class Windows:
         chance = 4 * here.deviation + 0.01 * whole
         if here.error - here.floor <= chance or abs(more.error - here.floor) > chance:
             return None
-        said = f"a small network reached {here.error:.3g} with {self._seen(window)}, with one more {more.error:.3g}"
-        return Note(f"{said}; the floor of {window} steps is {here.floor:.3g}: perhaps floors are off by a step")
+        observed = f"a small network reached {here.error:.3g} with {self._seen(window)}, with one more {more.error:.3g}"
+        return Note(f"{observed}; the floor of {window} steps is {here.floor:.3g}: perhaps floors are off by a step")
 
     def enough(self) -> str:
         """A small network does not do much better with a step more than `min_lag`, with which it could solve."""
@@ -58,10 +58,12 @@ class Windows:
         if least == self.task.length:
             return f"min_lag is the whole sequence, {least} steps"
         enough, more = (hunt(self.task, window, LONGER) for window in (least, least + 1))
-        said = f"a small network errs by {enough.error:.3g} with {self._seen(least)}, with one more by {more.error:.3g}"
+        observed = (
+            f"a small network errs by {enough.error:.3g} with {self._seen(least)}, with one more by {more.error:.3g}"
+        )
         gain = (enough.error - more.error) / self.task.floor(0)
-        expect(gain <= _TOO_SHORT, f"{said}: min_lag is stated too short")
-        return Note(f"{said}: perhaps min_lag is stated too short") if gain > _FAR else said
+        expect(gain <= _TOO_SHORT, f"{observed}: min_lag is stated too short")
+        return Note(f"{observed}: perhaps min_lag is stated too short") if gain > _FAR else observed
 
     def _far(self, found: list[Hunt]) -> list[Hunt]:
         return [one for one in found if one.window and one.error - one.floor > _FAR * self.task.floor(0)]
@@ -69,8 +71,8 @@ class Windows:
     def _none_leaks(self, found: list[Hunt]) -> None:
         for one in found:
             seen = f"a small network that sees {self._seen(one.window)} errs by {one.error:.3g}"
-            said = f"{seen}, below the floor of that window, {one.floor:.3g}"
-            expect(not one.leaks, f"{said}: it is stated too high, or something gives the answer away")
+            observed = f"{seen}, below the floor of that window, {one.floor:.3g}"
+            expect(not one.leaks, f"{observed}: it is stated too high, or something gives the answer away")
 
     def _seen(self, window: int) -> str:
         return f"the {'next' if self.task.looks_ahead else 'last'} {window} steps"

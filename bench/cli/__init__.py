@@ -1,4 +1,4 @@
-"""The command line: a thin skin over the library. Loads nothing heavy until a command needs it."""
+"""The command line, a thin layer over the library; it loads nothing heavy until a command needs it."""
 
 import contextlib
 import os
@@ -53,7 +53,7 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read what stands before the command; what belongs behind it is told so."""
+        """Parse the words before the command; an option that belongs after it is refused with a hint."""
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -66,14 +66,14 @@ class Commands(click.Group):
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; a reader of its pipe may have had enough, and code of a plugin may end the program."""
+        """Run a command; a closed pipe ends it quietly, and a plugin that ends the program is reported."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:  # `longlag export quick | head`
             with contextlib.suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        except SystemExit as error:  # no command ends so
+        except SystemExit as error:  # no command raises it
             raise UsageError(f"a plugin ended the program ({first_line(error)})") from error
         except Exception as error:
             if isinstance(error, UsageError | StoreError) or not (where := place(error)):

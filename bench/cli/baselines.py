@@ -1,4 +1,4 @@
-"""Commands on accepted results, and what `check` shares with them."""
+"""Commands on accepted results, and functions that `check` shares with them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ baseline_option = click.option(
 
 @click.group(no_args_is_help=False)
 def baseline() -> None:
-    """Accept what a study's results are held against."""
+    """Accept, compare and list the results that a study is checked against."""
 
 
 @baseline.command()
@@ -45,7 +45,7 @@ def accept(study: str, reason: str, file: Path | None, results: Path) -> None:
     from longlag.regression.judge.entries import current, source_of
     from longlag.values.rules import word
 
-    told = word(reason, "--reason")
+    line = word(reason, "--reason")
     again, stored = commands_for(study, file, results).run(USUAL_SEEDS), judged(study, results)
     study = stored.name
     path = _own(study, file, results)
@@ -55,7 +55,7 @@ def accept(study: str, reason: str, file: Path | None, results: Path) -> None:
     before = accepted.read(path, study).accepted if path.exists() else ()
     entries = measured(entries, checked_workers(None))
     when = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    new = accepted.Acceptance(when, told, version("longlag"), source_of(entries), accepted.summary_of(entries))
+    new = accepted.Acceptance(when, line, version("longlag"), source_of(entries), accepted.summary_of(entries))
     made = accepted.Baseline(study, tuple(entries), (*before, new))
     accepted.write(made, path)
     click.echo(f"{path}: {len(entries)} entries, {len(made.seeds)} seeds, baseline {made.hash}")
@@ -68,7 +68,7 @@ def accept(study: str, reason: str, file: Path | None, results: Path) -> None:
 @plugin_option
 @results_option
 def compare(before: str, after: str, as_json: bool, results: Path) -> None:
-    """Hold B against A: the statistics of `check`, no verdict.
+    """Compare B with A by the statistics of `check`, without a verdict.
 
     Each is a study, by its name or its file, a store's file or a baseline's file.
     """
@@ -88,7 +88,7 @@ def compare(before: str, after: str, as_json: bool, results: Path) -> None:
 def history(study: str, file: Path | None, results: Path) -> None:
     """Print what was accepted when, why and by which version, and the checks since; draw how entries moved.
 
-    Of a study that is named by its file, the entries of that file.
+    If STUDY is a file, only the entries of that file are shown.
     """
     from longlag.regression.judge import baseline as accepted
     from longlag.regression.show.history import draw, of_trials, read, render
@@ -98,20 +98,20 @@ def history(study: str, file: Path | None, results: Path) -> None:
     if file is None and isinstance(meant, str) and not place.is_file():
         need_study(name, results)
     against = accepted.read(place, name)
-    told, checks = against.accepted, tuple(read(results / name))
+    accepted_before, checks = against.accepted, tuple(read(results / name))
     if not isinstance(meant, str):
-        told, checks = of_trials(told, meant.trials()), of_trials(checks, meant.trials())
-    click.echo(render(against, told, checks), nl=False)
+        accepted_before, checks = of_trials(accepted_before, meant.trials()), of_trials(checks, meant.trials())
+    click.echo(render(against, accepted_before, checks), nl=False)
     folder = results / name / "history"
     folder.mkdir(parents=True, exist_ok=True)
-    for path in draw(name, told, checks).save(folder, "trend"):
+    for path in draw(name, accepted_before, checks).save(folder, "trend"):
         click.echo(path, err=True)
 
 
 def judged(study: str, results: Path) -> "StudyData":
-    """Load what is judged: the plan last run of a study that is named, or the trials of a file.
+    """Load the trials to judge: the plan last run of a study that is named, or the trials of a file.
 
-    A file that was last run with more seeds than its own (``--seeds``) is judged at these.
+    If a file was last run with more seeds than its own (``--seeds``), these are judged.
 
     Raises:
         UsageError: The file is refused, or nothing is stored under its name.
@@ -129,7 +129,7 @@ def judged(study: str, results: Path) -> "StudyData":
 
 
 def known(study: "StudyData") -> "StudyData":
-    """Return a study whose rows tell by their source alone whether the present code made them.
+    """Return a study whose rows show by their source hash alone whether the present code made them.
 
     Rows of plugins whose code no hash covers lose their fingerprint: they may be like the baseline to the last digit
     and yet be made by other code, so that they are never unchanged without a test.
@@ -155,7 +155,7 @@ def known(study: "StudyData") -> "StudyData":
 
 
 def commands_for(study: str, file: Path | None, results: Path) -> "Commands":
-    """Return the commands to suggest to who gave these arguments and the plugins in use."""
+    """Return the commands to suggest, with the given arguments and the plugins in use."""
     from longlag import registry
     from longlag.regression.judge.commands import Commands
 
@@ -165,20 +165,20 @@ def commands_for(study: str, file: Path | None, results: Path) -> "Commands":
 
 
 def _as_typed(path: str) -> str:
-    """Return a path from the present folder, where it lies in there."""
+    """Return a path relative to the present folder, if it lies in it."""
     whole, here = Path(path), Path.cwd()
     return str(whole.relative_to(here)) if whole.is_relative_to(here) else path
 
 
 def _own(study: str, file: Path | None, results: Path) -> Path:
-    """Return where a study's baseline is written."""
+    """Return the file that a study's baseline is written to."""
     from longlag.plan.grid import checked_name
 
     return file or results / "reference" / f"{checked_name(study)}.json"
 
 
 def baseline_path(study: str, file: Path | None, results: Path) -> Path:
-    """Return the baseline that a study is held against: its own or, where it has none, the one in the package."""
+    """Return the file of a study's baseline: its own or, where it has none, the one in the package."""
     own = _own(study, file, results)
     return own if file is not None else or_shipped(own)
 
@@ -203,7 +203,7 @@ def _side(word: str, results: Path) -> "list[Entry]":
 
 
 def measured(entries: "Sequence[Entry]", workers: int) -> "list[Entry]":
-    """Return the entries with the memory that a gradient of theirs takes on this machine, so many measured at once."""
+    """Return entries with the memory that their gradients take on this machine; ``workers`` are measured at once."""
     from concurrent.futures import ThreadPoolExecutor
     from dataclasses import replace
 
@@ -213,12 +213,12 @@ def measured(entries: "Sequence[Entry]", workers: int) -> "list[Entry]":
 
     files = [made.path for made in registry.used()]
     with ThreadPoolExecutor(workers) as pool:  # each waits for a process of its own
-        found = pool.map(lambda one: trial_bytes(one.setting, files, MEMORY_SEQUENCES), entries)
-        return [replace(entry, memory_bytes=taken) for entry, taken in zip(entries, found, strict=True)]
+        measured_bytes = pool.map(lambda one: trial_bytes(one.setting, files, MEMORY_SEQUENCES), entries)
+        return [replace(entry, memory_bytes=taken) for entry, taken in zip(entries, measured_bytes, strict=True)]
 
 
 def need_origins(entries: "Sequence[Entry]") -> None:
-    """Refuse to judge what was made with other plugins than those in use, or without them, or on other data."""
+    """Refuse to judge entries that were made with other plugins than those in use, without them, or on other data."""
     from longlag.cli.rerun import need_plugins
     from longlag.run.engines.worker import need_data
 

@@ -1,4 +1,4 @@
-"""Trains the fresh seeds that a check asks for."""
+"""Trains the fresh seeds that a check needs for its confirmation."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def confirmation(study: str, results: Path, workers: int) -> "Confirm":
-    """Return what trains fresh seeds of flagged entries, as a study beside the one that is checked."""
+    """Return a function that trains fresh seeds of flagged entries, as a study beside the one that is checked."""
     from longlag.cli.training import train_study
     from longlag.regression.judge.entries import entries_of
     from longlag.run.plan import Retrain

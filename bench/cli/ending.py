@@ -1,4 +1,4 @@
-"""How a command ends: its exit codes, one line on what went wrong, and output that every terminal can take."""
+"""How a command ends: exit codes, one-line error messages, and output that every terminal can show."""
 
 import sys
 import tempfile
@@ -9,13 +9,13 @@ import click
 from longlag.process.guards import first_line
 
 EXIT_CONFLICT, EXIT_USAGE, EXIT_SOME_FAILED, EXIT_STORE, EXIT_FAULT, EXIT_INTERRUPTED = 1, 2, 3, 4, 70, 130
-"""`EXIT_FAULT` is EX_SOFTWARE of sysexits.h: no verdict, such as 1, may be mistaken for a program that broke."""
+"""`EXIT_FAULT` is EX_SOFTWARE of sysexits.h, so that an error of the program is never taken for a verdict such as 1."""
 
 
 def accept_any_character() -> None:
-    """Let output replace what its encoding lacks: a table that was computed is not lost to a ``≤``."""
+    """Let output replace characters that its encoding lacks, so that a ``≤`` does not cost a computed table."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # not where a caller has put something else in its place
+        if hasattr(stream, "reconfigure"):  # a caller may have replaced it by another object
             stream.reconfigure(errors="replace")
 
 
@@ -26,13 +26,13 @@ def write_as_files() -> None:
 
 
 def complain(message: str) -> None:
-    """Say in one line of stderr what went wrong."""
+    """Print an error in one line to stderr."""
     click.echo(f"longlag: {' '.join(message.split(chr(10)))}", err=True)
 
 
 def explain_fault(error: BaseException) -> str:
-    """Return a line on an error that nobody foresaw, which names the temporary file that its traceback is kept in."""
-    told = f"{first_line(error)}; a fault of longlag"
+    """Return a line on an unexpected error, which names the temporary file with its traceback."""
+    message = f"{first_line(error)}; a fault of longlag"
     trace = "".join(traceback.format_exception(error))
     try:
         with tempfile.NamedTemporaryFile(
@@ -40,5 +40,5 @@ def explain_fault(error: BaseException) -> str:
         ) as file:
             file.write(trace)
     except OSError as full:
-        return f"{told}; its traceback cannot be kept: {full.strerror}"
-    return f"{told}, its traceback is in {file.name}"
+        return f"{message}; its traceback cannot be kept: {full.strerror}"
+    return f"{message}, its traceback is in {file.name}"

@@ -82,7 +82,7 @@ def _exit_code(rungs: Any, options: dict[str, Any]) -> int:
 
 
 def _climb(name: str, tasks: tuple[str, ...], results: Path, options: dict[str, Any]) -> Any:
-    """Climb, or with ``--plan`` only show the ladder; return the rungs, or None."""
+    """Climb and return the rungs; with ``--plan`` only show the ladder and return None."""
     from longlag.cli.options import checked_workers
     from longlag.cli.planning import check_free, time_told
     from longlag.cli.training import train_study

@@ -1,4 +1,4 @@
-"""The command that shows why networks forget: from what is stored, at initialisation, or of one trial."""
+"""The command that shows why networks forget: of stored trials, of one trial, or at initialisation."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from longlag.values.trial import Trial
 
 _AT_START = ("reach",)
-"""What is looked at where no lens is named."""
+"""The default lenses."""
 
 
 @click.command()
@@ -31,10 +31,10 @@ def lens(
     results: Path,
     **options: Any,
 ) -> None:
-    """Show why networks forget: how far back the signal reaches, and what else lenses find.
+    """Show why networks forget: how far back the signal reaches, and the results of other lenses.
 
-    With STUDY, from what is stored; what a lens has not seen yet is looked at before training, and in kept networks.
-    With --task and --cell instead, at initialisation: nothing is trained or stored. `longlag list lenses` names them.
+    With STUDY, for its stored trials: lenses that are new to them look at untrained and at kept networks. With --task
+    and --cell instead, at initialisation: nothing is trained or stored. `longlag list lenses` shows the lenses.
     """
     from longlag.plan.lenses import checked_lenses
 
@@ -68,7 +68,7 @@ def _at_start(lenses: tuple[str, ...], name: str, options: dict[str, Any]) -> "S
 
 
 def _completed(study: str, lenses: tuple[str, ...], results: Path, key: str | None) -> "StudyData":
-    """Return a stored study, after what was asked for and never seen has been looked at."""
+    """Return a stored study, after the requested lenses have looked at trials that they had not seen."""
     from longlag.store.results import load_study
 
     data = load_study(study, results)
@@ -83,7 +83,7 @@ def _completed(study: str, lenses: tuple[str, ...], results: Path, key: str | No
 
 
 def _look(data: "StudyData", lenses: tuple[str, ...], results: Path, keys: list[str]) -> bool:
-    """Look at stored trials that some lenses have not seen, as they started and where their network is kept."""
+    """Look at stored trials that some lenses have not seen: at their untrained and their kept networks."""
     from longlag.lens.support.asked import check_asked
     from longlag.lens.support.kept import frames_at_start, frames_of_kept
     from longlag.lens.support.named import versions
@@ -94,7 +94,7 @@ def _look(data: "StudyData", lenses: tuple[str, ...], results: Path, keys: list[
     folder, without, looked = folder_of(data.name, results), 0, False
     with Store.open_for_writing(store_path(data.name, results)) as store:
         seen, held = store.looked_at(versions(lenses)), store.stored()
-        trials: list[Trial] = [found.trial for one in keys if (found := store.result(one)) is not None]
+        trials: list[Trial] = [result.trial for one in keys if (result := store.result(one)) is not None]
         check_asked(lenses, trials)
         for trial in trials:
             kept = path_of(folder, trial.key).is_file()
@@ -106,18 +106,20 @@ def _look(data: "StudyData", lenses: tuple[str, ...], results: Path, keys: list[
                 store.add_frames({trial.key: frames_of_kept(*of_trial) if kept else frames_at_start(missing, trial)})
                 looked = True
     if without:
-        told = f"longlag run {data.name} {' '.join(f'--lens {name}' for name in lenses)}"
-        click.echo(f"{without} trials kept no network: seen before training only; {told} trains them again", err=True)
+        command = f"longlag run {data.name} {' '.join(f'--lens {name}' for name in lenses)}"
+        click.echo(
+            f"{without} trials kept no network: seen before training only; {command} trains them again", err=True
+        )
     return looked
 
 
 def _only(data: "StudyData", key: str) -> str:
-    """Return the whole key of the one stored trial that begins so."""
-    found = [one for one in data.trials["key"] if one.startswith(key)]
-    if len(found) != 1:
-        what = "no stored trial has" if not found else f"{len(found)} stored trials have"
+    """Return the key of the one stored trial whose key begins with the given digits."""
+    keys = [one for one in data.trials["key"] if one.startswith(key)]
+    if len(keys) != 1:
+        what = "no stored trial has" if not keys else f"{len(keys)} stored trials have"
         raise UsageError(f"--trial: {what} a key that begins with {key!r} in study {data.name}")
-    return str(found[0])
+    return str(keys[0])
 
 
 def _show(data: "StudyData", lenses: tuple[str, ...], results: Path) -> None:

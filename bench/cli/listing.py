@@ -1,4 +1,4 @@
-"""Commands that say what there is."""
+"""Commands that list names and show the state of the installation."""
 
 import textwrap
 from pathlib import Path
@@ -16,7 +16,7 @@ _KINDS = {"tasks": "task", "cells": "cell", "clips": "clip", "optimizers": "opti
 @click.option("--details", is_flag=True, help="Cells only: source, size and path of each.")
 @plugin_option
 def list_names(what: str, details: bool) -> None:
-    """List what can be named, with options."""
+    """List everything that has a name, with its options."""
     kinds = [*_KINDS, "lenses", "studies"]
     if what not in kinds:
         raise UsageError(f"nothing to list is called {what!r}{near(what, kinds) or '; there are ' + ', '.join(kinds)}")
@@ -48,7 +48,7 @@ def _list_studies() -> None:
 
 
 _SIZE = 64
-"""Inputs and hidden size of the layer whose parameters and state are shown."""
+"""Input size and hidden size of the layer whose parameters and state are shown."""
 
 
 def _list_cell_details() -> None:
@@ -81,8 +81,8 @@ def _list_configurable(kind: str) -> None:
             click.echo(f"{'':19}weight decay: {'decoupled' if decoupled else 'coupled, added to the gradient'}")
         for option, one in options_of(made).items():
             default = f"required, {one.rule}" if one.default is None else one.default
-            told = f"{option}: {one.summary} [{default}]" + (f": {', '.join(one.choices)}" if one.choices else "")
-            click.echo(textwrap.fill(told, 110, initial_indent=" " * 19, subsequent_indent=" " * 21))
+            line = f"{option}: {one.summary} [{default}]" + (f": {', '.join(one.choices)}" if one.choices else "")
+            click.echo(textwrap.fill(line, 110, initial_indent=" " * 19, subsequent_indent=" " * 21))
     for name in registry.offered(kind):
         click.echo(f"{name:16} offered by an installed package; imported when named")
 

@@ -42,7 +42,7 @@ def name_of(study: str) -> str:
 
 
 def asked(study: str) -> "str | Study":
-    """Return what a report is on: the plan last run of a study that is named, or the very study of a file.
+    """Return the subject of a report: the name, for the plan last run of that study, or the study of a file.
 
     Raises:
         UsageError: The file cannot be read, or something in it is refused.

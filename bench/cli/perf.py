@@ -25,14 +25,14 @@ def perf(quick: bool, parts: tuple[str, ...], as_json: bool, results: Path) -> N
     from longlag.perf import report, suite
     from longlag.process import provenance
 
-    found = []
+    figures = []
     for one in suite.measure(parts or PARTS, quick):
-        found.append(one)
+        figures.append(one)
         if not as_json:
             click.echo(report.line(one))
-    written = report.write(found, provenance.environment(), results / "perf")
+    written = report.write(figures, provenance.environment(), results / "perf")
     if as_json:
-        click.echo(report.as_json(found, provenance.environment()), nl=False)
+        click.echo(report.as_json(figures, provenance.environment()), nl=False)
     click.echo(f"{len(written)} files in {results / 'perf'}", err=True)
 
 
@@ -65,21 +65,21 @@ def cost(
 
     specs = list(dict.fromkeys(registry.cell(spec).spec for spec in cells or _every_cell()))
     workload = measured.Workload(length, batch_size, hidden_size)
-    found = measured.measure(specs, workload, _QUICK_REPEATS if quick else _REPEATS)
+    costs = measured.measure(specs, workload, _QUICK_REPEATS if quick else _REPEATS)
     environment = provenance.environment()
-    click.echo(report.as_json(found, workload, environment) if as_json else report.render(found, workload), nl=False)
-    written = report.write(found, workload, environment, results / "perf")
+    click.echo(report.as_json(costs, workload, environment) if as_json else report.render(costs, workload), nl=False)
+    written = report.write(costs, workload, environment, results / "perf")
     click.echo(f"{len(written)} files in {results / 'perf'}", err=True)
 
 
 def _every_cell() -> list[str]:
-    """Return the cells that can be run; say which need a library that is not installed."""
+    """Return the cells that can be run; print which need a library that is not installed."""
     from longlag import registry
 
-    found = []
+    specs = []
     for name in registry.names("cell"):
         try:
-            found.append(registry.cell(name).spec)
+            specs.append(registry.cell(name).spec)
         except UsageError as error:
             click.echo(f"left out: {error}", err=True)
-    return found
+    return specs

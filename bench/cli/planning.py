@@ -1,4 +1,4 @@
-"""The study that a command line asks for, and the command that shows its plan."""
+"""Makes the study of a command line; and the command that shows its plan."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def study_of(name: str | None, new_name: str | None, options: dict[str, Any]) -> "Study":
-    """Return the named study with its values replaced, or an ad-hoc one made of options alone.
+    """Return the named study with values replaced by options, or an ad-hoc study of options alone.
 
     Raises:
         UsageError: There is no such study, or an option is refused.
@@ -25,8 +25,8 @@ def study_of(name: str | None, new_name: str | None, options: dict[str, Any]) ->
 
     given = {key: value for key, value in options.items() if value is not None and value != ()}
     if name is not None:
-        found = files.find(name).replaced(**given)
-        return found if new_name is None else replace(found, name=new_name)
+        named = files.find(name).replaced(**given)
+        return named if new_name is None else replace(named, name=new_name)
     if not given.keys() & {"task", "cell"}:
         raise UsageError(f"which study? Name one of {', '.join(files.names())}, or give --task and --cell")
     check_free(new_name)
@@ -34,7 +34,7 @@ def study_of(name: str | None, new_name: str | None, options: dict[str, Any]) ->
 
 
 def check_free(name: str | None) -> None:
-    """Refuse to store what options made under the name of a study file.
+    """Refuse to store an ad-hoc study under the name of a study file.
 
     Raises:
         UsageError: A file has the name.
@@ -46,10 +46,10 @@ def check_free(name: str | None) -> None:
 
 
 def within(study: "Study", workers: int, minutes: float | None) -> "Study":
-    """Return the study cut to a number of seeds that should fit into so many minutes, if any are given.
+    """Return the study with a number of seeds that is expected to fit into a time limit, if one is given.
 
     Raises:
-        UsageError: It cannot fit.
+        UsageError: No number of seeds fits.
     """
     from longlag.run.plan import fitted
 
@@ -81,39 +81,41 @@ def plan(
     cut = with_lenses(within(study_of(study, name, options), how.workers, budget_minutes), lenses)
     retrain = replace(how.retrain, lenses=cut.lenses)
     if shard is None:
-        found = make_plan(cut, results, retrain)
+        planned = make_plan(cut, results, retrain)
     else:
         from longlag.run.shard import plan_shard
         from longlag.shards.header import Share
 
-        found = plan_shard(cut, results, Share.read(shard), retrain)
-    kept = len(found.trials) - len(found.missing)
-    click.echo(f"study     {found.study.name}: {found.study.title}")
-    click.echo(f"trials    {len(found.trials)}")
+        planned = plan_shard(cut, results, Share.read(shard), retrain)
+    kept = len(planned.trials) - len(planned.missing)
+    click.echo(f"study     {planned.study.name}: {planned.study.title}")
+    click.echo(f"trials    {len(planned.trials)}")
     click.echo(
-        f"stored    {kept}" + (f", {found.other_source} made by other source code" if found.other_source else "")
+        f"stored    {kept}" + (f", {planned.other_source} made by other source code" if planned.other_source else "")
     )
-    if found.unhashed:
-        click.echo(f"unhashed  {found.unhashed} stored trials rest on plugins that no hash covers: --fresh trains them")
-    if found.without_network:
-        click.echo(f"networks  {found.without_network} stored trials lack theirs and are trained again")
+    if planned.unhashed:
+        click.echo(
+            f"unhashed  {planned.unhashed} stored trials rest on plugins that no hash covers: --fresh trains them"
+        )
+    if planned.without_network:
+        click.echo(f"networks  {planned.without_network} stored trials lack theirs and are trained again")
     if cut.lenses:
-        click.echo(f"lenses    {', '.join(cut.lenses)}{_unseen(found)}")
-    click.echo(f"to train  {len(found.missing)} in {len(found.cohorts(how.workers, how.memory))} cohorts")
-    click.echo(f"time      {time_told(found, how.workers)}")
-    if found.outside:
-        click.echo(f"outside   {found.outside} stored trials are not part of this plan")
-    for line in moved_lines(found.trials):
+        click.echo(f"lenses    {', '.join(cut.lenses)}{_unseen(planned)}")
+    click.echo(f"to train  {len(planned.missing)} in {len(planned.cohorts(how.workers, how.memory))} cohorts")
+    click.echo(f"time      {time_told(planned, how.workers)}")
+    if planned.outside:
+        click.echo(f"outside   {planned.outside} stored trials are not part of this plan")
+    for line in moved_lines(planned.trials):
         click.echo(f"tests     {line}")
-    for line in matched_lines(found.study):
+    for line in matched_lines(planned.study):
         click.echo(line)
 
 
 def with_lenses(study: "Study", lenses: tuple[str, ...]) -> "Study":
-    """Return the study with these lenses beside its own.
+    """Return the study with lenses added to its own.
 
     Raises:
-        UsageError: There is no lens of a name, or no network of the study has what it looks at.
+        UsageError: No lens has one of the names, or a lens applies to no network of the study.
     """
     from longlag.plan.lenses import checked_lenses
 
@@ -126,14 +128,14 @@ def with_lenses(study: "Study", lenses: tuple[str, ...]) -> "Study":
 
 
 def _unseen(plan: "Plan") -> str:
-    """Say what becomes of stored trials that lenses have not looked at."""
-    said = f"; {plan.without_lens} stored trials lack them and are trained again" if plan.without_lens else ""
+    """Return what the run does with stored trials that lenses have not looked at."""
+    retrained = f"; {plan.without_lens} stored trials lack them and are trained again" if plan.without_lens else ""
     kept = len(plan.from_networks)
-    return said + (f"; {kept} stored trials are looked at in their kept networks" if kept else "")
+    return retrained + (f"; {kept} stored trials are looked at in their kept networks" if kept else "")
 
 
 def time_told(plan: "Plan", workers: int) -> str:
-    """Say how long a plan should take, and on what machine."""
+    """Return the estimated time of a plan, and the machine that the estimate is for."""
     from longlag.cli.progress import minutes
 
     if plan.pace:
@@ -144,7 +146,7 @@ def time_told(plan: "Plan", workers: int) -> str:
 
 
 def matched_lines(study: "Study") -> list[str]:
-    """Say which hidden sizes were picked and how near they come to the target, a line a network."""
+    """Return a line per network on the hidden size that was picked, and how near it comes to the target."""
     lines: dict[str, None] = {}
     for trial, match, _ in study.planned:
         if match is not None:

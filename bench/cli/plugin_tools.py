@@ -1,4 +1,4 @@
-"""Commands for whoever adds a task, a cell, a clip, an optimizer or a schedule."""
+"""Commands for authors of tasks, cells, clips, optimizers and schedules."""
 
 import keyword
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ _KINDS = ("cell", "clip", "task", "optimizer", "schedule")
 @click.argument("name", required=False)
 @plugin_option
 def check_cell(name: str | None) -> int:
-    """Run the contract of a cell and say what was found; exit code 1 where it is broken."""
+    """Check the contract of a cell and print the findings; exit code 1 where it is broken."""
     spec = _named("cell", name)
     from longlag.checks.cells import check_cell
 
@@ -32,7 +32,7 @@ def check_cell(name: str | None) -> int:
 @click.argument("name", required=False)
 @plugin_option
 def check_clip(name: str | None) -> int:
-    """Run the contract of a clip and say what was found; a name alone is checked at the threshold 0.5."""
+    """Check the contract of a clip and print the findings; a name alone is checked at the threshold 0.5."""
     spec = _named("clip", name)
     from longlag.checks.clips import check_clip, complete_spec
 
@@ -43,7 +43,7 @@ def check_clip(name: str | None) -> int:
 @click.argument("name", required=False)
 @plugin_option
 def check_task(name: str | None) -> int:
-    """Run the contract of a task and say what was found; exit code 1 where it is broken."""
+    """Check the contract of a task and print the findings; exit code 1 where it is broken."""
     spec = _named("task", name)
     from longlag.checks.tasks import check_task
 
@@ -54,7 +54,7 @@ def check_task(name: str | None) -> int:
 @click.argument("name", required=False)
 @plugin_option
 def check_optimizer(name: str | None) -> int:
-    """Run the contract of an optimizer and say what was found; exit code 1 where it is broken."""
+    """Check the contract of an optimizer and print the findings; exit code 1 where it is broken."""
     spec = _named("optimizer", name)
     from longlag.checks.optimisers import check_optimizer
 
@@ -65,7 +65,7 @@ def check_optimizer(name: str | None) -> int:
 @click.argument("name", required=False)
 @plugin_option
 def check_schedule(name: str | None) -> int:
-    """Run the contract of a schedule and say what was found; exit code 1 where it is broken."""
+    """Check the contract of a schedule and print the findings; exit code 1 where it is broken."""
     spec = _named("schedule", name)
     from longlag.checks.schedules import check_schedule
 
@@ -77,7 +77,7 @@ def check_schedule(name: str | None) -> int:
 @click.argument("name")
 @click.option("--to", type=click.Path(path_type=Path), default=".", help="Folder to write to.  [default: this one]")
 def new(kind: str, name: str, to: Path) -> None:
-    """Write a commented file to begin with; it passes its check as it is."""
+    """Write a commented template of a plugin; it passes its check unchanged."""
     from importlib.resources import files
 
     from longlag import registry
@@ -118,18 +118,18 @@ def _named(kind: str, name: str | None) -> str:
 
 
 def _told(kind: str, spec: str, findings: "Iterable[Finding]") -> int:
-    """Print findings as they come, those not tried in one line, and count what is broken."""
-    found: list[Finding] = []
+    """Print findings as they come, with untried rules in one line, and return the exit code."""
+    listed: list[Finding] = []
     for finding in findings:
-        found.append(finding)
+        listed.append(finding)
         if finding.ok is not None:
             click.echo(finding.line)
-    broken = sum(finding.ok is False for finding in found)
-    if untried := [finding for finding in found if finding.ok is None]:
+    broken = sum(finding.ok is False for finding in listed)
+    if untried := [finding for finding in listed if finding.ok is None]:
         click.echo(f"{untried[0].detail}: {', '.join(finding.rule for finding in untried)}")
-    said = (
-        f"{broken} of {len(found)} rules {'is' if broken == 1 else 'are'} broken"
+    summary = (
+        f"{broken} of {len(listed)} rules {'is' if broken == 1 else 'are'} broken"
         + f", {len(untried)} not tried" * bool(untried)
     )
-    click.echo(f"{kind} {spec}: {said if broken else f'all {len(found)} rules are kept'}")
+    click.echo(f"{kind} {spec}: {summary if broken else f'all {len(listed)} rules are kept'}")
     return EXIT_BROKEN if broken else 0

@@ -1,4 +1,4 @@
-"""The command that puts trained networks to the test with sentences of the user's."""
+"""The command that tests trained networks on the user's sentences."""
 
 from pathlib import Path
 

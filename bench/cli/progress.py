@@ -30,11 +30,11 @@ _COLOURS = {
 class Progress:
     """An observer of a run.
 
-    Time left is judged by the expected cost of what is done and what is not; at first, while most of the work done
-    is in trials that have not ended, by the expected cost alone.
+    The time left is estimated from the expected costs of finished and unfinished trials; at first, while most of the
+    work is in trials that have not ended, from the expected cost alone.
 
     Args:
-        workers: Training processes.
+        workers: The number of worker processes.
     """
 
     def __init__(self, workers: int) -> None:
@@ -59,7 +59,7 @@ class Progress:
             self._say(f"stopped; {done} of {self._total} trials were finished and are kept: the same command resumes")
 
     def started(self, plan: Plan) -> None:
-        """Show what is to come."""
+        """Show how many trials are stored, and how many will be trained."""
         self._total = len(plan.missing)
         self._cost = sum(expected_seconds(trial) for trial in plan.missing)
         self._whole_seconds = plan.seconds_here(self._workers)
@@ -106,7 +106,7 @@ class Progress:
 
 
 def minutes(seconds: float) -> str:
-    """Write a duration for people.
+    """Return a duration as text.
 
     >>> minutes(42), minutes(150), minutes(7300)
     ('42 s', '2 min 30 s', '2 h 1 min')

@@ -1,4 +1,4 @@
-"""The command that says whether a study's results are worse than accepted ones."""
+"""The command that judges whether a study's results are worse than accepted ones."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -72,7 +72,7 @@ def check(
     if margin is not None and not 1 <= margin <= 99:
         raise UsageError(f"--margin {margin} must be from 1 to 99 percentage points")
     workers = checked_workers(workers)
-    asked(study)  # a file that cannot be read is told before a baseline of that name is missed
+    asked(study)  # first, so that an unreadable file is reported rather than a missing baseline of its name
     commands, given, study = baselines.commands_for(study, file, results), study, name_of(study)
     place = baselines.baseline_path(study, file, results)
     if file is None and given == study and not place.is_file():
@@ -97,7 +97,7 @@ def check(
 
 
 def _self_test(study: str, file: Path | None, results: Path, workers: int) -> int:
-    """Count what the procedure says of stored outcomes: 0 where it does what it promises, else 1."""
+    """Run the procedure on stored outcomes; return 0 where its error rates are as promised, else 1."""
     from longlag.regression.judge import baseline as accepted
     from longlag.regression.selftest import self_test
     from longlag.regression.selftest.plants import PLANTS
@@ -107,13 +107,13 @@ def _self_test(study: str, file: Path | None, results: Path, workers: int) -> in
     entries = accepted.read(baselines.baseline_path(study, file, results), study).entries
     outcomes = read_outcomes(baselines.or_shipped(results / "reference" / f"{study}-outcomes.csv.gz"))
     harmful = {name: plant.worse for name, plant in PLANTS.items()}
-    found = self_test.self_test(entries, outcomes, harmful, workers=workers)
-    click.echo(render(found, {name: plant.what for name, plant in PLANTS.items()}), nl=False)
-    return 1 if found.failures() else 0
+    outcome = self_test.self_test(entries, outcomes, harmful, workers=workers)
+    click.echo(render(outcome, {name: plant.what for name, plant in PLANTS.items()}), nl=False)
+    return 1 if outcome.failures() else 0
 
 
 def _taken(against: "Baseline", entries: "Sequence[Entry]") -> list[int]:
-    """Return the seeds that are not fresh: those of the baseline, and any others of what is checked."""
+    """Return the seeds that are not fresh: those of the baseline and of the checked entries."""
     return [*against.seeds, *(outcome.seed for entry in entries for outcome in entry.outcomes)]
 
 
@@ -128,12 +128,12 @@ def _invariants(entries: "Sequence[Entry]") -> "tuple[Invariant, ...]":
     from longlag.regression.show.report import Invariant
 
     counts = [(entry.solved, entry.n) for entry in entries if entry.n]
-    found = check_invariants([entry.setting for entry in entries], counts)
-    return tuple(Invariant(finding.rule, bool(finding.ok), finding.detail) for finding in found)
+    findings = check_invariants([entry.setting for entry in entries], counts)
+    return tuple(Invariant(finding.rule, bool(finding.ok), finding.detail) for finding in findings)
 
 
 def _write(report: "Report", written: Mapping[str, Path | None], results: Path) -> list[Path]:
-    """Write what was asked for, the figure, and a line for the history."""
+    """Write the requested formats, the figure, and a line for the history."""
     from longlag.regression.show.figure import draw_report
     from longlag.regression.show.formats import as_json, as_junit
     from longlag.regression.show.history import note

@@ -1,4 +1,4 @@
-"""Commands that read what is stored."""
+"""Commands that read stored results."""
 
 import sys
 from pathlib import Path
@@ -58,7 +58,7 @@ def tables(study: str, results: Path) -> None:
 @click.option("--timings", is_flag=True, help="Add durations, the only columns that differ between runs.")
 @click.option("--curves", is_flag=True, help="One row an evaluation instead of one row a trial.")
 @click.option("--transfer", is_flag=True, help="One row a trial and test lag instead of one row a trial.")
-@click.option("--lens", metavar="NAME", help="What a lens found, one row a trial, phase and lag.")
+@click.option("--lens", metavar="NAME", help="Results of a lens, one row per trial, phase and lag.")
 @report_options
 def export(
     study: str,
@@ -70,7 +70,7 @@ def export(
     lens: str | None,
     results: Path,
 ) -> None:
-    """Write a study's rows, one a trial, sorted by key."""
+    """Write a study's rows, one per trial, sorted by key."""
     from longlag.plan.lenses import checked_lenses
     from longlag.store.results import load, load_curves, load_lens, load_transfer, write_csv, write_parquet
 
@@ -78,8 +78,8 @@ def export(
         raise UsageError("--format parquet needs --out FILE")
     given = [name for name, asked in (("curves", curves), ("transfer", transfer), ("lens", lens)) if asked]
     if len(given) > 1:
-        told = " and ".join(f"--{name}" for name in given)
-        raise UsageError(f"{told} are different rows: export them one after the other")
+        options = " and ".join(f"--{name}" for name in given)
+        raise UsageError(f"{options} are different rows: export them one after the other")
     checked_lenses([lens] if lens is not None else [], "--lens")
     if given and timings:
         raise UsageError("--timings belongs to rows of trials; curves have none")

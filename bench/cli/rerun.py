@@ -29,9 +29,9 @@ def rerun(key: str, results: Path) -> int:
 
     stored = _find_result(key, results)
     need_plugins(stored.trial)
-    found: list[TrialResult] = []
+    trained: list[TrialResult] = []
     try:
-        train_cohort([stored.trial], found.append, provenance.environment())
+        train_cohort([stored.trial], trained.append, provenance.environment())
     except Exception as error:
         if not stored.trial.plugins:
             raise
@@ -39,13 +39,13 @@ def rerun(key: str, results: Path) -> int:
     click.echo(f"{'':20} {'stored':>24} {'again':>24}")
     same = True
     for name in ("status", "error", "updates", "updates_to_solve", "diverged_at", "grad_norm_max", "clipped_fraction"):
-        before, after = getattr(stored, name), getattr(found[0], name)
+        before, after = getattr(stored, name), getattr(trained[0], name)
         same &= before == after
         click.echo(f"{name:20} {_shown(before):>24} {_shown(after):>24}")
-    same &= stored.measurements == found[0].measurements and stored.transfer == found[0].transfer
+    same &= stored.measurements == trained[0].measurements and stored.transfer == trained[0].transfer
     click.echo("every number of the curve is the same" if same else "the curves differ")
-    names = (stored.environment.keys() | found[0].environment.keys()) - {provenance.UNCHECKED}
-    if differing := sorted(n for n in names if stored.environment.get(n) != found[0].environment.get(n)):
+    names = (stored.environment.keys() | trained[0].environment.keys()) - {provenance.UNCHECKED}
+    if differing := sorted(n for n in names if stored.environment.get(n) != trained[0].environment.get(n)):
         click.echo(f"the stored one was made with other {', '.join(differing)}")
     return 0 if same else EXIT_DIFFERENT
 
@@ -53,14 +53,14 @@ def rerun(key: str, results: Path) -> int:
 def _find_result(key: str, results: Path) -> "TrialResult":
     from longlag.store.store import Store
 
-    found: dict[str, Path] = {}
+    stores: dict[str, Path] = {}
     for path in sorted(results.glob("*/store.sqlite")):
         with Store.open_for_reading(path) as store:
-            found |= {stored: path for stored in store.stored() if stored.startswith(key)}
-    if len(found) != 1:
-        what = "no stored trial has" if not found else f"{len(found)} stored trials have"
+            stores |= {stored: path for stored in store.stored() if stored.startswith(key)}
+    if len(stores) != 1:
+        what = "no stored trial has" if not stores else f"{len(stores)} stored trials have"
         raise UsageError(f"{what} a key that begins with {key!r} in {results}")
-    (whole, path) = found.popitem()
+    (whole, path) = stores.popitem()
     with Store.open_for_reading(path) as store:
         result = store.result(whole)
     assert result is not None
@@ -68,7 +68,11 @@ def _find_result(key: str, results: Path) -> "TrialResult":
 
 
 def need_plugins(trial: "Trial") -> None:
-    """Refuse to train what was made with other plugins than those in use."""
+    """Refuse to train a trial that was made with other plugins than those in use.
+
+    Raises:
+        UsageError: A plugin of the trial is not in use, or has another content.
+    """
     from longlag import registry
 
     labels = {made.name: made.label for made in registry.used()}

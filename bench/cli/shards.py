@@ -1,4 +1,4 @@
-"""Commands on studies that many processes or machines train: a share of one, uniting what came of the shares."""
+"""Options and commands for studies that many processes or machines train: shares, and merging them."""
 
 import shlex
 from collections import Counter
@@ -22,22 +22,22 @@ _NOT_REPEATED = ("shard", "spool")
 
 
 def apart_options(command: Command) -> Command:
-    """Add what lets a run put its trials somewhere else than into the store, or there as well."""
+    """Add the options with which a run writes its trials to a shard, or also to a spool."""
     spool = click.Path(path_type=Path, file_okay=False)
-    told = "Train one of COUNT shares of the study, into a shard: see `longlag merge`."
+    summary = "Train one of COUNT shares of the study, into a shard: see `longlag merge`."
     command = click.option("--spool", type=spool, metavar="DIR", help="Workers keep what they finish there as well.")(
         command
     )
-    return click.option("--shard", metavar="NUMBER/COUNT", help=told)(command)
+    return click.option("--shard", metavar="NUMBER/COUNT", help=summary)(command)
 
 
 def command_words(context: click.Context) -> list[str]:
-    """Return the words of a command that was given, without those that say where its trials go."""
+    """Return the words of the given command, without those on where its trials are written."""
     words = ["longlag", context.info_name or ""]
     for parameter in context.command.params:
         given = context.params.get(parameter.name or "")
-        said = context.get_parameter_source(parameter.name or "") is click.core.ParameterSource.COMMANDLINE
-        if not said or parameter.name in _NOT_REPEATED:
+        is_given = context.get_parameter_source(parameter.name or "") is click.core.ParameterSource.COMMANDLINE
+        if not is_given or parameter.name in _NOT_REPEATED:
             continue
         if isinstance(parameter, click.Argument):
             words.append(str(given))
@@ -61,26 +61,28 @@ def _shards(command: Command) -> Command:
 @click.option("--require-same-processor", is_flag=True, help="Refuse results of several types of processor.")
 @_shards
 def merge(study: str, shards: tuple[Path, ...], require_same_processor: bool, results: Path) -> int:
-    """Unite SHARDS of STUDY with its store, and say what is missing.
+    """Merge SHARDS of STUDY into its store, and print which trials are missing.
 
     SHARDS are files, or folders of them; by default those in the study's folder. Exits with 1 where a trial has several
     results, which are set aside, and with 3 where trials have none.
     """
     from longlag.shards.merge import merge as unite
 
-    found, held = _read(study, shards, results)
-    done = unite(found, held, results, require_same_processor)
+    merged, held = _read(study, shards, results)
+    done = unite(merged, held, results, require_same_processor)
     _tell_faults(held)
-    there = len(found.trials()) - len(done.missing)
-    click.echo(f"study {found.name}: {there} of {len(found.trials())} trials have results, {done.written} rows are new")
+    there = len(merged.trials()) - len(done.missing)
+    click.echo(
+        f"study {merged.name}: {there} of {len(merged.trials())} trials have results, {done.written} rows are new"
+    )
     if len(done.processors) > 1:
-        told = ", ".join(f"{name} {count}" for name, count in sorted(done.processors.items()))
-        click.echo(f"mixed processors: {told}; between them the same trial may round differently")
+        counted = ", ".join(f"{name} {count}" for name, count in sorted(done.processors.items()))
+        click.echo(f"mixed processors: {counted}; between them the same trial may round differently")
     if done.conflicts:
         what = "1 trial has" if len(done.conflicts) == 1 else f"{len(done.conflicts)} trials have"
-        told = f"{what} several results, such as {done.conflicts[0]}; none is stored, all are kept in {done.aside}"
-        click.echo(f"{told}; merge the right shards alone once you have removed that file", err=True)
-    _tell_missing(found, done.missing, held, done.statuses.total() - there)
+        conflict = f"{what} several results, such as {done.conflicts[0]}; none is stored, all are kept in {done.aside}"
+        click.echo(f"{conflict}; merge the right shards alone once you have removed that file", err=True)
+    _tell_missing(merged, done.missing, held, done.statuses.total() - there)
     if done.conflicts:
         return EXIT_CONFLICT
     return EXIT_SOME_FAILED if done.missing else 0
@@ -97,10 +99,10 @@ def status(study: str, shards: tuple[Path, ...], results: Path) -> None:
     from longlag.run.shares import shares
     from longlag.shards.header import Share
 
-    found, held = _read(study, shards, results)
+    shared, held = _read(study, shards, results)
     counts = {Share.read(one.shard.header.share).count for one in held if one.shard.header.share}
-    dealt = {count: shares(found.trials(), count) for count in counts}
-    click.echo(f"study     {found.name}: {found.title}")
+    dealt = {count: shares(shared.trials(), count) for count in counts}
+    click.echo(f"study     {shared.name}: {shared.title}")
     for one in held:
         lost = len(one.trials) - one.results
         notes = [*([f"{lost} failed"] if lost else []), *([f"{len(one.faults)} damaged"] if one.faults else [])]
@@ -110,12 +112,12 @@ def status(study: str, shards: tuple[Path, ...], results: Path) -> None:
             of = f" of {len(dealt[share.count][share.number - 1])}"
         click.echo(f"{'shard':9} {one.shard.path}: {', '.join([f'{one.results}{of} trials', *notes])}")
     there = {key for one in held for key, trial in one.trials.items() if trial.is_result}
-    missing = [trial for trial in found.trials() if trial.key not in there]
-    whole = sum(map(expected_seconds, found.trials()))
-    part = 1 - sum(map(expected_seconds, missing)) / whole
-    click.echo(f"together  {len(there)} of {len(found.trials())} trials, {part:.0%} of the expected cost")
+    missing = [trial for trial in shared.trials() if trial.key not in there]
+    total = sum(map(expected_seconds, shared.trials()))
+    part = 1 - sum(map(expected_seconds, missing)) / total
+    click.echo(f"together  {len(there)} of {len(shared.trials())} trials, {part:.0%} of the expected cost")
     _tell_faults(held)
-    _tell_missing(found, missing, held, 0)
+    _tell_missing(shared, missing, held, 0)
 
 
 def _tell_faults(held: "Sequence[Held]") -> None:
@@ -127,7 +129,7 @@ def _tell_faults(held: "Sequence[Held]") -> None:
 
 
 def _read(study: str, given: tuple[Path, ...], results: Path) -> "tuple[Study, list[Held]]":
-    """Read shards; say which hold nothing yet."""
+    """Read shards; print which hold nothing yet."""
     from longlag.plan.grid import checked_name
     from longlag.plan.study import Study
     from longlag.shards.file import shards_of
@@ -140,13 +142,13 @@ def _read(study: str, given: tuple[Path, ...], results: Path) -> "tuple[Study, l
     shards, empty = shards_in(given or [folder])
     for line in empty:
         click.echo(line, err=True)
-    found = study_of(name, shards, wanted if isinstance(wanted, Study) else None)
-    keys = {trial.key for trial in found.trials()}
-    return found, [read_shard(shard, keys) for shard in shards]
+    shared = study_of(name, shards, wanted if isinstance(wanted, Study) else None)
+    keys = {trial.key for trial in shared.trials()}
+    return shared, [read_shard(shard, keys) for shard in shards]
 
 
 def _tell_missing(study: "Study", missing: "Sequence[Trial]", held: "Sequence[Held]", failed: int) -> None:
-    """Say which trials have no result, and which commands train them."""
+    """Print how many trials have no result, and which commands train them."""
     if not missing:
         return
     without = f", {failed} of them failed or timed out" if failed else ""
@@ -158,7 +160,7 @@ def _tell_missing(study: "Study", missing: "Sequence[Trial]", held: "Sequence[He
 
 
 def _of_shares(study: "Study", missing: "Sequence[Trial]", held: "Sequence[Held]") -> list[str]:
-    """Return the shares that missing trials are of, each with their number; those of many in one line."""
+    """Return a line for each share with missing trials; many shares are joined in one line."""
     from longlag.run.shares import shares
     from longlag.shards.header import Share
 
@@ -178,7 +180,7 @@ def _of_shares(study: "Study", missing: "Sequence[Trial]", held: "Sequence[Held]
 
 
 def _ranges(numbers: "Sequence[int] | dict[int, int]") -> str:
-    """Write ascending numbers as job arrays take them.
+    """Return ascending numbers in the notation of job arrays.
 
     >>> _ranges([1, 2, 3, 7, 9, 10])
     '1-3,7,9-10'

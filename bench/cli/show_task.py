@@ -1,4 +1,4 @@
-"""The command that shows what a task asks."""
+"""The command that shows examples of a task."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from longlag.tasks.base import Batch, Task
 
 WIDTH = 100
-"""Characters a line: as wide as the help, whatever the terminal, so that the same command prints the same text."""
+"""Characters of a line: as in the help, on every terminal, so that the same command prints the same text."""
 
 
 @click.command("show-task")
@@ -23,7 +23,7 @@ WIDTH = 100
 @click.option("--held-out", is_flag=True, help="As drawn for evaluation, with what is kept out of training.")
 @plugin_option
 def show_task(task: str, seed: int, examples: int, held_out: bool) -> None:
-    """Draw a few examples of a task: what goes in, what must be carried, what is asked and when.
+    """Draw a few examples of a task: its inputs, what must be carried, and its targets.
 
     In the last row * marks the steps that enter the error, + those that enter the loss only.
     """
@@ -41,7 +41,7 @@ def show_task(task: str, seed: int, examples: int, held_out: bool) -> None:
 
 
 def facts(task: "Task") -> list[str]:
-    """Say what a task is and how far back it asks."""
+    """Return lines on a task: what it is, its distances and its floors."""
     partial = [f"floor {floor:.3g} with {known}" for known, floor in task.partial_floors.items()]
     criterion = f"solved below {task.solved_below:.3g}"
     return [
@@ -57,7 +57,7 @@ def facts(task: "Task") -> list[str]:
 
 
 def counted_steps(task: "Task", batch: "Batch") -> "Tensor":
-    """Find the steps that enter the error, (T, B) bool: a right and an opposite answer there make it differ."""
+    """Return the steps that enter the error, (T, B) bool: those at which a wrong answer changes it."""
     import torch
 
     classes = not batch.targets.is_floating_point()
@@ -77,46 +77,46 @@ def counted_steps(task: "Task", batch: "Batch") -> "Tensor":
 
 
 def rows(task: "Task", batch: "Batch", counted: "Tensor", column: int) -> dict[str, list[str]]:
-    """Write one sequence as rows of cells, a cell a time step, by name.
+    """Return one sequence as rows of cells by name, a cell per time step.
 
     Args:
         task: The task.
-        batch: A batch of it.
-        counted: The steps that are scored, (T, B).
+        batch: A batch of the task.
+        counted: The steps that enter the error, (T, B).
         column: The sequence's place in the batch.
     """
     steps = len(batch.mask) if batch.lengths is None else int(batch.lengths[column])
-    found: dict[str, list[str]] = {}
+    by_name: dict[str, list[str]] = {}
     if task.tokens:
-        found["inputs"] = [named(task.token_names, token) for token in batch.inputs[:steps, column].tolist()]
+        by_name["inputs"] = [named(task.token_names, token) for token in batch.inputs[:steps, column].tolist()]
     else:
         for channel, values in enumerate(batch.inputs[:steps, column].T.tolist(), start=1):
-            found[f"input {channel}"] = [f"{value:.2g}" for value in values]
+            by_name[f"input {channel}"] = [f"{value:.2g}" for value in values]
     carried = task.carried(batch)[:steps, column].tolist()
     if any(carried):
-        found["carried"] = ["^" if marked else "" for marked in carried]
+        by_name["carried"] = ["^" if marked else "" for marked in carried]
     scored = batch.mask[:steps, column].tolist()
     due = iter(batch.targets[batch.scored % batch.mask.shape[1] == column].tolist())
-    found["targets"] = [target(task, next(due)) if asked else "" for asked in scored]
+    by_name["targets"] = [target(task, next(due)) if asked else "" for asked in scored]
     in_error = counted[:steps, column].tolist()
-    found["scored"] = ["*" if also else "+" if asked else "" for asked, also in zip(scored, in_error, strict=True)]
-    return found
+    by_name["scored"] = ["*" if also else "+" if asked else "" for asked, also in zip(scored, in_error, strict=True)]
+    return by_name
 
 
 def named(names: Sequence[str] | None, token: int) -> str:
-    """Write a token or a class by its name, or as a number where it has none."""
+    """Return the name of a token or class, or its number where it has none."""
     return str(token) if names is None else names[token]
 
 
 def target(task: "Task", value: int | list[float]) -> str:
-    """Write a class, or numbers."""
+    """Return a class by its name, or numbers, as text."""
     if isinstance(value, list):
         return " ".join(f"{number:.2g}" for number in value)
     return named(task.class_names, value)
 
 
 def table(cells: dict[str, list[str]]) -> list[str]:
-    """Align rows of cells, a line each; what is wider than a line goes on below.
+    """Return rows of cells aligned in lines; wider rows continue below.
 
     >>> table({"inputs": ["a", "b", ">"], "targets": ["", "", "ab"]})
     ['inputs   a b  >', 'targets      ab']

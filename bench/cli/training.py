@@ -1,4 +1,4 @@
-"""The command that trains a study, and what other commands train with."""
+"""The command that trains a study, and functions with which other commands train."""
 
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from longlag.values.trial import Status
 
 CHECKED = "checked-plugins.txt"
-"""In a study's folder: the plugins whose contract was checked, as trials hold them."""
+"""The file in a study's folder with the plugins whose contract was checked, as trials hold them."""
 
 
 @click.command()
@@ -41,7 +41,7 @@ def run(
     spool: Path | None,
     **options: Any,
 ) -> int:
-    """Train what is missing of STUDY, or of the grid that the options span; then print and draw what came out.
+    """Train the missing trials of STUDY, or of the grid that the options span; then print and draw the results.
 
     The same command again resumes. With a STUDY, options replace its values.
     """
@@ -55,12 +55,12 @@ def run(
     asked = with_lenses(study_of(study, name, options), lenses)
     apart = Apart(shard, spool, command_words(click.get_current_context()))
     with _attached(how) as how:
-        found = within(asked, how.workers, budget_minutes)
-        ended = train_study(found, results, how, apart)
+        whole = within(asked, how.workers, budget_minutes)
+        ended = train_study(whole, results, how, apart)
     if shard is None:
-        write_reports(found.name, results)
+        write_reports(whole.name, results)
     else:
-        click.echo(f"share {shard} is in {shards_of(found.name, results)}; longlag merge unites the shards", err=True)
+        click.echo(f"share {shard} is in {shards_of(whole.name, results)}; longlag merge unites the shards", err=True)
     missing = sum(count for status, count in ended.items() if not status.is_result)
     return EXIT_SOME_FAILED if missing else 0
 
@@ -102,8 +102,8 @@ def train_study(study: "Study", results: Path, how: "RunOptions", apart: Apart =
         apart: Where finished trials go, if not only into the store.
 
     Raises:
-        UsageError: The study names something impossible, or a plugin that breaks a rule; nothing was written.
-        StoreError: The store or the shard cannot be used, or the spool did not take all; what was finished is kept.
+        UsageError: The study cannot be trained here, or a plugin breaks a rule; nothing was written.
+        StoreError: The store or the shard cannot be used, or the spool lacks trials; finished trials are kept.
     """
     from longlag.cli.progress import Progress
     from longlag.run.run import run as run_study
@@ -129,10 +129,10 @@ def train_study(study: "Study", results: Path, how: "RunOptions", apart: Apart =
 
 
 def check_plugins(study: "Study", results: Path) -> None:
-    """Check the contract of plugins that a study has not met as they are, in short, and note them beside its store.
+    """Run the short check of plugins that are new to a study or have changed, and record them beside its store.
 
     Raises:
-        UsageError: One breaks a rule; nothing was written.
+        UsageError: A plugin breaks a rule; nothing was written.
     """
     trials = study.trials()
     if not any(trial.plugins for trial in trials):
@@ -152,7 +152,7 @@ def check_plugins(study: "Study", results: Path) -> None:
 
 
 def write_reports(name: str, results: Path) -> None:
-    """Print a study's summary and write its tables and figures; figures that stand as they would be are left alone."""
+    """Print a study's summary and write its tables and figures; figures that are up to date are not redrawn."""
     from longlag.report.text.tables import write_tables
     from longlag.report.text.terminal import render_text
     from longlag.store.results import load_study
@@ -165,13 +165,13 @@ def write_reports(name: str, results: Path) -> None:
 
 
 def figures_of(data: "StudyData", folder: Path) -> list[Path]:
-    """Return the files of a study's figures, drawn where they do not stand as they would be drawn."""
+    """Return the files of a study's figures, drawn again where they are not up to date."""
     from longlag.report import drawn
 
     digest, target = drawn.digest_of(data), folder / "figures"
     if (standing := drawn.standing(digest, target)) is not None:
         return standing
-    from longlag.report.figures.all import draw_figures  # loads what draws, which takes a second
+    from longlag.report.figures.all import draw_figures  # importing it takes a second
 
     written = draw_figures(data, folder)
     drawn.note(digest, target, written)
@@ -179,7 +179,7 @@ def figures_of(data: "StudyData", folder: Path) -> list[Path]:
 
 
 def name_transfer(name: str, results: Path) -> None:
-    """Say where the errors at other distances are, if there are any."""
+    """Print the file with the errors at other distances, if there are any."""
     path = results / name / "tables" / "transfer.md"
     if path.is_file():
         click.echo(f"errors at other distances: {path}", err=True)

@@ -58,7 +58,7 @@ def tune(study: str, write: bool, workers: int | None, results: Path) -> int:
 
 
 def _searched(plan: "Study", results: Path, workers: int) -> "pd.DataFrame | None":
-    """Train a tuning study and whatever rates follow from it; return its trials, or None where some failed."""
+    """Train a tuning study and the further rates that follow; return its trials, or None where some failed."""
     from longlag.cli.training import train_study
     from longlag.experiments import tuning
     from longlag.run.run import RunOptions
@@ -76,7 +76,7 @@ def _searched(plan: "Study", results: Path, workers: int) -> "pd.DataFrame | Non
 
 
 def need_writable(path: Path) -> None:
-    """Refuse, before anything is trained, a study's file that rates cannot be put into."""
+    """Refuse, before anything is trained, a study's file that rates cannot be written to."""
     from longlag.experiments import tuning
     from longlag.plan import files
 

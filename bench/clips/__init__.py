@@ -1,1 +1,1 @@
-"""The clipping settings: one file each, what happens to a gradient between the backward pass and the update."""
+"""The clipping settings, one file each: how a gradient is changed between the backward pass and the update."""

@@ -52,11 +52,11 @@ class AdaGC(Clip):
             part.mul_(factor.view(-1, *[1] * (part.ndim - 1)))
 
     def _in_warmup(self, context: Context) -> Tensor:
-        """Say of each trial whether the update that was observed last belongs to the warm-up, (R, 1) bool."""
+        """Return whether each trial's last observed update belongs to the warm-up, (R, 1) bool."""
         return (_remembered(context)[0] <= self.warmup).unsqueeze(1)
 
     def _factors(self, gradients: Tensor, norms: Tensor, context: Context, warming: Tensor) -> Tensor:
-        """Return what each tensor is multiplied by, (R, T)."""
+        """Return the factor on each tensor's gradient, (R, T)."""
         before, lengths = _remembered(context)[2], _lengths(gradients, context.layout)
         limits = torch.where(before > 0, self.lambda_rel * before, inf)
         own = torch.where(lengths > limits, limits / lengths, 1.0)
@@ -64,7 +64,7 @@ class AdaGC(Clip):
         return torch.where(warming, joint, own)
 
     def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor, context: Context) -> Tensor:
-        """See that norms are as promised, and that the averages were fed what was taken."""
+        """Return whether norms keep the limits, and whether the averages were updated with the gradients taken."""
         _, average, before = _remembered(context)
         warming = self._in_warmup(context).squeeze(1)
         old, new = _lengths(raw, context.layout), _lengths(taken, context.layout)
@@ -86,6 +86,6 @@ def _lengths(gradients: Tensor, layout: Layout) -> Tensor:
 
 
 def _remembered(context: Context) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the updates so far (R,), each tensor's average (R, T), and that before the update at hand, as views."""
+    """Return the updates so far (R,), each tensor's average (R, T), and its average before this update, as views."""
     tensors, memory = context.layout.num_tensors, context.memory
     return memory[:, 0], memory[:, 1 : 1 + tensors], memory[:, 1 + tensors : 1 + 2 * tensors]

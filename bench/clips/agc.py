@@ -1,4 +1,4 @@
-"""Adaptive clipping: the gradient of a unit's weights is held in proportion to the weights themselves.
+"""Adaptive clipping: the gradient of a unit's weights is limited in proportion to the norm of the weights.
 
 g_i <- g_i * r max(|w_i|, eps) / |g_i|   if |g_i| > r max(|w_i|, eps), eps = 0.001
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from longlag.clips.base import TOLERANCE, Clip, Context, threshold
 
 EPS = 1e-3
-"""Norm below which weights count as this large, so that weights at zero can move."""
+"""The smallest norm that weights count with, so that weights at zero can change."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def _units(row: Tensor, weights: Tensor, context: Context) -> Iterator[tuple[Ten
 
 
 def _norms(matrix: Tensor) -> Tensor:
-    """Return the norm over all axes but the last, float64; what float64 may not hold the square of is scaled first."""
+    """Return the norm over all axes but the last, float64; float64 entries are scaled first, against overflow."""
     others = tuple(range(matrix.ndim - 1))
     if matrix.dtype != torch.float64:
         return matrix.double().square_().sum(others).sqrt_()

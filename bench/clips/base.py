@@ -1,12 +1,12 @@
-"""What every clipping setting promises.
+"""The contract of every clipping setting.
 
-A clip works on the rows of a gradient matrix (R, P), a row a trial, after the whole backward pass and before
-the update. It never looks across rows: the norm is that of one trial, over all of its parameters. What else it may
-look at, the place of each tensor, the parameters and what it remembers of a trial, is in a `Context`.
+A clip works on the rows of a gradient matrix (R, P), a row per trial, after the whole backward pass and before
+the update. It never looks across rows: the norm is that of one trial, over all of its parameters. A `Context` holds
+everything else that it may read: the place of each tensor, the parameters and its memory of each trial.
 
-Two settings work inside the backward pass instead (`Clip.in_backward`): they say what is to happen there, and leave the
-gradient that comes of it alone. They may stand beside another: ``norm:1+omega:4``. So may a guard, which acts only on
-gradients that cannot be trusted: ``norm:1+guard``.
+Two settings work inside the backward pass instead (`Clip.in_backward`): they declare a rule for it, and leave the
+gradient that results from it unchanged. They may be combined with another: ``norm:1+omega:4``. So may a guard, which
+acts only on gradients that cannot be trusted: ``norm:1+guard``.
 """
 
 from abc import ABC, abstractmethod
@@ -25,7 +25,7 @@ from longlag.values.layout import Layout
 __all__ = ["TOLERANCE", "Clip", "Context", "UsageError", "option", "row_norms", "scale_rows", "threshold"]
 
 TOLERANCE = 1e-5
-"""Relative difference up to which a clipped norm counts as the one promised: float32 gradients, scaled once."""
+"""Largest relative difference between a clipped norm and its limit: float32 gradients, scaled once."""
 
 SMALLEST, LARGEST = 1e-30, 1e30
 """The thresholds allowed: float32 holds them, and the components of a gradient of that norm, in full precision."""
@@ -33,12 +33,12 @@ SMALLEST, LARGEST = 1e-30, 1e30
 
 @dataclass(frozen=True)
 class Context:
-    """What a clip may look at beside the gradients.
+    """The data that a clip may read beside the gradients.
 
     Attributes:
         layout: Where each tensor lies in a row.
         parameters: (R, P), before the update.
-        memory: (R, M) float64, what the clip remembers of each trial: zeros at first, at least `Clip.memory` columns.
+        memory: (R, M) float64, the clip's memory of each trial: zeros at first, at least `Clip.memory` columns.
     """
 
     layout: Layout
@@ -46,7 +46,7 @@ class Context:
     memory: Tensor
 
     def rows(self, rows: slice) -> "Context":
-        """Return the same for some of the trials; their memory can be changed through it."""
+        """Return the context of some of the trials; its memory is a view, so that changes to it are kept."""
         return replace(self, parameters=self.parameters[rows], memory=self.memory[rows])
 
 
@@ -73,9 +73,9 @@ class Clip(Configurable, ABC):
     largest: ClassVar[float] = LARGEST
     """The largest threshold."""
     memory: ClassVar[int] = 0
-    """Numbers that it remembers of each trial: see `observe` and `memory_size`."""
+    """How many numbers it remembers of each trial: see `observe` and `memory_size`."""
     guards: ClassVar[bool] = False
-    """Whether it replaces gradients that cannot be trusted: see `replaced`. Then it may stand beside another."""
+    """Whether it replaces gradients that cannot be trusted: see `replaced`. It may then be combined with another."""
     drops: ClassVar[bool] = False
     """Whether it may drop a whole update: see `dropped`."""
     in_backward: ClassVar[bool] = False
@@ -83,7 +83,7 @@ class Clip(Configurable, ABC):
 
     @classmethod
     def option_of(cls, item: Field[Any]) -> Option:
-        """Return what a field declares: a threshold, where it has no default."""
+        """Return the option that a field declares: a threshold, where it has no default."""
         if item.default is not MISSING:
             return super().option_of(item)
         summary = item.metadata.get("summary", "a threshold")
@@ -100,16 +100,16 @@ class Clip(Configurable, ABC):
         return 0.0
 
     def memory_size(self, layout: Layout) -> int:
-        """Return the numbers that it remembers of each trial: `memory`, unless they depend on the tensors."""
+        """Return how many numbers it remembers of each trial: `memory`, unless that depends on the tensors."""
         return self.memory
 
     def observe(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
-        """Note in the memory what is to be remembered of an update, before `apply`; nothing by default.
+        """Update the memory from the raw gradients of an update, before `apply`; does nothing by default.
 
         Args:
             gradients: (R, P), the raw gradients; only read.
-            norms: (R,) float64, their norms. Rows that are not finite should leave no trace.
-            context: As `apply` will have it.
+            norms: (R,) float64, their norms. Rows that are not finite should not change the memory.
+            context: The context that `apply` will get.
         """
 
     @abstractmethod
@@ -119,44 +119,44 @@ class Clip(Configurable, ABC):
         Args:
             gradients: (R, P), the raw gradients of R trials.
             norms: (R,) float64, their norms.
-            context: What else there is to look at; only read.
+            context: The layout, parameters and memory; only read.
         """
 
     def dropped(self, norms: Tensor) -> Tensor:
-        """Say from the raw norms (R,) which updates are dropped: no parameter and no running quantity moves, (R,) bool.
+        """Return from the raw norms (R,) which updates are dropped, (R,) bool: no parameter or running quantity moves.
 
-        A clip that drops updates says so in `drops`.
+        A clip that drops updates declares it in `drops`.
         """
         return torch.zeros_like(norms, dtype=torch.bool)
 
     def replaced(self, norms: Tensor) -> Tensor:
-        """Say from the raw norms (R,) which gradients are replaced: a loss that is not finite does no harm, (R,) bool.
+        """Return from the raw norms (R,) which gradients are replaced, (R,) bool: their loss need not be finite.
 
-        A clip that replaces gradients says so in `guards`, and answers in `holds` for rows that are not finite.
+        A clip that replaces gradients declares it in `guards`, and judges rows that are not finite in `holds`, too.
         """
         return torch.zeros_like(norms, dtype=torch.bool)
 
     @abstractmethod
     def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor, context: Context) -> Tensor:
-        """Say for each row whether what the optimiser took is what this setting promises, (R,) bool.
+        """Return for each row whether the gradient that the optimiser took keeps this setting's promise, (R,) bool.
 
-        Written from the definition, not from `apply`: it is how a run proves that clipping acted. Rows with a
-        non-finite raw gradient are the caller's business.
+        It follows the definition, independently of `apply`: a run verifies with it that clipping happened. The caller
+        handles rows with a non-finite raw gradient.
 
         Args:
             raw: (R, P), gradients as the backward pass left them.
             taken: (R, P), gradients as the optimiser read them.
             raw_norms: (R,) float64, norms of ``raw``.
             taken_norms: (R,) float64, norms of ``taken``.
-            context: As `apply` had it.
+            context: The context that `apply` had.
         """
 
 
 @dataclass(frozen=True)
 class Together(Clip):
-    """A setting for the gradient, then a guard, then those for the backward pass; acts and answers as the first does.
+    """Several settings combined: one for the gradient, a guard, then those for the backward pass.
 
-    Where a gradient is replaced, the guard answers.
+    The first part clips and judges gradients; the guard judges those that it replaces.
 
     Attributes:
         parts: At least two, in this order.
@@ -220,13 +220,13 @@ class Together(Clip):
 
 
 def side_by_side(parts: Sequence[Clip]) -> Clip:
-    """Return these settings as one, in the order in which they are spelled; ``none`` beside another says nothing.
+    """Return settings combined into one, in their canonical order; ``none`` beside another is dropped.
 
     Raises:
-        UsageError: One is given twice, or two of them clip the gradient.
+        UsageError: A setting is given twice, or two of them clip the gradient.
     """
-    said = [part for part in parts if part.spec != "none"]
-    ordered = sorted(said, key=lambda part: (part.in_backward, part.guards, part.name()))
+    clipping = [part for part in parts if part.spec != "none"]
+    ordered = sorted(clipping, key=lambda part: (part.in_backward, part.guards, part.name()))
     return Together(tuple(ordered)) if len(ordered) > 1 else [*ordered, *parts][0]
 
 
@@ -241,8 +241,8 @@ def scale_rows(gradients: Tensor, factors: Tensor) -> None:
 def row_norms(matrix: Tensor, order: float = 2.0) -> Tensor:
     """Return the norm of each row, (R,) float64: the Euclidean one, unless an order of 1 or infinity is given.
 
-    A row at a time, so that a trial's norm is the same bytes in any company; in float64, so that the norm is
-    non-finite only where an entry is (float32 squares overflow at 1e19). Rows that are float64 themselves are
+    It is computed a row at a time, so that a trial's norm is the same bytes in any company, and in float64, so that the
+    norm is non-finite only where an entry is (float32 squares overflow at 1e19). Rows that are float64 themselves are
     divided by their largest entry first, for the same reason.
     """
     if matrix.dtype != torch.float64:

@@ -15,22 +15,22 @@ from torch import Tensor
 from longlag.clips.base import Clip, Context
 
 LARGEST = 1e10
-"""The norm above which the authors trust no float32."""
+"""The norm above which the authors do not trust a float32 gradient."""
 SHARE = 0.02
 RECURRENT = "recurrent_weight"
-"""How the tensors that it shrinks are called."""
+"""The names of the tensors that it shrinks."""
 
 
 @dataclass(frozen=True)
 class Guard(Clip):
-    """Replace what is not finite."""
+    """Replaces gradients that are not finite or too large."""
 
     summary: ClassVar[str] = "where the gradient is not finite or above 1e10: .02 of the recurrent weights, the rest 0"
     reference: ClassVar[str] = "the program of Pascanu, Mikolov & Bengio 2013"
     guards: ClassVar[bool] = True
 
     def replaced(self, norms: Tensor) -> Tensor:
-        return ~(norms <= LARGEST)  # NaN is not below anything
+        return ~(norms <= LARGEST)  # also true of NaN
 
     def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
         replaced = self.replaced(norms).unsqueeze(1)
@@ -41,10 +41,10 @@ class Guard(Clip):
 
 
 def _instead(context: Context) -> Tensor:
-    """Return what stands in for a gradient, (R, P)."""
-    found = torch.zeros_like(context.parameters)
+    """Return the gradients that replace others, (R, P)."""
+    replacement = torch.zeros_like(context.parameters)
     for slot in context.layout.slots:
         if slot.name.rpartition(".")[2] == RECURRENT:
             place = slice(slot.offset, slot.offset + slot.size)
-            found[:, place] = context.parameters[:, place] * SHARE
-    return found
+            replacement[:, place] = context.parameters[:, place] * SHARE
+    return replacement

@@ -1,4 +1,4 @@
-"""Norm clipping by tensor: every logical tensor is shortened to a largest length of its own.
+"""Norm clipping by tensor: the gradient of every logical tensor is scaled down to the threshold by itself.
 
 g_k <- g_k * c / |g_k|   if |g_k| > c, for each tensor k
 

@@ -1,4 +1,4 @@
-"""No clipping: the gradient is taken as it is."""
+"""No clipping: the optimiser takes the gradient unchanged."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,7 +10,7 @@ from longlag.clips.base import Clip, Context
 
 @dataclass(frozen=True)
 class NoClip(Clip):
-    """g stays g."""
+    """The gradient is unchanged."""
 
     summary: ClassVar[str] = "no clipping"
     reference: ClassVar[str] = "the control"

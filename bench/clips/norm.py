@@ -1,4 +1,4 @@
-"""Norm clipping: the gradient is shortened to a largest length, its direction kept.
+"""Norm clipping: a gradient with a larger norm is scaled to the threshold; its direction stays.
 
 g <- g * c / |g|   if |g| > c, with |g| over all parameters of the trial: the Euclidean norm, or the sum (type 1) or the
 largest (type inf) of the absolute entries

@@ -1,4 +1,4 @@
-"""Clipping at a quantile of the norms that the trial itself has had so far.
+"""Norm clipping at a quantile of the trial's own gradient norms so far.
 
 g <- g * c / |g|   if |g| > c, with c the p-quantile of |g_1| ... |g_t|, the current one included
 
@@ -48,9 +48,11 @@ class ClipQuantile(Clip):
         return upper_edge(reached.int().argmax(1))
 
     def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor, context: Context) -> Tensor:
-        """See that the norm is as it was and not above the quantile's bin, or else the upper edge of that bin."""
+        """Return whether a norm is unchanged and not above the quantile's bin, or equal to the bin's upper edge."""
         untouched = (taken_norms - raw_norms).abs() <= TOLERANCE * raw_norms
-        places = bin_of(torch.where(untouched, raw_norms, taken_norms * 0.995))  # off the edge, into the bin below it
+        places = bin_of(
+            torch.where(untouched, raw_norms, taken_norms * 0.995)
+        )  # slightly below the edge, so that it falls into the bin below
         at_edge = (taken_norms - upper_edge(places)).abs() <= TOLERANCE * taken_norms
         counts, bins = context.memory[:, :BINS], torch.arange(BINS, device=places.device)
         needed = self.share * counts.sum(1)
@@ -60,7 +62,7 @@ class ClipQuantile(Clip):
 
 
 def bin_of(norms: Tensor) -> Tensor:
-    """Return the place of each norm's bin."""
+    """Return the index of each norm's bin."""
     places = ((norms.log10() / DECADES + 0.5) * BINS).floor()
     return places.clamp(0, BINS - 1).long()
 

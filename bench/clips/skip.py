@@ -1,4 +1,4 @@
-"""Skipping: an update whose gradient is too long, or not finite, does not take place.
+"""Skipping: an update whose gradient norm is above the threshold, or not finite, is dropped.
 
 g <- 0, and neither parameters nor the optimiser's running quantities move,   if |g| > c or not finite
 """
@@ -23,7 +23,7 @@ class Skip(Clip):
     max_norm: float = threshold("c, the largest norm of a gradient that is taken")
 
     def dropped(self, norms: Tensor) -> Tensor:
-        return ~(norms <= self.max_norm)  # NaN is not below anything
+        return ~(norms <= self.max_norm)  # also true of NaN
 
     def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
         gradients.masked_fill_(self.dropped(norms).unsqueeze(1), 0.0)

@@ -1,11 +1,11 @@
-"""Clipping inside the backward pass: the signal that goes from step to step, not the gradient that comes of it.
+"""Clipping inside the backward pass: of the signal that goes from step to step, not of the resulting gradient.
 
 d_t <- clip(d_t, -c, c), each entry, at every step on the way back, before anything follows from it
 
 d_t is the gradient of the loss by the states that step t hands on, h_t and, of an LSTM, c_t, what later steps send
 included (`longlag.values.backward`). Early LSTM trainers bounded the derivatives within the network in this way (Graves
-2013, section 2.1, by the gates' inputs, which lie between d_t and d_{t-1}). Scales with the batch: d_t is of the mean
-loss.
+2013, section 2.1, by the gates' inputs, which lie between d_t and d_{t-1}). The effect of c depends on the batch size,
+since d_t belongs to the mean loss.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from longlag.clips.base import Clip, Context, threshold
 
 @dataclass(frozen=True)
 class ClipState(Clip):
-    """Every entry of the backward signal held to ``[-max_signal, max_signal]`` at every step."""
+    """Every entry of the backward signal is clipped to ``[-max_signal, max_signal]`` at every step."""
 
     summary: ClassVar[str] = "backward signal by the states clipped to [-c, c] at every step, inside the backward pass"
     reference: ClassVar[str] = "Graves 2013, section 2.1"

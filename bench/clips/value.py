@@ -1,4 +1,4 @@
-"""Value clipping: every component of the gradient is held within bounds; the direction may change.
+"""Value clipping: every component of the gradient is clipped to an interval; its direction may change.
 
 g_i <- min(max(g_i, -c), c)
 """

@@ -1,6 +1,6 @@
-"""Clipping of outliers: norms far above what the trial's have been of late.
+"""Clipping of outliers: gradient norms far above the running mean of the trial's own.
 
-g <- g * c / |g|   if |g| - m > z s, with c = m + z^2 s / z_t and z_t = (|g| - m) / s, the farther out the closer to m
+g <- g * c / |g|   if |g| - m > z s, with c = m + z^2 s / z_t and z_t = (|g| - m) / s: larger outliers end closer to m
 
 m and s are the running mean and deviation of the trial's norms so far, each norm as it was after clipping:
 m <- a m + (1 - a) |g|, s^2 <- a s^2 + (1 - a) (|g| - m)^2 with the new m. They start from the first ``warmup`` norms,
@@ -17,7 +17,7 @@ from torch import Tensor
 from longlag.clips.base import TOLERANCE, Clip, Context, option, scale_rows, threshold
 
 COUNT, MEAN, VARIANCE, MEAN_BEFORE, VARIANCE_BEFORE = range(5)
-"""What is remembered: norms so far, their m and s^2, and those by which the update at hand is judged."""
+"""Columns of its memory: the count of norms so far, their m and s^2, and the m and s^2 before this update."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ class ZClip(Clip):
         scale_rows(gradients, torch.where(norms > limits, limits / norms, 1.0))
 
     def _limits(self, norms: Tensor, context: Context) -> Tensor:
-        """Return the largest norm for each row, (R,); infinity where a norm is no outlier, or nothing is known yet."""
+        """Return the largest norm for each row, (R,); infinity where a norm is no outlier, or during the warm-up."""
         mean, variance = context.memory[:, MEAN_BEFORE], context.memory[:, VARIANCE_BEFORE]
         gap = norms - mean
         outlying = gap > self.z_threshold * variance.sqrt()
         return torch.where(outlying, mean + self.z_threshold**2 * variance / gap, inf)
 
     def holds(self, raw: Tensor, taken: Tensor, raw_norms: Tensor, taken_norms: Tensor, context: Context) -> Tensor:
-        """See that the z-scores before and after multiply to z^2, and that the mean was fed what was taken."""
+        """Return whether the z-scores before and after multiply to z^2, and the norm taken entered the mean."""
         count, mean, _, before, variance = context.memory[:, : self.memory].unbind(1)
         deviation = variance.sqrt()
         score = torch.where(deviation > 0, (raw_norms - before) / deviation, inf)

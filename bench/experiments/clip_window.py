@@ -1,4 +1,4 @@
-"""The safe clip window: which thresholds, and which learning rates, a cell may be trained with.
+"""The safe clip window: the thresholds and the learning rates with which a cell learns.
 
 Two sweeps through one point. The clip's threshold goes from tight to loose, and on to no clip at all, at one learning
 rate; the rate goes from low to high, without a clip and with the middle one of the thresholds. All seeds of all
@@ -34,24 +34,24 @@ THRESHOLDS: dict[str, tuple[float, ...]] = {
     "agc": (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
     "quantile": (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9),
 }
-"""What is swept of each kind of clip unless said otherwise."""
+"""The default thresholds of a sweep, by kind of clip."""
 RATES = 7
-"""How many rates are swept unless said otherwise: factors of about √10 around the one rate."""
+"""The default number of rates in a sweep, in factors of about √10 around the given rate."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """What is swept.
+    """The settings of both sweeps.
 
     Attributes:
         name: The study that holds the trials.
-        task: Spec.
-        cells: Specs.
+        task: Spec of the task.
+        cells: Specs of the cells.
         clip: The kind of clip: ``norm``.
-        thresholds: Of it, ascending.
+        thresholds: Thresholds of the clip, ascending.
         lr: The rate of the sweep over thresholds.
-        rates: Ascending.
-        seeds: How many.
+        rates: Learning rates, ascending.
+        seeds: The number of seeds.
         options: Further keys of a grid: updates, hidden size, optimizer.
     """
 
@@ -67,7 +67,7 @@ class Window:
 
     @property
     def clips(self) -> tuple[str, ...]:
-        """The clips from tight to loose, none at the end."""
+        """The clips from tight to loose, ending with ``none``."""
         return (*(f"{self.clip}:{spell(threshold)}" for threshold in self.thresholds), NONE)
 
     @property
@@ -91,10 +91,10 @@ class Window:
 
 
 def swept(kind: str, thresholds: Sequence[float]) -> tuple[float, ...]:
-    """Return the thresholds of a kind of clip, ascending: those given, or the usual ones.
+    """Return the thresholds of a kind of clip, ascending: those given, or the default ones.
 
     Raises:
-        UsageError: There is no such kind, it has no threshold, or it is a plugin's and none are given.
+        UsageError: There is no such kind, it has no threshold, or it is a plugin's and no thresholds are given.
     """
     known = registry.names("clip")
     if kind not in known:
@@ -114,7 +114,7 @@ def rates_around(lr: float, given: Sequence[float] = ()) -> tuple[float, ...]:
     (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
 
     Raises:
-        UsageError: One is no rate, or fewer than two are given.
+        UsageError: A value is not a learning rate, or fewer than two are given.
     """
     if given:
         return _ascending(given, "--rate")
@@ -126,17 +126,17 @@ def rates_around(lr: float, given: Sequence[float] = ()) -> tuple[float, ...]:
 
 
 def _ascending(values: Sequence[float], label: str) -> tuple[float, ...]:
-    found = tuple(sorted({number(value, label, above=True) for value in values}))
-    if len(found) < 2:
+    ascending = tuple(sorted({number(value, label, above=True) for value in values}))
+    if len(ascending) < 2:
         raise UsageError(f"{label} must be given at least twice, with different values")
-    return found
+    return ascending
 
 
 def measured(window: Window, trials: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each setting of both sweeps, in their order.
 
     Args:
-        window: What was swept.
+        window: The settings.
         trials: Rows of `longlag.store.results.load`.
 
     Returns:
@@ -185,12 +185,12 @@ def safe_runs(fractions: Sequence[float | None]) -> list[tuple[int, int]]:
     >>> safe_runs([0.2, 0.9, 1.0, 0.5, 1.0])
     [(1, 2), (4, 4)]
     """
-    found: list[tuple[int, int]] = []
+    runs: list[tuple[int, int]] = []
     for place, fraction in enumerate(fractions):
         if fraction is None or math.isnan(fraction) or fraction < SAFE_FRACTION:
             continue
-        if found and found[-1][1] == place - 1:
-            found[-1] = found[-1][0], place
+        if runs and runs[-1][1] == place - 1:
+            runs[-1] = runs[-1][0], place
         else:
-            found.append((place, place))
-    return found
+            runs.append((place, place))
+    return runs

@@ -1,4 +1,4 @@
-"""How far back: climbs a ladder of distances until no seed solves, and fits where half of those that learn still do.
+"""Horizons: climbs a ladder of distances until no seed solves, and fits where half of the seeds that learn still do.
 
 A rung is a distance of a task. On each, every setting (cell and clip) first tries the same learning rates on
 tuning seeds, where there are several; the best is trained on the reported seeds. A setting that solves in no seed on
@@ -29,19 +29,19 @@ FIRST_LAG = 8.0
 LAST_LAG = 1024.0
 STEP = 2**0.5
 EMPTY_RUNGS = 2
-"""So many rungs in a row on which no seed solves end a climb."""
+"""The number of rungs in a row on which no seed solves that ends a climb."""
 
 
 @dataclass(frozen=True)
 class Climb:
-    """What a horizon is measured for. Specs are shortened, as trials hold them.
+    """The settings for which horizons are measured. Specs are shortened, as trials hold them.
 
     Attributes:
         name: The study that holds the trials.
-        tasks: Specs whose dial is turned; everything else about them stays.
-        cells: Specs.
-        clips: Specs.
-        rates: Learning rates, each tried on `TUNING_SEEDS` at every rung; a single one is not tried, but taken.
+        tasks: Specs of tasks, whose dials are changed; their other options stay.
+        cells: Specs of cells.
+        clips: Specs of clips.
+        rates: Learning rates, each tried on `TUNING_SEEDS` at every rung; a single one is used without a trial.
         seeds: The reported seeds are 0 to ``seeds`` - 1.
         longest: No rung lies further than this `min_lag`.
         options: Further keys of a grid: updates, hidden size, optimizer.
@@ -58,7 +58,7 @@ class Climb:
 
     @property
     def chooses(self) -> bool:
-        """Whether there are rates to choose among."""
+        """Whether there are several rates to choose from."""
         return len(self.rates) > 1
 
     def __post_init__(self) -> None:
@@ -79,7 +79,7 @@ def _once(specs: list[str], what: str) -> tuple[str, ...]:
 
 
 def _without_dial(task: Task) -> str:
-    """Return the shortest spelling of everything but the distance."""
+    """Return a task's name and all options but its dial, by which tasks with the same ladder are recognised."""
     kept = [f"{name}={spell(value)}" for name, value in task.changed().items() if name != task.dial]
     return ":".join(filter(None, [task.name(), ",".join(kept)]))
 
@@ -93,14 +93,14 @@ def rungs(spec: str, longest: float = LAST_LAG) -> tuple[Task, ...]:
     [8, 11, 16, 23, 32]
 
     Raises:
-        UsageError: The task has no dial, or no distance of it lies in that range; or it is a plugin that raised, or
-            took too long to say what a rung's `min_lag` is.
+        UsageError: The task has no dial, or no distance of it lies in that range; or it is a plugin whose `min_lag`
+            raised or took too long.
     """
     task = registry.task(spec)
     if not task.dial:
         raise UsageError(without_dial(task))
-    found: dict[int, Task] = {}
-    min_lag = cache(lambda turned: turned.min_lag)  # neighbouring rungs are looked for at the same settings
+    by_lag: dict[int, Task] = {}
+    min_lag = cache(lambda turned: turned.min_lag)  # the searches for neighbouring rungs visit the same settings
     target = FIRST_LAG
     while target <= longest * 1.001:
         try:
@@ -109,28 +109,31 @@ def rungs(spec: str, longest: float = LAST_LAG) -> tuple[Task, ...]:
         except UsageError as error:
             raise UsageError(f"{error}, when asked for a min_lag of {target:.0f}; --longest ends the ladder") from None
         if turned is not None and min_lag(turned) <= longest:
-            found.setdefault(min_lag(turned), turned)
+            by_lag.setdefault(min_lag(turned), turned)
         target *= STEP
-    if not found:
+    if not by_lag:
         raise UsageError(f"task {spec} has no distance with a min_lag from {FIRST_LAG:g} to {longest:g}")
-    return tuple(found[lag] for lag in sorted(found))
+    return tuple(by_lag[lag] for lag in sorted(by_lag))
 
 
 def nearest(task: Task, target: float, min_lag: Callable[[Task], int]) -> Task | None:
-    """Turn a task's dial so that its ``min_lag`` comes nearest to the target; None where the dial ends before."""
+    """Return the task at the setting of its dial whose ``min_lag`` is nearest to the target.
+
+    None where no setting comes within a factor of `STEP` of it, as where the dial ends before.
+    """
     candidates = neighbours(task, lambda turned: min_lag(turned) >= target)
     near = [turned for turned in candidates if target / STEP < min_lag(turned) < target * STEP]
     return min(near, key=lambda turned: abs(min_lag(turned) / target - 1), default=None)
 
 
 def first_study(climb: Climb) -> Study:
-    """Return the study of the first rung's tuning trials, whose specs and options are thereby checked."""
+    """Return the study of the first rung's tuning trials; making it checks specs and options."""
     firsts = [rungs(spec, climb.longest)[0] for spec in climb.tasks]
     return _study(climb, [_tuning_grid(climb, task, climb.cells, climb.clips) for task in firsts])
 
 
 def whole_ladder(climb: Climb) -> Study:
-    """Return all that a climb to the last rung trains, any one rate standing in for those not chosen yet."""
+    """Return the study of all trials of a climb to the last rung, with one rate in place of those not chosen yet."""
     every = [task for spec in climb.tasks for task in rungs(spec, climb.longest)]
     tuned = [_tuning_grid(climb, task, climb.cells, climb.clips) for task in every]
     reported = [grid.changed(lr=climb.rates[:1], seeds=tuple(range(climb.seeds))) for grid in tuned]
@@ -138,10 +141,10 @@ def whole_ladder(climb: Climb) -> Study:
 
 
 def run(climb: Climb, folder: Path, train: Callable[[Study], object]) -> pd.DataFrame:
-    """Climb with every setting and return one row a rung and setting.
+    """Climb with every setting and return one row per rung and setting.
 
     Args:
-        climb: What to measure.
+        climb: The settings to measure.
         folder: The results folder.
         train: Trains what is missing of a study into it.
 

@@ -1,8 +1,9 @@
 """Reads minimal pairs: two sentences that differ in grammaticality only, of which one should be more probable.
 
-Told apart by how they begin: tables with tabs or commas, ``condition, grammatical, ungrammatical`` in this order (as in
-Marvin & Linzen 2018) or in that of a header line, and JSON with ``sentence_good`` and ``sentence_bad`` (BLiMP, Warstadt
-et al. 2020), an object a line or a list of all. What is no pair is a `Problem`; all others are kept.
+The beginning of a file decides its format: a table with tabs or commas, ``condition, grammatical, ungrammatical`` in
+this order (as in Marvin & Linzen 2018) or in that of a header line; or JSON with ``sentence_good`` and
+``sentence_bad`` (BLiMP, Warstadt et al. 2020), an object per line or one list. A line that is not a pair becomes a
+`Problem`; all others are kept.
 """
 
 import csv
@@ -16,7 +17,7 @@ from longlag.tasks.support.errors import UsageError
 
 HEADER = ["condition", "grammatical", "ungrammatical"]
 _ALSO = {"sentence_good": "grammatical", "sentence_bad": "ungrammatical", "uid": "construction"}
-"""What BLiMP calls the columns."""
+"""The names of the columns in BLiMP."""
 _NUMBERS = ("sing", "plur")
 
 Split = Callable[[str], list[str]]
@@ -28,9 +29,9 @@ class MinimalPair:
 
     Attributes:
         construction: The file's name without its ending, or BLiMP's ``UID``.
-        attractors: Nouns whose number is not the subject's, as the condition says; None where it says nothing.
+        attractors: Nouns whose number is not the subject's, by the condition's name; None where it does not show them.
         good: The words of the grammatical sentence.
-        bad: Those of the other.
+        bad: The words of the ungrammatical sentence.
     """
 
     construction: str
@@ -41,7 +42,7 @@ class MinimalPair:
 
 @dataclass(frozen=True)
 class Problem:
-    """A line that is no pair: the file, the line's number from 1 (of a list in JSON, the entry's), and why."""
+    """A line that is not a pair: the file, its number from 1 (in a JSON list the entry's), and the reason."""
 
     file: str
     line: int
@@ -72,7 +73,7 @@ def attractors_in(condition: str) -> int | None:
 
 
 def read_pairs(path: Path) -> tuple[list[MinimalPair], list[Problem]]:
-    """Read a file.
+    """Read the pairs of a file, and the problems in it.
 
     Raises:
         UsageError: It cannot be read as text, is empty, holds no pair at all, or has a header line without the columns.
@@ -118,7 +119,7 @@ def _rows(text: str, path: Path) -> Iterator[tuple[int, Callable[[], Mapping[str
 
 
 def _splitter(first: str) -> Split:
-    """Return what splits the lines of a table, of which this is the first: at tabs, or else at commas as CSV does."""
+    """Return the function that splits a table's lines: at tabs where the first line has one, else at commas, as CSV."""
     by_comma = "\t" not in first and len(_split_csv(first)) >= len(HEADER) - 1
     return _split_csv if by_comma else lambda line: line.split("\t")
 
@@ -129,11 +130,11 @@ def _split_csv(line: str) -> list[str]:
 
 def _listed(text: str, path: Path) -> list[object]:
     try:
-        found = json.loads(text)
+        entries = json.loads(text)
     except (ValueError, RecursionError):
         raise UsageError(f"{path} begins like a list in JSON and is none") from None
-    assert isinstance(found, list)
-    return found
+    assert isinstance(entries, list)
+    return entries
 
 
 def _text(path: Path) -> str:
@@ -161,8 +162,8 @@ def _from_line(line: str) -> Mapping[str, object]:
         raise ValueError("this is not JSON") from None
 
 
-def _from_json(found: object) -> Mapping[str, object]:
-    values = found if isinstance(found, dict) else {}
+def _from_json(entry: object) -> Mapping[str, object]:
+    values = entry if isinstance(entry, dict) else {}
     if not all(isinstance(values.get(name), str) for name in ("sentence_good", "sentence_bad")):
         raise ValueError("sentence_good and sentence_bad must be text")
     return {_ALSO.get(str(name).lower(), str(name)): value for name, value in values.items()}
@@ -189,13 +190,13 @@ def read_all(paths: Sequence[Path]) -> tuple[dict[str, list[MinimalPair]], list[
     Raises:
         UsageError: A file cannot be used, or two have one name.
     """
-    found: dict[str, list[MinimalPair]] = {}
+    pairs: dict[str, list[MinimalPair]] = {}
     problems: list[Problem] = []
     names: dict[str, Path] = {}
     for path in paths:
         if path.stem in names:
             raise UsageError(f"{path} and {names[path.stem]}: two files are called {path.stem}")
         names[path.stem] = path
-        found[str(path)], odd = read_pairs(path)
+        pairs[str(path)], odd = read_pairs(path)
         problems += odd
-    return found, problems
+    return pairs, problems

@@ -32,15 +32,15 @@ Sentence = tuple[int, ...]
 
 @dataclass(frozen=True, eq=False)
 class Probed:
-    """What came of a probe.
+    """The outcome of a probe.
 
     Attributes:
-        trials: One row a trial whose network was probed, as `longlag.store.results.load` has them.
-        scores: One row a trial, construction and attractor count (missing where unknown): ``key, construction,
+        trials: One row per trial whose network was probed, as `longlag.store.results.load` returns it.
+        scores: One row for each trial, construction and attractor count (missing where unknown): ``key, construction,
             attractors, pairs, right``.
-        coverage: One row a task and file: ``task, file, pairs, scored, unknown_words, too_long``.
-        words: One row a task and unknown word: ``task, word, pairs`` (those that hold it).
-        without: Trials of the study that could be probed if their network had been kept.
+        coverage: One row for each task and file: ``task, file, pairs, scored, unknown_words, too_long``.
+        words: One row for each task and unknown word: ``task, word, pairs`` (the pairs that hold it).
+        without: The number of trials that could have been probed if their networks had been kept.
     """
 
     trials: pd.DataFrame
@@ -52,7 +52,7 @@ class Probed:
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """The pairs that a task's networks can score, as tokens, and what kept the others out."""
+    """The pairs that a task's networks can score, as tokens, and the reasons that exclude others."""
 
     pairs: list[MinimalPair]
     tokens: list[tuple[Sentence, Sentence]]
@@ -64,9 +64,9 @@ def probe(study: str | Study, results: Path, pairs: Mapping[str, Sequence[Minima
     """Score pairs with the networks that a study kept.
 
     Args:
-        study: The study's name, or a study, as of `longlag.store.results.load`.
+        study: The study's name, or a study, as for `longlag.store.results.load`.
         results: The results folder.
-        pairs: By file.
+        pairs: The pairs of each file.
 
     Raises:
         UsageError: The study has no language model over words, no network kept, or knows none of the pairs.
@@ -84,61 +84,65 @@ def probe(study: str | Study, results: Path, pairs: Mapping[str, Sequence[Minima
     if held.empty:
         raise UsageError(f"study {name} kept no networks: run it again with --keep-networks")
     known = {spec: _known(spec, pairs) for spec in held["task"].unique()}
-    if not any(found.pairs for found in known.values()):
+    if not any(of_task.pairs for of_task in known.values()):
         raise UsageError(f"none of the pairs can be scored: {_why(known.values())}")
     scores = [row for _, trial in held.iterrows() for row in _scores(_matching(folder, trial), known[trial["task"]])]
     words = [
         {"task": spec, "word": word, "pairs": count}
-        for spec, found in known.items()
-        for word, count in sorted(found.unknown.items(), key=lambda item: (-item[1], item[0]))
+        for spec, of_task in known.items()
+        for word, count in sorted(of_task.unknown.items(), key=lambda item: (-item[1], item[0]))
     ]
     return Probed(
         trials=held,
         scores=pd.DataFrame(scores),
-        coverage=pd.DataFrame([row for found in known.values() for row in found.coverage]),
+        coverage=pd.DataFrame([row for of_task in known.values() for row in of_task.coverage]),
         words=pd.DataFrame(words, columns=["task", "word", "pairs"]),
         without=len(trials) - len(held),
     )
 
 
 def _why(known: Iterable[Known]) -> str:
-    unknown = sum((found.unknown for found in known), Counter[str]())
+    unknown = sum((of_task.unknown for of_task in known), Counter[str]())
     words = sorted(unknown, key=lambda word: (-unknown[word], word))[:5] + ["..."] * (len(unknown) > 5)
     return f"they hold unknown words ({', '.join(words)})" if unknown else "they are longer than the task's sentences"
 
 
 def _matching(folder: Path, trial: pd.Series) -> KeptNetwork:
-    """Load a trial's network, and hold it against the stored row."""
+    """Load a trial's network, and compare its fingerprint with the stored row.
+
+    Raises:
+        UsageError: The network is not that of the stored trial.
+    """
     path = checkpoints.path_of(folder, trial["key"])
-    found = checkpoints.load_network(path)
-    if found.fingerprint != trial["fingerprint"]:
+    network = checkpoints.load_network(path)
+    if network.fingerprint != trial["fingerprint"]:
         raise UsageError(f"{path} is not of the stored trial: run the study again with --keep-networks")
-    return found
+    return network
 
 
 def _known(spec: str, pairs: Mapping[str, Sequence[MinimalPair]]) -> Known:
     task = registry.task(spec)
     tokens = task.word_tokens
     assert tokens is not None
-    found = Known([], [], [], Counter())
+    known = Known([], [], [], Counter())
     for file, of in pairs.items():
-        before, too_long = len(found.pairs), 0
+        before, too_long = len(known.pairs), 0
         unknown_words = 0
         for pair in of:
             unknown = {word for word in pair.good + pair.bad if word not in tokens}
             if unknown:
-                found.unknown.update(sorted(unknown))
+                known.unknown.update(sorted(unknown))
                 unknown_words += 1
             elif max(len(pair.good), len(pair.bad)) > task.length + 1:
                 too_long += 1
             else:
-                found.pairs.append(pair)
+                known.pairs.append(pair)
                 good, bad = (tuple(tokens[word] for word in words) for words in (pair.good, pair.bad))
-                found.tokens.append((good, bad))
-        scored = len(found.pairs) - before
+                known.tokens.append((good, bad))
+        scored = len(known.pairs) - before
         counts = {"pairs": len(of), "scored": scored, "unknown_words": unknown_words, "too_long": too_long}
-        found.coverage.append({"task": spec, "file": Path(file).name, **counts})
-    return found
+        known.coverage.append({"task": spec, "file": Path(file).name, **counts})
+    return known
 
 
 def _scores(network: KeptNetwork, known: Known) -> list[dict[str, object]]:
@@ -166,7 +170,7 @@ def log_probabilities(network: KeptNetwork, sentences: Sequence[Sentence]) -> di
     by_length: dict[int, list[Sentence]] = defaultdict(list)
     for sentence in sentences:
         by_length[len(sentence)].append(sentence)
-    found: dict[Sentence, float] = {}
+    scores: dict[Sentence, float] = {}
     with arithmetic():
         for alike in by_length.values():
             for start in range(0, len(alike), _CHUNK):
@@ -176,5 +180,5 @@ def log_probabilities(network: KeptNetwork, sentences: Sequence[Sentence]) -> di
                 batch = Batch(tokens[:-1].contiguous(), tokens[1:].flatten(), mask)
                 outputs = network.network.outputs(views, batch).double().log_softmax(1)
                 sums = outputs.gather(1, batch.targets.unsqueeze(1)).view(tokens[1:].shape).sum(0)
-                found |= dict(zip(part, sums.tolist(), strict=True))
-    return found
+                scores |= dict(zip(part, sums.tolist(), strict=True))
+    return scores

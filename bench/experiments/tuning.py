@@ -1,11 +1,12 @@
-"""Chooses learning rates: of each setting the best rate tried, with neighbours tried on both sides of it.
+"""Chooses learning rates: for each setting the best rate tried, with neighbours tried on both sides of it.
 
-A tuning study begins with a coarse grid of rates. `further` says which are to be tried next: the neighbours, at most a
+A tuning study begins with a coarse grid of rates. `further` returns the rates to try next: the neighbours, at most a
 factor of `FACTOR` away, of every rate that is the best of some clip, for all clips of that task, cell and optimizer. So
-edges move until the best lies inside, peaks are refined, and all clips of a cell are tried at the same rates, equally
-often. Windows of rates are narrow: a coarse grid misses the best one (Okpekpe & Orvieto 2025, arXiv 2508.19029).
+the range of rates grows until the best lies inside, peaks are refined, and all clips of a cell are tried at the same
+rates, equally often. Windows of rates are narrow: a coarse grid misses the best one (Okpekpe & Orvieto 2025, arXiv
+2508.19029).
 
-Pure functions on frames, and the one place that writes a study file.
+This module has pure functions on frames, and the only code that writes a study file.
 """
 
 import math
@@ -26,19 +27,19 @@ from longlag.tasks.support.options import spell
 
 SETTING = ["task", "cell", "clip", "optimizer"]
 FACTOR = 1.5
-"""Around the best rate the next ones tried are no further away than this."""
+"""The largest factor between a best rate and the neighbouring rates tried."""
 LADDER = (1.0, 1.5, 2.0, 3.0, 4.5, 6.7)
 """Rates of a decade, each at most `FACTOR` times the one below."""
 LOWEST, HIGHEST = 1e-7, 10.0
-"""Nothing is tried beyond these; a best rate there is one at an edge."""
+"""The lowest and highest rate tried; a best rate there counts as one at an edge."""
 
-_NEAR = FACTOR * (1 + 1e-9)  # what counts as a factor of `FACTOR`, rounding allowed for
+_NEAR = FACTOR * (1 + 1e-9)  # `FACTOR` with a tolerance for rounding
 _BEGIN = "# rates: written by `longlag tune`, best of the rates tried on the tuning seeds"
 _END = "# rates: end"
 
 
 class Group(NamedTuple):
-    """What is tried at the same rates, whatever the clip."""
+    """Settings whose clips are all tried at the same rates."""
 
     task: str
     cell: str
@@ -46,27 +47,27 @@ class Group(NamedTuple):
 
 
 def further(trials: pd.DataFrame) -> dict[Group, tuple[float, ...]]:
-    """Return the rates to be tried next, ascending; nothing where every best rate has its neighbours.
+    """Return the rates to try next, ascending; empty where every best rate has its neighbours.
 
-    A group in which no seed solved under any clip gets none: there is no best rate to look around.
+    A group in which no seed solved under any clip gets none, since it has no best rate.
 
     Args:
         trials: Rows of `longlag.store.results.load`.
 
     Raises:
-        UsageError: As `choose`.
+        UsageError: As for `choose`.
     """
-    found: dict[Group, set[float]] = defaultdict(set)
+    missing: dict[Group, set[float]] = defaultdict(set)
     for setting, rows in _settings(trials):
         best = _best(rows)
         if _solved(rows[rows["lr"] == best]):
             task, cell, _, optimizer = setting
-            found[Group(task, cell, optimizer)] |= _missing_neighbours(best, rows["lr"].unique().tolist())
-    return {group: tuple(sorted(rates)) for group, rates in found.items() if rates}
+            missing[Group(task, cell, optimizer)] |= _missing_neighbours(best, rows["lr"].unique().tolist())
+    return {group: tuple(sorted(rates)) for group, rates in missing.items() if rates}
 
 
 def _missing_neighbours(best: float, tried: Sequence[float]) -> set[float]:
-    """Return the next rates of the ladder below and above one, where none so near was tried.
+    """Return the next rates of the ladder below and above a rate, where no rate within `FACTOR` was tried.
 
     >>> sorted(_missing_neighbours(0.01, [0.001, 0.01, 0.015]))
     [0.0067]
@@ -85,7 +86,7 @@ def _missing_neighbours(best: float, tried: Sequence[float]) -> set[float]:
 
 
 def extended(study: Study, rates: Mapping[Group, tuple[float, ...]]) -> Study:
-    """Return a tuning study with further rates, each for all clips that its group has."""
+    """Return a tuning study with further rates, each for all clips of its group."""
     grids = list(study.grids)
     for grid in study.grids:
         for task, cell, optimizer in product(grid.task, grid.cell, grid.optimizer):
@@ -96,12 +97,12 @@ def extended(study: Study, rates: Mapping[Group, tuple[float, ...]]) -> Study:
 
 
 def choose(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the best rate of each setting, one row a setting.
+    """Return the best rate of each setting, one row per setting.
 
     A rate is better if it solves in more seeds; then if it solves sooner, unsolved seeds counting their whole
     budget; then if its errors are lower, the floor standing in for those that are missing; then if it is smaller.
     Where no seed solved at any rate there is no best one: the setting gets the best rate of the other clips, and where
-    these have none either, the one of the lowest errors. ``basis`` says which it was.
+    these have none either, the rate with the lowest errors. ``basis`` records which it was.
 
     Args:
         trials: Rows of `longlag.store.results.load`.
@@ -151,7 +152,7 @@ def _choice(setting: tuple[str, ...], rows: pd.DataFrame, clips: Sequence[pd.Dat
 
 
 def _chosen(rows: pd.DataFrame, clips: Sequence[pd.DataFrame]) -> tuple[float, Basis]:
-    """Return a setting's rate and what it rests on, from its own trials and those of all clips of its group."""
+    """Return a setting's rate and its `Basis`, from its own trials and those of all clips of its group."""
     best = _best(rows)
     if _solved(rows[rows["lr"] == best]):
         tried = rows["lr"].unique().tolist()
@@ -171,7 +172,7 @@ def _best(rows: pd.DataFrame) -> float:
 
 
 def _merit(rows: pd.DataFrame) -> tuple[float, float, float]:
-    """Return what is compared, smaller being better."""
+    """Return the numbers by which rates are compared; smaller is better."""
     updates = rows["updates_to_solve"].astype("float64").fillna(rows["budget_updates"])
     errors = rows["error"].fillna(rows["baseline_error"]).clip(upper=rows["baseline_error"])
     return -_solved(rows), float(updates.mean()), float(errors.mean())
@@ -182,7 +183,7 @@ def _solved(rows: pd.DataFrame) -> int:
 
 
 def write(choices: pd.DataFrame, path: Path) -> None:
-    """Put the choices into a study file, between the two comments that mark them, and leave the rest as it is.
+    """Write the choices into a study file, between the two comments that mark them, and leave the rest unchanged.
 
     Raises:
         UsageError: The file has no such marks, or is not text in UTF-8.
@@ -196,7 +197,7 @@ def write(choices: pd.DataFrame, path: Path) -> None:
 
 
 def marked(path: Path) -> tuple[str, str]:
-    """Return what stands before and after the rates of a study file, byte-order mark and line ends as they are.
+    """Return the text before and after the rates of a study file, with its byte-order mark and line ends.
 
     Raises:
         UsageError: No comments mark where the rates are, or the file is not text in UTF-8.
@@ -205,10 +206,10 @@ def marked(path: Path) -> tuple[str, str]:
         text = path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read as UTF-8: {error}") from None
-    found = re.search(rf"{re.escape(_BEGIN)}\r?\n.*{re.escape(_END)}(\r?\n|$)", text, re.DOTALL)
-    if not found:
+    match = re.search(rf"{re.escape(_BEGIN)}\r?\n.*{re.escape(_END)}(\r?\n|$)", text, re.DOTALL)
+    if not match:
         raise UsageError(f"{path}: rates go between the lines {_BEGIN!r} and {_END!r}; it has none")
-    return text[: found.start()], text[found.end() :]
+    return text[: match.start()], text[match.end() :]
 
 
 def _entry(row: Mapping[Hashable, Any]) -> str:

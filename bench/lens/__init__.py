@@ -1,1 +1,1 @@
-"""What looks into networks: why one forgets. One lens a file; the directory is the list."""
+"""Lenses, which measure inside networks why one forgets. One lens a file; the directory is the list."""

@@ -1,4 +1,4 @@
-"""What every lens promises.
+"""The contract of every lens.
 
 A lens is a pure function of a network, the parameters of one trial and sequences drawn from a stream of their own. It
 reads and changes nothing else, so that no number of a trial depends on whether it ran. Lags are counted back from the
@@ -22,15 +22,15 @@ from longlag.values.frames import Found
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What a lens looks at.
+    """The input of a lens: a network, and the sequences to run it on.
 
     Attributes:
         network: The network.
         row: (P,), the parameters of one trial.
-        task: Its task.
+        task: The trial's task.
         batches: The sequences, in pieces that bound memory.
-        clip: Its clipping setting.
-        backward: How its backward pass goes in training.
+        clip: The trial's clipping setting.
+        backward: The rules of its backward pass in training.
     """
 
     network: AnyNetwork
@@ -45,13 +45,13 @@ class Lens(ABC):
     """One way to look into a network."""
 
     version: ClassVar[int] = 1
-    """Raised where the meaning of its numbers changes: stored ones of another version count as missing."""
+    """Raised where the meaning of its numbers changes: stored frames of another version count as missing."""
     summary: ClassVar[str]
     """What it shows, in one line."""
     reference: ClassVar[str]
-    """Where it comes from."""
+    """The source: paper, and section or equation."""
     sees_clip: ClassVar[bool] = False
-    """Whether what it finds depends on the clip, with the parameters given."""
+    """Whether its numbers depend on the clip, for given parameters."""
 
     @classmethod
     def name(cls) -> str:
@@ -59,22 +59,22 @@ class Lens(ABC):
         return cls.__module__.rpartition(".")[2]
 
     def refusal(self, subject: Subject) -> str:
-        """Say why a network has not what the lens looks at; nothing where it has."""
+        """Return why the lens does not apply to a network; empty where it does."""
         return ""
 
     @abstractmethod
     def frame(self, subject: Subject) -> Found:
-        """Look.
+        """Return the numbers and tables of a network.
 
         Args:
-            subject: A network that `refusal` says nothing against.
+            subject: A network that `refusal` accepts.
         """
 
     def look(self, subject: Subject) -> Found:
-        """Look at a network that may not have what the lens looks at.
+        """Return the numbers and tables of a network, after a check that the lens applies to it.
 
         Raises:
-            UsageError: It has not.
+            UsageError: The lens does not apply.
         """
         if why := self.refusal(subject):
             raise UsageError(f"lens {self.name()}: {why}")

@@ -27,7 +27,7 @@ class Bound(Lens):
     reference: ClassVar[str] = "Pascanu, Mikolov & Bengio 2013, section 2"
 
     def refusal(self, subject: Subject) -> str:
-        """Say why the theorem does not hold."""
+        """Return why the theorem does not hold; empty where it does."""
         return no_bound(subject)
 
     def frame(self, subject: Subject) -> Found:

@@ -1,7 +1,7 @@
-"""Erasure: what a network uses, step by step, against what the gradient says.
+"""Erasure: how the answer depends on each step of the input, measured by replacing that step.
 
 At one lag at a time, the content that was read so many steps before the answer is replaced by that of another sequence,
-everything else left as it is, and the answer is asked again. Markers stay: in token tasks a symbol that must be carried
+everything else unchanged, and the answer is computed again. Markers stay: in token tasks a symbol that must be carried
 (`Task.carried`) is replaced by another such symbol and any other by one that stands elsewhere at that step; of vectors,
 the numbers that take more than three values are content and the others markers. The change is the share of answers that
 become another class, or the mean absolute change of the output in regression, steps that must be carried apart from the
@@ -32,7 +32,7 @@ class Erasure(Lens):
     reference: ClassVar[str] = "after Li, Monroe & Jurafsky 2016, arXiv:1612.08220"
 
     def refusal(self, subject: Subject) -> str:
-        """Say that the answer is written by a decoder that reads what it wrote."""
+        """Return why the lens does not apply: a decoder writes the answer; empty without a decoder."""
         if isinstance(subject.network, EncoderDecoder):
             return "an answer that a decoder writes depends on what it wrote before"
         return ""
@@ -70,16 +70,16 @@ def _numbers(table: dict[str, list[float | int | None]]) -> dict[str, Number]:
 
 
 def redrawn(batch: Batch, carried: Tensor, steps: Tensor, lag: int) -> tuple[Batch, Tensor]:
-    """Replace what each sequence read at one step by what another read.
+    """Replace the input of each sequence at one step by that of another.
 
     Args:
         batch: The sequences.
         carried: (T, B), what must be carried.
         steps: (B,), the step of each; below 0 for none.
-        lag: Names the draw.
+        lag: The lag, which names the draw's stream.
 
     Returns:
-        The batch, and which sequences now read something else, (B,) bool.
+        The batch, and which sequences now have another input, (B,) bool.
     """
     generator = stream("erasure", lag).generator()
     width = len(steps)
@@ -110,8 +110,8 @@ def redrawn(batch: Batch, carried: Tensor, steps: Tensor, lag: int) -> tuple[Bat
 def _answers(subject: Subject, batch: Batch, places: Tensor) -> Tensor:
     """Return each sequence's last answer: its class (B,), or its outputs (B, O)."""
     outputs = subject.network.outputs(subject.network.layout.views(subject.row), batch)
-    found = outputs.index_select(0, places.clamp(min=0))
-    return found if batch.targets.is_floating_point() else found.argmax(1)
+    answers = outputs.index_select(0, places.clamp(min=0))
+    return answers if batch.targets.is_floating_point() else answers.argmax(1)
 
 
 def _change(before: Tensor, after: Tensor) -> Tensor:

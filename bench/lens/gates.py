@@ -1,12 +1,12 @@
 """Gates: how far each unit opens its gates, at which step and at which symbol.
 
-Gates are read on the readable path, step by step (`Cell.gate_values`); a kernel keeps what suits it. Of the gate f that
-keeps the state (an LSTM's forget, a GRU's update gate), a unit's memory is
+Gates are computed on the readable path, step by step (`Cell.gate_values`), since kernels do not store them. For the
+gate f that keeps the state (an LSTM's forget, a GRU's update gate), a unit's memory is
 
     -1 / mean_t log f      steps after which it has kept 1/e
 
-the mean over steps and sequences. What a gate does where something must be carried (`Task.carried`) stands beside what
-it does elsewhere.
+the mean over steps and sequences. Gate values at steps that must be carried (`Task.carried`) are reported beside those
+at other steps.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class Gates(Lens):
     reference: ClassVar[str] = "after Tallec & Ollivier 2018; Karpathy, Johnson & Fei-Fei 2016, arXiv:1506.02078"
 
     def refusal(self, subject: Subject) -> str:
-        """Say that there are no gates to be read."""
+        """Return why there are no gates to read; empty where there are."""
         if why := no_steps(subject):
             return why
         network = subject.network
@@ -83,16 +83,16 @@ def gates_along(cell: Cell, weights: dict[str, Tensor], inputs: Tensor) -> dict[
     """Return each gate at every step, (T, B, H), on the readable path."""
     projected, prepared = cell.project(inputs, weights), cell.prepare(weights)
     state = cell.start(inputs.shape[1], cell.hidden_size(weights), projected)
-    found: dict[str, list[Tensor]] = {}
+    by_gate: dict[str, list[Tensor]] = {}
     for step in projected:
         for name, values in cell.gate_values(step, state, prepared).items():
-            found.setdefault(name, []).append(values)
+            by_gate.setdefault(name, []).append(values)
         state = cell.step(step, state, prepared)
-    return {name: torch.stack(values).double() for name, values in found.items()}
+    return {name: torch.stack(values).double() for name, values in by_gate.items()}
 
 
 def _inside(batch: Batch) -> Tensor:
-    """Say which steps lie within their sequence, (T, B) bool."""
+    """Return which steps lie within their sequence, (T, B) bool."""
     if batch.lengths is None:
         return torch.ones_like(batch.mask)
     return torch.arange(len(batch.mask)).unsqueeze(1) < batch.lengths

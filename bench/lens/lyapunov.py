@@ -5,9 +5,10 @@ orthonormal,
 
     J_t Q_{t-1} = Q_t R_t        lambda_i = mean over t of log |R_t[i, i]|
 
-(Benettin et al. 1980; of networks: Vogt et al. 2020, arXiv:2006.14123), in nats a step, of finite time: a sequence is
-as long as it is. The first 20 steps, or half of what is shorter than 40, turn Q into place and count for nothing. At
-most 32 exponents, of 8 sequences. An exponent of 0 keeps, one of -1/k forgets within k steps.
+(Benettin et al. 1980; of networks: Vogt et al. 2020, arXiv:2006.14123), in nats per step. They are finite-time
+exponents, over the length of the sequence. The first 20 steps, or half of a sequence shorter than 40, only align Q and
+do not count. There are at most 32 exponents, from 8 sequences. A direction with exponent 0 is kept; with exponent -1/k
+it decays by a factor e in k steps.
 """
 
 from typing import ClassVar
@@ -25,7 +26,7 @@ from longlag.values.frames import Found, Number, rounded
 
 DROPPED, MOST, SEQUENCES = 20, 32, 8
 LARGEST = 512
-"""Numbers of a state whose Jacobian is made whole."""
+"""The largest state whose full Jacobian is computed."""
 
 
 class Lyapunov(Lens):
@@ -36,7 +37,7 @@ class Lyapunov(Lens):
     reference: ClassVar[str] = "Benettin et al. 1980; Vogt, Puelma Touzel, Shlizerman & Lajoie 2020, arXiv:2006.14123"
 
     def refusal(self, subject: Subject) -> str:
-        """Say that there is no one layer of a cell, or no state."""
+        """Return why there are no exponents: no single layer of a cell, or no state; empty where there are."""
         if why := no_steps(subject):
             return why
         network = subject.network
@@ -56,14 +57,18 @@ class Lyapunov(Lens):
         (weights,) = network.by_scan(network.layout.views(exact.row))
         inputs = batch.inputs[:, :SEQUENCES]
         ends = None if batch.lengths is None else batch.lengths[:SEQUENCES]
-        found = exponents(network.cell, weights, inputs, ends)
-        kept = found[np.isfinite(found).all(1)]
-        low, high = (kept.min(0), kept.max(0)) if len(kept) else (found[:0], found[:0])
+        by_sequence = exponents(network.cell, weights, inputs, ends)
+        kept = by_sequence[np.isfinite(by_sequence).all(1)]
+        low, high = (kept.min(0), kept.max(0)) if len(kept) else (by_sequence[:0], by_sequence[:0])
         mean = kept.mean(0) if len(kept) else np.zeros(0)
         columns = {"exponent": mean, "low": low, "high": high}
         table = {name: [rounded(value) for value in np.ravel(column).tolist()] for name, column in columns.items()}
         largest = rounded(float(mean[0])) if len(mean) else None
-        numbers: dict[str, Number] = {"largest": largest, "sequences": len(kept), "collapsed": len(found) - len(kept)}
+        numbers: dict[str, Number] = {
+            "largest": largest,
+            "sequences": len(kept),
+            "collapsed": len(by_sequence) - len(kept),
+        }
         return Found(numbers, {"exponents": {"place": list(range(len(mean)))} | table})
 
 
@@ -78,7 +83,7 @@ def exponents(
         weights: Its weights.
         inputs: (T, B) tokens or (T, B, I).
         ends: (B,), where sequences end.
-        dropped: First steps that do not count, half of the sequence at most.
+        dropped: The number of first steps that do not count, at most half of the sequence.
     """
     projected, prepared = cell.project(inputs, weights), cell.prepare(weights)
     steps, width = inputs.shape[:2]
@@ -95,8 +100,8 @@ def exponents(
         stretched = upper.diagonal(dim1=1, dim2=2).abs().log()
         counted = ((t >= first) & (t < lengths)).unsqueeze(1)
         sums += torch.where(counted, stretched, 0.0)
-    found = (sums / (lengths - first).unsqueeze(1)).sort(dim=1, descending=True).values
-    return np.asarray(found.numpy())
+    sorted_means = (sums / (lengths - first).unsqueeze(1)).sort(dim=1, descending=True).values
+    return np.asarray(sorted_means.numpy())
 
 
 def _pushed(cell: Cell, projected: Tensor, state: State, weights: Weights, frame: Tensor) -> tuple[State, Tensor]:
@@ -106,6 +111,6 @@ def _pushed(cell: Cell, projected: Tensor, state: State, weights: Weights, frame
         after = cell.step(projected, before, weights)
         flat = torch.cat([part.flatten(1) for part in after], 1)
         rows = torch.eye(flat.shape[1], dtype=flat.dtype).unsqueeze(1).expand(-1, len(flat), -1)
-        found = torch.autograd.grad(flat, before, rows, is_grads_batched=True, materialize_grads=True)
-    jacobian = torch.cat([part.flatten(2) for part in found], 2).transpose(0, 1)  # (B, D, D)
+        partials = torch.autograd.grad(flat, before, rows, is_grads_batched=True, materialize_grads=True)
+    jacobian = torch.cat([part.flatten(2) for part in partials], 2).transpose(0, 1)  # (B, D, D)
     return tuple(part.detach() for part in after), jacobian @ frame

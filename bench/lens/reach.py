@@ -1,17 +1,17 @@
-"""Reach: how much of the signal from k steps back arrives.
+"""Reach: how much of the gradient signal arrives k steps before the answer.
 
 With y the answer's margin at a sequence's last scored step T (`longlag.lens.support.answers`) and x_t the vector that
 is read at step t, one-hot for a token,
 
     r(k) = |dy/dx_(T-k)| / max_j |dy/dx_(T-j)|
 
-for each of 64 sequences: the same for every cell, module and architecture. Where a network has cells, the signal by
-their states is there beside it, in relation to that at k = 0:
+for each of 64 sequences, computed alike for every cell, module and architecture. For networks of cells there is also
+the signal by their states, relative to that at k = 0:
 
     s(k) = |dy/ds_(T-k)| / |dy/ds_T|      s the states of all scans together, and each by itself
 
-It bounds how fast what happened k steps back can be learnt from. A lag is one that at least half of the sequences have;
-below 0 it is behind the answer, which networks of both directions see.
+It bounds how fast a network can learn from the input k steps back. Only lags that at least half of the sequences have
+are reported; a negative lag lies after the answer, where bidirectional networks read.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ from longlag.values.frames import Found, Number, rounded
 __all__ = ["reach"]
 
 FAINT = 0.01
-"""What `reach_1pct` goes by."""
+"""The share of the largest norm that defines `reach_1pct`."""
 
 
 class Reach(Lens):
@@ -42,22 +42,22 @@ class Reach(Lens):
     reference: ClassVar[str] = "Hochreiter 1991; Bengio, Simard & Frasconi 1994; Pascanu, Mikolov & Bengio 2013"
 
     def refusal(self, subject: Subject) -> str:
-        """Say why nothing can be differentiated by what it reads."""
+        """Return why the answer cannot be differentiated by the inputs; empty where it can."""
         return unreadable(subject)
 
     def frame(self, subject: Subject) -> Found:
-        """Return the quantiles of r and s by lag, and what is said of them: see `numbers_of`."""
+        """Return the quantiles of r and s by lag, and the summary of `numbers_of`."""
         pieces = [norms_of(subject, batch) for batch in subject.batches]
         by_part = {name: joined([(piece, name) for piece in pieces]) for name in pieces[0].parts}
         task = subject.task
         needed = (task.min_lag - 1) * (-1 if task.looks_ahead else 1)
         numbers = numbers_of(by_part[INPUT], needed) | {"fading": slowest_fading(subject)}
-        bases = {name: largest(found) if name == INPUT else at_zero(by_part[STATE]) for name, found in by_part.items()}
-        return Found(numbers, {name: quantiles(relative(found, bases[name])) for name, found in by_part.items()})
+        bases = {name: largest(norms) if name == INPUT else at_zero(by_part[STATE]) for name, norms in by_part.items()}
+        return Found(numbers, {name: quantiles(relative(norms, bases[name])) for name, norms in by_part.items()})
 
 
-def numbers_of(found: ByLag, needed: int | None = None) -> dict[str, Number]:
-    """Say what the norms by the input come to.
+def numbers_of(norms: ByLag, needed: int | None = None) -> dict[str, Number]:
+    """Return a summary of the norms by the input.
 
     Returns:
         ``reach_1pct``: the largest k up to which the median of r stays at least .01, None where it is below at k = 0;
@@ -66,8 +66,8 @@ def numbers_of(found: ByLag, needed: int | None = None) -> dict[str, Number]:
         norm is exactly 0, or the largest is not finite, which all else leaves out; ``needed_lag``: the furthest step
         that a solution must see, counted as lags are, and ``needed_signal``: the median of r there.
     """
-    base = largest(found)
-    held = relative(found, base).common
+    base = largest(norms)
+    held = relative(norms, base).common
     past = held.lags >= 0
     lags = held.lags[past]
     middle = np.nanmedian(held.values[past], axis=1) if len(lags) else np.zeros(0)
@@ -95,7 +95,7 @@ def reach(
     answer: Tensor | Callable[[Tensor], Tensor],
     lengths: Sequence[int] | Tensor | None = None,
 ) -> Found:
-    """Look at any module that maps sequences to outputs, in the mode that it is in.
+    """Measure the reach of any module that maps sequences to outputs, in its present mode (training or evaluation).
 
     Args:
         module: Called with the inputs; returns (T, B, O), or a tuple that begins with it, as `torch.nn.LSTM` does.
@@ -105,7 +105,7 @@ def reach(
         lengths: (B,), where sequences end; all at T by default. Lags count from their last step.
 
     Returns:
-        ``numbers`` as of `numbers_of`; ``parts["input"]``: by lag the quantiles over sequences.
+        ``numbers`` from `numbers_of`; ``parts["input"]``: the quantiles over sequences by lag.
 
     Raises:
         ValueError: The module's outputs or the answers are of another shape.
@@ -119,12 +119,12 @@ def reach(
         if outputs.shape[:2] != inputs.shape[:2]:
             raise ValueError(f"outputs must be (T, B, ...) = ({steps}, {width}, ...), not {tuple(outputs.shape)}")
         if isinstance(answer, Tensor):
-            found = margins(outputs[ends - 1, torch.arange(width)], answer)
+            numbers = margins(outputs[ends - 1, torch.arange(width)], answer)
         else:
-            found = answer(outputs)
-        if found.shape != (width,):
-            raise ValueError(f"answers must be one number a sequence, ({width},), not {tuple(found.shape)}")
-        (gradient,) = torch.autograd.grad(found.sum(), given)
+            numbers = answer(outputs)
+        if numbers.shape != (width,):
+            raise ValueError(f"answers must be one number a sequence, ({width},), not {tuple(numbers.shape)}")
+        (gradient,) = torch.autograd.grad(numbers.sum(), given)
     norms = torch.linalg.vector_norm(gradient.flatten(2), dim=2, dtype=torch.float64)
     lagged = by_lag((ends - 1).numpy(), ends.numpy(), norms.numpy(force=True))
     return Found(numbers_of(lagged), {INPUT: quantiles(relative(lagged, largest(lagged)))})

@@ -2,9 +2,9 @@
 
     s(k)^2 = E |sum_(j <= k) dh_T / da_(T-j) . da_(T-j) / dθ|_F^2
 
-h_T what the top layer puts out at the last scored step, a_t the step t, θ the recurrent weights of all layers, E over
-sequences. It grows with the length of memory even where the signal by the state neither fades nor grows, since more and
-more steps add up (Zucchet & Orvieto 2024, arXiv:2405.21064), which makes the loss's landscape steep.
+with h_T the output of the top layer at the last scored step, a_t the step t, θ the recurrent weights of all layers, and
+E over sequences. It grows with the length of memory even where the signal by the state neither fades nor grows, since
+more and more steps add up, which makes the loss landscape steep (Zucchet & Orvieto 2024, arXiv:2405.21064).
 
 The norm is estimated with 8 random cotangents v of signs: E |v^T M|^2 = |M|_F^2. Signs are drawn for each sequence by
 itself, so that in the square of a sum over sequences only each sequence's own term is left on average.
@@ -30,14 +30,14 @@ COTANGENTS = 8
 
 
 class Sensitivity(Lens):
-    """What of the last k steps the state owes to the recurrent weights, as a norm."""
+    """The norm of the last state's derivative by the recurrent weights through the last k steps."""
 
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "how far the state moves with the recurrent weights through the last k steps"
     reference: ClassVar[str] = "Zucchet & Orvieto 2024, arXiv:2405.21064"
 
     def refusal(self, subject: Subject) -> str:
-        """Say why a network's steps cannot be told apart."""
+        """Return why a network's steps cannot be separated; empty where they can."""
         return no_steps(subject) or no_weights(subject)
 
     def frame(self, subject: Subject) -> Found:
@@ -71,11 +71,11 @@ def _squares(subject: Subject, batch: Batch, place: int) -> Tensor:
         leaves = [view for view in views.values() if view.requires_grad]
         torch.autograd.grad((read * signs).sum(), leaves, materialize_grads=True)
     lags = int(last.max()) + 1
-    found = torch.zeros(lags, dtype=torch.float64)
+    squares = torch.zeros(lags, dtype=torch.float64)
     for scan in scans_of(subject, seen, batch):
         sums = {name: torch.zeros_like(weight, dtype=torch.float64) for name, weight in scan.recurrent.items()}
         for lag in range(lags):
             for name, part in scan.weight_gradient(last - lag).items():
                 sums[name] += part
-            found[lag] += sum(float(part.square().sum()) for part in sums.values())
-    return found
+            squares[lag] += sum(float(part.square().sum()) for part in sums.values())
+    return squares

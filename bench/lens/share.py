@@ -1,7 +1,7 @@
-"""Share: how much of what is learnt from comes from far away, and what the clip leaves of that.
+"""Share: the part of the gradient that comes from distant steps, before and after the clip.
 
 The gradient of the training loss L by the recurrent weights θ (all that a step uses beside the input projection) is a
-sum over steps, each step's part being what follows from the signal d_t that arrives there:
+sum over steps, where the part of each step follows from the signal d_t that arrives there:
 
     G_t = sum_b d_t . ds_t / dθ      s_t by the step's own equation, the states before it held fixed
 
@@ -10,9 +10,9 @@ With lags counted from each sequence's last scored step T, the share of lags >= 
     |sum_(t <= T-k) G_t| / |sum_t G_t|
 
 1 at lag 0, and it may exceed 1 where near and far parts cancel. Where several steps are scored, d_t comes from all of
-them, and the lag is that to the last. *After* the clip, every entry is multiplied by what the clip multiplies that
-entry of the whole gradient by, and a clip inside the backward pass, or a truncation, has acted on d_t itself. Clips
-that remember see the first update of a training, and the gradient that omega adds is no part of L.
+them, and the lag is that to the last. *After* the clip, every entry is multiplied by the clip's factor on that entry of
+the whole gradient, and a clip inside the backward pass, or a truncation, has acted on d_t itself. Clips with a memory
+act as in the first update of a training. The gradient that omega adds is left out, since it is no part of L.
 """
 
 from dataclasses import replace
@@ -40,11 +40,11 @@ class Share(Lens):
     sees_clip: ClassVar[bool] = True
 
     def refusal(self, subject: Subject) -> str:
-        """Say why a network's steps cannot be told apart."""
+        """Return why a network's steps cannot be separated; empty where they can."""
         return no_steps(subject) or no_weights(subject)
 
     def frame(self, subject: Subject) -> Found:
-        """Return the shares by lag, of the first piece of the sequences; after the clip None where it drops it all."""
+        """Return the shares by lag, for the first piece of the sequences; None after a clip that drops all."""
         batch = subject.batches[0]
         plain, raw = _gone_back(subject, batch, PLAIN)
         own, taken = _gone_back(subject, batch, replace(subject.backward, omega=0.0))
@@ -66,7 +66,7 @@ class Share(Lens):
 
 
 def _gone_back(subject: Subject, batch: Batch, backward: Backward) -> tuple[list[Signal], Tensor]:
-    """Return the signals of each scan on the way back from the training loss, and the gradient (P,)."""
+    """Return the signals of each scan in the backward pass from the training loss, and the gradient (P,)."""
     seen: list[Signal] = []
     gradient = torch.zeros_like(subject.row)
     subject.network.gradient(subject.task, subject.row, gradient, batch, None, replace(backward, seen=seen))
@@ -74,7 +74,7 @@ def _gone_back(subject: Subject, batch: Batch, backward: Backward) -> tuple[list
 
 
 def _factors(subject: Subject, gradient: Tensor) -> tuple[Tensor, bool]:
-    """Return what the clip multiplies each entry of a gradient (P,) by, and whether it changes any."""
+    """Return the clip's factor on each entry of a gradient (P,), and whether it changes any."""
     clip, layout = subject.clip, subject.network.layout
     rows = gradient.clone().unsqueeze(0)
     norms = row_norms(rows)
@@ -103,10 +103,10 @@ def _shares(subject: Subject, batch: Batch, signals: list[Signal], factors: Tens
 def _squares(scan: Steps, last: Tensor, factors: dict[str, Tensor]) -> Tensor:
     """Return the squared norm of the summed parts from lag k on, (K,), of one scan, each entry times its factor."""
     lags = int(last.max()) + 1
-    found = torch.zeros(lags, dtype=torch.float64)
+    squares = torch.zeros(lags, dtype=torch.float64)
     total = {name: torch.zeros_like(weight, dtype=torch.float64) for name, weight in scan.recurrent.items()}
     for lag in range(lags - 1, -1, -1):
         for name, part in scan.weight_gradient(last - lag).items():
             total[name] += part
-        found[lag] = sum((part * factors[name]).square().sum() for name, part in total.items())
-    return found
+        squares[lag] = sum((part * factors[name]).square().sum() for name, part in total.items())
+    return squares

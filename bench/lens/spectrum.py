@@ -1,9 +1,9 @@
-"""Spectrum: the recurrent matrices by themselves, one a gate.
+"""Spectrum: the recurrent matrices by themselves, one per gate.
 
-Of a square matrix A: its largest and smallest singular value, its spectral radius, its eigenvalues in the complex
-plane, and its departure from normality (Henrici 1962), sqrt(|A|_F^2 - sum |lambda|^2) / |A|_F: 0 where A is normal, and
-its eigenvalues say all, up to 1 where they say nothing. A cell that makes its matrix of others, as an orthogonal one,
-is looked at as its steps see it; one weight a unit is a diagonal matrix.
+For a square matrix A: its largest and smallest singular value, its spectral radius, its eigenvalues in the complex
+plane, and its departure from normality (Henrici 1962), sqrt(|A|_F^2 - sum |lambda|^2) / |A|_F: 0 where A is normal, so
+that its eigenvalues describe it, up to 1 where they are all 0. Where a cell makes its matrix from other weights, as an
+orthogonal one, A is the matrix that its steps use; per-unit weights form a diagonal matrix.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class Spectrum(Lens):
     reference: ClassVar[str] = "Henrici 1962; Pascanu, Mikolov & Bengio 2013"
 
     def refusal(self, subject: Subject) -> str:
-        """Say that there is no square recurrent matrix."""
+        """Return why there is no square recurrent matrix; empty where there is one."""
         if why := no_steps(subject):
             return why
         network = subject.network
@@ -37,11 +37,11 @@ class Spectrum(Lens):
         return ""
 
     def frame(self, subject: Subject) -> Found:
-        """Return ``matrices``, a row a matrix, and ``eigenvalues``, a row each; the numbers are of the largest."""
+        """Return ``matrices``, a row per matrix, and ``eigenvalues``, a row each; numbers are maxima over matrices."""
         named = list(_matrices(subject))
         values = [torch.linalg.eigvals(matrix) for _, matrix in named]
         singular = [torch.linalg.svdvals(matrix) for _, matrix in named]
-        found: Part = {
+        matrices: Part = {
             "matrix": [name for name, _ in named],
             "s_max": [rounded(float(one.max())) for one in singular],
             "s_min": [rounded(float(one.min())) for one in singular],
@@ -54,9 +54,9 @@ class Spectrum(Lens):
             "imaginary": [rounded(value) for one in values for value in one.imag.tolist()],
         }
         numbers: dict[str, Number] = {
-            name: max(found[name], key=lambda value: value or 0.0) for name in ("s_max", "radius", "departure")
+            name: max(matrices[name], key=lambda value: value or 0.0) for name in ("s_max", "radius", "departure")
         }
-        return Found(numbers, {"matrices": found, "eigenvalues": plane})
+        return Found(numbers, {"matrices": matrices, "eigenvalues": plane})
 
 
 def departure(matrix: Tensor, eigenvalues: Tensor) -> float:
@@ -87,7 +87,7 @@ def _of_scan(cell: Cell, weights: Weights, size: int) -> Iterator[tuple[str, Ten
     for name in [name for name in prepared if name not in outside]:
         tensor, follows = prepared[name], name not in weights
         if name in weights and any(made not in weights for made in prepared):
-            continue  # what steps use follows from it
+            continue  # steps use a matrix that follows from it
         if tensor.ndim == 1 and name == "recurrent_weight":
             blocks = [torch.diag(part) for part in torch.split(tensor, size)] if len(tensor) % size == 0 else []
         elif tensor.ndim == 2 and tensor.shape[0] == size and tensor.shape[1] % size == 0:

@@ -1,4 +1,4 @@
-"""Assembles the network of a trial, and what its backward pass does."""
+"""Assembles the network of a trial and the rules of its backward pass."""
 
 from math import inf, lcm
 
@@ -49,8 +49,8 @@ def assembled(
 
     Args:
         backbone: The cell, or whole network.
-        input_size: Numbers of an input.
-        output_size: Numbers of an output.
+        input_size: The size of an input.
+        output_size: The size of an output.
         hidden_size: Units of each layer.
         wiring: How its layers are joined.
         length: Steps of the longest sequence.
@@ -65,19 +65,19 @@ def assembled(
 
 
 def backward_of(trial: Trial) -> Backward:
-    """Return how a trial's backward pass goes: what its clip says, and its truncation."""
+    """Return the rules of a trial's backward pass, from its clip and its truncation."""
     clip = registry.clip(trial.clip)
     return Backward(clip.signal_limit, trial.truncate, clip.omega)
 
 
 def width_step(trial: Trial) -> int:
-    """Return what a trial's hidden size must be a multiple of."""
+    """Return the number that a trial's hidden size must be a multiple of."""
     cells = [trial.cell] + [trial.decoder_cell] * trial.wiring.decodes
     return lcm(*(registry.cell(spec).width_step for spec in cells))
 
 
 def check_decoder(task: str, cell: str, clip: str, truncate: int, wiring: Wiring) -> None:
-    """Refuse a decoder where there is nothing to write, or no state to start from.
+    """Refuse a decoder where the task has no output sequence, or the encoder no states to start from.
 
     Args:
         task: The task's spec.
@@ -87,7 +87,7 @@ def check_decoder(task: str, cell: str, clip: str, truncate: int, wiring: Wiring
         wiring: How the layers are joined.
 
     Raises:
-        UsageError: One of these is so, or the clip or the truncation acts inside a scan.
+        UsageError: One of these is missing, or the clip or the truncation acts inside a scan.
     """
     if not wiring.decodes:
         return
@@ -105,10 +105,10 @@ def check_decoder(task: str, cell: str, clip: str, truncate: int, wiring: Wiring
 
 
 def check_backward(cell: str, clip: str, truncate: int) -> None:
-    """Refuse what a cell cannot do in its backward pass.
+    """Refuse a clip or truncation that a cell does not support in its backward pass.
 
     Raises:
-        UsageError: The clip or the truncation asks for it.
+        UsageError: The cell does not support one of them.
     """
     made, equations = registry.clip(clip), registry.cell(cell)
     if made.guards and not (isinstance(equations, Cell) and RECURRENT in equations.recurrent_shapes(1)):

@@ -1,16 +1,16 @@
-"""An encoder-decoder: layers of cells read a sequence, others write one from where the first ended.
+"""An encoder-decoder: layers of cells read a sequence, others write one, starting from the last states of the first.
 
-The encoder reads each sequence up to the step before its first answer. With e_k what encoder layer k ends with (all of
-its states, those of both directions side by side, each at its sequence's own end), decoder layer l starts from
+The encoder reads each sequence up to the step before its first answer. With e_k the last states of encoder layer k (all
+of them, those of both directions side by side, each at its sequence's own end), decoder layer l starts from
 
     d_l = e_k                 where both cells have states of the same names and sizes, and the encoder one direction
     d_l = e_k B_l + b_l       elsewhere, B_l and b_l learned: the bridge
 
-k being as far from the encoder's top as l is from the decoder's, or the lowest layer where the encoder has fewer. That
-is all that joins the two, and the way on which the gradient flows back.
+k being as far from the encoder's top as l is from the decoder's, or the lowest layer where the encoder has fewer. There
+is no other connection between the two, so that the gradient flows back through these states alone.
 
-While it learns the decoder is told each symbol before the one that it writes (teacher forcing, Williams & Zipser 1989).
-Where a batch tells it nothing it runs freely: step by step, it reads the class that it has just put highest.
+In training the decoder reads the right symbol before each one that it writes (teacher forcing, Williams & Zipser 1989).
+Where a batch has no decoder inputs it runs freely: at each step it reads the class to which it gave the largest output.
 """
 
 from collections.abc import Mapping
@@ -57,12 +57,12 @@ class EncoderDecoder(AnyNetwork):
 
     @cached_property
     def encoder(self) -> Layers:
-        """What reads."""
+        """The layers that read the input."""
         return Layers(self.cell, self.input_size, self.hidden_size, self.wiring.encoder)
 
     @cached_property
     def decoder(self) -> Layers:
-        """What writes."""
+        """The layers that write the output sequence."""
         return Layers(self.decoder_cell, self.output_size + 1, self.hidden_size, self.wiring.decoder)
 
     @cached_property
@@ -85,7 +85,7 @@ class EncoderDecoder(AnyNetwork):
 
     @cached_property
     def _bridge_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of B_l and b_l; nothing where states are copied."""
+        """The shapes of B_l and b_l; empty where states are copied."""
         one, other = (cell.state_shapes(self.hidden_size) for cell in (self.cell, self.decoder_cell))
         if one == other and len(self.wiring.directions) == 1:
             return {}
@@ -96,11 +96,11 @@ class EncoderDecoder(AnyNetwork):
 
     @property
     def state_size(self) -> int:
-        """Numbers carried from one time step to the next, by whichever carries more: they run one after the other."""
+        """How many numbers are carried from one time step to the next: the larger of encoder and decoder."""
         return max(layers.state_size for layers in self._parts.values())
 
     def path(self, device: str, dtype: str) -> str:
-        """Say which code runs the scans: ``fused``, or ``readable`` where that of either part does."""
+        """Return which code runs the scans: ``readable`` if it runs either part, else ``fused``."""
         fused = all(standard_kernel(cell) is not None for cell in (self.cell, self.decoder_cell))
         return "fused" if serves(device, dtype) and fused else "readable"
 
@@ -119,7 +119,7 @@ class EncoderDecoder(AnyNetwork):
         warm(self.decoder_cell, True, device, dtype)
 
     def work(self, sequences: Sequences) -> list[Work]:
-        """Return what the encoder does up to the scored steps, and what the decoder and the readout do at them."""
+        """Return the work of the encoder up to the scored steps, and that of decoder and readout at them."""
         read, written = sequences.length * (1 - sequences.scored), sequences.length * sequences.scored
         encoder, decoder = (work.of_cell(cell, self.hidden_size) for cell in (self.cell, self.decoder_cell))
         return [
@@ -173,9 +173,9 @@ class EncoderDecoder(AnyNetwork):
         Args:
             views: The tensors of one trial, by their names in `layout`.
             batch: Its scored steps follow each other, the first not before the second step of a sequence. With
-                `decoder_inputs` the decoder is told what they hold, without it runs freely.
-            noise: Draws what dropout sets to zero, in training; in evaluation there is none.
-            backward: The chain rule alone.
+                `decoder_inputs` the decoder reads these, without it runs freely.
+            noise: The generator of dropout in training; None in evaluation.
+            backward: Must be the chain rule alone.
         """
         assert backward == PLAIN, "nothing else happens in the backward pass of an encoder-decoder"
         first = batch.mask.int().argmax(0)
@@ -188,12 +188,12 @@ class EncoderDecoder(AnyNetwork):
         if batch.decoder_inputs is None:
             steps = int(batch.mask.sum(0).max())
             return self._run_freely(views, starts, steps).flatten(0, 1).index_select(0, written)
-        tensors, told = _within("decoder", views), batch.decoder_inputs
-        states, _ = _run_between(self.decoder_cell, self.decoder, tensors, told, starts, None, noise)
+        tensors, given = _within("decoder", views), batch.decoder_inputs
+        states, _ = _run_between(self.decoder_cell, self.decoder, tensors, given, starts, None, noise)
         return read_out(views, states, written)
 
     def _bridged(self, views: Mapping[str, Tensor], ends: Starts) -> Starts:
-        """Return where the decoder's scans start, of where the encoder's ended."""
+        """Return the initial states of the decoder's scans, from the last states of the encoder's."""
         starts: Starts = {}
         above = self.wiring.layers - self.wiring.decoder_layers
         for layer in range(self.wiring.decoder_layers):
@@ -215,12 +215,12 @@ class EncoderDecoder(AnyNetwork):
         """Write ``steps`` symbols, each from the one before; return the readouts (T', B, O)."""
         tensors, batch = _within("decoder", views), len(next(iter(states.values()))[0])
         everywhere = torch.arange(batch, device=views["readout.bias"].device)
-        told, found = torch.full_like(everywhere, self.output_size), []
+        last, readouts = torch.full_like(everywhere, self.output_size), []
         for _ in range(steps):
-            outputs, states = _run_between(self.decoder_cell, self.decoder, tensors, told.unsqueeze(0), states)
-            found.append(read_out(views, outputs, everywhere))
-            told = found[-1].argmax(1)
-        return torch.stack(found)
+            outputs, states = _run_between(self.decoder_cell, self.decoder, tensors, last.unsqueeze(0), states)
+            readouts.append(read_out(views, outputs, everywhere))
+            last = readouts[-1].argmax(1)
+        return torch.stack(readouts)
 
 
 def _run_between(
@@ -232,16 +232,16 @@ def _run_between(
     lengths: Tensor | None = None,
     noise: np.random.Generator | None = None,
 ) -> tuple[Tensor, Starts]:
-    """Run layers of a cell from given states; return what leaves the top one, and the states that each scan ends with.
+    """Run layers of a cell from given states; return the outputs of the top one, and the last states of each scan.
 
     Args:
         cell: The cell.
         layers: The layers.
-        tensors: By name, as in `Layers.shapes`.
+        tensors: The tensors by their names in `Layers.shapes`.
         inputs: (T, B) tokens or (T, B, I) vectors.
         starts: The states of each scan before its first step; learned ones, or zeros, where there are none.
         lengths: (B,), at least 1, where sequences end: each has its own last states. All at T by default.
-        noise: Draws what is dropped; nothing is without it.
+        noise: The generator of dropout; without it nothing is dropped.
     """
     ends: Starts = {}
 

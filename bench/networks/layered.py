@@ -1,4 +1,4 @@
-"""What networks of layers and a linear readout have in common, whether a layer is a cell or a module."""
+"""The base of networks of layers and a linear readout, whose layers are cells or modules."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -30,16 +30,16 @@ class Layered(SequenceNetwork):
 
     @abstractmethod
     def scan(self, backward: Backward, noise: np.random.Generator | None = None) -> Scan:
-        """Return what runs a layer one way.
+        """Return the function that runs a layer in one direction.
 
         Args:
-            backward: What happens to the backward signal, counted in the scan's own direction.
-            noise: In training, what a layer draws from that makes noise of its own.
+            backward: The rules for the backward signal, whose steps are counted in the scan's own direction.
+            noise: In training, the generator for layers that draw noise of their own.
         """
 
     @cached_property
     def layers(self) -> Layers:
-        """All of it but the readout."""
+        """All layers, without the readout."""
         return Layers(self.cell, self.input_size, self.hidden_size, self.wiring)
 
     @cached_property
@@ -56,18 +56,18 @@ class Layered(SequenceNetwork):
 
     @property
     def state_size(self) -> int:
-        """Numbers carried from one time step to the next."""
+        """How many numbers are carried from one time step to the next."""
         return self.layers.state_size
 
     def reach(self, length: int) -> int:
-        """Return how many steps the last state depends on: layers carry what they like from the first."""
+        """Return how many steps the last state depends on: all, since states carry information from the first."""
         return length
 
     def initial_row(self, seed: int) -> np.ndarray:
         """Draw the initial parameters of one trial, (P,) float64.
 
-        Neither skips nor directions nor what lies between layers are in a stream's name: tensors that two networks
-        of one depth have in common, with equal shapes, start equal.
+        Skips, directions and settings between layers are in no stream's name: tensors that two networks of equal depth
+        have in common, with equal shapes, start equal.
         """
         sizes = (self.input_size, self.hidden_size, self.output_size, self.wiring.layers)
         names: tuple[str | int, ...] = ("weights", self.cell.spec, self.cell.version, *sizes, seed)
@@ -87,8 +87,8 @@ class Layered(SequenceNetwork):
         Args:
             views: The tensors of one trial, by their names in `layout`.
             batch: Inputs (T, B) tokens or (T, B, I).
-            noise: Draws what dropout sets to zero, in training; in evaluation there is none.
-            backward: What happens to the backward signal of each scan.
+            noise: The generator of dropout in training; None in evaluation.
+            backward: The rules for the backward signal of each scan.
         """
         return read_out(views, self.states(views, batch.inputs, batch.lengths, noise, backward), batch.scored)
 
@@ -100,9 +100,9 @@ class Layered(SequenceNetwork):
         noise: np.random.Generator | None = None,
         backward: Backward = PLAIN,
     ) -> Tensor:
-        """Return what the readout reads at every step, (T, B, W), as `Layers.run` does.
+        """Return the states that the readout reads, at every step, (T, B, W), from `Layers.run`.
 
         Raises:
-            ValueError: A layer returns another shape, or cannot do what ``backward`` says.
+            ValueError: A layer returns another shape, or does not support ``backward``.
         """
         return self.layers.run(views, inputs, self.scan(backward, noise), lengths, noise)

@@ -1,6 +1,6 @@
 """Cells stacked in depth and direction, without a readout: shapes, initial values, and the pass over a sequence.
 
-With x the input, h_l the outputs of layer l (both directions side by side) and s_l what goes up from it::
+With x the input, h_l the outputs of layer l (both directions side by side) and s_l the signal that goes up from it::
 
     none      u_l = s_{l-1}                      s_l = h_l
     residual  u_l = s_{l-1}                      s_l = s_{l-1} + h_l
@@ -31,15 +31,15 @@ from longlag.values.seeding import stream
 from longlag.values.wiring import ONE_LAYER, Wiring
 
 Scan = Callable[[str, Tensor, Mapping[str, Tensor], State | None], Tensor]
-"""Runs a layer one way: from the name of its scan, what it sees, its weights, and the state that it starts from, where
-that is learned, to its outputs (T, B, H)."""
+"""Runs a layer in one direction: from the name of its scan, its inputs, its weights, and its initial state, where that
+is learned, to its outputs (T, B, H)."""
 HIGHWAY_BIAS = -2.0
-"""Initial bias of the transform gate: at first most of what comes up is carried on (Srivastava et al. 2015)."""
+"""Initial bias of the transform gate: at first most of a layer's input is carried on (Srivastava et al. 2015)."""
 
 
 @dataclass(frozen=True)
 class Layers:
-    """Layers over inputs of ``input_size``; who runs them says how each layer runs over time.
+    """Layers over inputs of ``input_size``; the caller of `run` passes the function that runs a layer over time.
 
     Their tensors are called ``0.bias``, ``0-backward.bias``, ``1-norm.gain``, ``1-highway.weight``, and where initial
     states are learned ``0.initial_h``: the numbers of a state, one behind the other.
@@ -56,18 +56,18 @@ class Layers:
 
     @property
     def width(self) -> int:
-        """Numbers that leave a layer at a time step: the hidden size for each direction."""
+        """The size of a layer's output at a time step: the hidden size for each direction."""
         return self.hidden_size * len(self.wiring.directions)
 
     @property
     def state_size(self) -> int:
-        """Numbers carried from one time step to the next, in all layers and directions."""
+        """How many numbers are carried from one time step to the next, in all layers and directions."""
         each = self.cell.state_count(self.hidden_size)
         return self.wiring.layers * len(self.wiring.directions) * each
 
     @cached_property
     def scans(self) -> tuple[tuple[str, int], ...]:
-        """What stands before the dot in the names of each scan's tensors, and its input size, from the bottom."""
+        """The name of each scan, which its tensors' names begin with, and its input size, from the bottom."""
         return tuple(
             (scan_name(layer, direction), self._input_size(layer))
             for layer in range(self.wiring.layers)
@@ -80,20 +80,20 @@ class Layers:
         return self._carried(layer) + (self.input_size if self.wiring.skip == "dense" else 0)
 
     def _carried(self, layer: int) -> int:
-        """Return the numbers of u_l, for a layer that is not the first."""
+        """Return the size of u_l, for a layer that is not the first."""
         return self.width * (layer if self.wiring.skip == "dense" else 1)
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each tensor: layer by layer, first the cell's, then those between."""
-        found: dict[str, tuple[int, ...]] = {}
+        shapes_by_name: dict[str, tuple[int, ...]] = {}
         for layer in range(self.wiring.layers):
             for direction in self.wiring.directions:
                 own = self.cell.shapes(self._input_size(layer), self.hidden_size)
                 own |= {name: (prod(shape),) for name, shape in self._initial_states.items()}
-                found |= {f"{scan_name(layer, direction)}.{name}": shape for name, shape in own.items()}
-            found |= self._between(layer)
-        return found
+                shapes_by_name |= {f"{scan_name(layer, direction)}.{name}": shape for name, shape in own.items()}
+            shapes_by_name |= self._between(layer)
+        return shapes_by_name
 
     @cached_property
     def frozen(self) -> frozenset[str]:
@@ -104,13 +104,13 @@ class Layers:
 
     @cached_property
     def _initial_states(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of a scan's learned initial states, by their own names; nothing where it starts from zeros."""
+        """The shapes of a scan's learned initial states, by their own names; empty where it starts from zeros."""
         if self.wiring.initial_state == "zeros":
             return {}
         return {f"initial_{name}": shape for name, shape in self.cell.state_shapes(self.hidden_size).items()}
 
     def _start(self, scan: str, tensors: Mapping[str, Tensor], batch: int) -> State | None:
-        """Return what a scan starts from, (B, ...) for each state; None where that is zeros."""
+        """Return the initial states of a scan, (B, ...) each; None where they are zeros."""
         own = {name: tensors[f"{scan}.{name}"].view(shape) for name, shape in self._initial_states.items()}
         return tuple(state.expand(batch, *state.shape).contiguous() for state in own.values()) or None
 
@@ -118,16 +118,16 @@ class Layers:
         if layer == 0:
             return {}
         size = self._carried(layer)
-        found: dict[str, tuple[int, ...]] = {}
+        shapes_by_name: dict[str, tuple[int, ...]] = {}
         if self.wiring.normalisation == "layer":
-            found |= {f"{layer}-norm.gain": (size,), f"{layer}-norm.bias": (size,)}
+            shapes_by_name |= {f"{layer}-norm.gain": (size,), f"{layer}-norm.bias": (size,)}
         if self.wiring.skip == "highway":
-            found |= {f"{layer}-highway.weight": (size, size), f"{layer}-highway.bias": (size,)}
-        return found
+            shapes_by_name |= {f"{layer}-highway.weight": (size, size), f"{layer}-highway.bias": (size,)}
+        return shapes_by_name
 
     @cached_property
     def parts(self) -> dict[str, tuple[int, ...]]:
-        """Of the cell's tensors, the columns of each logical tensor (`Slot.parts`)."""
+        """The columns of each logical tensor in the cell's tensors (`Slot.parts`)."""
         own = {name: self.cell.parts(name, self.hidden_size) for name in self._names}
         return {f"{prefix}.{name}": widths for prefix, _ in self.scans for name, widths in own.items()}
 
@@ -140,7 +140,7 @@ class Layers:
         return tuple(self.cell.shapes(self.input_size, self.hidden_size))
 
     def initial_values(self, *names: str | int) -> dict[str, np.ndarray]:
-        """Draw initial values, each tensor from its own stream below ``names``; normalisation starts as none."""
+        """Draw initial values, each tensor from its own stream; normalisation starts with gain 1 and bias 0."""
         values: dict[str, np.ndarray] = {}
         for prefix, size in self.scans:
             place, _, backward = prefix.partition("-")
@@ -163,14 +163,14 @@ class Layers:
         lengths: Tensor | None = None,
         noise: np.random.Generator | None = None,
     ) -> Tensor:
-        """Return what leaves the top layer at every step, (T, B, W), W the `width`.
+        """Return the outputs of the top layer at every step, (T, B, W), W the `width`.
 
         Args:
-            tensors: By name, as in `shapes`.
+            tensors: The tensors by their names in `shapes`.
             inputs: (T, B) tokens or (T, B, I) vectors.
-            scan: Runs each layer, each way in turn; the backward direction sees its sequences turned round.
+            scan: Runs each layer in each direction; the backward direction gets reversed sequences.
             lengths: (B,), where sequences end; the backward direction begins there. All at T by default.
-            noise: Draws what is dropped; nothing is without it.
+            noise: The generator of dropout; without it nothing is dropped.
 
         Raises:
             ValueError: A layer returns outputs of another shape than (T, B, H).
@@ -189,21 +189,25 @@ class Layers:
     def _scanned(
         self, layer: int, seen: Tensor, tensors: Mapping[str, Tensor], lengths: Tensor | None, scan: Scan
     ) -> Tensor:
-        """Run a layer's cell over what it sees, each way; return h_l (T, B, W)."""
-        found = []
+        """Run a layer's cell over its inputs in each direction; return h_l (T, B, W)."""
+        by_direction = []
         for direction in self.wiring.directions:
             name = scan_name(layer, direction)
             weights = {own: tensors[f"{name}.{own}"] for own in self._names}
             start = self._start(name, tensors, seen.shape[1])
             if direction == "backward":
                 outputs = self._checked(scan(name, reversed_in_time(seen, lengths), weights, start), seen)
-                found.append(reversed_in_time(outputs, lengths))
+                by_direction.append(reversed_in_time(outputs, lengths))
             else:
-                found.append(self._checked(scan(name, seen, weights, start), seen))
-        return torch.cat(found, -1) if len(found) > 1 else found[0]
+                by_direction.append(self._checked(scan(name, seen, weights, start), seen))
+        return torch.cat(by_direction, -1) if len(by_direction) > 1 else by_direction[0]
 
     def _checked(self, outputs: Tensor, seen: Tensor) -> Tensor:
-        """Refuse outputs of a wrong shape."""
+        """Return outputs after a check of their shape.
+
+        Raises:
+            ValueError: They have another shape than (T, B, H).
+        """
         expected = (*seen.shape[:2], self.hidden_size)
         if outputs.shape != expected:
             what = f"cell {self.cell.name()}: outputs must be (T, B, hidden_size) = {expected}"
@@ -213,7 +217,7 @@ class Layers:
     def _passed_on(
         self, layer: int, rising: Tensor, tensors: Mapping[str, Tensor], noise: np.random.Generator | None
     ) -> Tensor:
-        """Normalise and drop what comes up to a layer: v_l of u_l."""
+        """Return v_l of u_l: normalised, with dropout."""
         if self.wiring.normalisation == "layer":
             gain, bias = tensors[f"{layer}-norm.gain"], tensors[f"{layer}-norm.bias"]
             rising = layer_norm(rising, rising.shape[-1:], gain, bias)
@@ -236,7 +240,7 @@ class Layers:
 
 
 def scan_name(layer: int, direction: str) -> str:
-    """Return what stands before the dot in the names of a scan's tensors.
+    """Return the name of a scan, which its tensors' names begin with.
 
     >>> scan_name(0, "forward"), scan_name(2, "backward")
     ('0', '2-backward')

@@ -25,18 +25,18 @@ class ModuleNetwork(Layered):
 
     @property
     def makes_noise(self) -> bool:
-        """Say that a module may draw: it has its own dropout, if it has any."""
+        """True, since a module may have dropout of its own."""
         return True
 
     def scan(self, backward: Backward, noise: np.random.Generator | None = None) -> Scan:
-        """Return what runs a layer one way.
+        """Return the function that runs a layer in one direction.
 
         Args:
-            backward: Must be plain.
+            backward: The rules of the backward pass, which must be the chain rule alone.
             noise: Given in training: modules are in training mode, and draw from global generators that it seeds.
 
         Raises:
-            ValueError: Something is to happen between the module's steps.
+            ValueError: ``backward`` has a rule for the steps within the module.
         """
         if backward != PLAIN:
             raise ValueError(f"cell {self.cell.name()} is a module: nothing can happen between its steps")
@@ -50,18 +50,18 @@ class ModuleNetwork(Layered):
         return run
 
     def path(self, device: str, dtype: str) -> str:
-        """Say that torch runs it."""
+        """Return ``readable``, since torch runs it."""
         return "readable"
 
     def scans(self, views: Mapping[str, Any]) -> list[tuple[Cell, dict[str, Any]]]:
-        """Return that no cell is scanned."""
+        """Return an empty list, since no cell is scanned."""
         return []
 
     def warm(self, tokens: bool, device: str, dtype: str) -> None:
-        """Compile nothing."""
+        """Do nothing: there is nothing to compile."""
 
     def work(self, sequences: Sequences) -> list[Work]:
-        """Return what its layers and its readout do, as far as it is known without running the module."""
+        """Return the work of its layers and its readout, as far as it is known without running the module."""
         each, outputs = work.of_module(self.hidden_size), self.output_size * sequences.scored
         return [work.of_layers(self.layers, each, sequences.length, outputs, plain=self.wiring.plain)]
 
@@ -79,7 +79,7 @@ class ModuleNetwork(Layered):
 
 
 def _apart(noise: np.random.Generator, place: int) -> np.random.Generator:
-    """Return what the module at a place draws from, without moving what dropout between layers draws from."""
+    """Return a generator for the module at a place that does not advance the generator of dropout between layers."""
     bits = noise.bit_generator
     assert isinstance(bits, np.random.Philox), "streams are Philox generators"
     return np.random.Generator(bits.jumped(place + 1))

@@ -6,10 +6,10 @@ J_t = ds_t / ds_{t-1},
     Omega_t = (|J_t^T d_t| / |d_t| - 1)²      Omega = mean of Omega_t over steps and sequences
 
 (Pascanu, Mikolov & Bengio 2013, equation 9, norms over all states of a layer). The mean is the authors' program's; the
-paper writes a sum, which would make a factor mean something else at every length. Steps with |d_t| below 1e-10 are left
+paper writes a sum, with which the effect of a factor would depend on the length. Steps with |d_t| below 1e-10 are left
 out, as there. The gradient is the immediate one (equation 10): signals and states are constants, and the recurrent
-weights count where they stand in J_t. A plain network's J_t^T d_t is (d_t f'(a_t)) U^T with f'(a_t) a constant, as in
-the paper; for other cells `Cell.carry_back` says what it is.
+weights are differentiated only where they occur in J_t. A plain network's J_t^T d_t is (d_t f'(a_t)) U^T with f'(a_t) a
+constant, as in the paper; for other cells `Cell.carry_back` computes it.
 """
 
 from collections.abc import Iterator
@@ -22,9 +22,9 @@ from longlag.networks.protocol import AnyNetwork
 from longlag.values.backward import Backward, Signal
 
 SMALLEST_SIGNAL = 1e-10
-"""Norms of signals below this count for nothing."""
+"""Steps whose signal has a norm below this are left out."""
 NUMBERS = 2**22
-"""Projected inputs that are looked at at once, at most."""
+"""The most projected inputs that are processed at once."""
 
 
 def add_omega(network: AnyNetwork, row: Tensor, gradient: Tensor, backward: Backward) -> None:
@@ -33,13 +33,13 @@ def add_omega(network: AnyNetwork, row: Tensor, gradient: Tensor, backward: Back
     Args:
         network: The network.
         row: (P,), the parameters.
-        gradient: (P,), added to.
-        backward: The backward pass that left the gradient: the factor, and the signals that were seen.
+        gradient: (P,), changed in place.
+        backward: The rules of the backward pass that made the gradient: the factor, and the signals that it recorded.
     """
     weights, targets = (network.scans(network.layout.views(of)) for of in (row, gradient))
     for (cell, given), (_, target), signal in zip(weights, targets, backward.seen or [], strict=True):
-        for name, found in omega_gradient(cell, given, signal)[1].items():
-            target[name].add_(found, alpha=backward.omega)
+        for name, addend in omega_gradient(cell, given, signal)[1].items():
+            target[name].add_(addend, alpha=backward.omega)
 
 
 def omega_gradient(cell: Cell, weights: Weights, signal: Signal) -> tuple[Tensor, dict[str, Tensor]]:
@@ -48,7 +48,7 @@ def omega_gradient(cell: Cell, weights: Weights, signal: Signal) -> tuple[Tensor
     leaves = {name: weights[name].detach().requires_grad_() for name in names}
     counted = sum((_lengths(signal, steps) > SMALLEST_SIGNAL).sum() for steps in _pieces(cell, weights, signal))
     omega = signal.arriving.new_zeros(())
-    found = {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
+    by_name = {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
     with torch.enable_grad():
         for steps in _pieces(cell, weights, signal):
             part = _sum(cell, {**weights, **leaves}, signal, steps) / max(int(counted), 1)
@@ -56,12 +56,12 @@ def omega_gradient(cell: Cell, weights: Weights, signal: Signal) -> tuple[Tensor
             if names and part.requires_grad:
                 grads = torch.autograd.grad(part, list(leaves.values()), materialize_grads=True)
                 for name, grad in zip(names, grads, strict=True):
-                    found[name] += grad
-    return omega, found
+                    by_name[name] += grad
+    return omega, by_name
 
 
 def _pieces(cell: Cell, weights: Weights, signal: Signal) -> Iterator[slice]:
-    """Cut the time steps so that memory stays bounded; where, follows from shapes alone."""
+    """Yield pieces of the time steps, so that memory stays bounded; they depend on shapes alone."""
     steps, batch = signal.inputs.shape[:2]
     length = max(1, NUMBERS // (batch * weights["input_weight"].shape[-1]))
     return (slice(start, start + length) for start in range(0, steps, length))
@@ -73,8 +73,8 @@ def _lengths(signal: Signal, steps: slice) -> Tensor:
 
 
 def _norms(parts: list[Tensor]) -> Tensor:
-    found: Tensor = torch.linalg.vector_norm(torch.cat([part.flatten(1) for part in parts], 1), dim=1)
-    return found
+    norms: Tensor = torch.linalg.vector_norm(torch.cat([part.flatten(1) for part in parts], 1), dim=1)
+    return norms
 
 
 def _sum(cell: Cell, weights: Weights, signal: Signal, steps: slice) -> Tensor:

@@ -1,4 +1,4 @@
-"""What training, evaluation and plans ask of a network, whatever it is made of."""
+"""The contract of every network: the methods that training, evaluation and plans call."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -30,29 +30,29 @@ class AnyNetwork(ABC):
 
     @property
     def makes_noise(self) -> bool:
-        """Whether parts of it draw noise of their own in training, so that they ask for a generator."""
+        """Whether parts of it draw noise of their own in training, and so need a generator."""
         return False
 
     @final
     @property
     def num_frozen(self) -> int:
-        """Numbers that are never trained."""
+        """The number of values that are never trained."""
         return sum(slot.size for slot in self.layout.slots if slot.name in self.frozen)
 
     @final
     @property
     def num_parameters(self) -> int:
-        """Numbers that are trained."""
+        """The number of values that are trained."""
         return self.layout.num_parameters - self.num_frozen
 
     @property
     @abstractmethod
     def state_size(self) -> int:
-        """Numbers carried from one time step to the next."""
+        """How many numbers are carried from one time step to the next."""
 
     @abstractmethod
     def path(self, device: str, dtype: str) -> str:
-        """Say which code runs: ``fused`` or ``readable``."""
+        """Return which code runs: ``fused`` or ``readable``."""
 
     @abstractmethod
     def initial_row(self, seed: int) -> np.ndarray:
@@ -60,7 +60,7 @@ class AnyNetwork(ABC):
 
     @abstractmethod
     def scans(self, views: Mapping[str, Any]) -> list[tuple[Cell, dict[str, Any]]]:
-        """Return the cell of each scan with its tensors by its own names; nothing where modules run whole sequences.
+        """Return the cell of each scan with its tensors by its own names; empty where modules run whole sequences.
 
         Args:
             views: The tensors of one trial, by their names in `layout`.
@@ -72,13 +72,13 @@ class AnyNetwork(ABC):
 
         Args:
             tokens: Whether inputs are tokens, not vectors.
-            device: Where it will run.
-            dtype: In what precision.
+            device: The device that it will run on.
+            dtype: The precision.
         """
 
     @abstractmethod
     def work(self, sequences: Sequences) -> list[Work]:
-        """Return what there is to do with a batch, for each part that runs after another."""
+        """Return the work on a batch in counts, for each part of the network, in the order in which they run."""
 
     @abstractmethod
     def outputs(
@@ -91,10 +91,10 @@ class AnyNetwork(ABC):
         """Return the readout at the scored steps, (N, O), from the tensors of one trial by name.
 
         Args:
-            views: By their names in `layout`.
-            batch: What to answer.
-            noise: Draws what dropout sets to zero, in training.
-            backward: What happens to the backward signal of each scan.
+            views: The tensors by their names in `layout`.
+            batch: The batch.
+            noise: The generator of dropout in training; None in evaluation.
+            backward: The rules for the backward signal of each scan.
         """
 
     @abstractmethod
@@ -110,12 +110,12 @@ class AnyNetwork(ABC):
         """Write one trial's gradient and return its loss.
 
         Args:
-            task: What the loss is of.
+            task: The task, which has the loss.
             row: (P,), the parameters.
             gradient: (P,), overwritten; padding stays zero.
             batch: The batch.
-            noise: Dropout draws from it; nothing is dropped without.
-            backward: How the backward pass goes.
+            noise: The generator of dropout; without it nothing is dropped.
+            backward: The rules of the backward pass.
         """
 
     @final
@@ -128,16 +128,16 @@ class AnyNetwork(ABC):
         noise: np.random.Generator | None,
         backward: Backward,
     ) -> Tensor:
-        """Do what `gradient` does by autograd all the way, over a fused scan in one step; Omega is left out."""
+        """Compute `gradient` by autograd, to which a fused scan is one operation; Omega is left out."""
         frozen = self.frozen
         views = {
             name: view.detach().requires_grad_(name not in frozen) for name, view in self.layout.views(row).items()
         }
         loss = task.loss(self.outputs(views, batch, noise, backward), batch)
         leaves = [view for view in views.values() if view.requires_grad]
-        found = iter(torch.autograd.grad(loss, leaves, materialize_grads=True))
+        partials = iter(torch.autograd.grad(loss, leaves, materialize_grads=True))
         for slot in self.layout.slots:
-            slot.view(gradient).copy_(torch.zeros(()) if slot.name in frozen else next(found))
+            slot.view(gradient).copy_(torch.zeros(()) if slot.name in frozen else next(partials))
         return loss.detach()
 
     @final
@@ -156,21 +156,21 @@ class AnyNetwork(ABC):
     @final
     @torch.no_grad()
     def orthogonality_error(self, row: Tensor) -> float | None:
-        """Return how far the matrices that a cell keeps orthogonal are from it, the worst scan; None without any."""
-        found = [cell.orthogonality_error(tensors) for cell, tensors in self.scans(self.layout.views(row))]
-        known = [float(error) for error in found if error is not None]
+        """Return the largest `Cell.orthogonality_error` of all scans; None where no cell has an orthogonal matrix."""
+        errors = [cell.orthogonality_error(tensors) for cell, tensors in self.scans(self.layout.views(row))]
+        known = [float(error) for error in errors if error is not None]
         return max(known) if known else None
 
 
 class SequenceNetwork(AnyNetwork):
-    """A network that has states at each step of what it reads: all but those with a decoder."""
+    """A network that has states at each step of its input sequence: all except those with a decoder."""
 
     @abstractmethod
     def states(self, views: Mapping[str, Tensor], inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Return what the readout reads at every step, (T, B, W).
+        """Return the states that the readout reads, at every step, (T, B, W).
 
         Args:
-            views: By their names in `layout`.
+            views: The tensors by their names in `layout`.
             inputs: (T, B) tokens or (T, B, I) vectors.
             lengths: (B,), where sequences end; all at T by default.
         """

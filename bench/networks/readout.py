@@ -1,4 +1,4 @@
-"""The linear readout that every network ends in."""
+"""The linear readout at the end of every network."""
 
 from collections.abc import Mapping
 
@@ -18,10 +18,10 @@ def initial_readout(width: int, output_size: int, bound: float, *names: str | in
     """Draw its initial weights (float64, uniform on ±bound), each from its own stream below ``names``.
 
     Args:
-        width: Numbers that are read, of each step.
-        output_size: Numbers of an output.
-        bound: Of the uniform distribution.
-        *names: Of the stream, such as the seed.
+        width: The number of values read at each step.
+        output_size: The size of an output.
+        bound: The bound of the uniform distribution.
+        *names: Names of the stream, such as the seed.
     """
     return {
         name: stream(*names, name).generator().uniform(-bound, bound, shape)
@@ -35,7 +35,7 @@ def read_out(views: Mapping[str, Tensor], states: Tensor, scored: Tensor) -> Ten
 
 
 def scored_states(states: Tensor, scored: Tensor) -> Tensor:
-    """Return what is read of states (T, B, H): those at the scored steps, (N, H)."""
+    """Return the states at the scored steps, (N, H), from states (T, B, H)."""
     return states.flatten(0, 1).index_select(0, scored)
 
 
@@ -47,12 +47,12 @@ def read_states(views: Mapping[str, Tensor], states: Tensor, across: bool = Fals
 
 
 def go_back(views: Mapping[str, Tensor], gradients: Mapping[str, Tensor], states: Tensor, by_outputs: Tensor) -> Tensor:
-    """Write the readout's gradients, and return the loss's by the states that were read, (N, H).
+    """Write the readout's gradients, and return the loss's gradient by the states that were read, (N, H).
 
     Args:
-        views: Of the parameters, by name.
-        gradients: Of the gradient, by name.
-        states: (N, H), as they were read.
+        views: Views of the parameters, by name.
+        gradients: Views of the gradient, by name.
+        states: (N, H), the states that were read.
         by_outputs: (N, O), the loss's gradient by the outputs.
     """
     torch.mm(states.T, by_outputs, out=gradients["readout.weight"])

@@ -37,11 +37,11 @@ class Network(Layered):
         return cls(cell, task.input_size, task.output_size, hidden_size, wiring)
 
     def scan(self, backward: Backward, noise: np.random.Generator | None = None) -> Scan:
-        """Return what runs a layer one way: step by step, or by the cell's kernel."""
+        """Return the function that runs a layer in one direction: step by step, or by the cell's kernel."""
         return lambda _, seen, weights, start: run_layer(self.cell, seen, weights, backward, start)
 
     def path(self, device: str, dtype: str) -> str:
-        """Say which code runs the scans: ``fused`` or ``readable``."""
+        """Return which code runs the scans: ``fused`` or ``readable``."""
         return "fused" if serves(device, dtype) and standard_kernel(self.cell) is not None else "readable"
 
     def by_scan(self, views: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -49,7 +49,7 @@ class Network(Layered):
         return self.layers.by_scan(views)
 
     def scans(self, views: Mapping[str, Any]) -> list[tuple[Cell, dict[str, Any]]]:
-        """Return the same with the cell, which is that of every scan."""
+        """Return the tensors of each scan's cell, each with the cell."""
         return [(self.cell, tensors) for tensors in self.by_scan(views)]
 
     def warm(self, tokens: bool, device: str, dtype: str) -> None:
@@ -57,7 +57,7 @@ class Network(Layered):
         warm(self.cell, tokens, device, dtype)
 
     def work(self, sequences: Sequences) -> list[Work]:
-        """Return what its layers and its readout do."""
+        """Return the work of its layers and its readout."""
         each, outputs = work.of_cell(self.cell, self.hidden_size), self.output_size * sequences.scored
         return [work.of_layers(self.layers, each, sequences.length, outputs, plain=self.wiring.plain)]
 
@@ -82,7 +82,7 @@ class Network(Layered):
         return loss
 
     def _plain_kernel(self, row: Tensor) -> "Kernel | None":
-        """Return the kernel of a network that is nothing but layers of one that reads the cell's own weights."""
+        """Return the kernel if the network consists of plain layers and the kernel reads the cell's own weights."""
         if not self.wiring.plain or self.path(row.device.type, str(row.dtype)) != "fused":
             return None
         kernel = kernel_for(self.cell)
@@ -91,9 +91,9 @@ class Network(Layered):
     def _by_kernel(
         self, kernel: "Kernel", task: Task, row: Tensor, gradient: Tensor, batch: Batch, backward: Backward
     ) -> Tensor:
-        """Go there and back through plain layers by a kernel, and through the readout.
+        """Run forward and backward pass through plain layers by a kernel, and through the readout.
 
-        The loss's gradient by the outputs is known where the task names its loss; of its own, autograd finds it.
+        The loss's gradient by the outputs is known where the task names its loss; else autograd computes it.
         """
         from longlag.scans.engine.stack import Stack
 
@@ -108,8 +108,8 @@ class Network(Layered):
             loss = task.loss(outputs, batch)
             (by_outputs,) = torch.autograd.grad(loss, outputs)
         by_states = go_back(readout, by_readout, states, by_outputs)
-        found = stack.backward(batch.scored.numpy(), by_states.numpy())
-        for to, by_name in zip(self.by_scan(target), found, strict=True):
+        by_layer = stack.backward(batch.scored.numpy(), by_states.numpy())
+        for to, by_name in zip(self.by_scan(target), by_layer, strict=True):
             for name, array in to.items():
                 array[...] = by_name[name]
         return loss.detach()

@@ -32,11 +32,11 @@ TorchState = Tensor | tuple[Tensor, ...]
 
 
 class _Stacked(nn.Module, ABC):
-    """What the three layers share. Parameters have the names of `torch.nn`, and the trial axis in front.
+    """The base of the three layers. Parameters have the names of `torch.nn`, and a leading trial axis.
 
     Args:
-        num_trials: S.
-        input_size: Numbers a time step.
+        num_trials: S, the number of trials.
+        input_size: The size of an input at a time step.
         hidden_size: Units of each layer.
         num_layers: Layers, one above the other.
         generator: Draws the initial weights, uniform on ±1/√H as in `torch.nn`; torch's global one by default.
@@ -61,7 +61,7 @@ class _Stacked(nn.Module, ABC):
         self.num_layers = num_layers
         with torch.device("meta"):  # shapes only
             template = self._reference(input_size, hidden_size, num_layers, dtype=dtype)
-        self._template = (template,)  # in a tuple, where torch does not take its parameters for this module's
+        self._template = (template,)  # in a tuple, so that torch does not register its parameters as this module's
         bound = hidden_size**-0.5
         for name, shaped in template.named_parameters():
             drawn = torch.empty(num_trials, *shaped.shape, dtype=shaped.dtype)
@@ -74,14 +74,14 @@ class _Stacked(nn.Module, ABC):
     @property
     @abstractmethod
     def _cell(self) -> str:
-        """The spec of the cell, by which the kernel is found."""
+        """The spec of the cell, which selects the kernel."""
 
     def load_trial(self, index: int, state_dict: Mapping[str, Tensor]) -> None:
         """Take over one trial's weights from a `torch.nn` module's state dict.
 
         Args:
-            index: Which trial.
-            state_dict: Of a module of the same kind and sizes.
+            index: The index of the trial.
+            state_dict: The state dict of a module of the same kind and sizes.
 
         Raises:
             ValueError: A name or a shape is not this layer's.
@@ -111,7 +111,7 @@ class _Stacked(nn.Module, ABC):
             The outputs of the top layer, (S, T, B, H), and the last state, of the same form as the initial one.
 
         Raises:
-            ValueError: The inputs do not fit.
+            ValueError: The inputs or the initial state have a wrong shape.
         """
         shared = inputs.dim() == 3
         if inputs.shape[-1] != self.input_size or not (shared or inputs.shape[:1] == (self.num_trials,)):
@@ -131,7 +131,11 @@ class _Stacked(nn.Module, ABC):
         return list(zip(*(value.unbind() for value in parameters.values()), strict=True))
 
     def _starts(self, inputs: Tensor, initial: TorchState | None) -> list[tuple[Tensor, ...]]:
-        """Return the initial states (L, B, H) of each trial."""
+        """Return the initial states (L, B, H) of each trial.
+
+        Raises:
+            ValueError: The initial state has a wrong shape.
+        """
         if initial is None:
             zeros = inputs.new_zeros(self.num_layers, inputs.shape[-2], self.hidden_size)
             return [(zeros,) * self.states] * self.num_trials
@@ -167,8 +171,8 @@ class _Stacked(nn.Module, ABC):
         by_input, by_state, bias, own = (weights[f"{name}_l{layer}"] for name in names)
         together = (kernel.gates - kernel.apart) * self.hidden_size
         bias = bias + torch.cat([own[:together], torch.zeros_like(own[together:])])
-        found = {"input_weight": by_input.T, "bias": bias, "recurrent_weight": by_state.T}
-        return found | ({kernel.apart_bias: own[together:]} if kernel.apart else {})
+        by_name = {"input_weight": by_input.T, "bias": bias, "recurrent_weight": by_state.T}
+        return by_name | ({kernel.apart_bias: own[together:]} if kernel.apart else {})
 
 
 class RNN(_Stacked):

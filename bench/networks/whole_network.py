@@ -39,15 +39,15 @@ class WholeNetwork(SequenceNetwork):
 
     @property
     def state_size(self) -> int:
-        """Numbers that must be kept of the past to go on one step further."""
+        """How many numbers of the past are needed to compute the next step."""
         return self.cell.context_size(self.shape)
 
     def reach(self, length: int) -> int:
-        """Return how many steps the last state depends on, as the architecture says."""
+        """Return how many steps the last state depends on, from the architecture."""
         return min(length, self.cell.reach(self.shape))
 
     def path(self, device: str, dtype: str) -> str:
-        """Say that torch runs it."""
+        """Return ``readable``, since torch runs it."""
         return "readable"
 
     def initial_row(self, seed: int) -> np.ndarray:
@@ -62,14 +62,14 @@ class WholeNetwork(SequenceNetwork):
         return self.layout.row(values)
 
     def scans(self, views: Mapping[str, Any]) -> list[tuple[Cell, dict[str, Any]]]:
-        """Return that no cell is scanned."""
+        """Return an empty list, since no cell is scanned."""
         return []
 
     def warm(self, tokens: bool, device: str, dtype: str) -> None:
-        """Compile nothing."""
+        """Do nothing: there is nothing to compile."""
 
     def work(self, sequences: Sequences) -> list[Work]:
-        """Return what the architecture does: all of its parameters, and what it looks back at, at each step."""
+        """Return the architecture's work: at each step all of its parameters, and the past that it reads."""
         shape = self.shape
         ways = 2 if shape.bidirectional else 1
         seen = ways * (shape.input_size + (shape.layers - 1) * ways * shape.hidden_size)
@@ -109,7 +109,7 @@ class WholeNetwork(SequenceNetwork):
         Args:
             views: The tensors of one trial, by their names in `layout`.
             batch: Inputs (T, B) tokens or (T, B, I).
-            noise: Not drawn from: nothing is dropped.
+            noise: Not used, since nothing is dropped.
             backward: The chain rule alone, since nothing is scanned.
         """
         assert backward == PLAIN, "nothing else happens in the backward pass of an architecture"
@@ -121,5 +121,5 @@ class WholeNetwork(SequenceNetwork):
             inputs = one_hot(inputs, self.shape.input_size).to(views["readout.bias"].dtype)
         module = template(self.cell, self.shape)
         given = {name: views[f"network.{name}"] for name, _ in module.named_parameters()}
-        found: Tensor = torch.func.functional_call(module, given, (inputs, lengths))
-        return found
+        outputs: Tensor = torch.func.functional_call(module, given, (inputs, lengths))
+        return outputs

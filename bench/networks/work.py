@@ -1,4 +1,4 @@
-"""What a network has to do with a batch of sequences, in counts; what that takes is estimated by who plans."""
+"""The work of a network on a batch of sequences, in counts, from which plans estimate time and memory."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from longlag.scans.find import kernel_module
 
 @dataclass(frozen=True)
 class Sequences:
-    """What is known of a task's batches before one is trained on.
+    """The properties of a task's batches that decide the work.
 
     Attributes:
         length: Time steps of a sequence.
-        scored: Of these the share that is read out.
-        ends: At how many different steps an encoder stops reading the sequences of a batch.
+        scored: The share of these that is read out.
+        ends: The number of different steps at which an encoder stops reading the sequences of a batch.
     """
 
     length: int
@@ -24,21 +24,21 @@ class Sequences:
 
 @dataclass(frozen=True)
 class Work:
-    """What there is to do over a part of each sequence: by a whole network, or by an encoder, or its decoder.
+    """The work over a part of each sequence, of a whole network, an encoder or a decoder.
 
     Attributes:
         steps: Time steps.
         products: Multiplications and additions in products, at a step of a sequence.
-        between: Numbers that pass from layer to layer beside what a plain stack passes on, at a step of a sequence.
+        between: Numbers that pass from layer to layer beside those of a plain stack, at a step of a sequence.
         scans: Layers, each direction counted.
-        kept: Numbers of a layer that are kept for the way back, at a step of a sequence.
+        kept: Numbers of a layer that are kept for the backward pass, at a step of a sequence.
         seen: Numbers that all layers see where more lies between them than in a plain stack, at a step of a sequence.
         outputs: Numbers that are read out, at a step of a sequence.
         numbers: Numbers that scans compute one by one, at a step of a sequence.
         fused: Whether kernels run the scans.
         calls: Gates of all scans, which torch is called for at each step where no kernel runs them.
-        pieces: Runs of each scan, from one end of a sequence of the batch to the next; none in a plain stack.
-        projected: Columns of an input projection of which torch makes what is scanned; none where it is scanned itself.
+        pieces: Runs of each scan, from one end of a sequence of the batch to the next; 0 in a plain stack.
+        projected: Columns of an input projection from which torch makes a scan's inputs; 0 where it is scanned itself.
         modules: Layers of a module that torch runs over whole sequences.
     """
 
@@ -59,14 +59,14 @@ class Work:
 
 @dataclass(frozen=True)
 class OneLayer:
-    """What a layer does at a step of a sequence, in one direction, whatever it reads.
+    """The work of a layer at a step of a sequence, in one direction, without that of reading its input.
 
     Attributes:
         gates: Blocks of its input projection.
-        numbers: As of `Work`.
-        kept: As of `Work`.
-        projected: As of `Work`.
-        fused: As of `Work`.
+        numbers: See `Work`.
+        kept: See `Work`.
+        projected: See `Work`.
+        fused: See `Work`.
     """
 
     gates: int
@@ -77,7 +77,7 @@ class OneLayer:
 
 
 def of_cell(cell: Cell, hidden_size: int) -> OneLayer:
-    """Return what a layer of a cell does."""
+    """Return the work of a layer of a cell."""
     gates, states = len(cell.gates), len(cell.states)
     more = cell.state_count(hidden_size) - hidden_size * states  # beyond one number a unit
     return OneLayer(
@@ -90,22 +90,22 @@ def of_cell(cell: Cell, hidden_size: int) -> OneLayer:
 
 
 def of_module(hidden_size: int) -> OneLayer:
-    """Return what a layer of an unknown module does at least: one gate, and one state, whose size only a run tells."""
+    """Return the least work of a layer of an unknown module: one gate, and one state, since its size is not known."""
     return OneLayer(gates=1, numbers=hidden_size, kept=2 * hidden_size)
 
 
 def of_layers(
     layers: Layers, each: OneLayer, steps: float, outputs: float = 0.0, pieces: int = 1, plain: bool = False
 ) -> Work:
-    """Return what layers do.
+    """Return the work of layers.
 
     Args:
         layers: The layers.
-        each: What one of them does.
-        steps: As of `Work`.
-        outputs: As of `Work`.
-        pieces: As of `Work`, wherever they lie.
-        plain: Whether they are, or belong to, nothing but a plain stack.
+        each: The work of one of them.
+        steps: See `Work`.
+        outputs: See `Work`.
+        pieces: See `Work`; given for plain stacks, too.
+        plain: Whether the network is a plain stack.
     """
     sizes = [size for _, size in layers.scans]
     read = sum(sizes[len(layers.wiring.directions) :])  # the first layer's are often tokens

@@ -1,12 +1,12 @@
-"""What every optimiser promises: one update of the cohort's matrix, a row a trial.
+"""The contract of every optimiser: one update of the cohort's matrix, a row per trial.
 
 A trial's numbers must not depend on its company. Operations on the whole matrix that round once (+, -, ×, ÷, square
 root) keep that: a number is the same bytes wherever in the matrix it lies. A fused multiply-and-add may round once in
 the body of a vectorised loop and twice at its tail. Whatever sums or multiplies matrices runs a row at a time
-(`longlag.optimisers.muon` does). Which operations run must follow from the optimiser alone, not from who is beside it.
+(`longlag.optimisers.muon` does). Which operations run must depend on the optimiser alone, not on the other trials.
 
-What an optimiser remembers lies in its state and nowhere else: rows of it are dropped where a trial ends, and put
-back where a clip drops an update.
+An optimiser remembers only what is in its state: a row of it is dropped where a trial ends, and restored where a clip
+drops an update.
 """
 
 from abc import ABC, abstractmethod
@@ -29,7 +29,7 @@ OptimiserState = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Update:
-    """One update of S trials, as an optimiser sees it; everything is only read.
+    """The data of one update of S trials; an optimiser only reads it.
 
     Attributes:
         parameters: (S, P), before the update.
@@ -49,14 +49,14 @@ class Update:
     layout: Layout
 
     def each(self, correction: Callable[[int], float]) -> Tensor:
-        """Return a number that depends on how many updates a trial has taken, (S, 1)."""
+        """Return a correction that depends on how many updates a trial has taken, (S, 1)."""
         numbers = [[correction(count)] for count in self.counts]
         return torch.tensor(numbers, dtype=self.gradients.dtype, device=self.gradients.device)
 
 
 @dataclass(frozen=True)
 class Optimiser(Configurable, ABC):
-    """How a gradient becomes a step, for S trials at once; `direction` is what one has to say."""
+    """Makes a step of a gradient, for S trials at once; a subclass defines `direction`."""
 
     kind: ClassVar[str] = "optimizer"
     reference: ClassVar[str]
@@ -73,12 +73,12 @@ class Optimiser(Configurable, ABC):
 
     @final
     def step(self, update: Update, state: OptimiserState, witness: Callable[[Tensor], None]) -> Tensor:
-        """Return what to subtract from the parameters, (S, P).
+        """Return the step to subtract from the parameters, (S, P).
 
         Args:
             update: The update.
             state: The running quantities, changed in place.
-            witness: Gets the very gradients that are taken, to hold them against the clip's promise.
+            witness: Called with the gradients that the step is made of, to audit the clip.
         """
         witness(update.gradients)
         decayed = update.parameters * update.weight_decay if update.weight_decay else None
@@ -91,9 +91,9 @@ class Optimiser(Configurable, ABC):
 
     @abstractmethod
     def direction(self, update: Update, state: OptimiserState) -> Tensor:
-        """Return the step at learning rate 1, (S, P), to be subtracted; weight decay is not this method's affair.
+        """Return the step at learning rate 1, (S, P), to be subtracted, without decoupled weight decay.
 
         Args:
-            update: The update; where weight decay is coupled, its gradients hold that already.
+            update: The update; coupled weight decay is already in its gradients.
             state: The running quantities, to be changed in place.
         """

@@ -1,11 +1,11 @@
-"""Muon: the momentum of a matrix, its singular values brought near 1; AdamW for whatever is no matrix.
+"""Muon: the momentum of a matrix, with singular values brought near 1; AdamW for all tensors that are not matrices.
 
 B <- μ B + (1 - μ) g      θ <- θ - η (λ θ + f orthogonal((1 - μ) g + μ B))
 
 `orthogonal` is a few steps of Newton and Schulz's iteration with a quintic polynomial. A matrix is a logical one: of a
 weight that holds several gates side by side, each gate's. f makes one rate fit all shapes: sqrt(max(1, out / in))
 (Jordan et al. 2024), or .2 sqrt(max(out, in)), with which steps are as long as AdamW's (Liu et al. 2025, equation 4).
-Computed in the trial's own precision, where the authors use bfloat16.
+It is computed in the trial's own precision, where the authors use bfloat16.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from longlag.optimisers.support.moments import adam_direction
 POLYNOMIAL = (3.4445, -4.7750, 2.0315)
 """a, b, c of a X + b X X^T X + c (X X^T)² X: steepest at zero, and never far from 1 between there and 1."""
 SMALLEST_NORM = 1e-7
-"""Matrices below it are not scaled up any further, as in the authors' program."""
+"""The smallest norm by which a matrix is divided, as in the authors' program."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,18 @@ class Muon(Optimiser):
         gradients, momentum = update.gradients, state["momentum"]
         momentum.mul_(self.momentum).add_(gradients * (1 - self.momentum))
         towards = (gradients * (1 - self.momentum)).add_(momentum * self.momentum) if self.nesterov else momentum
-        found = adam_direction(update, state, self.beta1, self.beta2, self.eps)
+        step = adam_direction(update, state, self.beta1, self.beta2, self.eps)
         for slot in update.layout.slots:
             if len(slot.shape) > 1:
-                for given, target in zip(slot.part_views(towards), slot.part_views(found), strict=True):
-                    for matrix, of in zip(given, target, strict=True):  # products depend on shape: a trial at a time
+                for given, target in zip(slot.part_views(towards), slot.part_views(step), strict=True):
+                    for matrix, of in zip(
+                        given, target, strict=True
+                    ):  # a trial at a time, since the rounding of products depends on shapes
                         self._step(matrix.movedim(slot.unit_axis, 0), of.movedim(slot.unit_axis, 0))
-        return found
+        return step
 
     def _step(self, matrix: Tensor, target: Tensor) -> None:
-        """Write a matrix's step, both with the units that it leads to first."""
+        """Write the step of a matrix into ``target``; both have their units along the first axis."""
         rows = matrix.flatten(1)
         target.copy_((orthogonal(rows, self.steps) * self._factor(*rows.shape)).reshape(target.shape))
 
@@ -67,17 +69,17 @@ class Muon(Optimiser):
 
 
 def orthogonal(matrix: Tensor, steps: int) -> Tensor:
-    """Return U S' V^T of a matrix (M, N) that is U S V^T, the numbers of S' near 1.
+    """Return U S' V^T for a matrix (M, N) that is U S V^T, with the entries of S' near 1.
 
     Args:
         matrix: The matrix.
         steps: Steps of the iteration.
     """
     tall = matrix.shape[0] > matrix.shape[1]
-    found = (matrix.T if tall else matrix).clone(memory_format=torch.contiguous_format)
-    found.div_(torch.linalg.vector_norm(found).clamp(min=SMALLEST_NORM))
+    product = (matrix.T if tall else matrix).clone(memory_format=torch.contiguous_format)
+    product.div_(torch.linalg.vector_norm(product).clamp(min=SMALLEST_NORM))
     a, b, c = POLYNOMIAL
     for _ in range(steps):
-        gram = found @ found.T
-        found = found * a + (gram * b + gram @ gram * c) @ found
-    return found.T if tall else found
+        gram = product @ product.T
+        product = product * a + (gram * b + gram @ gram * c) @ product
+    return product.T if tall else product

@@ -1,1 +1,1 @@
-"""What is to be trained: grids, studies and their files."""
+"""Plans of what to train: grids, studies and their files."""

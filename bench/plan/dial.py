@@ -1,4 +1,4 @@
-"""Turning a task's dial to where its distance comes nearest to what is asked."""
+"""Settings of a task's dial whose distances come nearest to a given one."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def without_dial(task: "Task") -> str:
-    """Say that a task has no dial: why, where it says so itself, else how it would get one.
+    """Return a message that a task has no dial: with the task's own reason, or else with how a class declares one.
 
     >>> from longlag.tasks.agreement_constructions import AgreementConstructions
     >>> print(without_dial(AgreementConstructions()))  # doctest: +ELLIPSIS
@@ -24,12 +24,12 @@ def neighbours(task: "Task", reaches: "Callable[[Task], bool]") -> "list[Task]":
     """Return the task at the last setting of its dial that falls short and at the first that reaches, in this order.
 
     A setting that the task's other options do not allow counts as one that falls short, and is left out. Settings are
-    tried from the low end, in growing strides, and none that is twice as far as need be: what a far distance is may
-    take long to say.
+    tried from the low end in growing strides, and none that is twice as far as necessary: at a far setting the
+    distance may take long to compute.
 
     Args:
-        task: Has a dial.
-        reaches: Whether a distance is far enough; true of every farther one.
+        task: A task that has a dial.
+        reaches: Returns whether a task's distance is far enough; it must be true for every farther setting, too.
 
     >>> from longlag.tasks.copy import Copy
     >>> [made.blanks for made in neighbours(Copy(items=3), lambda made: made.lag >= 60)]

@@ -1,4 +1,4 @@
-"""Studies as TOML files; `STUDIES` holds those that are shipped, and the folder is the list."""
+"""Reads studies from TOML files; the folder `STUDIES` holds the named ones that come with longlag."""
 
 import tomllib
 from collections.abc import Mapping
@@ -33,10 +33,10 @@ def names(folder: Path = STUDIES) -> list[str]:
 
 
 def find(name: str) -> Study:
-    """Read a shipped study by its name, or any by the path of its file (``mine.toml``).
+    """Read a named study, or any study by the path of its file (``mine.toml``).
 
     Raises:
-        UsageError: There is none, or its file is refused.
+        UsageError: No study has the name, or its file is refused.
     """
     if name.endswith(STUDY_FILE):
         return read(Path(name))
@@ -47,7 +47,7 @@ def find(name: str) -> Study:
 
 
 def read(path: Path) -> Study:
-    """Read a study file; the study is called like the file.
+    """Read a study file; the study has the name of the file.
 
     Raises:
         UsageError: The file cannot be read or something in it is refused; one line with file, key, value and rule.

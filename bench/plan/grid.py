@@ -1,6 +1,6 @@
 """The axes of a study: the product of a few settings, each value checked before anything is trained.
 
-Needs no heavy library: specs are words here; that they name something is checked where trials are made.
+This module needs no heavy library: specs are only texts here, and are looked up where trials are made.
 """
 
 import math
@@ -21,10 +21,10 @@ GIVEN: Mapping[str, Axis] = {axis.given_as or name: axis for name, axis in AXES.
 SPECS = ("task", "cell", "clip", "optimizer")
 WIRING = tuple(item.name for item in fields(Wiring))
 SPANNED = tuple(key for key, axis in GIVEN.items() if axis.spans)
-"""What a grid spans beside the seeds; everything else has one value in it."""
+"""The axes that a grid spans beside the seeds; every other axis has one value in it."""
 OTHERS = tuple(key for key in SPANNED if key not in (*SPECS, *WIRING, "lr"))
 STUDY_FILE = ".toml"
-"""How the files of studies end."""
+"""The suffix of study files."""
 MATCHES = ("hidden", "parameters", "state")
 _RESERVED = ("reference", "perf")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -33,7 +33,7 @@ _RULES: Mapping[str, Rule] = {
 } | {"match": choice(*MATCHES), "match_target": whole(1, 10**12)}
 
 Label = Callable[[str], str]
-"""Says where a key was read: ``quick.toml: grids 1: lr`` or ``--lr``."""
+"""Returns where a key was read, for messages: ``quick.toml: grids 1: lr`` or ``--lr``."""
 
 
 def _field_of(key: str, axis: Axis) -> tuple[str, Any, Any]:
@@ -49,11 +49,12 @@ _Axes: Any = make_dataclass("_Axes", [_field_of(*item) for item in GIVEN.items()
 
 @dataclass(frozen=True)
 class Grid(_Axes):  # type: ignore[misc]
-    """The product of `SPANNED` and seeds, with a field for each of `GIVEN`; an empty ``lr`` leaves it to the rates.
+    """The product of `SPANNED` and seeds, with a field for each of `GIVEN`.
 
-    ``truncate`` is 0 where sequences are left whole. ``eval_every`` None means as usual, or twice in a budget that is
-    no larger. A decoder has one layer where ``decoder_layers`` is empty. With a ``match`` each network's hidden size is
-    the one that brings it nearest to ``match_target`` (`longlag.plan.sizes`).
+    An empty ``lr`` takes the learning rates from the study's table. ``truncate`` is 0 where sequences are left whole.
+    ``eval_every`` None stands for the usual interval, or for two evaluations where the budget is no larger than that. A
+    decoder has one layer where ``decoder_layers`` is empty. With a ``match`` each network has the hidden size that
+    brings it nearest to ``match_target`` (`longlag.plan.sizes`).
     """
 
     match: str | None = None
@@ -75,21 +76,21 @@ class Grid(_Axes):  # type: ignore[misc]
         return Trial.eval_every if self.updates > Trial.eval_every else -(-self.updates // 2)
 
     def size(self) -> int:
-        """Trials in the product, each without a rate counted once."""
+        """The number of trials in the product; a setting without a learning rate counts once."""
         return math.prod(len(getattr(self, axis)) or 1 for axis in (*SPANNED, "seeds"))
 
     def wirings(self) -> tuple[Wiring, ...]:
         """Return the ways to join layers, each once: with one layer there is nothing between layers."""
         values = {name: getattr(self, name) for name in WIRING} | {"decoder_layers": self.decoder_layers or (1,)}
-        found = (Wiring(*chosen) for chosen in product(*values.values()))
-        return tuple(dict.fromkeys((wiring if wiring.decodes else wiring.encoder).reduced for wiring in found))
+        ways = (Wiring(*chosen) for chosen in product(*values.values()))
+        return tuple(dict.fromkeys((wiring if wiring.decodes else wiring.encoder).reduced for wiring in ways))
 
 
 KEYS = tuple(item.name for item in fields(Grid))
 
 
 def option_label(key: str) -> str:
-    """Return how the command line calls a key: ``--hidden-size``."""
+    """Return the command-line option of a key: ``--hidden-size``."""
     return f"--{key.replace('_', '-')}"
 
 
@@ -110,7 +111,7 @@ def checked_name(name: str) -> str:
 
 
 def checked(values: Mapping[str, object], label: Label) -> dict[str, Any]:
-    """Check what a grid's keys were given; a single value stands for a list of one.
+    """Check the values given to a grid's keys; a single value stands for a list of one.
 
     Raises:
         UsageError: A key is unknown, or a value is of the wrong type, out of range or given twice.
@@ -119,10 +120,10 @@ def checked(values: Mapping[str, object], label: Label) -> dict[str, Any]:
 
 
 def known_keys(values: Mapping[str, object], keys: tuple[str, ...], where: str) -> None:
-    """Refuse keys that are not among those named.
+    """Refuse unknown keys.
 
     Raises:
-        UsageError: One is not.
+        UsageError: A key is not among ``keys``.
     """
     for key in values:
         if key not in keys:
@@ -147,11 +148,11 @@ def check_match(grid: Grid, given: Mapping[str, object], label: Label) -> None:
 
     Args:
         grid: The grid.
-        given: The keys that it was told, by name.
-        label: Says where.
+        given: The keys that were given.
+        label: Returns where a key was read.
 
     Raises:
-        UsageError: It is one of these.
+        UsageError: The grid has one of these faults.
     """
     if "hidden_size" in given and given.keys() & {"match", "match_target"}:
         raise UsageError(f"{label('match')} picks the hidden size: leave {label('hidden_size')} out")
@@ -162,15 +163,15 @@ def check_match(grid: Grid, given: Mapping[str, object], label: Label) -> None:
 
 
 def check_wiring(grid: Grid, label: Label, given: Collection[str] = WIRING) -> None:
-    """Refuse what acts between layers where every network of a grid has one layer.
+    """Refuse settings that act between layers where every network of a grid has one layer.
 
     Args:
         grid: The grid.
-        label: Says where a key was read.
-        given: The keys that are looked at.
+        label: Returns where a key was read.
+        given: The keys to check.
 
     Raises:
-        UsageError: A setting could not act.
+        UsageError: A setting would have no effect.
     """
     decodes = set(grid.decoder_cell) != {NO_DECODER}
     if not decodes and grid.decoder_layers:

@@ -1,6 +1,6 @@
-"""Length transfer: at which distances other than that of training a network is tested.
+"""Length transfer: the other distances at which a trained network is tested.
 
-Distances are lags in time steps, whatever the task's dial counts: the dial is turned to where the lag comes nearest.
+Distances are lags in time steps, whatever the task's dial counts: the dial is set to where the lag comes nearest.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ MOST_TIMES = 10
 
 
 def lags_in(text: str) -> tuple[int, ...]:
-    """Read what `Trial.test_lags` holds.
+    """Return the lags of a text such as `Trial.test_lags`.
 
     >>> lags_in("50,100"), lags_in("")
     ((50, 100), ())
@@ -51,7 +51,7 @@ def at_lags(task: "Task", lags: tuple[int, ...], label: str = "--test-lags") -> 
     """
     if lags and not task.dial:
         raise UsageError(f"{label}: {without_dial(task)}")
-    found: dict[str, Task] = {}
+    turned_to: dict[str, Task] = {}
     for lag in lags:
         if lag > MOST_TIMES * task.lag:
             rule = f"at most {MOST_TIMES} times the lag that {task.spec} is trained at, {task.lag}"
@@ -60,8 +60,8 @@ def at_lags(task: "Task", lags: tuple[int, ...], label: str = "--test-lags") -> 
         if (turned.input_size, turned.output_size) != (task.input_size, task.output_size):
             what = f"task {task.name()} has other inputs or outputs at another {task.dial}"
             raise UsageError(f"{label}: {what}, which no trained network fits")
-        found.setdefault(turned.spec, turned)
-    return list(found.values())
+        turned_to.setdefault(turned.spec, turned)
+    return list(turned_to.values())
 
 
 def moved(task: "Task", lags: tuple[int, ...]) -> dict[int, int]:
@@ -72,16 +72,16 @@ def moved(task: "Task", lags: tuple[int, ...]) -> dict[int, int]:
     {29: 30, 31: 30}
     """
     tested = {lag: turned.lag for lag in lags for turned in at_lags(task, (lag,))}
-    return {lag: found for lag, found in tested.items() if found != lag}
+    return {lag: reached for lag, reached in tested.items() if reached != lag}
 
 
 def moved_lines(trials: Iterable[Trial]) -> list[str]:
-    """Say which lags are tested in the place of those that a task's dial does not reach, a line a task."""
+    """Return a line per task on lags that its dial does not reach, with those that are tested instead."""
     lines = []
     for task, lags in dict.fromkeys((trial.task, trial.test_lags) for trial in trials):
-        if found := moved(registry.task(task), lags_in(lags)):
-            told = ", ".join(f"{tested} instead of {asked}" for asked, tested in found.items())
-            lines.append(f"{task} is tested at the nearest lags that its dial allows: {told}")
+        if replaced := moved(registry.task(task), lags_in(lags)):
+            listed = ", ".join(f"{tested} instead of {asked}" for asked, tested in replaced.items())
+            lines.append(f"{task} is tested at the nearest lags that its dial allows: {listed}")
     return lines
 
 

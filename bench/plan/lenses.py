@@ -1,4 +1,4 @@
-"""The names of lenses as studies and commands give them; none is imported."""
+"""Checks the names of lenses that studies and commands give, without importing a lens."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ def checked_lenses(names: Sequence[object], label: str) -> tuple[str, ...]:
     """Return names of lenses, each once, in the order of the directory.
 
     Args:
-        names: What was given.
-        label: Where it was read, for messages.
+        names: The names that were given.
+        label: Where they were read, for messages.
 
     Raises:
-        UsageError: There is no lens of a name.
+        UsageError: No lens has one of the names.
     """
     known = registry.shipped("lens")
     for name in names:

@@ -1,4 +1,4 @@
-"""The table of learning rates of a study, for grids that have none of their own."""
+"""A study's table of learning rates, for grids that give none."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -10,25 +10,25 @@ from longlag.tasks.support.errors import UsageError
 
 
 class Basis(StrEnum):
-    """What a learning rate rests on; reports conclude from what is `TUNED` only."""
+    """The evidence for a learning rate; reports draw conclusions only from trials whose rate is `TUNED`."""
 
     TUNED = "tuned"
-    """The best of those tried; the next ones tried on both sides are at most a factor of 1.5 away."""
+    """The best rate of a search; the neighbouring rates tried on both sides are at most a factor of 1.5 away."""
     COARSE = "coarse"
-    """The best of those tried, which are further apart."""
+    """The best rate of a search whose neighbouring rates are further apart."""
     EDGE = "edge"
-    """The best of those tried, and the lowest or highest of them."""
+    """The best rate of a search, at the low or high end of the rates tried."""
     NEIGHBOUR = "neighbour"
-    """No seed solved at any rate tried: the best rate of another clip of that task and cell."""
+    """No seed solved at any rate tried: this is the best rate of another clip for that task and cell."""
     NONE = "none"
-    """No seed solved at any rate tried under any clip: no rate was found, this one gave the lowest errors."""
+    """No seed solved at any rate tried under any clip: this is the rate with the lowest errors."""
     GIVEN = ""
-    """Nobody said."""
+    """The rate was given by the user, without evidence."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """The learning rate of a task and cell, under one clip or optimizer only where they are said."""
+    """The learning rate of a task and cell; where a clip or optimizer is given, only together with it."""
 
     task: str
     cell: str
@@ -39,18 +39,18 @@ class Rate:
 
     @property
     def condition(self) -> tuple[str, str, str | None, str | None]:
-        """What it holds for."""
+        """The task, cell, clip and optimizer that it holds for."""
         return self.task, self.cell, self.clip, self.optimizer
 
     def fits(self, task: str, cell: str, clip: str, optimizer: str) -> bool:
-        """Whether it holds for these."""
+        """Return whether it holds for a task, cell, clip and optimizer."""
         return (
             (self.task, self.cell) == (task, cell) and self.clip in (None, clip) and self.optimizer in (None, optimizer)
         )
 
     @property
     def rank(self) -> tuple[bool, bool]:
-        """The most specific rate wins: clip and optimizer, then clip, then optimizer, then neither."""
+        """Its precedence: clip and optimizer before clip, before optimizer, before neither."""
         return self.clip is not None, self.optimizer is not None
 
 
@@ -64,13 +64,13 @@ def shortest_rates(rates: Iterable[Rate], origin: str = "") -> tuple[Rate, ...]:
     Raises:
         UsageError: A spec is refused, or two rates hold for the same.
     """
-    found: dict[Any, Rate] = {}
+    by_condition: dict[Any, Rate] = {}
     for position, rate in enumerate(rates, 1):
         where = f"{origin}: rates {position}: " if origin else ""
         given = {kind: spec for kind in SPELLED if (spec := getattr(rate, kind, None)) is not None}
         shortest: dict[str, Any] = {kind: shortest_spec(kind, spec, where) for kind, spec in given.items()}
         short = replace(rate, **shortest)
-        if short.condition in found:
+        if short.condition in by_condition:
             raise UsageError(f"{where}a second learning rate for {', '.join(filter(None, short.condition))}")
-        found[short.condition] = short
-    return tuple(found.values())
+        by_condition[short.condition] = short
+    return tuple(by_condition.values())

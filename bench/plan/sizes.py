@@ -1,6 +1,6 @@
 """Picks hidden sizes, so that networks of different cells can be compared at one number of parameters or of state.
 
-Whatever is matched grows with the hidden size, so that the nearest one is found by bisection.
+Both grow with the hidden size, so that bisection finds the nearest size.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import LARGEST_HIDDEN_SIZE, Trial
 
 TOLERANCE = 0.03
-"""The distance from the target, as a share of it, above which a row says why it is not nearer."""
+"""The distance from the target, as a share of it, above which a row states the reason."""
 
 _MEASURES: dict[str, Callable[[Trial], int]] = {
     "hidden": lambda trial: trial.hidden_size,
@@ -25,12 +25,12 @@ _UNITS = {"hidden": "units", "parameters": "parameters", "state": "numbers of st
 
 @dataclass(frozen=True)
 class Match:
-    """What a hidden size was picked for.
+    """The target that a hidden size was picked for, and how near it came.
 
     Attributes:
         quantity: ``hidden``, ``parameters`` or ``state``.
-        target: How much of it was asked for.
-        reached: How much of it the network has.
+        target: The value of the quantity that was asked for.
+        reached: The value that the network has.
         note: Why the distance is above `TOLERANCE`; empty where it is not.
     """
 
@@ -41,7 +41,7 @@ class Match:
 
     @property
     def distance(self) -> float:
-        """What was reached beyond the target, as a share of it; negative below it."""
+        """The difference between reached and target, as a share of the target; negative below it."""
         return self.reached / self.target - 1
 
 
@@ -51,7 +51,7 @@ def matched(trial: Trial, quantity: str, target: int) -> tuple[int, Match]:
     Args:
         trial: The trial; its hidden size does not matter.
         quantity: ``hidden``, ``parameters`` or ``state``.
-        target: How much of it is wanted.
+        target: The value of the quantity that is wanted.
 
     Raises:
         UsageError: The smallest network has more, or the largest has less.

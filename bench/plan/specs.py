@@ -1,4 +1,4 @@
-"""Specs of a study in their shortest spelling, in which they are compared and kept."""
+"""Specs of a study in their shortest spelling, in which they are compared and stored."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ SPELLED: dict[str, Callable[[str], Any]] = {
     "schedule": registry.schedule,
     "decoder_cell": registry.cell,
 }
-"""What a spec of each kind is read by."""
+"""The function that reads a spec of each kind."""
 
 
 def shortest_axis(kind: str, specs: tuple[str, ...], where: str = "") -> tuple[str, ...]:
@@ -29,13 +29,13 @@ def shortest_axis(kind: str, specs: tuple[str, ...], where: str = "") -> tuple[s
     Raises:
         UsageError: A spec is refused, or two mean the same.
     """
-    found: dict[str, str] = {}
+    given: dict[str, str] = {}
     for spec in specs:
         short = shortest_spec(kind, spec, where)
-        if short in found:
-            raise UsageError(f"{where}{kind} {spec!r} is given twice, before as {found[short]!r}")
-        found[short] = spec
-    return tuple(found)
+        if short in given:
+            raise UsageError(f"{where}{kind} {spec!r} is given twice, before as {given[short]!r}")
+        given[short] = spec
+    return tuple(given)
 
 
 def shortest_spec(kind: str, spec: str, where: str = "") -> str:

@@ -32,12 +32,12 @@ class Study:
 
     Attributes:
         name: Its folder in the results.
-        title: One line on what it is about.
+        title: Its subject in one line.
         grids: Products of axes; what they have in common is trained once.
         rates: Learning rates of grids that have none of their own.
         origin: The file it was read from, for messages.
         tuning: The study whose trials choose the rates.
-        lenses: What looks at its networks while they train; it changes no result.
+        lenses: Lenses that look at its networks while they train; they change no result.
     """
 
     name: str
@@ -54,9 +54,9 @@ class Study:
     def replaced(self, **options: object) -> "Study":
         """Return the study with a grid's keys replaced; None means not given.
 
-        Where some grids hold one of the tasks that are given, the others are left out: a corner with another optimizer
-        and its own budget has nothing to say about them. So it goes on, among the grids that are left, with the cells,
-        the clips and the optimizers.
+        Where some grids hold one of the given tasks, the other grids are left out: a grid with another optimizer and
+        its own budget was not meant for them. The grids that remain are then reduced in the same way by the given
+        cells, clips and optimizers.
 
         Args:
             **options: Keys of `Grid`. ``lr`` replaces the rates as well.
@@ -87,7 +87,7 @@ class Study:
 
     @cached_property
     def planned(self) -> tuple[Planned, ...]:
-        """The trials in the order of the grids, each once, with what their hidden sizes were picked for.
+        """The trials in the order of the grids, each once, with the targets of their hidden sizes.
 
         Raises:
             UsageError: As `trials`.
@@ -100,11 +100,11 @@ class Study:
         def rate(*setting: str) -> Rate:
             return self._rate(rates, *setting)
 
-        found: dict[str, Planned] = {}
+        by_key: dict[str, Planned] = {}
         for position, grid in enumerate(self.grids, 1):
             for planned in of_grid(self._shortest(grid, position), rate):
-                found.setdefault(planned.trial.key, planned)
-        return tuple(found.values())
+                by_key.setdefault(planned.trial.key, planned)
+        return tuple(by_key.values())
 
     def _rate(self, rates: tuple[Rate, ...], task: str, cell: str, clip: str, optimizer: str) -> Rate:
         fitting = [rate for rate in rates if rate.fits(task, cell, clip, optimizer)]

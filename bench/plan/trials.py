@@ -1,4 +1,4 @@
-"""The trials of one grid, and what follows from a trial's task and cell.
+"""The trials of one grid, and the facts that follow from a trial's task and cell.
 
 Torch is loaded here, since options and versions live in the tasks and cells.
 """
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 class Planned(NamedTuple):
-    """A trial of a plan, with what follows from it.
+    """A trial of a plan, with the reasons for its hidden size and learning rate.
 
     Attributes:
         trial: The trial.
-        match: What its hidden size was picked for, if it was.
-        rate_basis: What its learning rate rests on.
+        match: The target that its hidden size was picked for, if there is one.
+        rate_basis: The evidence for its learning rate.
     """
 
     trial: Trial
@@ -37,7 +37,7 @@ class Planned(NamedTuple):
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What follows from its task and cell, and why it has its hidden size and rate, as plans and stores hold it."""
+        """Facts that follow from its task and cell, and the reasons for its hidden size and rate; see `facts`."""
         return facts(self.trial, self.match, self.rate_basis)
 
 
@@ -46,10 +46,10 @@ def of_grid(grid: Grid, rate: Callable[[str, str, str, str], Rate]) -> Iterator[
 
     Args:
         grid: The grid, its specs in their shortest spelling.
-        rate: The learning rate of a task, cell, clip and optimizer, asked for where the grid has none.
+        rate: Returns the learning rate of a task, cell, clip and optimizer; called where the grid has none.
 
     Raises:
-        UsageError: A spec is refused, settings cannot go together, or nobody can solve a task.
+        UsageError: A spec is refused, settings do not go together, or a task cannot be solved.
     """
     for task in map(registry.task, grid.task):
         _check_solvable(task.spec)
@@ -70,15 +70,15 @@ def _of_rate(rate: Rate) -> tuple[float, Basis]:
 
 
 def facts(trial: Trial, match: "Match | None" = None, rate_basis: Basis = Basis.GIVEN) -> Mapping[str, Any]:
-    """Return what follows from a trial's task and cell, and why it has its hidden size and rate.
+    """Return facts that follow from a trial's task and cell, and the reasons for its hidden size and rate.
 
-    Plans and stores hold these. What nobody picked or said is left out.
+    Plans and stores hold them. Reasons that do not exist are left out.
     """
-    found = _facts(trial.task, trial.cell, rate_basis)
+    of_specs = _facts(trial.task, trial.cell, rate_basis)
     if match is None:
-        return found
+        return of_specs
     return {
-        **found,
+        **of_specs,
         "matched": match.quantity,
         "match_target": match.target,
         "match_reached": match.reached,
@@ -134,11 +134,11 @@ def _of_setting(grid: Grid, given: dict[str, Any], wiring: Wiring, basis: Basis)
 
 
 def _trial(grid: Grid, given: dict[str, Any], wiring: Wiring) -> Trial:
-    """Make the trial of a setting; chunks that are no shorter than the task are none, so that it is the plain one.
+    """Make the trial of a setting; chunks that are no shorter than the task are dropped, since they have no effect.
 
     Args:
-        grid: What is not given is taken from it.
-        given: What the grid spans.
+        grid: The grid, for all fields that are not in ``given``.
+        given: The values of the axes that the grid spans.
         wiring: How its layers are joined.
 
     Raises:
@@ -186,7 +186,7 @@ def _matched(trial: Trial, grid: Grid) -> Planned:
     """Give a trial the hidden size that its grid's match picks, if it has one.
 
     Raises:
-        UsageError: No size comes near the target, or the size given is none that the cell allows.
+        UsageError: No size comes near the target, or the cell does not allow the size that is given.
     """
     if grid.match is None or grid.match_target is None:
         _check_width(trial)

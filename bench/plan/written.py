@@ -1,4 +1,4 @@
-"""A study as a file of studies would hold it, for whoever has the file's content and not the file."""
+"""Converts a study to the content of its file and back, for shards, which hold the content."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,19 +14,19 @@ _TOP = ("title", "grids", "rates")
 
 
 def content_of(study: Study) -> dict[str, Any]:
-    """Return title, grids and rates of a study, as JSON holds them; what is as usual is left out."""
+    """Return title, grids and rates of a study, in types that JSON can hold; defaults are left out."""
     return {"title": study.title, "grids": [_table(grid) for grid in study.grids], "rates": to_plain(study.rates)}
 
 
 def study_from(name: str, content: Mapping[str, Any], where: str) -> Study:
-    """Make a study again of its content.
+    """Make a study of its content.
 
-    What options made of a study may hold values that its file could not, such as connections between the layers of one;
-    these are not looked at again.
+    A study made from options may hold values that its file could not, such as skip connections in a network of one
+    layer; these are not checked again.
 
     Args:
         name: The study's name.
-        content: As of `content_of`.
+        content: The content, from `content_of`.
         where: Where it was read, for messages.
 
     Raises:
@@ -46,7 +46,7 @@ def study_from(name: str, content: Mapping[str, Any], where: str) -> Study:
 
 
 def _table(grid: Grid) -> dict[str, Any]:
-    """Return what a grid was given: sequences that are left whole are 0 in it, and written ``none``."""
+    """Return the values that a grid was given, as its file writes them: whole sequences are ``none`` there, not 0."""
     given = to_plain(grid)
     if "truncate" in given:
         given["truncate"] = [steps or "none" for steps in given["truncate"]]

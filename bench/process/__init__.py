@@ -1,1 +1,1 @@
-"""This process: global state, time limits and error lines for code of others, source hash, machine."""
+"""The state of this process: global settings, guards around plugin code, the source hash, the machine."""

@@ -1,4 +1,4 @@
-"""Imports a plugin in a fresh process, to see all that it loads: here a part of that may be loaded already."""
+"""Imports a plugin in a fresh process, to list all modules that it loads: in this one some may be loaded already."""
 
 import ast
 import contextlib
@@ -41,16 +41,16 @@ _LISTS = ("unknown", "libraries", "outside", "through")
 
 
 def look(origin: Origin, seconds: float) -> Sources:
-    """Return what a plugin loads when it is imported, and whatever else of the user's own its code names.
+    """Return the modules that a plugin loads when it is imported, and the user's own modules that its code names.
 
-    What it raises is not told: it will again where it is imported for use.
+    Exceptions of the plugin are not reported: it raises them again when it is imported for use.
 
     Args:
         origin: The plugin.
-        seconds: The longest that it may take.
+        seconds: The time limit.
 
     Raises:
-        TookTooLongError: It took longer.
+        TookTooLongError: The import took longer.
     """
     given = json.dumps({"origin": asdict(origin), "sys_path": sys.path})
     command = [sys.executable, "-P", "-c", _PROGRAM]
@@ -66,15 +66,15 @@ def look(origin: Origin, seconds: float) -> Sources:
 def tell(origin: dict[str, Any]) -> None:
     """Import a plugin and print what it loaded, as JSON; the body of the fresh process."""
     answer = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever it prints is no answer
+    os.dup2(2, 1)  # stdout is the answer's alone: what the plugin prints goes to stderr
     plugin = Origin(**origin | {"distribution": tuple(origin["distribution"])})
     reads.watch()
     with contextlib.suppress(BaseException):
         _run(plugin)
-    found = _sources(plugin)
-    answer.write(json.dumps(asdict(found)) + "\n")
+    loaded = _sources(plugin)
+    answer.write(json.dumps(asdict(loaded)) + "\n")
     answer.flush()
-    os._exit(0)  # whatever it has started ends
+    os._exit(0)  # ends threads that the plugin has started, too
 
 
 def _run(plugin: Origin) -> None:
@@ -101,7 +101,7 @@ def run_file(path: Path, content: bytes, name: str) -> ModuleType:
 
 
 def _sources(plugin: Origin) -> Sources:
-    """Sum up what was loaded, and follow what that names and has not loaded yet."""
+    """Collect the modules that were loaded, and follow the imports in them that have not run yet."""
     own = own_modules(plugin)
     files = {name: str(module.__file__) for name, module in own.items()}
     named, todo = set[str](), [plugin.path, *files.values()]

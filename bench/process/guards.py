@@ -1,4 +1,4 @@
-"""What protects against code of others: an end to whatever takes too long, one line of what it raised, and where."""
+"""Guards around plugin code: time limits, and one line for an exception with its place."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from typing import NoReturn
 from longlag.process.sources import PACKAGES, folder_of
 
 _AGAIN = 1.0
-"""Seconds until the alarm rings again: what it raises within a callback from C is printed, and lost."""
+"""Seconds until the alarm rings again: an exception that it raises in a callback from C is printed and lost."""
 _LONGEST = 300
 """Characters of an exception that are kept."""
 PLUGINS = "longlag_plugins."
@@ -21,15 +21,15 @@ PLUGINS = "longlag_plugins."
 
 
 class TookTooLongError(Exception):
-    """Something did not end within its time."""
+    """Code took longer than its time limit."""
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Stop what takes longer, where that is possible: in the main thread of a Unix process.
+    """Stop the body after a time limit, where that is possible: in the main thread of a Unix process.
 
     Raises:
-        TookTooLongError: It took longer.
+        TookTooLongError: The body took longer.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -49,7 +49,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def no_exit() -> Iterator[None]:
-    """Turn `os._exit`, which would end the process without a word, into SystemExit for a while."""
+    """Turn `os._exit`, which would end the process without a message, into SystemExit within the body."""
 
     def leave(code: int) -> NoReturn:
         raise SystemExit(code)
@@ -62,29 +62,29 @@ def no_exit() -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """Write an exception in one line."""
-    said = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+    """Return an exception's type and the first line of its message."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def one_line(error: BaseException) -> str:
-    """Write an exception in one line, all that it says unless that is long, and where in a plugin it came from."""
-    said = " ".join(str(error).split())
-    told = f"{type(error).__name__}: {said}" if said else type(error).__name__
-    return (told if len(told) <= _LONGEST else f"{told[:_LONGEST]} ...") + place(error)
+    """Return an exception in one line: its type, its message, cut where it is long, and its place in a plugin."""
+    message = " ".join(str(error).split())
+    line = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return (line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ...") + place(error)
 
 
 def place(error: BaseException) -> str:
-    """Say where in a plugin, or in what it calls of its own, an exception came from: `` (line 12 of mycell.py)``."""
+    """Return where in a plugin, or in the user's own modules, an exception was raised: `` (line 12 of mycell.py)``."""
     trace = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     plugin = [frame.f_globals.get("__name__", "").startswith(PLUGINS) for frame, _ in trace]
     if not any(plugin):
         return ""
     others = [Path(sysconfig.get_paths()[name]) for name in ("stdlib", "purelib", "platlib")]
     others += map(folder_of, PACKAGES)
-    first, told = plugin.index(True), (Path(), 0)
+    first, last = plugin.index(True), (Path(), 0)
     for (frame, line), its in zip(trace[first:], plugin[first:], strict=True):
         path = Path(frame.f_code.co_filename)
         if its or (path.is_absolute() and not any(path.is_relative_to(folder) for folder in others)):
-            told = path, line
-    return f" (line {told[1]} of {told[0].name})"
+            last = path, line
+    return f" (line {last[1]} of {last[0].name})"

@@ -1,4 +1,4 @@
-"""What the code of a plugin consists of beside its own file, and what of that no hash covers.
+"""The user's own modules and data that a plugin uses beside its file, and the part of them that no hash covers.
 
 A module is the user's own unless it lies where distributions are installed, belongs to Python, or to `longlag`. The
 modules of the plugin's own distribution are, too, wherever they lie. Other distributions go by their versions.
@@ -23,21 +23,21 @@ from longlag.process.sources import PACKAGES, folder_of
 INSTALLED = {"site-packages", "dist-packages"}
 """Folders in which distributions are installed."""
 BESIDE = "file "
-"""What the names of files begin with that are no modules."""
+"""Prefix of the names of files that are not modules."""
 _KNOWN = {"longlag", "torch", "numpy", "numba"}
-"""Packages whose version, or source, every row has anyway."""
+"""Packages whose version or source is in every row anyway."""
 _BY_NAME = {"__import__", "exec", "eval", "open", "importlib", "imp", "runpy", "pkgutil"}
-"""What may load code that no import statement names."""
+"""Names in a source that can load code which no import statement names."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a plugin comes from.
+    """The place that a plugin is loaded from.
 
     Attributes:
         path: Its file, absolute.
         module: The module that an entry point names; empty for a file.
-        distribution: The top-level names of the distribution that offers it: all of them are its own.
+        distribution: The top-level names of the distribution that offers it: all of them count as its own code.
     """
 
     path: str
@@ -53,11 +53,11 @@ class Origin:
 
 @dataclass(frozen=True)
 class Sources:
-    """What a plugin loads beside its own file.
+    """The modules and files that a plugin loads beside its own file.
 
     Attributes:
-        files: The user's own modules, and files read beside them, by name: absolute paths.
-        unknown: What of its code no hash covers, in words; empty where all is known.
+        files: The user's own modules, and data files beside them, by name: absolute paths.
+        unknown: The parts of its code that no hash covers, in words; empty where hashes cover all.
         libraries: Top-level names of other distributions that its code imports.
         outside: Files that it reads and that lie in no folder of its own, of which no hash is kept.
         through: By what it reads that is not seen, in words.
@@ -70,16 +70,16 @@ class Sources:
     through: tuple[str, ...] = ()
 
     def digest(self, content: bytes) -> str:
-        """Return sixteen hexadecimal digits from the plugin's content and from all that it loads.
+        """Return sixteen hexadecimal digits, a hash of the plugin's content and of `files`.
 
-        Without such files it is the content's hash alone.
+        Without files it is the hash of the content alone.
 
         Raises:
             OSError: A file cannot be read.
         """
-        found = hashlib.sha256(content)
-        found.update(_written(self.files))
-        return found.hexdigest()[:16]
+        hashed = hashlib.sha256(content)
+        hashed.update(_written(self.files))
+        return hashed.hexdigest()[:16]
 
     @property
     def versions(self) -> dict[str, str]:
@@ -88,7 +88,7 @@ class Sources:
 
 
 def files_digest(files: Mapping[str, str]) -> str:
-    """Return sixteen hexadecimal digits from names and contents of files.
+    """Return sixteen hexadecimal digits, a hash of the names and contents of files.
 
     Raises:
         OSError: A file cannot be read.
@@ -105,7 +105,7 @@ def _written(files: Mapping[str, str]) -> bytes:
 
 
 def package_of(path: Path) -> tuple[Path, str]:
-    """Return the folder from which a file's package is imported, and the package's name; empty where it is in none."""
+    """Return the folder from which a file's package is imported, and the package's name; empty without a package."""
     folder, names = path.parent, list[str]()
     while (folder / "__init__.py").is_file():
         names.insert(0, folder.name)
@@ -120,25 +120,25 @@ def folders_of(path: Path) -> list[str]:
 
 def own_modules(origin: Origin) -> dict[str, ModuleType]:
     """Return the modules of this process that are the user's own, by name; the plugin's file is not among them."""
-    found = dict(sys.modules)
-    return {name: module for name, module in sorted(found.items()) if _is_own(name, module, origin)}
+    loaded = dict(sys.modules)
+    return {name: module for name, module in sorted(loaded.items()) if _is_own(name, module, origin)}
 
 
 def _is_own(name: str, module: ModuleType, origin: Origin) -> bool:
     place = getattr(module, "__file__", None)
-    made = not isinstance(place, str) or not Path(place).is_absolute()  # by code, which may call it what it likes
+    made = not isinstance(place, str) or not Path(place).is_absolute()  # code can set any name there
     if made or name.startswith(PLUGINS) or name in ("__main__", "__mp_main__"):
         return False
     return is_own(name.partition(".")[0], str(place), origin)
 
 
 def is_own(top: str, place: str, origin: Origin) -> bool:
-    """Whether a file is the user's own.
+    """Return whether a file belongs to a plugin, and not to Python, longlag or another distribution.
 
     Args:
         top: The top-level name of its module.
         place: The file.
-        origin: Whose it may be.
+        origin: The plugin.
     """
     return top in origin.tops or (top != "longlag" and not INSTALLED & set(Path(place).parts) and not _of_python(place))
 
@@ -162,10 +162,10 @@ def _python_folders() -> tuple[str, ...]:
 
 
 def loads_more(content: bytes, origin: Origin) -> bool:
-    """Whether a plugin's content may load anything of the user's own: only then a fresh process is worth its time."""
+    """Return whether a plugin may load modules of the user's own: only then it is imported in a fresh process."""
     try:
         tree = ast.parse(content)
-    except (SyntaxError, ValueError):  # told where it is imported
+    except (SyntaxError, ValueError):  # reported where the plugin is imported
         return False
     if "." in origin.module or (origin.module and Path(origin.path).stem == "__init__"):
         return True
@@ -177,12 +177,12 @@ def loads_more(content: bytes, origin: Origin) -> bool:
 
 
 def may_be_own(top: str, origin: Origin, folders: Iterable[str] = ()) -> bool:
-    """Whether a top-level name may be the user's own, by where it would be imported from.
+    """Return whether a top-level name may be a module of the plugin's own, by the place it would be imported from.
 
     Args:
         top: The name.
-        origin: Whose it may be.
-        folders: Where it may lie beside what is on the path.
+        origin: The plugin.
+        folders: Folders that are searched beside ``sys.path``.
     """
     for folder in map(Path, folders):
         if any((folder / f"{top}{end}").exists() for end in ("", *SOURCE_SUFFIXES, *EXTENSION_SUFFIXES)):
@@ -203,23 +203,23 @@ def mentioned(tree: ast.AST, package: str) -> set[str]:
     >>> sorted(mentioned(ast.parse("from .b import c"), "a"))
     ['a.b', 'a.b.c']
     """
-    found = set()
+    imports = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            imports |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
             if node.level and package:
                 module = _resolved(module, package)
             dot = "" if module.endswith(".") else "."
-            found |= {module, *(f"{module}{dot}{alias.name}" for alias in node.names)}
-    return found
+            imports |= {module, *(f"{module}{dot}{alias.name}" for alias in node.names)}
+    return imports
 
 
 def _resolved(name: str, package: str) -> str:
     try:
         return resolve_name(name, package)
-    except ImportError:  # beyond the top: told where it is imported
+    except ImportError:  # above the top-level package: reported where the plugin is imported
         return name
 
 
@@ -253,14 +253,16 @@ def _packages() -> Mapping[str, list[str]]:
 
 
 def beside(read: Iterable[str], code: Collection[str]) -> tuple[dict[str, str], list[str]]:
-    """Tell files that code reads apart by where they lie; its own, and those of Python and distributions, are left out.
+    """Divide the data files that code reads into those in its own folders and those outside them.
+
+    The files of the code itself, of Python and of distributions are left out.
 
     Args:
-        read: Paths, resolved.
+        read: The files that were read, as resolved paths.
         code: The files of the code.
 
     Returns:
-        Those in the folders of the code, by a name that follows from their place there, and those that lie elsewhere.
+        The files in the folders of the code, by a name made of their relative path, and the files elsewhere.
     """
     places = {Path(file).resolve() for file in code}
     folders = sorted({place.parent for place in places}, key=lambda folder: -len(folder.parts))
@@ -277,7 +279,7 @@ def beside(read: Iterable[str], code: Collection[str]) -> tuple[dict[str, str], 
 
 
 def _is_hidden(path: Path, home: Path) -> bool:
-    """Whether a file lies in a folder of its own kind: caches, settings, installed distributions."""
+    """Return whether a file lies in a folder that holds no data: caches, settings, installed distributions."""
     parts = {home.name, *path.relative_to(home).parts} if home.name in INSTALLED else path.relative_to(home).parts
     return any(part in INSTALLED or part == "__pycache__" or part.startswith(".") for part in parts)
 
@@ -292,7 +294,7 @@ def told_data(sources: Sources) -> Iterator[str]:
 
 
 def unknowable(files: Mapping[str, str]) -> Iterator[str]:
-    """Say of which files a hash does not tell what they do."""
+    """Yield a line for each module whose behaviour no hash of a source covers."""
     for name, path in files.items():
         if path.endswith(tuple(EXTENSION_SUFFIXES)):
             yield f"{name} is compiled"

@@ -1,4 +1,4 @@
-"""Where a row comes from: the source code and the machine that made it."""
+"""The provenance of a row: the source code and the machine that made it."""
 
 import hashlib
 import platform
@@ -37,10 +37,10 @@ _BLAS_NAME = re.compile(r"BLAS_INFO=(\w+)")
 
 @cache
 def source_hash(*folders: tuple[str, Path]) -> str:
-    """Return sixteen hexadecimal digits from the contents of the source that can change a trial's numbers.
+    """Return sixteen hexadecimal digits, a hash of the source files that can change a trial's numbers.
 
-    Modules go by their names: neither the place of the source nor the age of its files matters, and what only plans,
-    stores or reports is left out.
+    Modules are identified by name: neither the place of the source nor the age of its files matters. Modules that only
+    plan, store or report are left out.
 
     Args:
         folders: Names of packages with their folders; by default those that this process imports from.
@@ -56,11 +56,11 @@ def source_hash(*folders: tuple[str, Path]) -> str:
 
 
 def source_with(later: Mapping[str, str], unhashed: Sequence[str]) -> str:
-    """Return the source of a row: the present one, with what its plugins loaded after their import.
+    """Return the source hash of a row whose plugins loaded more files after their import.
 
     Args:
-        later: Files of modules by name, such as `longlag.process.own_code` finds them.
-        unhashed: What of plugins no hash covers, in words.
+        later: These files by the names of their modules, as `longlag.process.own_code` has them.
+        unhashed: The parts of plugins that no hash covers, in words.
 
     Raises:
         OSError: A file cannot be read.
@@ -90,14 +90,14 @@ def versions(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[str, ...]:
 
 
 def is_present(source: str | None, environment: Mapping[str, Any]) -> bool:
-    """Whether the code that made a row is the present code, as far as hashes tell.
+    """Return whether the code that made a row is the present code, as far as hashes cover it.
 
     Args:
-        source: The row's.
-        environment: The row's.
+        source: The row's source hash.
+        environment: The row's environment.
     """
     later = environment.get(LATER, {})
-    if not all(Path(file).is_file() for file in later.values()):  # gone, or nothing that ends, such as a pipe
+    if not all(Path(file).is_file() for file in later.values()):  # missing, or without an end, such as a pipe
         return False
     try:
         return source == source_with(later, environment.get(UNHASHED, ()))
@@ -106,7 +106,7 @@ def is_present(source: str | None, environment: Mapping[str, Any]) -> bool:
 
 
 def environment() -> dict[str, str]:
-    """Return versions, machine and source, as they are stored beside a result."""
+    """Return versions, machine and source hash, as they are stored beside a result."""
     return {
         "source": source_hash(),
         "python": platform.python_version(),
@@ -120,25 +120,25 @@ def environment() -> dict[str, str]:
 
 
 def numerics() -> dict[str, str]:
-    """Return what else decides how numbers round: with `environment`, the context of a fingerprint.
+    """Return the libraries and processor features that decide rounding: with `environment`, a fingerprint's context.
 
-    Loads torch, so that only who trains asks for it.
+    It loads torch, so that only code that trains calls it.
     """
     import torch
 
     built = torch.__config__.show()
     compiles = find_spec("llvmlite") is not None
-    found = _BLAS.search(built) or _BLAS_NAME.search(built)
+    library = _BLAS.search(built) or _BLAS_NAME.search(built)
     return {
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "blas": found[1] if found else "unknown",
+        "blas": library[1] if library else "unknown",
         "llvmlite": version("llvmlite") if compiles else "none",
         "processor": _compiled_for() if compiles else "unknown",
     }
 
 
 def _compiled_for() -> str:
-    """Return what the compiler calls this processor: its generation, which a model name may hide (``znver4``)."""
+    """Return the compiler's name of this processor: its generation (``znver4``), which a model name may hide."""
     import llvmlite.binding
 
     return str(llvmlite.binding.get_host_cpu_name())
@@ -157,10 +157,10 @@ def _cpu_model() -> str:
 
 
 def processor_of(environment: Mapping[str, Any]) -> str:
-    """Return the type of the processor that made a row, as far as it decides how numbers round.
+    """Return the type of the processor that made a row, as far as it decides rounding.
 
     Args:
-        environment: The row's.
+        environment: The row's environment.
 
     >>> processor_of({"processor": "znver3", "cpu_capability": "AVX2", "cpu": "AMD EPYC 7B13"})
     'znver3 AVX2'

@@ -1,4 +1,4 @@
-"""Which files code has opened for reading, as Python's audit hook tells: data that a plugin reads is a part of it.
+"""Records which files code opens for reading, by Python's audit hook: data that a plugin reads is a part of it.
 
 Files that compiled libraries open by themselves are not seen, but for databases of `sqlite3` and libraries of `ctypes`;
 nor is what other processes and machines read for the code, of which only is noted that there are some.
@@ -27,7 +27,7 @@ _OTHERS = {
 _ANY = ""
 """Stands for all files of code, where a thread runs a library's function: who has started it cannot be told."""
 _read: dict[str, set[str]] = {}
-"""By files of code, the files that were opened for reading while code of theirs was running."""
+"""For each file of code, the files that were opened for reading while its code was running."""
 _made: dict[str, set[str]] = {}
 """Likewise, the files that were made: they say nothing that the code did not know."""
 _through: dict[str, set[str]] = {}
@@ -36,29 +36,29 @@ _watching: list[bool] = []
 
 
 def watch() -> None:
-    """Note from now on what is opened; a hook stays as long as the process."""
+    """Start recording opened files; the hook stays until the process ends."""
     if not _watching:
         _watching.append(True)
         sys.addaudithook(_note)
 
 
 def forget() -> None:
-    """Forget what was opened so far."""
+    """Forget all files recorded so far."""
     _read.clear()
     _made.clear()
     _through.clear()
 
 
 def read_by(code: Iterable[str]) -> set[str]:
-    """Return the files that were read while code of some files was running, by their absolute paths.
+    """Return the absolute paths of the files that were read while code of the given files was running.
 
-    What a library reads while it is imported counts for nobody; what it reads when it is called, for who has called it;
-    a compiled file (``.pyc``) for its source. `longlag` answers for itself.
+    A file that a library reads while it is imported counts for no code; one that it reads when it is called counts for
+    its caller. A compiled file (``.pyc``) counts as its source. Files that `longlag` reads are left out.
     """
     places = [_ANY, *map(_real, code)]
     read, made = (set[str]().union(*(noted.get(place, ()) for place in places)) for noted in (_read, _made))
-    found = read - made
-    return {path for path in map(_source, found) if not path.startswith(_SYSTEM) and Path(path).is_file()}
+    opened = read - made
+    return {path for path in map(_source, opened) if not path.startswith(_SYSTEM) and Path(path).is_file()}
 
 
 def read_through(code: Iterable[str]) -> set[str]:
@@ -93,14 +93,14 @@ def _note(event: str, given: tuple[Any, ...]) -> None:
 
 
 def _running() -> list[str]:
-    """Return the files of the code that is running, from what opens a file out to an import, or to `longlag`."""
-    found: list[str] = []
+    """Return the files of the running code, from the call that opens a file out to an import or to `longlag`."""
+    files: list[str] = []
     frame = sys._getframe(2)
     while frame is not None:
         file, name = frame.f_code.co_filename, str(frame.f_globals.get("__name__", ""))
-        if name.partition(".")[0] == "longlag" or (found and file.startswith(_IMPORTS)):
-            return found
+        if name.partition(".")[0] == "longlag" or (files and file.startswith(_IMPORTS)):
+            return files
         if not file.startswith("<"):
-            found.append(_real(file))
+            files.append(_real(file))
         frame = frame.f_back  # type: ignore[assignment]
-    return found if threading.get_ident() == threading.main_thread().ident else [*found, _ANY]
+    return files if threading.get_ident() == threading.main_thread().ident else [*files, _ANY]

@@ -14,40 +14,40 @@ _NAME = re.compile(r"(\w+)(?:\s+as\s+\w+)?")
 
 @cache
 def modules(*folders: tuple[str, Path]) -> dict[str, Path]:
-    """Return the file of every module below some packages, by its name.
+    """Return the file of every module in some packages, by the module's name.
 
     Args:
         folders: Names of packages with their folders; by default those that this process imports from.
     """
     placed = folders or tuple((name, folder_of(name)) for name in PACKAGES)
-    found = {}
+    paths = {}
     for package, folder in placed:
         for path in sorted(folder.rglob("*.py")):
             parts = (package, *path.relative_to(folder).with_suffix("").parts)
-            found[".".join(parts).removesuffix(".__init__")] = path
-    return found
+            paths[".".join(parts).removesuffix(".__init__")] = path
+    return paths
 
 
 def closure(roots: Iterable[str], files: Mapping[str, Path]) -> set[str]:
-    """Return modules with all that they import, now or when a function of theirs is called.
+    """Return modules with all modules that they import, inside functions too.
 
     Args:
-        roots: Names of modules, or ``package.*`` for those that lie in a package.
-        files: As of `modules`.
+        roots: Names of modules, or ``package.*`` for all modules of a package.
+        files: The file of every module, from `modules`.
     """
     todo = [name for root in roots for name in files if name == root or _is_member(name, root)]
-    found: set[str] = set()
+    reached: set[str] = set()
     while todo:
-        if (name := todo.pop()) in found:
+        if (name := todo.pop()) in reached:
             continue
-        found.add(name)
+        reached.add(name)
         parents = [name.rsplit(".", depth)[0] for depth in range(1, name.count(".") + 1)]
         todo += [*parents, *(imported(files[name].read_text(encoding="utf-8")) & files.keys())]
-    return found
+    return reached
 
 
 def imported(source: str) -> set[str]:
-    """List what a source imports of this package, inside functions and type-checking blocks too, by full name.
+    """List the modules of this package that a source imports, also in functions and type-checking blocks, by full name.
 
     Of ``from a import b`` both ``a`` and ``a.b`` are listed, since b may be a module. Lines are matched and not parsed:
     parsing all files takes a quarter of a second, in every process.
@@ -55,10 +55,10 @@ def imported(source: str) -> set[str]:
     >>> sorted(imported("from longlag import registry"))
     ['longlag', 'longlag.registry']
     """
-    found = set()
+    imports = set()
     for module, names, plain in _IMPORTS.findall(source):
-        found |= {module, *(f"{module}.{name}" for name in _NAME.findall(names))} if module else {plain}
-    return found
+        imports |= {module, *(f"{module}.{name}" for name in _NAME.findall(names))} if module else {plain}
+    return imports
 
 
 def _is_member(name: str, root: str) -> bool:

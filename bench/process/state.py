@@ -30,15 +30,15 @@ def moved(before: dict[str, Any]) -> list[str]:
     []
     """
     now = random_state()
-    found = [] if now["python"] == before["python"] else ["python"]
+    libraries = [] if now["python"] == before["python"] else ["python"]
     same = all(np.array_equal(one, other) for one, other in zip(now["numpy"], before["numpy"], strict=True))
-    found += [] if same else ["numpy"]
-    return found + ([] if torch.equal(now["torch"], before["torch"]) else ["torch"])
+    libraries += [] if same else ["numpy"]
+    return libraries + ([] if torch.equal(now["torch"], before["torch"]) else ["torch"])
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed every global generator for a while, then put them back; for code that can draw from nothing else."""
+    """Seed every global generator within the body, then restore them; for code that can draw from nothing else."""
     before = random_state()
     random.seed(seed)
     np.random.seed(seed % 2**32)
@@ -52,7 +52,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def settings() -> dict[str, Any]:
-    """Return what anybody may set for the whole process, and nobody here may but `arithmetic`."""
+    """Return the process-wide settings of torch that plugins must leave unchanged, by name."""
     return {
         "torch's default dtype": torch.get_default_dtype(),
         "torch's number of threads": torch.get_num_threads(),
@@ -73,18 +73,18 @@ def changed(before: dict[str, Any]) -> list[str]:
 
 @contextmanager
 def settled() -> Iterator[dict[str, Any]]:
-    """Give the settings as they are, and put them back at the end."""
+    """Yield the present settings, and restore them at the end."""
     before = settings()
     try:
         yield before
     finally:
-        for name in changed(before):  # only these: to choose algorithms loads a compiler
+        for name in changed(before):  # only changed ones: setting the choice of algorithms loads a compiler
             _PUT_BACK[name](before[name])
 
 
 @contextmanager
 def arithmetic() -> Iterator[None]:
-    """Compute as training does for a while: on one thread, with subnormal numbers taken as zero.
+    """Compute as training does within the body: on one thread, with subnormal numbers taken as zero.
 
     How a product is cut between threads decides its rounding. A gradient that fades over many steps ends among the
     subnormal numbers (below 1.2e-38 in float32), on which processors take a hundred times as long: a GRU's update over
@@ -107,7 +107,7 @@ def _flushes() -> bool:
 
 @contextmanager
 def replaced(owner: Any, name: str, value: Any) -> Iterator[Any]:
-    """Put something in the place of an attribute, and hand over what was there."""
+    """Replace an attribute within the body, and yield its former value."""
     before = vars(owner)[name]
     setattr(owner, name, value)
     try:

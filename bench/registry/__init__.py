@@ -1,4 +1,4 @@
-"""Everything that has a name: tasks, cells, clips, architectures, optimisers, schedules, and plugins beside them."""
+"""Looks up tasks, cells, clips, architectures, optimisers, schedules and plugins by their names."""
 
 from longlag.registry.lookup import (
     blamed,

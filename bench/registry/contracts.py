@@ -1,4 +1,4 @@
-"""What the class of a plugin must be: one of a kind that plugins may add, which says what its contract asks for."""
+"""Checks the class of a plugin: its kind must be one that plugins may add, and it must keep that kind's contract."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +10,7 @@ from longlag.tasks.support.errors import UsageError
 from longlag.tasks.support.options import options_of, required
 
 KINDS = ("task", "cell", "clip", "optimizer", "schedule")
-"""What plugins may add."""
+"""The kinds that plugins may add."""
 _CONTRACT = (
     "one class that is a Task, a Cell, a Clip, an Optimiser, a Schedule, or a torch.nn.Module with "
     "__init__(self, input_size, hidden_size) and forward(self, inputs, state)"
@@ -33,17 +33,17 @@ def one_class(module: ModuleType) -> tuple[str, type]:
         UsageError: It defines no such class, several, or an abstract one.
     """
     own = {
-        found
-        for name, found in vars(module).items()
-        if inspect.isclass(found) and found.__module__ == module.__name__ and not found.__name__.startswith("_")
+        made
+        for made in vars(module).values()
+        if inspect.isclass(made) and made.__module__ == module.__name__ and not made.__name__.startswith("_")
     }
     fitting = sorted((made for made in own if _contracts(made)), key=lambda made: made.__name__)
     concrete = [made for made in fitting if not inspect.isabstract(made)]
     if not concrete and fitting:
         lacking = ", ".join(sorted(getattr(fitting[0], "__abstractmethods__", ())))
         raise UsageError(f"class {fitting[0].__name__} lacks {lacking}")
-    if not concrete and (said := "; ".join(_not_cells(own))):
-        raise UsageError(said)
+    if not concrete and (faults := "; ".join(_not_cells(own))):
+        raise UsageError(faults)
     if len(concrete) != 1:
         names = f" ({', '.join(made.__name__ for made in concrete)})" if concrete else ""
         count = f"{len(concrete)} classes{names}" if concrete else "no class"
@@ -56,16 +56,16 @@ def kind_of(made: Any) -> tuple[str, type]:
     """Return the kind of a class, and the class.
 
     Raises:
-        UsageError: It is none, or of no kind that plugins may add.
+        UsageError: It is not a class, or of no kind that plugins may add.
     """
-    found = _contracts(made) if inspect.isclass(made) else []
-    if len(found) != 1:
+    kinds = _contracts(made) if inspect.isclass(made) else []
+    if len(kinds) != 1:
         raise UsageError(f"{made!r} is not {_CONTRACT}")
-    return found[0], made
+    return kinds[0], made
 
 
 def _contracts(made: type) -> list[str]:
-    """Name the kinds whose contract a class takes on."""
+    """Return the kinds whose base a class inherits from; also cell for a module that is called like one."""
     from torch import nn
 
     from longlag.cells.support.backbone import Backbone
@@ -75,12 +75,12 @@ def _contracts(made: type) -> list[str]:
     from longlag.tasks.base import Task
 
     bases = (Task, Backbone, Clip, Optimiser, Schedule)
-    found = [kind for kind, base in zip(KINDS, bases, strict=True) if issubclass(made, base)]
-    return found + (["cell"] if issubclass(made, nn.Module) and _is_cell(made) else [])
+    kinds = [kind for kind, base in zip(KINDS, bases, strict=True) if issubclass(made, base)]
+    return kinds + (["cell"] if issubclass(made, nn.Module) and _is_cell(made) else [])
 
 
 _BUILT, _CALLED = ["self", "input_size", "hidden_size"], ["self", "inputs", "state"]
-"""What a module that is a cell takes in ``__init__`` and in ``forward``."""
+"""The parameters of a module that is a cell, in ``__init__`` and in ``forward``."""
 
 
 def _is_cell(made: type) -> bool:
@@ -88,7 +88,7 @@ def _is_cell(made: type) -> bool:
 
 
 def _parameters(made: Any) -> tuple[list[str], list[str]]:
-    """Name what a module takes in ``__init__`` and in ``forward``: from the fourth on, what it must be given."""
+    """Return the parameters of a module's ``__init__`` and ``forward``: beyond three, only those without default."""
     called = getattr(made, "forward", made.__init__)
     return _asked(inspect.signature(made.__init__)), _asked(inspect.signature(called))
 
@@ -101,7 +101,7 @@ def _asked(signature: inspect.Signature) -> list[str]:
 
 
 def _not_cells(classes: Iterable[type]) -> Iterator[str]:
-    """Say of modules why they are no cells: they take something else."""
+    """Yield for each module why it is not a cell: its parameters are others."""
     from torch import nn
 
     for made in sorted((made for made in classes if issubclass(made, nn.Module)), key=lambda made: made.__name__):
@@ -113,10 +113,10 @@ def _not_cells(classes: Iterable[type]) -> Iterator[str]:
 
 
 def completed(kind: str, made: Any, name: str) -> type:
-    """Return a class that keeps the rules of its kind, with the name that users write.
+    """Return a plugin's class, checked against the rules of its kind, with the name that users write.
 
     Raises:
-        UsageError: It breaks a rule.
+        UsageError: The class breaks a rule.
     """
     from torch import nn
 
@@ -129,9 +129,9 @@ def completed(kind: str, made: Any, name: str) -> type:
 
 
 def _named(name: str, like: type, base: type, **attributes: Any) -> type:
-    """Return a subclass of a base that has the name users write, and the module and docstring of another class."""
-    told = {"name": classmethod(lambda cls: name), "__module__": like.__module__, "__doc__": like.__doc__}
-    return type(like.__name__, (base,), told | attributes)
+    """Return a subclass of a base with the name that users write, and the module and docstring of another class."""
+    attributes_of = {"name": classmethod(lambda cls: name), "__module__": like.__module__, "__doc__": like.__doc__}
+    return type(like.__name__, (base,), attributes_of | attributes)
 
 
 def _cell_of(module: Any, name: str) -> type:
@@ -162,7 +162,7 @@ def _defines_what_bases_declare(made: Any) -> None:
 def _has_options_only(made: Any) -> None:
     options_of(made)
     if not required(made):
-        made.from_texts({})  # its defaults keep its own rules
+        made.from_texts({})  # its own rules must accept its defaults
 
 
 def _has_a_valid_dial(made: Any) -> None:
@@ -199,4 +199,4 @@ _RULES: dict[str, tuple[Callable[[Any], None], ...]] = {
     "optimizer": (_names_its_memory,),
     "schedule": (),
 }
-"""What a class of each kind must keep beside the rules of all."""
+"""The rules for a class of each kind, beside those for all kinds."""

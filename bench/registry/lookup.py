@@ -1,6 +1,6 @@
-"""Finds and makes whatever has a name, on one path; the directories are the lists, and plugins add to most of them.
+"""Finds and makes all things that have a name; the directories are the lists, and plugins add to most of them.
 
-Names come from file names, without importing anything; a class is imported when it is asked for.
+Names come from file names, without importing anything; a class is imported when it is first used.
 """
 
 import importlib
@@ -39,7 +39,7 @@ _PACKAGES = {
 }
 _NOT_LISTED = {"base"}
 _MUCH_ALIKE = 0.7
-"""The share to which a name must be like an unknown one, which may be a file of the user's, to be offered."""
+"""How similar a name must be to an unknown one to be suggested; high, since that may be a file of the user's."""
 
 Cached = TypeVar("Cached", bound=Callable[..., Any])
 _files: dict[tuple[str, str], Plugin] = {}
@@ -47,7 +47,7 @@ _forget: list[Callable[[], None]] = []
 
 
 def forgetful(cached: Cached) -> Cached:
-    """Let a cached function forget what it knows when other plugins are used."""
+    """Clear a cached function whenever other plugins are used."""
     _forget.append(cached.cache_clear)  # type: ignore[attr-defined]
     return cached
 
@@ -57,10 +57,10 @@ def use(paths: Sequence[Path | str], digests: Sequence[str] = ()) -> None:
 
     Args:
         paths: The files.
-        digests: Of the contents that are expected, where they are known.
+        digests: The digests of the expected contents, where they are known.
 
     Raises:
-        UsageError: A file is refused, or two things would have one name; then none is used.
+        UsageError: A file is refused, or a name would have two meanings; then no plugin is used.
     """
     for held in filter(plugins.has_read, used()):
         plugins.forget(held)
@@ -70,19 +70,19 @@ def use(paths: Sequence[Path | str], digests: Sequence[str] = ()) -> None:
         clear()
     if len(paths) > 1:
         plugins.check_apart(list(map(Path, paths)))
-    found: dict[tuple[str, str], Plugin] = {}
+    files: dict[tuple[str, str], Plugin] = {}
     for place, path in enumerate(paths):
         made = plugins.read(Path(path), digests[place] if digests else None)
         if made.name in shipped(made.kind) or (made.kind == "cell" and made.name in shipped("architecture")):
             raise UsageError(f"plugin {path}: {one(made.kind)} called {made.name!r} is shipped; rename the file")
-        if made.name in [name for _, name in found]:
+        if made.name in [name for _, name in files]:
             raise UsageError(f"plugin {path}: two plugins are called {made.name!r}")
-        found[made.kind, made.name] = made
-    _files.update(found)
+        files[made.kind, made.name] = made
+    _files.update(files)
 
 
 def used() -> list[Plugin]:
-    """Return the plugins of `use`."""
+    """Return the plugins in use, those given to `use`."""
     return list(_files.values())
 
 
@@ -96,14 +96,14 @@ def shipped(kind: str) -> list[str]:
 def names(kind: str) -> list[str]:
     """List the names of a kind, sorted: the shipped ones and the plugins in use.
 
-    Kinds are ``task``, ``cell``, ``clip``, ``optimizer``, ``schedule`` and ``architecture``: a whole network, which is
-    named where a cell is.
+    Kinds are ``task``, ``cell``, ``clip``, ``optimizer``, ``schedule`` and ``architecture``, a whole network, which is
+    given in the place of a cell.
     """
     return sorted([*shipped(kind), *(name for of, name in _files if of == kind)])
 
 
 def offered(kind: str) -> list[str]:
-    """List what installed packages offer under other names, sorted, without importing it."""
+    """List the names that installed packages add to a kind, sorted, without importing them."""
     return sorted(plugins.offered(kind).keys() - set(names(kind)))
 
 
@@ -113,7 +113,7 @@ def plugin(kind: str, name: str) -> Plugin | None:
     """Return the plugin of a name; None where the name is shipped or unknown.
 
     Raises:
-        UsageError: An installed package offers the name, and what it offers is refused.
+        UsageError: An installed package offers the name, but its plugin is refused.
     """
     if (kind, name) in _files or name in shipped(kind):
         return _files.get((kind, name))
@@ -128,7 +128,7 @@ def find(kind: str, name: str) -> type[Configurable]:
 
     Raises:
         UsageError: There is no such name.
-    """
+    """  # noqa: DOC501  (`_unknown` returns a UsageError)
     if (made := plugin(kind, name)) is not None:
         return cast("type[Configurable]", made.made)
     if kind == "cell" and name in shipped("architecture"):
@@ -139,16 +139,16 @@ def find(kind: str, name: str) -> type[Configurable]:
         raise _unknown(kind, name, [*named_so, *offered(kind)])
     module = importlib.import_module(f"{_PACKAGES[kind]}.{name}")
     classes = [
-        found
-        for _, found in inspect.getmembers(module, inspect.isclass)
-        if found.__module__ == module.__name__ and issubclass(found, Configurable) and not inspect.isabstract(found)
+        made
+        for _, made in inspect.getmembers(module, inspect.isclass)
+        if made.__module__ == module.__name__ and issubclass(made, Configurable) and not inspect.isabstract(made)
     ]
     assert len(classes) == 1, f"{module.__name__} must define exactly one {kind}, not {len(classes)}"
     return classes[0]
 
 
 def _unknown(kind: str, name: str, known: list[str]) -> UsageError:
-    """Say what may be meant: the user's file of that name where there is one, or a name that is much like it."""
+    """Return an error that suggests the user's file of that name, if there is one, or a similar name."""
     unknown = f"no {kind} is called {name!r}"
     listed = f"; there are {', '.join(known)}"
     file = name if name.endswith(".py") else f"{name}.py"
@@ -164,10 +164,10 @@ def _unknown(kind: str, name: str, known: list[str]) -> UsageError:
 
 
 def _made(kind: str, spec: str) -> Any:
-    """Make what a spec of any kind spells.
+    """Make the object that a spec of any kind describes.
 
     Raises:
-        UsageError: There is no such name, its options are refused, or it is a plugin's that raised.
+        UsageError: There is no such name, its options are refused, or its plugin raised.
     """
     name = spec.partition(":")[0]
     with blamed(kind, name):
@@ -176,10 +176,10 @@ def _made(kind: str, spec: str) -> Any:
 
 @contextmanager
 def blamed(kind: str, name: str) -> Iterator[None]:
-    """Turn whatever a plugin raises into one line that names its file; nothing where the name is no plugin's.
+    """Turn exceptions of a plugin into one line that names its file; does nothing for other names.
 
     Raises:
-        UsageError: It raised, or took too long.
+        UsageError: The plugin raised, or took too long.
     """
     made = plugin(kind, name)
     if made is None:
@@ -193,25 +193,25 @@ def plugins_of(specs: Iterable[tuple[str, str]]) -> list[Plugin]:
     """Return the plugins that specs name, by name.
 
     Args:
-        specs: Each with its kind before it, as `Trial.specs` has them.
+        specs: Pairs of kind and spec, from `Trial.specs`.
     """
     parts = [(kind, part) for kind, spec in specs for part in (clip_parts(spec) if kind == "clip" else [spec])]
-    found = {made for kind, spec in parts if (made := plugin(kind, spec.strip().partition(":")[0])) is not None}
-    return sorted(found, key=lambda made: made.label)
+    named = {made for kind, spec in parts if (made := plugin(kind, spec.strip().partition(":")[0])) is not None}
+    return sorted(named, key=lambda made: made.label)
 
 
 def loaded_later(made: Iterable[Plugin]) -> dict[str, str]:
-    """Return the files of the user's own modules that plugins have loaded since they were imported, by name."""
+    """Return the files of the user's own modules that plugins loaded after their import, by name."""
     return plugins.loaded_later(made, used())
 
 
 def seen_later(made: Plugin) -> Sources:
-    """Return what a plugin has loaded and read since it was imported."""
+    """Return the modules and files that a plugin loaded and read after its import."""
     return plugins.seen_later(made, used())
 
 
 def forget_readers(made: Iterable[Plugin]) -> None:
-    """Use no plugins any more if one of these has read files: imported again they read again."""
+    """Drop all plugins in use if one of these has read files, so that the next import reads them again."""
     if readers := [one for one in made if plugins.has_read(one)]:
         for one in readers:
             plugins.forget(one)
@@ -219,7 +219,7 @@ def forget_readers(made: Iterable[Plugin]) -> None:
 
 
 def labels_of(specs: Iterable[tuple[str, str]]) -> str:
-    """Return what a trial holds of the plugins that its specs name: ``mine:ab12...``; empty where there are none."""
+    """Return a trial's field ``plugins`` for its specs: ``mine:ab12...``; empty where they name no plugin."""
     return ",".join(made.label for made in plugins_of(specs))
 
 
@@ -233,10 +233,10 @@ def task(spec: str) -> "Task":
 @forgetful
 @cache
 def data_of(task_spec: str) -> str:
-    """Return what a trial holds of the data that its task reads from files; empty where it reads none.
+    """Return a trial's field ``data`` for its task: names and hashes of the files it reads; empty where it reads none.
 
     Raises:
-        UsageError: The task is refused, or says something else of its data than a name and a digest.
+        UsageError: The task is refused, or its ``data`` is not made of names and digests.
     """
     made = task(task_spec)
     with blamed("task", made.name()):

@@ -1,7 +1,7 @@
 """Plugins: a task, a cell, a clip, an optimiser or a schedule of the user's, in a file or an installed package.
 
-They are run only when named. A file's name is the name that users write. Its content, hashed with that of all modules
-of the user's that it imports, is part of the key of every trial that uses it.
+Plugins run only when they are named. A file's name is the name that users write. A hash of its content and of all of
+the user's modules that it imports is part of the key of every trial that uses it.
 """
 
 import inspect
@@ -22,22 +22,22 @@ from longlag.registry.sources import SECONDS, look, read_since, sources_of
 from longlag.tasks.support.errors import UsageError
 
 LOAD_SECONDS = 60.0
-"""The longest that a plugin may take to import, and to answer what a plan asks of it."""
+"""The time limit for a plugin's import, and for its answers while a plan is made."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """A class of the user's, with where it comes from.
+    """A class of the user's, with its origin.
 
     Attributes:
         kind: One of `contracts.KINDS`.
-        name: The word users write.
-        path: The file, absolute.
-        digest: Sixteen hexadecimal digits from the file's content and that of its `sources`.
+        name: The name that users write.
+        path: The absolute path of the file.
+        digest: Sixteen hexadecimal digits, a hash of the file's content and of its `sources`.
         made: The class.
-        origin: Where it comes from.
-        sources: What it loads beside its file.
+        origin: The place that it is loaded from.
+        sources: The modules and files that it loads beside its file.
     """
 
     kind: str
@@ -50,20 +50,20 @@ class Plugin:
 
     @property
     def label(self) -> str:
-        """What a trial holds of it: ``mine:ab12...``."""
+        """Its name and digest as trials hold them: ``mine:ab12...``."""
         return f"{self.name}:{self.digest}"
 
 
 @contextmanager
 def blamed(what: str, more_seconds: float = 0) -> Iterator[None]:
-    """Turn whatever a plugin does wrong into one line that begins with ``what``, within `LOAD_SECONDS`.
+    """Turn exceptions of a plugin into one line that begins with ``what``, with a time limit of `LOAD_SECONDS`.
 
     Args:
-        what: Whose fault it is.
-        more_seconds: What it may take beyond that.
+        what: The plugin, for the message.
+        more_seconds: Time that is added to the limit.
 
     Raises:
-        UsageError: It raised, or took too long.
+        UsageError: The plugin raised, or took too long.
     """
     try:
         with time_limit(LOAD_SECONDS + more_seconds):
@@ -77,15 +77,16 @@ def blamed(what: str, more_seconds: float = 0) -> Iterator[None]:
 
 
 def is_name(name: str) -> bool:
-    """Say whether something can be written as a name: up to 64 letters, digits and underscores, a letter first."""
+    """Return whether a text is a valid name: up to 64 letters, digits and underscores, a letter first."""
     return _NAME.fullmatch(name) is not None
 
 
 def check_name(name: str, what: str) -> None:
-    """Refuse what cannot be written as a name.
+    """Refuse a text that is not a valid name.
 
     Raises:
-        UsageError: It begins with no letter, or has other characters than letters, digits and underscores.
+        UsageError: It does not begin with a letter, has other characters than letters, digits and underscores, is
+            longer than 64 characters, or is reserved.
     """
     if not is_name(name):
         rule = "1 to 64 letters (a to z, A to Z), digits or underscores, a letter first"
@@ -99,7 +100,7 @@ def read(path: Path, digest: str | None = None) -> Plugin:
 
     Args:
         path: The file; its name is the plugin's.
-        digest: Of what is expected.
+        digest: The expected digest, if it is known.
 
     Raises:
         UsageError: The file cannot be read, does not import, does not define exactly one class, or has changed.
@@ -108,28 +109,28 @@ def read(path: Path, digest: str | None = None) -> Plugin:
     content, origin = content_of(path), Origin(str(path.resolve()))
     with blamed(f"{what} does not import", SECONDS):
         sources = sources_of(origin, content)
-        found = sources.digest(content)
-    if digest not in (None, found):
+        actual = sources.digest(content)
+    if digest not in (None, actual):
         raise UsageError(f"{what} has changed since the run began")
     with blamed(f"{what} does not import"):
-        module = _imported(path.resolve(), content, found, sources)
-    if read_since(origin, sources) != Sources():  # more than its source says
+        module = _imported(path.resolve(), content, actual, sources)
+    if read_since(origin, sources) != Sources():  # more than its source names
         del sys.modules[module.__name__]
         with blamed(f"{what} does not import", SECONDS):
             sources = look(origin, content)
-            found = sources.digest(content)
-            module = _imported(path.resolve(), content, found, sources)
+            actual = sources.digest(content)
+            module = _imported(path.resolve(), content, actual, sources)
     with blamed(what):
         kind, made = contracts.one_class(module)
         made = contracts.completed(kind, made, path.stem)
-        return Plugin(kind, path.stem, str(path.resolve()), found, made, origin, sources)
+        return Plugin(kind, path.stem, str(path.resolve()), actual, made, origin, sources)
 
 
 def content_of(path: Path) -> bytes:
-    """Return a plugin's content.
+    """Return the content of a plugin's file.
 
     Raises:
-        UsageError: It cannot be read, is not Python, or has a name that cannot be one.
+        UsageError: The file cannot be read, is not Python, or its name is not a valid name.
     """
     what = f"plugin {path}"
     if path.suffix != ".py":
@@ -142,15 +143,15 @@ def content_of(path: Path) -> bytes:
 
 
 _at_first: set[str] = set(sys.modules)
-"""Modules that were loaded before the plugins in use, which none of these loaded."""
+"""Modules that were loaded before the plugins in use, and so by none of them."""
 _folders: list[str] = []
-"""Of the files in use, appended to the path: what lies there must not hide Python's own modules."""
+"""Folders of the files in use, at the end of ``sys.path``, so that they do not hide Python's own modules."""
 _brought: dict[str, dict[str, ModuleType]] = {}
 """The user's own modules that each plugin's module imported, by name."""
 
 
 def forget_files() -> None:
-    """Take the folders of files off the path, and the modules that these imported out of this process."""
+    """Remove the folders of plugin files from ``sys.path``, and the modules that they imported from this process."""
     for folder in _folders:
         if folder in sys.path:
             sys.path.remove(folder)
@@ -164,7 +165,11 @@ def forget_files() -> None:
 
 
 def _imported(path: Path, content: bytes, digest: str, sources: Sources) -> ModuleType:
-    """Run exactly the content that was hashed; the same content is one module in a process."""
+    """Run exactly the content that was hashed; the same content is one module in a process.
+
+    Raises:
+        UsageError: The import changes settings of the process, or a module of the plugin is hidden by another.
+    """
     from longlag.process.state import changed, seeded, settled
 
     new = [folder for folder in folders_of(path.resolve()) if folder not in sys.path]
@@ -178,9 +183,9 @@ def _imported(path: Path, content: bytes, digest: str, sources: Sources) -> Modu
     reads.watch()
     with seeded(0), settled() as settings:
         module = fresh_import.run_file(path, content, name)
-        if found := changed(settings):
+        if altered := changed(settings):
             del sys.modules[name]
-            raise UsageError(f"it changes {', '.join(found)} for the whole process")
+            raise UsageError(f"it changes {', '.join(altered)} for the whole process")
     own = {one: sys.modules[one] for one in sources.files if one in sys.modules}
     _brought[name] = {one: module for one, module in own.items() if one not in before}
     for one, loaded in own.items():
@@ -191,9 +196,9 @@ def _imported(path: Path, content: bytes, digest: str, sources: Sources) -> Modu
 
 
 def loaded_later(made: Iterable[Plugin], used: Iterable[Plugin]) -> dict[str, str]:
-    """Return the files of the user's own modules that plugins have loaded since they were imported, by name.
+    """Return the files of the user's own modules that plugins loaded after their import, by name.
 
-    Imports that a function does are known beforehand, by its source; these have no name there.
+    Import statements in functions are known beforehand, from the source; these modules are named by none.
 
     Args:
         made: The plugins.
@@ -207,7 +212,7 @@ def loaded_later(made: Iterable[Plugin], used: Iterable[Plugin]) -> dict[str, st
 
 
 def forget(plugin: Plugin) -> None:
-    """Take a plugin's modules out of this process: another import reads again what the first has read."""
+    """Remove a plugin's modules from this process, so that the next import reads its files again."""
     reads.forget()
     module = f"{PLUGINS}h{plugin.digest}.{plugin.name}"
     for name in (module, plugin.origin.module, *plugin.sources.files):
@@ -225,7 +230,7 @@ def has_read(plugin: Plugin) -> bool:
 
 
 def seen_later(plugin: Plugin, used: Iterable[Plugin]) -> Sources:
-    """Return what a plugin has loaded and read since it was imported."""
+    """Return the modules and files that a plugin loaded and read after its import."""
     loaded = loaded_later([plugin], used)
     seen = read_since(plugin.origin, plugin.sources, loaded.values())
     files = loaded | dict(seen.files)
@@ -233,10 +238,10 @@ def seen_later(plugin: Plugin, used: Iterable[Plugin]) -> Sources:
 
 
 def check_apart(paths: Sequence[Path]) -> None:
-    """Refuse files whose own modules have a name in common: a process holds one module of a name.
+    """Refuse files whose own modules have a name in common, since a process has one module of a name.
 
     Raises:
-        UsageError: Two have, or a file cannot be read.
+        UsageError: Two files have such modules, or a file cannot be read.
     """
     held: dict[str, tuple[Path, str]] = {}
     for path in paths:
@@ -250,12 +255,12 @@ def check_apart(paths: Sequence[Path]) -> None:
 
 
 def offered(kind: str) -> dict[str, EntryPoint]:
-    """Return what installed packages offer under ``longlag.cells`` and the like, by name, without importing it."""
+    """Return the entry points of installed packages for a kind (``longlag.cells``), by name, without importing them."""
     return {point.name: point for point in entry_points(group=f"longlag.{kind}s")} if kind in contracts.KINDS else {}
 
 
 def from_package(kind: str, point: EntryPoint) -> Plugin:
-    """Import what an installed package offers.
+    """Import the plugin of an installed package.
 
     Raises:
         UsageError: It does not import, or is not one class of the kind.
@@ -266,9 +271,9 @@ def from_package(kind: str, point: EntryPoint) -> Plugin:
     with blamed(f"{what} does not import"):
         loaded = point.load()
     with blamed(what, SECONDS):
-        found, made = contracts.one_class(loaded) if isinstance(loaded, ModuleType) else contracts.kind_of(loaded)
-        if found != kind:
-            raise UsageError(f"it is {contracts.one(found)}, not {contracts.one(kind)}")
+        its_kind, made = contracts.one_class(loaded) if isinstance(loaded, ModuleType) else contracts.kind_of(loaded)
+        if its_kind != kind:
+            raise UsageError(f"it is {contracts.one(its_kind)}, not {contracts.one(kind)}")
         path = Path(inspect.getsourcefile(made) or "").resolve()
         offering = () if point.dist is None else installed_by(point.dist.name)
         content, origin = path.read_bytes(), Origin(str(path), point.module, offering)

@@ -1,4 +1,4 @@
-"""What this process has seen of plugins: what they load and read, which holds for as long as their digest does."""
+"""A cache of the modules and files that plugins load, which is valid as long as their digests are the same."""
 
 from collections.abc import Collection, Mapping
 
@@ -7,35 +7,35 @@ from longlag.process.own_code import Origin, Sources, beside, imported_libraries
 from longlag.process.unseen import reads_by
 
 SECONDS = 180.0
-"""The longest that a plugin may take to import in a fresh process, which loads libraries, on a busy machine."""
+"""The time limit for importing a plugin in a fresh process, which also loads libraries, on a busy machine."""
 
 _seen: dict[Origin, tuple[str, Sources]] = {}
-"""What was seen of each plugin, with the digest of it all: as long as that is the same, so is what it loads."""
+"""The sources of each plugin, with their digest: as long as it is the same, the plugin loads the same files."""
 
 
 def seen() -> dict[Origin, tuple[str, Sources]]:
-    """Return what this process has seen of plugins, for another one."""
+    """Return the cache, for another process."""
     return dict(_seen)
 
 
 def have_seen(what: Mapping[Origin, tuple[str, Sources]]) -> None:
-    """Take over what another process has seen of plugins."""
+    """Take over the cache of another process."""
     _seen.update(what)
 
 
 def sources_of(origin: Origin, content: bytes) -> Sources:
-    """Return what a plugin loads beside its file, found in a fresh process where it may load anything.
+    """Return the modules and files that a plugin loads, by importing it in a fresh process where it may load any.
 
     Raises:
         TookTooLongError: It took longer than `SECONDS`.
     """
-    digest, found = _seen.get(origin, ("", Sources()))
+    digest, sources = _seen.get(origin, ("", Sources()))
     try:
-        if found.digest(content) == digest:
-            return found
-    except OSError:  # a file is gone
+        if sources.digest(content) == digest:
+            return sources
+    except OSError:  # a file is missing
         pass
-    if found.files or found.outside or loads_more(content, origin):
+    if sources.files or sources.outside or loads_more(content, origin):
         return look(origin, content)
     through = tuple(sorted(reads_by([content], origin)))
     found = Sources(libraries=imported_libraries(content, origin), through=through)
@@ -44,14 +44,14 @@ def sources_of(origin: Origin, content: bytes) -> Sources:
 
 
 def look(origin: Origin, content: bytes) -> Sources:
-    """Return what a plugin loads and reads, found in a fresh process.
+    """Return the modules and files that a plugin loads and reads, by importing it in a fresh process.
 
     Raises:
         TookTooLongError: It took longer than `SECONDS`.
     """
-    found = fresh_import.look(origin, SECONDS)
-    _seen[origin] = found.digest(content), found
-    return found
+    sources = fresh_import.look(origin, SECONDS)
+    _seen[origin] = sources.digest(content), sources
+    return sources
 
 
 def read_since(origin: Origin, sources: Sources, more: Collection[str] = ()) -> Sources:
@@ -59,7 +59,7 @@ def read_since(origin: Origin, sources: Sources, more: Collection[str] = ()) -> 
 
     Args:
         origin: The plugin.
-        sources: What is known of it.
+        sources: The known modules and files.
         more: Further files of its code.
     """
     code = {origin.path, *sources.files.values(), *more}

@@ -1,1 +1,1 @@
-"""From a study to stored results: what is missing is planned, trained and committed as it comes."""
+"""Runs of a study: missing trials are planned, trained and committed as they end."""

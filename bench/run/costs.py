@@ -1,4 +1,4 @@
-"""What a trial is expected to cost, in seconds and bytes: for plans and the order of work, never for a result."""
+"""Estimates of a trial's cost in seconds and bytes, for plans and the order of work; no result depends on them."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -30,14 +30,14 @@ _BETWEEN = 1.5e-9
 _BLOCK = 2e-3
 _BY_TORCH = 1.3
 _COHORT = 20e-3
-"""A cohort until its first update, and ..."""
+"""Seconds of a cohort until its first update, and ..."""
 _TOGETHER = 60e-6
 """... in each update, however many train together."""
 
 _COPIES = 8
-"""Matrices (S, P) that a cohort holds: parameters, gradients before and after, the optimiser's, the step."""
+"""Matrices (S, P) in a cohort: parameters, gradients before and after clipping, the optimiser's state, the step."""
 _KEPT = 2**25
-"""Numbers that one trial's scan keeps for the way back, at most."""
+"""The most numbers that one trial's scan keeps for the backward pass."""
 _PROJECTED_KEPT = 5
 """Copies of the input projection of a chunk, where torch makes of it what is scanned."""
 _BETWEEN_KEPT = 4
@@ -45,7 +45,7 @@ _BETWEEN_KEPT = 4
 
 
 def expected_seconds(trial: Trial) -> float:
-    """Estimate what a trial takes on one core if it uses its whole budget."""
+    """Estimate the seconds that a trial takes on one core if it uses its whole budget."""
     network = trial.task, trial.cell, trial.hidden_size, trial.wiring
     return _seconds(*network, trial.batch_size) * trial.updates + (
         _evaluation_seconds(*network) * (2 + trial.updates / trial.eval_every)
@@ -54,17 +54,17 @@ def expected_seconds(trial: Trial) -> float:
 
 
 def cohort_seconds(trials: Sequence[Trial]) -> float:
-    """Estimate what trials that train together take: each its own time, and the cohort what it takes by itself."""
+    """Estimate the seconds of trials that train together: the time of each, and that of the cohort itself."""
     return sum(map(expected_seconds, trials)) + _COHORT + _TOGETHER * trials[0].updates
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How much longer trials take here than is expected.
+    """The ratio of measured to estimated time on this machine.
 
     Attributes:
-        times: As many times.
-        trials: Trials that say so.
+        times: The ratio.
+        trials: The number of trials that it was measured on.
     """
 
     times: float
@@ -72,7 +72,7 @@ class Pace:
 
 
 def pace_of(done: Iterable[tuple[Trial, int, float]]) -> Pace | None:
-    """Return the pace of finished trials, each with its updates and seconds: the median, by what they are to cost.
+    """Return the pace of finished trials, each with its updates and seconds: the median, weighted by estimated cost.
 
     A median, since the first trials of a worker wait for compilers, and a busy machine delays some more than others.
     """
@@ -89,13 +89,13 @@ def pace_of(done: Iterable[tuple[Trial, int, float]]) -> Pace | None:
 @registry.forgetful
 @cache
 def _seconds(task: str, cell: str, hidden_size: int, wiring: Wiring, batch_size: int) -> float:
-    """Estimate one update."""
+    """Estimate the seconds of one update."""
     overhead = sum(_overhead(work) for work in _work(task, cell, hidden_size, wiring, batch_size))
     return _UPDATE + overhead + 3 * _forward_seconds(task, cell, hidden_size, wiring, batch_size)
 
 
 def _work(task: str, cell: str, hidden_size: int, wiring: Wiring, batch_size: int) -> list[Work]:
-    """Ask a network what it does with the batches of a task."""
+    """Return the work of a network on the batches of a task, in counts."""
     made = registry.task(task)
     ends = _ends(task, batch_size) if wiring.decodes else 1
     sequences = Sequences(made.length, _scored_fraction(task), ends)
@@ -103,7 +103,7 @@ def _work(task: str, cell: str, hidden_size: int, wiring: Wiring, batch_size: in
 
 
 def _overhead(work: Work) -> float:
-    """Estimate what an update takes whatever the batch's size."""
+    """Estimate the part of an update's seconds that does not depend on the batch size."""
     readable = 0.0 if work.fused else _READABLE_STEP * work.steps * work.calls
     return readable + _SCAN * work.scans * work.pieces + _BLOCK * work.modules
 
@@ -111,7 +111,7 @@ def _overhead(work: Work) -> float:
 @registry.forgetful
 @cache
 def _evaluation_seconds(task: str, cell: str, hidden_size: int, wiring: Wiring) -> float:
-    """Estimate one evaluation; a trial that solves adds a confirmation, here spread over all trials."""
+    """Estimate the seconds of one evaluation; the confirmation of trials that solve is spread over all trials."""
     sequences = EVALUATION_SEQUENCES + 0.03 * CONFIRMATION_SEQUENCES
     return _forward_seconds(task, cell, hidden_size, wiring, int(sequences))
 
@@ -119,7 +119,7 @@ def _evaluation_seconds(task: str, cell: str, hidden_size: int, wiring: Wiring) 
 @registry.forgetful
 @cache
 def _transfer_seconds(test_lags: str, task: str, cell: str, hidden_size: int, wiring: Wiring) -> float:
-    """Estimate the tests at other distances, once a trial."""
+    """Estimate the seconds of a trial's tests at other distances."""
     specs = [turned.spec for turned in at_lags(registry.task(task), lags_in(test_lags))]
     return sum(_forward_seconds(spec, cell, hidden_size, wiring, EVALUATION_SEQUENCES) for spec in specs)
 
@@ -129,7 +129,7 @@ def _forward_seconds(task: str, cell: str, hidden_size: int, wiring: Wiring, bat
 
 
 def _part_seconds(work: Work) -> float:
-    """Estimate one sequence's way forward."""
+    """Estimate the seconds of one sequence's forward pass."""
     products = work.products * _PRODUCT * (_BY_TORCH if work.modules else 1)
     numbers = work.numbers * (_UNIT if work.fused else _READABLE_UNIT)
     return work.steps * (products + numbers + work.between * _BETWEEN + work.outputs * _OUTPUT)
@@ -161,7 +161,7 @@ def _drawn_mask(task: str, batch_size: int) -> Any:
 
 
 def _asked(question: Callable[[], Answer], default: Answer) -> Answer:
-    """Ask what a plugin may be unable to say; what is wrong with it becomes the rows of its trials, not this plan's."""
+    """Return an answer that a plugin may fail to give, or the default: its trials report the fault, not the plan."""
     try:
         with time_limit(_ASKED_SECONDS):
             return question()
@@ -188,7 +188,7 @@ def _numbers(trial: Trial) -> tuple[int, int]:
 
 
 def _kept(work: Work, batch_size: int) -> int:
-    """Estimate the numbers that the way forward keeps for the way back."""
+    """Estimate how many numbers the forward pass keeps for the backward pass."""
     steps = math.ceil(work.steps) * batch_size
     scanned = min(steps * work.kept, _KEPT) * (1 + work.scans)
     projected = _PROJECTED_KEPT * min(steps * work.projected, _KEPT) * work.scans

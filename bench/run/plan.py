@@ -1,4 +1,4 @@
-"""What a run of a study would train: its trials without those that are stored, cut into cohorts."""
+"""The plan of a run: the trials of a study that are not stored yet, divided into cohorts."""
 
 import heapq
 from collections import defaultdict
@@ -15,31 +15,31 @@ from longlag.values.frames import END, START
 from longlag.values.trial import Trial
 
 COHORT_SIZES = (8, 4, 2, 1)
-"""Most trials that train together: the largest, and what else is tried so that every worker has something to do."""
+"""The sizes of cohorts that are tried, largest first: smaller ones where workers would have nothing to do."""
 MEMORY = 2**30
-"""Bytes that a worker may take for a cohort, unless said otherwise."""
+"""The default of the bytes that a worker may use for a cohort."""
 TIMED = 64
-"""Stored trials, at most, that say how fast this machine is."""
+"""The most stored trials from which this machine's pace is estimated."""
 SEED_LADDER = (3, 5, 8, 10, 15, 20, 30, 50, 100)
-"""How many seeds a study may be cut to."""
+"""The numbers of seeds that a study may be reduced to."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run of a study would do.
+    """The trials that a run of a study would train, and those that are stored.
 
     Attributes:
         study: The study.
         trials: All of its trials.
-        missing: Those that are to be trained.
+        missing: The trials to train.
         outside: Stored trials that the study does not hold.
         other_source: Stored trials of the study that other source code made.
-        without_network: Stored trials that are to be trained again because their network was not kept.
-        without_lens: Stored trials that are to be trained again because a lens has not looked at them.
+        without_network: Stored trials to train again because their network was not kept.
+        without_lens: Stored trials to train again because a lens has not looked at them.
         from_networks: Stored trials that such a lens can look at in their kept networks.
         unhashed: Stored trials with plugins whose code a hash does not cover: whether the present code made them
             cannot be known.
-        pace: What the study's stored trials say of this machine; None where none was made by its processor.
+        pace: This machine's pace, from the study's stored trials; None where none was made by its processor.
     """
 
     study: Study
@@ -54,14 +54,14 @@ class Plan:
     pace: Pace | None = None
 
     def cohorts(self, workers: int = 1, memory: int = MEMORY) -> list[tuple[Trial, ...]]:
-        """Cut the missing trials into cohorts, of the size with which they should be done first.
+        """Divide the missing trials into cohorts, of the size with which the run is expected to end first.
 
-        Large cohorts share what an update costs by itself; small ones keep workers from waiting for the last. The most
+        Large cohorts share the fixed cost of an update; small ones keep workers from waiting for the last. The most
         expensive cohorts come first.
 
         Args:
             workers: Processes that train them.
-            memory: Bytes that a worker may take for a cohort.
+            memory: Bytes that a worker may use for a cohort.
         """
         alike: dict[object, list[Trial]] = defaultdict(list)
         for trial in self.missing:
@@ -73,16 +73,16 @@ class Plan:
         return cohorts
 
     def seconds(self, workers: int) -> float:
-        """Estimate how long it takes on a server with AVX-512; trials that stop early make it shorter."""
+        """Estimate the seconds of the run on a server with AVX-512; trials that stop early make it shorter."""
         return sum(expected_seconds(trial) for trial in self.missing) / workers
 
     def seconds_here(self, workers: int) -> float:
-        """Estimate how long it takes at this machine's pace, for people only: nothing is cut or left out by it."""
+        """Estimate the seconds of the run at this machine's pace; only shown to the user, nothing is decided by it."""
         return self.seconds(workers) * (self.pace.times if self.pace else 1.0)
 
 
 def _cut(groups: Iterable[list[Trial]], memory: int, most: int) -> tuple[list[float], list[tuple[Trial, ...]]]:
-    """Cut groups of trials that may train together; return what each cohort costs, and the cohorts, dearest first."""
+    """Divide groups of trials that may train together; return costs and cohorts, the most expensive first."""
     cut: list[tuple[float, tuple[Trial, ...]]] = []
     for trials in groups:
         size = cohort_size(trials[0], memory, most)
@@ -93,9 +93,9 @@ def _cut(groups: Iterable[list[Trial]], memory: int, most: int) -> tuple[list[fl
 
 
 def _duration(costs: Sequence[float], workers: int) -> float:
-    """Return how long workers take for cohorts, dearest first, each going to whoever is free.
+    """Return how long workers take for cohorts, the most expensive first, each given to the next free worker.
 
-    Trials end early as they like, so that at the end a worker waits half a cohort longer than was to be expected.
+    Since trials may end early, the last worker is expected to take half a cohort longer than this order would.
 
     >>> _duration([4.0], 1), _duration([4.0], 2), _duration([2.0, 2.0], 2)
     (4.0, 5.0, 2.5)
@@ -110,13 +110,13 @@ def _duration(costs: Sequence[float], workers: int) -> float:
 
 @dataclass(frozen=True)
 class Retrain:
-    """Which stored results are trained again.
+    """The stored results that are trained again.
 
     Attributes:
-        fresh: Those that other source code made.
-        keep_networks: Those that have no network kept beside their row.
-        lenses: Those that one of these lenses has not looked at, in its present version, and that no kept network
-            shows; the lenses look at whatever is trained.
+        fresh: Whether those are that other source code made.
+        keep_networks: Whether those are whose network was not kept.
+        lenses: Lenses that look at all trials: stored ones that a lens has not seen in its present version are trained
+            again, unless their network was kept.
     """
 
     fresh: bool = False
@@ -125,10 +125,10 @@ class Retrain:
 
 
 def make_plan(study: Study, results: Path, retrain: Retrain = Retrain()) -> Plan:
-    """Compare a study with what is stored in a results folder; nothing is written.
+    """Compare a study with the stored trials in a results folder; nothing is written.
 
     Raises:
-        UsageError: The study names something impossible.
+        UsageError: The study cannot be trained here.
         StoreError: The store cannot be read.
     """
     check(study)
@@ -140,10 +140,10 @@ def make_plan(study: Study, results: Path, retrain: Retrain = Retrain()) -> Plan
 
 
 def check(study: Study) -> None:
-    """Refuse a study that cannot be trained here; makes its trials.
+    """Refuse a study that cannot be trained here; its trials are made for the check.
 
     Raises:
-        UsageError: It names something impossible.
+        UsageError: It cannot be trained here.
     """
     if any(planned.trial.device == "cuda" for planned in study.planned):
         _need_cuda()
@@ -156,7 +156,7 @@ def compare(study: Study, store: Store | None, results: Path, retrain: Retrain) 
         study: The study, checked.
         store: Its store; None where there is none yet.
         results: The results folder, in which networks are kept.
-        retrain: What is trained again.
+        retrain: The stored results that are trained again.
     """
     trials = tuple(study.trials())
     held = {} if store is None else store.stored()
@@ -191,11 +191,13 @@ def compare(study: Study, store: Store | None, results: Path, retrain: Retrain) 
 
 
 def _of_other_source(store: Store, held: Mapping[str, Stored], trials: Sequence[Trial]) -> tuple[set[str], set[str]]:
-    """Return the keys of a study's stored trials that other code made, and of those of which that cannot be known."""
+    """Return the keys of a study's stored trials that other code made, and of those for which that is unknown."""
     present = provenance.source_hash()
     other = {trial.key for trial in trials if trial.key in held and held[trial.key].source != present}
     unhashed = set[str]()
-    for key in [trial.key for trial in trials if trial.plugins and trial.key in other]:  # by more than the present hash
+    for key in [
+        trial.key for trial in trials if trial.plugins and trial.key in other
+    ]:  # their source is more than the present hash
         result = store.result(key)
         assert result is not None
         if provenance.is_present(held[key].source, result.environment):
@@ -214,7 +216,7 @@ def _timed(store: Store, stored: Sequence[Trial]) -> list[tuple[Trial, int, floa
 
 
 def _without_network(store: Store, folder: Path, held: Mapping[str, Stored], done: set[str]) -> set[str]:
-    """Return the keys of stored trials that left a network which is not kept in a folder."""
+    """Return the keys of stored trials that have a network which is not in the folder."""
     from longlag.training.checkpoints import is_kept
 
     trained = {key for key in done if held[key].has_network}
@@ -223,7 +225,7 @@ def _without_network(store: Store, folder: Path, held: Mapping[str, Stored], don
 
 
 def _without_lens(store: Store, lenses: Sequence[str], done: Mapping[str, Stored]) -> set[str]:
-    """Return the keys of stored trials that some of these lenses, as they are now, have not looked at to the end."""
+    """Return the keys of stored trials that lack frames of some of these lenses in their present versions."""
     from longlag.lens.support.named import versions
 
     seen = store.looked_at(versions(lenses))
@@ -239,7 +241,7 @@ def networks_of(study: Study, results: Path) -> Path:
 
 
 def fitted(study: Study, workers: int, minutes: float) -> Study:
-    """Return the study with as many seeds, from `SEED_LADDER`, as are expected to fit; its title says how many.
+    """Return the study with the most seeds of `SEED_LADDER` that are expected to fit; its title has the number.
 
     The whole study is counted, stored trials included, so that the same command again chooses the same seeds.
 

@@ -1,4 +1,4 @@
-"""A run: what is missing of a study is trained and committed as it comes."""
+"""A run: the missing trials of a study are trained, and committed as they end."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -23,31 +23,31 @@ TIMEOUT_SECONDS = 3600.0
 
 
 class Results(Protocol):
-    """Where finished trials go: a store, or a shard."""
+    """The destination of finished trials: a store, or a shard."""
 
     def add(self, result: TrialResult, facts: Facts) -> None:
         """Take a finished trial."""
 
     def flush_if_due(self) -> None:
-        """Put what waits on the disk once it has waited long enough."""
+        """Write the waiting trials to the disk once the oldest has waited long enough."""
 
     def flush(self) -> None:
-        """Put what waits on the disk."""
+        """Write the waiting trials to the disk."""
 
 
 class Observer(Protocol):
-    """Whoever shows a run's progress."""
+    """Shows a run's progress."""
 
     def started(self, plan: Plan) -> None:
-        """The plan is known and training begins."""
+        """Called when the plan is known and training begins."""
 
     def finished(self, result: TrialResult) -> None:
-        """A trial has ended."""
+        """Called when a trial has ended."""
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a study is trained; none of it changes a result.
+    """Options of a run; none of them changes a result.
 
     Attributes:
         workers: Processes.
@@ -78,19 +78,19 @@ class RunOptions:
 
 
 def run(study: Study, results: Path, options: RunOptions, observer: Observer) -> Counter[Status]:
-    """Train what is missing and return how the study's trials ended, the stored ones included.
+    """Train the missing trials and return how the study's trials ended, including stored ones.
 
     A result is committed within half a second of its arrival; an interruption keeps what has arrived.
 
     Args:
-        study: What to train.
+        study: The study.
         results: The folder of all studies.
-        options: How.
-        observer: Told of the plan and of each trial that ends.
+        options: The options of the run.
+        observer: Notified of the plan and of each trial that ends.
 
     Raises:
-        UsageError: The study names something impossible; nothing was written.
-        StoreError: The store cannot be used; what was committed stays.
+        UsageError: The study cannot be trained here; nothing was written.
+        StoreError: The store cannot be used; committed results stay.
     """
     check(study)
     planned = [(one.trial, one.facts) for one in study.planned]
@@ -105,14 +105,14 @@ def run(study: Study, results: Path, options: RunOptions, observer: Observer) ->
 
 
 def train_missing(plan: Plan, results: Path, options: RunOptions, into: Results, observer: Observer) -> None:
-    """Train what is missing of a plan, and put each trial on the disk as it ends.
+    """Train the missing trials of a plan, and write each to the disk as it ends.
 
     Args:
-        plan: What is missing, and of what.
+        plan: The plan.
         results: The results folder, in which networks are kept.
-        options: How.
-        into: Where finished trials go.
-        observer: Told of each.
+        options: The options of the run.
+        into: The store or shard for finished trials.
+        observer: Notified of each trial that ends.
     """
     folder = _networks(plan.study, results) if options.retrain.keep_networks else None
     train: Train = partial(
@@ -138,13 +138,13 @@ def train_missing(plan: Plan, results: Path, options: RunOptions, into: Results,
 
 
 def look_again(store: Store, study: Study, results: Path, plan: Plan, lenses: Sequence[str]) -> None:
-    """Store what lenses find in the kept networks of trials that they have not looked at.
+    """Apply lenses to the kept networks of trials that they have not looked at, and store their frames.
 
     Args:
         store: The study's store, open for writing.
         study: The study.
         results: The folder of all studies.
-        plan: Which trials.
+        plan: The plan, which has these trials.
         lenses: Names of lenses.
     """
     if not plan.from_networks:

@@ -29,21 +29,21 @@ def shard_path(study: str, results: Path, share: Share) -> Path:
 def run_shard(
     study: Study, results: Path, share: Share, header: Header, options: RunOptions, observer: Observer
 ) -> Counter[Status]:
-    """Train what is missing of a share and return how its trials ended, those of earlier runs included.
+    """Train the missing trials of a share and return how its trials ended, including those of earlier runs.
 
-    What is in the shard is not trained again, whatever the store holds.
+    Trials in the shard are not trained again; the store is not read.
 
     Args:
         study: The study.
         results: The results folder.
-        share: Which share of it.
-        header: What the shard is to say of itself.
-        options: How it is trained.
-        observer: Told of the plan and of each trial.
+        share: The share.
+        header: The first line of the shard.
+        options: The options of the run.
+        observer: Notified of the plan and of each trial that ends.
 
     Raises:
-        UsageError: The study names something impossible, or the shard holds another plan; nothing was written.
-        StoreError: The shard cannot be used; what was finished stays.
+        UsageError: The study cannot be trained here, or the shard holds another plan; nothing was written.
+        StoreError: The shard cannot be used; finished trials stay.
     """
     check(study)
     trials = _dealt(study, share)
@@ -59,16 +59,16 @@ def run_shard(
 
 
 def plan_shard(study: Study, results: Path, share: Share, retrain: Retrain) -> Plan:
-    """Compare a share with what its shard holds; nothing is written.
+    """Compare a share with the content of its shard; nothing is written.
 
     Args:
         study: The study.
         results: The results folder.
-        share: Which share of it.
-        retrain: What of the shard is trained again.
+        share: The share.
+        retrain: The results in the shard that are trained again.
 
     Raises:
-        UsageError: The study names something impossible.
+        UsageError: The study cannot be trained here.
         StoreError: The shard cannot be read.
     """
     check(study)
@@ -90,7 +90,7 @@ def _dealt(study: Study, share: Share) -> tuple[Trial, ...]:
 def _compare(
     study: Study, trials: tuple[Trial, ...], held: dict[str, TrialResult], results: Path, retrain: Retrain
 ) -> Plan:
-    """Compare a share with what its shard holds."""
+    """Compare a share with the content of its shard."""
     stale = {key for key, one in held.items() if not provenance.is_present(_source(one), one.environment)}
     done = {key for key, one in held.items() if one.status.is_result and not (retrain.fresh and key in stale)}
     bare = _without_network(study, {key: held[key] for key in done}, results) if retrain.keep_networks else set()

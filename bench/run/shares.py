@@ -1,4 +1,4 @@
-"""A study's trials dealt into shares of about the same expected cost, the same on every machine."""
+"""Divides a study's trials into shares of about the same expected cost, identically on every machine."""
 
 import heapq
 from collections import defaultdict
@@ -9,25 +9,25 @@ from longlag.run.plan import COHORT_SIZES
 from longlag.values.trial import Trial
 
 PARTS = 8
-"""Of a share, the least: no piece that is dealt costs more than one of so many, so that shares come out alike."""
+"""The least number of pieces in a share: no piece costs more than this part of it, so that shares cost alike."""
 
 
 def shares(trials: Sequence[Trial], count: int) -> list[list[Trial]]:
-    """Deal trials into shares of about the same expected cost.
+    """Divide trials into shares of about the same expected cost.
 
-    What trains together stays together in pieces, and each piece, the most expensive first, goes to the share that
+    Trials that train together are kept in pieces, and each piece, the most expensive first, goes to the share that
     costs least so far (Graham 1969, longest processing time first).
 
     A piece is at most a cohort and a small part of a share, so that the shares differ by no more than that, or by one
-    trial where a trial is more. Nothing but the trials and their expected costs is looked at: neither what is stored
-    nor the machine.
+    trial where a trial costs more. The outcome depends on the trials and their expected costs alone, neither on stored
+    results nor on the machine.
 
     Args:
-        trials: Those of a plan, in its order.
-        count: How many shares.
+        trials: The trials of a plan, in its order.
+        count: The number of shares.
 
     Returns:
-        One list a share; some are empty where there are fewer trials. Together they are the trials, each once.
+        One list per share; some are empty where there are fewer trials. Together they hold each trial once.
     """
     alike: dict[object, list[Trial]] = defaultdict(list)
     for trial in trials:

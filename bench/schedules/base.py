@@ -1,4 +1,4 @@
-"""What every learning-rate schedule promises."""
+"""The contract of every learning-rate schedule."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -21,5 +21,5 @@ class Schedule(Configurable, ABC):
     def factor(self, update: int, budget: int) -> float:
         """Return the factor at ``update`` (from 1) of ``budget`` updates: a finite number of at least 0.
 
-        It follows from the two and from the options alone. Updates that a clip drops count here, too.
+        It depends on these two and on the options alone. Updates that a clip drops count here, too.
         """

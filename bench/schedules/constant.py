@@ -1,4 +1,4 @@
-"""No schedule: the rate stays."""
+"""No schedule: the learning rate is constant."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,7 +8,7 @@ from longlag.schedules.base import Schedule
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """The rate as given."""
+    """The given learning rate at every update."""
 
     reference: ClassVar[str] = "the control"
 

@@ -1,4 +1,4 @@
-"""Decay with the root of time."""
+"""Decay with the inverse square root of the updates."""
 
 from dataclasses import dataclass
 from typing import ClassVar

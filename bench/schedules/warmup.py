@@ -8,7 +8,7 @@ from longlag.schedules.base import Schedule, option
 
 @dataclass(frozen=True)
 class Warmup(Schedule):
-    """Linear from nothing to the full rate, which is then kept."""
+    """A linear rise from zero to the full rate, which is then kept."""
 
     reference: ClassVar[str] = "as in Goyal et al. 2017, section 2.2"
 

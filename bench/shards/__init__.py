@@ -1,1 +1,1 @@
-"""Finished trials as lines of files, written by many processes or machines, and how they come together again."""
+"""Shards: finished trials as lines of files, written by many processes or machines, and merged into a store."""

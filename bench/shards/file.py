@@ -1,7 +1,7 @@
-"""Reading of shards: files of JSON lines, one for each finished trial, whatever became of their writer.
+"""Reads shards: files of JSON lines, one for each finished trial, also where the writer was killed.
 
-A line counts once its end is on the disk; what a kill cut off is no line yet. In one shard a later line of a trial
-replaces an earlier one, unless it has no result and the other has.
+A line counts only if it is complete; a part that a kill left at the end does not. In one shard a later line of a trial
+replaces an earlier one, unless only the earlier one has a result.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,23 +20,23 @@ from longlag.values.plain import from_plain, to_plain
 from longlag.values.trial import TrialResult
 
 ENDING = ".jsonl"
-"""How the files of shards end."""
+"""The suffix of shard files."""
 
 
 class NotBegunError(StoreError):
-    """A shard has no first line: whoever was to write it was stopped before."""
+    """A shard has no complete first line, since its writer was stopped before."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line behind the first.
+    """A line after the first.
 
     Attributes:
-        number: From 1; the first line has no trial.
+        number: Its number from 1; the first line has no trial.
         offset: Bytes before it.
         result: The finished trial; None where the line cannot be used.
-        plain: The same as it was read.
-        fault: Why not; empty where it can.
+        plain: The result as plain JSON values.
+        fault: Why the line cannot be used; empty where it can.
     """
 
     number: int
@@ -47,7 +47,7 @@ class Line:
 
 
 def shards_of(study: str, results: Path) -> Path:
-    """Return the folder in which a study's shards lie unless said otherwise."""
+    """Return the default folder of a study's shards."""
     return results / study / "shards"
 
 
@@ -56,18 +56,18 @@ def read_header(path: Path) -> Header:
 
     Raises:
         UsageError: There is no such file.
-        StoreError: It is no shard, it is newer than this program, or its first line is damaged.
+        StoreError: The file is not a shard, is newer than this program, or its first line is damaged.
     """
     with opened(path) as file:
         return header_of(path, file)
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """Yield the lines behind the first one; what is cut off at the end is none.
+    """Yield the lines after the first; an incomplete line at the end is left out.
 
     Raises:
         UsageError: There is no such file.
-        StoreError: As of `read_header`.
+        StoreError: As for `read_header`.
     """
     with opened(path) as file:
         header_of(path, file)
@@ -75,10 +75,10 @@ def read_lines(path: Path) -> Iterator[Line]:
 
 
 def read_line(path: Path, offset: int) -> TrialResult:
-    """Read the trial of one line again.
+    """Read the trial of one line a second time.
 
     Raises:
-        StoreError: The line is no longer what it was.
+        StoreError: The line has changed since.
     """
     with opened(path) as file:
         file.seek(offset)
@@ -89,7 +89,7 @@ def read_line(path: Path, offset: int) -> TrialResult:
 
 
 def replaces(later: TrialResult, earlier: TrialResult | None) -> bool:
-    """Whether a later line of a shard counts in place of an earlier one of the same trial."""
+    """Return whether a later line of a shard replaces an earlier one of the same trial."""
     return earlier is None or later.status.is_result or not earlier.status.is_result
 
 
@@ -105,7 +105,7 @@ def opened(path: Path) -> IO[bytes]:
         UsageError: There is no such file.
         StoreError: It cannot be read.
     """
-    if not path.is_file():  # nor a pipe or a device, which may never end
+    if not path.is_file():  # a pipe or a device may never end
         raise UsageError(f"there is no shard {path}")
     try:
         return path.open("rb")
@@ -117,8 +117,8 @@ def header_of(path: Path, file: IO[bytes]) -> Header:
     """Read the first line of an open shard.
 
     Raises:
-        NotBegunError: It was cut off.
-        StoreError: As of `read_header`.
+        NotBegunError: The first line is incomplete.
+        StoreError: As for `read_header`.
     """
     first = file.readline(lines.LONGEST)
     if not lines.may_begin(first[:16]):
@@ -132,12 +132,11 @@ def header_of(path: Path, file: IO[bytes]) -> Header:
 
 
 def lines_of(file: IO[bytes]) -> Iterator[Line]:
-    """Yield the lines of an open shard from where it stands, behind the first one."""
-    offset, number = file.tell(), 1
-    for content in iter(lambda: file.readline(lines.LONGEST), b""):
+    """Yield the lines of an open shard from its current position, which is after the first line."""
+    offset = file.tell()
+    for number, content in enumerate(iter(lambda: file.readline(lines.LONGEST), b""), start=2):
         if not content.endswith(b"\n") and len(content) < lines.LONGEST:
-            return  # cut off
-        number += 1
+            return  # incomplete
         try:
             yield Line(number, offset, *_result(content))
         except DamagedLineError as error:

@@ -1,4 +1,4 @@
-"""What shards hold of each trial, without the trials themselves: where they lie, and whether they are one result."""
+"""Collects the results of each trial in all shards, by place and digest: whether they are one result or several."""
 
 import hashlib
 import json
@@ -15,23 +15,23 @@ from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import TrialResult
 
 _BESIDE = ("wall_seconds", "environment")
-"""Fields of a result that say how it came about, not what came of it."""
+"""Fields of a result on how it was made, which may differ between equal results."""
 _APART = ("frames",)
-"""Fields that are rows of further tables, which not every run of a trial fills."""
+"""Fields that are stored in further tables, which not every run of a trial fills."""
 _NO_NUMBER = (None, "nan", "inf", "-inf")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A finished trial, wherever it is.
+    """A finished trial in a shard or in the store.
 
     Attributes:
         path: The shard; None where it is a row of the store.
         offset: Bytes before its line.
-        is_result: Whether it is more than a failure.
+        is_result: Whether it has a result, and did not fail or time out.
         present: Whether the present source code made it.
-        content: Digest of what came of it.
-        whole: Digest of that and of how it came about; decides between equal contents.
+        content: Digest of its result, without how it was made.
+        whole: Digest of all its fields; decides between equal contents.
         processor: The type of processor that made it.
     """
 
@@ -45,11 +45,11 @@ class Found:
 
     @classmethod
     def of(cls, result: TrialResult, plain: Mapping[str, Any], path: Path | None = None, offset: int = 0) -> "Found":
-        """Return what is to be known of a result, whose numbers that are not finite are missing, as in a store.
+        """Return place and digests of a result; numbers that are not finite count as missing, as in a store.
 
         Args:
             result: The result.
-            plain: The same as of `to_plain`.
+            plain: The result as `to_plain` writes it.
             path: The shard.
             offset: Bytes before its line.
         """
@@ -61,7 +61,7 @@ class Found:
 
 
 def _settled(value: Any) -> Any:
-    """Return a value without the entries that have no number."""
+    """Return a value without entries that are not finite or None."""
     if isinstance(value, dict):
         return {name: _settled(one) for name, one in value.items() if one not in _NO_NUMBER}
     return [_settled(one) for one in value] if isinstance(value, list) else value
@@ -73,7 +73,7 @@ def _digest(content: object) -> bytes:
 
 @dataclass(frozen=True)
 class Shard:
-    """A shard that is to be read.
+    """A shard to read.
 
     Attributes:
         path: The file.
@@ -86,12 +86,12 @@ class Shard:
 
 @dataclass
 class Held:
-    """What one shard holds.
+    """The content of one shard.
 
     Attributes:
         shard: The shard.
-        trials: By key, what counts of each trial.
-        faults: What is wrong with its lines, one line of text each.
+        trials: The line that counts for each trial, by key.
+        faults: A message for each line that cannot be used.
     """
 
     shard: Shard
@@ -100,42 +100,42 @@ class Held:
 
     @property
     def results(self) -> int:
-        """Trials with a result."""
-        return sum(found.is_result for found in self.trials.values())
+        """The number of trials with a result."""
+        return sum(line.is_result for line in self.trials.values())
 
 
 def shards_in(places: Iterable[Path]) -> tuple[list[Shard], list[str]]:
-    """Return the shards among files and in folders, each once, and a line on each that holds nothing yet.
+    """Return the shards among files and in folders, each once, and a message for each that holds nothing yet.
 
     Raises:
         UsageError: There are none, or a file is missing.
-        StoreError: A file is no shard, is newer than this program, or its first line is damaged.
+        StoreError: A file is not a shard, is newer than this program, or its first line is damaged.
     """
     places = list(places)
     files = [file for place in places for file in (sorted(place.glob(f"*{ENDING}")) if place.is_dir() else [place])]
-    found: dict[Path, Shard] = {}
+    shards: dict[Path, Shard] = {}
     empty = []
     for file in files:
         try:
-            found.setdefault(file.resolve(), Shard(file, read_header(file)))
+            shards.setdefault(file.resolve(), Shard(file, read_header(file)))
         except NotBegunError as error:
             empty.append(str(error))
-    if not found:
+    if not shards:
         where = ", ".join(map(str, places))
         raise UsageError(f"there are no shards in {where}: longlag run STUDY --shard 1/N makes the first of N")
-    return list(found.values()), empty
+    return list(shards.values()), empty
 
 
 def study_of(name: str, shards: Sequence[Shard], wanted: Study | None = None) -> Study:
-    """Return the study that all shards are of.
+    """Return the study that all shards belong to.
 
     Args:
-        name: What it must be called.
+        name: The name that it must have.
         shards: The shards.
-        wanted: The very study that they must be of, if it is known.
+        wanted: The study that it must equal, if one is given.
 
     Raises:
-        UsageError: One is of another study, or of another plan of it, or the plan cannot be made here.
+        UsageError: A shard is of another study or of another plan of it, or the plan cannot be made here.
     """
     first = shards[0]
     for path, header in ((shard.path, shard.header) for shard in shards):
@@ -150,11 +150,11 @@ def study_of(name: str, shards: Sequence[Shard], wanted: Study | None = None) ->
 
 
 def read_shard(shard: Shard, keys: Iterable[str]) -> Held:
-    """Read what a shard holds.
+    """Read the content of a shard.
 
     Args:
         shard: The shard.
-        keys: Of the plan's trials.
+        keys: The keys of the plan's trials.
     """
     planned, held = set(keys), Held(shard)
     for line in read_lines(shard.path):
@@ -162,21 +162,21 @@ def read_shard(shard: Shard, keys: Iterable[str]) -> Held:
         if line.result is not None:
             key = line.result.trial.key
             if key in planned:
-                found = Found.of(line.result, line.plain, shard.path, line.offset)
-                if found.is_result or key not in held.trials or not held.trials[key].is_result:
-                    held.trials[key] = found
+                candidate = Found.of(line.result, line.plain, shard.path, line.offset)
+                if candidate.is_result or key not in held.trials or not held.trials[key].is_result:
+                    held.trials[key] = candidate
                 continue
             fault = f"trial {key} is not of the plan"
         held.faults.append(f"{shard.path} line {line.number} is left out: {fault}")
     return held
 
 
-def chosen(found: Iterable[Found]) -> Found | None:
-    """Return the one that is to be stored of what there is of a trial; None where it holds several results.
+def chosen(candidates: Iterable[Found]) -> Found | None:
+    """Return which of a trial's lines and rows is stored; None where they hold several different results.
 
-    What the present source code made is preferred to what other code did, a result to a failure.
+    Those of the present source code are preferred to those of other code, and results to failures.
     """
-    every = list(found)
+    every = list(candidates)
     results = [one for one in every if one.is_result]
     present = [one for one in results if one.present]
     rest = present or results or every
@@ -185,9 +185,9 @@ def chosen(found: Iterable[Found]) -> Found | None:
     return min(rest, key=lambda one: one.whole)
 
 
-def distinct(found: Iterable[Found]) -> list[Found]:
-    """Return the results that differ, one of each, in an order that follows from what they are."""
+def distinct(candidates: Iterable[Found]) -> list[Found]:
+    """Return the different results, each once, in an order that depends on their content alone."""
     by_content: dict[bytes, Found] = {}
-    for one in sorted((one for one in found if one.is_result), key=lambda one: one.whole):
+    for one in sorted((one for one in candidates if one.is_result), key=lambda one: one.whole):
         by_content.setdefault(one.content, one)
     return [by_content[content] for content in sorted(by_content)]

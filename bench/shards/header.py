@@ -1,4 +1,4 @@
-"""The first line of a shard: which study its trials are of, and which share of them it is to hold."""
+"""The first line of a shard: the study of its trials, and the share of them that it is for."""
 
 import hashlib
 import re
@@ -16,18 +16,18 @@ from longlag.values.plain import from_plain, to_plain
 from longlag.values.trial import Trial
 
 FORMAT = 1
-"""Stands in the first line; raised when what lines hold changes its meaning."""
+"""The version in the first line; raised when the meaning of lines changes."""
 MOST_SHARES = 100_000
 _SHARE = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 
 
 @dataclass(frozen=True)
 class Share:
-    """A part of a study's trials, one of so many.
+    """One of several parts of a study's trials.
 
     Attributes:
-        number: From 1.
-        count: How many there are.
+        number: Its number, from 1.
+        count: The number of shares.
     """
 
     number: int
@@ -38,10 +38,10 @@ class Share:
         """Read ``3/64``.
 
         Raises:
-            UsageError: It is no share.
+            UsageError: The text is not a share.
         """
-        found = _SHARE.fullmatch(text)
-        number, count = (int(found[1]), int(found[2])) if found else (0, 0)
+        match = _SHARE.fullmatch(text)
+        number, count = (int(match[1]), int(match[2])) if match else (0, 0)
         if not 1 <= number <= count <= MOST_SHARES:
             rule = f"NUMBER/COUNT, such as 3/64, from 1/COUNT to COUNT/COUNT, COUNT at most {MOST_SHARES}"
             raise UsageError(f"{label} must be {rule}, not {text!r}")
@@ -53,16 +53,16 @@ class Share:
 
 @dataclass(frozen=True)
 class Header:
-    """What a shard says of itself.
+    """The content of a shard's first line.
 
     Attributes:
         shard: The format, `FORMAT`.
         study: The study's name.
         plan: `plan_digest` of all of its trials.
-        definition: The study, as of `longlag.plan.written`.
+        definition: The study, as `longlag.plan.written` writes it.
         longlag: Version of the program that wrote it.
-        command: Words of the command that trains all of the study, for messages.
-        share: The share, as text; None where whatever a worker trained is appended.
+        command: Words of the command that trains the whole study, for messages.
+        share: The share, as text; None for a worker's shard, which takes all that the worker trains.
     """
 
     shard: int
@@ -76,42 +76,43 @@ class Header:
     @classmethod
     def of(cls, study: Study, command: Iterable[str] = (), share: Share | None = None) -> Self:
         """Return the header of a shard of a study."""
-        said = None if share is None else str(share)
+        share_text = None if share is None else str(share)
         words = tuple("".join(mark if mark.isprintable() else "?" for mark in word) for word in command)
         plan = plan_digest(study.trials())
-        return cls(FORMAT, study.name, plan, content_of(study), version("longlag"), words, said)
+        return cls(FORMAT, study.name, plan, content_of(study), version("longlag"), words, share_text)
 
     @classmethod
     def read(cls, values: Mapping[str, Any], where: str) -> Self:
-        """Make one of what a first line holds.
+        """Return the header of a first line's values.
 
         Raises:
-            StoreError: It does not describe a shard of this or an older format.
-        """
+            StoreError: They do not describe a shard of this or an older format.
+        """  # noqa: DOC501  (the ValueError is caught)
         known = values.get("shard")
         if isinstance(known, int) and known > FORMAT:
             raise StoreError(f"{where} was written by a newer longlag (shard format {known}, this one knows {FORMAT})")
         try:
-            found: Self = from_plain(cls, dict(values))
-            if found.share is not None:
-                Share.read(found.share, "share")
-            if not all(text.isprintable() for text in (found.plan, found.longlag, *found.command)):
+            header: Self = from_plain(cls, dict(values))
+            if header.share is not None:
+                Share.read(header.share, "share")
+            if not all(text.isprintable() for text in (header.plan, header.longlag, *header.command)):
                 raise ValueError("texts of more than one line")
-            checked_name(found.study)
+            checked_name(header.study)
         except ValueError as error:
             raise StoreError(f"{where}: its first line does not describe a shard ({error})") from None
-        return found
+        return header
 
     @property
     def line(self) -> dict[str, Any]:
-        """What the first line holds."""
+        """The values of the first line."""
         return {**to_plain(self)}
 
     def make_study(self, where: str) -> Study:
-        """Make the study again, and see that it has the trials that were planned.
+        """Return the study of the definition, after a check that it has the planned trials.
 
         Raises:
-            UsageError: It does not: tasks or cells have other versions here, a plugin is missing, or it is no study.
+            UsageError: It has others, since tasks or cells have other versions here; a plugin is missing; or the
+                definition is not a study.
         """
         study = study_from(self.study, self.definition, where)
         if plan_digest(study.trials()) != self.plan:

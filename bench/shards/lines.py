@@ -15,11 +15,11 @@ LONGEST = 2**26
 
 
 class DamagedLineError(ValueError):
-    """A line is not what was written."""
+    """A line differs from the one that was written."""
 
 
 def written(content: Mapping[str, Any]) -> bytes:
-    r"""Return a line with its end.
+    r"""Return the line of some content, with its line end.
 
     >>> line = written({"seed": 3})
     >>> line[:20], line[-14:]
@@ -30,13 +30,13 @@ def written(content: Mapping[str, Any]) -> bytes:
 
 
 def read(line: bytes) -> dict[str, Any]:
-    """Return what a line holds.
+    """Return the content of a line.
 
     Args:
-        line: With its end.
+        line: The line with its line end.
 
     Raises:
-        DamagedLineError: It is not what was written.
+        DamagedLineError: The line differs from the one that was written.
     """
     start = len(_OPENING) + _DIGITS
     rest = b"{" + line[start + len(_CLOSING) : -1]
@@ -44,14 +44,14 @@ def read(line: bytes) -> dict[str, Any]:
     if not framed or line[len(_OPENING) : start] != hashlib.sha256(rest).hexdigest().encode():
         raise DamagedLineError("its checksum does not fit")
     try:
-        found = json.loads(rest)
-    except (ValueError, RecursionError):  # whoever wrote it can reckon checksums
+        content = json.loads(rest)
+    except (ValueError, RecursionError):  # a checksum that fits does not prove that the rest is JSON
         raise DamagedLineError("it is no JSON") from None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise DamagedLineError("it is no JSON object")
-    return found
+    return content
 
 
 def may_begin(start: bytes) -> bool:
-    """Whether a file that begins so may be a shard whose first line was cut off."""
+    """Return whether a file with this beginning may be a shard whose first line is incomplete."""
     return start.startswith(_OPENING) or _OPENING.startswith(start)

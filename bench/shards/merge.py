@@ -1,8 +1,8 @@
-"""Shards united with a study's store: the same whatever their order, and however often it is done.
+"""Merges shards into a study's store: the outcome depends neither on their order nor on repetition.
 
-For each trial all that any shard holds of it is looked at, the row of the store, and what was set aside before. Where
-that is one result, it is stored. Where it is several, none is: all are set aside in one file, and the trial is missing.
-So what comes of some shards is decided by what they hold, not by who came first.
+For each trial, the lines of all shards, the row of the store and the results set aside by earlier merges are compared.
+If they are one result, it is stored. If they are several, none is stored: all are set aside in one file, and the trial
+is missing. So the outcome depends on the content of the shards alone, not on which came first.
 """
 
 import json
@@ -29,18 +29,18 @@ from longlag.values.plain import to_plain
 from longlag.values.trial import Status, Trial, TrialResult
 
 CONFLICTS = f"conflicts{ENDING}"
-"""In a study's folder: all results of the trials of which there are several."""
+"""The file in a study's folder with all results of the trials that have several."""
 
 
 @dataclass(frozen=True)
 class Merged:
-    """What came of a merge.
+    """The outcome of a merge.
 
     Attributes:
         written: Rows of the store that are new or changed.
-        conflicts: Keys of the trials of which there are several results.
-        aside: The file in which these are kept.
-        statuses: How the trials of the plan ended that have a row.
+        conflicts: Keys of the trials that have several results.
+        aside: The file that keeps these.
+        statuses: How the trials of the plan that have a row ended.
         missing: Trials without a result, in the plan's order.
         processors: Types of processor that made the results.
     """
@@ -54,16 +54,16 @@ class Merged:
 
 
 def merge(study: Study, held: Sequence[Held], results: Path, same_processor: bool = False) -> Merged:
-    """Unite what shards hold with the store of their study.
+    """Merge the content of shards into the store of their study.
 
     Args:
         study: The study.
-        held: What its shards hold.
+        held: The content of its shards.
         results: The results folder.
         same_processor: Refuse results of several types of processor.
 
     Raises:
-        UsageError: There are several types of processor, and there must not be; nothing was written.
+        UsageError: Results are of several types of processor, and ``same_processor`` is set; nothing was written.
         StoreError: The store or a shard cannot be used; the store is as before.
     """
     path, aside = store_path(study.name, results), results / study.name / CONFLICTS
@@ -93,10 +93,10 @@ def merge(study: Study, held: Sequence[Held], results: Path, same_processor: boo
 
 @dataclass(frozen=True)
 class _Union:
-    """What the store is to hold.
+    """The content of the store after the merge.
 
     Attributes:
-        new: What it holds otherwise, or not at all.
+        new: Results that the store does not have, or has otherwise.
         conflicts: The different results of each trial that has several, by key, sorted.
         processors: Types of processor that made the results of the plan.
     """
@@ -107,27 +107,27 @@ class _Union:
 
 
 def _united(study: Study, held: Sequence[Held], store: Store | None, aside: Path) -> _Union:
-    found: dict[str, list[Found]] = defaultdict(list)
+    candidates: dict[str, list[Found]] = defaultdict(list)
     for key, one in ((key, one) for of in held for key, one in of.trials.items()):
-        found[key].append(one)
+        candidates[key].append(one)
     for key, one in _aside(aside):
-        found[key].append(one)
+        candidates[key].append(one)
     rows = {} if store is None else store.stored()
     before: dict[str, bytes] = {}
-    for key in found.keys() & rows.keys():
+    for key in candidates.keys() & rows.keys():
         assert store is not None
         result = store.result(key)
         assert result is not None
         stored = Found.of(result, to_plain(result))
-        found[key].append(stored)
+        candidates[key].append(stored)
         before[key] = stored.whole
-    best = {key: chosen(of) for key, of in found.items()}
+    best = {key: chosen(of) for key, of in candidates.items()}
     processors = ({} if store is None else _processors(store)) | {
         key: one.processor for key, one in best.items() if one is not None and one.is_result
     }
     return _Union(
         new=[one for key, one in best.items() if one is not None and one.whole != before.get(key)],
-        conflicts={key: distinct(found[key]) for key in sorted(best) if best[key] is None},
+        conflicts={key: distinct(candidates[key]) for key in sorted(best) if best[key] is None},
         processors=Counter(
             processors[one.key]
             for one in study.trials()
@@ -137,7 +137,7 @@ def _united(study: Study, held: Sequence[Held], store: Store | None, aside: Path
 
 
 def _aside(path: Path) -> Iterator[tuple[str, Found]]:
-    """Yield what earlier merges set aside, by key.
+    """Yield the results that earlier merges set aside, by key.
 
     Raises:
         StoreError: The file is damaged.
@@ -153,24 +153,28 @@ def _aside(path: Path) -> Iterator[tuple[str, Found]]:
 def _processors(store: Store) -> dict[str, str]:
     """Return the type of processor that made each stored result, by key."""
     by_text: dict[str, str] = {}
-    found = {}
+    types = {}
     for page in store.pages("trials"):
         for key, status, text in zip(page["key"], page["status"], page["environment"], strict=True):
             if text not in by_text:
                 by_text[text] = processor_of(json.loads(text))
             if Status(status).is_result:
-                found[key] = by_text[text]
-    return found
+                types[key] = by_text[text]
+    return types
 
 
 def _refuse_several(processors: Counter[str]) -> None:
     if len(processors) > 1:
-        told = ", ".join(f"{name} ({count} trials)" for name, count in sorted(processors.items()))
-        raise UsageError(f"--require-same-processor: {len(processors)} types of processor made these results: {told}")
+        listed = ", ".join(f"{name} ({count} trials)" for name, count in sorted(processors.items()))
+        raise UsageError(f"--require-same-processor: {len(processors)} types of processor made these results: {listed}")
 
 
 def _set_aside(path: Path, study: Study, conflicts: Mapping[str, Sequence[Found]], store: Store) -> None:
-    """Write all results of the trials of which there are several; the file is whole, or as before."""
+    """Write all results of the trials that have several; the file is whole, or as before.
+
+    Raises:
+        StoreError: The file cannot be written; nothing was merged.
+    """
     content = [lines.written(Header.of(study).line)]
     for key, of in conflicts.items():
         for one in of:
@@ -191,9 +195,9 @@ def _set_aside(path: Path, study: Study, conflicts: Mapping[str, Sequence[Found]
         part.unlink(missing_ok=True)
 
 
-def _results(found: Iterable[Found]) -> Iterator[tuple[TrialResult, Facts]]:
-    """Yield results from the shards that they are in."""
-    for one in found:
+def _results(chosen_lines: Iterable[Found]) -> Iterator[tuple[TrialResult, Facts]]:
+    """Yield results, read again from their shards."""
+    for one in chosen_lines:
         assert one.path is not None
         result = read_line(one.path, one.offset)
         yield result, facts(result.trial)

@@ -1,4 +1,4 @@
-"""Spooling: each worker appends what it has trained to a shard of its own, before anybody else hears of it."""
+"""Spooling: each worker appends its finished trials to a shard of its own before it reports them."""
 
 import os
 import re
@@ -17,21 +17,21 @@ from longlag.store.file import StoreError
 from longlag.values.trial import Trial, TrialResult
 
 _FAULT = "not spooled"
-"""In the environment of a result on its way from the worker: why it is not in the spool."""
+"""Entry in the environment of a result on its way from the worker: why it is not in the spool."""
 Report = Callable[[TrialResult], None]
 Train = Callable[[Sequence[Trial], Report, dict[str, Any]], None]
 
 
 @dataclass(eq=False)
 class Spool:
-    """The folder of the workers' shards, as the coordinator sees it.
+    """The folder of the workers' shards, as the coordinator uses it.
 
     A result that the folder could not take, as on a full disk, still reaches the coordinator, and the run goes on.
 
     Attributes:
         folder: The folder.
-        header: What the shards say of themselves.
-        faults: Why results are not in it, one for each of them.
+        header: The first line of the shards.
+        faults: Messages on results that are not in the folder, one each.
     """
 
     folder: Path
@@ -42,10 +42,10 @@ class Spool:
         self.folder = self.folder.absolute()  # plugins may change a worker's folder
 
     def check(self) -> None:
-        """Refuse a folder that takes no file.
+        """Refuse a folder in which no file can be written.
 
         Raises:
-            StoreError: It does not.
+            StoreError: No file can be written there.
         """
         probe = self.folder / f".{uuid.uuid4().hex}"
         try:
@@ -56,11 +56,11 @@ class Spool:
             raise StoreError(f"spool {self.folder} cannot be written: {error.strerror}") from error
 
     def around(self, train: Train) -> Train:
-        """Return what a worker does with a cohort."""
+        """Return a function that trains a cohort in a worker and spools its results."""
         return _Spooled(train, self.folder, self.header)
 
     def arrived(self, result: TrialResult) -> TrialResult:
-        """Take note of a result that is not in the spool, and return the result alone."""
+        """Record why a result is not in the spool, if it is not, and return the result without that entry."""
         if _FAULT not in result.environment:
             return result
         rest = dict(result.environment)
@@ -70,7 +70,7 @@ class Spool:
 
 @dataclass(frozen=True)
 class _Spooled:
-    """What a worker does: it trains, and appends each result before it is reported."""
+    """A worker's function that trains a cohort and appends each result to the shard before it is reported."""
 
     train: Train
     folder: Path
@@ -89,7 +89,7 @@ _OPEN: dict[tuple[int, Path], ShardWriter] = {}
 
 
 def _append(folder: Path, header: Header, result: TrialResult) -> str:
-    """Append a result to this process's shard; return why that failed, empty where it is on the disk."""
+    """Append a result to this process's shard; return why that failed, or an empty text once it is on the disk."""
     place = os.getpid(), folder
     try:
         if place not in _OPEN:

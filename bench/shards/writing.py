@@ -1,6 +1,6 @@
-"""Writing of shards: what a line says is on the disk, whole, before anybody is told of the trial.
+"""Writes shards: a line is on the disk, whole, before its trial is reported.
 
-What a kill cut off is removed before the next line is appended.
+An incomplete line that a kill left is removed before the next line is appended.
 """
 
 import os
@@ -23,11 +23,11 @@ from longlag.values.trial import TrialResult
 
 
 class ShardWriter:
-    """A shard that is open for appending; use `open` in a ``with`` statement. Takes trials as a store does.
+    """A shard that is open for appending, with the methods of a store; use `open` in a ``with`` statement.
 
     Attributes:
         path: The file.
-        held: What its lines hold, by key, without curves.
+        held: The results in its lines, by key, without curves.
     """
 
     def __init__(self, path: Path, file: int, held: Mapping[str, TrialResult], lock: Lock | None) -> None:
@@ -40,17 +40,17 @@ class ShardWriter:
 
     @classmethod
     def open(cls, path: Path, header: Header, locked: bool = True) -> Self:
-        """Open a shard to go on with it; make it, and its folder, where it is missing.
+        """Open a shard for appending; make it, and its folder, where it is missing.
 
         Args:
             path: The file.
-            header: What it is to hold; an existing file must say the same.
-            locked: Keep others from writing it, unless the file system has no locks. A file whose name nobody else can
-                have needs none.
+            header: The first line; that of an existing file must have the same study, plan and share.
+            locked: Lock it against other writers, unless the file system has no locks. A file whose name is unique to
+                its writer needs no lock.
 
         Raises:
             UsageError: The file holds another study, plan or share.
-            StoreError: It cannot be written, it is written by another run, or it is no shard.
+            StoreError: The file cannot be written, is written by another run, or is not a shard.
         """
         lock = _lock(path) if locked else None
         try:
@@ -96,31 +96,31 @@ class ShardWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write whatever waits; it is on the disk when this returns.
+        """Write all waiting trials; they are on the disk when this returns.
 
         Raises:
-            StoreError: It could not be written; the file ends behind its last whole line, and the trials still wait.
+            StoreError: They could not be written; the file ends after its last whole line, and the trials still wait.
         """
         if not self._waiting:
             return
         try:
             _append(self._file, b"".join(line for _, _, line in self._waiting))
         except OSError as error:
-            told = f"shard {self.path} cannot grow: {error.strerror}; what was finished before is kept"
-            raise StoreError(told) from error
+            failure = f"shard {self.path} cannot grow: {error.strerror}; what was finished before is kept"
+            raise StoreError(failure) from error
         for key, result, _ in self._waiting:
             if replaces(result, self.held.get(key)):
                 self.held[key] = result
         self.forget()
 
     def forget(self) -> None:
-        """Leave out what waits."""
+        """Drop the waiting trials."""
         self._waiting.clear()
         self._waiting_since = None
 
 
 def _lock(path: Path) -> Lock | None:
-    """Return the right to write, None where there are no locks: two writers then do the same work twice."""
+    """Return the lock for writing; None on a file system without locks, where two writers would do the work twice."""
     try:
         return Lock(path)
     except NoLocksError:
@@ -128,7 +128,11 @@ def _lock(path: Path) -> Lock | None:
 
 
 def _resumed(path: Path, file: int, header: Header) -> dict[str, TrialResult]:
-    """Bring an open file to the end of its last whole line, which may be its first; return what it holds."""
+    """Cut an open file after its last whole line, which may be its first; return the results in it.
+
+    Raises:
+        StoreError: The file is not a shard.
+    """
     with os.fdopen(os.dup(file), "rb") as reader:
         reader.seek(0)
         first = reader.readline(lines.LONGEST)
@@ -152,19 +156,23 @@ def _resumed(path: Path, file: int, header: Header) -> dict[str, TrialResult]:
         return held
 
 
-def _check_same(path: Path, found: Header, wanted: Header) -> None:
+def _check_same(path: Path, present: Header, wanted: Header) -> None:
     for what, had, asked in (
-        ("study", found.study, wanted.study),
-        ("share", found.share, wanted.share),
-        ("plan", found.plan, wanted.plan),
+        ("study", present.study, wanted.study),
+        ("share", present.share, wanted.share),
+        ("plan", present.plan, wanted.plan),
     ):
         if had != asked:
-            said = "another plan of the study" if what == "plan" else f"{what} {had}"
-            raise UsageError(f"{path} holds {said}: move it away, or give --name or --results")
+            content = "another plan of the study" if what == "plan" else f"{what} {had}"
+            raise UsageError(f"{path} holds {content}: move it away, or give --name or --results")
 
 
 def _append(file: int, content: bytes) -> None:
-    """Write all of it to the end and to the disk, or leave the file as it was."""
+    """Append the whole content and sync it to the disk, or leave the file as it was.
+
+    Raises:
+        OSError: The content could not be written.
+    """
     before = os.fstat(file).st_size
     try:
         rest = memoryview(content)
@@ -178,7 +186,7 @@ def _append(file: int, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Put the name of a new file on the disk."""
+    """Sync a folder, so that the name of a new file is on the disk."""
     opened = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(opened)
@@ -192,7 +200,7 @@ def _end_of_lines(file: IO[bytes]) -> int:
     while end:
         start = max(0, end - 2**16)
         file.seek(start)
-        if (found := file.read(end - start).rfind(b"\n")) >= 0:
-            return start + found + 1
+        if (last_end := file.read(end - start).rfind(b"\n")) >= 0:
+            return start + last_end + 1
         end = start
     return 0

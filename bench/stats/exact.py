@@ -1,7 +1,7 @@
 """Exact tests: Boschloo's and McNemar's for two shares, permutation tests for whole-number scores.
 
-Every p is one-sided but McNemar's. None is NaN, whatever the data: at complete separation p is small, where everything
-ties it is 1.
+Every p is one-sided except McNemar's. No function here returns NaN: at complete separation p is small, where all values
+tie it is 1.
 """
 
 import math
@@ -16,15 +16,15 @@ _BLOCK = 64
 
 
 def boschloo_p(solved: int, n: int, baseline_solved: int, baseline_n: int) -> float:
-    """Return how likely so few solved, or fewer, are where both shares are the same (Boschloo 1970).
+    """Return the probability of so few solved seeds, or fewer, if both shares are the same (Boschloo 1970).
 
     The supremum over the unknown common share is taken on a grid of 1,024 points, even in its arcsine.
 
     Args:
-        solved: How many solved.
-        n: Of so many.
-        baseline_solved: How many solved before.
-        baseline_n: Of so many.
+        solved: New seeds that solved.
+        n: New seeds.
+        baseline_solved: Seeds of the baseline that solved.
+        baseline_n: Seeds of the baseline.
 
     >>> round(boschloo_p(2, 10, 9, 10), 5)
     0.00129
@@ -53,12 +53,12 @@ def _boschloo_table(n: int, m: int) -> np.ndarray:
 
 
 def critical_count(n: int, baseline_solved: int, baseline_n: int, alpha: float) -> int:
-    """Return the largest count of solved seeds whose p is at most ``alpha``; -1 where even none solved is not.
+    """Return the largest count of solved seeds whose p is at most ``alpha``; -1 where even a count of 0 has a larger p.
 
     Args:
         n: New seeds.
-        baseline_solved: How many solved before.
-        baseline_n: Of so many.
+        baseline_solved: Seeds of the baseline that solved.
+        baseline_n: Seeds of the baseline.
         alpha: The level of the one-sided test.
 
     >>> critical_count(10, 100, 100, 0.05), critical_count(10, 5, 100, 0.05)
@@ -69,15 +69,15 @@ def critical_count(n: int, baseline_solved: int, baseline_n: int, alpha: float) 
 
 
 def permutation_p(scores: np.ndarray, m: int, exact_below: float = 1.0) -> float:
-    """Return how often the first ``m`` scores would sum to as much or more, were all orders equally likely.
+    """Return the probability that the first ``m`` scores sum to as much or more, if all orders are equally likely.
 
-    Exact, by counting subsets by their sum (Streitberg & Röhmel 1986). Where a normal approximation, its variance
-    corrected for ties, is not below ``exact_below``, the approximation itself is returned: it decides nothing.
+    It is exact, by counting subsets by their sum (Streitberg & Röhmel 1986). Where a normal approximation, with its
+    variance corrected for ties, is not below ``exact_below``, the approximation is returned: such a p decides nothing.
 
     Args:
         scores: Whole numbers, (N,); those of the sample first, larger is worse.
         m: Size of the sample.
-        exact_below: See above; 1 is always exact.
+        exact_below: See above; with 1 the result is always exact.
 
     >>> permutation_p(np.array([9, 8, 7, 1, 2, 3, 4]), 3)  # one subset in 35
     0.02857142857142857
@@ -90,7 +90,7 @@ def permutation_p(scores: np.ndarray, m: int, exact_below: float = 1.0) -> float
     approximate = float(special.ndtr((m * scores.mean() - scores[:m].sum()) / deviation))
     if approximate >= exact_below:
         return approximate
-    if 2 * m > total:  # the same of the others, who are fewer: they sum to as little or less
+    if 2 * m > total:  # equivalent, and faster for the smaller sample: the others sum to as little or less
         scores, m = -np.concatenate([scores[m:], scores[:m]]), total - m
     distances = scores.max() - scores  # 0 is worst: the sum must be as small as observed
     distances = distances // max(1, int(np.gcd.reduce(distances)))
@@ -103,7 +103,7 @@ def _subsets_up_to(distances: np.ndarray, m: int, limit: int) -> float:
     counts[0, 0] = 1
     used = 0
     for distance, copies in zip(*np.unique(distances[distances <= limit], return_counts=True), strict=True):
-        before = counts[: used + 1].copy()  # rows of more members are empty yet
+        before = counts[: used + 1].copy()  # rows of more members are still zero
         most = min(copies, m, limit // distance if distance else m)
         for taken in range(1, int(most) + 1):
             rows = min(used, m - taken) + 1
@@ -114,9 +114,9 @@ def _subsets_up_to(distances: np.ndarray, m: int, limit: int) -> float:
 
 
 def paired_p(differences: np.ndarray) -> float:
-    """Return how often the differences would sum to as much or more, were each sign equally likely.
+    """Return the probability that the differences sum to as much or more, if both signs are equally likely.
 
-    Exact, by counting signs by their sum; differences of zero say nothing.
+    It is exact, by counting signs by their sum; differences of zero carry no information.
 
     Args:
         differences: Whole numbers, one a pair; above zero is worse.
@@ -141,7 +141,8 @@ def paired_p(differences: np.ndarray) -> float:
 def mcnemar(only_first: int, only_second: int) -> float:
     """Return the two-sided exact p for two solved shares of the same seeds (McNemar 1947; Cochran 1950).
 
-    Seeds that end alike on both sides say nothing; of the others each side has won with probability one half.
+    Seeds that end alike on both sides carry no information; each other seed is solved by either side with equal
+    probability under the null hypothesis.
 
     Args:
         only_first: Seeds that solve on the first side alone.
@@ -156,7 +157,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Return p-values adjusted so that any error among them is as rare as said (Holm 1979).
+    """Return p-values adjusted for their number, so that they bound the family-wise error rate (Holm 1979).
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]

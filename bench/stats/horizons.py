@@ -11,7 +11,7 @@ from longlag.values.seeding import stream
 
 
 class Horizon(NamedTuple):
-    """Where half of the seeds that learn at all still solve, in lags; what lies outside the lags tried is None.
+    """The lag at which half of the seeds that learn at all still solve; an end outside the lags tried is None.
 
     Attributes:
         lag: The estimate.
@@ -50,7 +50,7 @@ _BLOCK = 200  # resamples fitted together
 
 
 def horizon(lags: Sequence[int], solved: Sequence[int], n: Sequence[int], *names: str | int) -> Horizon:
-    """Fit a logistic curve with a ceiling to the solved share against log lag; return where it passes its middle.
+    """Fit a logistic curve with a ceiling to the solved share over log lag; return the lag at half of the ceiling.
 
     A seed that learns at no lag would bend a curve that begins at 1 (the lapses of Wichmann & Hill 2001, part I,
     section 2). The estimate is censored at both ends. The interval is the bootstrap's: seeds are drawn anew on each
@@ -60,8 +60,8 @@ def horizon(lags: Sequence[int], solved: Sequence[int], n: Sequence[int], *names
     Args:
         lags: The rungs, ascending.
         solved: Seeds that solved on each.
-        n: Seeds with a result on each, at least one somewhere.
-        names: What is fitted, naming the bootstrap's stream.
+        n: Seeds with a result on each, above 0 on at least one.
+        names: Names of the fitted setting, which key the bootstrap's stream.
 
     >>> str(horizon([8, 16, 32, 64], [10, 10, 0, 0], [10, 10, 10, 10]))
     '23 [16, 32]'
@@ -87,13 +87,13 @@ def _fitted(lags: tuple[int, ...], hits: np.ndarray, trials: np.ndarray) -> np.n
     """Return middle and ceiling of the likeliest curve for each row of counts, (rows, 2)."""
     settings, log_solved, log_unsolved = _curves(lags)
     likelihood = hits @ log_solved + (trials - hits) @ log_unsolved
-    found: np.ndarray = settings[likelihood.argmax(axis=1)]
-    return found
+    likeliest: np.ndarray = settings[likelihood.argmax(axis=1)]
+    return likeliest
 
 
 @lru_cache(maxsize=8)
 def _curves(lags: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return middle and ceiling of every curve tried, (C, 2), and the logs of what it says of each rung, (rungs, C)."""
+    """Return middle and ceiling of every curve tried, (C, 2), and its log probabilities on each rung, (rungs, C)."""
     rungs = np.log2(lags)
     middles = np.linspace(rungs[0] - 1, rungs[-1] + 1, _MIDDLES)
     plain = stats.logistic.cdf(_SLOPES[:, None, None] * (middles[:, None] - rungs)).reshape(-1, len(rungs))

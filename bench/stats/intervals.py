@@ -15,7 +15,7 @@ class Interval(NamedTuple):
     high: float
 
 
-@lru_cache(maxsize=1024)  # an interval takes the library milliseconds, and few counts recur in every setting
+@lru_cache(maxsize=1024)  # scipy takes milliseconds for an interval, and the same few counts recur in all settings
 def share_interval(count: int, n: int, confidence: float = 0.95) -> Interval | None:
     """Return the exact interval of a share (Clopper & Pearson 1934); None where nothing was observed.
 
@@ -25,14 +25,14 @@ def share_interval(count: int, n: int, confidence: float = 0.95) -> Interval | N
     """
     if n == 0:
         return None
-    found = stats.binomtest(count, n).proportion_ci(confidence, "exact")
-    return Interval(float(found.low), float(found.high))
+    interval = stats.binomtest(count, n).proportion_ci(confidence, "exact")
+    return Interval(float(interval.low), float(interval.high))
 
 
 def score_interval(share: float, n: float, confidence: float = 0.95) -> Interval:
-    """Return the interval of a share of n trials that half successes may be part of (Wilson 1927).
+    """Return the interval of a share of n trials, whose count of successes may be fractional (Wilson 1927).
 
-    The library's takes whole counts only.
+    scipy's function takes whole counts only.
 
     >>> low, high = score_interval(0.5, 100)
     >>> round(low, 3), round(high, 3)
@@ -44,7 +44,7 @@ def score_interval(share: float, n: float, confidence: float = 0.95) -> Interval
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
-    """Return the interval of the mean of shares (Student 1908), cut to 0 and 1; None of fewer than two.
+    """Return the interval of the mean of shares (Student 1908), cut to 0 and 1; None for fewer than two shares.
 
     >>> low, high = mean_interval([0.4, 0.5, 0.6])
     >>> round(low, 3), round(high, 3)
@@ -53,6 +53,6 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     if len(values) < 2:
         return None
     mean, error = float(np.mean(values)), float(stats.sem(values))
-    # Of values that are all the same the library makes NaN.
+    # For values that are all the same scipy returns NaN.
     low, high = stats.t.interval(confidence, len(values) - 1, mean, error) if error else (mean, mean)
     return Interval(max(0.0, float(low)), min(1.0, float(high)))

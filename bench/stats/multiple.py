@@ -8,25 +8,25 @@ from scipy import stats
 from longlag.stats.exact import mcnemar
 
 Solved = Mapping[int, bool]
-"""Which seeds solved."""
+"""Whether each seed solved."""
 
 
 class Difference(NamedTuple):
-    """Two sides, put to the test."""
+    """The result of a test between two sides."""
 
     p: float
     decided: bool
 
 
 def compare(pairs: Sequence[tuple[Solved, Solved]], level: float = 0.05) -> list[Difference]:
-    """Test several pairs of sides together, so that looking at many does not make one look decided.
+    """Test several pairs of sides together, with a correction for their number.
 
-    Two sides of the same seeds had the same data and initial weights: they are tested seed by seed, by McNemar's exact
-    test; others by Fisher's. Every p is two-sided. Corrected by Bonferroni over those pairs that could reach the level
-    at all (Tarone 1990): where all seeds agree, or there are too few, nothing is tested and nothing is paid for it.
+    Two sides with the same seeds had the same data and initial weights: they are tested seed by seed, by McNemar's
+    exact test; other pairs by Fisher's. Every p is two-sided. The level is corrected by Bonferroni over those pairs
+    that could reach it at all (Tarone 1990): a pair whose seeds all agree, or has too few, does not count.
 
     >>> eight, none = dict.fromkeys(range(8), True), dict.fromkeys(range(8), False)
-    >>> [found.decided for found in compare([(eight, none), (none, none), ({0: True}, {0: False})])]
+    >>> [pair.decided for pair in compare([(eight, none), (none, none), ({0: True}, {0: False})])]
     [True, False, False]
     """
     tests = [_test(*pair) for pair in pairs]
@@ -35,7 +35,7 @@ def compare(pairs: Sequence[tuple[Solved, Solved]], level: float = 0.05) -> list
 
 
 def _test(first: Solved, second: Solved) -> tuple[float, float]:
-    """Return p, and the smallest p that any outcome of the same totals would give."""
+    """Return p, and the smallest p that any outcome with the same totals would have."""
     if first.keys() == second.keys():
         ahead = sum(first[seed] and not second[seed] for seed in first)
         behind = sum(second[seed] and not first[seed] for seed in first)

@@ -1,4 +1,4 @@
-"""How long tasks stay unsolved, trials that were never solved being censored."""
+"""Survival estimates of the updates until a trial is solved; trials that were never solved are censored."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,11 +14,11 @@ class Survival(NamedTuple):
 
 
 def survival(updates: Sequence[float], solved: Sequence[bool]) -> Survival:
-    """Estimate how long tasks stay unsolved (Kaplan & Meier 1958).
+    """Estimate the share of trials that are unsolved after each number of updates (Kaplan & Meier 1958).
 
     Args:
-        updates: When each trial was solved, or how long it was watched without.
-        solved: Whether it was; the others are censored, not dropped.
+        updates: The update at which each trial was solved, or its last update if it was not.
+        solved: Whether each trial was solved; the others are censored, not dropped.
 
     >>> survival([100, 200, 500], [True, True, False])
     Survival(updates=[100.0, 200.0], unsolved=[0.6666666666666667, 0.33333333333333337])
@@ -34,7 +34,7 @@ def survival(updates: Sequence[float], solved: Sequence[bool]) -> Survival:
 
 
 def median_updates(updates: Sequence[float], solved: Sequence[bool]) -> float | None:
-    """Return when half of the trials were solved; None ("> budget") where fewer than half ever were.
+    """Return the updates after which half of the trials are solved; None ("> budget") where fewer than half are.
 
     >>> median_updates([100, 200, 500], [True, True, False]), median_updates([100, 500, 500], [True, False, False])
     (200.0, None)

@@ -32,20 +32,21 @@ class Within(NamedTuple):
 def within_correlation(
     values: Sequence[float], outcomes: Sequence[float], groups: Sequence[object], clusters: Sequence[object]
 ) -> Within | None:
-    """Return the correlation of a number with an outcome within groups; None where no group has two of either.
+    """Return the correlation of a number with an outcome within groups; None where both vary in no group.
 
-    Pooled over groups it would measure the groups: a cell that solves and has a long reach, and one with neither. Seeds
-    of one setting share more than chance; the bootstrap draws whole clusters (Efron & Tibshirani 1993, chapter 8).
+    A correlation pooled over groups would measure the groups: a cell that solves and has a long reach, and one with
+    neither. Seeds of one setting are not independent: the bootstrap draws whole clusters (Efron & Tibshirani 1993,
+    chapter 8).
 
-    >>> found = within_correlation([1, 2, 11, 12], [0, 1, 0, 1], ["a", "a", "b", "b"], [1, 1, 2, 2])
-    >>> round(found.value, 6), found.groups
+    >>> within = within_correlation([1, 2, 11, 12], [0, 1, 0, 1], ["a", "a", "b", "b"], [1, 1, 2, 2])
+    >>> round(within.value, 6), within.groups
     (1.0, 2)
 
     Args:
         values: The number, finite.
         outcomes: The outcome, such as 0 and 1.
-        groups: What is alike within a group; one each.
-        clusters: What is drawn together, within a group; one each.
+        groups: The group of each pair: the settings that are alike within it.
+        clusters: The cluster of each pair, within its group; clusters are drawn whole.
     """
     x, y = np.asarray(values, dtype=float), np.asarray(outcomes, dtype=float)
     group = np.unique(np.array([repr(name) for name in groups], dtype=object).astype(str), return_inverse=True)[1]
@@ -64,8 +65,8 @@ def within_correlation(
     if len(labels) >= FEWEST_CLUSTERS:
         generator = stream("within correlation").generator()
         drawn = generator.multinomial(len(labels), np.full(len(labels), 1 / len(labels)), size=RESAMPLES)
-        found = _correlations(sums, home, drawn.astype(float))
-        low, high = (float(end) for end in np.nanquantile(found, (0.025, 0.975)))
+        resampled = _correlations(sums, home, drawn.astype(float))
+        low, high = (float(end) for end in np.nanquantile(resampled, (0.025, 0.975)))
     return Within(value, low, high, len(x), len(vary))
 
 
@@ -82,5 +83,5 @@ def _correlations(sums: np.ndarray, home: np.ndarray, weights: np.ndarray) -> np
     count = np.maximum(count, 1)
     across, along = (xx - x * x / count).sum(1), (yy - y * y / count).sum(1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: np.ndarray = (xy - x * y / count).sum(1) / np.sqrt(across * along)
-    return found
+        correlations: np.ndarray = (xy - x * y / count).sum(1) / np.sqrt(across * along)
+    return correlations

@@ -1,1 +1,1 @@
-"""Where results are stored, and how they are read."""
+"""The store of results: writing it, and reading it as data frames."""

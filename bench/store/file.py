@@ -1,4 +1,4 @@
-"""The file under a store: opening and checking it, saying what is wrong with it, and the right to write it."""
+"""The file of a store: opening it, checking it, explaining its errors, and the lock for writing."""
 
 import errno
 import fcntl
@@ -13,7 +13,7 @@ from longlag.store import schema
 
 _BUSY_SECONDS = 30.0
 _FIRST_TABLES = {"about", "plan", "trials", "measurements"}
-"""What every store holds; later tables may be missing in an older one."""
+"""The tables of every store; later tables may be missing in an older one."""
 _REFUSED = (errno.EACCES, errno.EAGAIN)
 
 
@@ -49,7 +49,7 @@ def create(connection: sqlite3.Connection) -> None:
 
 
 def complete(connection: sqlite3.Connection) -> None:
-    """Make the tables, and add the columns, that a file written before them lacks."""
+    """Add the tables and columns that a file of an older version lacks."""
     for name, table in schema.TABLES.items():
         held = {row["name"] for row in connection.execute(f"PRAGMA table_info({name})")}
         if not held:
@@ -60,25 +60,25 @@ def complete(connection: sqlite3.Connection) -> None:
 
 
 def is_fresh(path: Path, connection: sqlite3.Connection, verify: bool = True) -> bool:
-    """Refuse what is no sound store of a known version; say whether the file holds nothing at all yet.
+    """Refuse a file that is not a sound store of a known version; return whether it has no tables yet.
 
     Args:
         path: The file, for messages.
-        connection: Open on it.
-        verify: Look for damage, which reads all of it.
+        connection: A connection to it.
+        verify: Look for damage, which reads the whole file.
 
     Raises:
-        StoreError: It is newer than this program, damaged, or no store.
+        StoreError: The file is newer than this program, damaged, or not a store.
     """
-    connection.execute("BEGIN")  # all of it at one moment: a run may be making the tables
+    connection.execute("BEGIN")  # in one transaction, since a run may be making the tables
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > schema.VERSION:
         raise StoreError(
             f"{path} was written by a newer longlag (store version {version}, this one knows {schema.VERSION})"
         )
-    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if verify else "ok"
-    if found != "ok":
-        raise StoreError(f"{path} is damaged and was left as it is: {' '.join(found.split())}")
+    verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if verify else "ok"
+    if verdict != "ok":
+        raise StoreError(f"{path} is damaged and was left as it is: {' '.join(verdict.split())}")
     tables = {row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     connection.execute("COMMIT")
     if version == 0 and not tables:
@@ -90,7 +90,7 @@ def is_fresh(path: Path, connection: sqlite3.Connection, verify: bool = True) ->
 
 @contextmanager
 def closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
-    """Close the connection if what is done with it fails."""
+    """Close the connection if the body raises."""
     try:
         yield
     except BaseException:
@@ -100,13 +100,17 @@ def closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into one line that names the file."""
+    """Turn SQLite's errors into one line that names the file.
+
+    Raises:
+        StoreError: SQLite raised in the body.
+    """
     try:
         yield
     except sqlite3.Error as error:
         code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF  # the low byte is the kind, the rest details
-        said = _REASONS.get(code, "cannot be used")
-        raise StoreError(f"{path} {said} ({error})") from error
+        reason = _REASONS.get(code, "cannot be used")
+        raise StoreError(f"{path} {reason} ({error})") from error
 
 
 _REASONS = {
@@ -120,10 +124,10 @@ _REASONS = {
 
 
 class Lock:
-    """The right to write a store; the system takes it back when the process ends, however it ends.
+    """The exclusive lock for writing a store; the system releases it when the process ends, however it ends.
 
-    A POSIX record lock: unlike the other kind (flock) it is not inherited by forked workers, which may outlive a
-    killed coordinator for a moment. It does not act within one process, hence `_held`.
+    It is a POSIX record lock, which no child process inherits: workers may outlive a killed coordinator for a moment.
+    It does not act within one process, hence `_held`.
     """
 
     _held: ClassVar[set[Path]] = set()

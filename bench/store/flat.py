@@ -1,4 +1,4 @@
-"""What lenses found, from JSON to one row a row of their tables."""
+"""Results of lenses as flat frames: a row for each row of their tables."""
 
 import json
 from typing import Any
@@ -11,11 +11,11 @@ _ABOUT = ["key", "phase", "update"]
 
 
 def lens_numbers(frames: pd.DataFrame, lens: str) -> pd.DataFrame:
-    """Return a lens's numbers, one row a frame, by key and in the order of the phases.
+    """Return a lens's numbers, one row per frame, by key and in the order of the phases.
 
     Args:
         frames: `StudyData.lenses`.
-        lens: Its name.
+        lens: The lens's name.
     """
     rows = _of(frames, lens)
     numbers = pd.DataFrame([json.loads(text) for text in rows["numbers"]], index=rows.index)
@@ -23,11 +23,11 @@ def lens_numbers(frames: pd.DataFrame, lens: str) -> pd.DataFrame:
 
 
 def lens_tables(frames: pd.DataFrame, lens: str, part: str | None = None) -> pd.DataFrame:
-    """Return a lens's tables, one row a frame, part and row of the table.
+    """Return a lens's tables, one row for each frame, part and row of the table.
 
     Args:
         frames: `StudyData.lenses`.
-        lens: Its name.
+        lens: The lens's name.
         part: One part only.
     """
     rows = _of(frames, lens)
@@ -38,14 +38,14 @@ def lens_tables(frames: pd.DataFrame, lens: str, part: str | None = None) -> pd.
         if part in (None, name)
     ]
     named = list(dict.fromkeys(column for *_, columns in tables for column in columns))
-    found: dict[str, list[Any]] = {name: [] for name in [*_ABOUT, "part", *named]}
+    values: dict[str, list[Any]] = {name: [] for name in [*_ABOUT, "part", *named]}
     for about, name, columns in tables:
         length = len(next(iter(columns.values())))
         for column, value in zip((*_ABOUT, "part"), (*about, name), strict=True):
-            found[column] += [value] * length
+            values[column] += [value] * length
         for column in named:
-            found[column] += columns.get(column) or [None] * length
-    return pd.DataFrame(found)
+            values[column] += columns.get(column) or [None] * length
+    return pd.DataFrame(values)
 
 
 def flat_frames(frames: pd.DataFrame, lens: str) -> pd.DataFrame:

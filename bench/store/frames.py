@@ -1,4 +1,4 @@
-"""Reads a store's tables as data frames: a page at a time, column by column, nothing made for a row of its own."""
+"""Reads a store's tables as data frames, a page at a time and column by column, without an object for each row."""
 
 import json
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -91,7 +91,7 @@ def read_plan(store: Store, study: str) -> pd.DataFrame:
 
 
 def plan_frame(study: str, planned: Sequence[tuple[Trial, Facts]]) -> pd.DataFrame:
-    """Return a plan that is not in the store as `read_plan` returns the one that is."""
+    """Return a plan that is not in the store, in the form of `read_plan`."""
     rows = [planned_row(trial, facts) | {"position": place} for place, (trial, facts) in enumerate(planned)]
     return _called(_frame({name: [row[name] for row in rows] for name in _PLANNED}, _PLANNED), study)
 
@@ -102,16 +102,16 @@ def _called(plan: pd.DataFrame, study: str) -> pd.DataFrame:
 
 
 def read_trials(store: Store, plan: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Return the stored rows of the plan, options as JSON, and how many more are stored.
+    """Return the stored rows of the plan, options as JSON, and the number of other stored rows.
 
-    What follows from the settings is the plan's word, as in its other rows.
+    Facts that follow from the settings are taken from the plan, not from the stored row.
     """
     kinds = {"key": _TEXT} | _kinds(TRIALS, without=[*plan.columns, *_DERIVED]) | {"example": _TEXT, "transfer": _TEXT}
-    found = pd.concat([_frame(page, kinds) for page in store.pages("trials")], ignore_index=True)
-    places = pd.Index(plan["key"]).get_indexer(found["key"])
+    stored = pd.concat([_frame(page, kinds) for page in store.pages("trials")], ignore_index=True)
+    places = pd.Index(plan["key"]).get_indexer(stored["key"])
     inside = places >= 0
     planned = plan.iloc[places[inside]].drop(columns="key").reset_index(drop=True)
-    frame = pd.concat([found[inside].reset_index(drop=True), planned], axis="columns")
+    frame = pd.concat([stored[inside].reset_index(drop=True), planned], axis="columns")
     seconds = frame["wall_seconds"]
     frame["score"] = 1 - frame["error"] / frame["baseline_error"]
     frame["sequences_to_solve"] = frame["updates_to_solve"] * frame["batch_size"]
@@ -132,9 +132,9 @@ def read_curves(store: Store, keys: pd.Index) -> tuple[pd.DataFrame, pd.DataFram
         places.append(np.array([place.get(key, -1) for key in page["key"]], dtype=np.int64))
         curves.append(_frame(page, kinds)[places[-1] >= 0])
         slices.append(_slices(page, place))
-    found = np.concatenate(places)
+    known = np.concatenate(places)
     together = pd.concat(curves, ignore_index=True)
-    together.insert(0, "key", keys.take(found[found >= 0]).to_series(index=together.index))
+    together.insert(0, "key", keys.take(known[known >= 0]).to_series(index=together.index))
     return together, pd.concat(slices, ignore_index=True)
 
 
@@ -172,9 +172,9 @@ def read_transfer(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_lenses(store: Store, keys: pd.Index) -> pd.DataFrame:
-    """Return what lenses found in some trials, a row a frame, by key, lens and phase; numbers and tables as JSON."""
-    found = pd.concat([_frame(page, LENSES) for page in store.pages("lenses")], ignore_index=True)
-    return found[found["key"].isin(keys)].reset_index(drop=True)
+    """Return the frames of lenses for some trials, one row each, by key, lens and phase; numbers and tables as JSON."""
+    every = pd.concat([_frame(page, LENSES) for page in store.pages("lenses")], ignore_index=True)
+    return every[every["key"].isin(keys)].reset_index(drop=True)
 
 
 def _transposed(rows: Sequence[tuple[Any, ...]], names: Iterable[str]) -> Columns:
@@ -191,7 +191,7 @@ def _frame(columns: Columns, kinds: Mapping[str, str]) -> pd.DataFrame:
 
 
 def _each(texts: pd.Series, change: Callable[[str], object], kind: str = _TEXT) -> pd.Series:
-    """Change each text into a value of a dtype; few differ, so that each is changed once."""
+    """Convert texts to values of a dtype; few texts differ, so that each is converted once."""
     places, distinct = pd.factorize(texts)
     return pd.Series([change(text) for text in distinct], dtype=kind).take(places).reset_index(drop=True)
 

@@ -19,16 +19,16 @@ Columns = dict[str, Sequence[Any]]
 
 @dataclass(frozen=True)
 class Stored:
-    """What a plan needs to know of a stored row."""
+    """The fields of a stored row that a plan compares."""
 
     status: Status
     source: str | None
     has_network: bool
-    """As `TrialResult.has_network`."""
+    """See `TrialResult.has_network`."""
 
 
 class Reading:
-    """What can be read of an open store."""
+    """Methods that read an open store."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
@@ -53,7 +53,7 @@ class Reading:
     def pages(self, table: str) -> Iterator[Columns]:
         """Yield a table of `schema.TABLES` by key, a page at a time; where it is empty, one empty page.
 
-        What the file is too old to hold is filled in: a table, too, which is empty then.
+        Columns and tables that an older file lacks are filled in; such a table is empty.
         """
         if not self._holds(table):
             yield dict.fromkeys(schema.TABLES[table].columns, ())
@@ -69,15 +69,15 @@ class Reading:
             yield _completed(page, table)
 
     def stored(self) -> dict[str, Stored]:
-        """Return what a plan needs to know of every stored row, by key."""
-        found = {}
+        """Return the fields of every stored row that a plan compares, by key."""
+        stored = {}
         for row in self._rows("SELECT key, status, source, diverged_at FROM trials ORDER BY key"):
             status = Status(row["status"])
-            found[row["key"]] = Stored(status, row["source"], status.has_network and row["diverged_at"] is None)
-        return found
+            stored[row["key"]] = Stored(status, row["source"], status.has_network and row["diverged_at"] is None)
+        return stored
 
     def durations(self, keys: Sequence[str]) -> dict[str, tuple[int, float, str | None]]:
-        """Return updates done, seconds and processor of those rows, by key, that know them."""
+        """Return updates done, seconds and processor of the rows that have them, by key."""
         rows = self._rows(
             f"SELECT key, updates, wall_seconds, environment FROM trials WHERE key IN ({', '.join('?' * len(keys))})",
             *keys,
@@ -99,7 +99,7 @@ class Reading:
         }
 
     def looked_at(self, lenses: Mapping[str, int]) -> set[tuple[str, str, str]]:
-        """Return the key, lens and phase of every stored frame of these lenses, each in this version."""
+        """Return the key, lens and phase of every stored frame of the given lenses in the given versions."""
         if not self._holds("lenses"):
             return set()
         rows = self._rows("SELECT key, lens, phase, version FROM lenses")

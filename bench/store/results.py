@@ -1,6 +1,6 @@
-"""Loads what a study stored, as data frames, and writes frames to files; never imports torch.
+"""Loads the stored results of a study as data frames, and writes frames to files; never imports torch.
 
-Everything comes sorted by key, so that no byte depends on the order in which trials ended. Durations and rates are
+All frames are sorted by key, so that no byte depends on the order in which trials ended. Durations and rates are
 in ``wall_seconds`` and ``updates_per_second`` only.
 """
 
@@ -43,24 +43,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class StudyData:
-    """Everything a report needs to know of a study, as the last run planned it.
+    """The data of a study that reports read, with the plan of the last run.
 
     In all frames ``budget_updates`` is the field ``updates`` of `Trial`; ``updates`` are those done.
 
     Attributes:
         name: The study's name.
-        title: One line on what it is about.
-        plan: One row a planned trial, stored or not, in the study's order: ``key, study``, every field of `Trial`,
-            and what follows from it (``lag, min_lag, baseline_error, solved_below, error_name``,
+        title: Its subject in one line.
+        plan: One row per planned trial, stored or not, in the study's order: ``key, study``, every field of `Trial`,
+            and facts that follow from it (``lag, min_lag, baseline_error, solved_below, error_name``,
             ``task.<option>``, ``cell.<option>``).
-        trials: One row a stored trial of the plan, sorted by key: the columns of ``plan`` and of `TrialResult`,
+        trials: One row per stored trial of the plan, sorted by key: the columns of ``plan`` and of `TrialResult`,
             ``score, sequences_to_solve, source``, ``environment`` as JSON, ``processor`` (its type, as far as it
             decides how numbers round), ``updates_per_second``.
-        curves: One row an evaluation: ``key`` and the fields of `Measurement` but ``slices``.
+        curves: One row per evaluation: ``key`` and the fields of `Measurement` except ``slices``.
         slices: The error by slice at each evaluation: ``key, update, slice, value, error``.
-        examples: What tasks' examples gave: ``key, name, value``.
+        examples: Numbers that tasks read from the outputs on their examples: ``key, name, value``.
         transfer: The errors at other distances than that of training: ``key`` and the fields of `Transfer`.
-        lenses: What lenses found, a row a frame: ``key, lens, version, phase, update``, and as JSON ``numbers`` and
+        lenses: Results of lenses, a row per frame: ``key, lens, version, phase, update``, and as JSON ``numbers`` and
             ``parts`` (`longlag.values.frames.Found`).
         outside: Stored trials that the plan does not hold; never mixed in.
         sources: Hashes of the versions of the code that made the stored trials; more than one means mixed source.
@@ -79,7 +79,7 @@ class StudyData:
     lenses: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(LENSES)))
 
     def only(self, keys: Sequence[str]) -> "StudyData":
-        """Return the same of some trials."""
+        """Return the data of some of the trials."""
         tables = ("plan", "trials", "curves", "slices", "examples", "transfer", "lenses")
         frames = {name: getattr(self, name) for name in tables}
         return replace(
@@ -88,7 +88,7 @@ class StudyData:
 
 
 def load(study: "str | Study", results: str | Path = "results", timings: bool = False) -> pd.DataFrame:
-    """Load one row a stored trial of the plan last run, sorted by key.
+    """Load one row per stored trial of the plan last run, sorted by key.
 
     Args:
         study: The study's name; or a study, whose own trials are then looked up among those stored under its name.
@@ -105,7 +105,7 @@ def load(study: "str | Study", results: str | Path = "results", timings: bool = 
 
 
 def load_curves(study: "str | Study", results: str | Path = "results") -> pd.DataFrame:
-    """Load one row an evaluation of the plan last run, sorted by key and update.
+    """Load one row per evaluation of the plan last run, sorted by key and update.
 
     Raises:
         UsageError: Nothing is stored under that name.
@@ -115,9 +115,9 @@ def load_curves(study: "str | Study", results: str | Path = "results") -> pd.Dat
 
 
 def load_transfer(study: "str | Study", results: str | Path = "results") -> pd.DataFrame:
-    """Load one row a trial and test lag: the columns of `load` up to ``lr`` and ``seed``, then those of the test.
+    """Load one row per trial and test lag: the columns of `load` up to ``lr`` and ``seed``, then those of the test.
 
-    There ``lag`` and ``min_lag`` are those of the distance tested, ``trained_from`` and ``trained_to`` of training.
+    ``lag`` and ``min_lag`` are those of the distance tested, ``trained_from`` and ``trained_to`` those of training.
 
     Raises:
         UsageError: Nothing is stored under that name.
@@ -130,7 +130,7 @@ def load_transfer(study: "str | Study", results: str | Path = "results") -> pd.D
 
 
 def load_lens(lens: str, study: "str | Study", results: str | Path = "results") -> pd.DataFrame:
-    """Load what a lens found: one row a trial, phase and row of its tables, such as a lag.
+    """Load the results of a lens: one row for each trial, phase and row of its tables, such as a lag.
 
     Columns: the setting, ``phase, update``, the lens's numbers, ``part`` and the columns of its tables.
 
@@ -152,12 +152,12 @@ def load_lens(lens: str, study: "str | Study", results: str | Path = "results") 
 
 
 def load_study(study: "str | Study", results: str | Path = "results", verify: bool = True) -> StudyData:
-    """Load everything a report needs.
+    """Load all data that reports read.
 
     Args:
-        study: The study's name, or a study, as of `load`.
+        study: The study's name, or a study, as for `load`.
         results: The folder of all studies.
-        verify: Look for damage in the store, as of `Store.open_for_reading`.
+        verify: Look for damage in the store, as for `Store.open_for_reading`.
 
     Raises:
         UsageError: Nothing is stored under that name.
@@ -168,11 +168,11 @@ def load_study(study: "str | Study", results: str | Path = "results", verify: bo
 
 
 def unstored(study: "Study", frames: Mapping[str, Sequence[Frame]]) -> StudyData:
-    """Return what a report needs of a study of which nothing is stored but what lenses found.
+    """Return the data that reports read for a study of which only results of lenses exist.
 
     Args:
         study: The study.
-        frames: By the key of a trial.
+        frames: Frames of lenses by the key of a trial.
     """
     with Store(Path(study.name), empty()) as store:
         store.add_frames(frames)
@@ -180,7 +180,7 @@ def unstored(study: "Study", frames: Mapping[str, Sequence[Frame]]) -> StudyData
 
 
 def load_store(path: Path) -> StudyData:
-    """Load everything from a store's file, wherever it lies; the study is called like its folder.
+    """Load all data from a store's file, in any folder; the study has the name of the folder.
 
     Raises:
         UsageError: There is no such file.
@@ -262,7 +262,7 @@ def _opened(study: "str | Study", results: str | Path, verify: bool = True) -> S
     name = _name(study)
     path = store_path(checked_name(name), results)
     if not path.exists():
-        known = sorted(found.parent.name for found in Path(results).glob("*/store.sqlite"))
+        known = sorted(file.parent.name for file in Path(results).glob("*/store.sqlite"))
         offer = near(name, known) or (f"; there are {', '.join(known)}" if known else "")
         raise UsageError(f"no study called {name!r} has results in {results}{offer}")
     return Store.open_for_reading(path, verify)

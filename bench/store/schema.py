@@ -1,4 +1,4 @@
-"""The tables of a store, and the way from values to rows and back.
+"""The tables of a store, and the conversion of values to rows and back.
 
 JSON and SQL have no NaN: numbers that are not finite are stored as NULL, their reason is in ``status``.
 """
@@ -19,11 +19,11 @@ VERSION = 1
 
 Row = dict[str, Any]
 Facts = Mapping[str, Any]
-"""What follows from a trial's task and cell, the names in `FACTS`; of a plan also why it was `CHOSEN`."""
+"""Columns of facts that follow from a trial's task and cell, in `FACTS`; a plan has those of `CHOSEN`, too."""
 
 FACTS = ("lag", "min_lag", "baseline_error", "solved_below", "error_name", "task_options", "cell_options")
 CHOSEN = ("matched", "match_target", "match_reached", "match_note", "rate_basis")
-"""What a hidden size was picked for, and what a learning rate rests on; nothing where nobody picked."""
+"""The target that a hidden size was picked for, and the evidence for a learning rate; NULL where they were given."""
 _JSON = ("task_options", "cell_options", "example", "environment", "slices", "transfer", "numbers", "parts")
 _ELSEWHERE = ("trial", "measurements", "frames")
 _SUMMARY = tuple(item.name for item in fields(TrialResult) if item.name not in _ELSEWHERE)
@@ -36,9 +36,9 @@ class Column:
     """A column of a table.
 
     Attributes:
-        kind: SQLite's: TEXT, INTEGER or REAL.
+        kind: The type in SQLite: TEXT, INTEGER or REAL.
         missing: Whether a row may lack it.
-        stands_in: What files hold that were written before it was added; a column of the first files has nothing.
+        stands_in: Its value in rows of files written before it was added; a column of the first version has none.
     """
 
     kind: str
@@ -47,7 +47,7 @@ class Column:
 
     @property
     def definition(self) -> str:
-        """Its part of the statement that makes the table."""
+        """Its definition in the statement that creates the table."""
         if self.missing:
             return self.kind
         default = "" if self.stands_in is None else f" DEFAULT {_literal(self.stands_in)}"
@@ -59,15 +59,15 @@ class Table:
     """A table of a store.
 
     Attributes:
-        columns: By name, in order.
-        key: The columns that name a row; rows are read in their order.
+        columns: The columns by name, in order.
+        key: The columns that identify a row; rows are read in their order.
     """
 
     columns: Mapping[str, Column]
     key: tuple[str, ...]
 
     def statement(self, name: str) -> str:
-        """Return the statement that makes it."""
+        """Return the statement that creates it."""
         columns = [f'"{column}" {self.columns[column].definition}' for column in self.columns]
         keys = ", ".join(f'"{column}"' for column in self.key)
         return f"CREATE TABLE {name} ({', '.join(columns)}, PRIMARY KEY ({keys})) WITHOUT ROWID"
@@ -82,7 +82,7 @@ def _axis_column(axis: Axis) -> Column:
 
 
 def _of_annotation(kind: Any) -> Column:
-    """Return the column of a value's type: one that is no number or text is JSON."""
+    """Return the column for a type: anything other than numbers and texts is stored as JSON."""
     plain = [part for part in (get_args(kind) or (kind,)) if part is not NoneType]
     return Column(_SQL.get(plain[0], "TEXT"), missing=NoneType in get_args(kind))
 
@@ -131,7 +131,7 @@ TABLES: Mapping[str, Table] = {
         ("key", "lens", "phase"),
     ),
 }  # fmt: skip
-"""Every table. One, or a column, that is added here is made in older files when they are next written."""
+"""All tables. A table or column that is added here is added to older files when they are next written."""
 
 
 def plain_trial(trial: Trial) -> Row:
@@ -140,7 +140,7 @@ def plain_trial(trial: Trial) -> Row:
 
 
 def planned_row(trial: Trial, facts: Facts) -> Row:
-    """Turn a trial, what follows from it and why its hidden size and rate were chosen into a row of ``plan``."""
+    """Turn a trial, its facts and the reasons for its hidden size and rate into a row of ``plan``."""
     return _setting_row(trial, facts) | {name: facts.get(name) for name in CHOSEN}
 
 
@@ -165,13 +165,13 @@ def measurement_rows(result: TrialResult) -> list[Row]:
 
 
 def frame_row(key: str, frame: Frame) -> Row:
-    """Turn what a lens found into its row of ``lenses``."""
+    """Turn a frame of a lens into its row of ``lenses``."""
     about = {"lens": frame.lens, "version": frame.version, "phase": frame.phase, "update": frame.update}
     return _encoded({"key": key} | about | {"numbers": frame.found.numbers, "parts": frame.found.parts})
 
 
 def stand_ins(table: str, held: Container[str]) -> dict[str, str | float | None]:
-    """Return what stands in for the columns that a file is too old to hold, by name."""
+    """Return the values for columns that an older file lacks, by name."""
     return {name: column.stands_in for name, column in TABLES[table].columns.items() if name not in held}
 
 
@@ -181,7 +181,7 @@ def decoded(row: Mapping[str, Any]) -> Row:
 
 
 def result_from(row: Row, curve: list[Row]) -> TrialResult:
-    """Make the result again from decoded rows."""
+    """Return the result that decoded rows describe."""
     trial = Trial(**{name: row[axis.column or name] for name, axis in AXES.items()})
     points = tuple(_measurement_from(point) for point in curve)
     summary = {name: row[name] for name in _SUMMARY} | {"status": Status(row["status"])}

@@ -1,4 +1,4 @@
-"""Where results are kept: one SQLite file a study, with one writer.
+"""The store of results: one SQLite file per study, with one writer.
 
 A result is in the file whole or not at all, whatever kills the process: rollback journal (WAL has a corruption
 bug in SQLite versions that many Pythons link) and full synchronisation. Reading never blocks a run for long,
@@ -25,7 +25,7 @@ from longlag.values.trial import Status, Trial, TrialResult
 __all__ = ["COMMIT_SECONDS", "Columns", "Store", "StoreError", "Stored", "store_path"]
 
 COMMIT_SECONDS = 0.5
-"""The longest a finished result waits for its commit; what a kill can cost is those that wait."""
+"""The longest that a finished result waits for its commit; a kill can lose only results that wait."""
 
 
 def store_path(study: str, results: str | Path = "results") -> Path:
@@ -49,10 +49,10 @@ class Store(Reading):
 
         Args:
             path: The file.
-            verify: Look for damage; a run that has just written it has looked.
+            verify: Look for damage; not needed after a run that has just written it.
 
         Raises:
-            StoreError: There is none, it is damaged, newer than this program or no store at all.
+            StoreError: The file is missing, damaged, newer than this program or not a store.
         """
         with explained(path):
             # Not mode=ro: what a killed run left half written is rolled back by whoever comes next, readers too.
@@ -81,7 +81,7 @@ class Store(Reading):
                     connection.execute("PRAGMA journal_mode = DELETE")
                     connection.execute("PRAGMA synchronous = FULL")
                     store = cls(path, connection, lock)
-                    with store._transaction():  # also where nothing is missing: a read-only file says so now
+                    with store._transaction():  # also where nothing is missing, so that a read-only file is refused now
                         create(connection) if fresh else complete(connection)
         except BaseException:
             lock.release()
@@ -105,8 +105,8 @@ class Store(Reading):
     def add(self, result: TrialResult, facts: Facts) -> None:
         """Take a finished result; it is in the file after the next `flush`.
 
-        A row of the same key is replaced with its curve, and what lenses found in a network of another fingerprint is
-        removed; but what failed or timed out never replaces a result.
+        It replaces a row of the same key with its curve, and removes frames of lenses for a network of another
+        fingerprint; but a failure or timeout never replaces a result.
         """
         self._waiting.append((result, facts))
         if self.waiting_since is None:
@@ -118,10 +118,10 @@ class Store(Reading):
             self.flush()
 
     def flush(self) -> None:
-        """Commit whatever waits, in one transaction.
+        """Commit all waiting results, in one transaction.
 
         Raises:
-            StoreError: It could not be written; the file is as before and the results still wait.
+            StoreError: The file could not be written; it is as before, and the results still wait.
         """
         if self._waiting:
             self.take(self._waiting)
@@ -149,7 +149,7 @@ class Store(Reading):
                 self._insert("plan", schema.planned_row(trial, facts) | {"position": position})
 
     def add_frames(self, frames: Mapping[str, Sequence[Frame]]) -> None:
-        """Commit what lenses found in stored networks, by key; a frame of the same lens and phase is replaced."""
+        """Commit frames of lenses for stored networks, by key; a frame of the same lens and phase is replaced."""
         with explained(self.path), self._transaction():
             for key, found in frames.items():
                 self._put_frames(key, found)
@@ -167,7 +167,7 @@ class Store(Reading):
         if before and Status(before["status"]).is_result and not result.status.is_result:
             return
         self._connection.execute("DELETE FROM measurements WHERE key = ?", (key,))
-        if before and before["fingerprint"] != result.fingerprint:  # another network than lenses saw
+        if before and before["fingerprint"] != result.fingerprint:  # the frames are of another network
             self._connection.execute("DELETE FROM lenses WHERE key = ?", (key,))
         self._insert("trials", schema.result_row(result, facts))
         for row in schema.measurement_rows(result):

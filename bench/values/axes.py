@@ -1,4 +1,4 @@
-"""What a field of a trial says of itself, once; plans, stores, reports and the command line follow from it."""
+"""Declarations of the fields of a trial; plans, stores, reports and the command line are built from them."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -20,13 +20,13 @@ class Group(IntEnum):
     COMPUTATION = 4
     TESTING = 5
     RATE = 6
-    """The learning rate, by which trials are told apart last."""
+    """The learning rate, which reports name last."""
     ORIGIN = 7
-    """What follows from the others: versions and plugins."""
+    """Fields that follow from the others: versions and plugins."""
 
 
 AS_TRIAL = object()
-"""Says that a grid which is given nothing holds the trial's default."""
+"""A grid that is given no value holds the trial's default."""
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,19 @@ class Axis:
     """The declaration of one field of `Trial`.
 
     Attributes:
-        name: The field's.
+        name: The name of the field.
         kind: Its type: int, float or str.
-        default: Of a trial; a key leaves it out. `MISSING` where every trial says it.
-        group: What it is about.
-        summary: What it is, for the command line's help; empty where it cannot be given, but follows from others.
-        rule: How a given value is checked, as one of `longlag.values.rules`.
-        spans: Whether a grid holds several values of it and makes the product.
-        unset: What a grid holds where nothing is given, if that is not the default.
-        given_as: What a study file and the command line call it, if not by its name.
+        default: The default of a trial, which its key leaves out; `MISSING` where every trial has a value of its own.
+        group: The group of axes that it belongs to.
+        summary: Its help on the command line; empty where a user cannot give it, since it follows from other fields.
+        rule: The check of a value that a user gives, one of `longlag.values.rules`.
+        spans: Whether a grid holds several values of it and forms their product.
+        unset: The value in a grid where none is given, if that is not the default.
+        given_as: Its name in study files and on the command line, if another than ``name``.
         repeatable: Whether the command line takes it several times although a grid does not span it.
-        as_text: Whether the command line hands over its text, since it need not be a number.
-        metavar: How the command line shows its value.
-        column: What tables call it, if not by its name.
+        as_text: Whether the command line passes its text on unconverted, since it need not be a number.
+        metavar: The placeholder for its value in the command line's help.
+        column: Its column in tables, if another than ``name``.
         label: How reports write a value: ``{} units``.
         words: How reports write particular values, by the value.
         in_cohort: Whether trials that train together may differ in it.
@@ -71,28 +71,32 @@ class Axis:
 
     @property
     def asked(self) -> bool:
-        """Whether a user may give it."""
+        """Whether a user can give it."""
         return bool(self.summary)
 
     def written(self, value: Any) -> str | None:
-        """Return what a report says of a value; None where the declaration says nothing about it."""
+        """Return how reports write a value; None where the declaration has no text for it."""
         if value in self.words:
             return self.words[value]
         return self.label.format(spell(value)) if self.label else None
 
 
 def axis(group: Group, summary: str = "", rule: Rule | None = None, *, default: Any = MISSING, **more: Any) -> Any:
-    """Declare a field of a trial; ``more`` are other attributes of `Axis`.
+    """Declare a field of a trial.
 
     Args:
-        group: What it is about.
-        summary: What it is, for help; empty where it cannot be given.
-        rule: How a given value is checked.
-        default: Of a trial.
+        group: The group of axes that it belongs to.
+        summary: Its help on the command line; empty where a user cannot give it.
+        rule: The check of a value that a user gives.
+        default: The default of a trial.
         **more: Other attributes of `Axis`.
     """
-    said = {"group": group, "summary": summary, "rule": rule} | more
-    return field(metadata={"axis": said}) if default is MISSING else field(default=default, metadata={"axis": said})
+    declared = {"group": group, "summary": summary, "rule": rule} | more
+    return (
+        field(metadata={"axis": declared})
+        if default is MISSING
+        else field(default=default, metadata={"axis": declared})
+    )
 
 
 def axes(of: type) -> dict[str, Axis]:

@@ -1,4 +1,4 @@
-"""What a backward pass through time does beside the chain rule, and what it was seen to carry.
+"""Rules that a backward pass through time follows beside the chain rule, and a record of the signal that it carried.
 
 A layer's backward signal d_t is the gradient of the loss by the states that step t hands on, one for each state: of an
 LSTM by h_t and by c_t, the latter without its way through h_t, which belongs to the step. With e_t the part that the
@@ -20,7 +20,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Signal:
-    """What a backward pass carries through one scan; zeros that the pass fills.
+    """The signal of a backward pass through one scan: arrays of zeros that the pass fills.
 
     Attributes:
         inputs: Of the scan, tokens (T, B) or vectors (T, B, I), in the scan's order.
@@ -36,19 +36,19 @@ class Signal:
 
     @classmethod
     def blank(cls, inputs: Tensor, start: Sequence[Tensor], hidden_size: int) -> "Signal":
-        """Make one for a scan over inputs from start states (B, ...)."""
+        """Make a signal of zeros for a scan over inputs from start states (B, ...)."""
         steps, batch = inputs.shape[:2]
         along = [part.new_zeros(steps, *part.shape) for part in start]
         arriving = start[0].new_zeros(steps, batch, hidden_size)
         return cls(inputs.detach().clone(), tuple(along), arriving, tuple(map(torch.zeros_like, along)))
 
     def over(self, steps: slice) -> "Signal":
-        """Return the part of some time steps, in the same memory."""
+        """Return the signal at some time steps, in the same memory."""
         before, passed = (tuple(part[steps] for part in parts) for parts in (self.before, self.passed))
         return Signal(self.inputs[steps], before, self.arriving[steps], passed)
 
     def listen(self, outputs: Tensor) -> None:
-        """Note what arrives at the outputs when it does."""
+        """Record the gradient at the outputs when the backward pass reaches them."""
         if outputs.requires_grad:
             outputs.register_hook(self._arrive)  # type: ignore[no-untyped-call]
 
@@ -56,7 +56,7 @@ class Signal:
         self.arriving.copy_(arriving)
 
     def fill(self, before: Sequence[Tensor], arriving: Tensor, passed: Sequence[Tensor]) -> None:
-        """Copy what was carried."""
+        """Copy the signal of a pass into this one."""
         self.arriving.copy_(arriving)
         for own, given in zip((*self.before, *self.passed), (*before, *passed), strict=True):
             own.copy_(given)
@@ -64,13 +64,14 @@ class Signal:
 
 @dataclass(frozen=True)
 class Backward:
-    """How to go back through time; the default is the chain rule alone.
+    """The rules of a backward pass through time; the default is the chain rule alone.
 
     Attributes:
         signal_limit: c, the largest entry of the backward signal in absolute value.
         truncate: k, the steps of a chunk; 0 leaves the sequence whole.
         omega: The factor of Pascanu's regulariser (`longlag.networks.omega`).
-        seen: Gets the signal of each scan on the way forward, from the bottom, filled on the way back; None: not kept.
+        seen: Receives the signal of each scan, from the bottom layer up, in the forward pass; the backward pass fills
+            it. None: no signal is kept.
     """
 
     signal_limit: float = inf
@@ -79,14 +80,14 @@ class Backward:
     seen: list[Signal] | None = field(default=None, compare=False, repr=False)
 
     def watch(self, inputs: Tensor, start: Sequence[Tensor], hidden_size: int) -> Signal | None:
-        """Return what a scan is to fill, as of `Signal.blank`; None where nobody sees it."""
+        """Return a blank signal for a scan to fill (`Signal.blank`); None where no signal is kept."""
         if self.seen is None:
             return None
         self.seen.append(Signal.blank(inputs, start, hidden_size))
         return self.seen[-1]
 
     def cuts(self, t: int) -> bool:
-        """Say whether nothing goes back from step ``t``, counted from 0, to the one before.
+        """Return whether the backward signal is cut between step ``t``, counted from 0, and the step before.
 
         >>> [t for t in range(8) if Backward(truncate=3).cuts(t)]
         [3, 6]

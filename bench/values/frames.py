@@ -1,4 +1,4 @@
-"""What a lens found in the network of one trial at one moment of its training."""
+"""Results of a lens for the network of one trial, at one moment of its training."""
 
 from dataclasses import dataclass, field
 from math import ceil, isfinite
@@ -9,20 +9,20 @@ PHASES = (START, QUARTER, END)
 """When frames are taken: before the first update, at a quarter of the budget, and where training ends."""
 
 REFUSED = "refused"
-"""Among the numbers of a lens: why a network has not what it looks at."""
+"""The name, among the numbers of a lens, of the reason why the lens does not apply to a network."""
 
 Number = float | int | str | bool | None
 Part = dict[str, list[Any]]
-"""A table by columns, all of one length."""
+"""A table by columns, which have equal lengths."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a lens gives, in numbers and tables; what is not finite or not there is None.
+    """The numbers and tables that a lens returns; a number that is not finite or does not exist is None.
 
     Attributes:
-        numbers: By name.
-        parts: Tables by what they are about, such as ``input`` and ``state``.
+        numbers: Numbers by name.
+        parts: Tables by their subject, such as ``input`` and ``state``.
     """
 
     numbers: dict[str, Number] = field(default_factory=dict)
@@ -31,14 +31,14 @@ class Found:
 
 @dataclass(frozen=True)
 class Frame:
-    """What a lens found, and when.
+    """The results of a lens at one moment of training.
 
     Attributes:
         lens: The lens's name.
-        version: Of the lens.
-        phase: One of `PHASES`.
-        update: Updates done.
-        found: What it found.
+        version: The lens's version.
+        phase: The moment, one of `PHASES`.
+        update: Updates done by then.
+        found: The numbers and tables.
     """
 
     lens: str

@@ -99,7 +99,7 @@ class Layout:
 
     def row(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """Lay values out in a new row, (P,) float64; the padding is zero."""
-        found = np.zeros(self.row_size)
-        for name, array in self.arrays(found).items():
+        row = np.zeros(self.row_size)
+        for name, array in self.arrays(row).items():
             array[...] = values[name]
-        return found
+        return row

@@ -17,7 +17,7 @@ _NOT_FINITE = ("nan", "inf", "-inf")
 
 
 def to_plain(value: Any) -> Any:
-    """Return a value as what JSON can hold.
+    """Return a value in types that JSON can hold.
 
     >>> to_plain((1.5, math.inf, {"a": None}))
     [1.5, 'inf', {'a': None}]
@@ -39,20 +39,20 @@ def to_plain(value: Any) -> Any:
 
 @cache
 def _defaults(kind: Any) -> list[tuple[str, Any]]:
-    """Return the fields of a dataclass, each with its default or with what nothing equals."""
+    """Return the fields of a dataclass, each with its default, or with an object that equals no value."""
     made = [item.default if item.default_factory is MISSING else item.default_factory() for item in fields(kind)]
     return [(item.name, default) for item, default in zip(fields(kind), made, strict=True)]
 
 
 def from_plain(kind: Any, value: Any) -> Any:
-    """Return a value of a type, made of what `to_plain` made of it; whatever else it may be given is refused.
+    """Return the value of a type that `to_plain` wrote; anything else is refused.
 
     Args:
-        kind: The type, as it is written behind a field: ``tuple[Measurement, ...]``.
-        value: What was read.
+        kind: The type, as an annotation writes it: ``tuple[Measurement, ...]``.
+        value: The plain value that was read.
 
     Raises:
-        ValueError: It does not fit the type.
+        ValueError: The plain value does not fit the type.
 
     >>> from_plain(tuple[float, ...], [1.5, "inf"])
     (1.5, inf)
@@ -64,7 +64,7 @@ def from_plain(kind: Any, value: Any) -> Any:
 
 @cache
 def _reader(kind: Any) -> Callable[[Any], Any]:
-    """Return what makes values of a type: looked up once, since a shard holds millions."""
+    """Return the function that makes values of a type; it is cached, since a shard holds millions of values."""
     origin, of = get_origin(kind), get_args(kind)
     if kind is Any:
         return _json
@@ -144,7 +144,7 @@ def _text(value: Any) -> str:
 
 
 def _json(value: Any) -> Any:
-    """Return what JSON can hold as it is."""
+    """Return a value that JSON can hold unchanged."""
     if isinstance(value, dict):
         return {_text(name): _json(one) for name, one in value.items()}
     if isinstance(value, list):

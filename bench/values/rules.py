@@ -1,4 +1,4 @@
-"""Rules for values that a user gives: what is right is returned as it is kept, what is not is refused in one line."""
+"""Checks of values that a user gives: a valid value is returned as it is stored, any other is refused in one line."""
 
 import re
 import reprlib
@@ -11,7 +11,7 @@ from longlag.tasks.support.errors import UsageError, near
 from longlag.tasks.support.options import spell
 
 Rule = Callable[[object, str], Any]
-"""Returns a value as it is kept; a message begins with the label, which says where the value was read."""
+"""Returns a value as it is stored; its messages begin with the label, which says where the value was read."""
 
 _LARGEST_FLOAT = sys.float_info.max
 LARGEST_RATE = 1000.0
@@ -34,13 +34,13 @@ def number(value: object, label: str, low: float = 0.0, above: bool = False) -> 
     """Return a finite number of at least, or above, ``low``.
 
     Args:
-        value: What was given.
-        label: Where, for the message.
+        value: The value that was given.
+        label: Where it was read, for the message.
         low: The lower bound.
-        above: Whether it must lie above the bound.
+        above: Whether the number must lie above the bound.
 
     Raises:
-        UsageError: It is something else.
+        UsageError: The value is not such a number.
     """
     right = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= _LARGEST_FLOAT
     if not right or (above and value == low):
@@ -53,27 +53,27 @@ def positive(value: object, label: str) -> float:
     """Return a finite number above 0.
 
     Raises:
-        UsageError: It is something else.
+        UsageError: The value is not such a number.
     """
     return number(value, label, above=True)
 
 
 def rate(value: object, label: str) -> float:
-    """Return a learning rate: above 0, and no more than any method here can use.
+    """Return a learning rate: above 0 and at most `LARGEST_RATE`.
 
     Raises:
-        UsageError: It is something else.
+        UsageError: The value is not such a number.
     """
-    if (found := positive(value, label)) > LARGEST_RATE:
-        raise UsageError(f"{label} must be at most {LARGEST_RATE:g}, not {found:g}")
-    return found
+    if (rate := positive(value, label)) > LARGEST_RATE:
+        raise UsageError(f"{label} must be at most {LARGEST_RATE:g}, not {rate:g}")
+    return rate
 
 
 def share(value: object, label: str) -> float:
     """Return a number from 0 to below 1.
 
     Raises:
-        UsageError: It is something else.
+        UsageError: The value is not such a number.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
         raise UsageError(f"{label} must be a number from 0 to below 1, not {_shown(value)}")
@@ -81,20 +81,20 @@ def share(value: object, label: str) -> float:
 
 
 def spec(value: object, label: str) -> str:
-    """Return a text as of `word`; spaces around it are kept, so that whoever looks the name up refuses it.
+    """Return a text that `word` accepts, with the spaces around it, so that looking up the name refuses them.
 
     Raises:
-        UsageError: It is something else.
+        UsageError: The value is not such a text.
     """
     word(value, label)
     return cast(str, value)
 
 
 def word(value: object, label: str) -> str:
-    """Return a text that is not empty and has one line.
+    """Return a text that is not empty and has one line, without spaces around it.
 
     Raises:
-        UsageError: It is something else.
+        UsageError: The value is not such a text.
     """
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise UsageError(f"{label} must be one line of text, not {_shown(value)}")
@@ -102,7 +102,7 @@ def word(value: object, label: str) -> str:
 
 
 def choice(*words: str) -> Rule:
-    """Allow a few words."""
+    """Allow only the given words."""
 
     def read(value: object, label: str) -> str:
         if not isinstance(value, str) or value not in words:
@@ -115,24 +115,24 @@ def choice(*words: str) -> Rule:
 
 
 def chunk(value: object, label: str) -> int:
-    """Return the time steps of a chunk; 0 where sequences are left whole, which is written ``none``.
+    """Return the time steps of a chunk; 0 for ``none``, which leaves sequences whole.
 
     Raises:
-        UsageError: It is something else.
+        UsageError: The value is neither.
     """
     if value == "none":
         return 0
-    found = int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
-    if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found <= _LONGEST:
+    steps = int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
+    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= _LONGEST:
         raise UsageError(f"{label} must be none or a whole number from 1 to {_LONGEST}, not {_shown(value)}")
-    return found
+    return steps
 
 
 def lags(value: object, label: str) -> tuple[int, ...]:
     """Return distances in time steps, ascending; texts such as ``50,100`` hold several.
 
     Raises:
-        UsageError: They are something else, or one is given twice.
+        UsageError: The value holds anything else, or one distance twice.
     """
     items = [lag for item in (value if isinstance(value, list | tuple) else [value]) for lag in _listed(item, label)]
     return tuple(sorted(several(whole(1, _LONGEST))(items, label)))
@@ -149,30 +149,30 @@ def _listed(item: object, label: str) -> list[object]:
 
 
 def seeds(value: object, label: str) -> tuple[int, ...]:
-    """Return the seeds that are listed, or the first so many.
+    """Return the seeds of a list, or the seeds from 0 of a number of seeds.
 
     Raises:
-        UsageError: It is neither a list of seeds nor their number.
+        UsageError: The value is neither a list of seeds nor their number.
     """
     if not isinstance(value, list | tuple):
         return tuple(range(whole(1, _MOST_SEEDS)(value, label)))
     if len(value) > _MOST_SEEDS:
         raise UsageError(f"{label} must have at most {_MOST_SEEDS} values, not {len(value)}")
-    found: tuple[int, ...] = several(whole(0, _LARGEST_SEED))(value, label)
-    return found
+    listed: tuple[int, ...] = several(whole(0, _LARGEST_SEED))(value, label)
+    return listed
 
 
 def several(rule: Rule) -> Rule:
     """Allow a list of values that follow a rule, each once; a single value stands for a list of one."""
 
     def read(value: object, label: str) -> tuple[Any, ...]:
-        found = [rule(item, label) for item in (value if isinstance(value, list | tuple) else [value])]
-        if not found:
+        items = [rule(item, label) for item in (value if isinstance(value, list | tuple) else [value])]
+        if not items:
             raise UsageError(f"{label} must have at least one value")
-        for item, count in Counter(found).items():
+        for item, count in Counter(items).items():
             if count > 1:
                 raise UsageError(f"{label} has {item if isinstance(item, str) else spell(item)} twice")
-        return tuple(found)
+        return tuple(items)
 
     return read
 

@@ -1,4 +1,4 @@
-"""Named randomness: every random number comes from a generator keyed by the names of what it is for.
+"""Named randomness: every random number comes from a generator whose key is made of names of its purpose.
 
 A stream is random-access: draw number n of a stream does not depend on the draws before it, so that a resumed
 trial, a prefetched batch and another device see the same integers. The generator is counter-based: Philox
@@ -16,8 +16,8 @@ import numpy as np
 class _Key(np.random.SeedSequence):
     """A key of 128 bits, given to numpy in place of a seed.
 
-    Given as ``key`` it would have the system asked for a seed, too, which is thrown away but takes four times as long
-    as all the rest of making a generator.
+    If it were passed as ``key``, numpy would also ask the operating system for a seed that it then discards, which
+    takes four times as long as the rest of making a generator.
     """
 
     def __init__(self, names: str) -> None:

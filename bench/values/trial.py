@@ -1,7 +1,7 @@
-"""One training run as a value, what came out of it, and how it ended.
+"""A training run as a value, and its result.
 
-A trial is the fields that decide its result, nothing else; its key is made of them. This module needs no heavy
-library, so that plans and stores can speak of trials without torch.
+A trial holds the fields that decide its result and nothing else; its key is a hash of them. This module needs no heavy
+library, so that plans and stores can handle trials without torch.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _computation = partial(axis, Group.COMPUTATION, label="{}")
 
 
 class Status(StrEnum):
-    """How a trial ended; every trial ends in exactly one, and the first four are results."""
+    """The end of a trial: every trial has exactly one, and the first four are results."""
 
     SOLVED = "solved"
     UNSOLVED = "unsolved"
@@ -159,7 +159,7 @@ _COMMON = tuple(name for name, axis in AXES.items() if not axis.in_cohort)
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one evaluation saw; train-side numbers are over the updates since the evaluation before.
+    """The numbers of one evaluation; those of training are over the updates since the evaluation before.
 
     Attributes:
         update: Updates done.
@@ -167,7 +167,7 @@ class Measurement:
         error: Error on the evaluation batch.
         train_loss: Mean loss of the training batches; None at update 0.
         grad_norm_median: Median gradient norm before clipping; None at update 0.
-        grad_norm_max: Largest finite one.
+        grad_norm_max: Largest finite gradient norm before clipping; None at update 0.
         clipped_fraction: Share of updates whose gradient the clip changed.
         clip_cosine: Mean cosine of the gradient after clipping to the one before; None where none has a direction.
         parameter_norm: Euclidean norm of all parameters.
@@ -190,7 +190,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Transfer:
-    """What a trained network makes of its task at another distance.
+    """The error of a trained network on its task at another distance.
 
     Attributes:
         lag: The distance, in time steps.
@@ -212,36 +212,36 @@ class Transfer:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What came out of one trial. Numbers that do not exist are None, never NaN or a sentinel.
+    """The result of one trial. Numbers that do not exist are None, never NaN or a sentinel.
 
     Attributes:
-        trial: What was trained.
-        status: How it ended; solved also where it went on after that (``stop`` is never).
+        trial: The trial.
+        status: How it ended; solved also where training went on after that (``stop`` is never).
         error: Error at the last evaluation; None where it is not finite or there was none.
         confirmed_error: Error on the confirmation stream; only solved trials have one.
         updates: Updates done.
         updates_to_solve: The first of the two evaluations in a row that were below `solved_below`.
         diverged_at: The update at which a number became non-finite, counted from 1.
-        diverged_in: That quantity: ``loss``, ``gradient`` or ``parameters``.
+        diverged_in: The quantity that became non-finite: ``loss``, ``gradient`` or ``parameters``.
         exploded_at: The update at which the trial counted as exploded.
         path: Which code computed the scans: ``readable`` or ``fused``.
-        grad_norm_median: Over all updates, before clipping, finite ones.
-        grad_norm_max: The largest finite one.
-        grad_norm_max_at: The update at which that was reached.
-        grad_norm_after_max: The largest norm that the optimiser took.
+        grad_norm_median: Median of the finite gradient norms before clipping, over all updates.
+        grad_norm_max: Largest finite gradient norm before clipping, over all updates.
+        grad_norm_max_at: The update with that norm.
+        grad_norm_after_max: Largest gradient norm after clipping, as the optimiser took it.
         clipped_fraction: Share of updates whose gradient the clip changed.
         clip_cosine: Mean cosine of the gradient after clipping to the one before, over updates in which both have one.
         num_parameters: Trainable numbers.
-        num_frozen: Numbers that are drawn with them and never trained; None where there are none.
+        num_frozen: Numbers that are drawn with the parameters and never trained; None where there are none.
         state_size: Numbers carried from one time step to the next.
-        example: What the task's example gave, by name.
+        example: Numbers that the task reads from the network's outputs on its example, by name.
         transfer: Errors at the trial's ``test_lags``; empty where its parameters are not finite.
         reason: Why it failed or timed out.
         measurements: The curve, one entry an evaluation.
         wall_seconds: This trial's share of its cohort's time.
         environment: Versions, processor and source of the code that made it.
-        fingerprint: Of status and curve, to the last digit (`fingerprint_of`).
-        frames: What lenses found, where any ran; they change nothing of the rest.
+        fingerprint: A hash of status and curve, to the last digit (`fingerprint_of`).
+        frames: Results of lenses, where any ran; they change no other field.
     """
 
     trial: Trial
@@ -284,7 +284,7 @@ _WITNESSES = ("loss", "error", "train_loss", "grad_norm_median", "grad_norm_max"
 def fingerprint_of(status: Status, updates: int, curve: Sequence[Measurement]) -> str:
     """Return sixteen hexadecimal digits from how a trial ended and the unrounded numbers of its curve.
 
-    Two trials with the same fingerprint went the same way, to the last digit.
+    Two trials with the same fingerprint had the same end and the same curve, to the last digit.
     """
     points = [[point.update, *(_exact(getattr(point, name)) for name in _WITNESSES)] for point in curve]
     content = json.dumps([status.value, updates, points])

@@ -1,6 +1,6 @@
-"""How the layers of a network are joined: depth, skip connections, directions, what lies between, starts, a decoder.
+"""How the layers of a network are joined: depth, skip connections, directions, normalisation, initial states, decoder.
 
-Needs no heavy library, so that plans and command lines can speak of it.
+This module needs no heavy library, so that plans and the command line can use it.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -29,20 +29,21 @@ NO_DECODER = "none"
 
 @dataclass(frozen=True)
 class Wiring:
-    """Depth, what goes up from layer to layer, and the decoder beside the layers, if there is one.
+    """Depth, connections between layers, and the decoder beside the layers, if there is one.
 
     ``skip``, ``normalisation`` and ``dropout`` act between layers, those of a decoder too; with one layer they do
     nothing.
 
     Attributes:
-        layers: Layers, one above the other.
+        layers: Number of layers, one above the other.
         skip: One of `SKIPS`.
         direction: One of `DIRECTIONS`.
         normalisation: One of `NORMALISATIONS`.
         dropout: Share of the numbers going up that each update sets to zero (Zaremba et al. 2014).
         decoder_cell: The spec of the decoder's cell; these layers are then its encoder. ``none`` without a decoder.
         decoder_layers: Layers of the decoder; 0 without one.
-        initial_state: One of `INITIAL_STATES`, of the layers that read: a decoder starts from what these end with.
+        initial_state: One of `INITIAL_STATES`, for the layers that read the input: a decoder starts from their last
+            states.
     """
 
     layers: int = 1
@@ -66,24 +67,24 @@ class Wiring:
 
     @property
     def decoder(self) -> "Wiring":
-        """How the decoder's layers are joined: like the encoder's, but that it writes from the first to the last."""
+        """How the decoder's layers are joined: like the encoder's, but always in the direction forward."""
         return replace(self.encoder, layers=self.decoder_layers, direction="forward", initial_state="zeros")
 
     @property
     def directions(self) -> tuple[str, ...]:
-        """In which directions each layer runs."""
+        """The directions in which each layer runs."""
         return ("forward", "backward") if self.direction == "bidirectional" else ("forward",)
 
     @property
     def reduced(self) -> "Wiring":
-        """The same network, without what cannot act: equal networks have equal ones."""
+        """The wiring without settings that have no effect here, so that equal networks have equal wirings."""
         if max(self.layers, self.decoder_layers) > 1:
             return self
         return replace(self, skip="none", normalisation="none", dropout=0.0)
 
     @property
     def words(self) -> list[str]:
-        """What differs from one plain layer.
+        """The settings that differ from those of one plain layer, in words.
 
         >>> Wiring(3, "dense", dropout=0.5).words
         ['3 layers', 'skip dense', 'dropout 0.5']
@@ -98,7 +99,7 @@ class Wiring:
 
     @property
     def plain(self) -> bool:
-        """Whether each layer runs from left to right, from zeros, over just what the one below puts out."""
+        """Whether each layer runs forward, from zeros, over the outputs of the layer below alone."""
         return self.reduced == Wiring(self.layers)
 
 

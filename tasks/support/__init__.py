@@ -1,1 +1,1 @@
-"""What the tasks share: options, drawing, sentences and their constructions, compiled code."""
+"""Code that tasks share: options, drawing, sentences and their constructions, compiled code."""

@@ -1,4 +1,4 @@
-"""The sentences of agreement_constructions: what they are made of, and in which order."""
+"""The sentences of agreement_constructions: their parts, the lists of words for these, and their order."""
 
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -21,11 +21,11 @@ is judged, another verb, the full stop, and what fills up the table of parts."""
 
 
 class Frame(NamedTuple):
-    """How a sentence is built.
+    """The structure of a sentence.
 
     Attributes:
         parts: Its parts, in order.
-        judged: The list of the verb that is judged; `main` stands for that of its subject's sort.
+        judged: The list of the judged verb; `main` stands for the list of its subject's sort.
         another: The list of the other verb, if there is one.
         owner: The other verb's subject.
     """
@@ -65,10 +65,10 @@ class Construction(NamedTuple):
 
     Attributes:
         name: As Marvin & Linzen call its file.
-        frame: How it is built.
-        subject: The sorts of the subject of the verb that is judged.
-        other: Likewise, of the other noun.
-        link: The list of what links its nouns or verbs.
+        frame: Its structure.
+        subject: The sorts of nouns for the judged verb's subject.
+        other: The sorts of nouns for the other noun.
+        link: The list of words that link its nouns or verbs.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What a trial holds of data that its task reads from files: other data is another trial."""
+"""Labels of data that tasks read from files; they are part of a trial's key, so that other data is another trial."""
 
 import hashlib
 import re
@@ -12,10 +12,10 @@ def data_label(name: str, *contents: bytes) -> str:
     >>> data_label("words", b"one", b"two") == data_label("words", b"one", b"three")
     False
     """
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for content in contents:
-        found.update(f"{len(content)}\n".encode() + content)
-    return f"{name}:{found.hexdigest()[:16]}"
+        digest.update(f"{len(content)}\n".encode() + content)
+    return f"{name}:{digest.hexdigest()[:16]}"
 
 
 def is_data_label(label: object) -> bool:

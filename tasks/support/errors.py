@@ -19,7 +19,7 @@ def near(word: str, words: Iterable[str], alike: float = 0.5) -> str:
     ('; did you mean lstm?', '; did you mean adding?', '; did you mean rnn?')
     """
     known = {one.lower(): one for one in words}
-    said = word.strip().lower()
-    found = [meant] if (meant := _SYNONYMS.get(said)) in known else []
-    found += difflib.get_close_matches(said, list(known), n=1, cutoff=alike)
-    return f"; did you mean {known[found[0]]}?" if found else ""
+    given = word.strip().lower()
+    alternatives = [meant] if (meant := _SYNONYMS.get(given)) in known else []
+    alternatives += difflib.get_close_matches(given, list(known), n=1, cutoff=alike)
+    return f"; did you mean {known[alternatives[0]]}?" if alternatives else ""

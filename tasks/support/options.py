@@ -35,10 +35,10 @@ class Range:
             ValueError: The text is neither, or low is above high.
         """
         low, dash, high = text.partition("-")
-        found = cls(int(low), int(high) if dash else int(low))
-        if found.low > found.high:
+        parsed = cls(int(low), int(high) if dash else int(low))
+        if parsed.low > parsed.high:
             raise ValueError(text)
-        return found
+        return parsed
 
     def __str__(self) -> str:
         return str(self.low) if self.low == self.high else f"{self.low}-{self.high}"
@@ -190,7 +190,7 @@ class Configurable:
 
         Raises:
             UsageError: An option is unknown, missing, of the wrong type or out of its range.
-        """
+        """  # noqa: DOC501  (`_refusal` returns a UsageError)
         known = options_of(cls)
         for name in given:
             if name not in known:

@@ -96,12 +96,12 @@ def _few_others(chances: np.ndarray, count: int) -> np.ndarray:
     before[0, :, 0] = 1
     for place in range(size - 1):
         before[place + 1] = _joined(before[place], chances[place])
-    found = np.empty((size, nodes))
+    shares = np.empty((size, nodes))
     after = before[0].copy()
     for place in range(size - 1, -1, -1):
-        found[place] = (before[place] * after.cumsum(1)[:, ::-1]).sum(1)
+        shares[place] = (before[place] * after.cumsum(1)[:, ::-1]).sum(1)
         after = _joined(after, chances[place])
-    return found
+    return shares
 
 
 def _joined(counts: np.ndarray, chance: np.ndarray) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""What cells share: initial values, parts of equations, and a cell made of a module."""
+"""Code that cells share: initial values, parts of equations, and a cell made of a module."""

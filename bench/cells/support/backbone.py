@@ -1,7 +1,7 @@
-"""What a network is made of below its readout: what `--cell` names, and what of that can be stacked in layers.
+"""The value of `--cell`: the part of a network below its readout, and the contract of those that stack in layers.
 
-Two contracts build on it. A `Cell` (`longlag.cells.base`) says the equations of one time step. What runs whole
-sequences by itself is a module in each layer (`longlag.cells.support.module_cell`), or one for all of the network
+Two contracts build on it. A `Cell` (`longlag.cells.base`) has the equations of one time step. A module runs over whole
+sequences by itself: one in each layer (`longlag.cells.support.module_cell`), or one for the whole network
 (`longlag.architectures.base`).
 """
 
@@ -18,50 +18,50 @@ from longlag.values.wiring import Wiring
 
 @dataclass(frozen=True)
 class Backbone(Configurable, ABC):
-    """What a network is made of below its readout, named where a cell is."""
+    """The part of a network below its readout, which `--cell` names."""
 
     kind: ClassVar[str] = "cell"
     reference: ClassVar[str]
     no_kernel: ClassVar[str] = ""
-    """Why it has no kernel by default, in a few words; nothing where it has one, or somebody else wrote it."""
+    """Why it has no kernel by default, in a few words; empty where it has one, and for plugins."""
     unit_axis: ClassVar[int]
     """The axis of a weight matrix that counts the units it leads to."""
 
     @property
     def width_step(self) -> int:
-        """What hidden sizes must be multiples of; by default any will do."""
+        """The number that hidden sizes must be multiples of; by default any size is allowed."""
         return 1
 
     @property
     def tokens(self) -> bool:
-        """Whether it reads tokens (T, B) and no vectors; by default it reads either."""
+        """Whether it reads only tokens (T, B), not vectors; by default it reads both."""
         return False
 
     def admit(self, wiring: Wiring) -> None:
-        """Refuse layers joined in a way that this cannot be; by default all are possible.
+        """Refuse wirings that it cannot have; by default it can have all.
 
         Raises:
-            UsageError: It cannot.
+            UsageError: It cannot have this one.
         """
 
     def admit_inputs(self, tokens: bool) -> None:
-        """Refuse tokens, or vectors; by default both can be read.
+        """Refuse inputs, tokens or vectors, that it cannot read; by default it reads both.
 
         Raises:
-            UsageError: They cannot.
+            UsageError: It cannot read them.
         """
 
     def admit_steps(self, trained: int, longest: int) -> None:
         """Refuse sequences that a network trained on ``trained`` time steps cannot read; by default it reads any.
 
         Raises:
-            UsageError: It cannot.
+            UsageError: It cannot read ``longest`` time steps.
         """
 
 
 @dataclass(frozen=True)
 class Stackable(Backbone):
-    """What each layer of a network can be: it has tensors and initial values for any sizes of its input and itself."""
+    """A backbone that can be each layer of a network, with tensors and initial values for any input and hidden size."""
 
     @abstractmethod
     def shapes(self, input_size: int, hidden_size: int) -> dict[str, tuple[int, ...]]:
@@ -72,16 +72,16 @@ class Stackable(Backbone):
         """Return the columns of each logical tensor stored side by side in one of `shapes`."""
 
     def state_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
-        """Return the shape of each state of one sequence that a scan may start from; nothing by default."""
+        """Return the shape of each state of one sequence that a scan may start from; empty by default."""
         return {}
 
     @abstractmethod
     def state_count(self, hidden_size: int) -> int:
-        """Return the numbers that a layer carries from step to step."""
+        """Return how many numbers a layer carries from step to step, for one sequence."""
 
     @abstractmethod
     def initial_weights(self, input_size: int, hidden_size: int, *names: str | int) -> dict[str, np.ndarray]:
-        """Draw initial weights (float64), which follow from streams below ``names``."""
+        """Draw initial weights (float64) from streams whose names begin with ``names``."""
 
     def frozen(self, input_size: int, hidden_size: int) -> frozenset[str]:
         """Return the names of the tensors that are drawn with the others and never trained; by default none."""
@@ -89,7 +89,7 @@ class Stackable(Backbone):
 
     @final
     def count(self, input_size: int, hidden_size: int) -> int:
-        """Return the numbers of a layer that are trained."""
+        """Return how many numbers of a layer are trained."""
         frozen = self.frozen(input_size, hidden_size)
         shapes = self.shapes(input_size, hidden_size)
         return sum(prod(shape) for name, shape in shapes.items() if name not in frozen)

@@ -14,7 +14,7 @@ def skew(values: Tensor, size: int) -> Tensor:
 
     Args:
         values: (N,), N = size (size - 1) / 2; or (S, 1, N) with a trial axis.
-        size: Of the matrix (size, size); or (S, size, size).
+        size: The size of the matrix, (size, size); or (S, size, size) with a trial axis.
     """
     upper = values.new_zeros(*values.shape[:-2], size, size)
     rows, columns = torch.triu_indices(size, size, 1, device=values.device)
@@ -23,7 +23,7 @@ def skew(values: Tensor, size: int) -> Tensor:
 
 
 def by_unit(state: Tensor, weight: Tensor) -> Tensor:
-    """Return the product of a state and diagonal matrices that stand side by side, of which the diagonals are given.
+    """Return the products of a state with diagonal matrices, side by side; a matrix is given by its diagonal.
 
     >>> by_unit(torch.tensor([[1, 2]]), torch.tensor([3, 4, 5, 6]))
     tensor([[ 3,  8,  5, 12]])
@@ -37,7 +37,7 @@ def by_unit(state: Tensor, weight: Tensor) -> Tensor:
 
 
 def modrelu(signal: Tensor, bias: Tensor) -> Tensor:
-    """Return ``signal`` with its magnitude changed by the bias, or 0 where none is left (Arjovsky et al. 2016).
+    """Return sign(signal) max(|signal| + bias, 0), the modReLU of Arjovsky et al. (2016).
 
     >>> modrelu(torch.tensor([-3.0, 0.5, 2.0]), torch.tensor(-1.0))
     tensor([-2.,  0.,  1.])

@@ -21,11 +21,11 @@ def rotations(angles: np.ndarray, size: int) -> np.ndarray:
 
 
 def chrono(generator: np.random.Generator, size: int, span: int) -> np.ndarray:
-    """Draw forget biases log U(1, span - 1): gates that hold for 2 to ``span`` steps (Tallec & Ollivier 2018)."""
+    """Draw forget biases log U(1, span - 1), for time constants from 2 to ``span`` steps (Tallec & Ollivier 2018)."""
     return np.log(generator.uniform(1, span - 1, size))
 
 
 def softplus_inverse(values: np.ndarray) -> np.ndarray:
-    """Return what softplus makes these positive numbers of."""
-    found: np.ndarray = values + np.log(-np.expm1(-values))
-    return found
+    """Return x such that softplus(x) = values, for positive values."""
+    inverse: np.ndarray = values + np.log(-np.expm1(-values))
+    return inverse

@@ -1,9 +1,9 @@
 """Makes a cell of an ordinary `torch.nn.Module`, which runs over whole sequences by itself.
 
 The module is built with ``(input_size, hidden_size)`` and called with ``(inputs, state)``: inputs (T, B, I), or tokens
-(T, B) where it says ``tokens = True``, the state None at the start. It returns the outputs (T, B, H) and its last
-state. It runs a trial at a time on views of the trial's row, so that it keeps the promises of every cell; nothing is
-promised of its speed.
+(T, B) where it declares ``tokens = True``, the state None at the start. It returns the outputs (T, B, H) and its last
+state. It runs a trial at a time on views of the trial's row, so that it keeps the promises of every cell, without any
+promise of speed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ from longlag.values.wiring import Wiring
 
 @dataclass(frozen=True)
 class ModuleCell(Stackable):
-    """A layer that is a module; a subclass says which."""
+    """A layer that is a module; a subclass names the module's class."""
 
     reference: ClassVar[str] = "a module of the user's"
     unit_axis: ClassVar[int] = 0  # as torch.nn stores its weights
@@ -34,12 +34,12 @@ class ModuleCell(Stackable):
 
     @property
     def tokens(self) -> bool:
-        """Whether the module reads tokens (T, B) and no vectors."""
+        """Whether the module reads only tokens (T, B), not vectors."""
         return bool(getattr(self.module, "tokens", False))
 
     @final
     def admit(self, wiring: Wiring) -> None:
-        """Refuse to learn initial states, and layers that would read tokens of each other.
+        """Refuse learned initial states, and layers above one that reads tokens.
 
         Raises:
             UsageError: The wiring asks for it.
@@ -54,7 +54,7 @@ class ModuleCell(Stackable):
         """Refuse vectors where the module reads tokens.
 
         Raises:
-            UsageError: It does.
+            UsageError: It reads tokens, and the inputs are vectors.
         """
         if self.tokens and not tokens:
             raise UsageError(
@@ -62,7 +62,7 @@ class ModuleCell(Stackable):
             )
 
     def parts(self, name: str, hidden_size: int) -> tuple[int, ...]:
-        """Leave every tensor in one part: what a module puts side by side is its own affair."""
+        """Return one part for every tensor, since how a module stores its gates is not known."""
         return ()
 
     def shapes(self, input_size: int, hidden_size: int) -> dict[str, tuple[int, ...]]:
@@ -77,11 +77,11 @@ class ModuleCell(Stackable):
         return _tensors(self.module, input_size, hidden_size)
 
     def state_count(self, hidden_size: int) -> int:
-        """Return how many numbers the module's state holds for one sequence, found by running one step."""
+        """Return how many numbers the module's state holds for one sequence, by running one step."""
         return _state_numbers(self.module, self.tokens, hidden_size)
 
     def initial_weights(self, input_size: int, hidden_size: int, *names: str | int) -> dict[str, np.ndarray]:
-        """Build the module anew, every global generator seeded from the weights' stream meanwhile."""
+        """Build a new module while every global generator is seeded from the weights' stream."""
         seed = int(stream(*names, "module").generator().integers(2**63))
         drawn = tensors_of(build(self.module, input_size, hidden_size, seed))
         return {name: one.to_row(drawn[name][1]) for name, one in self._tensors(input_size, hidden_size).items()}
@@ -97,11 +97,11 @@ class ModuleCell(Stackable):
         """Run over tokens (T, B) or vectors (T, B, I) from the start; return the outputs (T, B, H).
 
         Args:
-            inputs: What it reads.
-            weights: Its tensors as they lie in a row.
-            input_size: Numbers of an input vector, or tokens.
-            hidden_size: Numbers of an output.
-            noise: In training, seeds the global generators from which the module may draw; in evaluation there is none.
+            inputs: The inputs.
+            weights: Its tensors, as they are stored in a row.
+            input_size: The size of an input vector, or the number of tokens.
+            hidden_size: The size of an output vector.
+            noise: In training, seeds the global generators from which the module may draw; None in evaluation.
         """
         template = _template(self.module, input_size, hidden_size)
         given = {name: one.from_row(weights[name]) for name, one in self._tensors(input_size, hidden_size).items()}
@@ -122,23 +122,23 @@ def checked(template: nn.Module, given: dict[str, Tensor], inputs: Tensor, hidde
 
     Args:
         template: The module, whose own parameters are not used.
-        given: Its parameters and buffers, by name.
-        inputs: Its inputs.
+        given: Parameters and buffers to use, by name.
+        inputs: The inputs.
         hidden_size: H.
 
     Raises:
         TypeError: It does not return outputs and a state.
         ValueError: The outputs have another shape than (T, B, H).
     """
-    found = torch.func.functional_call(template, given, (inputs, None))
-    if not isinstance(found, tuple) or len(found) != 2 or not isinstance(found[0], Tensor):
-        given_back = f"a tuple of {len(found)}" if isinstance(found, tuple) else type(found).__name__
+    returned = torch.func.functional_call(template, given, (inputs, None))
+    if not isinstance(returned, tuple) or len(returned) != 2 or not isinstance(returned[0], Tensor):
+        given_back = f"a tuple of {len(returned)}" if isinstance(returned, tuple) else type(returned).__name__
         rule = "must return (outputs, state), nothing beside them: the loss is the task's"
         raise TypeError(f"{type(template).__name__}.forward {rule}; not {given_back}")
     expected = (*inputs.shape[:2], hidden_size)
-    if found[0].shape != expected:
-        raise ValueError(f"outputs must be (T, B, hidden_size) = {expected}, not {tuple(found[0].shape)}")
-    return found
+    if returned[0].shape != expected:
+        raise ValueError(f"outputs must be (T, B, hidden_size) = {expected}, not {tuple(returned[0].shape)}")
+    return returned
 
 
 @lru_cache(maxsize=64)

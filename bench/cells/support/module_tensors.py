@@ -1,7 +1,7 @@
-"""The tensors of a module as they lie in a trial's row of real numbers, and what a module may not hold beside them.
+"""The tensors of a module as a trial's row of real numbers stores them, and checks that a module holds nothing else.
 
 Parameters are trained unless they have ``requires_grad=False``; those, and buffers, are drawn with the others, from the
-trial's seed, and stay as they are. Complex numbers lie in a row as pairs of real ones.
+trial's seed, and stay constant. Complex numbers are stored in a row as pairs of real ones.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from longlag.tasks.support.errors import UsageError
 
 _STEPS, _BATCH = 3, 4
 _LARGEST = 2**24
-"""Whole numbers up to here are what they are in float32."""
+"""Float32 holds all whole numbers up to this one exactly."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +41,20 @@ class ModuleTensor:
         return (*self.shape, 2) if self.dtype.is_complex else self.shape or (1,)
 
     def from_row(self, view: Tensor) -> Tensor:
-        """Return what the module is given, from a view of a row."""
+        """Return the tensor that the module is given, from a view of a row."""
         if self.dtype.is_complex:
             return torch.view_as_complex(view.reshape(*self.shape, 2))
-        found = view.reshape(self.shape)
-        return found if self.dtype.is_floating_point else found.round().to(self.dtype)
+        tensor = view.reshape(self.shape)
+        return tensor if self.dtype.is_floating_point else tensor.round().to(self.dtype)
 
     def to_row(self, value: Tensor) -> np.ndarray:
-        """Return the numbers of a tensor of this kind, (float64) in the `row_shape`."""
+        """Return the numbers of such a tensor as float64, in `row_shape`."""
         real = torch.view_as_real(value.detach().resolve_conj()) if self.dtype.is_complex else value.detach()
         return real.double().numpy().reshape(self.row_shape)
 
 
 def tensors_of(module: nn.Module) -> dict[str, tuple[ModuleTensor, Tensor]]:
-    """Return every parameter, then every buffer, by name, each with how it lies in a row."""
+    """Return every parameter, then every buffer, by name, each with its description for a row."""
     named: dict[str, tuple[Tensor, bool]] = {
         name: (value, value.requires_grad) for name, value in module.named_parameters()
     }
@@ -70,16 +70,16 @@ def build(made: type[nn.Module], input_size: int, hidden_size: int, seed: int) -
 
     Args:
         made: The module's class.
-        input_size: Its first argument.
-        hidden_size: Its second.
-        seed: Of every global generator.
+        input_size: The first argument of the class.
+        hidden_size: The second argument of the class.
+        seed: The seed of every global generator.
     """
     with seeded(seed), settled():
         return made(input_size, hidden_size)
 
 
 def admit_module(made: type[nn.Module], input_size: int = 16, hidden_size: int = 16) -> None:
-    """Refuse a module that holds what trials would share.
+    """Refuse a module that holds state which trials would share.
 
     Raises:
         UsageError: A buffer of it changes when it runs or holds numbers too large for a row, a plain attribute follows

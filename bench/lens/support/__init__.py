@@ -1,1 +1,1 @@
-"""What lenses share: names, sequences, and the signal on its way back."""
+"""Code that lenses share: names, sequences, and the signal in the backward pass."""

@@ -1,8 +1,8 @@
-"""The one number a sequence that lenses differentiate: the answer's margin at its last scored step.
+"""The number per sequence that lenses differentiate: the answer's margin at its last scored step.
 
 For classes it is the target's logit minus the logarithm of the sum of the others' exponentials, so that it is the
 logarithm of the odds for the right answer; unlike the loss's, its gradient does not vanish once the answer is right. In
-regression it is the output, the sum of them where there are several.
+regression it is the sum of the outputs.
 """
 
 import torch
@@ -44,7 +44,7 @@ def last_margins(outputs: Tensor, batch: Batch) -> Tensor:
 
     Args:
         outputs: (N, O), at the scored steps.
-        batch: Whose they are.
+        batch: The batch of the outputs.
     """
     places = last_scored(batch)[1]
     places = places[places >= 0]

@@ -1,4 +1,4 @@
-"""Whether any network of a study has what a lens looks at, asked before anything is trained."""
+"""Checks, before anything is trained, that each lens applies to some network of a study."""
 
 from collections.abc import Sequence
 
@@ -12,24 +12,24 @@ from longlag.values.trial import Trial
 
 
 def check_asked(lenses: Sequence[str], trials: Sequence[Trial]) -> None:
-    """Refuse lenses that none of the trials' networks has anything for.
+    """Refuse lenses that apply to none of the trials' networks.
 
     Args:
-        lenses: Their names.
-        trials: At least one.
+        lenses: The names of lenses.
+        trials: At least one trial.
 
     Raises:
-        UsageError: There is such a lens; the message says why for the first trial.
+        UsageError: A lens applies to none; the message has the reason for the first trial.
     """
     alike = list({(trial.task, trial.cell, trial.wiring): trial for trial in trials}.values())
     for name in lenses:
-        said = ""
+        first_reason = ""
         for trial in alike:
             network = network_of(trial)
             subject = subject_of(trial, network, torch.from_numpy(network.initial_row(trial.seed)))
             why = lens(name).refusal(subject)
             if not why:
                 break
-            said = said or why
+            first_reason = first_reason or why
         else:
-            raise UsageError(f"lens {name}: {said}")
+            raise UsageError(f"lens {name}: {first_reason}")

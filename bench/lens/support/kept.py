@@ -25,13 +25,13 @@ def frames_of_kept(lenses: Sequence[str], trial: Trial, folder: Path, updates: i
     """Look at a trial's network as it started and as it was kept.
 
     Args:
-        lenses: Their names.
+        lenses: The names of lenses.
         trial: The trial.
-        folder: Of the kept networks.
-        updates: That its training took.
+        folder: The folder of kept networks.
+        updates: The updates that its training took.
 
     Raises:
-        UsageError: The network cannot be made again.
+        UsageError: The network cannot be loaded.
     """
     kept = checkpoints.load_network(checkpoints.path_of(folder, trial.key))
     row = kept.row.to(trial.device)

@@ -1,4 +1,4 @@
-"""Norms by step turned into norms by lag, and what is said of them."""
+"""Norms by step turned into norms by lag, and their summaries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from longlag.values.frames import Part, rounded
 Array = np.ndarray
 
 KEPT = 256
-"""Lags up to which each is kept; beyond, one in so many that neighbours differ by 2 %."""
+"""All lags up to this one are kept; beyond it only some, so that neighbours differ by about 2 %."""
 _APART = 1.02
 
 
@@ -20,7 +20,7 @@ class ByLag:
     """Numbers of sequences by lag; NaN where a sequence has no such lag.
 
     Attributes:
-        lags: (K,), ascending without a gap; below 0 behind the answer.
+        lags: (K,), ascending without a gap; negative ones lie after the answer.
         values: (K, B).
     """
 
@@ -29,7 +29,7 @@ class ByLag:
 
     @property
     def common(self) -> "ByLag":
-        """Those lags that at least half of the sequences have; none where there are no sequences."""
+        """The part of the lags that at least half of the sequences have; empty where there are no sequences."""
         held = np.isfinite(self.values).sum(1) * 2 >= max(self.values.shape[1], 1)
         return ByLag(self.lags[held], self.values[held])
 
@@ -37,8 +37,8 @@ class ByLag:
 def by_lag(last: Array, ends: Array, norms: Array) -> ByLag:
     """Turn norms by step into norms by lag.
 
-    >>> found = by_lag(np.array([2, 1]), np.array([3, 2]), np.array([[4.0, 5.0], [2.0, 1.0], [1.0, 0.0]]))
-    >>> found.lags.tolist(), found.values.tolist()
+    >>> norms = by_lag(np.array([2, 1]), np.array([3, 2]), np.array([[4.0, 5.0], [2.0, 1.0], [1.0, 0.0]]))
+    >>> norms.lags.tolist(), norms.values.tolist()
     ([0, 1, 2], [[1.0, 1.0], [2.0, 5.0], [4.0, nan]])
 
     Args:
@@ -58,16 +58,19 @@ def by_lag(last: Array, ends: Array, norms: Array) -> ByLag:
 
 
 def joined(pieces: Sequence[tuple[Norms, str]]) -> ByLag:
-    """Return one part of several pieces side by side, sequence after sequence.
+    """Return one part of several pieces joined along the sequences.
 
     Args:
-        pieces: Each with the name of the part.
+        pieces: The norms of each piece, with the name of the part.
     """
-    found = [by_lag(norms.last.numpy(), norms.ends.numpy(), norms.parts[part].numpy()) for norms, part in pieces]
-    low, high = min(int(one.lags.min(initial=0)) for one in found), max(int(one.lags.max(initial=0)) for one in found)
-    whole = np.full((high - low + 1, sum(one.values.shape[1] for one in found)), np.nan)
+    by_piece = [by_lag(norms.last.numpy(), norms.ends.numpy(), norms.parts[part].numpy()) for norms, part in pieces]
+    low, high = (
+        min(int(one.lags.min(initial=0)) for one in by_piece),
+        max(int(one.lags.max(initial=0)) for one in by_piece),
+    )
+    whole = np.full((high - low + 1, sum(one.values.shape[1] for one in by_piece)), np.nan)
     column = 0
-    for one in found:
+    for one in by_piece:
         width = one.values.shape[1]
         if width:
             start = int(one.lags[0]) - low
@@ -76,30 +79,30 @@ def joined(pieces: Sequence[tuple[Norms, str]]) -> ByLag:
     return ByLag(np.arange(low, high + 1), whole)
 
 
-def relative(found: ByLag, base: Array) -> ByLag:
-    """Divide each sequence's norms by a number of its own, (B,); those where it is zero or not finite are left out."""
+def relative(norms: ByLag, base: Array) -> ByLag:
+    """Divide each sequence's norms by its base, (B,); sequences whose base is zero or not finite are left out."""
     kept = np.isfinite(base) & (base > 0)
-    return ByLag(found.lags, found.values[:, kept] / base[kept])
+    return ByLag(norms.lags, norms.values[:, kept] / base[kept])
 
 
-def largest(found: ByLag) -> Array:
+def largest(norms: ByLag) -> Array:
     """Return each sequence's largest norm, (B,)."""
-    peaks: Array = np.nanmax(found.values, axis=0, initial=0.0)
+    peaks: Array = np.nanmax(norms.values, axis=0, initial=0.0)
     return peaks
 
 
-def at_zero(found: ByLag) -> Array:
+def at_zero(norms: ByLag) -> Array:
     """Return each sequence's norm at lag 0, (B,)."""
-    zero: Array = found.values[found.lags == 0].sum(0)
+    zero: Array = norms.values[norms.lags == 0].sum(0)
     return zero
 
 
-def quantiles(found: ByLag) -> Part:
+def quantiles(norms: ByLag) -> Part:
     """Return the median and the 10 and 90 % quantiles over sequences at each lag, and how many are exactly zero.
 
     Columns: ``lag, n, low, median, high, zeros``.
     """
-    held = found.common
+    held = norms.common
     empty = np.zeros((3, 0))
     low, median, high = np.nanquantile(held.values, (0.1, 0.5, 0.9), axis=1) if len(held.lags) else empty
     kept = thinned(held.lags)
@@ -113,7 +116,7 @@ def quantiles(found: ByLag) -> Part:
 
 
 def thinned(lags: Array) -> Array:
-    """Return the places of the lags that are kept: all up to `KEPT`, further away fewer and fewer, and the last."""
+    """Return the indices of the lags that are kept: all up to `KEPT`, fewer beyond it, and the last."""
     kept, following = [], float(KEPT)
     for place, lag in enumerate(np.abs(lags).tolist()):
         if lag <= KEPT or lag >= following or place == len(lags) - 1:

@@ -10,15 +10,15 @@ from longlag.lens.base import Lens
 
 @cache
 def lens(name: str) -> Lens:
-    """Return the one lens of a file; `longlag.plan.lenses` refuses names that are none."""
+    """Return the one lens of a file; `longlag.plan.lenses` refuses unknown names before."""
     module = importlib.import_module(f"longlag.lens.{name}")
-    found = [
+    classes = [
         made
         for _, made in inspect.getmembers(module, inspect.isclass)
         if made.__module__ == module.__name__ and issubclass(made, Lens)
     ]
-    assert len(found) == 1, f"{module.__name__} must define exactly one lens, not {len(found)}"
-    return found[0]()
+    assert len(classes) == 1, f"{module.__name__} must define exactly one lens, not {len(classes)}"
+    return classes[0]()
 
 
 def versions(lenses: Iterable[str]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The sequences that lenses look at: drawn once a task, the same for every network and every lens."""
+"""The sequences that lenses look at: drawn once per task, the same for every network and every lens."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -15,10 +15,10 @@ from longlag.values.seeding import stream
 from longlag.values.trial import Trial
 
 SEQUENCES = 64
-"""How many a lens looks at."""
+"""The number of sequences that a lens looks at."""
 _STEPS = 2**15
-"""Time steps of one piece (T·B): beyond 512 steps the sequences come in several, so that what a lens keeps of each step
-stays below what training takes."""
+"""Time steps of one piece (T·B): sequences of more than 512 steps come in several pieces, so that a lens takes less
+memory than training."""
 
 
 @registry.forgetful
@@ -35,12 +35,12 @@ def _drawn(spec: str, device: str, dtype: torch.dtype) -> tuple[Batch, ...]:
 
 
 def subject_of(trial: Trial, network: AnyNetwork, row: Tensor) -> Subject:
-    """Return what lenses look at of a trial.
+    """Return the subject of lenses for a trial.
 
     Args:
         trial: The trial.
-        network: Its network.
-        row: (P,), its parameters at some moment.
+        network: The trial's network.
+        row: (P,), the trial's parameters at some moment.
     """
     batches = _drawn(trial.task, str(row.device), row.dtype)
     clip, task = registry.clip(trial.clip), registry.task(trial.task)
@@ -48,7 +48,7 @@ def subject_of(trial: Trial, network: AnyNetwork, row: Tensor) -> Subject:
 
 
 def in_double(subject: Subject) -> Subject:
-    """Return the same in float64."""
+    """Return a subject in float64."""
 
     def widened(part: Tensor) -> Tensor:
         return part.double() if part.is_floating_point() else part

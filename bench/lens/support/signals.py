@@ -1,8 +1,8 @@
-"""The gradient of the answer by what a network reads and carries, step by step, as norms.
+"""Norms of the answer's gradient by a network's inputs and states, step by step.
 
 With y the answer's margin (`answers`), x_t the vector read at step t (one-hot for tokens) and s_t the states of a scan
 after it, all of them together or one by one, these are |dy/dx_t| and |dy/ds_t| for every step of every sequence.
-Signals by states are there for networks of cells; what runs whole sequences by itself has none that could be seen.
+Only networks of cells have signals by states: the states of modules that run whole sequences cannot be observed.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ class Norms:
 
 
 def unreadable(subject: Subject) -> str:
-    """Say why nothing can be differentiated by what a network reads; nothing where it can."""
+    """Return why the answer cannot be differentiated by a network's inputs; empty where it can."""
     network = subject.network
     if isinstance(network, ModuleNetwork) and network.cell.tokens:
         return f"cell {network.cell.name()} reads tokens by a table of its own, which no vector can stand for"
@@ -49,7 +49,7 @@ def unreadable(subject: Subject) -> str:
 
 
 def norms_of(subject: Subject, batch: Batch) -> Norms:
-    """Go back from the answers once, and take the norms of what arrives at each step."""
+    """Run one backward pass from the answers, and return the norms of the gradients at each step."""
     seen: list[Signal] = []
     read, decodes = {"inputs": _as_vectors(batch.inputs, subject)}, isinstance(subject.network, EncoderDecoder)
     if decodes:
@@ -60,17 +60,17 @@ def norms_of(subject: Subject, batch: Batch) -> Norms:
         by_vectors = replace(batch, inputs=read["inputs"], decoder_inputs=read.get("decoder_inputs"))
         outputs = subject.network.outputs(views, by_vectors, None, replace(PLAIN, seen=seen))
         answers = last_margins(outputs, batch).sum()
-        found = torch.autograd.grad(answers, list(read.values()), materialize_grads=True)
-    by_input = _norms(found[0])
+        partials = torch.autograd.grad(answers, list(read.values()), materialize_grads=True)
+    by_input = _norms(partials[0])
     if decodes:
-        by_input = _written(by_input, _norms(found[1]), batch.mask)
+        by_input = _written(by_input, _norms(partials[1]), batch.mask)
     last, _ = last_scored(batch)
     ends = last.new_full(last.shape, len(batch.mask)) if batch.lengths is None else batch.lengths
     return Norms(last, ends, {INPUT: by_input} | _by_state(subject, seen, batch.lengths))
 
 
 def _as_vectors(read: Tensor, subject: Subject, further: int = 0) -> Tensor:
-    """Return what is read as vectors that gradients are taken by; ``further`` classes are read and never written."""
+    """Return inputs as vectors for differentiation; ``further`` is the number of classes that are only read."""
     if read.is_floating_point():
         return read.detach().to(subject.row.dtype, copy=True).requires_grad_()
     size = subject.task.output_size + further if further else subject.task.input_size
@@ -79,26 +79,26 @@ def _as_vectors(read: Tensor, subject: Subject, further: int = 0) -> Tensor:
 
 def _norms(part: Tensor) -> Tensor:
     """Return the norm over all but the first two axes, (T, B) float64."""
-    found: Tensor = torch.linalg.vector_norm(part.detach().flatten(2), dim=2, dtype=torch.float64)
-    return found
+    norms: Tensor = torch.linalg.vector_norm(part.detach().flatten(2), dim=2, dtype=torch.float64)
+    return norms
 
 
 def _written(encoder: Tensor, decoder: Tensor, mask: Tensor) -> Tensor:
-    """Put what a decoder read, (T', B), at the steps (T, B) at which it wrote; before them the encoder read."""
+    """Return norms (T, B): a decoder's, (T', B), at the steps at which it wrote; the encoder's before them."""
     steps, columns = mask.nonzero(as_tuple=True)
-    found = encoder.clone()
-    found[steps, columns] = decoder[steps - mask.int().argmax(0)[columns], columns]
-    return found
+    joined = encoder.clone()
+    joined[steps, columns] = decoder[steps - mask.int().argmax(0)[columns], columns]
+    return joined
 
 
 def _by_state(subject: Subject, seen: list[Signal], lengths: Tensor | None) -> dict[str, Tensor]:
     """Return the norms by all states, and by each, at the steps of the sequence."""
     if not isinstance(subject.network, Network):
         return {}
-    found: dict[str, Tensor] = {}
+    by_name: dict[str, Tensor] = {}
     for (scan, _), signal in zip(subject.network.layers.scans, seen, strict=True):
         for name, part in zip(subject.network.cell.states, signal.passed, strict=True):
             norms = _norms(part)
-            found[f"{scan}.{name}"] = reversed_in_time(norms, lengths) if scan.endswith("backward") else norms
-    together = torch.stack(list(found.values())).square().sum(0).sqrt()
-    return {STATE: together} | (found if len(found) > 1 else {})
+            by_name[f"{scan}.{name}"] = reversed_in_time(norms, lengths) if scan.endswith("backward") else norms
+    together = torch.stack(list(by_name.values())).square().sum(0).sqrt()
+    return {STATE: together} | (by_name if len(by_name) > 1 else {})

@@ -1,4 +1,4 @@
-"""One step of a scan at a time: what follows from the signal that arrives there, by the cell's own equations."""
+"""Single steps of a scan: the gradient that follows from the signal at one step, by the cell's own equations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from longlag.values.backward import Signal
 
 
 def no_steps(subject: Subject) -> str:
-    """Say why a network's steps cannot be looked at one by one; nothing where they can."""
+    """Return why a network's steps cannot be examined one by one; empty where they can."""
     network = subject.network
     if isinstance(network, Network):
         return ""
@@ -25,7 +25,7 @@ def no_steps(subject: Subject) -> str:
 
 
 def no_weights(subject: Subject) -> str:
-    """Say that a network of cells, which `no_steps` lets pass, has no recurrent weights; nothing where it has."""
+    """Return that a network of cells, which `no_steps` accepts, has no recurrent weights; empty where it has."""
     network = subject.network
     assert isinstance(network, Network), "no_steps refuses others"
     if not network.cell.recurrent_shapes(network.hidden_size):
@@ -40,7 +40,7 @@ class Steps:
     Attributes:
         cell: The cell.
         weights: Its tensors, by its own names.
-        signal: What came by on the way forward and back.
+        signal: The states and signals of a forward and backward pass.
         ends: (B,), the steps of each sequence in a scan that reads it backwards; None in one that reads it forwards.
     """
 
@@ -57,7 +57,7 @@ class Steps:
 
     @cached_property
     def prepared(self) -> Mapping[str, Tensor]:
-        """What steps get for their weights, differentiable by `recurrent`."""
+        """The weights that steps use, from `Cell.prepare`, differentiable by `recurrent`."""
         with torch.enable_grad():
             return self.cell.prepare({**self.weights, **self.recurrent})
 
@@ -67,7 +67,7 @@ class Steps:
         return self.cell.project(self.signal.inputs, self.weights).detach()
 
     def weight_gradient(self, steps: Tensor) -> dict[str, Tensor]:
-        """Return what the signal at one step of each sequence adds to the gradient by the recurrent weights.
+        """Return the part of the recurrent weights' gradient from the signal at one step of each sequence.
 
         Args:
             steps: (B,), counted from the sequence's first; sequences whose step lies outside add nothing.
@@ -93,11 +93,11 @@ class Steps:
             pairs = [pair for pair in zip(reached, arriving, strict=True) if pair[0].requires_grad]
             if not pairs:
                 return {name: torch.zeros_like(leaf) for name, leaf in self.recurrent.items()}
-            found = torch.autograd.grad(
+            gradients = torch.autograd.grad(
                 [one for one, _ in pairs], list(self.recurrent.values()), [signal for _, signal in pairs],
                 retain_graph=True, materialize_grads=True,
             )  # fmt: skip
-        return dict(zip(self.recurrent, found, strict=True))
+        return dict(zip(self.recurrent, gradients, strict=True))
 
 
 def scans_of(subject: Subject, signals: list[Signal], batch: Batch) -> list[Steps]:

@@ -1,10 +1,10 @@
-"""Where the bound on the signal of a plain network holds, and what it is.
+"""The bound on the signal of a plain network, and the networks for which it holds.
 
 Of h_t = f(x_t W + b + h_{t-1} U) with |f'| <= g everywhere and s_max the largest singular value of U,
 
     |dy/dh_(T-k)| <= (g s_max)^k |dy/dh_T|
 
-since each step back multiplies by a diagonal matrix of slopes, no norm above g, and by U^T (Pascanu, Mikolov & Bengio
+since each step back multiplies by a diagonal matrix of slopes, of norm at most g, and by U^T (Pascanu, Mikolov & Bengio
 2013, section 2; there for s_max < 1 / g, which is enough for the signal to vanish). g is 1 for tanh, ReLU and the
 identity, and 1/4 for the logistic function.
 """
@@ -17,7 +17,7 @@ from longlag.values.frames import rounded
 
 
 def no_bound(subject: Subject) -> str:
-    """Say why the theorem does not hold for a network; nothing where it does."""
+    """Return why the theorem does not hold for a network; empty where it does."""
     network = subject.network
     if not isinstance(network, Network):
         return "the theorem is about one layer of a plain cell; this network runs whole sequences by itself, or decodes"
@@ -40,7 +40,7 @@ def fading(subject: Subject) -> tuple[float, float]:
 
 
 def slowest_fading(subject: Subject) -> float | None:
-    """Return g s_max, what a step back multiplies the state's signal by at most; None where there is no theorem."""
+    """Return g s_max, the largest factor of a step back on the state's signal; None where the theorem does not hold."""
     if no_bound(subject):
         return None
     slope, largest = fading(subject)

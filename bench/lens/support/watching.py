@@ -17,14 +17,14 @@ Report = Callable[[TrialResult], None]
 
 
 class Watch:
-    """Takes frames of the trials of a cohort and hands them on with each result."""
+    """Takes frames of the trials of a cohort and adds them to each result."""
 
     def __init__(self, lenses: Sequence[str]) -> None:
         self.lenses = lenses
         self.frames: dict[Trial, list[Frame]] = defaultdict(list)
 
     def look(self, trial: Trial, update: int, ended: bool, network: AnyNetwork, row: Tensor) -> None:
-        """Take the frames that are due after so many updates; nothing is drawn from, or left in, what trains."""
+        """Take the frames that are due at an evaluation; training and its random streams are not changed."""
         phase = phase_at(trial, update, ended)
         if phase is None:
             return
@@ -32,16 +32,16 @@ class Watch:
             try:
                 self.frames[trial] += frames_of([one.name()], trial, network, row, phase, update)
             except Exception as error:  # a lens that raises costs its own frame, never the trial
-                told = Found({REFUSED: f"raised {one_line(error)}"})
-                self.frames[trial].append(Frame(one.name(), one.version, phase, update, told))
+                refused = Found({REFUSED: f"raised {one_line(error)}"})
+                self.frames[trial].append(Frame(one.name(), one.version, phase, update, refused))
 
     def with_frames(self, report: Report) -> Report:
-        """Let each result take its trial's frames with it."""
+        """Return a report function that adds its trial's frames to each result."""
         return lambda result: report(replace(result, frames=tuple(self.frames.pop(result.trial, ()))))
 
 
 def phase_at(trial: Trial, update: int, ended: bool) -> str | None:
-    """Say what is due at an evaluation; None where nothing is."""
+    """Return the phase for which frames are due at an evaluation; None where none are."""
     if ended:
         return END
     if update == 0:
@@ -52,20 +52,20 @@ def phase_at(trial: Trial, update: int, ended: bool) -> str | None:
 def frames_of(
     lenses: Sequence[str], trial: Trial, network: AnyNetwork, row: Tensor, phase: str, update: int
 ) -> list[Frame]:
-    """Look at a network with each lens; of one that it has nothing for, the frame says why.
+    """Return the frame of each lens for a network; where a lens does not apply, its frame has the reason.
 
     Args:
-        lenses: Their names.
+        lenses: The names of lenses.
         trial: The trial.
-        network: Its network.
-        row: (P,), its parameters.
+        network: The trial's network.
+        row: (P,), the trial's parameters.
         phase: One of `longlag.values.frames.PHASES`.
         update: Updates done.
     """
     subject = subject_of(trial, network, row)
-    found = []
+    frames = []
     for one in map(lens, lenses):
         why = one.refusal(subject)
         seen = Found({REFUSED: why}) if why else one.frame(subject)
-        found.append(Frame(one.name(), one.version, phase, update, seen))
-    return found
+        frames.append(Frame(one.name(), one.version, phase, update, seen))
+    return frames

@@ -1,1 +1,1 @@
-"""What optimisers share."""
+"""Code that optimisers share."""

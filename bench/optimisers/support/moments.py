@@ -10,7 +10,7 @@ def adam_direction(update: Update, state: OptimiserState, beta1: float, beta2: f
 
     Args:
         update: The update.
-        state: Its ``mean`` and ``square`` are changed in place.
+        state: The running quantities; ``mean`` and ``square`` are changed in place.
         beta1: Decay of the mean.
         beta2: Decay of the mean square.
         eps: Added to the root.

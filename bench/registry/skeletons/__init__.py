@@ -1,1 +1,1 @@
-"""Files to begin a task, a cell or a clip with; `longlag new` copies them under another name."""
+"""Templates of plugins of every kind; `longlag new` copies them under another name."""

@@ -1,6 +1,6 @@
-"""The accepted outcomes of a study, as a text file that is read in a diff: sorted, one line a seed.
+"""The accepted outcomes of a study, as a text file made for diffs: sorted, one line per seed.
 
-It changes only by acceptance, each with a reason. Its hash is over everything else in it, so that an edit is seen.
+It changes only by acceptance, each with a reason. Its hash covers everything else in it, so that edits are detected.
 """
 
 import hashlib
@@ -44,11 +44,11 @@ class Acceptance:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What was accepted.
+    """The accepted outcomes of a study.
 
     Attributes:
-        study: Its study.
-        entries: Sorted by setting.
+        study: The study's name.
+        entries: The entries, sorted by setting.
         accepted: Every acceptance, the oldest first.
     """
 
@@ -58,7 +58,7 @@ class Baseline:
 
     @property
     def hash(self) -> str:
-        """Sixteen hexadecimal digits of everything."""
+        """Sixteen hexadecimal digits, a hash of everything in it."""
         return _hash(_plain(self))
 
     @property
@@ -68,17 +68,17 @@ class Baseline:
 
 
 def summary_of(entries: Sequence[Entry]) -> dict[str, tuple[int, int, int | None]]:
-    """Return what `Acceptance.summary` holds."""
+    """Return the summary of entries for `Acceptance.summary`."""
     return {entry.label: (entry.solved, entry.n, entry.median_updates) for entry in entries}
 
 
 def checked(entries: Sequence[Entry], study: str, again: str) -> None:
-    """Refuse what cannot be a baseline.
+    """Refuse entries that cannot be a baseline.
 
     Args:
-        entries: What is to be accepted.
+        entries: The entries to accept.
         study: The study's name.
-        again: The command that trains what can be.
+        again: The command that trains enough seeds.
 
     Raises:
         UsageError: There are too few seeds, or trials that failed or timed out.
@@ -128,7 +128,7 @@ def read(path: Path, study: str | None = None, commands: Commands | None = None)
     Args:
         path: The file.
         study: The study that it must belong to, if any.
-        commands: Those that make one, named where there is none.
+        commands: The commands that make a baseline, named where there is none.
 
     Raises:
         UsageError: There is none, it is of another format or study, or it was edited.
@@ -199,7 +199,7 @@ def _from_plain(content: dict[str, Any], path: Path) -> Baseline:
         KeyError,
         TypeError,
         ValueError,
-    ) as error:  # whoever wrote it knew how to make a hash, and fields unknown here
+    ) as error:  # its hash is right, but it has fields that are unknown here
         raise UsageError(f"{path} is no baseline of this longlag: {error}") from None
 
 

@@ -1,4 +1,4 @@
-"""The commands that a check suggests: they repeat what it was given, so that they can be pasted."""
+"""The commands that a check suggests: they repeat its own arguments, so that they can be pasted."""
 
 import shlex
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ USUAL_SEEDS = 100
 
 @dataclass(frozen=True)
 class Commands:
-    """What every suggested command must repeat.
+    """The arguments that every suggested command repeats.
 
     Attributes:
         study: The study's name, or its file.
         plugins: Files of plugins.
-        results: Folder of all studies; empty for the usual one.
-        baseline: The baseline's file; empty for the usual one.
+        results: Folder of all studies; empty for the default one.
+        baseline: The baseline's file; empty for the default one.
     """
 
     study: str
@@ -24,7 +24,7 @@ class Commands:
     baseline: str = ""
 
     def run(self, seeds: int | None = None) -> str:
-        """Return what trains the study by the present source.
+        """Return the command that trains the study by the present source.
 
         >>> Commands("my study.toml", plugins=("mine.py",)).run(seeds=30)
         "longlag run 'my study.toml' --fresh --seeds 30 --plugin mine.py"
@@ -32,15 +32,15 @@ class Commands:
         return self._spelled("run", self.study, "--fresh", *([] if seeds is None else ["--seeds", str(seeds)]))
 
     def accept(self) -> str:
-        """Return what makes a new baseline of what is stored."""
+        """Return the command that makes a new baseline of the stored results."""
         return self._spelled("baseline", "accept", self.study, "--reason", "TEXT", baseline=self.baseline)
 
     def train_and_accept(self) -> str:
-        """Return what makes a new baseline from nothing."""
+        """Return the commands that train the study and make a baseline of it."""
         return f"{self.run(USUAL_SEEDS)} && {self.accept()}"
 
     def check(self, margin: int | None = None) -> str:
-        """Return what checks again."""
+        """Return the command that checks again."""
         asked = [] if margin is None else ["--margin", str(margin)]
         return self._spelled("check", self.study, *asked, baseline=self.baseline)
 

@@ -1,4 +1,4 @@
-"""An entry beside its baseline: every number that a verdict, or a reader, may ask for."""
+"""The comparison of an entry with its baseline: all numbers that verdicts and reports use."""
 
 import math
 from dataclasses import dataclass, replace
@@ -10,17 +10,17 @@ from longlag.regression.judge.entries import Entry
 from longlag.regression.judge.measures import Tests
 
 MINIMUM_EFFECT = 0.2
-"""Of the solved share, and of the probability of superiority from one half: less is not worth a person's time."""
+"""The smallest changes of the solved share, and of the probability of superiority from one half, that are reported."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """An entry held against its baseline; both sides have results.
+    """An entry compared with its baseline; both sides have results.
 
     Attributes:
-        baseline: Before.
-        new: After.
-        alpha: Level at which it is tested.
+        baseline: The entry before.
+        new: The entry after.
+        alpha: The level of the tests.
     """
 
     baseline: Entry
@@ -29,16 +29,16 @@ class Comparison:
 
     @cached_property
     def tests(self) -> Tests:
-        """Every p."""
+        """All p-values."""
         return measures.tests(self.baseline, self.new, self.alpha)
 
     @property
     def before(self) -> Entry:
-        """What the change of the solved share is from."""
+        """The entry that the change of the solved share is measured from."""
         return self._before("solved")
 
     def _before(self, measure: str) -> Entry:
-        """Return what a measure's effect is from: the baseline, or the new seeds' partners where it was paired."""
+        """Return the entry that an effect is measured from: the baseline, or the partners of paired new seeds."""
         return self._partners if measure in self.tests.paired else self.baseline
 
     @cached_property
@@ -58,12 +58,12 @@ class Comparison:
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """Results after and before whose order the probability of superiority is of."""
+        """The numbers of results after and before that the probability of superiority compares."""
         return self.new.n, self._before("outcome").n
 
     @property
     def superiority(self) -> Effect:
-        """How often a new outcome beats one of the baseline, with its interval; one half is no change."""
+        """The probability that a new outcome beats one of the baseline, with its interval; one half is no change."""
         return effects.superiority_interval(self.effects["outcome"] + 0.5, *self.sizes)
 
     @property
@@ -87,7 +87,7 @@ class Comparison:
         return effects.detectable_drop(self.before.solved, self.before.n, self.new.n, self.alpha)
 
     def excludes_drop(self, margin: float | None = None) -> bool:
-        """Say whether both intervals exclude a larger drop than a margin; than the detectable ones where none is set.
+        """Return whether both intervals exclude a drop over a margin, or over the detectable drops without one.
 
         Args:
             margin: Drop of the solved share, and of the probability of superiority from one half.
@@ -95,7 +95,7 @@ class Comparison:
         return self._would_exclude(self.new.n, margin)
 
     def more_seeds(self, margin: float | None = None) -> int | None:
-        """Return how many more seeds would exclude it, were the estimates right; None where no fair number would."""
+        """Return how many more seeds would exclude it, if the estimates were right; None where too many would."""
         return effects.more_seeds(lambda n: self._would_exclude(n, margin), self.new.n)
 
     def _would_exclude(self, n: int, margin: float | None) -> bool:
@@ -106,7 +106,7 @@ class Comparison:
         return effects.excludes(self.effects["outcome"] + 0.5, threshold, n, self.sizes[1])
 
     def _share(self, n: int) -> Effect:
-        """Return the change of the solved share, as it would be if so many new seeds went like those that there are."""
+        """Return the change of the solved share if ``n`` new seeds had the same outcomes as the present ones."""
         if "solved" in self.tests.paired:
             return effects.paired_difference_interval(Pairs(*(count * n / self.new.n for count in self.pairs)))
         return effects.difference_interval(
@@ -115,10 +115,10 @@ class Comparison:
 
     @cached_property
     def pairs(self) -> Pairs:
-        """How many seeds of both sides solve on which."""
+        """How many common seeds solve on both sides, on one, or on none."""
         was = {outcome.seed: outcome.solved for outcome in self._partners.results}
-        found = [(was[outcome.seed], outcome.solved) for outcome in self.new.results if outcome.seed in was]
-        return Pairs(*(found.count(kind) for kind in ((True, True), (True, False), (False, True), (False, False))))
+        ends = [(was[outcome.seed], outcome.solved) for outcome in self.new.results if outcome.seed in was]
+        return Pairs(*(ends.count(kind) for kind in ((True, True), (True, False), (False, True), (False, False))))
 
     @property
     def flagged(self) -> tuple[str, ...]:
@@ -131,7 +131,7 @@ class Comparison:
 
 
 def points(drop: float) -> int:
-    """Return a drop of a share in whole percentage points, rounded up: what is excluded is never overstated.
+    """Return a drop of a share in whole percentage points, rounded up, so that the excluded drop is not overstated.
 
     >>> points(0.2512), points(0.25)
     (26, 25)

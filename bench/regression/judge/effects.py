@@ -1,4 +1,4 @@
-"""Effect sizes of `longlag check` with their intervals, what could be detected, and the seeds that a claim takes."""
+"""Effect sizes of `longlag check` with their intervals, detectable effects, and the seeds that a claim needs."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from longlag.stats.intervals import score_interval
 POWER = 0.8
 _SURE = 0.9
 MOST_SEEDS = 1000
-"""No advice asks for more."""
+"""The most seeds that advice asks for."""
 _Z = float(stats.norm.ppf(0.95))
 
 
@@ -74,11 +74,11 @@ def superiority_interval(estimate: float, n: int, m: int) -> Effect:
 
 
 def excludes(estimate: float, threshold: float, n: int, m: int) -> bool:
-    """Say whether the interval of a probability of superiority lies above a threshold.
+    """Return whether the interval of a probability of superiority lies above a threshold.
 
     Args:
         estimate: The probability of superiority.
-        threshold: What must lie below its interval.
+        threshold: The threshold.
         n: Results after.
         m: Results before.
     """
@@ -97,9 +97,9 @@ def difference_interval(after: float, n: int, before: float, m: int) -> Effect:
 
     Args:
         after: The share after.
-        n: Of so many.
+        n: Results after.
         before: The share before.
-        m: Of so many.
+        m: Results before.
     """
     (after_low, after_high), (before_low, before_high) = (score_interval(*of, 0.9) for of in ((after, n), (before, m)))
     low = after - before - math.hypot(after - after_low, before_high - before)
@@ -113,8 +113,8 @@ def paired_difference_interval(pairs: Pairs, confidence: float = 0.9) -> Effect:
     The intervals of the two shares are joined as where seeds differ, less what goes alike in them, which is estimated
     with a correction for continuity.
 
-    >>> found = paired_difference_interval(Pairs(both=36, lost=12, won=2, neither=0), 0.95)
-    >>> [round(value, 4) for value in found]
+    >>> interval = paired_difference_interval(Pairs(both=36, lost=12, won=2, neither=0), 0.95)
+    >>> [round(value, 4) for value in interval]
     [-0.2, -0.3404, -0.0569]
     """
     both, lost, won, _ = pairs
@@ -177,8 +177,8 @@ def more_seeds(excludes: Callable[[int], bool], n: int) -> int | None:
         excludes: Whether so many seeds would do; true for more seeds than any for which it is true.
         n: Seeds that there are.
     """
-    found = _fewest(excludes, n - 1)
-    return None if found is None else found - n
+    fewest = _fewest(excludes, n - 1)
+    return None if fewest is None else fewest - n
 
 
 @lru_cache(maxsize=4096)
@@ -205,7 +205,7 @@ def seeds_for_margin(solved: int, m: int, margin: float) -> int | None:
         above = stats.norm.sf(edge, 0.5, math.sqrt(superiority_variance(0.5, n, m)))
         return bool(min(stats.binom.sf(first - 1, n, share), above) >= _SURE)
 
-    # Counts are whole, so that power rises in a saw's teeth: a few seeds less than what is found may do as well.
+    # Counts are whole, so that power rises in a sawtooth: a few seeds fewer than this number may suffice, too.
     return _fewest(suffices, 0)
 
 

@@ -1,4 +1,4 @@
-"""An entry is a setting without its seed, with what came out of it for every seed."""
+"""Entries: settings without their seed, each with its outcome for every seed."""
 
 import json
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import Status, Trial
 
 CONTEXT = ("processor", "cpu_capability", "machine", "torch", "blas", "numpy", "numba", "llvmlite")
-"""What of the environment decides how numbers round."""
+"""The entries of an environment that decide rounding."""
 MEMORY_SEQUENCES = 512
 """Sequences in the batch that memory is measured with: those of a trial are too few to stand out of a process."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out of one seed.
+    """The outcome of one seed.
 
     Attributes:
         seed: The seed.
@@ -44,7 +44,7 @@ class Outcome:
 
     @property
     def is_result(self) -> bool:
-        """Whether it says something about learning: what failed or timed out does not."""
+        """Whether it is a result about learning: failures and timeouts are not."""
         return Status(self.status).is_result
 
 
@@ -87,7 +87,7 @@ class Entry:
 
     @cached_property
     def key(self) -> str:
-        """What is equal where two entries are the same: the setting, but a plugin's content is code and no setting."""
+        """The identity of an entry: its setting, without the hashes of plugins, since their content is code."""
         names = ",".join(label.partition(":")[0] for label in self.setting.plugins.split(","))
         return replace(self.setting, plugins=names).key
 
@@ -129,8 +129,8 @@ class Entry:
     @cached_property
     def median_updates(self) -> int | None:
         """When half of the seeds had solved; None where fewer ever did."""
-        found = median_updates(self.times.tolist(), self.events.tolist())
-        return None if found is None else int(found)
+        median = median_updates(self.times.tolist(), self.events.tolist())
+        return None if median is None else int(median)
 
 
 def _badness(outcome: Outcome, budget: int) -> float:
@@ -148,11 +148,11 @@ def entries_of(trials: pd.DataFrame) -> list[Entry]:
         trials: Rows as `longlag.store.results.load_study` returns them in ``trials``.
     """
     names = [item.name for item in fields(Trial) if item.name not in ("seed", "updates")]
-    found: dict[Trial, list[dict[str, Any]]] = {}
+    by_setting: dict[Trial, list[dict[str, Any]]] = {}
     for row in trials.to_dict("records"):
         setting = Trial(seed=0, updates=int(row["budget_updates"]), **{name: row[name] for name in names})
-        found.setdefault(setting, []).append({str(name): value for name, value in row.items()})
-    return sorted((_entry(setting, rows) for setting, rows in found.items()), key=place)
+        by_setting.setdefault(setting, []).append({str(name): value for name, value in row.items()})
+    return sorted((_entry(setting, rows) for setting, rows in by_setting.items()), key=place)
 
 
 def place(entry: Entry) -> tuple[str, str]:
@@ -173,7 +173,7 @@ def _entry(setting: Trial, rows: list[dict[str, Any]]) -> Entry:
 
 
 def context_of(environment: str) -> tuple[tuple[str, str], ...]:
-    """Return what of an environment (JSON) decides how numbers round.
+    """Return the entries of an environment (JSON) that decide rounding.
 
     >>> context_of('{"torch": "2.13", "source": "abc"}')
     (('torch', '2.13'),)
@@ -195,8 +195,8 @@ def _outcome(row: dict[str, Any]) -> Outcome:
 
 
 def _median_seconds(rows: list[dict[str, Any]]) -> float | None:
-    found = [row["wall_seconds"] / row["updates"] for row in rows if _present(row["wall_seconds"]) and row["updates"]]
-    return float(f"{np.median(found):.3g}") if found else None
+    seconds = [row["wall_seconds"] / row["updates"] for row in rows if _present(row["wall_seconds"]) and row["updates"]]
+    return float(f"{np.median(seconds):.3g}") if seconds else None
 
 
 def _present(value: Any) -> bool:
@@ -218,9 +218,9 @@ def current(study: StudyData, source: str, again: str) -> list[Entry]:
     """Return the entries of a study whose every trial was trained by one version of the code, the present one.
 
     Args:
-        study: What is stored.
+        study: The stored study.
         source: Hash of the present source.
-        again: The command that trains what is missing or stale.
+        again: The command that trains missing or stale trials.
 
     Raises:
         UsageError: Trials are missing, or other source made some; the message says to run ``again``.
@@ -230,10 +230,10 @@ def current(study: StudyData, source: str, again: str) -> list[Entry]:
         raise UsageError(
             f"study {study.name} is unfinished: {missing} of {len(study.plan)} trials are missing; {again}"
         )
-    found = entries_of(study.trials)
-    made_by = {made for entry in found for made in entry.sources}
+    entries = entries_of(study.trials)
+    made_by = {made for entry in entries for made in entry.sources}
     if len(made_by) > 1:
         raise UsageError(f"study {study.name} holds trials of {len(made_by)} versions of the source; {again}")
     if made_by != {source}:
         raise UsageError(f"study {study.name} was made by other source than the present one; {again}")
-    return found
+    return entries

@@ -1,7 +1,7 @@
-"""What must hold exactly, whatever networks learn: checked before any outcome is looked at, in seconds.
+"""Invariants, which must hold exactly whatever networks learn: checked in seconds, before any outcome.
 
 A broken invariant is a regression by itself. Each rule is written from its definition and shares as little code as
-possible with what it looks at.
+possible with the code that it checks.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ from longlag.values.trial import Trial
 KERNEL_TOLERANCE = 1e-3
 """Largest difference of two gradients in float32, as a share of the largest entry."""
 STEP_TOLERANCE = 1e-3
-"""The same for the length of a step, read off parameters that hold seven digits."""
+"""The same for the length of a step, computed from parameters with seven digits."""
 STATED: Mapping[str, Callable[[int, int], int]] = {
     "rnn": lambda inputs, units: units * (inputs + units + 1),
     "lstm": lambda inputs, units: 4 * units * (inputs + units + 1),
@@ -42,7 +42,7 @@ _OF_OTHER_SIZE = {"peepholes", "coupled", "forget_gate", "reset"}
 """Options of these cells with which a layer has other parameters."""
 _RATE = 0.5
 _SECONDS = 1800.0
-"""For a rule: kernels are compiled on the way, and a busy machine is no broken rule."""
+"""The time limit of a rule: kernels may be compiled in it, and a busy machine must not break a rule."""
 _WATCHED = 1000
 """Updates whose batches must differ, at most: those of a short trial all."""
 _SHARES = (0.5, 0.1, 2.0)
@@ -75,12 +75,12 @@ def check_invariants(trials: Sequence[Trial], counts: Sequence[tuple[int, int]] 
 
 
 def clipping_acts() -> str:
-    """Read off the parameters that a step of plain descent is the clipped gradient, trial by trial.
+    """Verify from the parameters that a step of plain descent is the clipped gradient, trial by trial.
 
-    The trials of one cohort have gradients of different norms, so that a joint norm shows.
+    The trials of one cohort have gradients of different norms, so that clipping by a joint norm would show.
 
     Raises:
-        BrokenRuleError: It is not.
+        BrokenRuleError: A step is not the clipped gradient.
     """
     trial = Trial("copy:items=1,symbols=4,blanks=2", "rnn", "none", _RATE, 0, optimizer="sgd", hidden_size=6)
     seeds = range(4)
@@ -104,21 +104,21 @@ def blind_stays_above(spec: str) -> str:
     """Train a small network that sees too few steps; it must not beat the task's floor.
 
     Raises:
-        BrokenRuleError: It does: the answer leaks.
+        BrokenRuleError: It beats the floor: the answer leaks.
     """
     task = registry.task(spec)
-    found = hunt(task, task.min_lag // 2)
-    seen = f"the last {found.window} steps alone give error {found.error:.3g}, the floor is {found.floor:.3g}"
-    expect(not found.leaks, seen)
+    hunted = hunt(task, task.min_lag // 2)
+    seen = f"the last {hunted.window} steps alone give error {hunted.error:.3g}, the floor is {hunted.floor:.3g}"
+    expect(not hunted.leaks, seen)
     return seen
 
 
 def sequences_are_new(trial: Trial) -> str:
-    """See that every update of every seed draws from a place of its own, and that evaluations draw from others.
+    """Verify that every update of every seed draws from an index of its own, and evaluations from other ones.
 
     Raises:
-        BrokenRuleError: Training sees sequences again, or those it is judged on; or it is judged on others than those
-            that the task keeps out of training.
+        BrokenRuleError: Training sees sequences again, or those of an evaluation; or evaluations do not draw the
+            sequences that the task keeps out of training.
     """
     cohort = _cohort(replace(trial, batch_size=2, device="cpu"), (0, 1))
     evaluation._draw_once.cache_clear()
@@ -155,10 +155,10 @@ def _watched(task: Task) -> Iterator[list[tuple[tuple[str, str], bool]]]:
 
 
 def parameters_as_stated(trial: Trial) -> str:
-    """Count the trainable numbers of a network of one layer, and see that a gradient reaches each of its tensors.
+    """Count the trainable numbers of a network of one layer, and verify that a gradient reaches each of its tensors.
 
     Raises:
-        BrokenRuleError: They are not as many as the cell and the readout state.
+        BrokenRuleError: The number is not that of the cell's and the readout's equations.
     """
     if trial.layers > 1 or trial.direction != "forward" or trial.wiring.decodes:
         return "stated of one layer only"
@@ -176,13 +176,13 @@ def parameters_as_stated(trial: Trial) -> str:
     stated += (units + 1) * cohort.task.output_size
     if trial.initial_state == "learned":
         stated += sum(prod(shape) for own, _ in scans for shape in own.state_shapes(units).values())
-    found = network.layout.num_parameters
-    expect(found == stated, f"{found} parameters, stated are {stated}")
+    parameters = network.layout.num_parameters
+    expect(parameters == stated, f"{parameters} parameters, stated are {stated}")
     return f"{stated} parameters, as stated"
 
 
 def kernel_as_readable(trial: Trial) -> str:
-    """Hold the gradient that training takes on its first batch against the readable path's.
+    """Compare the gradient of training on its first batch with that of the readable path.
 
     Raises:
         BrokenRuleError: They differ by more than rounding.

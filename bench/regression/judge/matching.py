@@ -1,4 +1,4 @@
-"""Which entry is held against which, and why some cannot be."""
+"""Pairs entries with those of the baseline, and states why some cannot be compared."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -63,7 +63,7 @@ def _name(entry: Entry) -> tuple[str, ...]:
 
 
 def _obstacle(baseline: Entry, new: Entry) -> str:
-    """Say what differs: versions, budget, precision, or what counts as solved."""
+    """Return what differs: versions, budget, precision, or the threshold for solved; empty where nothing does."""
     before, after = _meaning(baseline), _meaning(new)
     differing = [name for name in after if before[name] != after[name]]
     return ", ".join(f"{name} {_told(after[name])}, was {_told(before[name])}" for name in differing)

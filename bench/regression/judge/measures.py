@@ -1,7 +1,7 @@
 """The statistical tests of `longlag check`.
 
-Three measures, each with a one-sided p for worse and for better. Learning has two peaks, solved or stuck, and
-whoever looks at one measure only is blind to some regressions:
+There are three measures, each with a one-sided p for worse and for better. Outcomes of learning have two peaks, solved
+or stuck, and any one measure misses some regressions:
 
 - ``solved``: the solved shares, by Boschloo's exact test;
 - ``outcome``: all outcomes in one order (sooner solved, then lower error, then exploded or diverged), by an exact
@@ -29,8 +29,8 @@ class Tests(NamedTuple):
     """One-sided p by measure.
 
     Attributes:
-        worse: How likely a change at least so much for the worse is where nothing changed.
-        better: The same for the better.
+        worse: By measure, the probability of a change for the worse at least as large, if nothing changed.
+        better: The same for a change for the better.
         paired: Measures whose seeds were paired.
     """
 
@@ -89,7 +89,7 @@ def log_rank_scores(baseline: Entry, new: Entry) -> np.ndarray:
 
 
 def pairs_go_alike(baseline: Entry, new: Entry, scores: np.ndarray) -> bool:
-    """Say whether the baseline holds every new seed, and seeds are correlated enough to be compared pair by pair.
+    """Return whether the baseline has every new seed, and seeds are correlated enough to be compared pair by pair.
 
     The correlation is of sums and absolute differences, which do not know which side is which, so that looking at
     it first does not bias the test by signs.
@@ -111,8 +111,8 @@ def pairs_go_alike(baseline: Entry, new: Entry, scores: np.ndarray) -> bool:
 def partners(baseline: Entry, new: Entry) -> np.ndarray:
     """Return the places, in pooled scores, of the new and the baseline's result of every common seed, (pairs, 2)."""
     held = {outcome.seed: place for place, outcome in enumerate(baseline.results, new.n)}
-    found = [(place, held[outcome.seed]) for place, outcome in enumerate(new.results) if outcome.seed in held]
-    return np.array(found, dtype=np.int64).reshape(-1, 2)
+    places = [(place, held[outcome.seed]) for place, outcome in enumerate(new.results) if outcome.seed in held]
+    return np.array(places, dtype=np.int64).reshape(-1, 2)
 
 
 def _differences(baseline: Entry, new: Entry, scores: np.ndarray) -> np.ndarray:

@@ -1,11 +1,11 @@
-"""The two-stage procedure: what nothing changed needs no test, what looks worse is confirmed on fresh seeds.
+"""The two-stage procedure: unchanged entries need no test, and entries that look worse are confirmed on fresh seeds.
 
-Screening is eager (each measure at .05, uncorrected), since it only costs a confirmation. A regression needs the
-confirmation's seeds alone to say so: Holm over all that was asked of them at .01, and an effect worth a person's time.
+Screening is liberal (each measure at .05, uncorrected), since a false alarm only costs a confirmation. A regression is
+decided by the confirmation's seeds alone: Holm over all tests of them at .01, and an effect that is large enough.
 
-Where a margin is set, an entry is the same only if a drop over the margin is excluded. That is looked at once: on the
-seeds that there are, where they are as many as it takes, else on so many fresh ones. Who looks at ten seeds and trains
-more until the interval is short enough would pass a true drop more often than the interval says.
+Where a margin is set, an entry is the same only if a drop over the margin is excluded. That is decided once: on the
+present seeds, if they are enough, else on as many fresh ones as needed. To add seeds until the interval is short enough
+would pass a true drop more often than the interval's confidence allows.
 """
 
 from collections.abc import Sequence
@@ -25,13 +25,13 @@ SCREEN_ALPHA = 0.05
 CONFIRM_ALPHA = 0.01
 CONFIRM_SEEDS = 30
 MOST_FRESH_SEEDS = 200
-"""More are not trained without being asked for: the verdict says how many it would take."""
+"""The most seeds that are trained without a request; the verdict states how many more would be needed."""
 _FEWEST_RESULTS = 5
 _FIRST_SEED, _LAST_SEED = 10_000, 2**31
 
 
 def screen(baseline: Entry, new: Entry, alpha: float = SCREEN_ALPHA) -> Comparison:
-    """Hold an entry against its baseline; see `Comparison.flagged`."""
+    """Compare an entry with its baseline; see `Comparison.flagged`."""
     return Comparison(baseline, new, alpha)
 
 
@@ -54,9 +54,9 @@ def decide(
     """Give every entry of either side a verdict, worst first.
 
     Args:
-        baseline: What was accepted.
-        new: What the code does now.
-        confirm: Where the outcomes of fresh seeds come from; None leaves what is flagged inconclusive.
+        baseline: The accepted entries.
+        new: The entries of the present code.
+        confirm: Trains fresh seeds; with None flagged entries stay inconclusive.
         seeds: Fresh seeds, of which each entry takes the first; `MOST_FRESH_SEEDS` where there is a margin, else
             `CONFIRM_SEEDS`.
         margin: Drop of the solved share that must be excluded for an entry to be the same; by default the drop that
@@ -74,7 +74,7 @@ def decide(
 
 
 def _first(pair: EntryPair, margin: float | None, can_train: bool) -> Verdict:
-    """Say what needs no fresh seeds, and what the first stage sees."""
+    """Return the verdict of the first stage, which may ask for fresh seeds."""
     if pair.baseline is None or pair.new is None or pair.obstacle:
         return Verdict(pair, Ruling.NOT_COMPARABLE, pair.obstacle)
     if crashed := _crashed(pair.baseline, pair.new):
@@ -100,7 +100,7 @@ def _first(pair: EntryPair, margin: float | None, can_train: bool) -> Verdict:
 
 
 def _to_be_excluded(verdict: Verdict, needed: int | None) -> Verdict:
-    """Ask for the fresh seeds that it takes to exclude a drop over the margin; say where that are too many."""
+    """Return a verdict that asks for the fresh seeds that exclude a drop over the margin, unless they are too many."""
     assert verdict.margin is not None
     assert verdict.pair.baseline is not None
     what = f"excluding a drop over {points(verdict.margin)} points"
@@ -119,7 +119,7 @@ def _to_be_excluded(verdict: Verdict, needed: int | None) -> Verdict:
 
 
 def _undisturbed(verdict: Verdict) -> Verdict:
-    """Tell sameness from not knowing."""
+    """Return the verdict on an entry that is not flagged: the same, or inconclusive."""
     held = verdict.deciding
     assert held is not None
     if held.excludes_drop(verdict.margin):
@@ -137,21 +137,21 @@ def _undisturbed(verdict: Verdict) -> Verdict:
 
 
 def _with_improvements(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Call improved what the first stage shows to be better beyond chance, Holm over all that was tested."""
+    """Return verdicts in which entries that the first stage shows to be better are improved, by Holm over all tests."""
     tested = [
         (place, measure, held.tests.better[measure])
         for place, verdict in enumerate(verdicts)
         if (held := verdict.screened) is not None and not held.flagged
         for measure in MEASURES
     ]
-    found = list(verdicts)
+    ruled = list(verdicts)
     adjusted = holm([p for _, _, p in tested])
     for (place, measure, _), p in sorted(zip(tested, adjusted, strict=True), key=lambda item: -item[1]):
         held = verdicts[place].screened
         if p <= CONFIRM_ALPHA and held is not None and held.is_large(measure, 1):
             better = replace(verdicts[place], ruling=Ruling.IMPROVED, measure=measure, p=p, more_seeds=None)
-            found[place] = replace(better, reason=f"better in {_called(measure)}", fresh_seeds=0)
-    return found
+            ruled[place] = replace(better, reason=f"better in {_called(measure)}", fresh_seeds=0)
+    return ruled
 
 
 def _confirmed(verdicts: Sequence[Verdict]) -> list[Verdict]:
@@ -193,15 +193,17 @@ def _second(verdict: Verdict, least: tuple[float, str] | None, proven: tuple[flo
 
 
 def _slightly_worse(decided: Verdict) -> Verdict:
-    """Say what is proven to be worse by less than counts: never the same, unless a margin was set that allows it."""
+    """Return the verdict on an entry that is worse by less than the minimum: the same only if a margin allows it."""
     held, measure = decided.deciding, decided.measure
     assert held is not None
     effect = held.effects[measure]
     by = f"{effect:+.3f}" if measure == "solved" else f"superiority {effect + 0.5:.3f}"
-    told = f"worse in {_called(measure)} on {held.new.n} fresh seeds (p = {decided.p:.2g}), by less than counts ({by})"
+    reason = (
+        f"worse in {_called(measure)} on {held.new.n} fresh seeds (p = {decided.p:.2g}), by less than counts ({by})"
+    )
     if decided.margin is None:
-        return replace(decided, ruling=Ruling.INCONCLUSIVE, reason=told, more_seeds=None)
-    return replace(decided, reason=f"{told}; {decided.reason}")
+        return replace(decided, ruling=Ruling.INCONCLUSIVE, reason=reason, more_seeds=None)
+    return replace(decided, reason=f"{reason}; {decided.reason}")
 
 
 def _against(verdict: Verdict, fresh: dict[str, Entry]) -> Comparison | None:
@@ -222,7 +224,7 @@ def _new(verdict: Verdict) -> Entry:
 
 
 def _is_unchanged(baseline: Entry, new: Entry) -> bool:
-    """Whether every new seed is in the baseline, with the same fingerprint."""
+    """Return whether every new seed is in the baseline, with the same fingerprint."""
     held = {outcome.seed: outcome.fingerprint for outcome in baseline.outcomes}
     return bool(new.outcomes) and all(
         outcome.fingerprint is not None and held.get(outcome.seed) == outcome.fingerprint for outcome in new.outcomes
@@ -230,7 +232,7 @@ def _is_unchanged(baseline: Entry, new: Entry) -> bool:
 
 
 def _crashed(baseline: Entry, new: Entry) -> str:
-    """Say that trials raise that did not; empty where none does."""
+    """Return a message if trials raise that did not before; else an empty text."""
     failed = [outcome for outcome in new.outcomes if outcome.status == Status.FAILED]
     if not failed or any(outcome.status == Status.FAILED for outcome in baseline.outcomes):
         return ""

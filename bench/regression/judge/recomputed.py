@@ -24,11 +24,11 @@ from longlag.values.seeding import stream
 from longlag.values.trial import Status, Trial, TrialResult
 
 SEQUENCES = {"evaluation": 1000, "confirmation": 10_000}
-"""As stated: on so many an error is measured."""
+"""The numbers of sequences on which errors are measured, as documented."""
 _STEPS = 2**17
 """Time steps that are drawn from one place of a stream, at most."""
 ERROR_TOLERANCE = 1e-5
-"""Of an error, relative: errors are kept in float32 before they are averaged."""
+"""The relative tolerance of an error: errors are kept in float32 before they are averaged."""
 INTERVAL_TOLERANCE = 1e-9
 QUICK = Trial(
     "parity:steps=2",
@@ -41,7 +41,7 @@ QUICK = Trial(
     hidden_size=8,
     batch_size=16,
 )
-"""Solves its task in a second."""
+"""A trial that solves its task within a second."""
 SLOW = replace(QUICK, lr=1e-4)
 """Does not, so that its error is none that any rule would give."""
 
@@ -50,12 +50,12 @@ def trained_error_is_that_of_its_outputs() -> str:
     """Train two small networks, and compute from their outputs the errors, losses and confirmations that they got.
 
     Raises:
-        BrokenRuleError: They are others, or a network is called solved where they do not say so, or the other way.
+        BrokenRuleError: They differ, or a network is called solved where they do not show it, or the reverse.
     """
     kept: list[tuple[TrialResult, AnyNetwork, Tensor]] = []
     train([QUICK, SLOW], lambda result: None, keep=lambda *of: kept.append(of))
     task = registry.task(QUICK.task)
-    found = []
+    ends = []
     for result, network, row in kept:
         error, loss = recomputed(network, task, row, "evaluation", 0)
         _expect_near("the error", result.error, error)
@@ -64,20 +64,18 @@ def trained_error_is_that_of_its_outputs() -> str:
         _expect_near("the confirmed error", evaluation.confirm(network, task, row, 1), confirmed)
         below = [point.error < task.solved_below for point in result.measurements[-2:]]
         solves = all(below) and confirmed < task.solved_below
-        said = f"{result.status}, with errors {[point.error for point in result.measurements[-2:]]} at the end"
-        expect((result.status is Status.SOLVED) == solves, f"a network is called {said} and {confirmed:.3g} confirmed")
-        found.append(f"{result.status} with {error:.3g}")
-    expect(
-        len(kept) == len({result.status for result, *_ in kept}) == 2, f"{' and '.join(found)}: one should be solved"
-    )
-    return f"{' and '.join(found)}: errors of trained networks are those of their outputs"
+        ended = f"{result.status}, with errors {[point.error for point in result.measurements[-2:]]} at the end"
+        expect((result.status is Status.SOLVED) == solves, f"a network is called {ended} and {confirmed:.3g} confirmed")
+        ends.append(f"{result.status} with {error:.3g}")
+    expect(len(kept) == len({result.status for result, *_ in kept}) == 2, f"{' and '.join(ends)}: one should be solved")
+    return f"{' and '.join(ends)}: errors of trained networks are those of their outputs"
 
 
 def error_is_that_of_outputs(trial: Trial) -> str:
     """Compute from the outputs of an untrained network the error of its evaluation.
 
     Raises:
-        BrokenRuleError: It is another.
+        BrokenRuleError: The errors differ.
     """
     cohort = Cohort([trial], {})
     row = cohort.parameters[0]
@@ -91,10 +89,10 @@ def recomputed(network: AnyNetwork, task: Task, row: Tensor, name: str, index: i
 
     Args:
         network: The network.
-        task: Its task.
-        row: (P,), its parameters.
-        name: Of the stream: a key of `SEQUENCES`.
-        index: The place in the stream.
+        task: The network's task.
+        row: (P,), the network's parameters.
+        name: The name of the stream, a key of `SEQUENCES`.
+        index: The index in the stream.
     """
     total, size = SEQUENCES[name], min(1000, max(1, _STEPS // task.length))
     errors: list[np.ndarray] = []
@@ -125,19 +123,19 @@ def _wrong(task: Task, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray |
     return (outputs.argmax(axis=1) != targets).astype(float) if plain else None
 
 
-def _expect_near(what: str, found: float | None, wanted: float) -> None:
-    near = found is not None and abs(found - wanted) <= ERROR_TOLERANCE * max(1.0, abs(wanted))
-    expect(near, f"{what} of a network is said to be {found}, its outputs give {wanted:.6g}")
+def _expect_near(what: str, stated: float | None, wanted: float) -> None:
+    near = stated is not None and abs(stated - wanted) <= ERROR_TOLERANCE * max(1.0, abs(wanted))
+    expect(near, f"{what} of a network is said to be {stated}, its outputs give {wanted:.6g}")
 
 
 def intervals_solve_their_equations(counts: Sequence[tuple[int, int]]) -> str:
     """Compute the intervals of solved shares again, from the equations that define their ends.
 
     Args:
-        counts: Solved seeds and seeds, one an entry.
+        counts: Solved seeds and seeds of each entry.
 
     Raises:
-        BrokenRuleError: An end is another.
+        BrokenRuleError: An end differs.
     """
     for count, n in dict.fromkeys(counts):
         _expect_ends(f"exact interval of {count} of {n}", intervals.share_interval(count, n), _exact(count, n, 0.95))
@@ -145,10 +143,10 @@ def intervals_solve_their_equations(counts: Sequence[tuple[int, int]]) -> str:
     return f"intervals of {len(set(counts))} solved shares solve the equations that define them"
 
 
-def _expect_ends(what: str, found: tuple[float, float] | None, wanted: tuple[float, float]) -> None:
-    ends = [] if found is None else list(zip(found, wanted, strict=True))
+def _expect_ends(what: str, stated: tuple[float, float] | None, wanted: tuple[float, float]) -> None:
+    ends = [] if stated is None else list(zip(stated, wanted, strict=True))
     near = bool(ends) and all(abs(one - other) <= INTERVAL_TOLERANCE for one, other in ends)
-    expect(near, f"the {what} is said to be {found and tuple(found)}, its equation gives {wanted}")
+    expect(near, f"the {what} is said to be {stated and tuple(stated)}, its equation gives {wanted}")
 
 
 def _exact(count: int, n: int, confidence: float) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Entries of two sides tested together, so that looking at many does not make one look different."""
+"""Tests the entries of two sides together, with a correction for their number."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ class Compared(NamedTuple):
 
     Attributes:
         pair: The pair.
-        held: Its numbers, each test as if it were the only one.
+        held: Its comparison, without a correction for other tests.
         adjusted: Every p, adjusted for all tests of all pairs (Holm 1979).
     """
 

@@ -1,4 +1,4 @@
-"""What is said of an entry: the words, and what stands behind them."""
+"""Verdicts on entries: the rulings, and the numbers behind them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,18 +11,18 @@ from longlag.regression.judge.matching import EntryPair
 
 
 class Asked(NamedTuple):
-    """An entry, and the fresh seeds that are to decide on it."""
+    """An entry, and the fresh seeds that will decide on it."""
 
     entry: Entry
     seeds: tuple[int, ...]
 
 
 Confirm = Callable[[Sequence[Asked]], Sequence[Entry]]
-"""Returns entries of the same settings with the outcomes of the seeds that are asked for."""
+"""Returns entries of the same settings with the outcomes of the requested seeds."""
 
 
 class Ruling(StrEnum):
-    """What is said of an entry, worst first."""
+    """The ruling on an entry, worst first."""
 
     REGRESSED = "regressed"
     NOT_COMPARABLE = "not comparable"
@@ -34,13 +34,13 @@ class Ruling(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of an entry, and why.
+    """The verdict on an entry: its ruling, and the reason.
 
     Attributes:
         pair: The entry before and after.
-        ruling: The word.
-        reason: Half a sentence.
-        measure: What decided: one of `measures.MEASURES`.
+        ruling: The ruling.
+        reason: The reason in half a sentence.
+        measure: The measure that decided, one of `measures.MEASURES`.
         p: The p that decided, adjusted where others were tested with it.
         screened: The numbers of the first stage.
         confirmed: The numbers of the confirmation.
@@ -81,22 +81,22 @@ class Verdict:
 
 
 def without_trust(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Return verdicts as they stand where an invariant is broken: what was measured may be wrong, so nothing passes.
+    """Return verdicts for the case that an invariant is broken: measurements may be wrong, so that nothing passes.
 
-    A regression, and what cannot be compared, remain.
+    Regressions, and entries that cannot be compared, remain.
     """
     passed = (Ruling.SAME, Ruling.UNCHANGED, Ruling.IMPROVED)
-    found = [
+    kept = [
         replace(verdict, ruling=Ruling.INCONCLUSIVE, reason=f"an invariant is broken, else: {verdict.reason}")
         if verdict.ruling in passed
         else verdict
         for verdict in verdicts
     ]
-    return sorted(found, key=severity)
+    return sorted(kept, key=severity)
 
 
 def severity(verdict: Verdict) -> tuple[int, float, str, str]:
-    """Return what verdicts are sorted by, worst first."""
+    """Return the key by which verdicts are sorted, worst first."""
     entry = verdict.pair.new or verdict.pair.baseline
     assert entry is not None
     p = 1.0 if verdict.p is None else verdict.p

@@ -1,1 +1,1 @@
-"""Changes planted on purpose, and the proof that `longlag check` tells the harmful ones."""
+"""Changes planted on purpose, and a measurement of how often `longlag check` detects the harmful ones."""

@@ -63,7 +63,7 @@ def clip_jointly() -> Iterator[None]:
 
 @contextmanager
 def without_the_ledger(inner: Callable[[], Any]) -> Iterator[None]:
-    """Make a change with the ledger's eyes shut: outcomes alone must show it."""
+    """Make a change without the ledger's audits, so that only outcomes can show it."""
 
     def taken(ledger: Ledger, block: Block, gradients: Tensor) -> None:
         before(ledger, block, gradients)
@@ -156,7 +156,7 @@ def missing_cue() -> Iterator[None]:
 
 @contextmanager
 def planted_kernels(kernels: Mapping[str, type]) -> Iterator[None]:
-    """Train cells by kernels with another way back; the way forward, and evaluations, are those of the real ones.
+    """Train cells by kernels with another backward pass; forward passes and evaluations are those of the real ones.
 
     Args:
         kernels: For the names of cells, classes derived from those of their kernels.
@@ -184,7 +184,7 @@ def planted_kernels(kernels: Mapping[str, type]) -> Iterator[None]:
 
 @cache
 def _unkept_backward() -> Any:
-    """Return the way back as it is, whose code for a kernel is not kept on disk."""
+    """Return the unchanged backward pass, whose compiled code for a kernel is not kept on disk."""
     import numba
 
     from longlag.scans.engine.compiler import FLAGS

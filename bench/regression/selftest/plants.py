@@ -1,4 +1,4 @@
-"""Changes planted on purpose, to prove what `longlag check` finds: regressions, improvements and refactorings."""
+"""Changes planted on purpose, to measure what `longlag check` detects: regressions, improvements, refactorings."""
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -27,8 +27,8 @@ class Plant:
     """A planted change.
 
     Attributes:
-        what: It in a few words.
-        entries: Which trials it is trained on.
+        what: The change in a few words.
+        entries: The trials that it is trained on.
         change: The trial that is trained in place of one; the same by default.
         patch: A context in which the program is changed; nothing is by default.
         worse: Whether it is a regression; improvements and refactorings are not.

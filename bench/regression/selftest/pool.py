@@ -15,7 +15,7 @@ HEALTHY = ""
 """The name of the plant that changes nothing."""
 
 Outcomes = Mapping[str, Mapping[str, tuple[Outcome, ...]]]
-"""By plant and by entry's key, sorted by seed."""
+"""Outcomes by plant and by entry's key, sorted by seed."""
 
 
 def read_outcomes(path: Path) -> Outcomes:
@@ -27,16 +27,16 @@ def read_outcomes(path: Path) -> Outcomes:
     try:
         text = gzip.decompress(path.read_bytes()).decode()
         rows = list(csv.DictReader(io.StringIO(text)))
-        found: dict[str, dict[str, list[Outcome]]] = {}
+        by_plant: dict[str, dict[str, list[Outcome]]] = {}
         for row in rows:
-            found.setdefault(row["plant"], {}).setdefault(row["entry"], []).append(_outcome(row))
+            by_plant.setdefault(row["plant"], {}).setdefault(row["entry"], []).append(_outcome(row))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or 'is not compressed'}") from None
     except (EOFError, KeyError, ValueError, zlib.error):
         raise UsageError(f"{path} does not hold simulated outcomes") from None
     return {
         plant: {entry: tuple(sorted(outcomes, key=lambda one: one.seed)) for entry, outcomes in entries.items()}
-        for plant, entries in found.items()
+        for plant, entries in by_plant.items()
     }
 
 

@@ -8,45 +8,49 @@ from longlag.regression.selftest.simulation import Screened
 from longlag.report.text.terminal import aligned
 
 
-def render(found: SelfTest, what: Mapping[str, str]) -> str:
-    """Return the lines as a table, and what is not as it should be.
+def render(counted: SelfTest, what: Mapping[str, str]) -> str:
+    """Return the lines as a table, and the failures.
 
     Args:
-        found: What came of it.
+        counted: The result of the self-test.
         what: Changes in words, by name.
     """
-    healthy = found.healthy
-    said = f"{healthy.regressed} false alarms in {healthy.checks} simulated checks where nothing changed"
-    head = [f"{said}: at most {found.bound:.2%} (one-sided 95 % bound)", *_flagged_lines(found), *_margin_lines(found)]
-    rows = [_row(lines, what[change]) for change, lines in found.by_change.items()]
+    healthy = counted.healthy
+    alarms = f"{healthy.regressed} false alarms in {healthy.checks} simulated checks where nothing changed"
+    head = [
+        f"{alarms}: at most {counted.bound:.2%} (one-sided 95 % bound)",
+        *_flagged_lines(counted),
+        *_margin_lines(counted),
+    ]
+    rows = [_row(lines, what[change]) for change, lines in counted.by_change.items()]
     columns = {name: [row[place] for row in rows] for place, name in enumerate(_COLUMNS)}
-    failures = found.failures()
+    failures = counted.failures()
     verdict = [f"FAILED {failure}" for failure in failures] or ["the procedure does what it promises"]
     table = ["", *aligned(columns, {"planted change", "most often in", "verdict"})] if rows else []
     return "\n".join([*head, *table, "", *verdict]) + "\n"
 
 
-def _flagged_lines(found: SelfTest) -> list[str]:
-    """Say how often the first stage flags what did not change."""
+def _flagged_lines(counted: SelfTest) -> list[str]:
+    """Return lines on how often the first stage flags unchanged entries."""
     lines = []
     for paired, how in ((False, "of two samples"), (True, "by pairs of seeds")):
         tested = [Screened(measure, paired) for measure in MEASURES]
-        if count := found.unchanged.tested[tested[0]]:
-            rates = ", ".join(f"{of.measure} {found.unchanged.flagged[of] / count:.1%}" for of in tested)
+        if count := counted.unchanged.tested[tested[0]]:
+            rates = ", ".join(f"{of.measure} {counted.unchanged.flagged[of] / count:.1%}" for of in tested)
             lines.append(f"the first stage, {how}, flags of {count} unchanged entries: {rates}")
     return lines
 
 
-def _margin_lines(found: SelfTest) -> list[str]:
-    """Say how often a drop passes, and how often what did not change does."""
-    if not found.margin.rulings:
+def _margin_lines(counted: SelfTest) -> list[str]:
+    """Return lines on how often a drop passes, and how often unchanged entries do."""
+    if not counted.margin.rulings:
         return []
-    drop = f"{passing(found.dropped):.1%}, with --margin {MARGIN} in {passing(found.dropped_margin):.1%}"
-    unchanged = f"{passing(found.unchanged):.1%} and {passing(found.margin):.1%}"
+    drop = f"{passing(counted.dropped):.1%}, with --margin {MARGIN} in {passing(counted.dropped_margin):.1%}"
+    unchanged = f"{passing(counted.unchanged):.1%} and {passing(counted.margin):.1%}"
     return [
         f"a drop of {MARGIN} points of the solved share passes as same in {drop} of the entries",
         f"what did not change passes in {unchanged}",
-        f"{found.margin.alarms} false alarms where nothing changed, with --margin {MARGIN}",
+        f"{counted.margin.alarms} false alarms where nothing changed, with --margin {MARGIN}",
     ]
 
 

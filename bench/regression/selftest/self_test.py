@@ -45,16 +45,16 @@ MOST_MARGIN_ALARMS = 2
 
 @dataclass(frozen=True)
 class SelfTestLine:
-    """What came of the simulated checks of one change in one entry.
+    """Counts of the simulated checks of one change in one entry.
 
     Attributes:
         change: The change; empty for none.
         entry: The entry's label; all of them where it is empty.
         checks: Simulated checks.
-        regressed: Those that said so.
+        regressed: Checks that called a regression.
         superiority: How often a changed outcome beats a healthy one of the pool; None where there are many entries.
         share: By how much the solved share differs from the pool's.
-        worse: Whether it ought to be found.
+        worse: Whether it should be detected.
         unchanged: Whether every outcome is that of the same seed in the pool.
     """
 
@@ -69,7 +69,7 @@ class SelfTestLine:
 
     @property
     def fraction(self) -> float:
-        """Share of the checks that said regressed."""
+        """The share of checks that called a regression."""
         return self.regressed / self.checks
 
     @property
@@ -85,15 +85,15 @@ class SelfTestLine:
 
 @dataclass(frozen=True)
 class SelfTest:
-    """What was counted.
+    """The counts of a self-test.
 
     Attributes:
-        lines: The first is about healthy outcomes.
-        unchanged: All that came of healthy outcomes.
-        margin: The same with a margin.
-        dropped: What came of a drop, without a margin.
-        dropped_margin: The same with a margin.
-        unlike: Entries whose simulated outcomes are not like those that were accepted.
+        lines: The lines of the table; the first is about healthy outcomes.
+        unchanged: Counts on healthy outcomes, without a margin.
+        margin: Counts on healthy outcomes, with a margin.
+        dropped: Counts on outcomes with a drop, without a margin.
+        dropped_margin: Counts on outcomes with a drop, with a margin.
+        unlike: Entries whose simulated outcomes differ from the accepted ones.
     """
 
     lines: tuple[SelfTestLine, ...]
@@ -105,16 +105,16 @@ class SelfTest:
 
     @property
     def healthy(self) -> SelfTestLine:
-        """What came of healthy outcomes."""
+        """The line on healthy outcomes."""
         return self.lines[0]
 
     @property
     def by_change(self) -> dict[str, list[SelfTestLine]]:
         """The lines of planted changes."""
-        found: dict[str, list[SelfTestLine]] = {}
+        by_change: dict[str, list[SelfTestLine]] = {}
         for line in self.lines[1:]:
-            found.setdefault(line.change, []).append(line)
-        return found
+            by_change.setdefault(line.change, []).append(line)
+        return by_change
 
     @property
     def bound(self) -> float:
@@ -123,29 +123,29 @@ class SelfTest:
         return float(stats.beta.ppf(0.95, alarms + 1, checks - alarms)) if alarms < checks else 1.0
 
     def failures(self) -> list[str]:
-        """Say in one line each what is not as it should be."""
-        found = []
+        """Return a line for each way in which the procedure is not as promised."""
+        failures = []
         if self.healthy.fraction > MOST_ALARMS / CHECKS:
-            found.append(f"{self.healthy.regressed} false alarms in {self.healthy.checks} checks")
+            failures.append(f"{self.healthy.regressed} false alarms in {self.healthy.checks} checks")
         for tested, count in sorted(self.unchanged.tested.items()):
             rate = self.unchanged.flagged[tested] / count
             if count >= _FEWEST_TESTED and rate > MOST_FLAGGED:
                 how = "pairs of seeds" if tested.paired else "two samples"
-                found.append(f"the first stage flags {rate:.1%} of unchanged entries by {tested.measure} of {how}")
+                failures.append(f"the first stage flags {rate:.1%} of unchanged entries by {tested.measure} of {how}")
         if self.margin.alarms > MOST_MARGIN_ALARMS:
-            found.append(f"{self.margin.alarms} false alarms in {MARGIN_CHECKS} checks with a margin")
+            failures.append(f"{self.margin.alarms} false alarms in {MARGIN_CHECKS} checks with a margin")
         if passing(self.dropped_margin) > MOST_PASSING:
             share = f"{passing(self.dropped_margin):.1%}"
-            found.append(f"a drop of {MARGIN} points passes --margin {MARGIN} in {share} of the entries")
+            failures.append(f"a drop of {MARGIN} points passes --margin {MARGIN} in {share} of the entries")
         again = "make them again with python -m longlag.regression.selftest.simulate"
-        found += [f"{label}: simulated outcomes are unlike the baseline's; {again}" for label in self.unlike]
+        failures += [f"{label}: simulated outcomes are unlike the baseline's; {again}" for label in self.unlike]
         for change, lines in self.by_change.items():
             best = max(line.fraction for line in lines)
             if not lines[0].worse and best > MOST_HARMLESS:
-                found.append(f"{change}: called a regression in {best:.1%} of the checks")
+                failures.append(f"{change}: called a regression in {best:.1%} of the checks")
             if lines[0].worse and best < POWER and not all(line.is_small for line in lines):
-                found.append(f"{change}: found in {best:.1%} of the checks")
-        return found
+                failures.append(f"{change}: found in {best:.1%} of the checks")
+        return failures
 
 
 def passing(tally: Tally) -> float:
@@ -162,7 +162,7 @@ def self_test(
     margin_checks: int = MARGIN_CHECKS,
     workers: int = 1,
 ) -> SelfTest:
-    """Count what the procedure says of healthy and of planted outcomes; the same for any number of workers.
+    """Count the verdicts of the procedure on healthy and planted outcomes; equal for any number of workers.
 
     Args:
         baseline: The entries that were accepted.

@@ -1,4 +1,4 @@
-"""Trains what `longlag check --self-test` works on: a pool of healthy outcomes and the outcomes of planted changes.
+"""Trains the outcomes that `longlag check --self-test` draws from: a healthy pool, and those of planted changes.
 
     python -m longlag.regression.selftest.simulate results/reference/ci-outcomes.csv.gz
 

@@ -1,4 +1,4 @@
-"""Simulated checks: the whole two-stage procedure, on a baseline and on new outcomes drawn from what was trained once.
+"""Simulated checks: the whole two-stage procedure, on a baseline and new outcomes drawn from a pool of trained ones.
 
 Every check draws its baseline, too: a rate of false alarms that held for one baseline only would promise little.
 """
@@ -42,11 +42,11 @@ class Sides(NamedTuple):
 
 @dataclass(frozen=True)
 class Tally:
-    """What came of simulated checks.
+    """Counts over simulated checks.
 
     Attributes:
         alarms: Checks in which some entry was called a regression.
-        rulings: What was said of entries.
+        rulings: The verdicts on entries, counted.
         tested: First-stage tests.
         flagged: Those whose p was at most the level.
     """
@@ -70,11 +70,11 @@ class Simulation:
     """Simulated checks of entries.
 
     Attributes:
-        entries: The baseline's; their outcomes count only as how many a baseline has.
-        healthy: What they come to where nothing changed, the same seeds for all.
-        checks: How many.
-        names: Of the stream that draws seeds.
-        planted: What they come to where a change was planted, at seeds that are among the healthy ones.
+        entries: The baseline's entries; of their outcomes only the number counts.
+        healthy: Outcomes of unchanged code, with the same seeds for all entries.
+        checks: The number of checks.
+        names: Names of the stream that draws seeds.
+        planted: Outcomes under a planted change, at seeds that are among the healthy ones.
         alike: Where nothing is planted: the rank correlation of new outcomes with the baseline's of the same seeds. At
             None the new seeds are others.
         lost: Share of all seeds that solve no more.
@@ -91,7 +91,7 @@ class Simulation:
     margin: float | None = None
 
     def run(self) -> Tally:
-        """Return what came of the checks; all entries of one have the same seeds, as in a run."""
+        """Run the checks and return their counts; all entries of one check have the same seeds, as in a run."""
         keys = sorted(entry.key for entry in self.entries)
         generator = stream("self-test", *self.names, *keys).generator()
         return sum((self._check(generator) for _ in range(self.checks)), Tally())
@@ -120,18 +120,18 @@ class Simulation:
         count = min(len(outcomes) for outcomes in self.healthy.values())
         order = generator.permutation(count)
         first, others = order[:FIRST_SEEDS], order[FIRST_SEEDS:]
-        found = {}
+        sides = {}
         for entry in self.entries:
             pool = self.healthy[entry.key]
             before = others[: entry.n]
             new = _at(pool, first) if self.alike is None else self._partners(entry, before[:FIRST_SEEDS], generator)
             drops = [self._without(part, pool, generator) for part in (new, _at(pool, others[entry.n :]))]
-            found[entry.key] = Sides(_at(pool, before), *drops)
-        return found
+            sides[entry.key] = Sides(_at(pool, before), *drops)
+        return sides
 
     def _of_planted(self, generator: np.random.Generator) -> dict[str, Sides]:
         """Draw new and fresh outcomes from the planted ones; the baseline holds the new seeds, as it does in use."""
-        found = {}
+        sides = {}
         for entry in self.entries:
             planted, healthy = (self.planted or {})[entry.key], self.healthy[entry.key]
             order = generator.permutation(len(planted))
@@ -140,20 +140,20 @@ class Simulation:
             others = [outcome for outcome in healthy if outcome.seed not in changed]
             beside = generator.permutation(len(others))[: entry.n - FIRST_SEEDS]
             before = tuple(outcome for outcome in healthy if outcome.seed in new) + _at(others, beside)
-            found[entry.key] = Sides(before, first, _at(planted, order[FIRST_SEEDS:]))
-        return found
+            sides[entry.key] = Sides(before, first, _at(planted, order[FIRST_SEEDS:]))
+        return sides
 
     @cached_property
     def _ranked(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """By key: the places of healthy outcomes from the best to the worst, and each outcome's rank."""
-        found = {}
+        """For each key, the indices of healthy outcomes from the best to the worst, and each outcome's rank."""
+        ranked = {}
         for entry in self.entries:
             order = np.argsort(replace(entry, outcomes=self.healthy[entry.key]).badness, kind="stable")
-            found[entry.key] = order, np.argsort(order, kind="stable")
-        return found
+            ranked[entry.key] = order, np.argsort(order, kind="stable")
+        return ranked
 
     def _partners(self, entry: Entry, places: np.ndarray, generator: np.random.Generator) -> tuple[Outcome, ...]:
-        """Draw what other code makes of the same seeds: healthy outcomes, ranks joined by a normal copula."""
+        """Draw outcomes of changed code on the same seeds: healthy ones, with ranks joined by a normal copula."""
         assert self.alike is not None
         order, ranks = self._ranked[entry.key]
         normal = ndtri((ranks[places] + 0.5) / len(order))
@@ -165,7 +165,7 @@ class Simulation:
     def _without(
         self, outcomes: tuple[Outcome, ...], pool: tuple[Outcome, ...], generator: np.random.Generator
     ) -> tuple[Outcome, ...]:
-        """Let solved outcomes be lost, so that the share of those that solve drops by what is to be lost."""
+        """Replace solved outcomes by unsolved ones, so that the solved share drops by ``lost``."""
         if not self.lost:
             return outcomes
         chance = self.lost * len(pool) / sum(outcome.solved for outcome in pool)

@@ -78,7 +78,7 @@ def _clean(text: str) -> str:
 
 
 def as_json(report: Report) -> str:
-    """Return everything that was found, missing numbers as null."""
+    """Return the whole result as JSON, missing numbers as null."""
     called = verdict_names(report.verdicts)
     times, memory = time_ratios(report.verdicts), memory_ratios(report.verdicts)
     content = {
@@ -153,10 +153,10 @@ def comparisons_json(pairs: Sequence[EntryPair]) -> str:
     return json.dumps({"schema": SCHEMA, "entries": entries}, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
-def _p_json(found: Tests) -> dict[str, dict[str, float | None]]:
+def _p_json(tests: Tests) -> dict[str, dict[str, float | None]]:
     return {
-        "p_worse": {name: _rounded(p) for name, p in found.worse.items()},
-        "p_better": {name: _rounded(p) for name, p in found.better.items()},
+        "p_worse": {name: _rounded(p) for name, p in tests.worse.items()},
+        "p_better": {name: _rounded(p) for name, p in tests.better.items()},
     }
 
 

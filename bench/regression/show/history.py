@@ -1,4 +1,4 @@
-"""What was accepted when and why, and what every check since has found: as lines, and as a figure."""
+"""The history of a baseline, its acceptances and the checks since: as lines, and as a figure."""
 
 import json
 import textwrap
@@ -26,12 +26,12 @@ _FILE = "checks.jsonl"
 
 @dataclass(frozen=True)
 class Check:
-    """What a check noted.
+    """The record of a check.
 
     Attributes:
         when: UTC, to the second.
         source: Hash of the source that was checked, and the plugins with theirs.
-        headline: What it found, in half a line.
+        headline: Its result, in half a line.
         summary: As in `baseline.Acceptance`.
     """
 
@@ -45,7 +45,7 @@ Event = TypeVar("Event", Acceptance, Check)
 
 
 def note(report: Report, folder: Path) -> None:
-    """Add a line on a check beside the study's results."""
+    """Append a check's record to the file beside the study's results."""
     entries = [verdict.pair.new for verdict in report.verdicts if verdict.pair.new is not None]
     when = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     content = {
@@ -59,33 +59,33 @@ def note(report: Report, folder: Path) -> None:
 
 
 def read(folder: Path) -> list[Check]:
-    """Return what checks noted, oldest first; a line that was cut short is left out."""
-    found = []
+    """Return the records of checks, oldest first; an incomplete line is left out."""
+    checks = []
     path = folder / _FILE
     for line in path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else []:
         try:
             held = json.loads(line)
             summary = {label: (solved, n, median) for label, (solved, n, median) in held["summary"].items()}
-            found.append(Check(held["when"], held["source"], held["headline"], summary))
+            checks.append(Check(held["when"], held["source"], held["headline"], summary))
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
-    return found
+    return checks
 
 
 def of_trials(events: Sequence[Event], trials: Iterable[Trial]) -> tuple[Event, ...]:
-    """Return acceptances or checks with what they say of the entries of some trials only.
+    """Return acceptances or checks with their summaries limited to the entries of some trials.
 
     Raises:
-        UsageError: They say something, and nothing of these.
+        UsageError: There are some, but none is about these entries.
     """
     labels = {Entry(trial, ()).label for trial in trials}
-    found = tuple(
+    kept = tuple(
         replace(of, summary={label: numbers for label, numbers in of.summary.items() if label in labels})
         for of in events
     )
-    if events and not any(of.summary for of in found):
+    if events and not any(of.summary for of in kept):
         raise UsageError(f"the baseline has no entry of this file, such as {min(labels)}")
-    return found
+    return kept
 
 
 def render(baseline: Baseline, told: Sequence[Acceptance], checks: Sequence[Check]) -> str:
@@ -112,10 +112,10 @@ def render(baseline: Baseline, told: Sequence[Acceptance], checks: Sequence[Chec
         "",
         *_table(accepted, "reason"),
     ]
-    found = [
+    rows = [
         {"checked": of.when, "source": of.source, "solved": _share(of.summary), "found": of.headline} for of in checks
     ]
-    return "\n".join([*lines, *(["", *_table(found, "found")] if found else [])]) + "\n"
+    return "\n".join([*lines, *(["", *_table(rows, "found")] if rows else [])]) + "\n"
 
 
 def _table(rows: Sequence[Mapping[str, str]], last: str) -> list[str]:

@@ -108,8 +108,8 @@ def _markdown(report: Report, count: int) -> str:
     if shown[:count]:
         lines += [_line(_COLUMNS), _line(["---"] * len(_COLUMNS))]
         lines += [_line(_marked(_row(verdict, called[_key(verdict)]))) for verdict in shown[:count]]
-        told = [verdict for verdict in shown[:count] if _is_told(verdict)]
-        lines += ["", *(f"- {called[_key(verdict)]}: {_escaped(verdict.reason)}" for verdict in told)]
+        reasoned = [verdict for verdict in shown[:count] if _is_told(verdict)]
+        lines += ["", *(f"- {called[_key(verdict)]}: {_escaped(verdict.reason)}" for verdict in reasoned)]
     if len(shown) > count:
         lines += ["", f"{len(shown) - count} more entries are in the JSON."]
     if folded:
@@ -131,7 +131,7 @@ def _parted(report: Report) -> tuple[list[Verdict], list[Verdict]]:
 
 
 def _is_told(verdict: Verdict) -> bool:
-    """Whether the row alone does not say why."""
+    """Return whether the reason must be printed below the table, since the row does not show it."""
     return verdict.ruling is not Ruling.SAME or verdict.confirmed is not None
 
 
@@ -156,7 +156,7 @@ def _row(verdict: Verdict, name: str) -> tuple[str, ...]:
 
 
 def verdict_text(verdict: Verdict) -> str:
-    """Write a verdict and what it leaves open."""
+    """Return a verdict, with what it leaves open, as text."""
     return f"{verdict.ruling}: {verdict.meaning}" if verdict.meaning else str(verdict.ruling)
 
 

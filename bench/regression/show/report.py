@@ -1,4 +1,4 @@
-"""What a check found, whatever it is written as."""
+"""The result of a check, from which all its formats are written."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,8 +15,8 @@ from longlag.report.figures import style
 
 EXIT_REGRESSED, EXIT_NOT_COMPARABLE, EXIT_INCONCLUSIVE = 1, 2, 5
 COSTLIER = 1.5
-"""An entry is said to cost more above this ratio of its time, or memory, to the baseline's, divided by the median ratio
-of the run: far wider than how these vary."""
+"""An entry is reported to cost more above this ratio of its time, or memory, to the baseline's, divided by the median
+ratio of the run: far above the variation of these."""
 _FEWEST_MEASURED = 3
 
 EXPLAINED = {
@@ -37,9 +37,9 @@ class Invariant:
     """A rule that must hold exactly.
 
     Attributes:
-        rule: In a few words.
-        holds: Whether it does.
-        detail: What was seen.
+        rule: The rule in a few words.
+        holds: Whether it holds.
+        detail: What was observed.
     """
 
     rule: str
@@ -49,17 +49,17 @@ class Invariant:
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
         study: The study.
-        baseline: What it was held against.
-        verdicts: One an entry, worst first.
-        invariants: What was checked exactly.
+        baseline: The baseline that it was compared with.
+        verdicts: One per entry, worst first.
+        invariants: The rules that were checked exactly.
         strict: Whether inconclusive entries fail.
-        confirms: Whether what was flagged was trained again.
-        margin: Drop of the solved share, in percentage points, that was to be excluded, if one was.
-        commands: Those that it suggests.
+        confirms: Whether flagged entries were trained on fresh seeds.
+        margin: The drop of the solved share, in percentage points, that had to be excluded, if one was given.
+        commands: The commands that it suggests.
     """
 
     study: str
@@ -73,7 +73,7 @@ class Report:
 
     @property
     def counts(self) -> Counter[Ruling]:
-        """Verdicts by their word."""
+        """The number of verdicts of each ruling."""
         return Counter(verdict.ruling for verdict in self.verdicts)
 
     @property
@@ -83,7 +83,7 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """A regression comes before what cannot be compared, that before what could not be told."""
+        """The exit code: regressions take precedence over entries that cannot be compared, these over inconclusive."""
         if self.counts[Ruling.REGRESSED] or self.broken:
             return EXIT_REGRESSED
         if self.counts[Ruling.NOT_COMPARABLE]:
@@ -94,24 +94,24 @@ class Report:
     def headline(self) -> str:
         """The whole check in half a line."""
         counts = self.counts
-        told = [f"{counts[ruling]} {ruling}" + self._open(ruling) for ruling in Ruling if counts[ruling]]
+        counted = [f"{counts[ruling]} {ruling}" + self._open(ruling) for ruling in Ruling if counts[ruling]]
         if self.broken:
-            told.insert(0, f"{len(self.broken)} invariant{'s' * (len(self.broken) > 1)} broken")
+            counted.insert(0, f"{len(self.broken)} invariant{'s' * (len(self.broken) > 1)} broken")
         words = {EXIT_REGRESSED: "REGRESSED", EXIT_NOT_COMPARABLE: "NOT COMPARABLE", EXIT_INCONCLUSIVE: "INCONCLUSIVE"}
         word = words.get(self.exit_code, "no regression found")
         if self.exit_code == 0 and counts[Ruling.INCONCLUSIVE]:
             word = f"no regression found, {counts[Ruling.INCONCLUSIVE]} could not be told"
-        return f"{self.study}: {word} ({', '.join(told)})"
+        return f"{self.study}: {word} ({', '.join(counted)})"
 
     def _open(self, ruling: Ruling) -> str:
-        """Say what is left open of all that are the same; nothing of the others, whose numbers are told one by one."""
+        """Return the drop that is not excluded for entries that are the same; empty for other rulings."""
         held = [verdict.deciding for verdict in self.verdicts if verdict.ruling is ruling is Ruling.SAME]
         left = [points(numbers.excluded_drop) for numbers in held if numbers is not None]
         return f" but for drops up to {max(left)} points" if left else ""
 
     @property
     def against(self) -> str:
-        """What it was held against."""
+        """The baseline that it was compared with, in words."""
         last = self.baseline.accepted[-1]
         seeds = len(self.baseline.seeds)
         return f"baseline {self.baseline.hash} of {last.when[:10]}, {seeds} seeds: {last.reason}"
@@ -122,31 +122,33 @@ class Report:
         counts = self.counts
         commands = self.commands or Commands(self.study)
         accept = commands.train_and_accept()
-        found = []
+        advice = []
         if self.broken:
-            found.append("A broken invariant is a fault in the code or in what it states; no baseline mends it.")
+            advice.append("A broken invariant is a fault in the code or in what it states; no baseline mends it.")
         elif counts[Ruling.REGRESSED]:
-            found.append(f"If the regression is meant to be: {accept}")
+            advice.append(f"If the regression is meant to be: {accept}")
         elif counts[Ruling.IMPROVED]:
-            found.append(f"To keep the improvement: {accept}")
+            advice.append(f"To keep the improvement: {accept}")
         if counts[Ruling.NOT_COMPARABLE]:
-            found.append(f"What the baseline lacks or holds otherwise needs a new one: {accept}")
+            advice.append(f"What the baseline lacks or holds otherwise needs a new one: {accept}")
         if counts[Ruling.INCONCLUSIVE] and not self.confirms and not self.broken:
-            found.append(f"Without --no-confirm, fresh seeds decide on what looks worse: {commands.check(self.margin)}")
+            advice.append(
+                f"Without --no-confirm, fresh seeds decide on what looks worse: {commands.check(self.margin)}"
+            )
         needed = [_seeds_in_all(v) for v in self.verdicts if v.ruling is Ruling.INCONCLUSIVE and v.more_seeds]
         if needed and self.confirms and not self.broken:
             more = commands.run(max(needed))
-            found.append(f"To tell what could not be told: {more} && {commands.check(self.margin)}")
-        return found
+            advice.append(f"To tell what could not be told: {more} && {commands.check(self.margin)}")
+        return advice
 
     @property
     def notes(self) -> list[str]:
-        """What to keep in mind: another machine, other versions, entries that cost more."""
+        """Remarks: another machine, other versions, entries that cost more."""
         return [*_context_notes(self.verdicts), *_processor_notes(self.verdicts), *_cost_notes(self.verdicts)]
 
 
 def _seeds_in_all(verdict: Verdict) -> int:
-    """Return how many seeds would do where so many more would."""
+    """Return how many seeds would suffice in all."""
     held = verdict.deciding
     entry = verdict.pair.new if held is None else held.new
     return (len(entry.outcomes) if entry else 0) + (verdict.more_seeds or 0)
@@ -154,12 +156,12 @@ def _seeds_in_all(verdict: Verdict) -> int:
 
 def names(entries: Sequence[Entry]) -> dict[str, str]:
     """Return a short name for each entry, by key: cell, clip and task, more only where two would be called alike."""
-    found: dict[str, str] = {}
+    by_key: dict[str, str] = {}
     for tell in (_short, _longer, _longest):
-        told = {entry.key: tell(entry) for entry in entries if entry.key not in found}
-        times = Counter([*told.values(), *found.values()])
-        found |= {key: name for key, name in told.items() if times[name] == 1 or tell is _longest}
-    return found
+        named = {entry.key: tell(entry) for entry in entries if entry.key not in by_key}
+        times = Counter([*named.values(), *by_key.values()])
+        by_key |= {key: name for key, name in named.items() if times[name] == 1 or tell is _longest}
+    return by_key
 
 
 def _short(entry: Entry) -> str:
@@ -191,14 +193,14 @@ def entry_of(verdict: Verdict) -> Entry:
 
 
 def _context_notes(verdicts: Sequence[Verdict]) -> list[str]:
-    found: dict[str, None] = {}
+    contexts: dict[str, None] = {}
     for verdict in verdicts:
         pair = verdict.pair
         if pair.baseline is not None and pair.new is not None and verdict.ruling is not Ruling.UNCHANGED:
-            found |= dict.fromkeys(_differing(pair.baseline, pair.new))
+            contexts |= dict.fromkeys(_differing(pair.baseline, pair.new))
     return (
-        [f"Other machine or versions than the baseline's ({', '.join(found)}): curves need not be equal."]
-        if found
+        [f"Other machine or versions than the baseline's ({', '.join(contexts)}): curves need not be equal."]
+        if contexts
         else []
     )
 
@@ -221,11 +223,11 @@ def _differing(baseline: Entry, new: Entry) -> list[str]:
 
 
 def _merged(entry: Entry) -> Mapping[str, set[str]]:
-    found: dict[str, set[str]] = {}
+    by_name: dict[str, set[str]] = {}
     for context in entry.contexts:
         for name, value in context:
-            found.setdefault(name, set()).add(value)
-    return found
+            by_name.setdefault(name, set()).add(value)
+    return by_name
 
 
 def time_ratios(verdicts: Sequence[Verdict]) -> dict[str, float]:
@@ -242,17 +244,17 @@ def memory_ratios(verdicts: Sequence[Verdict]) -> dict[str, float]:
 
 
 def _ratios(verdicts: Sequence[Verdict], cost: Callable[[Entry], float | None]) -> dict[str, float]:
-    found = {}
+    ratios = {}
     for verdict in verdicts:
         before, after = verdict.pair.baseline, verdict.pair.new
         if before is None or after is None or verdict.pair.obstacle:
             continue
         if (new := cost(after)) and (old := cost(before)):
-            found[after.key] = new / old
-    if len(found) < _FEWEST_MEASURED:
+            ratios[after.key] = new / old
+    if len(ratios) < _FEWEST_MEASURED:
         return {}
-    middle = median(found.values())
-    return {key: ratio / middle for key, ratio in found.items()}
+    middle = median(ratios.values())
+    return {key: ratio / middle for key, ratio in ratios.items()}
 
 
 def _cost_notes(verdicts: Sequence[Verdict]) -> list[str]:

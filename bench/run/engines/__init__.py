@@ -1,1 +1,1 @@
-"""Worker processes: started, supervised, replaced."""
+"""Starts, supervises and replaces worker processes."""

@@ -1,9 +1,9 @@
-"""An engine trains cohorts in workers and outlives whatever they do; where its workers run is the only difference.
+"""Engines train cohorts in workers, each with one thread, and survive their failures; they differ in where workers run.
 
-A thread supervises each worker, so that one that hangs halfway through a message blocks nobody else, and there is never
-more work in flight than one cohort a worker. A worker that raises, dies, stops or runs past its time costs its cohort
-one retry, then each remaining member one more alone; what is lost then ends as `failed` or `timeout`. What is finished
-is yielded at once: whoever runs the engine puts it on the disk.
+A thread supervises each worker, so that a worker that hangs halfway through a message blocks no other, and never more
+than one cohort a worker is in flight. If a worker raises, dies, stops or runs past its time, its cohort is tried once
+more, then each remaining member once alone; trials that fail then end as `failed` or `timeout`. Finished trials are
+yielded at once: the caller stores them.
 """
 
 import queue
@@ -44,12 +44,12 @@ class Hired(Protocol):
 
 
 class Engine(ABC):
-    """A number of workers; use `run` as a generator and close it to stop early.
+    """Several workers; use `run` as a generator and close it to stop early.
 
     Attributes:
-        workers: Workers at a time.
-        timeout_seconds: What a trial may take; a cohort of n gets n times that.
-        train: What a worker does with a cohort; a function that a new process can import.
+        workers: The number of workers.
+        timeout_seconds: The time limit of a trial; a cohort of n trials has n times that.
+        train: The function that trains a cohort in a worker; a new process must be able to import it.
     """
 
     def __init__(self, workers: int, timeout_seconds: float, train: Train = train_cohort) -> None:
@@ -68,7 +68,7 @@ class Engine(ABC):
         """Start a worker."""
 
     def run(self, cohorts: Sequence[Sequence[Trial]]) -> Generator[TrialResult | None]:
-        """Train cohorts, the first ones first, and yield results as they come; None where a moment brought none."""
+        """Train cohorts in their order and yield results as they come; None after a moment without any."""
         self._jobs.extend(_Job(tuple(cohort)) for cohort in cohorts)
         missing = sum(len(cohort) for cohort in cohorts)
         threads = [
@@ -99,7 +99,8 @@ class Engine(ABC):
         """Hand one worker job after job, and replace it where it is lost."""
         worker: Hired | None = None
         while (job := self._next(wait=worker is None)) or worker:
-            if job is None:  # a worker that waits would keep its place from one that is to do what is left
+            if job is None:  # an idle worker would keep its place from one that is still to start
+                assert worker is not None
                 self._dismiss(worker)
                 worker = None
                 continue

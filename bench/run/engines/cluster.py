@@ -6,6 +6,8 @@ time limits, retries and reasons are those of every engine. An actor that is los
 Ray Core of version 2.10 or later, an extra of this package; loaded when a run asks for it.
 """
 
+import importlib
+import logging
 import os
 import re
 import socket
@@ -72,15 +74,12 @@ class RayWorker:
     """
 
     def __init__(self, train: Train, plugins: Plugins, memory: int) -> None:
-        import ray
-
+        ray = _ray()
         self._actor: Any = ray.remote(_Host).options(num_cpus=1, memory=memory, max_restarts=0).remote(train, plugins)
 
     def kill(self) -> None:
         """End the actor, and with it the process that it holds."""
-        import ray
-
-        ray.kill(self._actor)
+        _ray().kill(self._actor)
 
     def train(self, trials: Sequence[Trial], timeout_seconds: float) -> Iterator[TrialResult]:
         """Train a cohort and yield its results as they come.
@@ -88,8 +87,7 @@ class RayWorker:
         Raises:
             WorkerError: The process or its node was lost, raised or ran past the time.
         """
-        import ray
-
+        ray = _ray()
         try:
             for reference in self._actor.train.options(num_returns="streaming").remote(tuple(trials), timeout_seconds):
                 found = ray.get(reference)
@@ -129,12 +127,12 @@ def attached(cluster: Cluster) -> Iterator[int]:
     wanted = _QUIET | (_ALONE if cluster.address is None else {})
     os.environ.update({name: value for name, value in wanted.items() if name not in os.environ})
     try:
-        import ray
+        ray = _ray()
     except ImportError:
         raise UsageError("--engine ray needs Ray: pip install 'longlag[ray]'") from None
     where = _where(cluster)
     try:
-        ray.init(log_to_driver=False, logging_level="ERROR", **where)
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         raise UsageError(f"--engine ray: {one_line(error)}") from error
     try:
@@ -144,6 +142,11 @@ def attached(cluster: Cluster) -> Iterator[int]:
         yield min(cluster.workers or slots, slots)
     finally:
         ray.shutdown()
+
+
+def _ray() -> Any:
+    """Return Ray, which is an extra: without it there are no types to check against."""
+    return importlib.import_module("ray")
 
 
 def _where(cluster: Cluster) -> dict[str, Any]:

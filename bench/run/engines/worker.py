@@ -1,4 +1,4 @@
-"""One worker process: the end that the coordinator holds, and what runs in it."""
+"""One worker process: the coordinator's handle on it, and the code that runs in it."""
 
 import contextlib
 import multiprocessing
@@ -24,12 +24,12 @@ from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import Trial, TrialResult
 
 PROCESSES = multiprocessing.get_context("spawn")
-"""How a worker starts: afresh, with nothing loaded."""
+"""How a worker starts: as a fresh process, without loaded libraries."""
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 Train = Callable[[Sequence[Trial], Callable[[TrialResult], None], dict[str, Any]], None]
-"""What a worker does with a cohort: `longlag.training.cohort.train`, or in tests something that fails."""
+"""The function that trains a cohort in a worker: `train_cohort`, or in tests one that fails."""
 
 
 def train_cohort(
@@ -46,9 +46,9 @@ def train_cohort(
     Args:
         trials: The cohort.
         report: Called with each result.
-        environment: Stored with each.
-        networks: Where trained networks are kept, if they are.
-        unchecked: Whether the contract of plugins was not checked, which their rows say.
+        environment: Stored with each result.
+        networks: The folder in which trained networks are kept, if they are.
+        unchecked: Whether the contract of plugins was not checked, which is stored in their rows.
         lenses: The lenses whose frames go with each result.
         audit_every: Whether compiled passes are audited at every update, or at the last before each evaluation.
     """
@@ -71,10 +71,10 @@ def train_cohort(
 
         watch = Watch(lenses)
         report, look = watch.with_frames(report), watch.look
-    with state.settled():  # the next cohort is trained as if there had been no plugin
-        said = of_plugins(trials)
-        said |= {provenance.UNCHECKED: True} if unchecked and said else {}
-        train(trials, report, environment | provenance.numerics() | said, keep, look, audit_every)
+    with state.settled():  # the next cohort must not depend on this one's plugins
+        of_made = of_plugins(trials)
+        of_made |= {provenance.UNCHECKED: True} if unchecked and of_made else {}
+        train(trials, report, environment | provenance.numerics() | of_made, keep, look, audit_every)
     used = plugins_of(trials)
     for name in registry.loaded_later(used).keys() - before:  # the next cohort loads, and reads, what it needs
         del sys.modules[name]
@@ -82,28 +82,29 @@ def train_cohort(
 
 
 def need_data(trial: Trial) -> None:
-    """Refuse to train on other data than a trial was planned with.
+    """Refuse a trial whose task reads other data than it was planned with.
 
     Raises:
         UsageError: The files that its task reads hold other data now.
     """
-    if (found := registry.data_of(trial.task)) != trial.data:
-        held, now = (label or "of no file" for label in (trial.data, found))
+    if (here := registry.data_of(trial.task)) != trial.data:
+        held, now = (label or "of no file" for label in (trial.data, here))
         raise UsageError(f"trial {trial.key} is of task {trial.task} on the data {held}; the data here is {now}")
 
 
 def watched(trials: Sequence[Trial], report: Callable[[TrialResult], None]) -> Callable[[TrialResult], None]:
-    """Let no result of a plugin pass that moved global state, or that is not the planned one.
+    """Return a report function that refuses results of plugins which changed global state.
 
     Raises:
+        RuntimeError: A plugin changed global state; raised when a result is reported.
         UsageError: The plugins of this process are not those of the trials.
     """
     from longlag.process import state
 
     for trial in trials:
-        found = registry.labels_of(trial.specs)
-        if found != trial.plugins:
-            raise UsageError(f"the trial was planned with plugin {trial.plugins}, not {found or 'without one'}")
+        labels = registry.labels_of(trial.specs)
+        if labels != trial.plugins:
+            raise UsageError(f"the trial was planned with plugin {trial.plugins}, not {labels or 'without one'}")
     before = state.random_state()
     with state.arithmetic():  # as at each report
         settings = state.settings()
@@ -118,21 +119,21 @@ def watched(trials: Sequence[Trial], report: Callable[[TrialResult], None]) -> C
 
 
 def seen_later(trials: Sequence[Trial], environment: Mapping[str, Any]) -> dict[str, Any]:
-    """Say what the plugins of a cohort have loaded and read since they were imported, and the source of its rows.
+    """Return entries on what the plugins of a cohort loaded and read after their import, and the rows' source hash.
 
     Args:
         trials: The cohort.
-        environment: What its rows hold so far.
+        environment: The environment of its rows so far.
     """
-    said, later = dict[str, Any](), dict[str, str]()
+    entries, later = dict[str, Any](), dict[str, str]()
     unhashed = set(environment.get(provenance.UNHASHED, ()))
     for made in plugins_of(trials):
         seen = registry.seen_later(made)
         later |= seen.files
         unhashed |= set(_unhashed(made, seen, trials))
-    said |= {provenance.LATER: dict(sorted(later.items()))} if later else {}
-    said |= {provenance.UNHASHED: sorted(unhashed)} if unhashed else {}
-    return said | _source(later, sorted(unhashed)) if said else {}
+    entries |= {provenance.LATER: dict(sorted(later.items()))} if later else {}
+    entries |= {provenance.UNHASHED: sorted(unhashed)} if unhashed else {}
+    return entries | _source(later, sorted(unhashed)) if entries else {}
 
 
 def _source(later: Mapping[str, str], unhashed: Sequence[str]) -> dict[str, str]:
@@ -141,24 +142,24 @@ def _source(later: Mapping[str, str], unhashed: Sequence[str]) -> dict[str, str]
 
 
 def _unhashed(made: Plugin, seen: Sources, trials: Sequence[Trial]) -> Iterator[str]:
-    """Say what of a plugin no hash covers; a task's data is covered where it has a digest of its own."""
+    """Yield the parts of a plugin that no hash covers; a task's data is covered where it has a digest of its own."""
     covered = made.kind == "task" and any(trial.data for trial in trials)
     for what in (*seen.unknown, *([] if covered else told_data(seen))):
         yield f"{made.name}: {what}"
 
 
 def of_plugins(trials: Sequence[Trial]) -> dict[str, Any]:
-    """Say where the plugins of a cohort lie, and what of them their hash does not cover, as it is stored in a row."""
-    found = plugins_of(trials)
-    if not found:
+    """Return the entries of a row on its cohort's plugins: their files, and the parts that no hash covers."""
+    used = plugins_of(trials)
+    if not used:
         return {}
-    said: dict[str, Any] = {"plugins": ", ".join(sorted(made.path for made in found))}
-    libraries = {name: number for made in found for name, number in made.sources.versions.items()}
+    entries: dict[str, Any] = {"plugins": ", ".join(sorted(made.path for made in used))}
+    libraries = {name: number for made in used for name, number in made.sources.versions.items()}
     if libraries:
-        said["libraries"] = dict(sorted(libraries.items()))
-    if unhashed := sorted({what for made in found for what in _unhashed(made, made.sources, trials)}):
-        said |= {provenance.UNHASHED: unhashed} | _source({}, unhashed)
-    return said
+        entries["libraries"] = dict(sorted(libraries.items()))
+    if unhashed := sorted({what for made in used for what in _unhashed(made, made.sources, trials)}):
+        entries |= {provenance.UNHASHED: unhashed} | _source({}, unhashed)
+    return entries
 
 
 def plugins_of(trials: Sequence[Trial]) -> set[Plugin]:
@@ -168,12 +169,12 @@ def plugins_of(trials: Sequence[Trial]) -> set[Plugin]:
 
 @dataclass(frozen=True)
 class Plugins:
-    """What a worker is told of plugins.
+    """The plugins that a worker uses.
 
     Attributes:
-        paths: Files to use.
-        digests: Of each.
-        seen: What is known of them and of those that packages offer, so that no worker looks again.
+        paths: Their files.
+        digests: The digest of each.
+        seen: The sources of them and of those that packages offer, so that workers need not collect them again.
     """
 
     paths: Sequence[str]
@@ -190,9 +191,9 @@ class WorkerError(Exception):
     """A worker did not finish its cohort.
 
     Attributes:
-        timed_out: It ran past its time.
-        can_go_on: It has only raised, and can take another cohort.
-        environment: Of the worker, for the row.
+        timed_out: Whether it ran past its time.
+        can_go_on: Whether it only raised, and can take another cohort.
+        environment: The worker's environment, for the row.
     """
 
     def __init__(self, reason: str, *, timed_out: bool = False, can_go_on: bool = False) -> None:
@@ -212,14 +213,14 @@ class Worker:
         theirs.close()
 
     def kill(self) -> None:
-        """End the process, whatever it does; also one that is stopped."""
+        """End the process, also a stopped one."""
         self._process.kill()
 
     def train(self, trials: Sequence[Trial], timeout_seconds: float) -> Iterator[TrialResult]:
         """Train a cohort and yield its results as they come.
 
         Raises:
-            WorkerError: The worker raised, died or ran past the time; what was yielded before stays good.
+            WorkerError: The worker raised, died or ran past the time; results yielded before remain valid.
         """
         expired = threading.Event()
 
@@ -255,12 +256,12 @@ class _Done:
 
 
 def _serve(connection: Connection, train: Train, plugins: Plugins) -> None:
-    """Train what comes down the pipe until it closes; the body of the process.
+    """Train the cohorts that come through the pipe until it closes; the main function of the process.
 
     Args:
         connection: The pipe.
-        train: What to do with a cohort.
-        plugins: Files to use.
+        train: The function that trains a cohort.
+        plugins: The plugins to use.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the coordinator decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -271,7 +272,9 @@ def _serve(connection: Connection, train: Train, plugins: Plugins) -> None:
         while True:
             trials: tuple[Trial, ...] = connection.recv()
             try:
-                if len(registry.used()) < len(plugins.paths):  # where one that hangs runs out of the cohort's time
+                if len(registry.used()) < len(
+                    plugins.paths
+                ):  # here, so that one that hangs is stopped by the cohort's time limit
                     registry.use(plugins.paths, plugins.digests)
                 train(trials, connection.send, environment)
                 done = _Done()
@@ -281,11 +284,11 @@ def _serve(connection: Connection, train: Train, plugins: Plugins) -> None:
 
 
 def _reason(error: BaseException, trials: Sequence[Trial]) -> str:
-    """Write an exception in one line, which names the plugins' files where neither it nor its trace does."""
-    said = one_line(error)
-    if isinstance(error, UsageError) or place(error) or not (found := plugins_of(trials)):
-        return said
-    return f"plugin {', '.join(sorted(made.path for made in found))}: {said}"
+    """Return an exception in one line, which names the plugins' files where neither it nor its trace does."""
+    line = one_line(error)
+    if isinstance(error, UsageError) or place(error) or not (used := plugins_of(trials)):
+        return line
+    return f"plugin {', '.join(sorted(made.path for made in used))}: {line}"
 
 
 def _end_with_parent() -> None:
