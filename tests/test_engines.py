@@ -1,10 +1,12 @@
 """An engine outlives its workers: each fault costs retries, then a row, and nobody else anything; on Ray as here."""
 
+import threading
 from pathlib import Path
 
 import faulty
 import pytest
 
+from longlag.run.engines.base import Engine
 from longlag.run.engines.cluster import Cluster, RayEngine, attached
 from longlag.run.engines.local import LocalEngine
 from longlag.values.trial import Status, Trial
@@ -82,3 +84,48 @@ def test_closing_the_run_early_ends_the_workers() -> None:
         process.join(timeout=10)
     assert processes
     assert not any(process.is_alive() for process in processes)
+
+
+class Placed:
+    """A worker that has to wait for a place among a few, as on a cluster that is full; notes the time it is given."""
+
+    def __init__(self, places, given):
+        self.places, self.given, self.placed = places, given, False
+
+    def train(self, trials, timeout_seconds):
+        if not self.placed:
+            self.places.acquire()
+            self.placed = True
+        self.given.append(timeout_seconds)
+        yield from map(faulty.result, trials)
+
+    def kill(self):
+        if self.placed:
+            self.placed = False
+            self.places.release()
+
+
+class OnePlace(Engine):
+    def __init__(self, workers, timeout_seconds):
+        super().__init__(workers, timeout_seconds)
+        self.places, self.given = threading.Semaphore(1), []
+
+    def hire(self):
+        return Placed(self.places, self.given)
+
+
+def test_a_worker_that_has_nothing_to_do_gives_up_its_place():
+    engine, waited, found = OnePlace(3, 60), 0, []
+    for one in engine.run([[trial] for trial in trials(3)]):
+        found += [one] if one is not None else []
+        waited += one is None
+        if waited == 30:
+            engine.places.release(3)  # so that the test ends
+    assert {one.trial for one in found} == set(trials(3))
+    assert waited < 30, "it was waited for in vain"
+
+
+def test_a_cohort_has_the_time_of_its_trials_together():
+    engine = OnePlace(1, 2.0)
+    assert len([one for one in engine.run([trials(1), trials(4)[1:]]) if one is not None]) == 4
+    assert engine.given == [2, 6]

@@ -183,8 +183,8 @@ SEEN_HERE = {
     "study", "name", "workers", "timeout", "memory", "fresh", "budget_minutes", "keep_networks", "results", "match",
     "match_target", "plugin", "unchecked", "lenses", "audit",
 }  # fmt: skip
-SEEN_ELSEWHERE = {"shard", "spool"}
-"""In `test_shares.py` and `test_shards.py`: they decide where trials go, and nothing of what is trained."""
+SEEN_ELSEWHERE = {"shard", "spool", "engine", "address"}
+"""In `test_shares.py`, `test_shards.py` and `test_cluster.py`: they decide where trials are trained, and go."""
 
 
 def test_no_option_is_without_a_test_of_its_effect():
