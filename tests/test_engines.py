@@ -89,10 +89,11 @@ def test_closing_the_run_early_ends_the_workers() -> None:
 class Placed:
     """A worker that has to wait for a place among a few, as on a cluster that is full; notes the time it is given."""
 
-    def __init__(self, places, given):
-        self.places, self.given, self.placed = places, given, False
+    def __init__(self, everyone, places, given):
+        self.everyone, self.places, self.given, self.placed = everyone, places, given, False
 
     def train(self, trials, timeout_seconds):
+        self.everyone.wait()  # until each has a cohort
         if not self.placed:
             self.places.acquire()
             self.placed = True
@@ -108,10 +109,10 @@ class Placed:
 class OnePlace(Engine):
     def __init__(self, workers, timeout_seconds):
         super().__init__(workers, timeout_seconds)
-        self.places, self.given = threading.Semaphore(1), []
+        self.everyone, self.places, self.given = threading.Barrier(workers), threading.Semaphore(1), []
 
     def hire(self):
-        return Placed(self.places, self.given)
+        return Placed(self.everyone, self.places, self.given)
 
 
 def test_a_worker_that_has_nothing_to_do_gives_up_its_place():
