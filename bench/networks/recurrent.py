@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from longlag.cells.base import Cell
@@ -13,7 +13,7 @@ from longlag.networks import work
 from longlag.networks.layered import Layered
 from longlag.networks.layers import Scan
 from longlag.networks.omega import add_omega
-from longlag.networks.readout import go_back, read_states, scored_states
+from longlag.networks.plain import PlainGradient
 from longlag.networks.work import Sequences, Work
 from longlag.scans.find import kernel_for, serves
 from longlag.scans.run import run_layer, standard_kernel, warm
@@ -73,57 +73,25 @@ class Network(Layered):
         """Write one trial's gradient and return its loss: plain layers by their kernel, others by autograd."""
         if backward.omega and backward.seen is None:
             backward = replace(backward, seen=[])
-        if (kernel := self._plain_kernel(row)) is not None:
-            loss = self._by_kernel(kernel, task, row, gradient, batch, backward)
+        if self._is_plain(row):
+            loss = self._plain.write(task, row, gradient, batch, backward)
         else:
             loss = self.by_autograd(task, row, gradient, batch, noise, backward)
         if backward.omega:
             add_omega(self, row, gradient, backward)
         return loss
 
-    def _plain_kernel(self, row: Tensor) -> "Kernel | None":
-        """Return the kernel if the network consists of plain layers and the kernel reads the cell's own weights."""
-        if not self.wiring.plain or self.path(row.device.type, str(row.dtype)) != "fused":
-            return None
-        kernel = kernel_for(self.cell)
-        return cast("Kernel", kernel) if kernel is not None and kernel.direct else None
+    def _is_plain(self, row: Tensor) -> bool:
+        """Return whether the layers run by a kernel that needs no autograd, with nothing beside them but a readout."""
+        return self._is_direct and serves(row.device.type, str(row.dtype))
 
-    def _by_kernel(
-        self, kernel: "Kernel", task: Task, row: Tensor, gradient: Tensor, batch: Batch, backward: Backward
-    ) -> Tensor:
-        """Run forward and backward pass through plain layers by a kernel, and through the readout.
+    @cached_property
+    def _is_direct(self) -> bool:
+        """Return whether layers lie one above the other, and their kernel reads the cell's own weights."""
+        kernel = standard_kernel(self.cell)
+        return self.wiring.plain and kernel is not None and kernel.direct
 
-        The loss's gradient by the outputs is known where the task names its loss; else autograd computes it.
-        """
-        from longlag.scans.engine.stack import Stack
-
-        views, target = self.layout.arrays(row.numpy()), self.layout.arrays(gradient.numpy())
-        stack = Stack(kernel, self.by_scan(views), batch.inputs.numpy(), backward)
-        states = scored_states(torch.from_numpy(stack.outputs), batch.scored)
-        readout, by_readout = _readout_of(views), _readout_of(target)
-        if task.closed_loss:
-            loss, by_outputs = _closed_loss(task.closed_loss, read_states(readout, states, across=True), batch.targets)
-        else:
-            outputs = read_states(readout, states).requires_grad_()
-            loss = task.loss(outputs, batch)
-            (by_outputs,) = torch.autograd.grad(loss, outputs)
-        by_states = go_back(readout, by_readout, states, by_outputs)
-        by_layer = stack.backward(batch.scored.numpy(), by_states.numpy())
-        for to, by_name in zip(self.by_scan(target), by_layer, strict=True):
-            for name, array in to.items():
-                array[...] = by_name[name]
-        return loss.detach()
-
-
-def _closed_loss(name: str, across: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a loss and its gradient (N, O), from outputs across (O, N)."""
-    from longlag.passes.losses import loss_and_gradient
-
-    grads = torch.empty_like(across)
-    loss = loss_and_gradient(name, across.numpy(), targets.numpy(), grads.numpy())
-    return across.new_tensor(loss), grads.T
-
-
-def _readout_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
-    """Return the readout's tensors, in the same memory."""
-    return {name: torch.from_numpy(array) for name, array in arrays.items() if name.startswith("readout.")}
+    @cached_property
+    def _plain(self) -> PlainGradient:
+        """Return the object that writes the gradients of such a network."""
+        return PlainGradient(cast("Kernel", kernel_for(self.cell)), self.layers, self.layout)

@@ -19,6 +19,7 @@ import numpy as np
 
 from longlag.passes.compiler import compiled, separate
 from longlag.scans.engine.functions import exp, log_sigmoid, sigmoid
+from longlag.scans.engine.laid_out import leaves
 
 Array = np.ndarray[Any, Any]
 
@@ -40,7 +41,7 @@ def loss_and_gradient(name: str, outputs: Array, targets: Array, grads: Array) -
     if name == "cross_entropy":
         if targets.shape != (answers,):
             raise ValueError(f"targets are {targets.shape}, not ({answers},)")
-        if answers and not 0 <= targets.min() <= targets.max() < size:
+        if leaves(targets, size):
             raise IndexError(f"classes run from {targets.min()} to {targets.max()}, not from 0 to {size - 1}")
     elif targets.shape != (answers, size):
         raise ValueError(f"targets are {targets.shape}, not {(answers, size)}")

@@ -21,7 +21,7 @@ from longlag.values.trial import Trial
 _RESET, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 _RESET_PEAK = "5"
 _PATIENCE_SECONDS = 300.0
-PRELOADED = ("longlag.perf.memory", "longlag.scans.engine.stack")
+PRELOADED = ("longlag.perf.memory", "longlag.scans.engine.stack", "longlag.networks.straight")
 """What the server of forked processes has loaded; it passes over in silence what it cannot import."""
 _KIBIBYTE = 1024
 

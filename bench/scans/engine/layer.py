@@ -17,7 +17,7 @@ from longlag.scans.engine import workspace
 from longlag.scans.engine.pair import Pair
 from longlag.scans.engine.products import packed, panel_width
 from longlag.scans.engine.scan import Chunk, Grads, Recurrence, SignalRules, scan_backward, scan_forward
-from longlag.scans.engine.sums import Sums
+from longlag.scans.engine.weights import Sums
 from longlag.values.backward import PLAIN, Backward, Signal
 
 Array = np.ndarray[Any, Any]

@@ -1,61 +1,69 @@
-"""Layers one above the other, there and back without autograd: what the training of a cohort spends its time in."""
+"""Layers one above the other, there and back without autograd, also in chunks of time and where the signal is seen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from longlag.scans.engine import workspace
-from longlag.scans.engine.layer import Array, Kept, Layer
+from longlag.scans.engine.layer import Kept, Layer
 from longlag.scans.engine.pair import Pair
 from longlag.values.backward import PLAIN, Backward, Signal
 
+Array = np.ndarray[Any, Any]
+
 
 class Stack:
-    """Layers of one kernel for one trial and one batch.
+    """Layers of one kernel; `longlag.networks.straight` does the same with buffers that are kept.
 
     Args:
         kernel: The kernel.
-        weights: Of each layer, from the bottom, as `Layer` wants them.
-        inputs: Tokens (T, B) or vectors (T, B, I).
-        backward: What happens to the backward signal on its way, and who sees it.
-
-    Attributes:
-        outputs: (T, B, H), of the top layer; they last until `backward`.
+        by_layer: Returns of a row (P,) the tensors of each layer, from the bottom, as `Layer` wants them.
     """
 
-    def __init__(
-        self, kernel: Pair, weights: Sequence[Mapping[str, Array]], inputs: Array, backward: Backward = PLAIN
-    ) -> None:
+    def __init__(self, kernel: Pair, by_layer: Callable[[Array], Sequence[Mapping[str, Array]]]) -> None:
+        self.kernel, self.by_layer = kernel, by_layer
         self.layers: list[tuple[Layer, Kept]] = []
-        self.outputs, self.backward_pass = inputs, backward
-        self.signals: list[Signal | None] = [None] * len(weights)
-        for layer_weights in weights:
-            layer = Layer(kernel, layer_weights, self.outputs)
-            outputs, _, kept = layer.forward(keep=True)
-            assert kept is not None
-            self.outputs = np.ascontiguousarray(outputs)
-            self.layers.append((layer, kept))
-        if backward.seen is not None:
-            made = [layer.blank_signal() for layer, _ in self.layers]
-            backward.seen.extend(made)
-            self.signals = list(made)
 
-    def backward(self, scored: Array, grads: Array) -> list[dict[str, Array]]:
-        """Return the gradients by each layer's weights, from the bottom; the stack is used up.
+    def forward(self, row: Array, inputs: Array, scored: Array) -> Array:
+        """Return the outputs of the top layer at some steps, (N, H).
 
         Args:
-            scored: (N,), different positions.
-            grads: (N, H), the loss's gradients by the top layer's outputs there.
+            row: (P,), the trial's parameters.
+            inputs: Tokens (T, B) or vectors (T, B, I).
+            scored: (N,), different places in the flattened (T·B).
         """
-        top, found = self.layers[-1][0], []
+        for weights in self.by_layer(row):
+            layer = Layer(self.kernel, weights, inputs)
+            outputs, _, kept = layer.forward(keep=True)
+            assert kept is not None
+            inputs = np.ascontiguousarray(outputs)
+            self.layers.append((layer, kept))
+        return inputs.reshape(-1, inputs.shape[-1])[scored]
+
+    def backward(self, gradient: Array, scored: Array, by_states: Array, backward: Backward = PLAIN) -> None:
+        """Write the gradients by all weights; the stack is used up.
+
+        Args:
+            gradient: (P,), the trial's gradient, written but for the readout's.
+            scored: As of `forward`.
+            by_states: (N, H), the loss's gradient by what that returned.
+            backward: What happens to the backward signal on its way, and who sees it.
+        """
+        top = self.layers[-1][0]
         arriving = workspace.take((top.steps, top.batch, top.row), top.dtype)
         buffer = arriving
         arriving.fill(0)
-        arriving.reshape(-1, top.row)[scored, : top.units] = grads
+        arriving.reshape(-1, top.row)[scored, : top.units] = by_states
+        signals: list[Signal | None] = [None] * len(self.layers)
+        if backward.seen is not None:
+            signals = [layer.blank_signal() for layer, _ in self.layers]
+            backward.seen.extend(signal for signal in signals if signal is not None)
+        targets = self.by_layer(gradient)
         for place, (layer, kept) in reversed(list(enumerate(self.layers))):
-            by_name, _ = layer.backward(kept, arriving, (), place > 0, self.backward_pass, self.signals[place])
-            found.append(by_name)
-            arriving = by_name.get("inputs", arriving)
+            found, _ = layer.backward(kept, arriving, (), place > 0, backward, signals[place])
+            for name, array in targets[place].items():
+                array[...] = found[name]
+            arriving = found.get("inputs", arriving)
         workspace.give_back([buffer, *(kept.chunk.states for _, kept in self.layers if kept.chunk)])
         self.layers.clear()
-        return found[::-1]

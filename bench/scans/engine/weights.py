@@ -3,13 +3,35 @@
 Arrays are padded as in `scan`. Sums over time run in blocks that stay in cache, from the first step to the last.
 """
 
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from longlag.scans.engine.compiler import compiled
 from longlag.scans.engine.products import times_packed, transposed_times
 from longlag.scans.engine.rows import add_row, copy_row
 
+Array = np.ndarray[Any, Any]
+
 _BLOCK_ROWS = 256
+
+
+@dataclass(frozen=True)
+class Sums:
+    """The gradients of a layer that the way back adds up, from chunk to chunk; rows are padded.
+
+    Attributes:
+        by_weight: By the name of the weight, but for the kernel's vectors; (G, ..., padded units).
+        vectors: (V, 1, N), of the kernel's vectors, not yet summed over the sequences.
+        inputs: (T, B, padded inputs), written; None where nobody wants them.
+        input_weight: Transposed and packed, for these.
+    """
+
+    by_weight: dict[str, Array]
+    vectors: Array
+    inputs: Array | None
+    input_weight: Array | None
 
 
 @compiled
