@@ -8,7 +8,7 @@ import pandas as pd
 from longlag.plan.rates import Basis
 from longlag.report.failures import reasons
 from longlag.report.figures import horizons, style
-from longlag.report.figures.ladders import has_horizons, rungs
+from longlag.report.figures.support.ladders import has_horizons, rungs
 from longlag.report.figures.transfer import has_transfer, transfer_table
 from longlag.report.lens.lines import REACH_EXPLANATION, reach_text
 from longlag.report.matched_sizes import match_columns

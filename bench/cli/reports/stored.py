@@ -28,18 +28,6 @@ def show(study: str, as_json: bool, results: Path) -> None:
 
 @click.command()
 @report_options
-def figures(study: str, results: Path) -> None:
-    """Redraw a study's figures from its store."""
-    from longlag.report.figures.all import draw_figures
-    from longlag.store.results import load_study
-
-    data = load_study(asked(study), results)
-    for path in draw_figures(data, results / data.name):
-        click.echo(path)
-
-
-@click.command()
-@report_options
 def tables(study: str, results: Path) -> None:
     """Rewrite a study's tables from its store."""
     from longlag.report.text.tables import write_tables
