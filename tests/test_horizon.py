@@ -20,7 +20,7 @@ from longlag.plan.trials import facts
 from longlag.registry import plugins
 from longlag.report.figures import horizons
 from longlag.report.figures.support import ladders
-from longlag.report.text.tables import write_tables
+from longlag.report.text.files import write_tables
 from longlag.report.text.terminal import render_text
 from longlag.stats.horizons import horizon as fitted
 from longlag.store.results import StudyData, load_study

@@ -9,7 +9,7 @@ import pytest
 
 from longlag.plan import files
 from longlag.plan.study import Study
-from longlag.report.text.tables import write_tables
+from longlag.report.text.files import write_tables
 from longlag.store.results import StudyData, load_study
 from longlag.store.store import Store, store_path
 

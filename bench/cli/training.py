@@ -179,7 +179,7 @@ def check_plugins(study: "Study", results: Path) -> None:
 
 def write_reports(name: str, results: Path) -> None:
     """Print a study's summary and write its tables and figures; figures that stand as they would be are left alone."""
-    from longlag.report.text.tables import write_tables
+    from longlag.report.text.files import write_tables
     from longlag.report.text.terminal import render_text
     from longlag.store.results import load_study
 

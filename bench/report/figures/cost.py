@@ -22,7 +22,8 @@ def numbers(study: StudyData, timings: bool = False) -> pd.DataFrame:
     """Return a row a setting and cost.
 
     Columns: ``task, ways, cell, clip, n, solved_count, solved_fraction, solved_low, solved_high`` (exact 95 %
-    interval), ``cost_name, cost``, and ``on_front``: no setting of the task, way and clip is solved as often for less.
+    interval), ``cost_name, cost`` (of frames in which costs differ), and ``on_front``: no setting of the task, way and
+    clip is solved as often for less.
 
     Args:
         study: The study.
@@ -40,7 +41,8 @@ def numbers(study: StudyData, timings: bool = False) -> pd.DataFrame:
     if data.empty:
         return data
     data = data.dropna(subset="cost")
-    data["on_front"] = False
+    data = data[data.groupby(list(PANELS))["cost"].transform("nunique") > 1]  # where all cost the same is no choice
+    data = data.assign(on_front=False)
     for _, of in data.groupby(list(PANELS), sort=False):
         data.loc[of.index, "on_front"] = front(of["cost"].tolist(), of["solved_fraction"].tolist())
     return data.reset_index(drop=True)

@@ -108,6 +108,8 @@ def solved(study: StudyData) -> panels.Drawing:
     slanted = len(clips) > _STRAIGHT
     under = 0.62 + slanted * 0.7 * panels.text_inches(map(style.clip_label, clips))
     figure, axes, of_parts = wrapped.wrapped_grid(of_parts, lambda n: under + 0.26 * n, _SQUARE * len(clips), beside)
+    per_row = axes[0].get_subplotspec().get_gridspec().ncols  # type: ignore[union-attr]
+    axes[0].get_gridspec().set_height_ratios([len(one.lines) for one in of_parts[::per_row]])  # type: ignore[union-attr]
     shown = []
     for one, ax in zip(of_parts, axes, strict=True):
         ax.set_title(one.title, loc="left", fontsize=7)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import matplotlib.style
+from matplotlib.font_manager import FontProperties
 
 from longlag.report.figures.support.looks import worn
 from longlag.report.figures.support.palette import OTHERS, SHIPPED, SKIPS, CellLook
@@ -72,7 +73,7 @@ def report_style() -> Iterator[None]:
 
 def small() -> float:
     """Return the size of the smallest text of a figure, in points: that of its ticks."""
-    return float(matplotlib.rcParams["xtick.labelsize"])
+    return float(FontProperties(size=matplotlib.rcParams["xtick.labelsize"]).get_size_in_points())
 
 
 def _number(*names: str) -> int:

@@ -15,7 +15,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter
 
 from longlag.report.figures import style as looks
-from longlag.report.figures.panels import text_inches
+from longlag.report.figures.panels import broken, text_inches
 from longlag.report.figures.support import frames
 from longlag.report.paper.catalogue import FIGURES, Figure
 from longlag.report.paper.latex import escape
@@ -46,8 +46,26 @@ class Page:
 
 @dataclass(frozen=True)
 class _Frame:
+    """What one frame shows.
+
+    Attributes:
+        name: What sets it apart from the figure's others.
+        data: Its rows.
+        width: Inches that it needs with what stands beside it.
+        beside: Inches of that.
+        inches: Its height.
+        lines: How many lines with names it has; 0 where it has none.
+    """
+
     name: str
     data: pd.DataFrame
+    width: float
+    beside: float
+    inches: float
+    lines: int
+
+
+Row = list[_Frame]
 
 
 def pages(name: str, data: pd.DataFrame, style: Style) -> list[Page]:
@@ -59,42 +77,62 @@ def pages(name: str, data: pd.DataFrame, style: Style) -> list[Page]:
         style: The venue's.
     """
     member = FIGURES[name]
-    told = [_Frame(_name(data, rows, member), rows) for _, rows in data.groupby(list(member.PANELS), sort=False)]
-    width, height = _size(name, data)
-    columns = max(1, min(len(told), int(style.width / width)))
+    told = [
+        _Frame(_name(data, rows, member), rows, *_needs(name, rows))
+        for _, rows in data.groupby(list(member.PANELS), sort=False)
+    ]
+    columns = max(1, min(len(told), int(style.width / max(one.width for one in told))))
     columns = -(-len(told) // -(-len(told) // columns))  # as even as the same number of rows allows
-    inches = max(height, min(_HIGHEST, 0.62 * style.width / columns)) if height == _LOWEST else height
+    highest = max(_LOWEST, min(_HIGHEST, 0.62 * style.width / columns))
+    told = [one if one.lines else replace(one, inches=highest) for one in told]
+    rows = [told[start : start + columns] for start in range(0, len(told), columns)]
     with style.used():
         legend = _legend_inches(member.handles(_legend_rows(member, data)), style.width)
-        title = _title_inches(told, style, columns)
-        rows = max(1, int((style.tallest - legend) / (inches + _BELOW + title)))
-        found = [told[start : start + rows * columns] for start in range(0, len(told), rows * columns)]
-        return [_page(member, some, columns, (inches, title), style) for some in found]
+        above = _BELOW + _title_inches(told, style, columns)
+        return [_page(member, some, above, style) for some in _cut(rows, above, style.tallest - legend)]
 
 
-def _page(member: Figure, told: Sequence[_Frame], columns: int, heights: tuple[float, float], style: Style) -> Page:
-    columns = min(columns, len(told))
-    rows = -(-len(told) // columns)
-    inches, title = heights
-    figure = Canvas(figsize=(style.width, rows * (inches + _BELOW + title)), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for one, ax in zip(told, axes.flat, strict=False):
+def _inches(row: Row) -> float:
+    return max(one.inches for one in row)
+
+
+def _cut(rows: list[Row], above: float, tallest: float) -> list[list[Row]]:
+    """Cut rows into pages that are no higher than they may be, or of one row."""
+    found: list[list[Row]] = [[]]
+    for row in rows:
+        if found[-1] and sum(map(_inches, [*found[-1], row])) + above * (len(found[-1]) + 1) > tallest:
+            found.append([])
+        found[-1].append(row)
+    return found
+
+
+def _page(member: Figure, rows: list[Row], above: float, style: Style) -> Page:
+    told = [one for row in rows for one in row]
+    columns = len(rows[0])
+    heights = list(map(_inches, rows))
+    figure = Canvas(figsize=(style.width, sum(heights) + above * len(rows)), layout="constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
+    for one, ax, beside in zip(told, axes.flat, (row for row in rows for _ in row), strict=False):
         member.draw(one.data, ax)
+        if one.lines:
+            low, high = ax.get_ylim()
+            ax.set_ylim(low + max(other.lines for other in beside) - one.lines, high)
     for ax in axes.flat[len(told) :]:
         ax.axis("off")
-    _share_names(axes, len(told), inches)
+    _share_names(axes, len(told), min(heights))
     _head(told, axes, style, columns)
     data = pd.concat([one.data for one in told], ignore_index=True)
     handles = member.handles(_legend_rows(member, data))
     if handles:
         legend = _legend(figure, handles)
         height = legend.get_window_extent(_renderer(figure)).height / figure.dpi
-        figure.set_figheight(min(style.tallest, figure.get_figheight() + height + 0.05))
+        figure.set_figheight(figure.get_figheight() + height + 0.05)
     if style.usetex:
         _escape(figure)
     engine = figure.get_layout_engine()
     assert engine is not None
-    engine.execute(figure)
+    for _ in range(2):  # what names of axes take is known once ticks have their places
+        engine.execute(figure)
     figure.set_layout_engine(None)
     return Page(figure, data, _caption(member, told, data))
 
@@ -115,18 +153,19 @@ def _told(column: str, value: str) -> str:
     return words[column](value) if column in words else value
 
 
-def _size(name: str, data: pd.DataFrame) -> tuple[float, float]:
-    """Return inches that a frame needs: its width with what stands beside it, and its height."""
+def _needs(name: str, rows: pd.DataFrame) -> tuple[float, float, float, int]:
+    """Return inches of a frame: its width with what stands beside it, and that; its height; and its named lines."""
     if name == "solved":
-        lines = data.groupby(["task", "ways"])["line"].nunique().max()
-        clips = frames.clips_of(data)
+        lines, clips = rows["line"].nunique(), frames.clips_of(rows)
         slanted = 0.75 * text_inches(map(looks.clip_label, clips), 8) if len(clips) > 3 else 0.2
-        return text_inches(data["line"], 8) + 0.25 + _SQUARE * len(clips), 0.22 * lines + slanted
+        beside = text_inches(rows["line"], 8) + 0.25
+        return beside + _SQUARE * len(clips), beside, 0.22 * lines + slanted, lines
     if name in ("statuses", "horizons"):
-        cells, clips = frames.cells_of(data), frames.clips_of(data) if name == "horizons" else []
+        cells, clips = frames.cells_of(rows), frames.clips_of(rows) if name == "horizons" else []
         per_cell = max(_LINE, 0.09 * len(clips))
-        return text_inches(map(looks.cell_label, cells), 8) + 1.15, per_cell * len(cells) + 0.15
-    return _NARROWEST, _LOWEST
+        beside = text_inches(map(looks.cell_label, cells), 8) + 0.15
+        return beside + 1, beside, per_cell * len(cells) + 0.15, len(cells)
+    return _NARROWEST, 0.55, _LOWEST, 0
 
 
 def _share_names(axes: np.ndarray, count: int, inches: float) -> None:
@@ -143,7 +182,7 @@ def _share_names(axes: np.ndarray, count: int, inches: float) -> None:
             ax.set_ylabel(textwrap.fill(names[row, column][1], max(8, int(inches * 15))))
 
 
-def _head(told: Sequence[_Frame], axes: np.ndarray, style: Style, columns: int) -> None:
+def _head(told: Row, axes: np.ndarray, style: Style, columns: int) -> None:
     """Write above each frame its letter, or what it shows where the style has titles."""
     if len(told) == 1 and not style.title:
         return
@@ -156,10 +195,13 @@ def _letters() -> list[str]:
 
 
 def _title(one: _Frame, style: Style, columns: int) -> str:
-    return textwrap.fill(one.name, max(12, int(13 * style.width / columns)))
+    return broken(
+        one.name.replace(" ≤ ", "\N{NO-BREAK SPACE}≤\N{NO-BREAK SPACE}"),
+        max(12, int(12 * (style.width / columns - one.beside))),
+    )
 
 
-def _title_inches(told: Sequence[_Frame], style: Style, columns: int) -> float:
+def _title_inches(told: Row, style: Style, columns: int) -> float:
     lines = max(_title(one, style, columns).count("\n") + 1 for one in told) if style.title else len(told) > 1
     return 0.15 * lines
 
@@ -203,7 +245,7 @@ def _escape(figure: Canvas) -> None:
         text.set_text(escape(text.get_text()))
 
 
-def _caption(member: Figure, told: Sequence[_Frame], data: pd.DataFrame) -> str:
+def _caption(member: Figure, told: Row, data: pd.DataFrame) -> str:
     if len(told) == 1:
         which = f" {told[0].name}." if told[0].name else ""
     else:
