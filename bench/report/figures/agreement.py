@@ -15,6 +15,7 @@ from longlag.report.outcomes import Panel, study_panels
 from longlag.store.results import StudyData
 from longlag.tasks.support.options import Range
 
+__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
 PANELS = ("task", "ways", "clip")
 _COLUMNS = ["task", "ways", "cell", "clip", "seed", "shown", "value", "number"]
 _DOTS: style.LineStyle = (0, (1, 1))

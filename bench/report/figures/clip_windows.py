@@ -151,6 +151,7 @@ def _legend(figure: Figure, window: Window, cells: Sequence[str]) -> None:
     figure.legend(handles=handles, loc="outside lower left", ncols=5)
 
 
+__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
 PANELS = ("task", "ways", "sweep", "clip")
 _FEWEST = 3
 """Thresholds, or rates, that make a sweep."""

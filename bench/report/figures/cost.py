@@ -13,6 +13,7 @@ from longlag.report.outcomes import study_panels
 from longlag.stats.intervals import share_interval
 from longlag.store.results import StudyData
 
+__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
 PANELS = ("task", "ways", "clip", "cost_name")
 _COSTS = {"num_parameters": "parameters", "state_size": "state size"}
 _SECONDS = "updates_per_second"

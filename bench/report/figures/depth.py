@@ -17,6 +17,7 @@ from longlag.stats.intervals import share_interval
 from longlag.store.results import StudyData
 from longlag.values.wiring import NO_DECODER, SKIPS
 
+__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
 PANELS = ("task", "ways", "cell", "clip")
 _DRAWN = ("layers", "skip")
 _DASHES: dict[str, style.LineStyle] = dict(zip(SKIPS, ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), ":"), strict=True))

@@ -18,6 +18,7 @@ from longlag.stats.horizons import horizon
 from longlag.store.results import StudyData, write_csv
 
 SETTING = ["task", "cell", "clip"]
+__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
 PANELS = ("task",)
 _CLIP_MARKS = ("o", "s", "^", "D", "v", "p")
 """A mark a clip, every other one open."""

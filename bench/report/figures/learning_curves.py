@@ -12,6 +12,7 @@ from longlag.report.figures.support.small_multiples import lay_out
 from longlag.report.outcomes import Panel, study_panels
 from longlag.store.results import StudyData
 
+__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
 PANELS = ("task", "ways", "clip")
 _MARKS = 4
 """Markers on a line: enough to tell lines apart, too few to hide them."""

@@ -11,6 +11,7 @@ from longlag.report.outcomes import outcomes
 from longlag.store.results import StudyData
 from longlag.values.seeding import stream
 
+__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
 PANELS = ("clip",)
 RESAMPLES = 1000
 _THRESHOLDS = np.linspace(0, 1, 41)

@@ -16,6 +16,7 @@ from longlag.report.figures.support import frames, rows, wrapped
 from longlag.report.outcomes import study_panels
 from longlag.store.results import StudyData
 
+__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
 PANELS = ("task", "ways")
 COLUMNS = ["task", "ways", "cell", "clip", "line", "solved_count", "n", "N", "solved_fraction"]
 MAP = "cividis"

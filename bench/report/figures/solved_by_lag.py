@@ -9,6 +9,7 @@ from longlag.report.figures.support.ladders import rungs
 from longlag.stats.intervals import share_interval
 from longlag.store.results import StudyData
 
+__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
 PANELS = ("task", "clip")
 
 

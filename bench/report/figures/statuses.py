@@ -15,6 +15,7 @@ from longlag.report.outcomes import study_panels
 from longlag.store.results import StudyData
 from longlag.values.trial import Status
 
+__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
 PANELS = ("task", "ways", "clip")
 COLUMNS = ["task", "ways", "cell", "clip", "status", "trials"]
 _NARROWEST = 1.2

@@ -16,6 +16,7 @@ from longlag.report.memo import once
 from longlag.report.outcomes import SETTING, Panel, in_order, into_panels, outcomes, seeds, several
 from longlag.store.results import StudyData
 
+__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
 PANELS = ("task", "ways", "clip")
 _POINT = ["key", "lag", "min_lag", "baseline_error", "solved_below", "error"]
 _COLUMNS = 3

@@ -3,19 +3,21 @@
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from longlag.report.figures import panels, style
-from longlag.report.figures.curves import all_cells, all_clips
+from longlag.report.figures.curves import all_clips
 from longlag.report.figures.support import frames
 from longlag.report.figures.support.small_multiples import lay_out
 from longlag.report.outcomes import Panel, study_panels
 from longlag.stats.survival import survival
 from longlag.store.results import StudyData
 
+__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
 PANELS = ("task", "ways", "clip")
-_WIDEST, _NARROWEST = 3.4, 1.0
+_WIDEST, _NARROWEST = 2.6, 1.0
 """Points of the first line drawn and of the last: what lies below shows on both sides of what lies above."""
-_LARGEST, _SMALLEST = 8.0, 3.5
+_LARGEST, _SMALLEST = 6.5, 3.5
 """Points of the marks at their corners."""
 
 
@@ -51,11 +53,12 @@ def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     ax = frames.axes_of(ax)
     lines = list(frames.lines_of(frame))
+    several = frame["clip"].nunique() > 1
     for place, line in enumerate(lines):
         part = place / max(len(lines) - 1, 1)
         ax.plot(
             line.rows["update"], line.rows["unsolved_fraction"], drawstyle="steps-post", color=line.color,
-            linestyle=line.dashes if part > 0.5 else "-", linewidth=_WIDEST + part * (_NARROWEST - _WIDEST),
+            linestyle=line.dashes if several else "-", linewidth=_WIDEST + part * (_NARROWEST - _WIDEST),
             marker=line.marker, markersize=_LARGEST + part * (_SMALLEST - _LARGEST), markerfacecolor="none",
             markeredgewidth=1.0, label=line.label, clip_on=False,
         )  # fmt: skip
@@ -66,7 +69,12 @@ def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 def handles(frame: pd.DataFrame) -> list[Artist]:
     """Return the legend of frames of one figure."""
-    return frames.line_handles(frame)
+    if frame["clip"].nunique() > 1:
+        return frames.line_handles(frame)
+    looks = map(style.cell_look, frames.cells_of(frame))
+    return [
+        Line2D([], [], color=look.color, marker=look.marker, markerfacecolor="none", label=look.label) for look in looks
+    ]
 
 
 def told(frame: pd.DataFrame) -> str:
@@ -101,5 +109,5 @@ def updates_to_solve(study: StudyData) -> panels.Drawing:
         "and have larger marks"
     )
     panels.caption(layout.figure, study, "Updates to solve", layout.explained(title, clips))
-    panels.legend_below(layout.figure, panels.cell_handles(all_cells(parts), line=None))
+    panels.legend_below(layout.figure, handles(data.assign(clip="none")))
     return panels.Drawing(layout.figure, data)

@@ -13,6 +13,8 @@ from longlag.report.outcomes import Panel, study_panels
 from longlag.store.results import StudyData
 from longlag.values.frames import END, START
 
+__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
+
 
 def has_reach(study: StudyData) -> bool:
     """Whether the lens reach has looked at any trial."""

@@ -16,7 +16,7 @@ _GAP = 0.12
 """Inches between frames."""
 _TITLE_LINE = 0.12
 """Inches of a line of a title."""
-_LETTERS = 26
+_LETTERS = 25
 """Letters in a line of a frame's title."""
 
 
