@@ -6,15 +6,17 @@
 PYTHON ?= python3
 VENV ?= .venv
 STUDY ?= quick
+MANIFEST ?= paper.toml
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 LINKS := .links
 
-.PHONY: help install bench test test-all mutants lint types format readme clean
+.PHONY: help install bench paper test test-all mutants lint types format readme clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make bench [STUDY=quick]  train a study, print its summary, write results/STUDY/"
+	@echo "make paper                write the figures, tables and methods that $(MANIFEST) chooses"
 	@echo "make install              make the virtual environment, with the command $(BIN)/longlag"
 	@echo "make test                 run the fast tests"
 	@echo "make test-all             run all tests, the slow ones too"
@@ -33,6 +35,9 @@ install: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/longlag run $(STUDY)
+
+paper: $(INSTALLED)
+	$(BIN)/longlag paper --manifest $(MANIFEST)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n auto

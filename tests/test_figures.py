@@ -16,7 +16,7 @@ from longlag.report.figures import style
 from longlag.report.figures.agreement import has_agreement, last_noun_error
 from longlag.report.figures.all import FIGURES, WHERE, draw_figures
 from longlag.report.figures.curves import MOST_FAINT, curves
-from longlag.report.figures.palette import OTHERS, SHIPPED
+from longlag.report.figures.support.palette import OTHERS, SHIPPED
 from longlag.report.memo import once
 from longlag.report.outcomes import study_panels
 from longlag.tasks.support.options import Range
@@ -103,7 +103,7 @@ def test_titles_do_not_touch_each_other(drawn):
 
 
 def test_frames_are_labelled_with_n_lag_floor_and_units(drawn):
-    said = "\n".join(texts(drawn["learning_curves"].figure))
+    said = " ".join("\n".join(texts(drawn["learning_curves"].figure)).split())
     for part in (
         "copy (items 3, blanks 10)",
         "lag 13",

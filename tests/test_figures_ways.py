@@ -8,8 +8,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from synthetic import ADDING, COPY, LONG_NAMES, Shape, make_study
 
 from longlag.report.figures.all import FIGURES
-from longlag.report.figures.rows import MOST_FRAMES, frames_of, side_by_side
-from longlag.report.figures.small_multiples import MOST_ROWS, lay_out
+from longlag.report.figures.support.rows import MOST_FRAMES, frames_of, side_by_side
+from longlag.report.figures.support.small_multiples import MOST_ROWS, lay_out
 from longlag.report.outcomes import study_panels
 from longlag.values.wiring import SKIPS
 

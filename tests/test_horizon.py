@@ -18,8 +18,9 @@ from longlag.plan.grid import Grid
 from longlag.plan.study import Study
 from longlag.plan.trials import facts
 from longlag.registry import plugins
-from longlag.report.figures import horizons, ladders
-from longlag.report.text.tables import write_tables
+from longlag.report.figures import horizons
+from longlag.report.figures.support import ladders
+from longlag.report.text.files import write_tables
 from longlag.report.text.terminal import render_text
 from longlag.stats.horizons import horizon as fitted
 from longlag.store.results import StudyData, load_study
@@ -229,7 +230,7 @@ def test_a_study_of_several_distances_reports_horizons(tmp_path: Path) -> None:
         "| GRU | 45 [32, > 128] |"
         in {path.name: path for path in write_tables(study, tmp_path)}["horizons.md"].read_text()
     )
-    assert "ladder, 16 trials" in ladders.horizons_figure(study).figure.get_suptitle()
+    assert "ladder, 16 trials" in horizons.horizons_figure(study).figure.get_suptitle()
 
 
 @pytest.mark.parametrize("keys", [{"lr": (0.01, 0.1)}, {"task": ("adding:length=16", "adding:length=34")}])

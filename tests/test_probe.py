@@ -19,7 +19,7 @@ from longlag.experiments.minimal_pairs import HEADER, MinimalPair, attractors_in
 from longlag.experiments.scoring import log_probabilities, probe
 from longlag.plan.files import read
 from longlag.plan.study import adhoc
-from longlag.report.figures import probing
+from longlag.report import probing
 from longlag.store.results import load
 from longlag.tasks.agreement_constructions import CONSTRUCTIONS
 from longlag.training import checkpoints

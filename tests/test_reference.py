@@ -9,7 +9,9 @@ import pytest
 
 from longlag.plan import files
 from longlag.plan.study import Study
-from longlag.report.text.tables import write_tables
+from longlag.report.paper import methods, table
+from longlag.report.paper.selection import Selection
+from longlag.report.text.files import write_tables
 from longlag.store.results import StudyData, load_study
 from longlag.store.store import Store, store_path
 
@@ -72,3 +74,15 @@ def test_best_rates_have_neighbours_on_both_sides() -> None:
     assert (tuned["solved"] > 0).all()
     assert (RATES["solved"].gt(0) == RATES["basis"].isin(["tuned", "edge"])).all()
     assert (RATES.groupby(["task", "cell"])["rates_tried"].nunique() == 1).all()
+
+
+def test_the_table_and_the_methods_of_an_authors_page_are_those_of_quick(quick: StudyData) -> None:
+    page = (ROOT / "bench" / "report" / "README.md").read_text(encoding="utf-8")
+    cells = ("lstm", "gru", "rnn:nonlinearity=relu,init=identity", "rnn")
+    choice = Selection({"task": ("adding:length=50",), "cell": cells, "clip": ("none", "norm:1")})
+    chosen = choice.of(quick)
+    with choice.worn(quick):
+        rows = table.to_markdown(table.table_of(chosen, ["cell", "clip", "solved", "interval", "updates"]))
+        told = methods.to_markdown(methods.methods_of(chosen)).partition("; this was written by")[0]
+    assert rows.partition("\n\n")[0] in page
+    assert f"{told}." in re.sub(r"\n> ", " ", page)

@@ -20,7 +20,7 @@ from longlag.plan.lags import at_lags, trained_lags
 from longlag.process import state
 from longlag.report.figures.all import FIGURES
 from longlag.report.figures.transfer import errors_by_lag, transfer_table
-from longlag.report.text.tables import write_tables
+from longlag.report.text.files import write_tables
 from longlag.store.results import load_study, load_transfer
 from longlag.store.store import Store, store_path
 from longlag.tasks.support.errors import UsageError

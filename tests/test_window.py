@@ -12,6 +12,7 @@ from longlag.experiments import clip_window
 from longlag.experiments.clip_window import Window
 from longlag.plan.trials import facts
 from longlag.report.figures import clip_windows
+from longlag.report.text import windows
 from longlag.store import results as stored
 from longlag.store.store import Store, store_path
 from longlag.tasks.support.errors import UsageError
@@ -76,7 +77,7 @@ def test_a_setting_counts_what_solved_was_lost_and_is_missing(tmp_path: Path) ->
 def test_timeouts_are_told_apart_from_failures(tmp_path: Path) -> None:
     ended = [Status.FAILED, Status.TIMEOUT, Status.TIMEOUT, Status.SOLVED]
     rows, _ = swept(tmp_path, lambda trial: ended[trial.seed])
-    assert "   1 failed, 2 timeout\n" in clip_windows.render(SWEPT, rows)
+    assert "   1 failed, 2 timeout\n" in windows.render(SWEPT, rows)
 
 
 @pytest.mark.parametrize(
@@ -102,14 +103,14 @@ def test_timeouts_are_told_apart_from_failures(tmp_path: Path) -> None:
 )
 def test_one_sentence_says_the_window(outcome: Callable[[Trial], Status], said: str, tmp_path: Path) -> None:
     rows, _ = swept(tmp_path, outcome)
-    assert clip_windows.sentence("clip", rows[rows["sweep"] == "clip"]) == said.replace("90 %", "90%")
+    assert windows.sentence("clip", rows[rows["sweep"] == "clip"]) == said.replace("90 %", "90%")
 
 
 def test_the_sentence_on_rates_names_them(tmp_path: Path) -> None:
     rows, _ = swept(tmp_path, lambda trial: Status.SOLVED if trial.lr >= 0.003 else Status.UNSOLVED)
     of = rows[(rows["sweep"] == "rate") & (rows["clip"] == "none")]
     said = "Rates of 0.003 to 0.01 solve at least 90% of the seeds; the window reaches the highest value tried."
-    assert clip_windows.sentence("rate", of) == said
+    assert windows.sentence("rate", of) == said
 
 
 def test_a_share_without_results_is_not_safe() -> None:

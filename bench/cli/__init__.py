@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +19,6 @@ from longlag.cli import (
     plugin_tools,
     probe,
     regression,
-    reports,
     rerun,
     shards,
     show_task,
@@ -35,6 +35,8 @@ from longlag.cli.ending import (
     complain,
     explain_fault,
 )
+from longlag.cli.reports import paper, stored
+from longlag.cli.reports.choosing import COMMAND
 from longlag.process.guards import first_line, place
 from longlag.store.file import StoreError
 from longlag.tasks.support.errors import UsageError, near
@@ -54,6 +56,7 @@ class Commands(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the words before the command; an option that belongs after it is refused with a hint."""
+        ctx.meta[COMMAND] = shlex.join(["longlag", *args])
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -128,10 +131,12 @@ for command in (
     shards.merge,
     shards.status,
     tuning.tune,
-    reports.show,
-    reports.figures,
-    reports.tables,
-    reports.export,
+    stored.show,
+    paper.figures,
+    paper.tables,
+    paper.methods,
+    paper.paper,
+    stored.export,
     rerun.rerun,
     listing.list_names,
     show_task.show_task,

@@ -30,7 +30,7 @@ def probe(study: str, files: tuple[Path, ...], results: Path) -> None:
     import pandas as pd
 
     from longlag.experiments.scoring import probe as score
-    from longlag.report.figures import probing
+    from longlag.report import probing
 
     found, study = score(asked(study), results, pairs), name_of(study)
     for problem in problems[:_PROBLEMS_SHOWN]:

@@ -153,7 +153,7 @@ def check_plugins(study: "Study", results: Path) -> None:
 
 def write_reports(name: str, results: Path) -> None:
     """Print a study's summary and write its tables and figures; figures that are up to date are not redrawn."""
-    from longlag.report.text.tables import write_tables
+    from longlag.report.text.files import write_tables
     from longlag.report.text.terminal import render_text
     from longlag.store.results import load_study
 

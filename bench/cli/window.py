@@ -46,6 +46,7 @@ def window(workers: int | None, only_plan: bool, results: Path, **options: Any) 
     from longlag.cli.training import train_study
     from longlag.experiments.clip_window import measured
     from longlag.report.figures import clip_windows
+    from longlag.report.text import windows
     from longlag.run.plan import make_plan
     from longlag.run.run import RunOptions
     from longlag.store import results as stored
@@ -63,7 +64,7 @@ def window(workers: int | None, only_plan: bool, results: Path, **options: Any) 
     ended = train_study(study, results, RunOptions(count))
     trials = stored.load(swept.name, results)
     rows = measured(swept, trials)
-    click.echo(clip_windows.render(swept, rows), nl=False)
+    click.echo(windows.render(swept, rows), nl=False)
     for path in clip_windows.write(swept, rows, trials, results / swept.name / "window"):
         click.echo(path, err=True)
     return EXIT_SOME_FAILED if any(not status.is_result for status in ended) else 0

@@ -11,7 +11,7 @@ from longlag.perf.measure import Timing
 from longlag.plan.study import Study, adhoc
 from longlag.plan.trials import facts
 from longlag.report.figures.all import draw_figures
-from longlag.report.text.tables import write_tables
+from longlag.report.text.files import write_tables
 from longlag.run.plan import make_plan
 from longlag.store.results import load_study
 from longlag.store.store import Store, store_path

@@ -87,13 +87,16 @@ class StudyData:
         )
 
 
-def load(study: "str | Study", results: str | Path = "results", timings: bool = False) -> pd.DataFrame:
+def load(
+    study: "str | Study", results: str | Path = "results", timings: bool = False, environment: bool = False
+) -> pd.DataFrame:
     """Load one row per stored trial of the plan last run, sorted by key.
 
     Args:
         study: The study's name; or a study, whose own trials are then looked up among those stored under its name.
         results: The folder of all studies.
         timings: Add ``wall_seconds`` and ``updates_per_second``, the only columns that differ between runs.
+        environment: Add ``environment.NAME`` for everything that was noted of versions and processor.
 
     Raises:
         UsageError: Nothing is stored under that name.
@@ -101,7 +104,12 @@ def load(study: "str | Study", results: str | Path = "results", timings: bool = 
     """
     with _opened(study, results) as store:
         trials, _ = read_trials(store, _plan(store, study))
-    return finished(trials, ROW | (TIMINGS if timings else {}))
+    found = finished(trials, ROW | (TIMINGS if timings else {}))
+    if not environment:
+        return found
+    noted = [json.loads(text) if isinstance(text, str) else {} for text in trials["environment"]]
+    names = sorted({name for of in noted for name in of} - {"source"})
+    return found.assign(**{f"environment.{name}": [of.get(name) for of in noted] for name in names})
 
 
 def load_curves(study: "str | Study", results: str | Path = "results") -> pd.DataFrame:

@@ -4,16 +4,21 @@ from math import comb
 from typing import Any
 
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from longlag.report.figures import panels, style
 from longlag.report.figures.curves import all_cells, all_clips
+from longlag.report.figures.support import frames
 from longlag.report.outcomes import Panel, study_panels
 from longlag.store.results import StudyData
 from longlag.tasks.support.options import Range
 
+__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
+PANELS = ("task", "ways", "clip")
 _COLUMNS = ["task", "ways", "cell", "clip", "seed", "shown", "value", "number"]
+_DOTS: style.LineStyle = (0, (1, 1))
 _SLICES = {
     "attractors": "attractors\n(differ from the subject)",
     "congruent": "congruent nouns\n(agree with the subject)",
@@ -52,6 +57,70 @@ def last_noun_error(nouns: Range, slice_name: str, count: int) -> float | None:
     attractors = {n: count if slice_name == "attractors" else n - count for n in weights}
     wrong = sum(weight * attractors[n] / n for n, weight in weights.items() if n)
     return float(wrong / sum(weights.values()))
+
+
+def numbers(study: StudyData) -> pd.DataFrame:
+    """Return a row a setting and number of attractors: nouns that differ from the subject.
+
+    Columns: ``task, ways, cell, clip, attractors, n, error, error_min, error_max`` (median and range of the seeds at
+    their last evaluation), ``rule`` (what agreeing with the last noun comes to), ``floor``.
+    """
+    if not has_agreement(study):
+        return pd.DataFrame()
+    last = study.slices[study.slices["update"] == study.slices.groupby("key")["update"].transform("max")]
+    last = last[last["slice"] == "attractors"]
+    found = []
+    for part in (part for part in study_panels(study) if part.task.partition(":")[0] == "agreement"):
+        rows = part.frame[["key", "cell", "clip"]].merge(last, on="key")
+        rows = rows.assign(value=rows["value"].astype(int))
+        rule = _rule(part, "attractors", sorted(rows["value"].unique()))
+        for (cell, clip, count), of in rows.groupby(["cell", "clip", "value"], sort=True):
+            told = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip, "attractors": count}
+            errors = {"n": len(of), "error": of["error"].median(), "error_min": of["error"].min()}
+            more = {"error_max": of["error"].max(), "rule": rule.get(int(str(count))), "floor": part.floor}
+            found.append(told | errors | more)
+    return pd.DataFrame(found)
+
+
+def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the error by attractors, a line a cell and clip, bars the range of the seeds, with the last-noun rule.
+
+    Args:
+        frame: Rows of `numbers`, of one task.
+        ax: Where to draw; by default on a figure of its own.
+    """
+    ax = frames.axes_of(ax)
+    lines = list(frames.lines_of(frame))
+    for place, line in enumerate(lines):
+        rows = line.rows.sort_values("attractors")
+        x = rows["attractors"] + 0.36 * ((place + 0.5) / len(lines) - 0.5)
+        ax.vlines(x, rows["error_min"], rows["error_max"], color=line.color, linewidth=0.8, alpha=0.6)
+        ax.plot(x, rows["error"], color=line.color, marker=line.marker, linestyle=line.dashes, label=line.label)
+    rule = frame.drop_duplicates("attractors").sort_values("attractors").dropna(subset="rule")
+    ax.plot(rule["attractors"], rule["rule"], color="black", linestyle=_DOTS, linewidth=1.2, zorder=1)
+    ax.axhline(frame["floor"].iloc[0], color=frames.GREY, linewidth=0.8, zorder=1)
+    ax.set_ylim(-0.04, 1.04)
+    ax.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
+    counts = sorted(map(int, frame["attractors"].unique()))
+    ax.set_xticks(counts[:: 1 + len(counts) // 7])
+    ax.set_xlabel("attractors")
+    ax.set_ylabel("wrong verb forms (share)")
+    return ax
+
+
+def handles(frame: pd.DataFrame) -> list[Artist]:
+    """Return the legend of frames of one figure."""
+    rule = Line2D([], [], color="black", linestyle=_DOTS, linewidth=1.2, label="agrees with the last noun")
+    return [*frames.line_handles(frame), rule, frames.reference("floor")]
+
+
+def told(frame: pd.DataFrame) -> str:
+    """Say how to read the figure."""
+    return (
+        f"Wrong verb forms by the number of nouns between subject and verb that differ from the subject, "
+        f"{frames.counts(frame)} seeds a setting: median and range at the last evaluation, settings side by side. "
+        "Dotted: what a network that agrees with the last noun would get wrong."
+    )
 
 
 @style.report_style()
@@ -108,11 +177,11 @@ def draw_slice(ax: Axes, part: Panel, clip: str, last: pd.DataFrame, name: str) 
         values = found[found["cell"] == cell].groupby("value")["error"]
         if not len(values):
             continue
-        look, apart = style.cell_look(cell), 0.3 * ((place + 0.5) / len(part.cells) - 0.5)
+        look, apart = style.cell_look(cell), 0.6 * ((place + 0.5) / len(part.cells) - 0.5)
         middle, x = values.median(), values.median().index.to_numpy() + apart
         ax.vlines(x, values.min(), values.max(), color=look.color, linewidth=0.7, alpha=0.6)
         ax.plot(
-            x, middle, color=look.color, marker=look.marker, linestyle=style.clip_line(clip), linewidth=1, markersize=3
+            x, middle, color=look.color, marker=look.marker, linestyle=style.clip_line(clip), linewidth=1, markersize=4
         )
     rule = _rule(part, name, counts)
     ax.plot(list(rule), list(rule.values()), color="black", linestyle=":", linewidth=1, zorder=3)

@@ -6,14 +6,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from longlag.report.figures.agreement import agreement, has_agreement
-from longlag.report.figures.curves import gradient_norms, learning_curves
+from longlag.report.figures.curves import gradient_norms
 from longlag.report.figures.depth import depth, has_depth
 from longlag.report.figures.direction import direction, has_direction
-from longlag.report.figures.ladders import has_horizons, horizons_figure
+from longlag.report.figures.horizons import horizons_figure
+from longlag.report.figures.learning_curves import learning_curves
 from longlag.report.figures.panels import Drawing, paths
 from longlag.report.figures.seq2seq import has_seq2seq, seq2seq
-from longlag.report.figures.standings import solved, statuses, updates_to_solve
+from longlag.report.figures.solved import solved
+from longlag.report.figures.statuses import statuses
+from longlag.report.figures.support.ladders import has_horizons
 from longlag.report.figures.transfer import has_transfer, transfer
+from longlag.report.figures.updates_to_solve import updates_to_solve
 from longlag.report.lens import figures as lenses
 from longlag.store.results import StudyData
 

@@ -1,72 +1,26 @@
-"""Reports safe windows: tables, a sentence for each sweep, and a figure against threshold and learning rate."""
+"""Safe windows: solved share, updates and clipped updates against a clip's threshold and the learning rate."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
-from longlag.experiments import clip_window as sweeps
 from longlag.experiments.clip_window import NONE, SAFE_FRACTION, Window
 from longlag.report.figures import style
-from longlag.report.figures.palette import CellLook
 from longlag.report.figures.panels import GREY, Drawing
+from longlag.report.figures.support import frames
+from longlag.report.figures.support.palette import CellLook
+from longlag.report.outcomes import into_panels, outcomes
+from longlag.stats.intervals import share_interval
+from longlag.store.results import StudyData
 from longlag.tasks.support.options import spell
-
-_HEAD = f"{'solved':>12} {'exploded,':>10} {'updates to':>11} {'clipped':>9}"
-_UNDER = f"{'':>12} {'diverged':>10} {'solve':>11} {'updates':>9}"
-
-
-def render(window: Window, rows: pd.DataFrame) -> str:
-    """Return both sweeps as aligned lines, each with the sentence that says its window."""
-    budget = max(grid.updates for grid in window.study().grids)
-    lines = [f"{style.task_label(window.task)}, n = {rows['n'].max()} seeds a setting, within {budget} updates"]
-    for (cell, sweep), of in rows.groupby(["cell", "sweep"], sort=False):
-        for clip, of_sweep in [(None, of)] if sweep == "clip" else list(of.groupby("clip", sort=False)):
-            swept = f"rate {spell(window.lr)}" if sweep == "clip" else style.clip_label(str(clip))
-            lines += ["", f"{style.cell_label(str(cell))}, {swept}", f"  {'':12} {_HEAD}", f"  {'':12} {_UNDER}"]
-            lines += [_line(str(sweep), row) for row in of_sweep.to_dict("records")]
-            lines += ["", f"  {sentence(str(sweep), of_sweep)}"]
-    return "\n".join(lines) + "\n"
-
-
-def _line(sweep: str, row: Mapping[Hashable, Any]) -> str:
-    name = str(row["clip"]) if sweep == "clip" else spell(float(row["lr"]))
-    updates = "> budget" if pd.isna(row["median_updates"]) else f"{row['median_updates']:.0f}"
-    clipped = "" if pd.isna(row["clipped_fraction"]) or row["clip"] == NONE else f"{row['clipped_fraction']:.1%}"
-    solved = f"{row['solved']}/{row['n']}"
-    ended = ", ".join(f"{row[status]} {status}" for status in ("failed", "timeout") if row[status])
-    return f"  {name:12} {solved:>12} {row['lost'] or '':>10} {updates:>11} {clipped:>9}   {ended}".rstrip()
-
-
-def sentence(sweep: str, rows: pd.DataFrame) -> str:
-    """Say in one sentence which settings of a sweep are safe."""
-    names = list(rows["clip"]) if sweep == "clip" else [spell(lr) for lr in rows["lr"]]
-    runs = sweeps.safe_runs(rows["solved_fraction"].tolist())
-    if not rows["solved"].any():
-        return "No setting solves in any seed."
-    if not runs:
-        best = rows.iloc[int(rows["solved"].to_numpy().argmax())]
-        name = best["clip"] if sweep == "clip" else f"a rate of {spell(float(best['lr']))}"
-        return (
-            f"No setting solves at least {SAFE_FRACTION:.0%} of its seeds; most: {name}, {best['solved']}/{best['n']}."
-        )
-    said = " and ".join(names[low] if low == high else f"{names[low]} to {names[high]}" for low, high in runs)
-    several = len(runs) > 1 or runs[0][0] < runs[0][1]
-    start = "" if sweep == "clip" else "rates of " if several else "a rate of "
-    verb = "solve" if several else "solves"
-    text = f"{start}{said} {verb} at least {SAFE_FRACTION:.0%} of the seeds"
-    edges = [
-        edge
-        for edge, reached in (("lowest", runs[0][0] == 0), ("highest", runs[-1][1] == len(names) - 1))
-        if reached and not (sweep == "clip" and edge == "highest")
-    ]
-    open_end = f"; the window reaches the {' and the '.join(edges)} value tried" if edges else ""
-    return f"{text[0].upper() if sweep == 'rate' else text[0]}{text[1:]}{open_end}."
 
 
 def write(window: Window, rows: pd.DataFrame, trials: pd.DataFrame, folder: Path) -> list[Path]:
@@ -79,11 +33,11 @@ def write(window: Window, rows: pd.DataFrame, trials: pd.DataFrame, folder: Path
         folder: Where the files go.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return Drawing(draw(window, rows, trials), rows).save(folder, "window")
+    return Drawing(_figure(window, rows, trials), rows).save(folder, "window")
 
 
 @style.report_style()
-def draw(window: Window, rows: pd.DataFrame, trials: pd.DataFrame) -> Figure:
+def _figure(window: Window, rows: pd.DataFrame, trials: pd.DataFrame) -> Figure:
     """Draw solved share, updates to solve and share of clipped updates (down) against threshold and rate (across)."""
     figure = Figure(figsize=(7, 5.4), layout="constrained")
     axes = figure.subplots(3, 2, sharex="col", sharey="row", gridspec_kw={"height_ratios": (3, 3, 2)})
@@ -195,3 +149,100 @@ def _legend(figure: Figure, window: Window, cells: Sequence[str]) -> None:
         for clip in window.beside
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=5)
+
+
+__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
+PANELS = ("task", "ways", "sweep", "clip")
+_FEWEST = 3
+"""Thresholds, or rates, that make a sweep."""
+
+
+def numbers(study: StudyData) -> pd.DataFrame:
+    """Return a row a setting of every sweep that a study holds, of three thresholds or rates at least.
+
+    Columns: ``task, ways, cell, clip`` (of a sweep over thresholds the clip's kind), ``sweep`` (``threshold`` or
+    ``rate``), ``value`` (missing for no clip), ``drawn_at``, ``n, solved_count, solved_fraction, solved_low,
+    solved_high`` (exact 95 % interval).
+    """
+    frame = outcomes(study)
+    frame = frame[frame["counted"]]
+    rows: list[dict[str, Any]] = []
+    for part in into_panels(frame, ("lr",)):
+        for (cell, clip), of in part.frame.groupby(["cell", "clip"], sort=False):
+            if of["lr"].nunique() >= _FEWEST:
+                told = (part.task, part.ways_label, str(cell), str(clip), "rate")
+                rows += [_point(told, lr, lr, some) for lr, some in _by_rate(of)]
+    for part in into_panels(frame):
+        for cell in part.cells:
+            rows += _thresholds(part.task, part.ways_label, part.of(cell))
+    return pd.DataFrame(rows)
+
+
+def _by_rate(rows: pd.DataFrame) -> list[tuple[float, pd.DataFrame]]:
+    return [(lr, rows[rows["lr"] == lr]) for lr in sorted(map(float, rows["lr"].unique()))]
+
+
+def _thresholds(task: str, ways: str, rows: pd.DataFrame) -> list[dict[str, Any]]:
+    kinds = rows["clip"].str.extract(r"^(?P<kind>[^:+]+):(?P<value>[0-9.e+-]+)$")
+    kinds["value"] = pd.to_numeric(kinds["value"])
+    found: list[dict[str, Any]] = []
+    for kind, of in kinds.dropna().groupby("kind", sort=True):
+        values = sorted(of["value"].unique())
+        if len(values) < _FEWEST:
+            continue
+        told = (task, ways, str(rows["cell"].iloc[0]), str(kind), "threshold")
+        found += [_point(told, value, value, rows.loc[of.index[of["value"] == value]]) for value in values]
+        if len(unclipped := rows[rows["clip"] == NONE]):
+            found.append(_point(told, np.nan, values[-1] * max(3.0, values[-1] / values[-2]), unclipped))
+    return found
+
+
+def _point(told: tuple[str, ...], value: float, at: float, rows: pd.DataFrame) -> dict[str, Any]:
+    solved, n = int(rows["solved"].sum()), len(rows)
+    share = share_interval(solved, n)
+    names = dict(zip(("task", "ways", "cell", "clip", "sweep"), told, strict=True))
+    counts = {"value": value, "drawn_at": at, "n": n, "solved_count": solved, "solved_fraction": solved / n}
+    return (
+        names | counts | {"solved_low": share.low if share else np.nan, "solved_high": share.high if share else np.nan}
+    )
+
+
+def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the solved share against threshold or rate, a line a cell and clip; no clip stands right of a gap.
+
+    Args:
+        frame: Rows of `numbers`, of one task and sweep.
+        ax: Where to draw; by default on a figure of its own.
+    """
+    ax = frames.axes_of(ax)
+    ax.axhline(SAFE_FRACTION, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
+    for line in frames.lines_of(frame):
+        rows = line.rows.sort_values("drawn_at")
+        ax.vlines(rows["drawn_at"], rows["solved_low"], rows["solved_high"], color=line.color, linewidth=0.7, alpha=0.5)
+        for of, label in ((rows[rows["value"].notna()], line.label), (rows[rows["value"].isna()], "_none")):
+            ax.plot(
+                of["drawn_at"], of["solved_fraction"], color=line.color, linestyle=line.dashes, marker=line.marker,
+                label=label, clip_on=False,
+            )  # fmt: skip
+    ax.set_xscale("log")
+    none = sorted(set(frame.loc[frame["value"].isna(), "drawn_at"]))
+    ticks = frames.thinned(sorted(set(frame["value"].dropna())), 4)
+    ax.xaxis.set_major_locator(FixedLocator([*ticks, *none]))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda at, _: "none" if at in none else frames.plain_number(at)))
+    ax.set_xlabel("learning rate, log axis" if frame["sweep"].iloc[0] == "rate" else "threshold, log axis")
+    frames.share_axis(ax, "solved share")
+    return ax
+
+
+def handles(frame: pd.DataFrame) -> list[Artist]:
+    """Return the legend of frames of one figure."""
+    return [*frames.line_handles(frame), frames.reference(f"{SAFE_FRACTION:.0%} solved", ":")]
+
+
+def told(frame: pd.DataFrame) -> str:
+    """Say how to read the figure."""
+    return (
+        f"Solved share against the clip's threshold and the learning rate, {frames.counts(frame)} seeds a setting; "
+        f"bars: exact 95 % interval. A setting is called safe where {SAFE_FRACTION:.0%} of the seeds solve."
+    )

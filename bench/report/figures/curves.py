@@ -1,4 +1,4 @@
-"""Figures along the updates: the error while learning, and the gradient's norm before clipping."""
+"""Points along the updates, a curve a seed; and the figure of the gradient's norm before clipping."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from longlag.report.figures import panels, style
-from longlag.report.figures.small_multiples import lay_out
+from longlag.report.figures.support.small_multiples import lay_out
 from longlag.report.memo import once
 from longlag.report.outcomes import SETTING, Panel, outcomes, study_panels
 from longlag.store.results import StudyData
@@ -103,71 +103,16 @@ def _faint(parts: list[Panel]) -> str:
     return "every seed faint" if most <= MOST_FAINT else f"the first {MOST_FAINT} seeds faint"
 
 
-@style.report_style()
-def learning_curves(study: StudyData) -> panels.Drawing:
-    """Draw error against updates: a row a panel, a column a clip, every seed faint, the median bold."""
-    parts = study_panels(study)
-    clips = all_clips(parts)
-    layout = lay_out(parts, clips, [1.65], sharey="row")
-    shown = []
-    for part, (row,) in zip(parts, layout.frames, strict=True):
-        layout.head(part, row, clips)
-        for clip, ax in zip(clips, row, strict=True):
-            if clip not in part.clips:
-                _mark_unplanned(ax)
-                continue
-            shown.append(draw_errors(ax, part, clip, curves(study)))
-    layout.name_axes("updates", [[panels.error_label(part.error_name, _on_log(part))] for part in parts])
-    title = f"{_faint(parts)}, median bold (finished trials keep their last error; diverged ones count as the floor)"
-    figure = layout.figure
-    panels.caption(figure, study, "Learning curves", layout.explained(title, clips))
-    panels.legend_below(figure, panels.cell_handles(all_cells(parts)))
-    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
-
-
-def _on_log(part: Panel) -> bool:
-    return part.solved_below <= part.floor / 10
-
-
-def _mark_unplanned(ax: Axes) -> None:
-    ax.text(0.5, 0.5, "not in the plan", transform=ax.transAxes, ha="center", va="center", color="0.6", fontsize=6)
-    ax.tick_params(length=0)
-
-
-def draw_errors(ax: Axes, part: Panel, clip: str, measured: Curves) -> pd.DataFrame:
-    """Draw one frame and return its numbers.
+def long_form(part: Panel, cell: str, clip: str, wide: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Return the points of curves, a row each.
 
     Args:
-        ax: The frame.
-        part: The cell and task that the panel is of.
-        clip: The clipping setting.
-        measured: The study's curves.
+        part: The panel.
+        cell: The cell.
+        clip: The clip.
+        wide: Updates down, seeds across.
+        value: What was measured.
     """
-    lowest = part.solved_below / 3
-    if _on_log(part):
-        ax.set_yscale("log")
-        ax.set_ylim(lowest / 1.25, part.floor * 2.6)
-    else:
-        ax.set_ylim(0, part.floor * 1.3)
-    ax.set_xlim(0, part.budget * 1.03)
-    panels.reference_line(ax, part.floor, f"floor {part.floor:.3g}")
-    panels.reference_line(ax, part.solved_below, f"solved below {part.solved_below:.2g}", ":", above=False)
-    shown = []
-    for cell in part.cells:
-        rows = part.of(cell, clip)
-        wide = measured.of(rows, "error")
-        if wide.empty:
-            continue
-        middle = median_error(rows, wide)
-        look, line = style.cell_look(cell), style.clip_line(clip)
-        draw_faint(ax, wide.clip(lower=lowest), look.color)
-        ax.plot(middle.index, middle.clip(lower=lowest), color=look.color, linestyle=line)
-        ax.plot(middle.index[-1:], middle.clip(lower=lowest)[-1:], color=look.color, marker=look.marker, clip_on=False)
-        shown.append(_long(part, cell, clip, wide.reindex(middle.index).assign(median=middle), "error"))
-    return _together(shown, "error")
-
-
-def _long(part: Panel, cell: str, clip: str, wide: pd.DataFrame, value: str) -> pd.DataFrame:
     values = wide.to_numpy().T
     seeds, updates = np.nonzero(~np.isnan(values))
     told = {
@@ -188,7 +133,10 @@ def _together(shown: list[pd.DataFrame], value: str) -> pd.DataFrame:
 
 @style.report_style()
 def gradient_norms(study: StudyData) -> panels.Drawing:
-    """Draw the gradient's norm before clipping over training, and under it the share of clipped updates."""
+    """Draw the gradient's norm before clipping over training, and under it the share of clipped updates.
+
+    Frames of clipped updates are left blank under no clip.
+    """
     parts = study_panels(study)
     clips = all_clips(parts)
     layout = lay_out(parts, clips, [1.5, 0.75], sharey="row")
@@ -198,10 +146,15 @@ def gradient_norms(study: StudyData) -> panels.Drawing:
         for clip, above, below in zip(clips, upper, lower, strict=True):
             above.tick_params(labelbottom=False)
             if clip not in part.clips:
-                _mark_unplanned(above)
-                _mark_unplanned(below)
+                panels.blank(above)
+                panels.blank(below)
                 continue
             norms = draw_norms(above, part, clip, curves(study))
+            if clip == "none":
+                panels.blank(below)
+                above.tick_params(labelbottom=True)
+                shown.append(norms)
+                continue
             clipped = draw_clipped(below, part, clip, curves(study))
             shown.append(norms.merge(clipped, on=_COLUMNS, how="outer"))
     for upper, _ in layout.frames:
@@ -209,7 +162,7 @@ def gradient_norms(study: StudyData) -> panels.Drawing:
         upper[0].set_ylim(low, max(high, 100 * low))
     names = ["gradient norm\nbefore clipping,\nlog axis", "clipped\nupdates\n(share)"]
     layout.name_axes("updates", [names] * len(parts))
-    title = f"median between evaluations; {_faint(parts)}, median of the seeds still training bold"
+    title = f"median between evaluations; {_faint(parts)}, bold the median where at least half of the seeds still train"
     figure = layout.figure
     panels.caption(figure, study, "Gradient norms", layout.explained(title, clips))
     panels.legend_below(figure, panels.cell_handles(all_cells(parts)))
@@ -254,9 +207,10 @@ def _draw_medians(ax: Axes, part: Panel, clip: str, measured: Curves, column: st
         wide = measured.of(part.of(cell, clip), column).dropna(how="all")
         if wide.empty:
             continue
-        middle, look = wide.median(axis=1), style.cell_look(cell)
+        half = wide.notna().sum(axis=1) >= wide.shape[1] / 2  # else one late seed would be the median
+        middle, look = wide[half].median(axis=1), style.cell_look(cell)
         draw_faint(ax, wide, look.color)
         ax.plot(middle.index, middle, color=look.color, linestyle=style.clip_line(clip))
         ax.plot(middle.index[-1:], middle[-1:], color=look.color, marker=look.marker, clip_on=False)
-        shown.append(_long(part, cell, clip, wide.assign(median=middle), column))
+        shown.append(long_form(part, cell, clip, wide.assign(median=middle.reindex(wide.index)), column))
     return _together(shown, column)

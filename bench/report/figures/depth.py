@@ -4,18 +4,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
 from longlag.report.figures import panels, style
+from longlag.report.figures.support import frames
 from longlag.report.memo import once
 from longlag.report.outcomes import Panel, into_panels, outcomes
 from longlag.stats.intervals import share_interval
 from longlag.store.results import StudyData
 from longlag.values.wiring import NO_DECODER, SKIPS
 
+__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
+PANELS = ("task", "ways", "cell", "clip")
 _DRAWN = ("layers", "skip")
+_DASHES: dict[str, style.LineStyle] = dict(zip(SKIPS, ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), ":"), strict=True))
 _PER_ROW = 3
 _APART = 1.09
 """Factor between the places of two skips, so that no interval hides another."""
@@ -47,6 +52,55 @@ def depth_frames(study: StudyData) -> list[Panel]:
 def has_depth(study: StudyData) -> bool:
     """Whether any network was trained at several depths."""
     return bool(depth_frames(study))
+
+
+def numbers(study: StudyData) -> pd.DataFrame:
+    """Return a row a setting, depth and kind of skip connection, as `depth` has them beside its figure."""
+    found = [_numbers(part, skip, rows) for part in depth_frames(study) for skip, rows in _by_skip(part)]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+
+
+def _by_skip(part: Panel) -> list[tuple[str, pd.DataFrame]]:
+    """Return the rows of each kind of skip connection; those of one layer belong to every kind."""
+    flat = part.frame["layers"] == 1
+    found = [(skip, part.frame[flat | (part.frame["skip"] == skip)]) for skip in SKIPS]
+    return [(skip, rows) for skip, rows in found if ((rows["layers"] > 1) & (rows["skip"] == skip)).any()]
+
+
+def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the solved share against layers, a line a kind of skip connection, bars its exact 95 % interval.
+
+    Args:
+        frame: Rows of `numbers`, of one task, cell and clip.
+        ax: Where to draw; by default on a figure of its own.
+    """
+    ax = frames.axes_of(ax)
+    for skip in (skip for skip in SKIPS if (frame["skip"] == skip).any()):
+        rows, look = frame[frame["skip"] == skip].sort_values("layers"), style.skip_look(skip)
+        ax.vlines(rows["layers"], rows["solved_low"], rows["solved_high"], color=look.color, linewidth=0.7, alpha=0.5)
+        ax.plot(
+            rows["layers"], rows["solved_fraction"], color=look.color, marker=look.marker, linestyle=_DASHES[skip],
+            label=look.label, clip_on=False,
+        )  # fmt: skip
+    frames.doubling_axis(ax, "layers (log axis)", frame["layers"].tolist())
+    frames.share_axis(ax, "solved share")
+    return ax
+
+
+def handles(frame: pd.DataFrame) -> list[Artist]:
+    """Return the legend: the kinds of skip connections."""
+    looks = [(style.skip_look(skip), _DASHES[skip]) for skip in SKIPS if (frame["skip"] == skip).any()]
+    return [
+        Line2D([], [], color=look.color, marker=look.marker, linestyle=dash, label=look.label) for look, dash in looks
+    ]
+
+
+def told(frame: pd.DataFrame) -> str:
+    """Say how to read the figure."""
+    return (
+        f"Solved share against depth, {frames.counts(frame)} seeds a setting; bars: exact 95 % interval. A network of "
+        "one layer has nothing to skip and stands at the beginning of every line."
+    )
 
 
 @style.report_style()
@@ -92,13 +146,11 @@ def _draw(upper: Axes, lower: Axes, part: Panel) -> pd.DataFrame:
     upper.yaxis.set_major_formatter(PercentFormatter(1))
     lower.set_ylim(-0.04 * part.floor, 1.2 * part.floor)
     panels.reference_line(lower, part.floor, f"floor {part.floor:.3g}")
-    skips = [skip for skip in SKIPS if ((part.frame["layers"] > 1) & (part.frame["skip"] == skip)).any()]
     shown = []
-    for place, skip in enumerate(skips):
-        rows = part.frame[(part.frame["layers"] == 1) | (part.frame["skip"] == skip)]
-        numbers = _numbers(part, skip, rows)
-        _draw_line(upper, lower, numbers, rows, _APART ** (place - (len(skips) - 1) / 2))
-        shown.append(numbers)
+    of_skips = _by_skip(part)
+    for place, (skip, rows) in enumerate(of_skips):
+        shown.append(_numbers(part, skip, rows))
+        _draw_line(upper, lower, shown[-1], rows, _APART ** (place - (len(of_skips) - 1) / 2))
     return pd.concat(shown, ignore_index=True)
 
 

@@ -4,15 +4,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from longlag.report.figures import style
+from longlag.report.figures import panels, style
+from longlag.report.figures.support import frames
+from longlag.report.figures.support.ladders import rungs
 from longlag.stats.horizons import horizon
-from longlag.store.results import write_csv
+from longlag.store.results import StudyData, write_csv
 
 SETTING = ["task", "cell", "clip"]
+__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
+PANELS = ("task",)
+_CLIP_MARKS = ("o", "s", "^", "D", "v", "p")
+"""A mark a clip, every other one open."""
 TITLE = "How far back half of the seeds that learn at all still solve"
 
 
@@ -95,26 +104,102 @@ def write(rungs: pd.DataFrame, folder: Path) -> list[Path]:
     write_csv(rungs, tables[0])
     write_csv(found, tables[1])
     tables[2].write_text(markdown(found), encoding="utf-8", newline="\n")
-    return [*tables, *_save(draw(found), folder / "horizons")]
+    return [*tables, *_save(figure_of(found), folder / "horizons")]
 
 
 @style.report_style()
-def draw(found: pd.DataFrame) -> Figure:
-    """Draw horizons with intervals, a frame a task, a line a cell, a mark a clip; arrows where they are censored."""
-    tasks = list(found["task"].unique())
-    cells = sorted(found["cell"].unique(), key=style.cell_rank)
-    clips = sorted(found["clip"].unique(), key=style.clip_rank)
-    height = 0.35 * len(cells) * max(1, len(clips) / 2) + 1.1
-    figure = Figure(figsize=(max(3.4, 2.6 * len(tasks) + 1), height), layout="constrained")
-    axes = figure.subplots(1, len(tasks), squeeze=False, sharey=True)[0]
+def figure_of(found: pd.DataFrame) -> Figure:
+    """Draw horizons with intervals, a frame a task, and their legend."""
+    data = told_as_drawn(found)
+    tasks = list(data["task"].unique())
+    cells, clips = frames.cells_of(data), frames.clips_of(data)
+    height = 0.3 * len(cells) * max(1, len(clips) / 2) + 1.3
+    figure = Figure(figsize=(max(4.2, 2.6 * len(tasks) + 1), height), layout="constrained")
+    axes = figure.subplots(1, len(tasks), squeeze=False)[0]
     for task, ax in zip(tasks, axes, strict=True):
-        _draw_task(ax, found[found["task"] == task], cells, clips)
+        draw(data[data["task"] == task], ax)
         ax.set_title(style.task_label(task), loc="left")
-        ax.set_xlabel("horizon: smallest window (time steps, log axis)")
-    axes[0].set_yticks(range(len(cells)), [style.cell_label(cell) for cell in cells])
-    axes[0].invert_yaxis()
+    panels.legend_below(figure, handles(data))
     figure.suptitle(f"{TITLE} {budget(found)} · {seeds(found)}", fontsize=7.5)
     return figure
+
+
+def horizons_figure(study: StudyData) -> panels.Drawing:
+    """Draw the horizons of a study's ladders."""
+    found = horizons(rungs(study))
+    figure = figure_of(found)
+    explained = f"{seeds(found)}; fitted, with 95 % interval; an arrow: beyond the distances tried"
+    panels.caption(figure, study, f"{TITLE} {budget(found)}", explained)
+    return panels.Drawing(figure, told_as_drawn(found))
+
+
+def numbers(study: StudyData) -> pd.DataFrame:
+    """Return the horizons of a study's ladders, a row a setting, and where they are drawn (`told_as_drawn`)."""
+    ladder = rungs(study)
+    return told_as_drawn(horizons(ladder)) if (ladder["n"] > 0).any() else pd.DataFrame()
+
+
+def told_as_drawn(found: pd.DataFrame) -> pd.DataFrame:
+    """Return horizons with the columns ``ways, drawn_at, drawn_low, drawn_high``; what is censored ends where tried."""
+    at = found["horizon"].where(found["censored"] == "", found["longest"].where(found["censored"] == "beyond"))
+    drawn = {
+        "drawn_at": at.fillna(found["shortest"]).astype(float),
+        "drawn_low": found["low"].fillna(found["shortest"]).astype(float),
+        "drawn_high": found["high"].fillna(found["longest"]).astype(float),
+    }
+    told = found.assign(ways="", **drawn)
+    return told[["task", "ways", "cell", "clip", *(name for name in told if name not in (*SETTING, "ways"))]]
+
+
+def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw horizons with their intervals, a line a cell, a mark a clip; arrows where they are censored.
+
+    Args:
+        frame: Rows of `numbers`, of one task.
+        ax: Where to draw; by default on a figure of its own.
+    """
+    ax = frames.axes_of(ax)
+    cells, clips = frames.cells_of(frame), frames.clips_of(frame)
+    for row in frame.to_dict("records"):
+        place = clips.index(row["clip"])
+        y = cells.index(row["cell"]) + 0.6 * (place - (len(clips) - 1) / 2) / max(len(clips), 1)
+        look = style.cell_look(row["cell"])
+        ax.plot([row["drawn_low"], row["drawn_high"]], [y, y], color=look.color, linewidth=1, solid_capstyle="butt")
+        marker = {"beyond": ">", "below": "<"}.get(row["censored"], _CLIP_MARKS[place % len(_CLIP_MARKS)])
+        fill = look.color if place % 2 == 0 else "white"
+        ax.plot(
+            [row["drawn_at"]], [y], color=look.color, marker=marker, linestyle="none", markerfacecolor=fill,
+            clip_on=False,
+        )  # fmt: skip
+    tried = [*frame["shortest"], *frame["longest"]]
+    doublings = np.geomspace(min(tried), max(tried), 1 + max(1, round(np.log2(max(tried) / min(tried)))))
+    frames.doubling_axis(ax, "horizon (time steps, log axis)", [float(round(value)) for value in doublings])
+    ax.set_yticks(range(len(cells)), [style.cell_label(cell) for cell in cells])
+    ax.set_ylim(len(cells) - 0.5, -0.5)
+    ax.tick_params(axis="y", length=0)
+    return ax
+
+
+def handles(frame: pd.DataFrame) -> list[Artist]:
+    """Return the legend: a mark a clip, and the arrows where there are any."""
+    found: list[Artist] = []
+    for place, clip in enumerate(frames.clips_of(frame)):
+        fill = frames.GREY if place % 2 == 0 else "white"
+        look = {"color": frames.GREY, "marker": _CLIP_MARKS[place % len(_CLIP_MARKS)], "markerfacecolor": fill}
+        found.append(Line2D([], [], linestyle="none", label=style.clip_label(clip), **look))  # type: ignore[arg-type]
+    for censored, marker in (("beyond", ">"), ("below", "<")):
+        if (frame["censored"] == censored).any():
+            name = f"{censored} the lags tried"
+            found.append(Line2D([], [], color=frames.GREY, marker=marker, linestyle="none", label=name))
+    return found
+
+
+def told(frame: pd.DataFrame) -> str:
+    """Say how to read the figure."""
+    return (
+        f"{TITLE}, {budget(frame)}, {seeds(frame)}; the lag is the smallest window with which the task can be solved. "
+        "Bars: 95 % bootstrap interval, which ends where lags were not tried."
+    )
 
 
 def seeds(found: pd.DataFrame) -> str:
@@ -127,23 +212,6 @@ def budget(found: pd.DataFrame) -> str:
     """Say within how many updates."""
     ends = sorted({int(found["budget"].min()), int(found["budget"].max())})
     return f"within {' to '.join(map(str, ends))} updates"
-
-
-def _draw_task(ax: Axes, rows: pd.DataFrame, cells: list[str], clips: list[str]) -> None:
-    ax.set_xscale("log", base=2)
-    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    for row in rows.to_dict("records"):
-        y = cells.index(row["cell"]) + 0.5 * (clips.index(row["clip"]) - (len(clips) - 1) / 2) / max(len(clips), 1)
-        look, line = style.cell_look(row["cell"]), style.clip_line(row["clip"])
-        at = {"beyond": row["longest"], "below": row["shortest"]}.get(row["censored"], row["horizon"])
-        low = row["shortest"] if pd.isna(row["low"]) else row["low"]  # what is not known reaches to the ladder's end
-        high = row["longest"] if pd.isna(row["high"]) else row["high"]
-        ax.plot([low, high], [y, y], color=look.color, linestyle=line)
-        marker = {"beyond": ">", "below": "<"}.get(row["censored"], look.marker)
-        ax.plot([at], [y], color=look.color, marker=marker, linestyle="none")
-        text = f"{style.clip_label(row['clip'])}: {row['text'].partition(' [')[0]}"
-        ax.annotate(text, (high, y), (4, 0), textcoords="offset points", va="center", fontsize=5)
-    ax.margins(x=0.3)
 
 
 def _save(figure: Figure, path: Path) -> list[Path]:

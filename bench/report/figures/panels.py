@@ -162,12 +162,12 @@ def reference_line(ax: Axes, height: float, text: str, line: style.LineStyle = "
     )
 
 
-def cell_handles(cells: Iterable[str], line: style.LineStyle = "-") -> list[Artist]:
-    """Return a legend entry for each cell."""
+def cell_handles(cells: Iterable[str], line: style.LineStyle | None = "-") -> list[Artist]:
+    """Return a legend entry for each cell, with the cell's own dashes where no line is given."""
     handles: list[Artist] = []
     for cell in cells:
-        look = style.cell_look(cell)
-        handles.append(Line2D([], [], color=look.color, marker=look.marker, linestyle=line, label=look.label))
+        look, dashes = style.cell_look(cell), style.cell_line(cell) if line is None else line
+        handles.append(Line2D([], [], color=look.color, marker=look.marker, linestyle=dashes, label=look.label))
     return handles
 
 

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import matplotlib.style
+from matplotlib.font_manager import FontProperties
 
-from longlag.report.figures.palette import OTHERS, SHIPPED, SKIPS, CellLook
+from longlag.report.figures.support.looks import worn
+from longlag.report.figures.support.palette import OTHERS, SHIPPED, SKIPS, CellLook
 from longlag.tasks.support.options import spell
 from longlag.tasks.support.spelling import clip_parts, split_spec
 from longlag.values.trial import AXES
@@ -51,12 +53,13 @@ _RC: dict[str, Any] = {
 }
 
 _OTHER_DASHES: tuple[LineStyle, ...] = (
-    (0, (6, 1, 1, 1)),
-    (0, (6, 1, 1, 1, 1, 1)),
-    (0, (3, 1, 1, 1)),
-    (0, (8, 2)),
+    (0, (5, 1.5, 1, 1.5)),
+    (0, (9, 1.5, 1, 1.5, 1, 1.5)),
+    (0, (1, 3)),
+    (0, (9, 3)),
     (0, (2, 2)),
 )
+_CELL_DASHES: tuple[LineStyle, ...] = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (1.5, 1.2)))
 _NAMES = {"rnn": "RNN"} | {spec: look.label for spec, look in SHIPPED.items() if spec != "rnn" and ":" not in spec}
 _BY_COLUMN = {axis.column or name: axis for name, axis in AXES.items()}
 
@@ -66,6 +69,11 @@ def report_style() -> Iterator[None]:
     """Draw in the report's style whatever the caller's settings are, and leave those alone."""
     with matplotlib.style.context(["default", _RC]):
         yield
+
+
+def small() -> float:
+    """Return the size of the smallest text of a figure, in points: that of its ticks."""
+    return float(FontProperties(size=matplotlib.rcParams["xtick.labelsize"]).get_size_in_points())
 
 
 def _number(*names: str) -> int:
@@ -83,6 +91,13 @@ _ORDER = {same: place for place, same in enumerate(_LOOKS)}
 
 def cell_look(spec: str) -> CellLook:
     """Return how a cell is drawn; those without a fixed look get one from their spec's hash."""
+    usual, looks = _usual_look(spec), worn()
+    return CellLook(
+        looks.labels.get(spec, usual.label), looks.colors.get(spec, usual.color), looks.markers.get(spec, usual.marker)
+    )
+
+
+def _usual_look(spec: str) -> CellLook:
     same = _same(spec)
     if same in _LOOKS:
         return _LOOKS[same]
@@ -112,11 +127,11 @@ def cell_label(spec: str) -> str:
     return cell_look(spec).label
 
 
-def cell_rank(spec: str) -> tuple[int, bool, str]:
+def cell_rank(spec: str) -> tuple[int, int, bool, str]:
     """Return where a cell stands in legends and rows: shipped ones first, each before those with other options."""
     same = _same(spec)
     plain = _ORDER.get((same[0], frozenset()), len(_ORDER))
-    return _ORDER.get(same, plain), same not in _ORDER, _canonical(spec)
+    return worn().place(spec), _ORDER.get(same, plain), same not in _ORDER, _canonical(spec)
 
 
 def clip_label(spec: str) -> str:
@@ -125,6 +140,8 @@ def clip_label(spec: str) -> str:
     >>> clip_label("none"), clip_label("norm:1"), clip_label("norm:1+omega:4")
     ('no clip', 'norm ≤ 1', 'norm ≤ 1 + omega 4')
     """
+    if spec in worn().labels:
+        return worn().labels[spec]
     if "+" in spec:
         return " + ".join(clip_label(part) for part in clip_parts(spec))
     name, _, rest = spec.partition(":")
@@ -143,6 +160,12 @@ def clip_line(spec: str) -> LineStyle:
     return _OTHER_DASHES[_number(spec) % len(_OTHER_DASHES)]
 
 
+def cell_line(spec: str) -> LineStyle:
+    """Return a cell's line style, for frames that show one clip and need no dashes for it."""
+    place = _ORDER.get(_same(spec))
+    return _CELL_DASHES[(_number(_canonical(spec)) if place is None else place) % len(_CELL_DASHES)]
+
+
 def clip_threshold(spec: str) -> float | None:
     """Return the norm above which a clip acts; None where it has none."""
     name, _, rest = spec.partition(":")
@@ -152,7 +175,7 @@ def clip_threshold(spec: str) -> float | None:
         return None
 
 
-def clip_rank(spec: str) -> tuple[int, str, float, str]:
+def clip_rank(spec: str) -> tuple[int, int, str, float, str]:
     """Return where a clip stands: none, norms, values, the rest; each by threshold."""
     name, _, rest = spec.partition(":")
     try:
@@ -160,7 +183,7 @@ def clip_rank(spec: str) -> tuple[int, str, float, str]:
     except ValueError:
         threshold = 0.0
     order = {"none": 0, "norm": 1, "value": 2}
-    return order.get(name, 3), name, threshold, spec
+    return worn().place(spec), order.get(name, 3), name, threshold, spec
 
 
 def task_label(spec: str) -> str:
@@ -169,6 +192,8 @@ def task_label(spec: str) -> str:
     >>> task_label("copy:items=3,blanks=10")
     'copy (items 3, blanks 10)'
     """
+    if spec in worn().labels:
+        return worn().labels[spec]
     name, given = split_spec(spec, "task")
     told = ", ".join(f"{option.replace('_', ' ')} {value}" for option, value in given.items())
     return f"{name} ({told})" if told else name

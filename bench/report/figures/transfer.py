@@ -5,15 +5,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from longlag.report.figures import curves, panels, style
+from longlag.report.figures.support import frames
 from longlag.report.memo import once
 from longlag.report.outcomes import SETTING, Panel, in_order, into_panels, outcomes, seeds, several
 from longlag.store.results import StudyData
 
+__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
+PANELS = ("task", "ways", "clip")
 _POINT = ["key", "lag", "min_lag", "baseline_error", "solved_below", "error"]
 _COLUMNS = 3
 MOST_TICKS = 6
@@ -72,6 +76,62 @@ def _row(part: pd.DataFrame, axes: list[str]) -> dict[str, Any]:
         "solved_count": solved,
         "solved_fraction": solved / len(part),
     }
+
+
+def numbers(study: StudyData) -> pd.DataFrame:
+    """Return a row a setting and distance.
+
+    Columns: ``task, ways, cell, clip, trained_from, trained_to, lag, n, error, error_min, error_max`` (median and
+    range of the seeds; diverged ones count as the floor of the distance), ``floor, error_name``.
+    """
+    if not has_transfer(study):
+        return pd.DataFrame()
+    found = []
+    for part in into_panels(errors_by_lag(study)):
+        for (cell, clip, lag), rows in part.frame.groupby(["cell", "clip", "lag"], sort=False):
+            told = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip}
+            middle = _row(rows, [])
+            names = ("trained_from", "trained_to", "n", "error", "error_min", "error_max", "floor")
+            found.append(told | {"lag": lag, **{name: middle[name] for name in names}, "error_name": part.error_name})
+    return pd.DataFrame(found).sort_values(["task", "ways", "cell", "clip", "lag"], kind="stable", ignore_index=True)
+
+
+def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw error against distance, a line a cell and clip, bars the range of the seeds, the trained lags shaded.
+
+    Args:
+        frame: Rows of `numbers`, of one task.
+        ax: Where to draw; by default on a figure of its own.
+    """
+    ax = frames.axes_of(ax)
+    first = frame.iloc[0]
+    ax.axvspan(first["trained_from"] / 1.06, first["trained_to"] * 1.06, color=_SHADE, linewidth=0, zorder=0)
+    floors = frame.drop_duplicates("lag").sort_values("lag")
+    ax.plot(floors["lag"], floors["floor"], color=frames.GREY, linewidth=0.8, zorder=1)
+    for line in frames.lines_of(frame):
+        rows = line.rows.sort_values("lag")
+        ax.vlines(rows["lag"], rows["error_min"], rows["error_max"], color=line.color, linewidth=0.7, alpha=0.5)
+        ax.plot(
+            rows["lag"], rows["error"], color=line.color, linestyle=line.dashes, marker=line.marker, label=line.label
+        )
+    frames.doubling_axis(ax, "lag tested (steps, log axis)", frame["lag"].tolist())
+    top = 1.08 * float(frame[["error_max", "floor"]].to_numpy().max())
+    ax.set_ylim(-0.04 * top, top)
+    ax.set_ylabel(frames.error_label(frame))
+    return ax
+
+
+def handles(frame: pd.DataFrame) -> list[Artist]:
+    """Return the legend of frames of one figure."""
+    return [*frames.line_handles(frame), frames.reference("floor"), Patch(color=_SHADE, label="lags trained at")]
+
+
+def told(frame: pd.DataFrame) -> str:
+    """Say how to read the figure."""
+    return (
+        f"Error at lags other than that of training, {frames.counts(frame)} seeds a setting: median and range, with "
+        "the parameters at the end of training, solved or not; diverged trials count as the floor of the lag."
+    )
 
 
 @style.report_style()

@@ -1,15 +1,19 @@
 """Reach by lag: how much of the signal from k steps back arrives, before and after training."""
 
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from longlag.report.figures import curves, panels, style
+from longlag.report.figures.support import frames
 from longlag.report.lens.numbers import SMALLEST, at_start, has_lens, heading, middle_line, reach_by_lag, reach_numbers
 from longlag.report.outcomes import Panel, study_panels
 from longlag.store.results import StudyData
 from longlag.values.frames import END, START
+
+__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
 
 
 def has_reach(study: StudyData) -> bool:
@@ -91,3 +95,91 @@ def _lowest(shown: list[pd.DataFrame]) -> float:
     """Return where the axis of a row of frames begins: below every median that is not 0."""
     heard = [value for rows in shown if len(rows) for value in rows["median"] if value > 0]
     return max(min(heard, default=1.0) / 2, SMALLEST / 2)
+
+
+PANELS = ("task", "ways", "clip")
+_BOUND: style.LineStyle = (0, (3, 2))
+
+
+def numbers(study: StudyData) -> pd.DataFrame:
+    """Return a row a setting, phase (before training and where it ended) and lag.
+
+    Columns: ``task, ways, cell, clip`` (``before training`` there), ``phase, n, lag, median, low, high, bound,
+    needed_lag``. The signals are medians over seeds, at least `SMALLEST`.
+    """
+    if not has_reach(study):
+        return pd.DataFrame()
+    rows, lags = reach_numbers(study), reach_by_lag(study)
+    found = []
+    for part in study_panels(study):
+        mine = rows[rows["key"].isin(part.frame["key"])]
+        settings = [(START, "before training", at_start(mine))]
+        settings += [(END, clip, mine[(mine["phase"] == END) & (mine["clip"] == clip)]) for clip in part.clips]
+        for phase, clip, some in settings:
+            for cell, of in some.groupby("cell", sort=False):
+                heard = lags[(lags["phase"] == phase) & lags["key"].isin(of["key"])]
+                told = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip, "phase": phase}
+                found.append(_of_setting(of, heard).assign(**told, n=of["key"].nunique()))
+    frame = pd.concat(found, ignore_index=True)
+    first = ["task", "ways", "cell", "clip", "phase", "n"]
+    return frame[[*first, *(name for name in frame if name not in first)]]
+
+
+def _of_setting(rows: pd.DataFrame, heard: pd.DataFrame) -> pd.DataFrame:
+    middle = middle_line(heard)
+    fading = pd.to_numeric(rows["fading"]).median()
+    needed = rows["needed_lag"].dropna()
+    signals = {"median": middle, "low": middle_line(heard, "low"), "high": middle_line(heard, "high")}
+    return pd.DataFrame(
+        {
+            "lag": middle.index,
+            **{name: values.clip(lower=SMALLEST).to_numpy() for name, values in signals.items()},
+            "bound": fading ** middle.index.to_numpy(float) if fading < 1 else float("nan"),
+            "needed_lag": float(needed.iloc[0]) if len(needed) else float("nan"),
+        }
+    )
+
+
+def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the signal against the lag, a line a cell and clip, its spread, its bound and the furthest step needed.
+
+    Args:
+        frame: Rows of `numbers`, of one task.
+        ax: Where to draw; by default on a figure of its own.
+    """
+    ax = frames.axes_of(ax)
+    for place, line in enumerate(frames.lines_of(frame)):
+        rows = line.rows.sort_values("lag")
+        ax.fill_between(rows["lag"], rows["low"], rows["high"], color=line.color, alpha=0.1, linewidth=0)
+        every = max(1, len(rows) // 4)
+        ax.plot(
+            rows["lag"], rows["median"], color=line.color, linestyle=line.dashes, marker=line.marker,
+            markevery=(place % every, every), label=line.label,
+        )  # fmt: skip
+        ax.plot(rows["lag"], rows["bound"], color=line.color, linestyle=_BOUND, linewidth=0.8)
+    low = max(float(frame["median"].min()) / 2, SMALLEST / 2)
+    ax.set_yscale("log")
+    ax.set_ylim(low, 2)
+    frames.decade_ticks(ax, frames.decades(low, 2))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
+    if frame["needed_lag"].notna().any():
+        ax.axvline(float(frame["needed_lag"].dropna().iloc[0]), color=panels.GREY, linewidth=0.8, zorder=1)
+    ax.set_xlabel("steps back")
+    ax.set_ylabel("signal (share of the strongest)")
+    return ax
+
+
+def handles(frame: pd.DataFrame) -> list[Artist]:
+    """Return the legend of frames of one figure."""
+    bound = [frames.reference("bound", _BOUND)] if frame["bound"].notna().any() else []
+    needed = [frames.reference("furthest step needed")] if frame["needed_lag"].notna().any() else []
+    return [*frames.line_handles(frame), *bound, *needed]
+
+
+def told(frame: pd.DataFrame) -> str:
+    """Say how to read the figure."""
+    bound = " Thin dashes: the bound (g s_max)^k of a plain network." if frame["bound"].notna().any() else ""
+    return (
+        f"Gradient of the answer's margin by the input so many steps back, {frames.counts(frame)} networks a setting: "
+        f"median of 64 sequences, then of seeds, with the 10 to 90 % range of the sequences.{bound}"
+    )

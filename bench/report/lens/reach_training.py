@@ -7,8 +7,8 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
 from matplotlib.ticker import MaxNLocator
 
-from longlag.report.figures import panels, style
-from longlag.report.figures.curves import all_cells, curves, draw_errors
+from longlag.report.figures import learning_curves, panels, style
+from longlag.report.figures.curves import all_cells
 from longlag.report.lens.numbers import heading, middle_line, phases_of, reach_by_lag, reach_numbers
 from longlag.report.outcomes import Panel, study_panels
 from longlag.store.results import StudyData
@@ -36,7 +36,10 @@ def reach_training(study: StudyData) -> panels.Drawing:
         numbers, drawn = _draw_maps(left, study, part, clip)
         image = drawn or image
         shown.append(numbers)
-        draw_errors(right, part, clip, curves(study))
+        errors = learning_curves.of_panel(study, part, clip)
+        if len(errors):
+            learning_curves.draw(errors, right)
+            right.set_xlabel("")
         panels.titles(left, f"{heading(part)} · {style.clip_label(clip)}", "")
         left.set_ylabel("steps back")
         right.set_ylabel(panels.error_label(part.error_name), fontsize=6)

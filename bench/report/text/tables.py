@@ -1,67 +1,16 @@
-"""Writes the summary as CSV (numbers), Markdown and LaTeX (for reading); the same bytes for the same results."""
+"""What tables say of settings: the texts of their columns, and how numbers are written in them."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import pandas as pd
 
 from longlag.plan.rates import Basis
-from longlag.report.failures import reasons
-from longlag.report.figures import horizons, style
-from longlag.report.figures.ladders import has_horizons, rungs
-from longlag.report.figures.transfer import has_transfer, transfer_table
-from longlag.report.lens.lines import REACH_EXPLANATION, reach_text
+from longlag.report.figures import style
+from longlag.report.lens.lines import reach_text
 from longlag.report.matched_sizes import match_columns
-from longlag.report.outcomes import SETTING, notes, progress, several
-from longlag.report.summary import shared_values, summarise
-from longlag.report.text.summary_lines import stories
+from longlag.report.outcomes import several
+from longlag.report.summary import shared_values
 from longlag.store.results import StudyData
-
-_LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "≤": r"$\le$",
-    "<": r"$<$",
-    ">": r"$>$",
-}
-
-_SOMETIMES = ("timings.csv", "transfer.csv", "transfer.md", "rungs.csv", "horizons.csv", "horizons.md")
-"""Tables that only some studies have numbers for."""
-
-
-def write_tables(study: StudyData, folder: Path) -> list[Path]:
-    """Write ``summary.csv``, ``.md`` and ``.tex``, and ``timings.csv`` where durations are known.
-
-    A table that an earlier plan had numbers for, and this one has not, is removed.
-
-    Returns:
-        The files written, in ``folder/tables``.
-    """
-    target = folder / "tables"
-    target.mkdir(parents=True, exist_ok=True)
-    summary = summarise(study)
-    texts = {
-        "summary.csv": to_csv(summary.drop(columns=list(shared_values(study)))),
-        "summary.md": _markdown(study, summary),
-        "summary.tex": _latex(study, summary),
-    }
-    if "wall_seconds" in study.trials and study.trials["wall_seconds"].notna().any():
-        names = ["key", *several(study.plan), "seed", "wall_seconds", "updates_per_second"]
-        texts["timings.csv"] = to_csv(study.trials.reindex(columns=names).sort_values("key"))
-    if has_transfer(study):
-        transferred = transfer_table(study)
-        texts["transfer.csv"] = to_csv(transferred)
-        texts["transfer.md"] = _transfer_markdown(study, transferred)
-    if has_horizons(study):
-        found = horizons.horizons(rungs(study))
-        texts |= {"rungs.csv": to_csv(rungs(study)), "horizons.csv": to_csv(found)}
-        texts["horizons.md"] = f"# {_heading(study)}\n\n{progress(study)}. {horizons.markdown(found)}"
-    for name in set(_SOMETIMES) - set(texts):
-        (target / name).unlink(missing_ok=True)
-    for name, text in texts.items():
-        (target / name).write_text(text, encoding="utf-8", newline="\n")
-    return [target / name for name in texts]
 
 
 def to_csv(frame: pd.DataFrame) -> str:
@@ -179,84 +128,3 @@ def everywhere(study: StudyData) -> str:
         if value != ""
     ]
     return ", ".join(filter(None, said))
-
-
-def _heading(study: StudyData) -> str:
-    return f"{study.name}: {study.title}" if study.title else study.name
-
-
-def _markdown(study: StudyData, summary: pd.DataFrame) -> str:
-    table = readable(study, summary)
-    axes = set(SETTING)
-    lines = [f"# {_heading(study)}", "", f"{progress(study)}. Everywhere: {everywhere(study)}.", ""]
-    lines += [f"> {note}\n" for note in [*notes(study), *reasons(study)]]
-    lines += [f"- **{style.task_label(task)}.** {story}" for task, story in stories(study).items()]
-    marks = [":--" if name in axes else "--:" for name in table]
-    lines += ["", _row(list(table.columns)), _row(marks)]
-    lines += [_row([cell.replace("|", "\\|") for cell in row]) for row in table.to_numpy().tolist()]
-    told = f"{EXPLANATION} {REACH_EXPLANATION}" if "reach_1pct" in summary else EXPLANATION
-    return "\n".join([*lines, "", told, ""])
-
-
-def _row(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _transfer_markdown(study: StudyData, found: pd.DataFrame) -> str:
-    rows = [row for _, row in found.iterrows()]
-    axes = [name for name in found if name in SETTING]
-    trained = [f"{row['trained_from']}-{row['trained_to']}" for row in rows]
-    table = pd.DataFrame(
-        {name: [axis_text(name, value) for value in found[name]] for name in axes}
-        | {
-            "lags trained at": ["-".join(dict.fromkeys(text.split("-"))) for text in trained],
-            "lag tested": [str(row["lag"]) for row in rows],
-            "of the longest trained": [f"{row['times']:.2g}" for row in rows],
-            "error": [error_text(row) for row in rows],
-            "floor": [number(row["floor"]) for row in rows],
-            "solved there": [f"{row['solved_count']}/{row['n']}" for row in rows],
-        }
-    )
-    marks = [":--" if name in axes else "--:" for name in table]
-    lines = [f"# {_heading(study)}: length transfer", "", _row(list(table.columns)), _row(marks)]
-    lines += [_row([cell.replace("|", "\\|") for cell in row]) for row in table.to_numpy().tolist()]
-    return "\n".join([*lines, "", TRANSFER_EXPLANATION, ""])
-
-
-TRANSFER_EXPLANATION = (
-    "Each network as its training ended, solved or not, on 1000 sequences of its task at another distance. Error: "
-    "median and range of the seeds; diverged trials count as the floor of that distance. "
-    "Solved there: seeds whose error is below what counts as solved at that distance; it is not confirmed again."
-)
-
-
-def escape_latex(text: str) -> str:
-    r"""Write text so that LaTeX prints it.
-
-    >>> print(escape_latex("5 % of cell_a"))
-    5 \% of cell\_a
-    """
-    return "".join(_LATEX.get(character, character) for character in text)
-
-
-def _latex(study: StudyData, summary: pd.DataFrame) -> str:
-    table = readable(study, summary)
-    axes = set(SETTING)
-    columns = "".join("l" if name in axes else "r" for name in table)
-    said = [f"% {line}" for line in (_heading(study), f"{progress(study)}; everywhere {everywhere(study)}")]
-    said += [f"% {style.task_label(task)}: {story}" for task, story in stories(study).items()]
-    lines = ["% needs \\usepackage{booktabs}", *said, "{\\footnotesize\\setlength{\\tabcolsep}{3pt}%"]
-    lines += [f"\\begin{{tabular}}{{{columns}}}", "\\toprule"]
-    lines += [_latex_row([name.replace("_", " ") for name in table.columns]), "\\midrule"]
-    tasks = summary["task"].tolist()
-    for place, row in enumerate(table.to_numpy().tolist()):
-        if place and tasks[place] != tasks[place - 1]:
-            lines.append("\\midrule")
-        lines.append(_latex_row(row))
-    lines += ["\\bottomrule", "\\end{tabular}\\par}"]
-    lines += [f"\\par\\smallskip\\noindent\\footnotesize {escape_latex(note)}" for note in (EXPLANATION, *notes(study))]
-    return "\n".join(lines) + "\n"
-
-
-def _latex_row(cells: list[str]) -> str:
-    return " & ".join(map(escape_latex, cells)) + r" \\"

@@ -8,7 +8,7 @@ import pandas as pd
 
 from longlag.report.failures import reasons
 from longlag.report.figures import horizons, style
-from longlag.report.figures.ladders import has_horizons, rungs
+from longlag.report.figures.support.ladders import has_horizons, rungs
 from longlag.report.matched_sizes import match_columns
 from longlag.report.outcomes import LOST, WAYS, notes, outcomes, processors, progress, several
 from longlag.report.summary import shared_values, summarise

@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from longlag.report.figures import horizons, panels
 from longlag.report.memo import once
 from longlag.report.outcomes import WAYS, outcomes
 from longlag.store.results import StudyData
@@ -21,7 +20,7 @@ def has_horizons(study: StudyData) -> bool:
 
 @once
 def rungs(study: StudyData) -> pd.DataFrame:
-    """Return one row a rung and setting of every ladder, as `horizons.horizons` takes them.
+    """Return one row a rung and setting of every ladder, as the horizons of `figures.horizons` are fitted to.
 
     Tasks of one name that differ in one option, its other options alike, at `FEWEST` distances or more, are a ladder;
     where they differ in several, that with the most values is the dial. A study that trains a cell and clip in
@@ -63,12 +62,3 @@ def _ladders(specs: list[str]) -> dict[str, str]:
                 rest = ",".join(f"{key}={value}" for key, value in options.items() if key != dial)
                 found[spec] = ":".join(filter(None, [name, rest]))
     return found
-
-
-def horizons_figure(study: StudyData) -> panels.Drawing:
-    """Draw the horizons of a study's ladders."""
-    found = horizons.horizons(rungs(study))
-    figure = horizons.draw(found)
-    told = f"{horizons.seeds(found)}; fitted, with 95 % interval; an arrow: beyond the distances tried"
-    panels.caption(figure, study, f"{horizons.TITLE} {horizons.budget(found)}", told)
-    return panels.Drawing(figure, found)

@@ -47,15 +47,23 @@ class FigureLayout:
     frames: list[np.ndarray]
     small: bool
 
-    def head(self, part: Panel, row: Sequence[Axes], clips: Sequence[str]) -> None:
-        """Write above a panel's uppermost frames what they show."""
+    def head(self, part: Panel, row: Sequence[Axes], clips: Sequence[str], more: str = "") -> None:
+        """Write above a panel's uppermost frames what they show.
+
+        Args:
+            part: The panel.
+            row: Its uppermost frames.
+            clips: Their clips.
+            more: What else is said, where a panel has a row of its own.
+        """
         if self.small:
             task = [] if self._one_task else [style.task_label(part.task), f"lag {part.lag}"]
             count = [part.seeds] if len(self._counts) > 1 else []
             row[0].set_title(_wrapped(task, part, count), loc="left", fontsize=5.5)
             return
         for place, (clip, ax) in enumerate(zip(clips, row, strict=True)):
-            header = f"{part.label} · lag {part.lag} · {part.seeds}" if place == 0 else ""
+            told = filter(None, [part.label, f"lag {part.lag}", part.seeds, more])
+            header = " · ".join(told) if place == 0 else ""
             panels.titles(ax, header, style.clip_label(clip) if clip in part.clips else "")
 
     def explained(self, text: str, clips: Sequence[str]) -> str:

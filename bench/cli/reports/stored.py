@@ -27,35 +27,12 @@ def show(study: str, as_json: bool, results: Path) -> None:
 
 
 @click.command()
-@report_options
-def figures(study: str, results: Path) -> None:
-    """Redraw a study's figures from its store."""
-    from longlag.report.figures.all import draw_figures
-    from longlag.store.results import load_study
-
-    data = load_study(asked(study), results)
-    for path in draw_figures(data, results / data.name):
-        click.echo(path)
-
-
-@click.command()
-@report_options
-def tables(study: str, results: Path) -> None:
-    """Rewrite a study's tables from its store."""
-    from longlag.report.text.tables import write_tables
-    from longlag.store.results import load_study
-
-    data = load_study(asked(study), results)
-    for path in write_tables(data, results / data.name):
-        click.echo(path)
-
-
-@click.command()
 @click.option("--format", "form", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write; CSV goes to stdout without."
 )
 @click.option("--timings", is_flag=True, help="Add durations, the only columns that differ between runs.")
+@click.option("--environment", is_flag=True, help="Add versions and processor, as they were where a trial was trained.")
 @click.option("--curves", is_flag=True, help="One row an evaluation instead of one row a trial.")
 @click.option("--transfer", is_flag=True, help="One row a trial and test lag instead of one row a trial.")
 @click.option("--lens", metavar="NAME", help="Results of a lens, one row per trial, phase and lag.")
@@ -65,6 +42,7 @@ def export(
     form: str,
     out: Path | None,
     timings: bool,
+    environment: bool,
     curves: bool,
     transfer: bool,
     lens: str | None,
@@ -83,6 +61,8 @@ def export(
     checked_lenses([lens] if lens is not None else [], "--lens")
     if given and timings:
         raise UsageError("--timings belongs to rows of trials; curves have none")
+    if given and environment:
+        raise UsageError("--environment belongs to rows of trials; curves have none")
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"--out {out}: there is no folder {out.parent}")
     if curves:
@@ -90,7 +70,7 @@ def export(
     elif lens is not None:
         frame = load_lens(lens, asked(study), results)
     else:
-        frame = load_transfer(asked(study), results) if transfer else load(asked(study), results, timings=timings)
+        frame = load_transfer(asked(study), results) if transfer else load(asked(study), results, timings, environment)
     if form == "parquet":
         assert out is not None
         write_parquet(frame, out)

@@ -1,0 +1,74 @@
+"""The set of a paper's figures: each a pure function of a frame that draws on given axes."""
+
+from typing import Protocol
+
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+
+from longlag.report.figures import (
+    agreement,
+    clip_windows,
+    cost,
+    depth,
+    horizons,
+    learning_curves,
+    profiles,
+    solved,
+    solved_by_lag,
+    statuses,
+    transfer,
+    updates_to_solve,
+)
+from longlag.report.lens import reach
+from longlag.store.results import StudyData
+from longlag.tasks.support.errors import UsageError, near
+
+
+class Figure(Protocol):
+    """What a figure's module has (`longlag.report.figures.support.frames`)."""
+
+    @property
+    def PANELS(self) -> tuple[str, ...]:  # noqa: N802
+        """The columns by which its numbers are cut into frames."""
+
+    def numbers(self, study: StudyData) -> pd.DataFrame:
+        """Return what is drawn, a row a mark; empty where the study has nothing to draw."""
+
+    def draw(self, frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+        """Draw the rows of one frame."""
+
+    def handles(self, frame: pd.DataFrame, /) -> list[Artist]:
+        """Return the legend of all frames."""
+
+    def told(self, frame: pd.DataFrame) -> str:
+        """Say how to read the figure."""
+
+
+FIGURES: dict[str, Figure] = {
+    "horizons": horizons,
+    "solved_by_lag": solved_by_lag,
+    "solved": solved,
+    "learning_curves": learning_curves,
+    "updates_to_solve": updates_to_solve,
+    "agreement": agreement,
+    "reach": reach,
+    "clip_windows": clip_windows,
+    "transfer": transfer,
+    "depth": depth,
+    "cost": cost,
+    "statuses": statuses,
+    "profiles": profiles,
+}
+
+
+def checked_figures(names: list[str]) -> list[str]:
+    """Return the figures that were asked for, or all.
+
+    Raises:
+        UsageError: There is no such figure.
+    """
+    for name in names:
+        if name not in FIGURES:
+            raise UsageError(f"no figure is called {name!r}{near(name, FIGURES)}; there are {', '.join(FIGURES)}")
+    return list(dict.fromkeys(names)) or list(FIGURES)

@@ -1,0 +1,186 @@
+"""What an author chooses of a study: some values of its axes, in an order, with names and colours of their own."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.colors import is_color_like
+from matplotlib.lines import Line2D
+
+from longlag.report.figures.support.looks import Looks, wearing
+from longlag.store.results import StudyData
+from longlag.tasks.support.errors import UsageError, near
+from longlag.tasks.support.options import spell
+from longlag.values.axes import Group
+from longlag.values.trial import AXES
+
+AXIS_COLUMNS = {name: axis.column or name for name, axis in AXES.items() if axis.group != Group.ORIGIN}
+"""The axes that a study can be cut along, and what the frames of a study call them."""
+_NAMED = ("task", "cell", "clip")
+_LOOKS = ("label", "color", "marker")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The choice that figures, tables and methods of a paper share.
+
+    Attributes:
+        axes: For each axis that was asked for, the values in their order, as they were written. Of tasks, cells and
+            clips a bare name stands for every one of that name, where none is spelled exactly so.
+        labels: Pairs of a spec and what it shall be called.
+        looks: By spec, its ``label``, ``color`` and ``marker``, as a file says them.
+    """
+
+    axes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    labels: Sequence[tuple[str, str]] = ()
+    looks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def of(self, study: StudyData) -> StudyData:
+        """Return what was chosen of a study, its plan in the order that was given.
+
+        Raises:
+            UsageError: Nothing was left, or a value is not in the study.
+        """
+        plan = study.plan
+        kept = pd.Series(data=True, index=plan.index)
+        places: list[pd.Series] = []
+        for axis, texts in self.axes.items():
+            column = AXIS_COLUMNS[axis]
+            values = _chosen(study, axis, texts)
+            kept &= plan[column].isin(values)
+            places.append(plan[column].map({value: place for place, value in enumerate(values)}))
+        if not kept.any():
+            raise UsageError(f"nothing of study {study.name} is all that was asked for; {_there_is(plan, self.axes)}")
+        if not self.axes:
+            return study
+        found = study.only(plan.loc[kept, "key"].tolist())
+        order = pd.concat([places_of.loc[kept] for places_of in places], axis=1).apply(tuple, axis=1)
+        return replace(found, plan=found.plan.loc[order.argsort(kind="stable").to_numpy()].reset_index(drop=True))
+
+    @contextmanager
+    def worn(self, study: StudyData) -> Iterator[None]:
+        """Name and draw everything of a study, before it was cut, as was asked for.
+
+        Raises:
+            UsageError: A label or a look is of something that is not in the study.
+        """
+        specs = {name: list(dict.fromkeys(map(str, study.plan[name]))) for name in _NAMED}
+        every = [spec for of in specs.values() for spec in of]
+        order = [value for axis in ("cell", "clip") for value in _chosen(study, axis, self.axes.get(axis, ()))]
+        told: dict[str, dict[str, str]] = {name: {} for name in _LOOKS}
+        for spec, look in self.looks.items():
+            for name, value in look.items():
+                told[name] |= dict.fromkeys(_matching(spec, every), value)
+        for spec, text in self.labels:
+            found = _matching(spec, every)
+            if not found:
+                raise UsageError(
+                    f"--label {spec}={text}: study {study.name} has no {spec!r}{near(spec, every)}; there are "
+                    f"{', '.join(every)}"
+                )
+            told["label"] |= dict.fromkeys(found, text)
+        with wearing(Looks(told["label"], told["color"], told["marker"], tuple(map(str, order)))):
+            yield
+
+
+def parse_label(text: str) -> tuple[str, str]:
+    """Split ``SPEC=TEXT`` at the last equals sign.
+
+    >>> parse_label("rnn:nonlinearity=relu,init=identity=IRNN")
+    ('rnn:nonlinearity=relu,init=identity', 'IRNN')
+
+    Raises:
+        UsageError: There is none.
+    """
+    spec, equals, label = text.rpartition("=")
+    if not equals or not spec or not label:
+        raise UsageError(f"--label {text}: a label is written SPEC=TEXT, as in lstm=LSTM")
+    return spec.strip(), label.strip()
+
+
+def read_looks(path: Path) -> dict[str, dict[str, str]]:
+    """Read a file of looks: a table a spec, as in ``["lstm:init=chrono"]`` with ``label``, ``color``, ``marker``.
+
+    Raises:
+        UsageError: The file cannot be read, or something in it is refused.
+    """
+    try:
+        told: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--looks {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"--looks {path} is no TOML: {error}") from None
+    for spec, look in told.items():
+        if not isinstance(look, dict):
+            raise UsageError(f'--looks {path}: {spec!r} is no table; write ["{spec}"] and what it has below')
+        for name, value in look.items():
+            if name not in _LOOKS:
+                raise UsageError(f"--looks {path}: {spec!r} has no {name!r}{near(name, _LOOKS)}; it may have {_LOOKS}")
+            _checked_look(path, spec, name, value)
+    return told
+
+
+def _checked_look(path: Path, spec: str, name: str, value: object) -> None:
+    good = isinstance(value, str) and (
+        name == "label" or (name == "color" and is_color_like(value)) or (name == "marker" and value in Line2D.markers)
+    )
+    if not good:
+        raise UsageError(f"--looks {path}: the {name} of {spec!r} is {value!r}, which is none")
+
+
+def _chosen(study: StudyData, axis: str, texts: Sequence[str]) -> list[Any]:
+    """Return the values of an axis that texts stand for, in their order."""
+    values = list(dict.fromkeys(study.plan[AXIS_COLUMNS[axis]].tolist()))
+    found: list[Any] = []
+    for text in texts:
+        alike = _matching(text, values)
+        if not alike:
+            there = sorted(map(_spelled, values)) if axis not in _NAMED else list(map(_spelled, values))
+            raise UsageError(f"study {study.name} has no {axis} {text!r}{near(text, there)}; it has {', '.join(there)}")
+        found += [value for value in alike if value not in found]
+    return found
+
+
+def _matching(text: str, values: Iterable[Any]) -> list[Any]:
+    """Return the values that a text spells, or else those that have it for a name."""
+    values = list(values)
+    exact = [value for value in values if _parts(text) == _parts(_spelled(value))]
+    named = [value for value in values if isinstance(value, str) and re.split(r"[:+]", value)[0] == text.strip()]
+    return exact or named
+
+
+def _parts(spec: str) -> tuple[str, frozenset[str]]:
+    """Return a spec's name and its options, numbers alike however they are written.
+
+    >>> _parts("norm:1") == _parts("norm:1.0"), _parts("0.01") == _parts("1e-2")
+    (True, True)
+    """
+    name, _, rest = spec.strip().partition(":")
+    return _normal(name), frozenset(
+        "=".join(_normal(piece) for piece in part.split("=")) for part in rest.split(",") if part
+    )
+
+
+def _normal(text: str) -> str:
+    try:
+        return repr(float(text))
+    except ValueError:
+        return text.strip()
+
+
+def _spelled(value: Any) -> str:
+    return value if isinstance(value, str) else spell(value.item() if hasattr(value, "item") else value)
+
+
+def _there_is(plan: pd.DataFrame, axes: Iterable[str]) -> str:
+    """Say which values each axis has."""
+    told = []
+    for axis in axes:
+        values = list(map(_spelled, dict.fromkeys(plan[AXIS_COLUMNS[axis]].tolist())))
+        told.append(f"{axis}: {', '.join(values)}")
+    return "there are " + "; ".join(told)
