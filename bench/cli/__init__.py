@@ -129,6 +129,7 @@ for command in (
     reports.show,
     reports.figures,
     reports.tables,
+    reports.report,
     reports.export,
     rerun.rerun,
     listing.list_names,

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from longlag.cli.ending import write_as_files
-from longlag.cli.options import asked, report_options
+from longlag.cli.options import asked, plugin_option, report_options, results_option
 from longlag.tasks.support.errors import UsageError
 
 
@@ -48,6 +48,31 @@ def tables(study: str, results: Path) -> None:
     data = load_study(asked(study), results)
     for path in write_tables(data, results / data.name):
         click.echo(path)
+
+
+@click.command()
+@click.argument("studies", nargs=-1, required=True, metavar="STUDY...")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write.  [default: report.html in the study's folder]",
+)
+@plugin_option
+@results_option
+def report(studies: tuple[str, ...], out: Path | None, results: Path) -> None:
+    """Write a study's page: one HTML file to look at, without a network."""
+    from longlag.report.page import stamp
+    from longlag.report.page.page import write
+    from longlag.store.results import load_study
+
+    if len(studies) > 1:
+        raise UsageError(f"a page shows one study, not {len(studies)}")
+    if out is not None and not out.parent.is_dir():
+        raise UsageError(f"--out {out}: there is no folder {out.parent}")
+    data = load_study(asked(studies[0]), results)
+    path = out or results / data.name / stamp.FILE
+    write([data], results, path)
+    click.echo(path)
 
 
 @click.command()
