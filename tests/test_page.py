@@ -137,10 +137,12 @@ def test_a_page_that_stands_is_not_made_again(tmp_path):
 
 def test_other_templates_and_code_make_another_page(monkeypatch, tmp_path):
     study = make_study(Shape(seeds=1))
-    usual, files, changed = stamp.digest_of([study]), stamp.modules(), tmp_path / "tables.py"
+    usual, files, changed = stamp.digest_of([study], static=True), stamp.modules(), tmp_path / "tables.py"
     changed.write_text("")
     monkeypatch.setattr(stamp, "modules", lambda: files | {"longlag.report.text.tables": changed})
-    assert stamp.digest_of([study]) != usual
+    assert stamp.digest_of([study], static=True) != usual
+    monkeypatch.undo()
+    assert stamp.digest_of([study], static=False) != usual
 
 
 @pytest.mark.usefixtures("without_pictures")

@@ -196,7 +196,7 @@ def page_of(data: "StudyData", results: Path) -> Path:
     from longlag.report.page import stamp
 
     path = results / data.name / stamp.FILE
-    if not stamp.stands(stamp.digest_of([data]), path):
+    if not stamp.stands(stamp.digest_of([data], static=False), path):
         from longlag.report.page.page import write  # loads what draws, which takes a second
 
         write([data], results, path)

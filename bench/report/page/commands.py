@@ -58,7 +58,7 @@ def _word(value: object) -> str:
 def _broken(parts: list[str]) -> str:
     r"""Join the parts of a command, in lines that a shell reads as one.
 
-    >>> print(_broken(["longlag run", "--task adding", "--cell " + "/".join(20 * ["lstm"])])[:40])
+    >>> print(_broken(["longlag run", "--task adding", "--cell " + "/".join(20 * ["lstm"])])[:41])
     longlag run --task adding \
       --cell lstm
     """

@@ -117,10 +117,15 @@ def _horizons(rows: pd.DataFrame) -> str:
     return f"{heading.split(': ', 1)[1][:1].upper()}{heading.split(': ', 1)[1][1:]}: {'; '.join(told)}."
 
 
-def settings_table(study: StudyData) -> Table:
-    """Return the summary's table, best first within a task."""
+def settings_table(study: StudyData, most: int | None = MOST_ROWS) -> Table:
+    """Return the summary's table, best first within a task.
+
+    Args:
+        study: The study.
+        most: Rows that there is room for; None for all.
+    """
     table = readable(study, summarise(study))
-    rows = table.head(MOST_ROWS).to_numpy().tolist()
+    rows = table.head(len(table) if most is None else most).to_numpy().tolist()
     names = [_SHORT.get(name, name.replace("_", " ")) for name in table.columns]
     words = frozenset(name for name, column in zip(names, table.columns, strict=True) if column in SETTING)
     return Table(names, words, rows, len(table) - len(rows))

@@ -8,22 +8,29 @@ from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
+from plotly.offline import get_plotlyjs
 
-from longlag.report.page import stamp
+from longlag.report.page import compare, stamp
+from longlag.report.page.compare import side_by_side
 from longlag.report.page.content import content_of
+from longlag.report.page.data import block
 from longlag.store.results import StudyData
 
+SCRIPTS = ("state.js", "tables.js", "charts.js", "explorer.js")
+"""In the order in which they run, after that of the charts."""
 _HERE = Path(__file__).parent
 
 
-def render(studies: Sequence[StudyData], results: Path, digest: str = "") -> str:
+def render(studies: Sequence[StudyData], results: Path, digest: str = "", static: bool = True) -> str:
     """Return a page; the same studies give the same bytes.
 
     Args:
         studies: One, or two that are set side by side.
         results: The folder of all studies.
         digest: From what the page is made, as `stamp.digest_of` says it.
+        static: Leave out the explorer and its scripts.
     """
+    scripts = [] if static else [Markup(get_plotlyjs()), *map(asset, SCRIPTS)]
     loader = jinja2.FileSystemLoader(_HERE / "templates")
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -31,8 +38,12 @@ def render(studies: Sequence[StudyData], results: Path, digest: str = "") -> str
     return environment.get_template("page.html").render(
         title=" and ".join(study.name for study in studies),
         numbered=[(number, content_of(study, results / study.name)) for number, study in enumerate(studies, start=1)],
+        compared=side_by_side(*studies) if len(studies) == 2 else None,
+        compare_explanation=compare.EXPLANATION,
         style=asset("page.css"),
-        policy=policy([]),
+        policy=policy(scripts),
+        scripts=scripts,
+        data="" if static else Markup(block(studies)),
         digest=digest,
     )
 
@@ -51,13 +62,14 @@ def policy(scripts: Sequence[str]) -> str:
     return "; ".join(f"{name} {value}" for name, value in rules.items())
 
 
-def write(studies: Sequence[StudyData], results: Path, out: Path) -> bool:
+def write(studies: Sequence[StudyData], results: Path, out: Path, static: bool = False) -> bool:
     """Write a page unless it stands as it would be made.
 
     Args:
         studies: As of `render`.
         results: The folder of all studies.
         out: The file.
+        static: Leave out the explorer and its scripts.
 
     Returns:
         Whether it was written.
@@ -65,10 +77,10 @@ def write(studies: Sequence[StudyData], results: Path, out: Path) -> bool:
     Raises:
         OSError: It cannot be written; what was there is as it was.
     """
-    digest = stamp.digest_of(studies)
+    digest = stamp.digest_of(studies, static)
     if stamp.stands(digest, out):
         return False
-    page, begun = render(studies, results, digest), out.with_name(f".{out.name}.{os.getpid()}")
+    page, begun = render(studies, results, digest, static), out.with_name(f".{out.name}.{os.getpid()}")
     try:
         begun.write_text(page, encoding="utf-8", newline="\n")
         begun.replace(out)

@@ -14,15 +14,20 @@ FILE = "report.html"
 """The page of a study, in its folder."""
 MAKES = "longlag.report.page.page"
 """The module that makes pages."""
-_LIBRARIES = ("jinja2",)
+_LIBRARIES = ("jinja2", "plotly")
 _IN_HEAD = re.compile(r'<meta name="longlag-made-from" content="([0-9a-f]{64})">')
 _HEAD = 4000
 """Bytes of a page in which its digest stands."""
 
 
-def digest_of(studies: Sequence[StudyData]) -> str:
-    """Return a hash of all that a page follows from."""
-    digest = hashlib.sha256(f"{[version(name) for name in _LIBRARIES]}\n".encode())
+def digest_of(studies: Sequence[StudyData], static: bool) -> str:
+    """Return a hash of all that a page follows from.
+
+    Args:
+        studies: What it shows.
+        static: Whether it has no explorer.
+    """
+    digest = hashlib.sha256(f"{static} {[version(name) for name in _LIBRARIES]}\n".encode())
     files = modules()
     parts = sorted(path for path in files[MAKES].parent.rglob("*") if path.suffix in (".html", ".css", ".js"))
     for path in [*(files[name] for name in sorted(closure([MAKES], files))), *parts]:
