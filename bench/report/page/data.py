@@ -163,18 +163,16 @@ def _frames(studies: Sequence[StudyData], places: dict[Any, int]) -> dict[str, l
     """Return what lenses found of each trial, in words, by its place."""
     found: dict[str, list[str]] = {}
     for number_, study in enumerate(studies if places else ()):
-        for row in study.lenses.itertuples(index=False):
-            told = [
-                f"{name.replace('_', ' ')} {value}"
-                for name, value in json.loads(str(row.numbers)).items()
-                if value is not None
-            ]
-            place = places.get((number_, row.key))
-            if place is not None:
-                found.setdefault(str(place), []).append(
-                    f"{row.lens}, {row.phase} (update {row.update}): {', '.join(told)}"
-                )
+        for row in study.lenses.sort_values(["lens", "update"], kind="stable").itertuples(index=False):
+            numbers = {name: value for name, value in json.loads(str(row.numbers)).items() if value is not None}
+            told = ", ".join(f"{name.replace('_', ' ')} {_word(value)}" for name, value in numbers.items())
+            if (place := places.get((number_, row.key))) is not None:
+                found.setdefault(str(place), []).append(f"{row.lens}, {row.phase} (update {row.update}): {told}")
     return found
+
+
+def _word(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _slices(studies: Sequence[StudyData], places: dict[Any, int]) -> dict[str, Any]:
