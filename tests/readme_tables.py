@@ -25,7 +25,7 @@ from longlag.values.trial import AXES, Transfer, TrialResult
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = [ROOT / "README.md", *(ROOT / name / "README.md" for name in ("results", "tasks", "bench"))]
-READMES += sorted(ROOT.glob("bench/*/README.md"))
+READMES += sorted([*ROOT.glob("bench/*/README.md"), *ROOT.glob("bench/report/*/README.md")])
 UNITS = 64
 """Inputs and hidden size of the layer whose parameters and state are shown."""
 EXTRAS = ("digits", "torchrecurrent")

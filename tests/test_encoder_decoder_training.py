@@ -156,6 +156,7 @@ def test_more_layers_cost_more():
 
 def test_a_run_is_stored_shown_exported_and_kept(tmp_path, monkeypatch):
     monkeypatch.setattr("longlag.report.figures.all.draw_figures", lambda *_: [])
+    monkeypatch.setattr("longlag.cli.training.page_of", lambda *_: "")
     options = ["run", "--task", REVERSE, "--cell", "gru", "--decoder-cell", "lstm", "--decoder-layers", "2",
                "--updates", "2", "--seeds", "1", "--hidden-size", "4", "--name", "pair", "--workers", "1",
                "--keep-networks", "--results", str(tmp_path)]  # fmt: skip

@@ -195,6 +195,7 @@ def test_killed_and_resumed_gives_the_bytes_of_an_undisturbed_run(
     kills: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("longlag.report.figures.all.draw_figures", lambda *_: [])  # in this process
+    monkeypatch.setattr("longlag.cli.training.page_of", lambda *_: "")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     call("run", *GRID, "--results", str(whole), "--workers", "1")
     for _ in range(kills):
@@ -280,6 +281,7 @@ def test_a_run_opens_its_store_once_and_looks_for_damage_once(tmp_path: Path, mo
 
     monkeypatch.setattr("longlag.store.store.connect", watched)
     monkeypatch.setattr("longlag.report.figures.all.draw_figures", lambda *_: [])
+    monkeypatch.setattr("longlag.cli.training.page_of", lambda *_: "")
     command = ["run", *GRID, "--updates", "2", "--eval-every", "1", "--workers", "1", "--results", str(tmp_path)]
     for _ in range(2):
         statements.clear()

@@ -56,6 +56,7 @@ def test_what_there_is_is_listed_as_in_a_checkout(longlag, what):
 def test_a_study_is_planned_run_and_exported_with_the_bytes_of_a_checkout(longlag, tmp_path):
     assert "to train" in longlag("plan", "quick")
     longlag("run", "smoke", "--workers", "2")
+    assert "Plotly" in (longlag.project / "results" / "smoke" / "report.html").read_text(encoding="utf-8")
     assert "to train  0 in 0 cohorts" in longlag("plan", "smoke")
     command = [sys.executable, "-m", "longlag"]
     subprocess.run([*command, "run", "smoke", "--results", str(tmp_path)], capture_output=True, check=True)

@@ -35,7 +35,7 @@ from longlag.cli.ending import (
     complain,
     explain_fault,
 )
-from longlag.cli.reports import paper, stored
+from longlag.cli.reports import page, paper, stored
 from longlag.cli.reports.choosing import COMMAND
 from longlag.process.guards import first_line, place
 from longlag.store.file import StoreError
@@ -136,6 +136,7 @@ for command in (
     paper.tables,
     paper.methods,
     paper.paper,
+    page.report,
     stored.export,
     rerun.rerun,
     listing.list_names,

@@ -152,7 +152,7 @@ def check_plugins(study: "Study", results: Path) -> None:
 
 
 def write_reports(name: str, results: Path) -> None:
-    """Print a study's summary and write its tables and figures; figures that are up to date are not redrawn."""
+    """Print a study's summary and write its tables, figures and page; what is up to date is left alone."""
     from longlag.report.text.files import write_tables
     from longlag.report.text.terminal import render_text
     from longlag.store.results import load_study
@@ -162,6 +162,19 @@ def write_reports(name: str, results: Path) -> None:
     written = write_tables(data, results / name) + figures_of(data, results / name)
     click.echo(f"{len(written)} files in {results / name / 'tables'} and {results / name / 'figures'}", err=True)
     name_transfer(name, results)
+    click.echo(f"to look at: {page_of(data, results)}", err=True)
+
+
+def page_of(data: "StudyData", results: Path) -> Path:
+    """Return the file of a study's page, made where it does not stand as it would be made."""
+    from longlag.report.page import stamp
+
+    path = results / data.name / stamp.FILE
+    if not stamp.stands(stamp.digest_of([data], static=False), path):
+        from longlag.report.page.page import write  # loads what draws, which takes a second
+
+        write([data], results, path)
+    return path
 
 
 def figures_of(data: "StudyData", folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from longlag.process.sources import closure, modules
+from longlag.report.memo import once
 from longlag.store.results import StudyData
 
 DRAWS = "longlag.report.figures.all"
@@ -30,10 +31,17 @@ def digest_of(study: StudyData) -> str:
         data = sorted(files[name].parent.glob("*.toml")) if files[name].name == "__init__.py" else []
         for path in (files[name], *data):
             digest.update(f"{name} {path.name}\n".encode() + path.read_bytes())
-    digest.update(f"{study.name}\n{study.title}\n{study.outside} {study.sources}\n".encode())
+    digest.update(_numbers(study))
+    return digest.hexdigest()
+
+
+@once
+def _numbers(study: StudyData) -> bytes:
+    """Return a hash of all that a study holds; to write it all as text takes longer than the rest."""
+    digest = hashlib.sha256(f"{study.name}\n{study.title}\n{study.outside} {study.sources}\n".encode())
     for frame in (study.plan, study.trials, study.curves, study.slices, study.examples, study.transfer, study.lenses):
         digest.update(frame.to_csv(index=False).encode())
-    return digest.hexdigest()
+    return digest.digest()
 
 
 def standing(digest: str, folder: Path) -> list[Path] | None:

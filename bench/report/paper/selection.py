@@ -134,7 +134,11 @@ def _checked_look(path: Path, spec: str, name: str, value: object) -> None:
 
 
 def _chosen(study: StudyData, axis: str, texts: Sequence[str]) -> list[Any]:
-    """Return the values of an axis that texts stand for, in their order."""
+    """Return the values of an axis that texts stand for, in their order.
+
+    Raises:
+        UsageError: A text stands for no value of the study.
+    """
     values = list(dict.fromkeys(study.plan[AXIS_COLUMNS[axis]].tolist()))
     found: list[Any] = []
     for text in texts:

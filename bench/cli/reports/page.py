@@ -1,0 +1,37 @@
+"""The command that writes a study's page."""
+
+from pathlib import Path
+
+import click
+
+from longlag.cli.options import asked, plugin_option, results_option
+from longlag.tasks.support.errors import UsageError
+
+
+@click.command()
+@click.argument("studies", nargs=-1, required=True, metavar="STUDY...")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write; by default report.html, of two studies against-FIRST.html, in the last one's folder.",
+)
+@click.option("--static", is_flag=True, help="Leave out the explorer and its scripts: a page of under 1.5 MB.")
+@plugin_option
+@results_option
+def report(studies: tuple[str, ...], out: Path | None, static: bool, results: Path) -> None:
+    """Write a study's page, or two side by side: one HTML file to look at, without a network."""
+    from longlag.report.page import stamp
+    from longlag.report.page.page import write
+    from longlag.store.results import load_study
+
+    if len(studies) > 2:
+        raise UsageError(f"a page shows one study or two side by side, not {len(studies)}")
+    if len(set(studies)) < len(studies):
+        raise UsageError(f"study {studies[0]} cannot stand beside itself")
+    if out is not None and not out.parent.is_dir():
+        raise UsageError(f"--out {out}: there is no folder {out.parent}")
+    shown = [load_study(asked(study), results) for study in studies]
+    file = stamp.FILE if len(shown) == 1 else f"against-{shown[0].name}.html"
+    path = out or results / shown[-1].name / file
+    write(shown, results, path, static)
+    click.echo(path)

@@ -1,0 +1,1 @@
+"""The page of a study: one HTML file that needs neither network nor, for reading, scripts."""

@@ -1,0 +1,61 @@
+"""Two studies side by side: the settings that both have, with the difference of their solved shares."""
+
+import pandas as pd
+
+from longlag.report.outcomes import SETTING, several
+from longlag.report.page.content import Table
+from longlag.report.summary import summarise
+from longlag.report.text.tables import axis_text, error_text, updates_text
+from longlag.stats.intervals import difference_interval
+from longlag.store.results import StudyData
+
+EXPLANATION = (
+    "Settings that both studies have. Difference: the second study's solved share less the first's, with 95 % interval "
+    "(Newcombe 1998, trials taken as independent, each setting by itself). Updates to solve: median, unsolved trials "
+    "censored at the budget. Error: median and range of the seeds."
+)
+
+
+def side_by_side(first: StudyData, second: StudyData) -> Table:
+    """Return the settings of both studies with their outcomes, in the first one's order; what only one has is counted.
+
+    ``left_out`` of the table are the settings that only one of them has.
+    """
+    both = summarise(first).merge(summarise(second), on=list(SETTING), suffixes=("_1", "_2"))
+    axes = several(pd.concat([first.plan, second.plan], ignore_index=True))
+    names = (first.name, second.name)
+    columns = [*axes, *(f"{what}, {name}" for what in _SAID for name in names)]
+    rows = []
+    for _, row in both.iterrows():
+        sides = [pd.Series(_side(row, suffix)) for suffix in ("_1", "_2")]
+        told = [write(side) for write in _SAID.values() for side in sides]
+        rows.append([axis_text(name, row[name]) for name in axes] + told + [difference_text(*sides)])
+    alone = len(summarise(first)) + len(summarise(second)) - 2 * len(both)
+    return Table([*columns, "difference, points"], frozenset(axes), rows, alone)
+
+
+_SAID = {
+    "solved": lambda side: f"{side['solved_count']:.0f}/{side['n']:.0f}",
+    "updates": updates_text,
+    "error": error_text,
+}
+
+
+def _side(row: pd.Series, suffix: str) -> dict[str, object]:
+    of = {str(name).removesuffix(suffix): value for name, value in row.items() if str(name).endswith(suffix)}
+    return {**of, "budget_updates": row["budget_updates"]}
+
+
+def difference_text(first: pd.Series, second: pd.Series) -> str:
+    """Write the difference of two solved shares in percentage points with its interval; a dash where one has none.
+
+    >>> one, two = ({"solved_count": 1, "n": 8}, {"solved_count": 8, "n": 8})
+    >>> difference_text(pd.Series(one), pd.Series(two))
+    '+88 [+40, +98]'
+    """
+    if not (first["n"] and second["n"]):
+        return "-"
+    before, after = ((int(side["solved_count"]), int(side["n"])) for side in (first, second))
+    found = difference_interval(before, after)
+    share = after[0] / after[1] - before[0] / before[1]
+    return f"{100 * share:+.0f} [{100 * found.low:+.0f}, {100 * found.high:+.0f}]"

@@ -1,0 +1,138 @@
+"""What a page says of one study, as values: the template only places them."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from longlag.report.failures import reasons
+from longlag.report.figures import horizons, style
+from longlag.report.figures.support.ladders import has_horizons, rungs
+from longlag.report.outcomes import SETTING, notes, outcomes, progress
+from longlag.report.page.commands import run_command
+from longlag.report.page.pictures import Picture, headline, smaller
+from longlag.report.summary import summarise
+from longlag.report.text.summary_lines import stories
+from longlag.report.text.tables import EXPLANATION, everywhere, readable
+from longlag.store.results import StudyData
+
+MOST_ROWS = 1000
+"""Settings in the table of a page that has no scripts."""
+_VERSIONS = ("python", "torch", "numpy", "numba", "blas", "cpu", "processor", "platform")
+_SHORT = {"task": "task", "cell": "cell", "clip": "clip", "lr": "rate"}
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of the report, and the task that it is about, empty where it is about all."""
+
+    about: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts.
+
+    Attributes:
+        columns: Names.
+        words: Which of them hold words, not numbers.
+        rows: Texts.
+        left_out: Rows that the table has no room for.
+    """
+
+    columns: list[str]
+    words: frozenset[str]
+    rows: list[list[str]]
+    left_out: int
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a page says of one study."""
+
+    name: str
+    title: str
+    progress: str
+    sentences: list[Sentence]
+    headline: Picture | None
+    pictures: list[Picture]
+    notes: list[str]
+    reasons: list[str]
+    everywhere: str
+    settings: Table
+    explanation: str
+    command: str | None
+    sources: tuple[str, ...]
+    made_with: list[tuple[str, str]]
+    figures: str
+
+
+def content_of(study: StudyData, folder: Path) -> Content:
+    """Gather what a page says.
+
+    Args:
+        study: The study.
+        folder: The study's own folder, which holds its figures.
+    """
+    return Content(
+        name=study.name,
+        title=study.title,
+        progress=progress(study),
+        sentences=sentences(study),
+        headline=headline(study) if len(study.trials) else None,
+        pictures=smaller(study, folder / "figures"),
+        notes=notes(study),
+        reasons=reasons(study),
+        everywhere=everywhere(study),
+        settings=settings_table(study),
+        explanation=EXPLANATION,
+        command=run_command(study),
+        sources=study.sources,
+        made_with=made_with(study),
+        figures=f"results/{study.name}/figures",
+    )
+
+
+def sentences(study: StudyData) -> list[Sentence]:
+    """Return a sentence on all trials, one on each ladder's horizons, and one on each task."""
+    frame = outcomes(study)
+    counted, solved = int(frame["counted"].sum()), int(frame["solved"].sum())
+    tried = int(frame.loc[frame["counted"]].groupby(list(SETTING), dropna=False).ngroups) if counted else 0
+    some = int(frame.loc[frame["solved"]].groupby(list(SETTING), dropna=False).ngroups) if solved else 0
+    ends = sorted({int(frame["budget_updates"].min()), int(frame["budget_updates"].max())})
+    within = f"within {' to '.join(map(str, ends))} updates"
+    told = f"{solved} of {counted} trials solve their task {within}, in {some} of {tried} settings at least one seed."
+    first = [Sentence("", told if counted else f"No results yet of {len(frame)} trials.")]
+    far = horizons.horizons(rungs(study)) if has_horizons(study) else pd.DataFrame(columns=["task"])
+    ladders = [Sentence(style.task_label(str(task)), _horizons(rows)) for task, rows in far.groupby("task", sort=False)]
+    return first + ladders + [Sentence(style.task_label(task), story) for task, story in stories(study).items()]
+
+
+def _horizons(rows: pd.DataFrame) -> str:
+    """Say the horizons of a ladder as the terminal lists them."""
+    heading, *lines = horizons.render(rows).strip().splitlines()
+    told = [" ".join(line.split()) for line in lines]
+    return f"{heading.split(': ', 1)[1][:1].upper()}{heading.split(': ', 1)[1][1:]}: {'; '.join(told)}."
+
+
+def settings_table(study: StudyData, most: int | None = MOST_ROWS) -> Table:
+    """Return the summary's table, best first within a task.
+
+    Args:
+        study: The study.
+        most: Rows that there is room for; None for all.
+    """
+    table = readable(study, summarise(study))
+    rows = table.head(len(table) if most is None else most).to_numpy().tolist()
+    names = [_SHORT.get(name, name.replace("_", " ")) for name in table.columns]
+    words = frozenset(name for name, column in zip(names, table.columns, strict=True) if column in SETTING)
+    return Table(names, words, rows, len(table) - len(rows))
+
+
+def made_with(study: StudyData) -> list[tuple[str, str]]:
+    """Return versions and processors of the stored trials, every one that occurs."""
+    known = [json.loads(text) for text in study.trials.get("environment", pd.Series(dtype=str)).dropna().unique()]
+    found = {name: sorted({str(one[name]) for one in known if one.get(name)}) for name in _VERSIONS}
+    return [(name, ", ".join(values)) for name, values in found.items() if values]

@@ -1,0 +1,214 @@
+"""What the explorer draws from, as one block of JSON: columns, a place a trial.
+
+Of long studies curves are thinned, which the page says; of very long ones there are the settings only.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from longlag.report.figures import style
+from longlag.report.lens.numbers import has_lens
+from longlag.report.outcomes import outcomes, several
+from longlag.report.page.content import settings_table
+from longlag.report.page.pictures import MOST_TRIALS
+from longlag.report.text.tables import axis_text, number, percent
+from longlag.store.flat import lens_numbers, lens_tables
+from longlag.store.results import StudyData
+from longlag.values.frames import END
+
+MOST_POINTS = 150_000
+"""Evaluations of all trials together that a page holds."""
+_MEASURED = {"error": "error", "grad_norm_median": "norm", "clipped_fraction": "clipped"}
+_ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+
+def block(studies: Sequence[StudyData]) -> str:
+    """Return the data of a page as JSON that cannot end the element it stands in."""
+    frames = [outcomes(study).assign(of=study.name, place=number) for number, study in enumerate(studies)]
+    frame = pd.concat(frames, ignore_index=True)
+    whole = len(frame) <= MOST_TRIALS
+    keys = list(zip(frame["place"], frame["key"], strict=True)) if whole else []
+    places = {key: place for place, key in enumerate(keys)}
+    curves, step = _curves(studies, places)
+    content = {
+        "studies": [study.name for study in studies],
+        "tasks": _tasks(frame) if whole else [],
+        "cells": _looks(frame, "cell") if whole else [],
+        "clips": _looks(frame, "clip") if whole else [],
+        "trials": _trials(frame, studies) if whole else None,
+        "curves": curves,
+        "thinned": step,
+        "reach": _reach(studies, places),
+        "frames": _frames(studies, places),
+        "slices": _slices(studies, places),
+        "settings": [_settings(study) for study in studies],
+    }
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for letter, written in _ESCAPED.items():
+        text = text.replace(letter, written)
+    return text
+
+
+def _tasks(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    first = frame.drop_duplicates("task")
+    return [
+        {
+            "spec": row["task"],
+            "label": style.task_label(row["task"]),
+            "lag": _plain(row["lag"]),
+            "floor": _plain(row["baseline_error"]),
+            "below": _plain(row["solved_below"]),
+            "error": row["error_name"],
+        }
+        for row in first.to_dict("records")
+    ]
+
+
+def _looks(frame: pd.DataFrame, kind: str) -> list[dict[str, Any]]:
+    rank = style.cell_rank if kind == "cell" else style.clip_rank
+    specs = sorted(frame[kind].unique(), key=rank)
+    if kind == "cell":
+        return [{"spec": spec, "label": style.cell_label(spec), "color": style.cell_look(spec).color} for spec in specs]
+    return [
+        {"spec": spec, "label": style.clip_label(spec), "dash": dash, "threshold": style.clip_threshold(spec)}
+        for spec, dash in zip(specs, _dashes(len(specs)), strict=True)
+    ]
+
+
+def _dashes(count: int) -> list[str]:
+    known = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+    return [known[place % len(known)] for place in range(count)]
+
+
+def _trials(frame: pd.DataFrame, studies: Sequence[StudyData]) -> dict[str, Any]:
+    """Return the trials: columns for charts, and the texts of a table."""
+    numbers = ("place", "lr", "updates_to_solve", "watched_updates", "budget_updates")
+    varying = [name for name in several(frame) if name not in ("task", "cell", "clip", "lr")]
+    results = pd.concat([study.trials for study in studies], ignore_index=True)
+    about = results.reindex(columns=["key", "diverged_at", "reason"]).drop_duplicates("key").set_index("key")
+    texts = {
+        "key": frame["key"].tolist(),
+        **({"study": frame["of"].tolist()} if len(studies) > 1 else {}),
+        **{
+            name: [axis_text(name, value) for value in frame[name]] for name in ("task", "cell", "clip", "lr", *varying)
+        },
+        "seed": [str(seed) for seed in frame["seed"]],
+        "status": frame["status"].fillna("not trained yet").astype(str).tolist(),
+        "error": [number(value) for value in frame["error"]],
+        "updates": [number(value, 9) for value in frame["updates"]],
+        "updates to solve": [number(value, 9) for value in frame["updates_to_solve"]],
+        "norm before clipping": [number(value) for value in frame["grad_norm_median"]],
+        "clipped": [percent(value) for value in frame["clipped_fraction"]],
+        "diverged at": [number(value, 9) for value in frame["key"].map(about["diverged_at"])],
+        "reason": [value if isinstance(value, str) else "" for value in frame["key"].map(about["reason"])],
+    }
+    texts["rate"] = texts.pop("lr")
+    named = {name: values for name, values in texts.items() if name != "reason" or any(values)}
+    words = [name for name in named if name in ("key", "study", "task", "cell", "clip", "status", "reason", *varying)]
+    return {
+        "specs": {name: frame[name].tolist() for name in ("task", "cell", "clip")},
+        **{name: _plain_column(frame[name]) for name in numbers},
+        "solved": frame["solved"].tolist(),
+        "counted": frame["counted"].tolist(),
+        "columns": list(named),
+        "words": words,
+        "texts": list(named.values()),
+    }
+
+
+def _curves(studies: Sequence[StudyData], places: dict[Any, int]) -> tuple[dict[str, Any], int]:
+    """Return the curve of each trial by its place, and how many evaluations stand behind one that is kept."""
+    total = sum(len(study.curves) for study in studies) if places else 0
+    step, found = max(1, -(-total // MOST_POINTS)), {}
+    for number_, study in enumerate(studies if places else ()):
+        columns = [*(study.curves[name] for name in _MEASURED)]
+        values = [pd.to_numeric(column).to_numpy(dtype=float) for column in columns]
+        updates = study.curves["update"].tolist()
+        for key, found_rows in study.curves.groupby("key", sort=True).indices.items():
+            rows = np.asarray(found_rows)
+            kept = sorted({*rows[::step].tolist(), int(rows[-1])})
+            if (place := places.get((number_, key))) is not None:
+                measured = zip(_MEASURED.values(), values, strict=True)
+                found[str(place)] = {"update": [updates[row] for row in kept]} | {
+                    name: [_rounded(column[row]) for row in kept] for name, column in measured
+                }
+    return found, step
+
+
+def _reach(studies: Sequence[StudyData], places: dict[Any, int]) -> dict[str, Any]:
+    """Return the reach where training ended, by the place of a trial: lags, medians, and the bound's factor a step."""
+    found = {}
+    for number_, study in enumerate(studies if places else ()):
+        if not has_lens(study, "reach"):
+            continue
+        tables = lens_tables(study.lenses, "reach", "input")
+        numbers = lens_numbers(study.lenses, "reach")
+        ends = numbers[numbers["phase"] == END].drop_duplicates("key").set_index("key")
+        for key, rows in tables[tables["phase"] == END].groupby("key", sort=True):
+            of = ends.loc[key]
+            found[str(places[number_, key])] = {
+                "lag": rows["lag"].tolist(),
+                "median": _plain_column(rows["median"]),
+                "fading": _plain(of.get("fading")),
+                "needed": _plain(of.get("needed_lag")),
+            }
+    return found
+
+
+def _frames(studies: Sequence[StudyData], places: dict[Any, int]) -> dict[str, list[str]]:
+    """Return what lenses found of each trial, in words, by its place."""
+    found: dict[str, list[str]] = {}
+    for number_, study in enumerate(studies if places else ()):
+        for row in study.lenses.sort_values(["lens", "update"], kind="stable").itertuples(index=False):
+            numbers = {name: value for name, value in json.loads(str(row.numbers)).items() if value is not None}
+            told = ", ".join(f"{name.replace('_', ' ')} {_word(value)}" for name, value in numbers.items())
+            if (place := places.get((number_, row.key))) is not None:
+                found.setdefault(str(place), []).append(f"{row.lens}, {row.phase} (update {row.update}): {told}")
+    return found
+
+
+def _word(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _slices(studies: Sequence[StudyData], places: dict[Any, int]) -> dict[str, Any]:
+    """Return the errors by slice at each trial's last evaluation, by its place."""
+    found: dict[str, Any] = {}
+    for number_, study in enumerate(studies if places else ()):
+        if study.slices.empty:
+            continue
+        last = study.slices.groupby("key")["update"].transform("max") == study.slices["update"]
+        rows = study.slices[last]
+        for key, name, value, error in zip(rows["key"], rows["slice"], rows["value"], rows["error"], strict=True):
+            if (place := places.get((number_, key))) is not None:
+                of = found.setdefault(str(place), {}).setdefault(name, {"value": [], "error": []})
+                of["value"].append(value)
+                of["error"].append(_rounded(error))
+    return found
+
+
+def _settings(study: StudyData) -> dict[str, Any]:
+    table = settings_table(study, most=None)
+    columns = [list(column) for column in zip(*table.rows, strict=True)]
+    return {"columns": table.columns, "words": sorted(table.words), "texts": columns, "name": study.name}
+
+
+def _plain_column(column: pd.Series) -> list[Any]:
+    return [_plain(value) for value in column.tolist()]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON knows; a missing or infinite number is None."""
+    if value is None or pd.isna(value) or (isinstance(value, float) and not np.isfinite(value)):
+        return None
+    value = value.item() if hasattr(value, "item") else value
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else value
+
+
+def _rounded(value: float) -> float | int | None:
+    """Return four significant digits, which a curve shows at most."""
+    return _plain(float(f"{value:.4g}")) if value is not None and np.isfinite(value) else None

@@ -1,0 +1,115 @@
+"""A study's figures as a page holds them: the only module here that knows how figures are drawn.
+
+The headline is SVG. The others are the PNG files that lie beside the study where these stand as they would be drawn,
+else the same bytes drawn anew: a run does not draw twice, and a page does not depend on what lies there.
+"""
+
+import io
+import re
+from base64 import b64encode
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import matplotlib
+from markupsafe import Markup, escape
+
+from longlag.report import drawn
+from longlag.report.figures import style
+from longlag.report.figures.all import FIGURES, WHERE
+from longlag.report.figures.support.ladders import has_horizons
+from longlag.store.results import StudyData
+
+LARGEST = 400_000
+"""Bytes of a picture; a larger one stays in the folder of figures, and the page says so."""
+MOST_TRIALS = 20_000
+"""Of a study with more trials a page has no pictures: frames by the hundred are no picture."""
+
+TOLD = {
+    "horizons": ("How far back", "Horizon of each cell and clip with its interval, a frame a task."),
+    "solved": ("Solved share", "Map of solved trials, a row a cell and a column a clip, counts written in."),
+    "learning_curves": ("Learning curves", "Error against updates, a faint line a seed, with the floor."),
+    "reach": ("Reach", "Share of the answer's gradient that arrives, against the number of steps back."),
+}
+"""Title and description of the figures that a page may show."""
+_ID = re.compile(r'(\bid="|href="#|url\(#)')
+_LEFT_OUT = re.compile(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</style>\s*</defs>", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure in a page.
+
+    Attributes:
+        title: What it is called.
+        description: What it shows, for those who do not see it.
+        image: The element: an ``svg``, or an ``img`` that holds its bytes; empty where these are too many.
+        file: The name of its file in the folder of figures.
+        wide: Pixels of its usual width.
+    """
+
+    title: str
+    description: str
+    image: Markup
+    file: str
+    wide: int
+
+
+def headline(study: StudyData) -> Picture | None:
+    """Return horizons where there are some, else solved shares."""
+    if len(study.plan) > MOST_TRIALS:
+        return None
+    name = "horizons" if has_horizons(study) else "solved"
+    drawing = FIGURES[name](study)
+    drawing.settle()
+    text = io.StringIO()
+    with style.report_style(), matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
+        drawing.figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    return _picture(name, _inline(text.getvalue(), name, study), int(96 * drawing.figure.get_figwidth()))
+
+
+def smaller(study: StudyData, figures: Path) -> list[Picture]:
+    """Return the learning curves and, where a lens looked, the reach.
+
+    Args:
+        study: The study.
+        figures: The folder of its figures.
+    """
+    names = [name for name in ("learning_curves", "reach") if name not in WHERE or WHERE[name](study)]
+    if len(study.plan) > MOST_TRIALS or study.trials.empty or study.curves.empty:
+        return []
+    standing = drawn.standing(drawn.digest_of(study), figures) or []
+    pngs = {name: _png(study, name, figures / f"{name}.png", standing) for name in names}
+    return [_picture(name, _img(content, name), _pixels(content)) for name, content in pngs.items()]
+
+
+def _png(study: StudyData, name: str, file: Path, standing: list[Path]) -> bytes:
+    if file in standing:
+        return file.read_bytes()
+    with TemporaryDirectory() as folder:
+        return FIGURES[name](study).save(Path(folder), name)[0].read_bytes()
+
+
+def _picture(name: str, image: Markup, wide: int) -> Picture:
+    title, description = TOLD[name]
+    return Picture(title, description, image if len(image) <= LARGEST else Markup(), f"{name}.png", wide)
+
+
+def _pixels(png: bytes) -> int:
+    """Return the width of a PNG that has two pixels for each of the page's."""
+    return int.from_bytes(png[16:20], "big") // 2
+
+
+def _img(png: bytes, name: str) -> Markup:
+    text = b64encode(png).decode()
+    return Markup('<img alt="{}" src="data:image/png;base64,{}">').format(TOLD[name][1], Markup(text))
+
+
+def _inline(svg: str, name: str, study: StudyData) -> Markup:
+    """Return an SVG as an element of a page: its ids are its own, and its style reaches nothing else."""
+    body = _LEFT_OUT.sub("", svg[svg.index("<svg") :])
+    of = f"{re.sub(r'[^a-zA-Z0-9]', '-', study.name)}-{name}-"
+    body = _ID.sub(lambda found: found.group(1) + of, body)
+    label = escape(f"{TOLD[name][0]}. {TOLD[name][1]}")
+    told = f'<svg role="img" aria-label="{label}" style="stroke-linejoin:round;stroke-linecap:butt"'
+    return Markup(told + body.removeprefix("<svg"))
