@@ -62,7 +62,7 @@ MAKING_NUMBERS = (
     *("optimisers/sgd.py", "schedules/cosine.py", "scans/kernels/lstm.py", "scans/engine/products.py", "__init__.py"),
 )
 NO_NUMBERS = (
-    *("report/figures/palette.py", "report/text/tables.py", "report/figures/published.toml", "cli/training.py"),
+    *("report/figures/support/palette.py", "report/text/tables.py", "report/published.toml", "cli/training.py"),
     *("regression/judge/verdict.py", "store/schema.py", "perf/kernels.py", "plan/studies/quick.toml", "run/run.py"),
     *("experiments/horizon.py", "stats/intervals.py", "registry/skeletons/cell.py", "README.md", "checks/tasks.py"),
 )

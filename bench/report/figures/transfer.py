@@ -9,6 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from longlag.report.figures import curves, panels, style
 from longlag.report.figures.support import frames
@@ -114,9 +115,11 @@ def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.plot(
             rows["lag"], rows["error"], color=line.color, linestyle=line.dashes, marker=line.marker, label=line.label
         )
-    frames.doubling_axis(ax, "lag tested (steps, log axis)", frame["lag"].tolist())
+    frames.doubling_axis(ax, "lag tested (log axis)", frame["lag"].tolist())
     top = 1.08 * float(frame[["error_max", "floor"]].to_numpy().max())
     ax.set_ylim(-0.04 * top, top)
+    ax.yaxis.set_major_locator(MaxNLocator(3))
+    ax.yaxis.set_major_formatter(FuncFormatter(frames.plain_number))
     ax.set_ylabel(frames.error_label(frame))
     return ax
 
