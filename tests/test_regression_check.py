@@ -19,6 +19,7 @@ from longlag.regression.judge.procedure import MOST_FRESH_SEEDS, confirmation_se
 from longlag.regression.judge.verdict import Ruling
 from longlag.regression.show.render import p_text
 from longlag.regression.show.report import Invariant
+from longlag.run.run import RunOptions
 from longlag.store.store import Store, store_path
 
 P_OF: tuple[Callable[[Any], Any], ...] = (
@@ -36,7 +37,7 @@ def trains(monkeypatch: pytest.MonkeyPatch, shares: dict[str, float]) -> list[St
     """Let the confirmation's training make up outcomes; return the studies it is asked for."""
     asked = []
 
-    def train(study: Study, results: Path, **options: object) -> None:
+    def train(study: Study, results: Path, how: RunOptions) -> None:
         asked.append(study)
         put(study, results, shares, "fresh")
 

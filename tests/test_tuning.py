@@ -19,6 +19,7 @@ from longlag.plan.rates import Basis
 from longlag.plan.study import Study
 from longlag.plan.trials import facts
 from longlag.run.plan import fitted
+from longlag.run.run import RunOptions
 from longlag.store.store import Store, store_path
 from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import Status, TrialResult
@@ -239,7 +240,7 @@ def test_a_budget_that_fits_nothing_is_refused() -> None:
 def solves_near(peaks: dict[str, float]):
     """Return what stands in for training: seeds solve the sooner, the nearer the rate is to the clip's peak."""
 
-    def train(study: Study, results: Path, **_: object) -> Counter[Status]:
+    def train(study: Study, results: Path, how: RunOptions) -> Counter[Status]:
         with Store.open_for_writing(store_path(study.name, results)) as store:
             store.write_plan(study.title, [(trial, facts(trial)) for trial in study.trials()])
             for trial in study.trials():

@@ -246,6 +246,7 @@ def _inlined(function: Callable[..., Any]) -> Any:
 @contextmanager
 def early_steps_dropped() -> Iterator[None]:
     """Drop what the first quarter of the time steps adds to the gradients."""
+    from longlag.networks import straight
     from longlag.scans.engine import layer
 
     def scan_backward(kernel: Any, chunk: Any, *others: Any) -> None:
@@ -254,7 +255,7 @@ def early_steps_dropped() -> Iterator[None]:
         chunk.gates[:, :early] = 0
         chunk.apart[:, :early] = 0
 
-    with replaced(layer, "scan_backward", scan_backward) as before:
+    with replaced(layer, "scan_backward", scan_backward) as before, replaced(straight, "scan_backward", scan_backward):
         yield
 
 
