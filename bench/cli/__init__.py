@@ -10,6 +10,7 @@ import click
 
 from longlag.cli import (
     baselines,
+    claims,
     horizon,
     lens,
     listing,
@@ -147,6 +148,7 @@ for command in (
     lens.lens,
     window.window,
     regression.check,
+    claims.claims,
     baselines.baseline,
     baselines.compare,
     baselines.history,

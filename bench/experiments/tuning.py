@@ -11,7 +11,7 @@ Pure functions on frames, and the one place that writes a study file.
 import math
 import re
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,6 +93,23 @@ def extended(study: Study, rates: Mapping[Group, tuple[float, ...]]) -> Study:
             if more := set(rates.get(group, ())) - set(grid.lr or ()):
                 grids.append(grid.changed(task=(task,), cell=(cell,), optimizer=(optimizer,), lr=tuple(sorted(more))))
     return Study(study.name, study.title, tuple(grids), study.rates, study.origin, study.tuning)
+
+
+def searched(study: Study, train: Callable[[Study], pd.DataFrame | None]) -> pd.DataFrame | None:
+    """Train a tuning study and whatever rates follow from it; return its trials, or None where some have no result.
+
+    Args:
+        study: Where the search begins.
+        train: Trains what is missing of a study and returns its trials, or None where some have no result.
+    """
+    while True:
+        trials = train(study)
+        if trials is None:
+            return None
+        more = further(trials)
+        if not more:
+            return trials
+        study = extended(study, more)
 
 
 def choose(trials: pd.DataFrame) -> pd.DataFrame:
