@@ -17,19 +17,7 @@ from torch import Tensor
 from longlag.tasks.base import Batch, ClassTask, Later, as_tokens
 from longlag.tasks.support.drawing import at_least, draw_lengths
 from longlag.tasks.support.options import Range, option
-
-PRAISE = ("exciting", "funny", "moving", "clever")
-BLAME = ("boring", "dull", "clumsy", "tedious")
-NOUNS = ("film", "play", "book", "song")
-ADVERBS = ("so", "very", "truly", "quite", "really", "rather")
-WORDS = (".", "the", "was", "terribly", *PRAISE, *BLAME, *NOUNS, *ADVERBS)
-TOKENS = {word: token for token, word in enumerate(WORDS)}
-ASKED = 4
-"""The step of "terribly"."""
-_CLASSES = ("blame", "praise")
-_OPINIONS = (TOKENS[PRAISE[0]], TOKENS[BLAME[-1]] + 1)
-_NOUNS = (TOKENS[NOUNS[0]], TOKENS[NOUNS[-1]] + 1)
-_ADVERBS = (TOKENS[ADVERBS[0]], TOKENS[ADVERBS[-1]] + 1)
+from longlag.tasks.support.reviews import ASKED, CLASSES, OPINIONS, WORDS, polarity, write
 
 
 @dataclass(frozen=True)
@@ -52,11 +40,11 @@ class Sentiment(ClassTask):
     reduction: ClassVar[str] = "cross-entropy, mean over sequences"
     error_name: ClassVar[str] = "wrong tags (share)"
     input_size: ClassVar[int] = len(WORDS)
-    output_size: ClassVar[int] = len(_CLASSES)
+    output_size: ClassVar[int] = len(CLASSES)
     solved_below: ClassVar[float] = 0.01
     partial_floors: ClassVar[Mapping[str, float]] = {"everything up to the question": 0.5}
     token_names: ClassVar[Sequence[str]] = WORDS
-    class_names: ClassVar[Sequence[str]] = _CLASSES
+    class_names: ClassVar[Sequence[str]] = CLASSES
 
     distance: Range = option(
         Range(10, 10), "steps from the question to what decides, uniform over a range", low=1, high=10_000
@@ -76,13 +64,7 @@ class Sentiment(ClassTask):
 
     def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
         distances = draw_lengths(generator, self.distance, batch_size)
-        last, column = ASKED + distances, np.arange(batch_size)
-        inputs = generator.integers(*_ADVERBS, size=(self.length, batch_size))
-        inputs[0], inputs[3], inputs[ASKED] = TOKENS["the"], TOKENS["was"], TOKENS["terribly"]
-        inputs[1] = generator.integers(*_OPINIONS, size=batch_size)
-        inputs[2] = generator.integers(*_NOUNS, size=batch_size)
-        inputs[last, column] = generator.integers(*_OPINIONS, size=batch_size)
-        inputs[np.arange(self.length)[:, None] > last] = TOKENS["."]
+        inputs, last = write(generator, distances, self.length), ASKED + distances
         varied = self.distance.low < self.distance.high
         mask = np.zeros(inputs.shape, dtype=bool)
         mask[ASKED] = True
@@ -96,16 +78,5 @@ class Sentiment(ClassTask):
 
     def carried(self, batch: Batch) -> Tensor:
         """Return which inputs decide: they must be carried back from the end."""
-        opinions = (batch.inputs >= _OPINIONS[0]) & (batch.inputs < _OPINIONS[1])
+        opinions = (batch.inputs >= OPINIONS[0]) & (batch.inputs < OPINIONS[1])
         return opinions & (torch.arange(len(batch.inputs)).unsqueeze(1) > ASKED)
-
-
-def polarity(words: np.ndarray) -> np.ndarray:
-    """Return the class of the one opinion after "terribly" in (T, B) words, (B,): 1 for praise, 0 for blame.
-
-    >>> read = "the dull film was terribly so truly exciting ."
-    >>> polarity(np.array([TOKENS[word] for word in read.split()])[:, None])
-    array([1])
-    """
-    praised = (words >= TOKENS[PRAISE[0]]) & (words <= TOKENS[PRAISE[-1]])
-    return np.asarray(praised[ASKED:].any(0), np.int64)

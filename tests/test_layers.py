@@ -15,14 +15,14 @@ PACKAGES = (
     *("tasks", "values", "process", "stats"),
     *("cells", "clips", "architectures", "optimisers", "schedules"),
     *("scans", "passes", "registry", "networks", "plan", "training", "store", "shards", "lens", "run", "experiments"),
-    *("report", "checks", "regression", "perf", "cli"),
+    *("report", "checks", "regression", "claims", "perf", "cli"),
 )
 """From the ground up: a package imports from itself and from those before it. The table of bench/README.md shows it."""
 
 TOP = ("longlag.results", "longlag.cohort", "longlag.__main__")
 """Modules that lie in no package: what others may import, and the command; nothing of ours imports them."""
 
-OPEN = ("tasks", "cells", "clips", "architectures", "optimisers", "schedules", "scans.kernels", "lens")
+OPEN = ("tasks", "cells", "clips", "architectures", "optimisers", "schedules", "scans.kernels", "lens", "claims")
 """Folders in which every file is a member, but for `base`."""
 
 HEAVY = ("torch", "numpy", "numba", "pandas", "matplotlib", "scipy", "seaborn")

@@ -10,8 +10,9 @@ from test_tasks import TASKS
 
 from longlag import registry
 from longlag.plan.study import adhoc
-from longlag.tasks.sentiment import ADVERBS, ASKED, BLAME, NOUNS, PRAISE, WORDS, Sentiment, polarity
+from longlag.tasks.sentiment import Sentiment
 from longlag.tasks.support.errors import UsageError
+from longlag.tasks.support.reviews import ADVERBS, ASKED, BLAME, NOUNS, PRAISE, WORDS, polarity
 from longlag.training import evaluation
 from longlag.training.cohort import train
 from longlag.values.trial import Status, Trial

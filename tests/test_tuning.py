@@ -16,7 +16,7 @@ from longlag.cli.tuning import need_writable
 from longlag.experiments import tuning
 from longlag.plan import files
 from longlag.plan.rates import Basis
-from longlag.plan.study import Study
+from longlag.plan.study import Study, adhoc
 from longlag.plan.trials import facts
 from longlag.run.plan import fitted
 from longlag.run.run import RunOptions
@@ -280,3 +280,11 @@ def test_a_basis_of_another_name_is_refused(tmp_path: Path) -> None:
     path.write_text(f'title = "Mine"\nrates = [{rate}]\n[[grids]]\ntask = "adding"\ncell = "gru"\n')
     with pytest.raises(UsageError, match=r"rates 1: basis must be .*, not 'tunned'; did you mean tuned\?"):
         files.read(path)
+
+
+def test_a_search_that_goes_on_for_long_adds_one_grid_a_round() -> None:
+    study = adhoc("search", task=("adding:length=5",), cell=("rnn",), lr=(0.1,))
+    group = tuning.Group("adding:length=5", "rnn", "adam")
+    for rates in ((0.067,), (0.045,), (0.03,)):
+        study = tuning.extended(study, {group: rates})
+    assert [grid.lr for grid in study.grids] == [(0.1,), (0.067,), (0.045,), (0.03,)]

@@ -35,7 +35,7 @@ from longlag.cli.ending import (
     complain,
     explain_fault,
 )
-from longlag.cli.reports import page, paper, stored
+from longlag.cli.reports import claims, page, paper, stored
 from longlag.cli.reports.choosing import COMMAND
 from longlag.process.guards import first_line, place
 from longlag.store.file import StoreError
@@ -155,6 +155,7 @@ for command in (
     lens.lens,
     window.window,
     regression.check,
+    claims.claims,
     baselines.baseline,
     baselines.compare,
     baselines.history,

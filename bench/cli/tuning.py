@@ -64,15 +64,11 @@ def _searched(plan: "Study", results: Path, workers: int) -> "pd.DataFrame | Non
     from longlag.run.run import RunOptions
     from longlag.store.results import load
 
-    while True:
-        ended = train_study(plan, results, RunOptions(workers))
-        if any(not status.is_result for status in ended):
-            return None
-        trials = load(plan.name, results)
-        more = tuning.further(trials)
-        if not more:
-            return trials
-        plan = tuning.extended(plan, more)
+    def train(study: "Study") -> "pd.DataFrame | None":
+        ended = train_study(study, results, RunOptions(workers))
+        return load(study.name, results) if all(status.is_result for status in ended) else None
+
+    return tuning.searched(plan, train)
 
 
 def need_writable(path: Path) -> None:

@@ -12,7 +12,7 @@ This module has pure functions on frames, and the only code that writes a study 
 import math
 import re
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -92,8 +92,26 @@ def extended(study: Study, rates: Mapping[Group, tuple[float, ...]]) -> Study:
         for task, cell, optimizer in product(grid.task, grid.cell, grid.optimizer):
             group = Group(registry.task(task).spec, registry.cell(cell).spec, registry.optimizer(optimizer).spec)
             if more := set(rates.get(group, ())) - set(grid.lr or ()):
-                grids.append(grid.changed(task=(task,), cell=(cell,), optimizer=(optimizer,), lr=tuple(sorted(more))))
+                added = grid.changed(task=(task,), cell=(cell,), optimizer=(optimizer,), lr=tuple(sorted(more)))
+                grids += [added] if added not in grids else []  # grids of earlier rounds ask for the same
     return Study(study.name, study.title, tuple(grids), study.rates, study.origin, study.tuning)
+
+
+def searched(study: Study, train: Callable[[Study], pd.DataFrame | None]) -> pd.DataFrame | None:
+    """Train a tuning study and whatever rates follow from it; return its trials, or None where some have no result.
+
+    Args:
+        study: Where the search begins.
+        train: Trains what is missing of a study and returns its trials, or None where some have no result.
+    """
+    while True:
+        trials = train(study)
+        if trials is None:
+            return None
+        more = further(trials)
+        if not more:
+            return trials
+        study = extended(study, more)
 
 
 def choose(trials: pd.DataFrame) -> pd.DataFrame:

@@ -50,12 +50,23 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     >>> round(low, 3), round(high, 3)
     (0.252, 0.748)
     """
+    found = student_interval(values, confidence)
+    return None if found is None else Interval(max(0.0, found.low), min(1.0, found.high))
+
+
+def student_interval(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
+    """Return the interval of a mean (Student 1908); None of fewer than two values.
+
+    >>> low, high = student_interval([-1.0, 0.0, 1.0])
+    >>> round(low, 3), round(high, 3)
+    (-2.484, 2.484)
+    """
     if len(values) < 2:
         return None
     mean, error = float(np.mean(values)), float(stats.sem(values))
     # For values that are all the same scipy returns NaN.
     low, high = stats.t.interval(confidence, len(values) - 1, mean, error) if error else (mean, mean)
-    return Interval(max(0.0, float(low)), min(1.0, float(high)))
+    return Interval(float(low), float(high))
 
 
 def difference_interval(first: tuple[int, int], second: tuple[int, int], confidence: float = 0.95) -> Interval:

@@ -17,7 +17,7 @@ class Within(NamedTuple):
 
     Attributes:
         value: The correlation of both variables after each group's mean is subtracted.
-        low, high: Its 95 % interval, by the bootstrap over clusters; None of fewer than `FEWEST_CLUSTERS`.
+        low, high: Its interval, by the bootstrap over clusters; None of fewer than `FEWEST_CLUSTERS`.
         n: Pairs in groups in which both vary.
         groups: Those groups.
     """
@@ -30,7 +30,11 @@ class Within(NamedTuple):
 
 
 def within_correlation(
-    values: Sequence[float], outcomes: Sequence[float], groups: Sequence[object], clusters: Sequence[object]
+    values: Sequence[float],
+    outcomes: Sequence[float],
+    groups: Sequence[object],
+    clusters: Sequence[object],
+    confidence: float = 0.95,
 ) -> Within | None:
     """Return the correlation of a number with an outcome within groups; None where both vary in no group.
 
@@ -47,6 +51,7 @@ def within_correlation(
         outcomes: The outcome, such as 0 and 1.
         groups: The group of each pair: the settings that are alike within it.
         clusters: The cluster of each pair, within its group; clusters are drawn whole.
+        confidence: Of the interval; above .95 more resamples are drawn, so that its ends rest on as many.
     """
     x, y = np.asarray(values, dtype=float), np.asarray(outcomes, dtype=float)
     group = np.unique(np.array([repr(name) for name in groups], dtype=object).astype(str), return_inverse=True)[1]
@@ -64,9 +69,11 @@ def within_correlation(
     low = high = None
     if len(labels) >= FEWEST_CLUSTERS:
         generator = stream("within correlation").generator()
-        drawn = generator.multinomial(len(labels), np.full(len(labels), 1 / len(labels)), size=RESAMPLES)
+        tail = round((1 - confidence) / 2, 12)  # .025, and not a digit beside it
+        resamples = RESAMPLES if confidence <= 0.95 else round(RESAMPLES * 0.025 / tail)
+        drawn = generator.multinomial(len(labels), np.full(len(labels), 1 / len(labels)), size=resamples)
         resampled = _correlations(sums, home, drawn.astype(float))
-        low, high = (float(end) for end in np.nanquantile(resampled, (0.025, 0.975)))
+        low, high = (float(end) for end in np.nanquantile(resampled, (tail, 1 - tail)))
     return Within(value, low, high, len(x), len(vary))
 
 

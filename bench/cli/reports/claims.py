@@ -1,0 +1,138 @@
+"""The command that puts the lecture's claims to the test."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from longlag.cli.options import results_option
+
+if TYPE_CHECKING:
+    from longlag.claims.base import Claim
+    from longlag.claims.support.answering import Train
+
+
+@click.command()
+@click.argument("numbers", nargs=-1, type=int, metavar="[NUMBER]...")
+@click.option("--tier", type=int, default=10, show_default=True, help="10, 60 or 600: minutes on two cores, roughly.")
+@click.option("--plan", "only_plan", is_flag=True, help="Show what would be trained; train nothing.")
+@click.option("--explain", is_flag=True, help="Show each rule, its source, and what would have falsified it.")
+@click.option("--new-rules", is_flag=True, help="Judge anew what was judged by another rule, and keep that beside it.")
+@click.option("--workers", type=int, help="Training processes.  [default: all cores]")
+@results_option
+def claims(
+    numbers: tuple[int, ...],
+    tier: int,
+    only_plan: bool,
+    explain: bool,
+    new_rules: bool,
+    workers: int | None,
+    results: Path,
+) -> int:
+    """Answer the lecture's claims, all or those of the NUMBERs, each by a rule that was fixed before the numbers.
+
+    Trials go to the folder `claims` of the results; the same command again resumes. A higher tier has more seeds.
+    """
+    from longlag.claims.support import named
+    from longlag.claims.support.answering import FOLDER
+    from longlag.cli.options import checked_workers
+
+    asked, tier, count = named.asked(numbers), named.checked_tier(tier), checked_workers(workers)
+    folder = results / FOLDER
+    if explain:
+        click.echo("\n".join(_explained(claim) for claim in asked), nl=False)
+        return 0
+    if only_plan:
+        _show_plan(asked, tier, folder, count)
+        return 0
+    return _answer(asked, tier, folder, count, new_rules)
+
+
+def _answer(asked: "Sequence[Claim]", tier: int, folder: Path, workers: int, new_rules: bool) -> int:
+    """Answer claims one by one, storing each; return the exit code."""
+    from longlag.claims.support import named, stored, told
+    from longlag.claims.support.answering import Bench, answer
+    from longlag.cli.ending import EXIT_SOME_FAILED
+    from longlag.report.claims import table
+
+    held, times, failed = stored.read(folder), dict[int, float](), False
+    if not new_rules:
+        stored.check_rules(held, asked, folder)
+    bench = Bench(folder, tier, _trainer(folder, workers))
+    for claim in asked:
+        if not claim.rules:
+            continue
+        click.echo(f"claim {claim.number()}: {claim.sentence}", err=True)
+        found = answer(claim, bench)
+        if found is None:
+            failed = True
+            click.echo(f"claim {claim.number()}: some trials failed, so there is no verdict", err=True)
+            continue
+        held = stored.joined(held, stored.entries_of(found, tier))
+        stored.write(held, folder)
+        stored.write_rows(found, folder)
+        times = stored.write_times({claim.number(): found.seconds}, folder)
+        told.draw(found, told.frame_of(held, tier, times), folder)
+    times = stored.write_times({}, folder) if held else times
+    verdicts = told.frame_of(held, tier, times)
+    every = named.claims()
+    if len(verdicts):
+        click.echo(told.write_page(every, verdicts, folder, tier), err=True)
+        verdicts = verdicts[verdicts["claim"].isin([claim.number() for claim in asked])]
+    click.echo(table.terminal(verdicts, told.not_told(asked, verdicts, tier)), nl=False)
+    return EXIT_SOME_FAILED if failed else 0
+
+
+def _trainer(folder: Path, workers: int) -> "Train":
+    from longlag.cli.training import train_study
+    from longlag.plan.study import Study
+    from longlag.run.run import RunOptions
+
+    def train(study: Study) -> bool:
+        ended = train_study(study, folder, RunOptions(workers, audit_every=True))
+        return all(status.is_result for status in ended)
+
+    return train
+
+
+def _show_plan(asked: "Sequence[Claim]", tier: int, folder: Path, workers: int) -> None:
+    from longlag.claims.support.answering import planned
+    from longlag.cli.progress import minutes
+    from longlag.run.plan import make_plan
+
+    whole = 0.0
+    for claim in asked:
+        click.echo(f"{claim.number():>2}  {claim.sentence}")
+        if not claim.rules:
+            click.echo("    not in this tier: it has no rule yet")
+            continue
+        studies = planned(claim, tier)
+        if not studies:
+            click.echo("    computed, nothing is trained")
+        for study in studies:
+            plan = make_plan(study, folder)
+            seconds = plan.seconds_here(workers)
+            whole += seconds
+            stored = len(plan.trials) - len(plan.missing)
+            click.echo(
+                f"    {study.name}: {len(plan.trials)} trials, {stored} stored, {minutes(seconds)} if none stops early"
+            )
+    click.echo(f"{minutes(whole)} on {workers} workers, and what searches add around the best rates")
+
+
+def _explained(claim: "Claim") -> str:
+    """Return everything that was fixed before the numbers."""
+    from longlag.claims.base import LECTURE
+    from longlag.claims.support.fixed import rule_hash
+
+    lines = [f"{claim.number()}. {claim.sentence}", f"  lecture    {LECTURE}", f"  paper      {claim.paper}"]
+    if not claim.rules:
+        return "\n".join([*lines, "  rule       none yet: not in this tier", ""])
+    lines += [f"  of what    {claim.boundary}", f"  hash       {rule_hash(claim)}"]
+    for rule in claim.rules:
+        lines += [f"  {rule.name}  {rule.asks}", f"     rule       {rule.decides}"]
+        if rule.minimum is not None:
+            lines.append(f"     minimum    {rule.minimum:g} ({rule.unit}), at level {claim.bar(rule).level:.2g}")
+        lines.append(f"     falsified  by {rule.falsified}")
+    return "\n".join([*lines, ""])

@@ -1,0 +1,43 @@
+"""The page of claims: a table, then a paragraph and a figure for each."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import pandas as pd
+
+from longlag.report.claims import table
+
+
+class About(NamedTuple):
+    """What the page says of a claim beside its verdicts."""
+
+    paper: str
+    figure: str | None
+    decides: Mapping[str, str]
+    falsified: Mapping[str, str]
+
+
+def page(verdicts: pd.DataFrame, about: Mapping[int, About], head: str) -> str:
+    """Write the page in Markdown.
+
+    Args:
+        verdicts: A row a rule, as of `table.terminal`, with ``said`` and ``boundary``.
+        about: By the number of a claim.
+        head: Lines on lecture, tier, versions and machine.
+    """
+    parts = [f"# Claims\n\n{head}\n", table.markdown(verdicts)]
+    for number, rows in verdicts.groupby("claim", sort=True):
+        first, of = rows.iloc[0], about[int(str(number))]
+        parts.append(f"\n## {number}. {first['sentence']}\n\nSource: {of.paper}. Of what: {first['boundary']}.\n")
+        parts += [_paragraph(row, of) for _, row in rows.iterrows()]
+        if of.figure:
+            parts.append(f"\n![Claim {number}]({of.figure})\n")
+    return "".join(parts)
+
+
+def _paragraph(row: "pd.Series", of: About) -> str:
+    effect = table.effect_told(row)
+    told = f"{table.verdict_told(row)}{f', effect {effect} ({row.unit})' if effect else ''}, n = {row.n}"
+    bold = "**" if row["verdict"] == "fails" else ""
+    rule = f"Decided by: {of.decides[row['rule']]}. It would have been falsified by {of.falsified[row['rule']]}."
+    return f"\n- **{row['rule']}**: {row['asks']}: {bold}{told}{bold}. {row['said']} {rule}\n"

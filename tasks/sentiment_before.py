@@ -1,0 +1,80 @@
+"""Sentiment read backwards: the word that decides comes before the question.
+
+The sentences of ``sentiment`` from their last word to their first, here with a distance of 3::
+
+    inputs    exciting truly so terribly was film dull the
+    target                      praise                         (scored: the step of "terribly")
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from longlag.tasks.base import Batch, ClassTask, Later, as_tokens
+from longlag.tasks.support.drawing import at_least, draw_lengths
+from longlag.tasks.support.options import Range, option
+from longlag.tasks.support.reviews import ASKED, CLASSES, OPINIONS, WORDS, polarity, write
+
+
+@dataclass(frozen=True)
+class SentimentBefore(ClassTask):
+    """Sentences "<opinion> ... terribly was <noun> <opinion> the"; the class is the polarity of the first word.
+
+    The twin of ``sentiment`` that a network can solve from left to right: the same words, distances and classes, so
+    that what two directions are good for can be told apart from what more parameters are. What comes after the
+    question is drawn apart from its answer. Whoever sees w steps up to the question misses the first word of the
+    sentences with a distance of w or more, and the floor is half of their share.
+    """
+
+    version: ClassVar[int] = 1
+    reference: ClassVar[str] = "the control of `sentiment`: the same sentences read from their end"
+    causal: ClassVar[bool] = False
+    tokens: ClassVar[bool] = True
+    dial: ClassVar[str] = "distance"
+    reduction: ClassVar[str] = "cross-entropy, mean over sequences"
+    error_name: ClassVar[str] = "wrong tags (share)"
+    input_size: ClassVar[int] = len(WORDS)
+    output_size: ClassVar[int] = len(CLASSES)
+    solved_below: ClassVar[float] = 0.01
+    partial_floors: ClassVar[Mapping[str, float]] = {"everything from the question on": 0.5}
+    token_names: ClassVar[Sequence[str]] = WORDS
+    class_names: ClassVar[Sequence[str]] = CLASSES
+
+    distance: Range = option(
+        Range(10, 10), "steps from what decides to the question, uniform over a range", low=1, high=10_000
+    )
+
+    @property
+    def length(self) -> int:
+        return self.distance.high + 1 + ASKED
+
+    @property
+    def lag(self) -> int:
+        return self.distance.high
+
+    def floor(self, window: int) -> float:
+        low, high = self.distance.low, self.distance.high
+        return 0.5 * min(max(high - max(window, low) + 1, 0) / (high - low + 1), 1.0)
+
+    def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
+        distances = draw_lengths(generator, self.distance, batch_size)
+        forwards, last = write(generator, distances, self.length), ASKED + distances
+        steps = np.arange(self.length)[:, None]
+        inputs = np.take_along_axis(forwards, np.where(steps <= last, last - steps, steps), 0)
+        varied = self.distance.low < self.distance.high
+        return Batch(
+            as_tokens(inputs),
+            as_tokens(polarity(forwards)),
+            torch.from_numpy(steps == distances),
+            as_tokens(last + 1) if varied else None,
+            slices=Later(lambda: {"distance_at_least": at_least(distances)} if varied else {}),
+        )
+
+    def carried(self, batch: Batch) -> Tensor:
+        """Say which inputs decide: the opinions before the question."""
+        opinions = (batch.inputs >= OPINIONS[0]) & (batch.inputs < OPINIONS[1])
+        return opinions & (batch.mask.cumsum(0) == 0)
