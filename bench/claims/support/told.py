@@ -54,7 +54,14 @@ def draw(answer: Answer, verdicts: pd.DataFrame, folder: Path) -> Path:
 
 
 def write_page(claims: Sequence[Claim], verdicts: pd.DataFrame, folder: Path, tier: int) -> Path:
-    """Write the page of all verdicts of a tier."""
+    """Write the page of all verdicts of a tier and return its file.
+
+    Args:
+        claims: All claims.
+        verdicts: As of `frame_of`.
+        folder: The folder of the claims' results.
+        tier: One of `longlag.claims.base.TIERS`.
+    """
     from longlag.report.claims.page import About, page
 
     about = {
