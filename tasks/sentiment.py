@@ -29,6 +29,10 @@ class Sentiment(ClassTask):
     answer: whoever reads from left to right stays at .5 exactly, whatever it remembers. Windows reach forward: who
     sees w steps from the question on misses the last word of the sentences with a distance of w or more, and the
     floor is half of their share.
+
+    >>> read = "the dull film was terribly so truly exciting"
+    >>> CLASSES[polarity(np.array([[WORDS.index(word)] for word in read.split()]))[0]]
+    'praise'
     """
 
     version: ClassVar[int] = 1

@@ -28,6 +28,10 @@ class SentimentBefore(ClassTask):
     that what two directions are good for can be told apart from what more parameters are. What comes after the
     question is drawn apart from its answer. Whoever sees w steps up to the question misses the first word of the
     sentences with a distance of w or more, and the floor is half of their share.
+
+    >>> read = "exciting truly so terribly was film dull the"
+    >>> CLASSES[polarity(np.array([[WORDS.index(word)] for word in reversed(read.split())]))[0]]
+    'praise'
     """
 
     version: ClassVar[int] = 1
@@ -75,6 +79,6 @@ class SentimentBefore(ClassTask):
         )
 
     def carried(self, batch: Batch) -> Tensor:
-        """Say which inputs decide: the opinions before the question."""
+        """Return which inputs decide: the opinions before the question."""
         opinions = (batch.inputs >= OPINIONS[0]) & (batch.inputs < OPINIONS[1])
         return opinions & (batch.mask.cumsum(0) == 0)

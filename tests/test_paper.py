@@ -153,7 +153,7 @@ def test_every_work_that_is_named_has_an_entry():
 
 def test_references_without_works_are_those_known():
     without = {name for (_, name), source in sources().items() if not cited(source.reference)}
-    assert without == {"sentiment", "none", "constant", "linear", "step"}
+    assert without == {"sentiment", "sentiment_before", "none", "constant", "linear", "step"}
 
 
 def test_methods_tell_tasks_cells_clips_rates_seeds_and_statistics(study):

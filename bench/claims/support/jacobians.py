@@ -1,6 +1,7 @@
 """Plain networks and matrices by themselves, in float64: what of a signal arrives how far back; nothing is trained."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -33,8 +34,7 @@ class Plain:
 
     def signal(self) -> np.ndarray:
         """Return |dy/dh_(T-k)| / |dy/dh_T| for k = 0 to T - 1, (T, B), y being a random direction of the last state."""
-        cell = registry.cell(f"rnn:nonlinearity={self.nonlinearity}")
-        assert isinstance(cell, Cell), "rnn is one"
+        cell = cast(Cell, registry.cell(f"rnn:nonlinearity={self.nonlinearity}"))
         weights = {"recurrent_weight": torch.from_numpy(self.matrix)}
         _, width, size = self.inputs.shape
         state = torch.zeros(width, size, dtype=torch.float64, requires_grad=True)
