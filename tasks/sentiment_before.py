@@ -7,15 +7,14 @@ The sentences of ``sentiment`` from their last word to their first, here with a 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from longlag.tasks.base import Batch, ClassTask, Later, as_tokens
-from longlag.tasks.support.drawing import at_least, draw_lengths
+from longlag.tasks.base import Batch, ClassTask, as_tokens
+from longlag.tasks.support.drawing import ask_once, at_least, draw_lengths
 from longlag.tasks.support.options import Range, option
 from longlag.tasks.support.reviews import ASKED, CLASSES, OPINIONS, WORDS, polarity, write
 
@@ -28,10 +27,6 @@ class SentimentBefore(ClassTask):
     that what two directions are good for can be told apart from what more parameters are. What comes after the
     question is drawn apart from its answer. Whoever sees w steps up to the question misses the first word of the
     sentences with a distance of w or more, and the floor is half of their share.
-
-    >>> read = "exciting truly so terribly was film dull the"
-    >>> CLASSES[polarity(np.array([[WORDS.index(word)] for word in reversed(read.split())]))[0]]
-    'praise'
     """
 
     version: ClassVar[int] = 1
@@ -67,18 +62,25 @@ class SentimentBefore(ClassTask):
     def draw(self, generator: np.random.Generator, batch_size: int, held_out: bool = False) -> Batch:
         distances = draw_lengths(generator, self.distance, batch_size)
         forwards, last = write(generator, distances, self.length), ASKED + distances
-        steps = np.arange(self.length)[:, None]
-        inputs = np.take_along_axis(forwards, np.where(steps <= last, last - steps, steps), 0)
         varied = self.distance.low < self.distance.high
-        return Batch(
-            as_tokens(inputs),
-            as_tokens(polarity(forwards)),
-            torch.from_numpy(steps == distances),
-            as_tokens(last + 1) if varied else None,
-            slices=Later(lambda: {"distance_at_least": at_least(distances)} if varied else {}),
-        )
+        slices = {"distance_at_least": at_least(distances)} if varied else {}
+        inputs = as_tokens(backwards(forwards, last))
+        batch = ask_once(inputs, polarity(forwards), distances, slices, lengths=False)
+        return replace(batch, lengths=as_tokens(last + 1)) if varied else batch
 
     def carried(self, batch: Batch) -> Tensor:
         """Return which inputs decide: the opinions before the question."""
         opinions = (batch.inputs >= OPINIONS[0]) & (batch.inputs < OPINIONS[1])
         return opinions & (batch.mask.cumsum(0) == 0)
+
+
+def backwards(sentences: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Return sentences (T, B) from their last words, at steps (B,), to their first; what is behind them stays.
+
+    >>> read = "the dull film was terribly so truly exciting . .".split()
+    >>> found = backwards(np.array([[WORDS.index(word)] for word in read]), np.array([7]))
+    >>> " ".join(WORDS[token] for token in found[:, 0])
+    'exciting truly so terribly was film dull the . .'
+    """
+    steps = np.arange(len(sentences))[:, None]
+    return np.take_along_axis(sentences, np.where(steps <= last, last - steps, steps), 0)

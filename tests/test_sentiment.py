@@ -108,3 +108,26 @@ def test_questions_at_the_end_have_nothing_behind_them():
         batch = drawn(registry.task(name), 50)
         ends = torch.full((50,), len(batch.inputs)) if batch.lengths is None else batch.lengths
         assert torch.equal(batch.mask.int().argmax(0), ends - 1)
+
+
+def test_the_twin_has_the_same_sentences_read_from_their_end():
+    forwards, twin = (drawn(registry.task(f"{name}:distance=1-4"), 300) for name in ("sentiment", "sentiment_before"))
+    assert [words[::-1] for words in sentences(twin)] == sentences(forwards)
+    columns = twin.scored % 300  # answers come in the order of the steps at which they are asked
+    assert torch.equal(twin.targets, forwards.targets[columns])
+    asked = twin.inputs.T[twin.mask.T]
+    assert [WORDS[token] for token in asked.tolist()] == ["terribly"] * 300
+
+
+@pytest.mark.parametrize("spec", ["sentiment_before:distance=3", "sentiment_before:distance=1-4"])
+@pytest.mark.parametrize("window", range(1, 6))
+def test_floors_of_the_twin_are_what_counting_the_last_steps_reaches(spec, window):
+    task = registry.task(spec)
+    assert hunt(task, drawn(task, 40_000), window).agrees_with(task.floor(window))
+
+
+def test_the_twin_is_solved_from_left_to_right():
+    found = []
+    trial = Trial("sentiment_before:distance=1-4", "gru", "norm:1", 0.03, 0, hidden_size=8, updates=200, eval_every=50)
+    train([trial], found.append)
+    assert found[0].status is Status.SOLVED
