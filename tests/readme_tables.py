@@ -14,10 +14,13 @@ from typing import Any
 import click
 
 from longlag import registry
+from longlag.claims.base import Rule
+from longlag.claims.support import named, stored, told
 from longlag.cli import main
 from longlag.networks.build import assembled
 from longlag.plan import files
 from longlag.plan.grid import GIVEN
+from longlag.report.claims.table import markdown
 from longlag.report.figures.all import FIGURES
 from longlag.store.frames import ROW, TIMINGS
 from longlag.tasks.support.options import options_of
@@ -147,6 +150,29 @@ def _walk(group: click.Group, path: tuple[str, ...]) -> Iterable[tuple[tuple[str
             yield from _walk(command, (*path, name))
         else:
             yield (*path, name), command
+
+
+def claims() -> str:
+    """The rules of claims."""
+    rows = []
+    for claim in named.claims():
+        rows += [[claim.number(), f"*{claim.sentence}*", "", ""]]
+        rows += [
+            ["", f"{rule.name}: {rule.asks}", _minimum(rule), f"{claim.bar(rule).level:.2g}" if rule.minimum else ""]
+            for rule in claim.rules
+        ] or [["", "not in this tier: it has no rule yet", "", ""]]
+    return table(("", "claim", "minimum effect", "level"), rows)
+
+
+def _minimum(rule: Rule) -> str:
+    return "exact" if rule.minimum is None else f"{rule.minimum:g} {rule.unit}"
+
+
+def verdicts() -> str:
+    """The verdicts of the reference run."""
+    folder = ROOT / "results" / "reference" / "claims"
+    frame = told.frame_of(stored.read(folder), 10, {}).drop(columns="seconds")
+    return markdown(frame).rstrip("\n")
 
 
 DERIVED = {

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -225,3 +226,27 @@ def test_two_directions_are_refused_where_later_inputs_show_the_answer(tmp_path)
 def test_unknown_numbers_raise_in_the_library_too():
     with pytest.raises(UsageError, match="no claim -1"):
         asked([-1])
+
+
+REFERENCE = Path(__file__).resolve().parent.parent / "results" / "reference" / "claims"
+KEPT = sorted((REFERENCE / "rows").glob("*.csv.gz"))
+
+
+def test_the_reference_verdicts_are_of_todays_rules():
+    held = stored.read(REFERENCE)
+    rules = {(claim.number(), rule.name) for claim in claims() for rule in claim.rules}
+    assert {(one["claim"], one["rule"]) for one in held} == rules
+    assert all(one["rule_hash"] == fixed.rule_hash(asked([one["claim"]])[0]) for one in held)
+    assert len(KEPT) >= 20
+
+
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.name.partition(".")[0])
+def test_the_reference_rows_give_the_reference_verdicts(path):
+    number, name = int(path.name[:2]), path.name[2]
+    claim = asked([number])[0]
+    rule = next(rule for rule in claim.rules if rule.name == name)
+    found = rule.judge(pd.read_csv(path, keep_default_na=False, na_values=[""]), claim.bar(rule))
+    (entry,) = [one for one in stored.read(REFERENCE) if (one["claim"], one["rule"]) == (number, name)]
+    assert (str(found.kind), found.n) == (entry["verdict"], entry["n"])
+    assert stored.said(rule.told, found) == entry["said"]
+    assert entry["effect"] is None or list(found.effect) == pytest.approx(entry["effect"], abs=1e-5)

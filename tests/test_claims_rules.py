@@ -153,8 +153,7 @@ def test_a_rule_cannot_tell_from_four_seeds_and_says_how_many_would_do(name, eff
 @pytest.mark.parametrize(("effect", "seeds"), [(0, SEEDS), (1, SEEDS), (1, FEW)])
 def test_the_sentence_is_filled_from_the_numbers_of_any_verdict(name, effect, seeds):
     found = verdict(name, effect, seeds)
-    told = {"n": found.n, "counter": 0, "faint": 0} | dict(found.numbers)
-    assert "{" not in RULES[name][1].told.format(**told)
+    assert "{" not in RULES[name][1].told.format(**{"n": found.n, **found.numbers})
 
 
 def test_what_goes_with_the_rate_alone_predicts_nothing():
@@ -210,3 +209,29 @@ def test_the_level_is_divided_by_the_claims_that_could_fail_and_then_by_their_ru
     shares = pd.Series([claim.bar(rule).level for claim, rule in JUDGED.values()])
     numbers = [claim.number() for claim, _ in JUDGED.values()]
     assert shares.groupby(numbers).sum().to_numpy() == pytest.approx(LEVEL)
+
+
+def test_the_power_that_the_readme_states():
+    claim, rule = RULES["4c"]
+    bar, n = claim.bar(rule), 32
+
+    def holds(pairs):
+        sides = [(True, True), (False, True), (True, False), (False, False)]  # as of `Pairs`, the second side first
+        first, second = zip(
+            *(side for side, count in zip(sides, pairs, strict=True) for _ in range(count)), strict=True
+        )
+        return decide_shares(first, second, bar).kind is Kind.HOLDS
+
+    assert holds((0, 0, 12, n - 12))
+    assert not holds((0, 0, 11, n - 11))
+    for better, power in ((0.8, 0.87), (0.6, 0.29)):
+        worse = 0.2
+        chances = [better * worse, (1 - better) * worse, better * (1 - worse), (1 - better) * (1 - worse)]
+        drawn, counts = np.unique(draw().multinomial(n, chances, 1000), axis=0, return_counts=True)
+        found = sum(count for pairs, count in zip(drawn.tolist(), counts, strict=True) if holds(pairs)) / 1000
+        assert found == pytest.approx(power, abs=0.04)
+
+
+def test_an_interval_with_both_zero_and_the_minimum_cannot_tell():
+    found = decide(Effect(0.2, -0.2, 0.6), 20, Bar(0.3, 0.05))
+    assert (found.kind, found.seeds) == (Kind.UNDECIDED, 143)

@@ -40,8 +40,8 @@ def _of_slopes(name: str, when: str, task: str) -> Rule:
         f"{when}, at default initialisation, the signal falls exponentially with distance ({task})",
         "the slope of log reach over the lags (lens `reach`, by input), a mean over seeds with Student's interval",
         "a signal that keeps more than e^-.05 a step: half of it after 14 steps",
-        "On {n} seeds of the tanh network it changes by {slope:.2g} nats a step ({solved} of {n} trials "
-        "solve the task).",
+        "On {n} seeds of the tanh network it changes by {slope:.2g} nats a step ({solved} of {n} trials solve the "
+        "task).",
         judge_slope,
         0.05,
         "nats a step, downwards",
@@ -61,7 +61,8 @@ class Fading(Claim):
             "a",
             "the signal never exceeds (g s_max)^k",
             f"{NETWORKS:,} random networks of 2 to 24 units over 20 steps in float64, s_max from .1 to 4, four "
-            f"nonlinearities: the largest |dy/dh_(T-k)| / |dy/dh_T| over (g s_max)^k, less 1, is at most {TOLERANCE:g}",
+            "nonlinearities: the largest |dy/dh_(T-k)| / |dy/dh_T| over (g s_max)^k, less 1, is at most "
+            f"{TOLERANCE:g}",
             "one network over the bound by more than rounding",
             "Of {n} random networks none exceeds the bound (g s_max)^k; the nearest stays {below:.1e} of it below.",
             judge_bound,

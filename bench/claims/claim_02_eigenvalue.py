@@ -49,20 +49,18 @@ class Eigenvalue(Claim):
             f"no such matrix: then the eigenvalue might be the right word over {LONG} steps",
             "A matrix of spectral radius {radius:.2f} and s_max {s_max:.2f} lets the signal grow {growth:.3g} times "
             "over {lag:.0f} steps; after {steps} it is at {last:.2g} times. What is sufficient is a largest "
-            "*singular value* "
-            "below 1; a largest eigenvalue below 1 decides only as the lag goes to infinity.",
+            "*singular value* below 1; a largest eigenvalue below 1 decides only as the lag goes to infinity.",
             judge_growth,
         ),
         Rule(
             "b",
             "with the logistic function the gradient fades although the largest singular value is above 1",
-            f"of {NETWORKS} logistic networks those with s_max between 1 and 4: one whose signal halves at every step; "
-            "their bound a step is s_max / 4",
+            f"of {NETWORKS} logistic networks those with s_max between 1 and 4: one whose signal halves at every "
+            "step; their bound a step is s_max / 4",
             "no such network",
             "In {shown} of {n} logistic networks with s_max between 1 and 4 the signal is halved, or worse, at each "
-            "step; the slowest keeps {slowest:.2f} of it a step. The bound there is s_max / 4, so that the "
-            "condition is "
-            "s_max < 4, not 1.",
+            "step; the slowest keeps {slowest:.2f} of it a step. The bound there is s_max / 4, so that the condition "
+            "is s_max < 4, not 1.",
             judge_logistic,
         ),
     )

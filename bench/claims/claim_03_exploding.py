@@ -41,9 +41,8 @@ def _rule(name: str, kind: str, diverges: bool) -> Rule:
     return Rule(
         name,
         f"{kind}: with a spectral radius above 1 descent {'reaches Inf or NaN' if diverges else 'is lost'} more often",
-        f"share of trials whose training {what}, at radius 1.6 less .7 and 1.3 less 1, on the same seeds, "
-        f"averaged over "
-        f"{len(RATES)} fixed rates; paired interval of shares (Newcombe 1998b)",
+        f"share of trials whose training {what}, at radius 1.6 less .7 and 1.3 less 1, on the same seeds, averaged "
+        f"over {len(RATES)} fixed rates; paired interval of shares (Newcombe 1998b)",
         "a difference below 25 points of the share",
         "Over {n} seeds and {rates} rates: {shares}.",
         judge,
@@ -58,8 +57,8 @@ class Exploding(Claim):
     sentence: ClassVar[str] = "Above it gradients explode, and then SGD reaches Inf or NaN"
     paper: ClassVar[str] = "Pascanu, Mikolov & Bengio 2013, sections 2 and 3"
     boundary: ClassVar[str] = (
-        "plain networks of 32 units, orthogonal start times the radius, adding over 30 steps, plain SGD without a clip "
-        f"at rates {', '.join(f'{rate:g}' for rate in RATES)}, 200 updates"
+        "plain networks of 32 units, orthogonal start times the radius, adding over 30 steps, plain SGD without a "
+        f"clip at rates {', '.join(f'{rate:g}' for rate in RATES)}, 200 updates"
     )
     rules: ClassVar[tuple[Rule, ...]] = (
         _rule("a", "tanh", diverges=False),

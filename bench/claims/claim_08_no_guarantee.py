@@ -45,8 +45,8 @@ class NoGuarantee(Claim):
             f"one of {NETWORKS} networks a setting, over {STEPS} steps, whose gradient by the first input is at most "
             f"{VANISHED:g} of that by the last",
             "no network among those drawn",
-            "Over {steps} steps {shown} of {n} LSTMs lose the signal to a millionth or less; the least is {least:.1e} "
-            "({setting}).",
+            "Over {steps} steps {shown} of {n} LSTMs lose the signal to a millionth or less; the least is "
+            "{least:.1e} ({setting}).",
             judge_vanishing,
         ),
         Rule(
@@ -54,8 +54,8 @@ class NoGuarantee(Claim):
             "the gradient of an LSTM can explode",
             f"the same networks: a gradient by the first input of at least {EXPLODED:g} times that by the last",
             "no network among those drawn",
-            "In {shown} of {n} the gradient by the first input is a thousand times that by the last, or more; at most "
-            "{most:.1e} times ({setting}).",
+            "In {shown} of {n} the gradient by the first input is a thousand times that by the last, or more; at "
+            "most {most:.1e} times ({setting}).",
             judge_exploding,
         ),
     )

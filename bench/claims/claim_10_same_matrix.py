@@ -34,8 +34,8 @@ class SameMatrix(Claim):
     """Of products of random matrices; nothing is trained."""
 
     sentence: ClassVar[str] = (
-        "All deep networks have the problem; RNNs are especially unstable because the same matrix is multiplied again "
-        "and again"
+        "All deep networks have the problem; RNNs are especially unstable because the same matrix is multiplied "
+        "again and again"
     )
     paper: ClassVar[str] = "Bengio, Simard & Frasconi 1994; Pascanu, Mikolov & Bengio 2013; Furstenberg & Kesten 1960"
     boundary: ClassVar[str] = f"products of Gaussian {UNITS}-by-{UNITS} matrices, depths {DEPTHS[0]} to {DEPTHS[-1]}"
@@ -44,8 +44,7 @@ class SameMatrix(Claim):
             "a",
             "without tied matrices, too, gradients spread ever further with depth",
             "SD of log ‖J‖ over random stacks at each depth; the slope of its logarithm over log depth, with a "
-            "bootstrap "
-            "over stacks",
+            "bootstrap over stacks",
             "a spread that hardly grows: a slope below .25",
             "With a matrix of its own for every layer the SD of log ‖J‖ grows as depth^{untied:.2f}.",
             judge_both,

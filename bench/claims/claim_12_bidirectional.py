@@ -59,9 +59,8 @@ def _counts(frame: pd.DataFrame) -> dict[str, object]:
 
 
 _TOLD = (
-    "Seeds that solve, forward and bidirectional: evidence to the right {right_forward} and "
-    "{right_bidirectional}, to the "
-    "left {left_forward} and {left_bidirectional}."
+    "Seeds that solve, forward and bidirectional: evidence to the right {right_forward} and {right_bidirectional}, "
+    "to the left {left_forward} and {left_bidirectional}."
 )
 
 
@@ -71,18 +70,16 @@ class Bidirectional(Claim):
     sentence: ClassVar[str] = "Bidirectional RNNs see the right context: use them whenever the whole sequence is there"
     paper: ClassVar[str] = "Schuster & Paliwal 1997"
     boundary: ClassVar[str] = (
-        "GRU of 32 units a direction, one word of sentiment ten steps from the question, Adam, no clip, 300 "
-        "updates; two "
-        "directions have twice the parameters"
+        "GRU of 32 units a direction, one word of sentiment ten steps from the question, Adam, no clip, 300 updates; "
+        "two directions have twice the parameters"
     )
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "a",
-            "two directions gain more where the evidence lies to the right of the question than where it lies to "
-            "the left",
-            "solved share of two directions less that of one, by seed, evidence right less left; intervals of "
-            "both joined "
-            "(Zou & Donner 2008); rates of each task and direction from three other seeds",
+            "two directions gain more where the evidence lies to the right of the question than where it lies to the "
+            "left",
+            "solved share of two directions less that of one, by seed, evidence right less left; intervals of both "
+            "joined (Zou & Donner 2008); rates of each task and direction from three other seeds",
             "a gain that does not depend on the side, but for 30 points",
             _TOLD,
             judge_interaction,

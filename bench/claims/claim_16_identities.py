@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 
-from longlag.claims.base import Claim, Evidence, Rule
+from longlag.claims.base import Claim, Evidence, Picture, Rule
 from longlag.claims.support.decisions import Bar, Verdict, proved
 from longlag.passes.losses import loss_and_gradient
 from longlag.values.seeding import stream
@@ -48,11 +48,10 @@ class Identities(Claim):
             "a",
             "each is what finite differences give",
             f"central differences with a step of {STEP:g} in float64, {DRAWS} random points each; the largest "
-            f"difference of "
-            f"an entry is at most {TOLERANCE:g} of the largest",
+            f"difference of an entry is at most {TOLERANCE:g} of the largest",
             "an identity that is wrong, or a program that computes another",
-            "{identities} identities at {n} random points: the largest relative difference from finite differences is "
-            "{worst:.1e}.",
+            "{identities} identities at {n} random points: the largest relative difference from finite differences "
+            "is {worst:.1e}.",
             judge,
         ),
     )
@@ -66,6 +65,11 @@ class Identities(Claim):
                 difference = np.abs(found - one.said).max() / max(np.abs(one.said).max(), 1e-300)
                 rows.append({"identity": one.spelled, "used_by": one.used_by, "point": place, "difference": difference})
         return {"a": pd.DataFrame(rows)}
+
+    def picture(self, frames: Mapping[str, pd.DataFrame]) -> Picture:
+        """Show the difference of each identity at each point."""
+        shown = frames["a"].rename(columns={"identity": "series", "point": "x", "difference": "y"}).assign(panel="")
+        return Picture(shown[["panel", "series", "x", "y"]], "random point", "relative difference", "y")
 
 
 def finite_differences(function: Callable[[Array], Array], at: Array) -> Array:

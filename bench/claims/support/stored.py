@@ -134,6 +134,8 @@ def write_times(seconds: dict[int, float], folder: Path) -> dict[int, float]:
     """Note what claims took, beside what was noted of others; return all."""
     path = folder / TIMES
     held = pd.read_csv(path).set_index("claim")["worker_seconds"].to_dict() if path.is_file() else {}
+    if not seconds:
+        return {int(str(number)): float(took) for number, took in held.items()}
     together = {int(str(number)): float(took) for number, took in (held | seconds).items()}
     frame = pd.DataFrame(sorted(together.items()), columns=["claim", "worker_seconds"]).round({"worker_seconds": 1})
     write_csv(frame, path)

@@ -28,12 +28,12 @@ def frame_of(entries: Sequence[Entry], tier: int, seconds: Mapping[int, float]) 
     return frame if frame.empty else frame.astype(dict.fromkeys(numbers, "float64"))
 
 
-def not_told(claims: Sequence[Claim], verdicts: pd.DataFrame, tier: int) -> list[tuple[int, str, str]]:
+def not_told(claims: Sequence[Claim], verdicts: pd.DataFrame) -> list[tuple[int, str, str]]:
     """Return claims without a verdict: number, sentence and why."""
     there = set() if verdicts.empty else set(verdicts["claim"])
-    why = f"not in this tier: it has no rule yet ({tier})"
+    why = "not in this tier: it has no rule yet"
     return [
-        (claim.number(), claim.sentence, why if not claim.rules else "no verdict: not asked for yet, or trials failed")
+        (claim.number(), claim.sentence, why if not claim.rules else "no verdict: trials failed")
         for claim in claims
         if claim.number() not in there
     ]
@@ -54,13 +54,13 @@ def draw(answer: Answer, verdicts: pd.DataFrame, folder: Path) -> Path:
 
 
 def write_page(claims: Sequence[Claim], verdicts: pd.DataFrame, folder: Path, tier: int) -> Path:
-    """Write the page of all verdicts of a tier and return its file.
+    """Write the page of all verdicts of a tier.
 
     Args:
         claims: All claims.
         verdicts: As of `frame_of`.
-        folder: The folder of the claims' results.
-        tier: One of `longlag.claims.base.TIERS`.
+        folder: Of claims, in which the figures lie.
+        tier: The tier.
     """
     from longlag.report.claims.page import About, page
 

@@ -74,13 +74,13 @@ def _answer(asked: "Sequence[Claim]", tier: int, folder: Path, workers: int, new
         stored.write_rows(found, folder)
         times = stored.write_times({claim.number(): found.seconds}, folder)
         told.draw(found, told.frame_of(held, tier, times), folder)
-    times = stored.write_times({}, folder) if held else times
+    times = stored.write_times({}, folder)
     verdicts = told.frame_of(held, tier, times)
     every = named.claims()
     if len(verdicts):
         click.echo(told.write_page(every, verdicts, folder, tier), err=True)
         verdicts = verdicts[verdicts["claim"].isin([claim.number() for claim in asked])]
-    click.echo(table.terminal(verdicts, told.not_told(asked, verdicts, tier)), nl=False)
+    click.echo(table.terminal(verdicts, told.not_told(asked, verdicts)), nl=False)
     return EXIT_SOME_FAILED if failed else 0
 
 

@@ -31,7 +31,7 @@ def draw(verdicts: pd.DataFrame, points: pd.DataFrame | None, x: str = "", y: st
     effects = verdicts[verdicts["estimate"].notna()]
     panels = [] if points is None else list(dict.fromkeys(points["panel"]))
     frames = (1 if len(effects) else 0) + len(panels)
-    figure = Figure(figsize=(max(3.4, 2.9 * frames), 2.9), layout="constrained")
+    figure = Figure(figsize=(max(5.0, 2.9 * frames), 3.1), layout="constrained")
     axes = list(figure.subplots(1, max(frames, 1), squeeze=False)[0])
     if len(effects):
         _effects(axes.pop(0), effects)
@@ -42,7 +42,7 @@ def draw(verdicts: pd.DataFrame, points: pd.DataFrame | None, x: str = "", y: st
         axes[0].set_ylabel(y)
         if points["series"].nunique() > 1:
             handles, labels = axes[-1].get_legend_handles_labels()
-            figure.legend(handles, labels, loc="outside lower center", ncols=4)
+            figure.legend(handles, labels, loc="outside lower center", ncols=4 if frames > 1 else 2)
     first = verdicts.iloc[0]
     figure.suptitle(f"{first['claim']}  {first['sentence']}", wrap=True)
     return figure

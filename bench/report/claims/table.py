@@ -34,28 +34,29 @@ def terminal(verdicts: pd.DataFrame, others: Sequence[tuple[int, str, str]]) -> 
         others: Claims without a verdict: number, sentence, why.
     """
     lines = []
-    for number, rows in () if verdicts.empty else verdicts.groupby("claim", sort=True):
+    for number, rows in [] if verdicts.empty else verdicts.groupby("claim", sort=True):
         first = rows.iloc[0]
         took = "" if pd.isna(first["seconds"]) else f"   [{first['seconds']:.0f} s]"
         lines.append((int(str(number)), f"{number:>2}  {first['sentence']}{took}"))
         for _, row in rows.iterrows():
             told = (
-                f"    {row['rule']}  {str(row['verdict']).upper() if row['verdict'] == 'fails' else row['verdict']:11}"
+                f"    {row['rule']}  {str(row['verdict']).upper() if row['verdict'] == 'fails' else row['verdict']:11} "
             )
             needed = "" if pd.isna(row["seeds_needed"]) else f"; n = {row['seeds_needed']:.0f} would do"
             what = "; ".join(filter(None, [effect_told(row), f"n {row['n']}"])) + needed
-            lines.append((int(str(number)), f"{told} {row['asks']}\n{'':19}{what}"))
+            lines.append((int(str(number)), f"{told} {row['asks']}\n{'':20}{what}"))
     lines += [(number, f"{number:>2}  {sentence}\n    {why}") for number, sentence, why in others]
     return "\n".join(text for _, text in sorted(lines, key=lambda line: line[0])) + "\n"
 
 
 def markdown(verdicts: pd.DataFrame) -> str:
-    """Write the table in Markdown: a row a rule; what fails is in bold."""
-    lines = [f"| {' | '.join(('', *_COLUMNS))} |", "|---|---|---|---|---|---|"]
+    """Write the table in Markdown: a row a rule; what fails is in bold. Without ``seconds`` nothing is said of time."""
+    columns = _COLUMNS if "seconds" in verdicts else _COLUMNS[:-1]
+    lines = [f"| {' | '.join(('', *columns))} |", "|---" * (len(columns) + 1) + "|"]
     for _, row in verdicts.iterrows():
         verdict = f"**{row['verdict']}**" if row["verdict"] == "fails" else verdict_told(row)
-        took = "" if pd.isna(row["seconds"]) else f"{row['seconds']:.0f} s"
-        lines.append(
-            f"| {row['claim']}{row['rule']} | {row['asks']} | {verdict} | {effect_told(row)} | {row['n']} | {took} |"
-        )
+        cells = [f"{row['claim']}{row['rule']}", row["asks"], verdict, effect_told(row), str(row["n"])]
+        if "seconds" in verdicts:
+            cells.append("" if pd.isna(row["seconds"]) else f"{row['seconds']:.0f} s")
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
