@@ -217,12 +217,13 @@ def take_run_options(options: dict[str, Any]) -> "RunOptions":
     workers, engine, address = (options.pop(name) for name in ("workers", "engine", "address"))
     if address is not None and engine != "ray":
         raise UsageError("--address is that of a Ray cluster: give --engine ray, too")
+    count = checked_workers(workers)
     return RunOptions(
-        workers=checked_workers(workers),
+        workers=count,
         timeout_seconds=checked_timeout(options.pop("timeout")),
         memory=as_bytes(options.pop("memory")),
         retrain=Retrain(options.pop("fresh"), options.pop("keep_networks")),
         unchecked=options.pop("unchecked"),
         audit_every=options.pop("audit") == "every",
-        cluster=Cluster(address, workers) if engine == "ray" else None,
+        cluster=Cluster(address, count if address is None else workers) if engine == "ray" else None,
     )

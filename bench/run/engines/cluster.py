@@ -156,7 +156,7 @@ def _where(cluster: Cluster) -> dict[str, Any]:
         return {"address": cluster.address}
     return {
         "address": "local",
-        "num_cpus": cluster.workers or len(os.sched_getaffinity(0)),
+        "num_cpus": cluster.workers or os.cpu_count(),
         "include_dashboard": False,
         "object_store_memory": STORE_BYTES,
     }
