@@ -292,6 +292,21 @@ class Task(Configurable, ABC):
         """Return which inputs must be carried to the answers, (T, B) bool; all false by default."""
         return torch.zeros_like(batch.mask)
 
+    def last_target(self, inputs: Tensor, last: Tensor) -> Tensor | None:
+        """Return the right answer at each sequence's last scored step, by its inputs alone; None by default.
+
+        A task gives it where every symbol that is read may be exchanged for another one and the sequence still has a
+        right answer.
+
+        Args:
+            inputs: (T, B) int64 tokens, or (T, B, I) float32.
+            last: (B,) int64, that step.
+
+        Returns:
+            (B,) int64 classes or (B, O) float32 values.
+        """
+        return None
+
 
 class ClassTask(Task, ABC):
     """A task whose answers are classes: the highest output is the answer, and an error is 0 or 1."""

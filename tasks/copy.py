@@ -152,6 +152,10 @@ class Copy(ClassTask):
     def carried(self, batch: Batch) -> Tensor:
         return torch.arange(len(batch.mask)).unsqueeze(1).expand(batch.mask.shape) < self.items
 
+    def last_target(self, inputs: Tensor, last: Tensor) -> Tensor:
+        item = inputs[self.items - 1]
+        return item if self.tokens else item.squeeze(-1).long() - 1
+
 
 @cache
 def training_set(items: int, symbols: int) -> np.ndarray:

@@ -74,6 +74,9 @@ class Cycle(ClassTask):
     def carried(self, batch: Batch) -> Tensor:
         return batch.mask.flip(0).cumsum(0).flip(0) > 0  # up to the question
 
+    def last_target(self, inputs: Tensor, last: Tensor) -> Tensor:
+        return place_after(inputs, self.places)[last, torch.arange(len(last))]
+
 
 def place_after(moves: Tensor, places: int) -> Tensor:
     """Return the place after each move (0 left, 1 stay, 2 right) of a walk from place 0; time is the first axis.

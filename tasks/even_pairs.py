@@ -63,6 +63,9 @@ class EvenPairs(ClassTask):
     def carried(self, batch: Batch) -> Tensor:
         return torch.arange(len(batch.inputs)).unsqueeze(1).expand(batch.inputs.shape) == 0
 
+    def last_target(self, inputs: Tensor, last: Tensor) -> Tensor:
+        return odd_pairs(inputs)[last, torch.arange(len(last))]
+
 
 def odd_pairs(bits: Tensor) -> Tensor:
     """Return 1 where unequal neighbours up to and including the step are odd in number; time is the first axis.

@@ -88,6 +88,10 @@ class GroupWords(ClassTask):
     def carried(self, batch: Batch) -> Tensor:
         return batch.mask
 
+    def last_target(self, inputs: Tensor, last: Tensor) -> Tensor:
+        products = running_products(inputs.numpy(), product_table(self.group))
+        return as_tokens(products)[last, torch.arange(len(last))]
+
 
 @cache
 def product_table(group: str) -> np.ndarray:

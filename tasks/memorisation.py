@@ -100,6 +100,9 @@ class Memorisation(ClassTask):
     def carried(self, batch: Batch) -> Tensor:
         return batch.inputs < PATTERNS[self.pattern][1]
 
+    def last_target(self, inputs: Tensor, last: Tensor) -> Tensor:
+        return inputs[PATTERNS[self.pattern][0] - 1]
+
 
 def memorised(pattern: Tensor, distractors: int, values: int) -> tuple[Tensor, Tensor]:
     """Lay out inputs and targets, (T + 2K, B) each, around patterns, (K, B), of symbols below ``values``.

@@ -12,9 +12,10 @@ from functools import cache
 from typing import ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from longlag.tasks.base import Batch, ClassTask
+from longlag.tasks.base import Batch, ClassTask, as_tokens
 from longlag.tasks.support.drawing import ask_at_end, draw_lengths
 from longlag.tasks.support.options import Range, option
 
@@ -85,6 +86,9 @@ class ModArithmetic(ClassTask):
 
     def carried(self, batch: Batch) -> Tensor:
         return batch.mask.flip(0).cumsum(0).flip(0) > 0  # up to the question
+
+    def last_target(self, inputs: Tensor, last: Tensor) -> Tensor:
+        return as_tokens(running_values(inputs.numpy(), self.modulus))[last // 2, torch.arange(len(last))]
 
 
 @cache

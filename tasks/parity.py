@@ -63,6 +63,9 @@ class Parity(ClassTask):
     def carried(self, batch: Batch) -> Tensor:
         return batch.mask.flip(0).cumsum(0).flip(0) > 0  # up to the question
 
+    def last_target(self, inputs: Tensor, last: Tensor) -> Tensor:
+        return running_parity(inputs)[last, torch.arange(len(last))]
+
 
 def running_parity(bits: Tensor) -> Tensor:
     """Return 1 where the number of ones up to and including the step is odd; time is the first axis.

@@ -68,6 +68,9 @@ class Permutation(ClassTask):
     def carried(self, batch: Batch) -> Tensor:
         return torch.arange(len(batch.inputs)).unsqueeze(1).expand(batch.inputs.shape) == 0
 
+    def last_target(self, inputs: Tensor, last: Tensor) -> Tensor:
+        return repeated(inputs)
+
 
 def repeated(inputs: Tensor) -> Tensor:
     """Return what (T, B) inputs end with, (B,): what they begin with.

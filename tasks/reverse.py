@@ -94,6 +94,9 @@ class Reverse(ClassTask):
     def carried(self, batch: Batch) -> Tensor:
         return batch.inputs < self.symbols
 
+    def last_target(self, inputs: Tensor, last: Tensor) -> Tensor:
+        return inputs[0]
+
 
 def reversed_items(symbols: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Turn the first ``lengths`` (B,) of symbols (n, B) round; what comes behind them stays.

@@ -125,6 +125,9 @@ class SelectiveCopy(ClassTask):
     def carried(self, batch: Batch) -> Tensor:
         return batch.inputs < self.symbols
 
+    def last_target(self, inputs: Tensor, last: Tensor) -> Tensor:
+        return as_tokens(scattered(inputs.numpy(), self.symbols)[-1])
+
 
 def scattered(inputs: np.ndarray, symbols: int) -> np.ndarray:
     """Collect the tokens below ``symbols`` of (T, B) inputs in their order, (K, B); each sequence has as many.

@@ -124,6 +124,9 @@ class TemporalOrder(ClassTask):
     def carried(self, batch: Batch) -> Tensor:
         return batch.inputs < FIRST_DISTRACTOR
 
+    def last_target(self, inputs: Tensor, last: Tensor) -> Tensor:
+        return as_tokens(order_of(inputs.numpy(), self.marked))
+
 
 def order_of(inputs: np.ndarray, marked: int) -> np.ndarray:
     """Return the class that the marked symbols of (T, B) inputs spell, X as 0 and Y as 1, (B,).

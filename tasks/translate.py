@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from longlag.tasks.base import Batch, ClassTask
+from longlag.tasks.base import Batch, ClassTask, as_tokens
 from longlag.tasks.support.drawing import letters, write_out
 from longlag.tasks.support.options import option
 
@@ -83,6 +83,9 @@ class Translate(ClassTask):
 
     def carried(self, batch: Batch) -> Tensor:
         return batch.inputs < self.words
+
+    def last_target(self, inputs: Tensor, last: Tensor) -> Tensor:
+        return as_tokens(translated(inputs[self.items - 1].numpy(), self.words))
 
 
 def translated(words: np.ndarray, vocabulary: int) -> np.ndarray:

@@ -219,6 +219,9 @@ class Mine(ClassTask):
         mask = torch.zeros(6, batch_size, dtype=torch.bool)
         mask[-1] = True
         return Batch(as_tokens(inputs), as_tokens(symbols), mask)
+
+    def last_target(self, inputs, last):
+        return inputs[0]
 """
 LOSS = "return super().loss(outputs, batch)"
 DRAW = "symbols = generator.integers(3, size=batch_size)"
@@ -238,6 +241,9 @@ TASKS = {
     "ends before its floors do": ("window >= 6", "window >= 7", "floors"),
     "has no lag": ("lag: ClassVar[int] = 5", "lag: ClassVar[int] = 0", "lag"),
     "says that too little is enough": ("window >= 6", "window >= 5", "enough"),
+    "tells another last target": ("return inputs[0]", "return inputs[1]", "last target"),
+    "tells last targets of another type": ("return inputs[0]", "return inputs[0].float()", "last target"),
+    "tells a last target a step": ("return inputs[0]", "return inputs", "last target"),
 }
 
 

@@ -251,11 +251,40 @@ def test_only_what_is_heard_is_missed():
         for kind in ("carried", "others"):
             assert all(value in (0.0, None) for value in table[kind][1:]), task
         silent = Erasure().look(with_weights(found, input_weight=0.0)).numbers
-        assert all(value in (0.0, None) for value in silent.values())
+        assert all(silent[kind] in (0.0, None) for kind in ("carried", "others"))
         whole = Erasure().look(found).parts["answer"]
         if task == ADDING:  # whose output is a number, and moves with whatever is heard
             assert whole["carried"][0] > 0
             assert whole["others"][1] > 0
+
+
+def test_the_change_of_the_right_answer_stands_beside_that_of_the_answer():
+    table = (
+        Erasure().look(subject("rnn", COPY)).parts["answer"]
+    )  # two items: the last answer is the second, 5 steps back
+    by_lag = dict(zip(table["lag"], table["carried_target"], strict=True))
+    assert by_lag == {0: None, 1: None, 2: None, 3: None, 4: None, 5: 1.0, 6: 0.0}
+    found = subject("rnn", ADDING)
+    batch, steps = found.batches[0], len(found.batches[0].mask)
+    table = Erasure().look(found).parts["answer"]
+    assert set(table["others_target"]) <= {0.0, None}
+    for lag in (1, steps - 2):
+        at = batch.inputs[steps - 1 - lag, :, 1] > 0
+        changed, _ = redrawn(batch, found.task.carried(batch), torch.full((len(at),), steps - 1 - lag), lag)
+        moved = (changed.inputs - batch.inputs)[steps - 1 - lag, :, 0].abs()
+        assert table["carried_target"][lag] == pytest.approx(float(moved[at].mean()), rel=1e-5)
+    agreement = Erasure().look(subject("rnn", AGREEMENT))
+    assert agreement.numbers["carried_target"] is None
+
+
+def test_a_symbol_that_is_carried_becomes_one_that_others_carry_from_that_step():
+    found = subject("rnn", "mod_arithmetic:digits=4")  # digits and operators, in turn
+    batch = found.batches[0]
+    last = torch.full((64,), len(batch.mask) - 1)
+    for lag in range(len(batch.mask)):
+        changed, moved = redrawn(batch, found.task.carried(batch), last - lag, lag)
+        assert moved.all()
+        assert ((changed.inputs < found.task.modulus) == (batch.inputs < found.task.modulus)).all()
 
 
 def test_redrawing_changes_one_step_and_leaves_markers():

@@ -40,6 +40,19 @@ def test_every_task_passes_its_check(task):
     assert [one.line for one in check_task(task.spec, timed=False, hunted=False) if not one.ok] == []
 
 
+WITHOUT_LAST_TARGET = {
+    *("agreement", "agreement_constructions", "brackets", "counting", "digits", "flip_flop", "recall", "recall_pairs"),
+    *("sentiment", "sentiment_before"),
+}
+"""Where a sequence with one symbol exchanged may have no right answer."""
+
+
+def test_tasks_tell_the_last_target_by_inputs_alone_where_any_inputs_have_one(task):
+    batch = draw(task)
+    last = torch.full((BATCH,), len(batch.mask) - 1)
+    assert (task.last_target(batch.inputs, last) is None) == (task.name() in WITHOUT_LAST_TARGET)
+
+
 def test_scored_steps_are_places_in_time_major_order(task):
     batch = draw(task)
     assert batch.scored.tolist() == [place for place, asked in enumerate(batch.mask.flatten().tolist()) if asked]

@@ -15,6 +15,7 @@ from longlag.checks.blind import ENOUGH, Blind
 from longlag.checks.cost import draw_ratio
 from longlag.checks.finding import Finding, Note, expect, findings, global_state_untouched
 from longlag.checks.order import order_of_answers
+from longlag.checks.targets import last_targets
 from longlag.checks.windows import Windows
 from longlag.plan.dial import without_dial
 from longlag.tasks.base import Batch, Task
@@ -54,6 +55,7 @@ def check_task(spec: str, timed: bool = True, hunted: bool = True) -> Iterator[F
         "loss": task.loss,
         "errors": task.errors,
         "order": lambda: order_of_answers(task.task),
+        "last target": lambda: last_targets(task.task, task.batch(size=_MANY, held_out=True)),
         "floors": task.floors,
         "lag": task.lag,
         "dial": task.dial,

@@ -2,10 +2,11 @@
 
 At one lag at a time, the content that was read so many steps before the answer is replaced by that of another sequence,
 everything else unchanged, and the answer is computed again. Markers stay: in token tasks a symbol that must be carried
-(`Task.carried`) is replaced by another such symbol and any other by one that stands elsewhere at that step; of vectors,
-the numbers that take more than three values are content and the others markers. The change is the share of answers that
-become another class, or the mean absolute change of the output in regression, steps that must be carried apart from the
-others.
+(`Task.carried`) is replaced by another one that some sequence carries from that step (else from any), and any other
+by one that stands elsewhere at that step; of vectors, the numbers that take more than three values are content and the
+others markers. The change is the share of answers that become another class, or the mean absolute change of the output
+in regression, steps that must be carried apart from the others. Beside it stands the change of the right answer, where
+the task can tell it by the inputs alone (`Task.last_target`): a network that solves changes as much.
 """
 
 from dataclasses import replace
@@ -23,11 +24,13 @@ from longlag.tasks.base import Batch
 from longlag.values.frames import Found, Number, rounded
 from longlag.values.seeding import stream
 
+_COLUMNS = ("_n", "", "_target")
+
 
 class Erasure(Lens):
     """How the answer changes when what was read k steps back is redrawn."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "how the answer changes when what was read k steps back is redrawn"
     reference: ClassVar[str] = "after Li, Monroe & Jurafsky 2016, arXiv:1612.08220"
 
@@ -38,34 +41,45 @@ class Erasure(Lens):
         return ""
 
     def frame(self, subject: Subject) -> Found:
-        """Return by lag how many sequences were changed, and how their answers were: ``carried`` and ``others``."""
+        """Return by lag how many sequences were changed, how their answers changed and how the right answers did.
+
+        Columns, of steps that must be carried and of others: ``carried_n``, ``carried``, ``carried_target``,
+        ``others_n``, ``others``, ``others_target``; None where nothing was changed, or the task cannot tell.
+        """
         batch = subject.batches[0]
         last, places = last_scored(batch)
         lags = int(last.max()) + 1
         carried = subject.task.carried(batch)
-        before = _answers(subject, batch, places)
+        before, right = _answers(subject, batch, places), subject.task.last_target(batch.inputs, last)
         kept = thinned(np.arange(lags))
         table: dict[str, list[float | int | None]] = {"lag": kept.tolist()}
-        table |= {f"{kind}{name}": [] for kind in ("carried", "others") for name in ("_n", "")}
+        table |= {f"{kind}{name}": [] for kind in ("carried", "others") for name in _COLUMNS}
         for lag in kept.tolist():
             steps = last - lag
             there = steps >= 0
             changed, moved = redrawn(batch, carried, steps, lag)
             change = _change(before, _answers(subject, changed, places))
+            due = _change(right, subject.task.last_target(changed.inputs, last))
             at = carried[steps.clamp(min=0), torch.arange(len(steps))]
             for name, rows in (("carried", there & moved & at), ("others", there & moved & ~at)):
                 table[f"{name}_n"].append(int(rows.sum()))
-                table[name].append(rounded(float(change[rows].mean())) if bool(rows.any()) else None)
+                table[name].append(_mean(change, rows))
+                table[f"{name}_target"].append(_mean(due, rows))
         return Found(_numbers(table), {"answer": table})
+
+
+def _mean(change: Tensor | None, rows: Tensor) -> float | None:
+    return None if change is None or not bool(rows.any()) else rounded(float(change[rows].mean()))
 
 
 def _numbers(table: dict[str, list[float | int | None]]) -> dict[str, Number]:
     """Return the mean change over the lags at which something must be carried, and over the others."""
     numbers: dict[str, Number] = {}
-    for name in ("carried", "others"):
-        pairs = [(n, v) for n, v in zip(table[f"{name}_n"], table[name], strict=True) if n and v is not None]
-        counted = sum(n for n, _ in pairs)
-        numbers[name] = rounded(sum(n * value for n, value in pairs) / counted) if counted else None
+    for kind in ("carried", "others"):
+        for name in (kind, f"{kind}_target"):
+            pairs = [(n, v) for n, v in zip(table[f"{kind}_n"], table[name], strict=True) if n and v is not None]
+            counted = sum(n for n, _ in pairs)
+            numbers[name] = rounded(sum(n * value for n, value in pairs) / counted) if counted else None
     return numbers
 
 
@@ -97,8 +111,10 @@ def redrawn(batch: Batch, carried: Tensor, steps: Tensor, lag: int) -> tuple[Bat
         vocabulary = batch.inputs[carried]
         new = read.clone()
         for column in range(width):
-            pool = vocabulary if is_carried[column] else read[~is_carried]
+            pool = read[is_carried == is_carried[column]]
             pool = pool[pool != read[column]]
+            if is_carried[column] and not len(pool):
+                pool = vocabulary[vocabulary != read[column]]
             if len(pool):
                 new[column] = pool[int(generator.integers(len(pool)))]
         differs = new != read
@@ -114,8 +130,10 @@ def _answers(subject: Subject, batch: Batch, places: Tensor) -> Tensor:
     return answers if batch.targets.is_floating_point() else answers.argmax(1)
 
 
-def _change(before: Tensor, after: Tensor) -> Tensor:
-    """Return how each answer changed, (B,) float64: 0 or 1 for classes."""
+def _change(before: Tensor | None, after: Tensor | None) -> Tensor | None:
+    """Return how each answer changed, (B,) float64: 0 or 1 for classes; None of none."""
+    if before is None or after is None:
+        return None
     if before.is_floating_point():
         return (after - before).abs().mean(1).double()
     return (after != before).double()

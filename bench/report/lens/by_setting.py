@@ -128,6 +128,8 @@ def erasure(study: StudyData) -> panels.Drawing:
     for part, (left, right) in zip(parts, axes, strict=True):
         panels.titles(left, f"{heading(part)}", f"erasure, {WHEN[phase]}")
         panels.titles(right, "", f"reach, {WHEN[phase]}")
+        due = rows[rows["key"].isin(part.frame["key"])].groupby("lag")["carried_target"].median()
+        left.plot(due.index, due, color=panels.GREY, linestyle="--", linewidth=0.8, zorder=1)
         for cell in part.cells:
             keys = part.of(cell)["key"]
             shown.append(_draw_erasure(left, part, cell, rows[rows["key"].isin(keys)]))
@@ -141,11 +143,14 @@ def erasure(study: StudyData) -> panels.Drawing:
         ax.set_xlabel("steps back")
     told = (
         "left: answers that change (share; in regression the mean change) when what was read so far back is redrawn, "
-        "solid where it must be carried, dotted elsewhere; right: the gradient at the same lags"
+        "solid where it must be carried, dotted elsewhere, grey dashes how the right answer changes where it must be "
+        "carried; right: the gradient at the same lags"
     )
     panels.caption(figure, study, "Erasure", told)
     kinds = [Line2D([], [], color=panels.GREY, label="must be carried")]
     kinds.append(Line2D([], [], color=panels.GREY, linestyle=":", label="others"))
+    if pd.to_numeric(rows["carried_target"]).notna().any():
+        kinds.append(Line2D([], [], color=panels.GREY, linestyle="--", linewidth=0.8, label="right answer"))
     panels.legend_below(figure, [*panels.cell_handles(curves.all_cells(parts)), *kinds])
     return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
 
@@ -154,7 +159,8 @@ def _draw_erasure(ax: Axes, part: Panel, cell: str, rows: pd.DataFrame) -> pd.Da
     """Draw one cell's changes and return them."""
     look = style.cell_look(cell)
     told = {"task": part.task, "ways": part.ways_label, "cell": cell}
-    found = rows.groupby("lag")[["carried", "others"]].median().reset_index()
+    values = ["carried", "others", "carried_target", "others_target"]
+    found = rows.groupby("lag")[values].median().reset_index()
     ax.plot(found["lag"], found["carried"], color=look.color, marker=look.marker, markersize=2.5, linewidth=1.1)
     ax.plot(found["lag"], found["others"], color=look.color, linestyle=":", linewidth=1.0)
-    return found.assign(**told)[[*told, "lag", "carried", "others"]]
+    return found.assign(**told)[[*told, "lag", *values]]
