@@ -120,6 +120,14 @@ def test_the_same_command_again_trains_nothing_and_another_lens_trains_again(run
     assert "to train  4" in more.stdout
 
 
+def test_a_trial_that_was_only_looked_at_before_training_lacks_the_lens(tmp_path):
+    grid = [*GRID, "--seeds", "1", "--name", "early", "--results", str(tmp_path), "--lens", "reach"]
+    assert call("run", *grid).exit_code == 0
+    with closing(sqlite3.connect(tmp_path / "early" / "store.sqlite")) as store, store:
+        store.execute("DELETE FROM lenses WHERE phase != 'start' AND key = (SELECT min(key) FROM lenses)")
+    assert "1 stored trials lack them and are trained again" in call("plan", *grid).stdout
+
+
 def test_kept_networks_are_looked_at_without_training(runs):
     asked = [*GRID, "--name", "plain", "--results", str(runs), "--lens", "reach"]
     assert "4 stored trials are looked at in their kept networks" in call("plan", *asked).stdout

@@ -68,7 +68,11 @@ class Engine(ABC):
         """Start a worker."""
 
     def run(self, cohorts: Sequence[Sequence[Trial]]) -> Generator[TrialResult | None]:
-        """Train cohorts in their order and yield results as they come; None after a moment without any."""
+        """Train cohorts in their order and yield results as they come; None after a moment without any.
+
+        Raises:
+            RuntimeError: The threads that supervise workers have ended, and some trials have no result: a fault here.
+        """
         self._jobs.extend(_Job(tuple(cohort)) for cohort in cohorts)
         missing = sum(len(cohort) for cohort in cohorts)
         threads = [
@@ -82,6 +86,8 @@ class Engine(ABC):
                     yield self._results.get(timeout=_TICK_SECONDS)
                     missing -= 1
                 except queue.Empty:
+                    if not any(thread.is_alive() for thread in threads) and self._results.empty():
+                        raise RuntimeError(f"{missing} trials were neither trained nor given up") from None
                     yield None
         finally:
             self._close()
