@@ -12,6 +12,7 @@ from longlag.networks.recurrent import Network
 from longlag.tasks.adding import Adding
 from longlag.tasks.agreement import Agreement
 from longlag.tasks.copy import Copy
+from longlag.tasks.flip_flop import FlipFlop
 from longlag.values.backward import PLAIN, Backward
 from longlag.values.seeding import stream
 from longlag.values.wiring import Wiring
@@ -60,9 +61,10 @@ def test_single_precision_stays_within_its_bound(spec):
 @pytest.mark.parametrize("backward", [PLAIN, Backward(signal_limit=1e-3), Backward(truncate=3)], ids=str)
 @pytest.mark.parametrize("spec", CELLS)
 def test_what_was_there_before_and_who_looks_on_change_no_byte(spec, backward):
-    task = TASKS[0]
+    task = FlipFlop(instructions=5, acting=2.0)  # whose scored steps differ from batch to batch
     network, row, batch = drawn(spec, task)
     other, other_batch = drawn(spec, task, seed=1)[1:]
+    assert not torch.equal(batch.mask, other_batch.mask)
     first = gradient(network, task, row, batch, backward)
     gradient(network, task, torch.full_like(row, torch.nan), batch, backward)  # a trial that has diverged
     gradient(network, task, other, other_batch, backward)
