@@ -12,8 +12,10 @@ from lens_samples import ADDING, AGREEMENT, COPY, every_cell, first, orthogonal,
 from longlag import registry
 from longlag.lens.bound import Bound
 from longlag.lens.reach import Reach, numbers_of, reach
+from longlag.lens.support import sequences
 from longlag.lens.support.answers import last_margins, last_scored
 from longlag.lens.support.lags import ByLag, by_lag, joined, largest, quantiles, relative, thinned
+from longlag.lens.support.sequences import small
 from longlag.lens.support.signals import INPUT, STATE, norms_of
 from longlag.tasks.base import Batch
 from longlag.tasks.support.errors import UsageError
@@ -220,6 +222,19 @@ class Reader(torch.nn.Module):
     def forward(self, inputs):
         found = self.core(inputs)
         return self.readout(found[0] if isinstance(found, tuple) else found)
+
+
+@pytest.mark.parametrize(("cell", "task"), [("lstm", "parity:steps=3-9"), ("gru", ADDING)])
+def test_long_sequences_come_one_by_one_and_say_the_same(cell, task, monkeypatch):
+    found = subject(cell, task)
+    together = Reach().look(found)
+    monkeypatch.setattr(sequences, "_LONG", 3)
+    assert [len(small(batch)) for batch in found.batches] == [64]
+    apart = Reach().look(found)
+    for one, other in [(apart.numbers, together.numbers), *((apart.parts[n], p) for n, p in together.parts.items())]:
+        assert list(one) == list(other)
+        for name in one:
+            np.testing.assert_allclose(np.array(one[name], float), np.array(other[name], float), rtol=1e-4)
 
 
 def test_any_module_can_be_looked_at():

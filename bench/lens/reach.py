@@ -24,9 +24,10 @@ from torch import Tensor, nn
 from longlag.lens.base import Lens, Subject
 from longlag.lens.support.answers import margins
 from longlag.lens.support.lags import ByLag, at_zero, by_lag, joined, largest, quantiles, relative
+from longlag.lens.support.sequences import small
 from longlag.lens.support.signals import INPUT, STATE, norms_of, unreadable
 from longlag.lens.support.theorem import slowest_fading
-from longlag.values.frames import Found, Number, rounded
+from longlag.values.frames import Found, Number, Part, rounded
 
 __all__ = ["reach"]
 
@@ -47,13 +48,19 @@ class Reach(Lens):
 
     def frame(self, subject: Subject) -> Found:
         """Return the quantiles of r and s by lag, and the summary of `numbers_of`."""
-        pieces = [norms_of(subject, batch) for batch in subject.batches]
-        by_part = {name: joined([(piece, name) for piece in pieces]) for name in pieces[0].parts}
+        pieces = [norms_of(subject, piece) for batch in subject.batches for piece in small(batch)]
         task = subject.task
         needed = (task.min_lag - 1) * (-1 if task.looks_ahead else 1)
-        numbers = numbers_of(by_part[INPUT], needed) | {"fading": slowest_fading(subject)}
-        bases = {name: largest(norms) if name == INPUT else at_zero(by_part[STATE]) for name, norms in by_part.items()}
-        return Found(numbers, {name: quantiles(relative(norms, bases[name])) for name, norms in by_part.items()})
+        numbers: dict[str, Number] = {}
+        parts: dict[str, Part] = {}
+        for name in pieces[0].parts:  # one after the other, which is what bounds the memory for long sequences
+            norms = joined([(piece, name) for piece in pieces])
+            if name == INPUT:
+                numbers, base = numbers_of(norms, needed) | {"fading": slowest_fading(subject)}, largest(norms)
+            elif name == STATE:  # the states by themselves come behind it, and are relative to it, too
+                base = at_zero(norms)
+            parts[name] = quantiles(relative(norms, base))
+        return Found(numbers, parts)
 
 
 def numbers_of(norms: ByLag, needed: int | None = None) -> dict[str, Number]:

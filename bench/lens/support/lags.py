@@ -103,15 +103,14 @@ def quantiles(norms: ByLag) -> Part:
     Columns: ``lag, n, low, median, high, zeros``.
     """
     held = norms.common
-    empty = np.zeros((3, 0))
-    low, median, high = np.nanquantile(held.values, (0.1, 0.5, 0.9), axis=1) if len(held.lags) else empty
     kept = thinned(held.lags)
+    lags, values = held.lags[kept], held.values[kept]
+    low, median, high = np.nanquantile(values, (0.1, 0.5, 0.9), axis=1) if len(lags) else np.zeros((3, 0))
     columns = {"low": low, "median": median, "high": high}
-    counts = {"n": np.isfinite(held.values).sum(1), "zeros": (held.values == 0).sum(1)}
     return (
-        {"lag": held.lags[kept].tolist(), "n": counts["n"][kept].tolist()}
-        | {name: [rounded(value) for value in column[kept].tolist()] for name, column in columns.items()}
-        | {"zeros": counts["zeros"][kept].tolist()}
+        {"lag": lags.tolist(), "n": np.isfinite(values).sum(1).tolist()}
+        | {name: [rounded(value) for value in column.tolist()] for name, column in columns.items()}
+        | {"zeros": (values == 0).sum(1).tolist()}
     )
 
 

@@ -17,8 +17,9 @@ from longlag.values.trial import Trial
 SEQUENCES = 64
 """The number of sequences that a lens looks at."""
 _STEPS = 2**15
-"""Time steps of one piece (T·B): sequences of more than 512 steps come in several pieces, so that a lens takes less
-memory than training."""
+"""Time steps of one piece (T·B) at most: sequences of more than 512 steps come in several pieces."""
+_LONG = 2**12
+"""Time steps beyond which `small` gives sequences one by one."""
 
 
 @registry.forgetful
@@ -32,6 +33,27 @@ def _drawn(spec: str, device: str, dtype: torch.dtype) -> tuple[Batch, ...]:
         batch = task.draw(named.generator(place), min(size, SEQUENCES - start), held_out=True)
         pieces.append(batch.map(lambda part: part.to(device, dtype if part.is_floating_point() else None)))
     return tuple(pieces)
+
+
+def small(batch: Batch) -> list[Batch]:
+    """Return a batch in pieces for which a backward pass takes no more memory than in training.
+
+    Long sequences become batches of their own, without slices and notes.
+    """
+    steps, width = batch.mask.shape
+    if steps <= _LONG:
+        return [batch]
+    columns = batch.scored % width
+    return [
+        Batch(
+            batch.inputs[:, place : place + 1].contiguous(),
+            batch.targets[columns == place],
+            batch.mask[:, place : place + 1].contiguous(),
+            None if batch.lengths is None else batch.lengths[place : place + 1],
+            None if batch.decoder_inputs is None else batch.decoder_inputs[:, place : place + 1].contiguous(),
+        )
+        for place in range(width)
+    ]
 
 
 def subject_of(trial: Trial, network: AnyNetwork, row: Tensor) -> Subject:

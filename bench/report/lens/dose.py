@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from longlag.report.figures import panels, style
-from longlag.report.lens.numbers import SMALLEST, has_lens, reach_numbers
+from longlag.report.lens.numbers import SMALLEST, correlation_text, has_lens, reach_numbers
 from longlag.report.memo import once
 from longlag.report.outcomes import SETTING, Panel, outcomes, study_panels
 from longlag.stats.intervals import share_interval
@@ -88,7 +88,7 @@ def has_dose(study: StudyData) -> bool:
 
 
 def dose_correlations(study: StudyData) -> dict[str, Within | None]:
-    """Return how the signal at the start goes with solving: within each task and family across doses, by family.
+    """Return how the signal at the start goes with solving across doses: within each task, family and rate, by family.
 
     The key ``all`` holds every family together. Clusters are settings; seeds of a setting share their dose.
     """
@@ -103,11 +103,18 @@ def dose_correlations(study: StudyData) -> dict[str, Within | None]:
     return {name: _correlation(some) for name, some in split.items()}
 
 
+def dose_sentence(study: StudyData) -> str:
+    """Say how the signal at the start goes with solving across doses, within each task and rate, by family."""
+    found = dose_correlations(study)
+    by_family = [f"{style.cell_label(name)} {correlation_text(one)}" for name, one in found.items() if name != "all"]
+    return "Signal before training and solving, across doses within task and rate: " + "; ".join(by_family)
+
+
 def _correlation(rows: pd.DataFrame) -> Within | None:
     return within_correlation(
         np.log10(rows["signal"]).tolist(),
         rows["solved"].astype(float).tolist(),
-        list(zip(rows["task"], rows["family"], strict=True)),
+        list(zip(rows["task"], rows["family"], rows["lr"], strict=True)),
         list(rows[list(SETTING)].astype(str).agg(" ".join, axis=1)),
     )
 
@@ -130,11 +137,12 @@ def dose(study: StudyData) -> panels.Drawing:
         panels.titles(upper, f"{part.label} · {part.seeds}" if column == 0 else "", style.cell_label(family))
         shown.append(_draw(upper, lower, study, part, family, cells))
         if column == 0:
-            upper.set_ylabel("solved share\n(bars: exact 95 %)", fontsize=6.5)
-            lower.set_ylabel("signal from the\nfurthest step needed", fontsize=6.5)
+            upper.set_ylabel("solved share", fontsize=6.5)
+            lower.set_ylabel("signal", fontsize=6.5)
     told = (
-        "below: median signal before training (open) and where training ended (filled), every trial faint, log axis; "
-        "clips taken together"
+        "above: solved share, with its exact 95 % interval; below: the signal from the furthest step that is needed, "
+        "median before training (open) and where training ended (filled), every trial faint, log axis; clips taken "
+        f"together. {dose_sentence(study)}"
     )
     panels.caption(figure, study, "Dose and response", told)
     return panels.Drawing(figure, pd.concat(shown, ignore_index=True))

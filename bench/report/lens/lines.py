@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from longlag.report.figures import style
+from longlag.report.lens.dose import dose_sentence, has_dose
 from longlag.report.lens.numbers import (
     against_outcome,
     at_start,
@@ -112,6 +113,7 @@ def render(study: StudyData, lenses: Sequence[str]) -> str:
     lines = []
     if "reach" in lenses and (study.lenses["lens"] == "reach").any():
         lines += [readable_reach(study).to_string(index=False), "", *reach_sentences(study), *outcome_sentences(study)]
+        lines += [dose_sentence(study)] if has_dose(study) else []
     for lens in lenses:
         lines += [f"{lens}: {count} frames without: {why}" for why, count in refusals(study, lens).items()]
     return "\n".join([*lines, ""])
