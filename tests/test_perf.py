@@ -11,7 +11,9 @@ from click.testing import CliRunner
 
 from longlag import registry
 from longlag.cli import main
-from longlag.perf import kernels, measure, ordinary, peak, report, shares, storage, studies, updates
+from longlag.lens.support.watching import Watch
+from longlag.perf import kernels, lenses, measure, ordinary, peak, report, shares, storage, studies, updates
+from longlag.plan import files
 from longlag.values.seeding import stream
 from longlag.values.trial import Trial
 
@@ -89,6 +91,21 @@ def test_the_mixed_study_has_equal_shares_and_no_early_end() -> None:
         studies.CELLS, 2
     )
     assert {trial.eval_every for trial in trials} == {10}
+
+
+def test_the_lens_is_measured_on_every_trial_of_quick_that_has_one_of_the_seeds(monkeypatch) -> None:
+    of_quick = [trial for trial in files.find("quick").trials() if trial.seed < 2]
+    cohorts = [cohort for some in lenses.cut(2, None).values() for cohort in some]
+    assert sorted((trial for cohort in cohorts for trial in cohort), key=str) == sorted(of_quick, key=str)
+    short = lenses.cut(1, 2)
+    monkeypatch.setattr(
+        lenses, "cut", lambda seeds, updates: {task: some[:1] for task, some in list(short.items())[:1]}
+    )
+    looked = []
+    monkeypatch.setattr(Watch, "look", lambda self, trial, update, *rest: looked.append(update))
+    (found,) = lenses.measure(1, 2)
+    assert set(looked) >= {0, 2}
+    assert found.ratio == pytest.approx(found.theirs / found.ours)
 
 
 def test_storage_is_measured_on_as_many_trials_as_it_says() -> None:

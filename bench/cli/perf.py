@@ -7,7 +7,7 @@ import click
 from longlag.cli.options import plugin_option, results_option
 from longlag.tasks.support.errors import UsageError
 
-PARTS = ("kernels", "updates", "study", "studies", "scaling", "storage")
+PARTS = ("kernels", "updates", "study", "lenses", "studies", "scaling", "storage")
 _REPEATS, _QUICK_REPEATS = 9, 3
 _MOST = {"hidden_size": 4096, "length": 100_000, "batch_size": 4096}
 

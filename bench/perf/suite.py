@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from longlag.perf import kernels, shares, storage, studies, updates
+from longlag.perf import kernels, lenses, shares, storage, studies, updates
 from longlag.perf.measure import Timing
 from longlag.process.state import arithmetic
 
@@ -26,6 +26,10 @@ def _updates(quick: bool) -> Iterator[Timing]:
     if quick:
         return updates.measure(updates.TASKS[1:2], updates.CELLS, 3)
     return updates.measure(updates.TASKS, updates.CELLS, _REPEATS)
+
+
+def _lenses(quick: bool) -> Iterator[Timing]:
+    return lenses.measure(1, 40) if quick else lenses.measure(1)
 
 
 def _studies(quick: bool) -> Iterator[Timing]:
@@ -52,6 +56,7 @@ _PARTS = {
     "kernels": _kernels,
     "updates": _updates,
     "study": _study,
+    "lenses": _lenses,
     "studies": _studies,
     "scaling": _scaling,
     "storage": _storage,
