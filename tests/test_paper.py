@@ -68,9 +68,9 @@ def test_rows_say_what_the_summary_says(study):
 def test_columns_that_say_the_same_everywhere_are_left_out_and_told(study):
     table = table_of(study, ["cell", "solved", "n", "diverged"])
     assert table.headings == ["cell", "solved"]
-    assert "N is 8 in every row." in table.told
-    assert "Diverged is 0 in every row." in table.told
-    assert "Not shown, but not the same in all rows: clip" in table.told
+    assert "N is 8 in every row." in table.caption
+    assert "Diverged is 0 in every row." in table.caption
+    assert "Not shown, but not the same in all rows: clip" in table.caption
 
 
 def counts(study, *solved):
@@ -95,7 +95,7 @@ def test_only_what_intervals_tell_apart_is_bold_and_ties_are_marked(study, solve
     assert to_markdown(table).count("**") == 2 * bold * len(table.headings)
     assert to_html(table).count("<b>") == bold * len(table.headings)
     assert to_latex(table, origin_of(made, "x")).count("\\textbf{") == bold * len(table.headings)
-    assert ("Bold:" in table.told) == bool(bold)
+    assert ("Bold:" in table.caption) == bool(bold)
 
 
 def test_hostile_names_stay_names_in_every_format(study):
