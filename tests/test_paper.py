@@ -226,14 +226,14 @@ def test_a_file_of_choices_says_what_options_say(stored, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[[parts]]\nstudy = "made"\nfigurs = []\n', "has no 'figurs'; did you mean figures?"),
+        ('[[parts]]\nstudy = "made"\nfigurs = []\n', "no key 'figurs'; did you mean figures?"),
         ('[[parts]]\nstudy = "made"\nonly = { cel = "lstm" }\n', "no axis is called 'cel'; did you mean cell?"),
-        ('[[parts]]\nfigures = ["solved"]\n', "a part has no study"),
+        ('[[parts]]\nfigures = ["solved"]\n', "a part needs study = NAME"),
         ('style = "icml"\n', "has no parts"),
         ('[[parts]]\nstudy = "made"\nfolder = "../../out"\n', "'../../out'"),
         ('[[parts]]\nstudy = "made"\n[[parts]]\nstudy = "made"\n', "would be written to one folder"),
         ('[[parts]]\nstudy = "made"\ncolumns = ["solvd"]\n', "no column is called 'solvd'; did you mean solved?"),
-        ("[[parts]\n", "is no TOML"),
+        ("[[parts]\n", "is not TOML"),
     ],
 )
 def test_choices_that_are_refused_are_refused_in_one_line_and_write_nothing(stored, tmp_path, text, message):

@@ -26,7 +26,7 @@ def has_reach_training(study: StudyData) -> bool:
 
 @style.report_style()
 def reach_training(study: StudyData) -> panels.Drawing:
-    """Draw, for each panel and its first clip, every cell's signal by lag during training, and the errors."""
+    """Draw every cell's signal by lag during training, and the errors, for each panel and its first clip."""
     parts = study_panels(study)
     figure, axes = panels.grid(len(parts), 2, [1.75], width=style.INCHES[3], width_ratios=[1.5, 1])
     shown = []

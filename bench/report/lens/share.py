@@ -30,7 +30,7 @@ def shares_by_lag(study: StudyData) -> pd.DataFrame:
 
 @style.report_style()
 def share(study: StudyData) -> panels.Drawing:
-    """Draw the share of lags of at least k against k, a row for each panel and a column for each clip."""
+    """Draw the share of the gradient from lags of at least k against k, for each panel (row) and clip (column)."""
     rows = shares_by_lag(study)
     phase = phases_of(rows)[-1]
     rows = rows[rows["phase"] == phase]

@@ -14,10 +14,11 @@ from longlag.tasks.support.errors import UsageError, near
 
 _SHARED = ("style", "width", "usetex", "title", "formats", "labels", "looks")
 _OF_PART = ("study", "folder", "figures", "columns", "group", "only", *_SHARED)
-_KINDS: Mapping[str, type] = {
-    "style": str, "width": str, "usetex": bool, "title": bool, "formats": list, "labels": dict, "looks": str,
-    "study": str, "folder": str, "figures": list, "columns": list, "group": str, "only": dict, "out": str,
-    "parts": list,
+_TEXT, _FLAG, _LIST, _TABLE = (str, "text"), (bool, "true or false"), (list, "a list"), (dict, "a table")
+_KINDS: Mapping[str, tuple[type, str]] = {
+    "style": _TEXT, "width": _TEXT, "usetex": _FLAG, "title": _FLAG, "formats": _LIST, "labels": _TABLE,
+    "looks": _TEXT, "study": _TEXT, "folder": _TEXT, "figures": _LIST, "columns": _LIST, "group": _TEXT,
+    "only": _TABLE, "out": _TEXT, "parts": _LIST,
 }  # fmt: skip
 
 
@@ -35,7 +36,7 @@ def read_choices(path: Path) -> tuple[list[Part], Path]:
     except OSError as error:
         raise UsageError(f"--manifest {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"--manifest {path} is no TOML: {error}") from None
+        raise UsageError(f"--manifest {path} is not TOML: {error}") from None
     _check(path, choices, ("out", "parts", *_SHARED))
     parts = choices.get("parts", [])
     if not parts or not all(isinstance(part, dict) for part in parts):
@@ -48,15 +49,15 @@ def _check(path: Path, table: Mapping[str, Any], known: tuple[str, ...]) -> None
     for name, value in table.items():
         if name not in known:
             there = ", ".join(known)
-            raise UsageError(f"--manifest {path} has no {name!r}{near(name, known)}; there are {there}")
-        if not isinstance(value, _KINDS[name]):
-            raise UsageError(f"--manifest {path}: {name} is {value!r}, which is no {_KINDS[name].__name__}")
+            raise UsageError(f"--manifest {path}: no key {name!r}{near(name, known)}; there are {there}")
+        if not isinstance(value, _KINDS[name][0]):
+            raise UsageError(f"--manifest {path}: {name} must be {_KINDS[name][1]}, not {value!r}")
 
 
 def _part(path: Path, choices: Mapping[str, Any], own: Mapping[str, Any]) -> Part:
     _check(path, own, _OF_PART)
     if "study" not in choices:
-        raise UsageError(f"--manifest {path}: a part has no study")
+        raise UsageError(f"--manifest {path}: a part needs study = NAME")
     axes = choices.get("only", {})
     for axis in axes:
         if axis not in AXIS_COLUMNS:

@@ -55,7 +55,7 @@ class Selection:
             kept &= plan[column].isin(values)
             places.append(plan[column].map({value: place for place, value in enumerate(values)}))
         if not kept.any():
-            raise UsageError(f"nothing of study {study.name} is all that was asked for; {_there_is(plan, self.axes)}")
+            raise UsageError(f"no trial of study {study.name} has all values chosen; {_there_is(plan, self.axes)}")
         if not self.axes:
             return study
         chosen = study.only(plan.loc[kept, "key"].tolist())
@@ -117,13 +117,15 @@ def read_looks(path: Path) -> dict[str, dict[str, str]]:
     except OSError as error:
         raise UsageError(f"--looks {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"--looks {path} is no TOML: {error}") from None
+        raise UsageError(f"--looks {path} is not TOML: {error}") from None
     for spec, look in looks.items():
         if not isinstance(look, dict):
-            raise UsageError(f'--looks {path}: {spec!r} is no table; write ["{spec}"] and what it has below')
+            raise UsageError(
+                f'--looks {path}: {spec!r} must be a table: write ["{spec}"], and its label, color or marker below'
+            )
         for name, value in look.items():
             if name not in _LOOKS:
-                raise UsageError(f"--looks {path}: {spec!r} has no {name!r}{near(name, _LOOKS)}; it may have {_LOOKS}")
+                raise UsageError(f"--looks {path}: no key {name!r}{near(name, _LOOKS)}; there are {', '.join(_LOOKS)}")
             _checked_look(path, spec, name, value)
     return looks
 
@@ -133,7 +135,8 @@ def _checked_look(path: Path, spec: str, name: str, value: object) -> None:
         name == "label" or (name == "color" and is_color_like(value)) or (name == "marker" and value in Line2D.markers)
     )
     if not good:
-        raise UsageError(f"--looks {path}: the {name} of {spec!r} is {value!r}, which is none")
+        rule = {"label": "text", "color": "a colour of matplotlib", "marker": "a marker of matplotlib"}[name]
+        raise UsageError(f"--looks {path}: the {name} of {spec!r} must be {rule}, not {value!r}")
 
 
 def _chosen(study: StudyData, axis: str, texts: Sequence[str]) -> list[Any]:

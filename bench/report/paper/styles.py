@@ -115,7 +115,9 @@ def style_of(name: str, width: str = "column", usetex: bool = False, title: bool
     if width not in WIDTHS:
         raise UsageError(f"no width is called {width!r}{near(width, WIDTHS)}; there are {', '.join(WIDTHS)}")
     if usetex and not shutil.which("latex"):
-        raise UsageError("--usetex needs TeX: there is no program called latex; without it matplotlib sets the text")
+        raise UsageError(
+            "--usetex needs the program latex, which is not installed; without --usetex matplotlib sets the text"
+        )
     venue = known[name]
     inches = _HALF * venue["text"] if width == "half" else venue[width]
     shown = name == "plain" if title is None else title
