@@ -256,9 +256,9 @@ def test_a_trial_says_how_to_go_back():
     ({"clip": "state:0"}, "clip 'state:0': max_signal must be a number above 0"),
     ({"clip": "omega:-1"}, "clip 'omega:-1': factor must be a number above 0"),
     ({"clip": "norm:1+omgea:2"}, r"no clip is called 'omgea'; did you mean omega\?"),
-    ({"clip": "norm:1+value:1"}, "only one setting may clip the gradient; beside it guard, omega, state"),
+    ({"clip": "norm:1+value:1"}, "only one setting may clip the gradient; guard, omega and state may be added"),
     ({"clip": "state:1+state:2"}, "names a setting twice"),
-    ({"clip": "omega:1", "cell": "mingru"}, "omega is about recurrent weights; cell mingru has none"),
+    ({"clip": "omega:1", "cell": "mingru"}, "omega acts on recurrent weights; cell mingru has none"),
     ({"clip": ("none+omega:1", "omega:1")}, "clip 'omega:1' is given twice, before as 'none"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused(options, message):

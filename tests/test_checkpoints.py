@@ -184,7 +184,7 @@ def wider(tensors: dict[str, np.ndarray]) -> None:
         (narrower, {}, r"tensor 0.bias is float32 \(14,\), not float32 \(15,\)"),
         (wider, {}, r"tensor readout.bias is float64 .*, not float32"),
         (lambda tensors: tensors.pop("0.bias"), {}, "lacks tensor 0.bias"),
-        (lambda tensors: tensors.update(extra=np.zeros(3)), {}, "has a foreign tensor extra"),
+        (lambda tensors: tensors.update(extra=np.zeros(3)), {}, "has tensor extra, which its network lacks"),
         (None, {"hidden_size": 6}, "tensor .* is float32 .*, not float32"),
         (None, {"cell_version": 99}, "trained with version 99 of cell gru, not "),
         (None, {"task_version": 99}, "trained with version 99 of task copy, not "),
@@ -219,6 +219,6 @@ def test_files_that_are_no_networks_of_ours_are_refused_in_one_line(file: Path, 
         said[name] = str(refused.value).removeprefix(str(path))
         assert "\n" not in said[name]
     assert said["absent"].startswith(": there is no such file")
-    assert all(said[name].startswith(" is no sound safetensors file") for name in ("empty", "text", "torn"))
-    assert said["foreign"].startswith(" is not a network that longlag kept")
+    assert all(said[name].startswith(" is not a safetensors file, or damaged") for name in ("empty", "text", "torn"))
+    assert said["foreign"].startswith(" is not a network that longlag wrote")
     assert said["renamed"].startswith(" holds the network of trial")

@@ -253,10 +253,10 @@ def test_company_of_a_guarded_trial_keeps_its_numbers(monkeypatch):
 def test_the_guard_stands_beside_other_settings_and_needs_recurrent_weights():
     assert registry.clip("guard+norm:1").spec == "norm:1+guard"
     assert registry.clip("omega:4+guard+norm:1").spec == "norm:1+guard+omega:4"
-    with pytest.raises(UsageError, match="only one setting may clip the gradient; beside it guard, omega, state"):
+    with pytest.raises(UsageError, match="only one setting may clip the gradient; guard, omega and state may be added"):
         registry.clip("norm:1+guard+value:1")
     for cell in ("minlstm", "transformer"):
-        with pytest.raises(UsageError, match=rf"guard shrinks recurrent weights; cell {cell} has no tensor"):
+        with pytest.raises(UsageError, match=rf"guard shrinks the tensor recurrent_weight; cell {cell} has none"):
             adhoc(task="adding:length=5", cell=cell, clip="norm:1+guard").trials()
 
 

@@ -129,7 +129,7 @@ def test_a_cluster_of_this_machine_alone_listens_to_this_machine_alone():
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        (["--address", "auto"], "--address is that of a Ray cluster: give --engine ray, too"),
+        (["--address", "auto"], "--address is the address of a Ray cluster: it needs --engine ray"),
         (["--engine", "rays"], "'rays' is not one of 'local', 'ray'"),
     ],
 )

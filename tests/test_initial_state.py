@@ -151,7 +151,7 @@ def test_an_encoder_learns_where_it_starts_and_the_decoder_goes_on_from_there():
 @pytest.mark.parametrize(("cell", "message"), [
     ("transformer", "cell transformer carries no state from step to step: initial_state must be zeros"),
     ("tcn", "cell tcn carries no state from step to step: initial_state must be zeros"),
-    ("torchrecurrent", "cell torchrecurrent is a module, whose states are its own: initial_state must be zeros"),
+    ("torchrecurrent", "cell torchrecurrent is a module, which makes its own states: initial_state must be zeros"),
 ])  # fmt: skip
 def test_what_has_no_states_of_its_own_is_refused(cell, message):
     if cell == "torchrecurrent":

@@ -172,7 +172,7 @@ def test_parametrizations_train(used, init) -> None:
         (
             "self.register_buffer('runs', torch.zeros(1))",
             "raise KeyError('party')",
-            r"raises on inputs \(3, 4, 16\): KeyError: 'party' \(line 16 of mine.py\); it must run, so",
+            r"raises on inputs \(3, 4, 16\): KeyError: 'party' \(line 16 of mine.py\); it must run, as",
         ),
         ("self.register_buffer('big', torch.tensor([2**25 + 1]))", "pass", r"'big' has numbers above 2\^24"),
     ],
@@ -228,9 +228,9 @@ def test_a_module_with_an_embedding_reads_tokens(used) -> None:
     assert found.num_parameters == 4 * 4 + 67
     broken = [one.line for one in check_cell("mine", timed=False) if not one.ok]
     assert broken == []
-    with pytest.raises(UsageError, match=r"cell mine reads tokens .*and the inputs of this task are vectors"):
+    with pytest.raises(UsageError, match=r"cell mine reads tokens .*but the inputs of this task are vectors"):
         trials(task="adding:length=4")
-    with pytest.raises(UsageError, match="which no layer below it puts out: layers must be 1"):
+    with pytest.raises(UsageError, match="but a layer below it gives vectors: layers must be 1"):
         trials(layers=2)
 
 

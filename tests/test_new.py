@@ -62,7 +62,7 @@ def test_a_new_file_can_be_run(tmp_path: Path) -> None:
         ),
         (["task", "../x"], "new task: '../x' must be 1 to 64 letters"),
         (["task", "base"], "new task: 'base' is reserved"),
-        (["clip", "class"], "new clip: 'class' is a word of Python's own"),
+        (["clip", "class"], "new clip: 'class' is a reserved word of Python"),
         (["cell", "mine", "--to", "nowhere"], "--to nowhere: there is no such folder"),
     ],
 )

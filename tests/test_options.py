@@ -123,7 +123,7 @@ REFUSED = [
     (
         "clip",
         "norm:1+value:2",
-        "clip 'norm:1+value:2': only one setting may clip the gradient; beside it guard, omega, state",
+        "clip 'norm:1+value:2': only one setting may clip the gradient; guard, omega and state may be added",
     ),
     ("clip", "norm:max_norm=0+omega:4", "clip 'norm:0': max_norm must be a number above 0, from 1e-30 to 1e30"),
     ("cell", "mgu:3", "cell 'mgu:3' is not of the form mgu"),

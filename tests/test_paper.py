@@ -68,9 +68,9 @@ def test_rows_say_what_the_summary_says(study):
 def test_columns_that_say_the_same_everywhere_are_left_out_and_told(study):
     table = table_of(study, ["cell", "solved", "n", "diverged"])
     assert table.headings == ["cell", "solved"]
-    assert "N is 8 in every row." in table.told
-    assert "Diverged is 0 in every row." in table.told
-    assert "Not shown, but not the same in all rows: clip" in table.told
+    assert "N is 8 in every row." in table.caption
+    assert "Diverged is 0 in every row." in table.caption
+    assert "Not shown, but not the same in all rows: clip" in table.caption
 
 
 def counts(study, *solved):
@@ -95,7 +95,7 @@ def test_only_what_intervals_tell_apart_is_bold_and_ties_are_marked(study, solve
     assert to_markdown(table).count("**") == 2 * bold * len(table.headings)
     assert to_html(table).count("<b>") == bold * len(table.headings)
     assert to_latex(table, origin_of(made, "x")).count("\\textbf{") == bold * len(table.headings)
-    assert ("Bold:" in table.told) == bool(bold)
+    assert ("Bold:" in table.caption) == bool(bold)
 
 
 def test_hostile_names_stay_names_in_every_format(study):
@@ -226,14 +226,14 @@ def test_a_file_of_choices_says_what_options_say(stored, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[[parts]]\nstudy = "made"\nfigurs = []\n', "has no 'figurs'; did you mean figures?"),
+        ('[[parts]]\nstudy = "made"\nfigurs = []\n', "no key 'figurs'; did you mean figures?"),
         ('[[parts]]\nstudy = "made"\nonly = { cel = "lstm" }\n', "no axis is called 'cel'; did you mean cell?"),
-        ('[[parts]]\nfigures = ["solved"]\n', "a part has no study"),
+        ('[[parts]]\nfigures = ["solved"]\n', "a part needs study = NAME"),
         ('style = "icml"\n', "has no parts"),
         ('[[parts]]\nstudy = "made"\nfolder = "../../out"\n', "'../../out'"),
         ('[[parts]]\nstudy = "made"\n[[parts]]\nstudy = "made"\n', "would be written to one folder"),
         ('[[parts]]\nstudy = "made"\ncolumns = ["solvd"]\n', "no column is called 'solvd'; did you mean solved?"),
-        ("[[parts]\n", "is no TOML"),
+        ("[[parts]\n", "is not TOML"),
     ],
 )
 def test_choices_that_are_refused_are_refused_in_one_line_and_write_nothing(stored, tmp_path, text, message):

@@ -304,10 +304,10 @@ def test_what_is_not_there_is_refused_in_one_line_and_nothing_is_written(stored,
 def test_a_file_of_looks_is_held_to_what_it_may_say(stored, tmp_path):
     looks = tmp_path / "looks.toml"
     for text, message in (
-        ('[lstm]\ncolour = "red"\n', "'lstm' has no 'colour'; did you mean color?"),
-        ('[lstm]\ncolor = "reddish"\n', "the color of 'lstm' is 'reddish'"),
-        ('lstm = "red"\n', "'lstm' is no table"),
-        ("[lstm\n", "is no TOML"),
+        ('[lstm]\ncolour = "red"\n', "no key 'colour'; did you mean color?"),
+        ('[lstm]\ncolor = "reddish"\n', "the color of 'lstm' must be a colour of matplotlib, not 'reddish'"),
+        ('lstm = "red"\n', "'lstm' must be a table"),
+        ("[lstm\n", "is not TOML"),
     ):
         looks.write_text(text)
         done = call(stored, "figures", "made", "--looks", str(looks), "--out", str(tmp_path / "out"))

@@ -217,7 +217,7 @@ def test_rows_of_what_cannot_be_known_are_trained_by_fresh_and_never_unchanged(l
     data = load_study("mine", tmp_path)
     assert data.trials["unhashed"].tolist() == [f"mine: ours.{name} is compiled"]
     (note,) = notes(data)
-    assert note.startswith("Unhashed: 1 of 1 trials were made with code of which a hash cannot tell all: mine: ours.")
+    assert note.startswith("Unhashed: 1 of 1 trials were made with code that no hash covers in full: mine: ours.")
     row = known(data).trials.iloc[0]
     assert row["source"] == provenance.source_hash()
     assert pd.isna(row["fingerprint"])

@@ -259,7 +259,7 @@ def test_a_run_stores_path_and_hash_and_an_edited_file_is_trained_anew(write: Wr
 
 def _rerun_needs_the_file(key: str, path: str, results: str) -> None:
     assert "give its file by --plugin" in call("rerun", key, "--results", results).stderr
-    assert "this file is mine:" in call("rerun", key, "--plugin", path, "--results", results).stderr
+    assert "the file given is mine:" in call("rerun", key, "--plugin", path, "--results", results).stderr
     Path(path).write_text(MODULE)
     assert "every number of the curve is the same" in call("rerun", key, "--plugin", path, "--results", results).stdout
 

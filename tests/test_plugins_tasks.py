@@ -115,7 +115,7 @@ def test_a_task_that_calls_an_answer_better_than_perfect_fails_with_that_reason(
     study = adhoc("mine", task="mine", cell="rnn", seeds=1, updates=4, eval_every=2, hidden_size=5, batch_size=3)
     assert run(study, tmp_path, RunOptions(1, 60), Mock()) == {Status.FAILED: 1}
     (reason,) = load("mine", tmp_path)["reason"]
-    assert re.search(r"task mine: an error of -1\.\d+ is below 0, which is perfect", reason)
+    assert re.search(r"task mine returned an error of -1\.\d+; an error is 0 or more", reason)
 
 
 @pytest.mark.parametrize("fault", ["1 / 0", "raise SystemExit(0)", "import os; os._exit(0)"])

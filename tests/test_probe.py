@@ -278,9 +278,9 @@ def test_published_numbers_stand_at_their_constructions_with_their_source() -> N
         (b"", "the file is empty"),
         (b"\n \n", "the file is empty"),
         (b"\xff\xfe\x00", "is not text in UTF-8 (byte 0)"),
-        (b"condition\tgrammatical\tungrammatical\n", "there is no pair in it"),
-        (b"[]", "there is no pair in it"),
-        (b"[{", "begins like a list in JSON and is none"),
+        (b"condition\tgrammatical\tungrammatical\n", "contains no pair of sentences"),
+        (b"[]", "contains no pair of sentences"),
+        (b"[{", "begins like a JSON list, but is not valid JSON"),
         (b"condition\tgrammatical\tgood\n", "must name grammatical and ungrammatical once each, not condition, gramm"),
         (b"grammatical\tgrammatical\tungrammatical\n", "must name grammatical and ungrammatical once each"),
         (b"no tabs\n", "line 1: 1 fields instead of"),
@@ -297,7 +297,7 @@ def test_a_file_that_cannot_be_used_gets_one_line(content: bytes, message: str, 
     ("study", "message"),
     [
         ("bare", "study bare kept no networks: run it again with --keep-networks"),
-        ("numbers", "study numbers: no trial is a language model over words, as agreement is; its tasks: parity"),
+        ("numbers", "study numbers has no task with words, such as agreement; its tasks: parity"),
         ("mime", "no study called 'mime' has results in .*; did you mean mine"),
     ],
 )
@@ -324,7 +324,9 @@ def test_a_network_that_is_not_of_the_stored_row_is_refused(results: Path, pairs
     shutil.copytree(results, copy)
     with closing(sqlite3.connect(copy / "mine" / "store.sqlite")) as store, store:
         store.execute("UPDATE trials SET fingerprint = 'other'")
-    assert_refused(call("probe", "mine", pairs, "--results", copy), "is not of the stored trial: run the study again")
+    assert_refused(
+        call("probe", "mine", pairs, "--results", copy), "is not the network of the stored trial: run the study again"
+    )
 
 
 def assert_refused(said: Result, message: str) -> None:

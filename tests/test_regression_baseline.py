@@ -22,7 +22,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_accepting_again_after_a_change_names_the_command_that_gets_there(results: Path) -> None:
     again = f"longlag run made --fresh --seeds 100 --results {results}"
-    for source, seeds, why in (("old", 60, "was made by other source"), (SOURCE, 10, "at least 50")):
+    for source, seeds, why in (("old", 60, "was made by another version of the source"), (SOURCE, 10, "at least 50")):
         put(study_of(seeds), results, USUAL, source=source)
         done = call("baseline", "accept", "made", "--reason", "better", "--results", str(results))
         refused(done, 2, why)
@@ -42,8 +42,8 @@ def test_a_study_without_a_baseline_says_how_to_make_one(tmp_path: Path) -> None
         (lambda text: text.replace('"solved", 0.001', '"solved", 0.002', 1), 2, "was edited"),
         (lambda text: text.replace("first", "second", 1), 2, "was edited"),
         (lambda text: text.replace('"study": "made"', '"study": "other"'), 2, "was edited"),
-        (lambda text: '{"tasks": []}', 2, "is no baseline of longlag"),
-        (lambda text: "[1, 2]", 2, "is no baseline of longlag"),
+        (lambda text: '{"tasks": []}', 2, "is not a baseline of longlag"),
+        (lambda text: "[1, 2]", 2, "is not a baseline of longlag"),
         (lambda text: text[: len(text) // 2], 4, "cut short"),
         (lambda text: "", 4, "cut short"),
         (lambda text: "[" * 100_000, 4, "cut short"),

@@ -162,7 +162,7 @@ def test_a_broken_invariant_is_a_regression(results: Path, monkeypatch: pytest.M
 
 def test_stale_and_mixed_source_are_refused_with_the_command_to_run(results: Path) -> None:
     put(study_of(10), results, USUAL, source="old")
-    refused(check(results), 2, "made by other source than the present one; longlag run made --fresh")
+    refused(check(results), 2, "made by another version of the source; longlag run made --fresh")
     with Store.open_for_writing(store_path("made", results)) as store:
         trial = study_of(10).trials()[0]
         store.add(outcome(trial, 1.0), facts(trial))

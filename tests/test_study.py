@@ -122,7 +122,7 @@ def test_a_missing_rate_is_refused() -> None:
 
 
 def test_two_rates_for_the_same_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"a second learning rate for copy:items=3,blanks=10, rnn$"):
+    with pytest.raises(UsageError, match=r"there are two learning rates for copy:items=3,blanks=10, rnn$"):
         study(GRID, rates=(Rate(COPY, "rnn", 0.1), Rate("copy:blanks=10,items=3", "rnn", 0.2))).trials()
 
 

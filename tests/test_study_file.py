@@ -98,7 +98,7 @@ def test_a_file_is_read_as_written(tmp_path: Path) -> None:
         ("lr = 1\n", "lr = -1\n", "rates 1: lr must be a finite number above 0, not -1"),
         ("lr = 1\n", "rate = 1\n", "rates 1: no key 'rate'"),
         ('cell = "rnn"\n', 'cell = "rn"\n', "rates 1: no cell is called 'rn'; did you mean rnn"),
-        ('clip = "norm:1"\n', "", "rates 3: a second learning rate for copy:items=3,blanks=10, lstm"),
+        ('clip = "norm:1"\n', "", "rates 3: there are two learning rates for copy:items=3,blanks=10, lstm"),
         ('clip = "norm:1"\n', "clip = []\n", r"rates 2: clip must be one line of text, not \[\]"),
     ],
 )

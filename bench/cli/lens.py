@@ -48,7 +48,7 @@ def lens(
         return
     if given or name is not None:
         first = next(iter(given), "name").replace("_", "-")
-        raise UsageError(f"--{first}: a STUDY is shown as it is stored; leave it out to look at initialisation")
+        raise UsageError(f"--{first} describes untrained networks: it cannot go with a STUDY, here {name_of(study)}")
     stored = name_of(study)
     data = _completed(stored, asked, results, key)
     _show(data, asked or tuple(sorted(data.lenses["lens"].unique())), results)
@@ -117,8 +117,8 @@ def _only(data: "StudyData", key: str) -> str:
     """Return the key of the one stored trial whose key begins with the given digits."""
     keys = [one for one in data.trials["key"] if one.startswith(key)]
     if len(keys) != 1:
-        what = "no stored trial has" if not keys else f"{len(keys)} stored trials have"
-        raise UsageError(f"--trial: {what} a key that begins with {key!r} in study {data.name}")
+        what, more = (f"{len(keys)} stored trials have", "; give more digits") if keys else ("no stored trial has", "")
+        raise UsageError(f"--trial: {what} a key that begins with {key!r} in study {data.name}{more}")
     return str(keys[0])
 
 

@@ -216,7 +216,7 @@ def take_run_options(options: dict[str, Any]) -> "RunOptions":
 
     workers, engine, address = (options.pop(name) for name in ("workers", "engine", "address"))
     if address is not None and engine != "ray":
-        raise UsageError("--address is that of a Ray cluster: give --engine ray, too")
+        raise UsageError("--address is the address of a Ray cluster: it needs --engine ray")
     count = checked_workers(workers)
     return RunOptions(
         workers=count,

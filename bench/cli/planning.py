@@ -28,7 +28,7 @@ def study_of(name: str | None, new_name: str | None, options: dict[str, Any]) ->
         named = files.find(name).replaced(**given)
         return named if new_name is None else replace(named, name=new_name)
     if not given.keys() & {"task", "cell"}:
-        raise UsageError(f"which study? Name one of {', '.join(files.names())}, or give --task and --cell")
+        raise UsageError(f"no study is named: give one of {', '.join(files.names())}, or --task and --cell")
     check_free(new_name)
     return study.adhoc(new_name, **given)
 

@@ -88,7 +88,7 @@ def new(kind: str, name: str, to: Path) -> None:
         raise UsageError(f"new makes a {', '.join(_KINDS[:-1])} or {_KINDS[-1]}, not a {kind!r}{near(kind, _KINDS)}")
     plugins.check_name(name, f"new {kind}")
     if keyword.iskeyword(name.lower()):
-        raise UsageError(f"new {kind}: {name!r} is a word of Python's own")
+        raise UsageError(f"new {kind}: {name!r} is a reserved word of Python")
     if name in registry.shipped(kind):
         raise UsageError(f"new {kind}: {one(kind)} called {name!r} is shipped")
     if not to.is_dir():

@@ -58,8 +58,10 @@ def _find_result(key: str, results: Path) -> "TrialResult":
         with Store.open_for_reading(path) as store:
             stores |= {stored: path for stored in store.stored() if stored.startswith(key)}
     if len(stores) != 1:
-        what = "no stored trial has" if not stores else f"{len(stores)} stored trials have"
-        raise UsageError(f"{what} a key that begins with {key!r} in {results}")
+        what, more = (
+            (f"{len(stores)} stored trials have", "; give more digits") if stores else ("no stored trial has", "")
+        )
+        raise UsageError(f"{what} a key that begins with {key!r} in {results}{more}")
     (whole, path) = stores.popitem()
     with Store.open_for_reading(path) as store:
         result = store.result(whole)
@@ -81,7 +83,7 @@ def need_plugins(trial: "Trial") -> None:
         if name not in labels and not any(name in registry.offered(kind) for kind, _ in trial.specs):
             raise UsageError(f"trial {trial.key} was made with the plugin {label}: give its file by --plugin")
         if labels.get(name, label) != label:
-            raise UsageError(f"trial {trial.key} was made with the plugin {label}: this file is {labels[name]}")
+            raise UsageError(f"trial {trial.key} was made with the plugin {label}; the file given is {labels[name]}")
 
 
 def _shown(value: object) -> str:

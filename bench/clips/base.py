@@ -172,7 +172,7 @@ class Together(Clip):
             raise UsageError(f"clip {self.spec!r} names a setting twice")
         if sum(not (part.in_backward or part.guards) for part in self.parts) > 1:
             raise UsageError(
-                f"clip {self.spec!r}: only one setting may clip the gradient; beside it guard, omega, state"
+                f"clip {self.spec!r}: only one setting may clip the gradient; guard, omega and state may be added"
             )
 
     @property

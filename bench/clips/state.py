@@ -1,6 +1,6 @@
 """Clipping inside the backward pass: of the signal that goes from step to step, not of the resulting gradient.
 
-d_t <- clip(d_t, -c, c), each entry, at every step on the way back, before anything follows from it
+d_t <- clip(d_t, -c, c), each entry, at every step of the backward pass, before anything follows from it
 
 d_t is the gradient of the loss by the states that step t hands on, h_t and, of an LSTM, c_t, what later steps send
 included (`longlag.values.backward`). Early LSTM trainers bounded the derivatives within the network in this way (Graves

@@ -101,7 +101,7 @@ def swept(kind: str, thresholds: Sequence[float]) -> tuple[float, ...]:
         hint = "; thresholds go to --threshold" if ":" in kind else near(kind, known)
         raise UsageError(f"--clip must be a kind of clip, such as norm, not {kind!r}{hint}")
     if kind == NONE:
-        raise UsageError("--clip none has no threshold to sweep; it stands at the end of every sweep")
+        raise UsageError("--clip none has no threshold to sweep; every sweep includes it")
     if not thresholds and kind not in THRESHOLDS:
         raise UsageError(f"clip {kind} has no usual thresholds: give at least two by --threshold")
     return _ascending(thresholds or THRESHOLDS[kind], "--threshold")

@@ -89,7 +89,7 @@ def read_pairs(path: Path) -> tuple[list[MinimalPair], list[Problem]]:
         except ValueError as error:
             problems.append(Problem(str(path), number, str(error)))
     if not pairs:
-        raise UsageError(str(problems[0]) if problems else f"{path}: there is no pair in it")
+        raise UsageError(str(problems[0]) if problems else f"{path} contains no pair of sentences")
     return pairs, problems
 
 
@@ -132,7 +132,7 @@ def _listed(text: str, path: Path) -> list[object]:
     try:
         entries = json.loads(text)
     except (ValueError, RecursionError):
-        raise UsageError(f"{path} begins like a list in JSON and is none") from None
+        raise UsageError(f"{path} begins like a JSON list, but is not valid JSON") from None
     assert isinstance(entries, list)
     return entries
 
@@ -151,7 +151,7 @@ def _text(path: Path) -> str:
 def _from_table(line: str, split: Split, columns: Sequence[str]) -> Mapping[str, object]:
     fields = split(line)
     if len(fields) != len(columns):
-        raise ValueError(f"{len(fields)} fields instead of {', '.join(columns)}, tabs or commas between them")
+        raise ValueError(f"{len(fields)} fields instead of {', '.join(columns)}, separated by tabs or commas")
     return dict(zip(columns, fields, strict=True))
 
 

@@ -77,7 +77,7 @@ def probe(study: str | Study, results: Path, pairs: Mapping[str, Sequence[Minima
     trials = trials[[readers[spec] is not None for spec in trials["task"]]]
     if trials.empty:
         tasks = ", ".join(readers) or "none"
-        raise UsageError(f"study {name}: no trial is a language model over words, as agreement is; its tasks: {tasks}")
+        raise UsageError(f"study {name} has no task with words, such as agreement; its tasks: {tasks}")
     trials = trials[[Status(status).has_network for status in trials["status"]]]
     folder = checkpoints.folder_of(name, results)
     held = trials[[checkpoints.path_of(folder, key).is_file() for key in trials["key"]]]
@@ -116,7 +116,7 @@ def _matching(folder: Path, trial: pd.Series) -> KeptNetwork:
     path = checkpoints.path_of(folder, trial["key"])
     network = checkpoints.load_network(path)
     if network.fingerprint != trial["fingerprint"]:
-        raise UsageError(f"{path} is not of the stored trial: run the study again with --keep-networks")
+        raise UsageError(f"{path} is not the network of the stored trial: run the study again with --keep-networks")
     return network
 
 

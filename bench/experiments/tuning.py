@@ -226,7 +226,7 @@ def marked(path: Path) -> tuple[str, str]:
         raise UsageError(f"{path} cannot be read as UTF-8: {error}") from None
     match = re.search(rf"{re.escape(_BEGIN)}\r?\n.*{re.escape(_END)}(\r?\n|$)", text, re.DOTALL)
     if not match:
-        raise UsageError(f"{path}: rates go between the lines {_BEGIN!r} and {_END!r}; it has none")
+        raise UsageError(f"{path}: rates go between the lines {_BEGIN!r} and {_END!r}, which the file lacks")
     return text[: match.start()], text[match.end() :]
 
 

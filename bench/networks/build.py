@@ -96,8 +96,8 @@ def check_decoder(task: str, cell: str, clip: str, truncate: int, wiring: Wiring
         raise UsageError(f"{what}: task {task} has no output sequence that a decoder could write, as reverse has")
     for role, spec in (("cell", cell), ("decoder_cell", wiring.decoder_cell)):
         if not isinstance(registry.cell(spec), Cell):
-            rule = "a decoder goes on from its encoder's states, which lie between their steps"
-            raise UsageError(f"{what}: {rule}; {role} {spec} runs over whole sequences by itself")
+            rule = "a decoder starts from the states of its encoder, step by step"
+            raise UsageError(f"{what}: {rule}; {role} {spec} runs over whole sequences")
     made = registry.clip(clip)
     if made.signal_limit < inf or made.omega or truncate:
         acting = f"truncate {truncate}" if truncate else f"clip {clip}"
@@ -112,11 +112,11 @@ def check_backward(cell: str, clip: str, truncate: int) -> None:
     """
     made, equations = registry.clip(clip), registry.cell(cell)
     if made.guards and not (isinstance(equations, Cell) and RECURRENT in equations.recurrent_shapes(1)):
-        raise UsageError(f"clip {clip}: guard shrinks recurrent weights; cell {cell} has no tensor of that name")
+        raise UsageError(f"clip {clip}: guard shrinks the tensor {RECURRENT}; cell {cell} has none of that name")
     if not (made.signal_limit < inf or made.omega or truncate):
         return
     if not isinstance(equations, Cell):
         what = f"truncate {truncate}" if truncate else f"clip {clip}"
-        raise UsageError(f"{what} works between a cell's steps; cell {cell} is a module, whose steps are its own")
+        raise UsageError(f"{what} acts between a cell's steps; cell {cell} is a module, which runs whole sequences")
     if made.omega and not equations.recurrent_shapes(1):
-        raise UsageError(f"clip {clip}: omega is about recurrent weights; cell {cell} has none")
+        raise UsageError(f"clip {clip}: omega acts on recurrent weights; cell {cell} has none")

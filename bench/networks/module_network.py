@@ -39,7 +39,9 @@ class ModuleNetwork(Layered):
             ValueError: ``backward`` has a rule for the steps within the module.
         """
         if backward != PLAIN:
-            raise ValueError(f"cell {self.cell.name()} is a module: nothing can happen between its steps")
+            raise ValueError(
+                f"cell {self.cell.name()} is a module: neither clip nor truncation can act between its steps"
+            )
         sizes = dict(self.layers.scans)
         places = {name: place for place, name in enumerate(sizes)}
 

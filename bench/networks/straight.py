@@ -1,4 +1,4 @@
-"""Layers one above the other, there and back, from a trial's row of parameters into its row of gradients.
+"""Runs stacked layers forward and backward, from a trial's row of parameters into its row of gradients.
 
 What `Stack` does, with the same bytes, where a sequence is one chunk of time and nobody looks at the backward signal.
 All buffers are made once for a shape of batch and serve one trial after another; nothing is made in an update.
@@ -13,7 +13,7 @@ import numpy as np
 from longlag.scans.engine import layer as layers
 from longlag.scans.engine import weights as outside
 from longlag.scans.engine import workspace
-from longlag.scans.engine.laid_out import Found, Laid, gather, lay_out, leaves, scatter, write_gradients
+from longlag.scans.engine.laid_out import Laid, WeightGrads, gather, lay_out, leaves, scatter, write_gradients
 from longlag.scans.engine.pair import Pair
 from longlag.scans.engine.products import panel_width
 from longlag.scans.engine.scan import Chunk, Grads, Recurrence, SignalRules, scan_backward, scan_forward
@@ -100,7 +100,7 @@ class KeptLayer:
             zeros(kernel.apart, size),
             zeros(kernel.vectors, 1, size),
         )
-        self.found = Found(
+        self.weight_grads = WeightGrads(
             zeros(kernel.gates, sizes.inputs, row),
             zeros(kernel.gates, row),
             zeros(products, units, row),
@@ -113,7 +113,7 @@ class KeptLayer:
             zeros(kernel.apart, shape.steps, size),
             zeros(kernel.states, shape.steps + 1, size),
         )
-        self.grads = Grads(zeros(1, shape.steps, size), zeros(kernel.states, 1, size), self.found.vectors)
+        self.grads = Grads(zeros(1, shape.steps, size), zeros(kernel.states, 1, size), self.weight_grads.vectors)
         self.recurrence, self.recurrence_back = (
             Recurrence(weights, self.laid.apart_bias, kernel.apart_state, self.laid.vectors)
             for weights in (self.laid.recurrent, self.laid.recurrent_back)
@@ -146,21 +146,21 @@ class KeptLayer:
             by_inputs: (T·B, padded inputs), written with the gradients by the inputs, if wanted.
             backward: What happens to the backward signal on its way.
         """
-        gates, found = self.chunk.gates, self.found
+        gates, weight_grads = self.chunk.gates, self.weight_grads
         self.grads.carry.fill(0)
-        found.vectors.fill(0)
-        found.input_weight.fill(0)
+        weight_grads.vectors.fill(0)
+        weight_grads.input_weight.fill(0)
         rules = SignalRules(self.unwatched, gates.dtype.type(backward.signal_limit), backward.truncate, 0)
         scan_backward(self.kernel, self.chunk, self.recurrence_back, self.grads, rules)
         if len(self.laid.table):
-            outside.add_by_token(inputs, self.by_token, found.input_weight)
+            outside.add_by_token(inputs, self.by_token, weight_grads.input_weight)
         else:
-            outside.add_products(inputs, self.sizes.inputs, gates, found.input_weight)
+            outside.add_products(inputs, self.sizes.inputs, gates, weight_grads.input_weight)
         if by_inputs is not None:
             by_inputs.fill(0)
             outside.add_input_grads(gates, self.laid.inputs_back, by_inputs.reshape(len(inputs), -1))
         write_gradients(
-            self.chunk, self.kernel.apart_state, self.ones, found, gradient, self.sizes.at, self.sizes.units
+            self.chunk, self.kernel.apart_state, self.ones, weight_grads, gradient, self.sizes.at, self.sizes.units
         )
 
 

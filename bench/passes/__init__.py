@@ -1,1 +1,1 @@
-"""What an update does beside its scans, compiled: the loss and its gradient, the clip, the optimiser's step."""
+"""Compiled parts of an update other than its scans: the loss and its gradient, the clip, the optimiser's step."""

@@ -1,4 +1,4 @@
-"""Clipping a trial's row of gradients g, and what the ledger notes of it, in one pass over the row.
+"""Clips a trial's row of gradients g, and computes what the ledger notes of it, in one pass over the row.
 
     before    |g| = sqrt(sum g_i²)
     keep      g'_i = g_i
@@ -6,7 +6,8 @@
     bound     g'_i = min(max(g_i, -c), c)
     after     |g'|,   cos(g, g') = sum g_i g'_i / (|g| |g'|),   and whether any number changed
 
-The pass sees one trial's row and nothing else. The clipped gradient is left there, where the optimiser reads it.
+The pass reads one trial's row and nothing else. It writes the clipped gradient over the row, where the optimiser reads
+it.
 """
 
 from math import sqrt
@@ -29,18 +30,18 @@ KEEP, SHORTEN, BOUND = range(3)
 
 
 class ClipPass(NamedTuple):
-    """A clipping setting as the pass knows it: what it does, and its threshold c."""
+    """A clipping setting as a pass: the kind of clipping (keep, shorten or bound), and the threshold c."""
 
     kind: int
     threshold: float
 
 
 def pass_of(clip: Clip) -> ClipPass | None:
-    """Return a setting as a pass; None for those that look at more than the row and its norm, and for plugins."""
+    """Return a clip's pass; None for plugins, and for clips that look at more than the row and its norm."""
     if isinstance(clip, Together):
         at_work = [part for part in clip.parts if not part.in_backward]
         return ClipPass(KEEP, np.inf) if not at_work else pass_of(at_work[0]) if len(at_work) == 1 else None
-    if type(clip) in (NoClip, ClipState, Omega):  # the latter two are done when the backward pass has ended
+    if type(clip) in (NoClip, ClipState, Omega):  # the latter two have acted when the backward pass has ended
         return ClipPass(KEEP, np.inf)
     if type(clip) is ClipNorm and clip.type == "2":
         return ClipPass(SHORTEN, clip.max_norm)
@@ -49,13 +50,14 @@ def pass_of(clip: Clip) -> ClipPass | None:
 
 @compiled
 def clip_row(kind: int, threshold: float, row: Any, noted: Any) -> None:
-    """Clip a row in place, and note what was done.
+    """Clip a row in place, and note its norms and what was changed.
 
     Args:
-        kind: Of the pass.
+        kind: The kind of the pass.
         threshold: c.
-        row: (P,), clipped in place.
-        noted: (4,) float64, written: see `longlag.passes.noted`. The cosine is NaN where a row has no direction.
+        row: (P,), gradients, clipped in place.
+        noted: (4,) float64, written, with the columns of `longlag.passes.noted`. The cosine is NaN if the gradient has
+            no direction before or after clipping.
     """
     before = norm(row)
     acts = kind == BOUND or (kind == SHORTEN and before > threshold)
@@ -66,11 +68,11 @@ def clip_row(kind: int, threshold: float, row: Any, noted: Any) -> None:
 
 @separate
 def _clip(row: Any, kind: int, threshold: float, before: float) -> tuple[float, float, float]:
-    """Clip a row in place; return the norm after, the cosine, and whether anything changed."""
+    """Clip a row in place; return its norm after clipping, the cosine, and 1 if a number changed, else 0."""
     old, new, differs = np.empty(BLOCK, np.float64), np.empty(BLOCK, np.float64), np.empty(BLOCK, row.dtype)
     factor, limit = threshold / before, row.dtype.type(threshold)
     scale = then = scale_of(row)
-    if row.itemsize == old.itemsize:  # float64 is divided by its largest entry: now, and as it will be
+    if row.itemsize == old.itemsize:  # float64 is divided by its largest entry, before and after clipping
         then = scale * factor if kind == SHORTEN else min(scale, threshold)
     squares, products, changed = 0.0, 0.0, 0.0
     for start in range(0, row.size, BLOCK):
@@ -91,7 +93,13 @@ def _clip(row: Any, kind: int, threshold: float, before: float) -> tuple[float, 
 
 @separate
 def _shorten(block: Any, factor: float, differs: Any) -> None:
-    """Multiply by a factor, in float64: it may be below what float32 holds. Write 1 where a number changed, else 0."""
+    """Multiply a block by a factor in float64, as the factor may be too small for float32.
+
+    Args:
+        block: Gradients, changed in place.
+        factor: The factor.
+        differs: Written with 1 where a number changed, else 0.
+    """
     one, zero = block.dtype.type(1), block.dtype.type(0)
     for place in range(block.size):
         old = block[place]
@@ -102,7 +110,13 @@ def _shorten(block: Any, factor: float, differs: Any) -> None:
 
 @separate
 def _bound(block: Any, limit: Any, differs: Any) -> None:
-    """Hold every number to [-limit, limit]; NaN stays. Write 1 where a number changed, else 0."""
+    """Clip every number of a block to [-limit, limit]; NaN stays NaN.
+
+    Args:
+        block: Gradients, changed in place.
+        limit: The limit.
+        differs: Written with 1 where a number changed, else 0.
+    """
     one, zero = block.dtype.type(1), block.dtype.type(0)
     for place in range(block.size):
         old = block[place]

@@ -1,14 +1,14 @@
-"""The losses that a task can name (`longlag.tasks.support.losses`) with their gradients by the outputs, in closed form.
+"""The losses that a task can name (`longlag.tasks.support.losses`), with their gradients by the outputs in closed form.
 
-With outputs z (a row a number put out, a column an answer), targets t and N answers:
+With outputs z (O rows, one for each output unit; N columns, one for each answer) and targets t:
 
     cross_entropy           L = mean_n(log(sum_o exp z_on) - z_tn)         dL/dz_on = (softmax_on - [o = t_n]) / N
     squared_error           L = mean_on((z_on - t_no)²)                    dL/dz_on = 2 (z_on - t_no) / (O N)
     binary_cross_entropy    L = mean_on(log(1 + exp z_on) - t_no z_on)     dL/dz_on = (sigmoid z_on - t_no) / (O N)
 
-Answers lie side by side, so that every loop runs over them and none adds up across a vector: the sums over outputs go
-from the first to the last, that of the loss, in float64, from the first answer to the last. A number that is not finite
-makes the loss so.
+Every inner loop runs over the answers, which are contiguous, so that no sum is split over the lanes of a vector. Sums
+over outputs go from the first to the last; the loss is summed in float64 from the first answer to the last. A number
+that is not finite makes the loss non-finite.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,13 +29,13 @@ def loss_and_gradient(name: str, outputs: Array, targets: Array, grads: Array) -
 
     Args:
         name: One of `longlag.tasks.support.losses.LOSSES`.
-        outputs: (O, N).
+        outputs: (O, N), the network's outputs.
         targets: (N,) classes, or (N, O) values.
-        grads: (O, N), written.
+        grads: (O, N), written with the gradients by the outputs.
 
     Raises:
-        IndexError: A class is not from 0 to O - 1, which compiled code would not notice.
-        ValueError: The targets have another shape.
+        IndexError: A class is not between 0 and O - 1; compiled code does not check that.
+        ValueError: The targets do not have one of these shapes.
     """
     size, answers = outputs.shape
     if name == "cross_entropy":

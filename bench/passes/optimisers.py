@@ -1,11 +1,11 @@
-"""An optimiser's step over a trial's row, in one pass: parameters θ, clipped gradients g, running quantities.
+"""An optimiser's step in one pass over a trial's row of parameters θ and clipped gradients g.
 
     g <- g + λ θ                 where weight decay is coupled
-    d <- direction(g)            the optimiser's own
-    θ <- θ - η (d + λ θ)         where it is decoupled; else θ - η d
+    d <- direction(g)            by the optimiser's own equations
+    θ <- θ - η (d + λ θ)         where weight decay is decoupled; else θ - η d
 
-Each loop below is an optimiser's equations, as in its file in `longlag.optimisers`, in the same operations, each of
-which rounds once. Afterwards the norm |θ| is taken, by which a trial is seen to diverge.
+Each loop below follows an optimiser's equations as written in its file in `longlag.optimisers`, by the same operations,
+each of which rounds once. The norm |θ| is computed after the step; a trial has diverged if it is not finite.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,10 +32,10 @@ class Step:
     """An optimiser's pass.
 
     Attributes:
-        move: The compiled loop: θ, g, the running quantities in the order of `Optimiser.memory`, and what is the same
-            for all numbers: η, λ where it is coupled, λ where it is decoupled, and the constants, float64.
-        constants: The optimiser's own, by how many updates it has taken, this one included.
-        decay: λ where it is coupled and where it is decoupled; one of them is 0.
+        move: The compiled loop. Its arguments are θ, g, the running quantities in the order of `Optimiser.memory`, and
+            a float64 array of η, the coupled λ, the decoupled λ and the optimiser's constants.
+        constants: Computes the optimiser's constants from the number of updates taken, this one included.
+        decay: The coupled λ and the decoupled λ; one of them is 0.
     """
 
     move: Callable[..., Any]
@@ -43,14 +43,14 @@ class Step:
     decay: tuple[float, float]
 
     def take(self, theta: Row, g: Row, memory: Sequence[Row], rate: float, count: int) -> float:
-        """Move a trial's row.
+        """Update the parameters of a trial.
 
         Args:
-            theta: (P,), the parameters, moved.
-            g: (P,), the gradients as the clip left them; only read.
-            memory: (P,) each, the running quantities, changed.
+            theta: (P,), the parameters, changed in place.
+            g: (P,), the clipped gradients, only read.
+            memory: The running quantities, (P,) each, changed in place.
             rate: η, this update's learning rate.
-            count: How many updates the optimiser has taken, this one included.
+            count: The number of updates that the optimiser has taken, this one included.
 
         Returns:
             The norm of the parameters after the step.
@@ -60,7 +60,7 @@ class Step:
 
 
 def step_of(optimiser: Optimiser, weight_decay: float) -> Step | None:
-    """Return an optimiser's pass; None for those that look at more than one number at a time, and for plugins."""
+    """Return an optimiser's pass; None for plugins, and for optimisers that do not work number by number."""
     if type(optimiser) not in _STEPS:
         return None
     move, constants = _STEPS[type(optimiser)]

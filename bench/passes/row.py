@@ -1,4 +1,4 @@
-"""A trial's row with the passes that clip its gradient and move its parameters."""
+"""A trial's row with the passes that clip its gradient and update its parameters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Passes:
-    """What is done to a row after its backward pass, whichever row it is."""
+    """The clip's pass and the optimiser's pass, which every row of a block shares."""
 
     setting: ClipPass
     step: Step
@@ -24,13 +24,13 @@ class Passes:
 
 @dataclass(frozen=True)
 class Row:
-    """One trial's row, in the memory of its cohort's matrices.
+    """One trial's row, as views of its cohort's matrices.
 
     Attributes:
-        passes: What is done to it.
-        parameters: (P,).
-        gradients: (P,).
-        memory: (P,) each, the optimiser's running quantities in their order.
+        passes: The passes over it.
+        parameters: (P,), the trial's parameters.
+        gradients: (P,), the trial's gradients.
+        memory: The optimiser's running quantities, (P,) each, in the order of `Optimiser.memory`.
     """
 
     passes: Passes
@@ -39,15 +39,15 @@ class Row:
     memory: Sequence[Array]
 
     def clip(self, noted: Array) -> None:
-        """Clip the gradient in place; write what the ledger notes of it, (4,) float64 (`longlag.passes.noted`)."""
+        """Clip the gradient in place, and write the ledger's notes into ``noted``, (4,) (`longlag.passes.noted`)."""
         clip_row(*self.passes.setting, self.gradients, noted)
 
     def move(self, rate: float, count: int) -> float:
-        """Move the parameters, at a learning rate, in the count-th update; return their norm."""
+        """Update the parameters at a learning rate, in the optimiser's ``count``-th update; return their norm."""
         return self.passes.step.take(self.parameters, self.gradients, self.memory, rate, count)
 
 
 def passes_of(clip: Clip, optimiser: Optimiser, weight_decay: float) -> Passes | None:
-    """Return the passes of a clip and an optimiser; None where either has none."""
+    """Return the passes of a clip and an optimiser; None if either has none."""
     setting, step = pass_of(clip), step_of(optimiser, weight_decay)
     return None if setting is None or step is None else Passes(setting, step)

@@ -1,7 +1,7 @@
-"""Sums over a row in float64, always in the same order: block after block, each as `longlag.scans.engine.dots` adds.
+"""Sums over a row in float64, always in the same order: block by block, in the order of `longlag.scans.engine.dots`.
 
-The square of a float32 is exact in float64 and cannot overflow there. A row of float64 is divided by its largest
-entry first, so that its norm, too, is non-finite only where an entry is.
+The square of a float32 is exact in float64 and cannot overflow. A row of float64 is first divided by its largest entry,
+so that its norm, too, is non-finite only if an entry is.
 """
 
 from math import sqrt
@@ -13,12 +13,12 @@ from longlag.passes.compiler import separate
 from longlag.scans.engine.dots import dot
 
 BLOCK = 1024
-"""Numbers of a block, in float64 two pages of memory, which stay in the processor's nearest cache."""
+"""Numbers of a block: two pages of memory in float64, which fit the processor's nearest cache."""
 
 
 @separate
 def widen(row: Any, scale: float, into: Any) -> None:
-    """Write a block divided by a scale in float64; a scale of 1 changes nothing and costs nothing in float32."""
+    """Write a block, divided by a scale, as float64; for float32 the scale is 1, and the division is skipped."""
     if row.itemsize == into.itemsize:
         for place in range(row.size):
             into[place] = row[place] / scale
@@ -29,16 +29,16 @@ def widen(row: Any, scale: float, into: Any) -> None:
 
 @separate
 def largest(row: Any) -> float:
-    """Return the largest absolute entry of a row; 1 where that is 0 or not finite."""
-    found = 0.0
+    """Return the largest absolute entry of a row; 1 if that is 0 or not finite."""
+    most = 0.0
     for place in range(row.size):
-        found = max(found, abs(float(row[place])))
-    return found if 0.0 < found < np.inf else 1.0
+        most = max(most, abs(float(row[place])))
+    return most if 0.0 < most < np.inf else 1.0
 
 
 @separate
 def scale_of(row: Any) -> float:
-    """Return what a row is divided by before its entries are squared: 1 for float32."""
+    """Return the scale by which a row is divided before its entries are squared: 1 for float32."""
     return largest(row) if row.itemsize == 8 else 1.0
 
 

@@ -1,1 +1,1 @@
-"""Speed and memory, measured on the user's machine as ratios in one run."""
+"""Measures speed and memory on the user's machine, as ratios within one run."""

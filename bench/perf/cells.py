@@ -1,4 +1,4 @@
-"""What cells cost: parameters, state, time and memory of one trial's gradient, each on the path that runs."""
+"""Measures what cells cost: parameters, state, and the time and memory of one trial's gradient on its usual path."""
 
 import statistics
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ _PROCESSES = 3
 
 @dataclass(frozen=True)
 class Workload:
-    """Where cells are measured: a layer on the adding task, whose steps are two numbers each."""
+    """The sizes at which cells are measured: one layer on the adding task, whose inputs are two numbers a time step."""
 
     length: int
     batch_size: int
@@ -31,16 +31,17 @@ class Workload:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one cell costs.
+    """The cost of one cell.
 
     Attributes:
-        cell: Its spec.
+        cell: The cell's spec.
         path: ``fused`` or ``readable``.
         parameters: Trainable numbers of the layer, without the readout.
-        state_size: Numbers carried from step to step.
-        seconds: Of one forward and backward pass, in each round.
-        reference_seconds: Of the reference's, timed just before in the same round.
-        memory_bytes: What the pass adds to a process's memory at its peak; None where the system cannot be asked.
+        state_size: Numbers carried from one time step to the next.
+        seconds: Seconds of one forward and backward pass, for each round.
+        reference_seconds: Seconds of the reference cell, timed just before in the same round.
+        memory_bytes: How much the pass raises the peak memory of a process, in bytes; None if this system does not
+            report it.
     """
 
     cell: str
@@ -53,13 +54,17 @@ class Cost:
 
     @property
     def ratios(self) -> list[float]:
-        """Time over the reference's, round by round."""
+        """The cell's time divided by the reference's, for each round."""
         return [ours / theirs for ours, theirs in zip(self.seconds, self.reference_seconds, strict=True)]
 
     def row(self, length: int) -> dict[str, object]:
-        """Return the cost as a table holds it; ``step_us`` are microseconds a time step of the whole batch."""
-        found = asdict(self)
-        del found["seconds"], found["reference_seconds"]
+        """Return the row of a table; ``step_us`` is microseconds for each time step of the whole batch.
+
+        Args:
+            length: Time steps of the sequences.
+        """
+        values = asdict(self)
+        del values["seconds"], values["reference_seconds"]
         steps = [1e6 * one / length for one in self.seconds]
         of_reference = {
             "ratio": statistics.median(self.ratios),
@@ -67,19 +72,19 @@ class Cost:
             "ratio_high": max(self.ratios),
         }
         spread = {"step_us": statistics.median(steps), "step_us_low": min(steps), "step_us_high": max(steps)}
-        return found | spread | of_reference
+        return values | spread | of_reference
 
 
 def measure(specs: Sequence[str], workload: Workload, repeats: int) -> list[Cost]:
-    """Measure cells in turns, each round beside the reference; fastest first.
+    """Measure cells in turns, each after the reference cell in every round; return their costs, fastest first.
 
     Args:
         specs: The cells, in their shortest spelling.
-        workload: Where.
-        repeats: How many rounds.
+        workload: The sizes.
+        repeats: The number of rounds.
 
     Raises:
-        UsageError: A plugin's cell cannot be run.
+        UsageError: A plugin's cell raised an error.
     """
     task = registry.task(f"adding:length={workload.length}")
     networks = {spec: network_for(registry.cell(spec), task, workload.hidden_size) for spec in (*specs, REFERENCE)}
@@ -87,7 +92,7 @@ def measure(specs: Sequence[str], workload: Workload, repeats: int) -> list[Cost
     works = {spec: _work(spec, network, task, workload.batch_size) for spec, network in networks.items()}
     with arithmetic():
         columns = iter(in_turns([works[one] for spec in specs for one in (REFERENCE, spec)], repeats))
-    found = [
+    costs = [
         Cost(
             cell=spec,
             path=networks[spec].path("cpu", "float32"),
@@ -99,11 +104,11 @@ def measure(specs: Sequence[str], workload: Workload, repeats: int) -> list[Cost
         )
         for spec in specs
     ]
-    return sorted(found, key=lambda cost: statistics.median(cost.ratios))
+    return sorted(costs, key=lambda cost: statistics.median(cost.ratios))
 
 
 def _work(spec: str, network: AnyNetwork, task: Task, batch_size: int) -> Callable[[], object]:
-    """Return what is timed, done once: a plugin that cannot do it is told here."""
+    """Return the call to be timed, after calling it once, so that a faulty plugin is refused before any timing."""
     with registry.blamed("cell", registry.cell(spec).name()), arithmetic():
         work = passes(network, task, batch_size)
         work()
@@ -111,18 +116,18 @@ def _work(spec: str, network: AnyNetwork, task: Task, batch_size: int) -> Callab
 
 
 def _memory(spec: str, workload: Workload) -> int | None:
-    """Return the median over a few processes: what an allocator holds on to varies."""
+    """Return the median over a few processes, as allocators keep more or less memory from run to run."""
     files = [made.path for made in registry.used()]
     sizes = (workload.length, workload.batch_size, workload.hidden_size)
-    found = [gradient_bytes(spec, files, *sizes) for _ in range(_PROCESSES)]
-    known = [one for one in found if one is not None]
-    return int(statistics.median(known)) if len(known) == len(found) else None
+    measured = [gradient_bytes(spec, files, *sizes) for _ in range(_PROCESSES)]
+    known = [one for one in measured if one is not None]
+    return int(statistics.median(known)) if len(known) == len(measured) else None
 
 
-def rows(found: Sequence[Cost], workload: Workload) -> Iterator[dict[str, object]]:
-    """Yield a row for each cell, its parameters and memory also relative to the reference where it is among them."""
-    of_reference = next((cost for cost in found if cost.cell == REFERENCE), None)
-    for cost in found:
+def rows(costs: Sequence[Cost], workload: Workload) -> Iterator[dict[str, object]]:
+    """Yield a table's row for each cell, with parameters and memory relative to the reference if that was measured."""
+    of_reference = next((cost for cost in costs if cost.cell == REFERENCE), None)
+    for cost in costs:
         yield cost.row(workload.length) | {
             "parameters_ratio": cost.parameters / of_reference.parameters if of_reference else None,
             "memory_ratio": _share(cost.memory_bytes, of_reference.memory_bytes if of_reference else None),

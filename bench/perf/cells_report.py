@@ -1,4 +1,4 @@
-"""Writes what cells cost: lines for a terminal, a table, JSON, and a figure of time, memory and parameters."""
+"""Writes the costs of cells as lines for a terminal, a table, JSON, and a figure of time, memory and parameters."""
 
 import json
 from collections.abc import Sequence
@@ -17,46 +17,46 @@ _COLORS = {"fused": "#0B3C7D", "readable": "#D55E00"}
 _MEBIBYTE = 2**20
 
 
-def render(found: Sequence[Cost], workload: Workload) -> str:
+def render(costs: Sequence[Cost], workload: Workload) -> str:
     """Return a heading and a line for each cell, fastest first."""
-    width = max(len(cost.cell) for cost in found) + 2
+    width = max(len(cost.cell) for cost in costs) + 2
     lines = [
-        f"{workload}; a forward and backward pass, median of {len(found[0].seconds)} rounds (lowest to highest)",
+        f"{workload}; a forward and backward pass, median of {len(costs[0].seconds)} rounds (lowest to highest)",
         "",
         f"{'cell':{width}}{'path':9}{'parameters':>11}{'state':>7}{'µs a step':>11}"
         f"   {f'time / {REFERENCE}':24}{'MiB':>6}",
     ]
-    for row in rows(found, workload):
+    for row in rows(costs, workload):
         times = f"{row['ratio']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
         memory = "-" if row["memory_bytes"] is None else f"{int(str(row['memory_bytes'])) / _MEBIBYTE:.1f}"
         lines.append(
             f"{row['cell']:{width}}{row['path']:9}{row['parameters']:>11,}{row['state_size']:>7,}"
             f"{row['step_us']:>11.1f}   {times:24}{memory:>6}"
         )
-    if any(cost.memory_bytes is None for cost in found):
-        lines += ["", "memory: this system cannot be asked for it (it takes Linux)"]
+    if any(cost.memory_bytes is None for cost in costs):
+        lines += ["", "memory: not measured, as only Linux reports it"]
     return "\n".join(lines) + "\n"
 
 
-def write(found: Sequence[Cost], workload: Workload, environment: dict[str, str], folder: Path) -> list[Path]:
-    """Write table, JSON and figure into ``folder``.
+def write(costs: Sequence[Cost], workload: Workload, environment: dict[str, str], folder: Path) -> list[Path]:
+    """Write the costs as table, JSON and figure into a folder; return the files.
 
     Args:
-        found: What was measured, a cell each.
-        workload: On what.
+        costs: The cost of each cell.
+        workload: The sizes at which they were measured.
         environment: Versions and processor.
-        folder: Where the files go.
+        folder: The folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    table = pd.DataFrame(list(rows(found, workload)))
+    table = pd.DataFrame(list(rows(costs, workload)))
     write_csv(table, folder / "cells.csv")
-    (folder / "cells.json").write_text(as_json(found, workload, environment), encoding="utf-8")
+    (folder / "cells.json").write_text(as_json(costs, workload, environment), encoding="utf-8")
     drawn = Drawing(draw(table, workload), table).save(folder, "cells")
     return [folder / "cells.json", *drawn]
 
 
-def as_json(found: Sequence[Cost], workload: Workload, environment: dict[str, str]) -> str:
-    """Return everything measured, with every round's seconds, and what it was measured on."""
+def as_json(costs: Sequence[Cost], workload: Workload, environment: dict[str, str]) -> str:
+    """Return the costs, every round's seconds, the sizes and the environment as JSON."""
     content = {
         "schema": 1,
         "environment": environment,
@@ -64,7 +64,7 @@ def as_json(found: Sequence[Cost], workload: Workload, environment: dict[str, st
         "reference": REFERENCE,
         "rows": [
             row | {"seconds": cost.seconds, "reference_seconds": cost.reference_seconds}
-            for row, cost in zip(rows(found, workload), found, strict=True)
+            for row, cost in zip(rows(costs, workload), costs, strict=True)
         ],
     }
     return json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
@@ -72,7 +72,7 @@ def as_json(found: Sequence[Cost], workload: Workload, environment: dict[str, st
 
 @report_style()
 def draw(table: pd.DataFrame, workload: Workload) -> Figure:
-    """Draw three frames side by side, a line a cell: time against the reference, memory, parameters."""
+    """Draw time relative to the reference, memory and parameters in three frames, with a line for each cell."""
     figure = Figure(figsize=(7, 1.1 + 0.17 * len(table)), layout="constrained")
     time, memory, size = figure.subplots(1, 3, sharey=True, gridspec_kw={"width_ratios": (2, 1, 1)})
     for path, of_path in table.groupby("path", sort=True):

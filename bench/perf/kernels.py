@@ -1,4 +1,4 @@
-"""Part `kernels`: one layer forward and backward, against torch.nn, its matrix products alone, and the core's peak."""
+"""Part `kernels`: times one layer forward and backward against torch.nn, its products alone, and the core's peak."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,15 +15,20 @@ from longlag.perf.peak import arithmetic
 from longlag.scans.run import run_layer
 
 SHAPES = ((20, 64), (32, 64), (32, 128), (128, 128), (64, 256))
-"""Batch and hidden size."""
+"""Batch size and hidden size."""
 CELLS: dict[str, Cell] = {"rnn": Rnn(), "gru": Gru(), "lstm": Lstm()}
 _INPUTS = 2
 
 
 def measure(lengths: tuple[int, ...], shapes: tuple[tuple[int, int], ...], repeats: int) -> Iterator[Timing]:
-    """Yield, for each cell, length and shape, ours against torch's module, the products alone, and the core's peak.
+    """Yield for each cell, length and shape our layer against torch's module, the products alone, and the core's peak.
 
-    The last ratio is the share of the peak that a layer reaches, counting its recurrent products only.
+    The last ratio is the share of the peak arithmetic that a layer reaches, counting its recurrent products only.
+
+    Args:
+        lengths: Time steps.
+        shapes: Batch size and hidden size of each.
+        repeats: Rounds.
     """
     for cell in CELLS:
         for length in lengths:
@@ -40,7 +45,7 @@ def measure(lengths: tuple[int, ...], shapes: tuple[tuple[int, int], ...], repea
 
 
 def our_layer(cell: str, length: int, batch_size: int, hidden_size: int) -> Callable[[], object]:
-    """Return a call that runs our layer forward and backward, inputs and weights as in a trial.
+    """Return a call that runs our layer forward and backward, on inputs and weights like those of a trial.
 
     Args:
         cell: The cell's name.
@@ -83,10 +88,10 @@ def torch_layer(cell: str, length: int, batch_size: int, hidden_size: int) -> Ca
 
 
 def products_alone(gates: int, length: int, batch_size: int, hidden_size: int) -> Callable[[], object]:
-    """Return a call that does a layer's recurrent products and nothing else: the arithmetic no scan can save.
+    """Return a call that does a layer's recurrent products only: arithmetic that every scan must do.
 
     Args:
-        gates: Products a step.
+        gates: Products in a time step.
         length: Time steps.
         batch_size: Sequences.
         hidden_size: Units.
@@ -109,7 +114,7 @@ def products_alone(gates: int, length: int, batch_size: int, hidden_size: int) -
 
 
 def _operations(gates: int, length: int, batch_size: int, hidden_size: int) -> int:
-    """Return the additions and multiplications of what `products_alone` does: three products a time step."""
+    """Return how many additions and multiplications `products_alone` does: three products for each gate and step."""
     return 3 * 2 * gates * length * batch_size * hidden_size**2
 
 

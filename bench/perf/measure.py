@@ -1,4 +1,4 @@
-"""How a speed claim is measured: in turns, repeatedly, as a ratio pair by pair."""
+"""Measures a speed claim: ours and the reference take turns, and each pair gives a ratio."""
 
 import statistics
 import time
@@ -10,16 +10,16 @@ _SHORTEST_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Timing:
-    """One line of the table: seconds of ours and of a reference, and their ratio pair by pair.
+    """One row of the table: the seconds of our code and of a reference, and the ratio of each pair.
 
     Attributes:
-        part: Which part of the measurement it belongs to.
+        part: The part of the measurement.
         what: What is measured.
-        setting: At which shape or size.
-        ours: Median seconds of one of ours.
-        theirs: Median seconds of one of the reference; None where there is none.
-        reference: What the reference is.
-        ratios: theirs / ours of each pair, above 1 where ours is faster.
+        setting: The shape or size.
+        ours: Median seconds of one call of ours.
+        theirs: Median seconds of one call of the reference; None if there is no reference.
+        reference: The name of the reference.
+        ratios: theirs / ours for each pair; above 1 means that ours is faster.
     """
 
     part: str
@@ -36,7 +36,7 @@ class Timing:
         return statistics.median(self.ratios) if self.ratios else None
 
     def row(self) -> dict[str, str | float | None]:
-        """Return the line as a table holds it."""
+        """Return the row of the table."""
         return {
             "part": self.part,
             "what": self.what,
@@ -51,7 +51,7 @@ class Timing:
 
 
 def seconds(call: Callable[[], object], times: int) -> float:
-    """Return the mean seconds of a call over ``times`` of them."""
+    """Return the mean seconds of a call over ``times`` calls."""
     started = time.perf_counter()
     for _ in range(times):
         call()
@@ -59,13 +59,17 @@ def seconds(call: Callable[[], object], times: int) -> float:
 
 
 def in_turns(calls: Sequence[Callable[[], object]], repeats: int) -> list[list[float]]:
-    """Time calls one after the other, again and again, each often enough to be measurable, after a warm-up.
+    """Time calls in turns, round after round; each is repeated often enough to be measured.
 
-    In every round, too, a call is done once before it is timed: the one before it has left its own numbers in the
-    caches.
+    In every round a call is made once before it is timed, as the call before it has filled the caches with other
+    numbers.
+
+    Args:
+        calls: The calls.
+        repeats: The number of rounds.
 
     Returns:
-        Seconds, a list for each call with an entry for each round.
+        For each call, its seconds in each round.
     """
     times = [max(1, round(_SHORTEST_SECONDS / max(min(seconds(call, 1) for _ in range(3)), 1e-7))) for call in calls]
     rounds = [[_warmed(call, count) for call, count in zip(calls, times, strict=True)] for _ in range(repeats)]
@@ -85,15 +89,15 @@ def compare(
     reference: tuple[str, Callable[[], object]],
     repeats: int,
 ) -> Timing:
-    """Time ours against a reference, in turns.
+    """Time our code against a reference, in turns.
 
     Args:
-        part: The part of the report.
+        part: The part of the measurement.
         what: What is timed.
-        setting: Its sizes, in words.
+        setting: The shape or size, in words.
         ours: Our call.
-        reference: The other's name, and its call.
-        repeats: Rounds, each of one call of both.
+        reference: The reference's name, and its call.
+        repeats: The number of rounds.
     """
     name, theirs = reference
     mine, other = in_turns((ours, theirs), repeats)

@@ -1,8 +1,8 @@
-"""What one gradient adds to the memory of a process, read from the operating system in a process of its own.
+"""Measures how much memory one gradient adds to a process, as the operating system reports it for a child process.
 
-Nothing inside a process sees all of its memory: torch, NumPy and compiled code each have their own. The child is
-forked from a server that has only loaded the libraries, does the work once at a tiny size, so that code is compiled and
-loaded, and then at its full size: what counts is how far the resident memory rises above where it stood.
+No counter inside a process covers all of its memory, as torch, NumPy and compiled code allocate separately. The child
+is forked from a server that has only loaded the libraries. It does the work once at a tiny size, so that code is
+compiled and loaded, and then at full size; the measure is how far the peak of its resident memory rises.
 """
 
 import multiprocessing
@@ -22,33 +22,36 @@ _RESET, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 _RESET_PEAK = "5"
 _PATIENCE_SECONDS = 300.0
 PRELOADED = ("longlag.perf.memory", "longlag.scans.engine.stack", "longlag.networks.straight")
-"""What the server of forked processes has loaded; it passes over in silence what it cannot import."""
+"""The modules that the server loads before it forks; the server ignores those that it cannot import."""
 _KIBIBYTE = 1024
 
 
 def gradient_bytes(cell: str, plugins: list[str], length: int, batch_size: int, hidden_size: int) -> int | None:
-    """Return the bytes that forward and backward pass of one trial add at their peak, on the adding task.
+    """Return how many bytes a forward and backward pass of one trial on the adding task adds at its peak.
 
     Args:
         cell: The cell's spec.
-        plugins: Files of plugins that it may come from.
+        plugins: Files of plugins that may define the cell.
         length: Time steps.
         batch_size: Sequences.
         hidden_size: Units.
 
     Returns:
-        None where the system has no way to ask (it needs Linux), or the child does not answer.
+        The bytes; None if the system does not report them (only Linux does), or if the child process failed.
     """
     return _measured(_of_cell, plugins, cell, length, batch_size, hidden_size)
 
 
 def trial_bytes(trial: Trial, plugins: list[str], sequences: int) -> int | None:
-    """Return the same of a trial's network on its own task.
+    """Return how many bytes a forward and backward pass of a trial's network on its own task adds at its peak.
 
     Args:
-        trial: The trial; its batch size does not matter.
-        plugins: Files that it needs.
-        sequences: How many are in the batch: enough for the pages of a process to tell.
+        trial: The trial, whose batch size is not used.
+        plugins: Files of plugins that the trial needs.
+        sequences: The batch size, large enough for memory to rise by many pages.
+
+    Returns:
+        The bytes; None if they are not known, as in `gradient_bytes`.
     """
     return _measured(_of_trial, plugins, trial, sequences)
 
@@ -83,7 +86,7 @@ def _of_trial(trial: Trial, sequences: int) -> Iterator[Callable[[], object]]:
 
 
 def _measure(answer: Any, works: Callable[..., Iterator[Callable[[], object]]], plugins: list[str], given: Any) -> None:
-    """Do the small work, then the full one, and answer by how much the latter raised the memory in use."""
+    """Do the small work, then the full one, and send how far the latter raised the peak above the memory in use."""
     torch.set_num_threads(1)
     registry.use(plugins)
     with arithmetic():
@@ -95,6 +98,6 @@ def _measure(answer: Any, works: Callable[..., Iterator[Callable[[], object]]], 
 
 
 def _resident(name: str) -> int:
-    """Return a line of the process's status in bytes: memory in use now, or its peak."""
+    """Return a number of bytes from the status of this process: resident memory now, or its peak."""
     lines = (line.split() for line in _STATUS.read_text().splitlines())
     return next(int(words[1]) for words in lines if words[0] == f"{name}:") * _KIBIBYTE

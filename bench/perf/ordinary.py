@@ -1,7 +1,7 @@
-"""The ordinary PyTorch loop, as a good engineer would write it: what the suite's speed is held against.
+"""An ordinary PyTorch training loop, as a good engineer would write it: the reference for the suite's speed.
 
-One trial at a time on one thread: the fused modules of torch.nn, an embedding where inputs are tokens, the readout
-at the scored steps only, torch's fused Adam, `clip_grad_norm_`, gradients set to None. Data come from the task.
+It trains one trial at a time on one thread, with the fused modules of torch.nn, an embedding if inputs are tokens, the
+readout at scored steps only, torch's fused Adam, `clip_grad_norm_`, and gradients set to None. The task draws the data.
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,15 @@ from longlag.values.trial import Trial
 
 
 def recurrent(cell: str, input_size: int, hidden_size: int) -> nn.RNN | nn.LSTM | nn.GRU:
-    """Return torch's module for a cell's spec.
+    """Return torch's module for a cell.
+
+    Args:
+        cell: The cell's spec.
+        input_size: Numbers of an input.
+        hidden_size: Units.
 
     Raises:
-        KeyError: Torch has none.
+        KeyError: Torch has no module for this cell.
     """
     if cell == "lstm":
         return nn.LSTM(input_size, hidden_size)
@@ -31,7 +36,7 @@ def recurrent(cell: str, input_size: int, hidden_size: int) -> nn.RNN | nn.LSTM 
 
 
 class OrdinaryNetwork(nn.Module):
-    """torch.nn's recurrent module between an embedding, for tokens, and a linear readout."""
+    """An embedding if inputs are tokens, a recurrent module of torch.nn, and a linear readout."""
 
     def __init__(self, task: Task, cell: str, hidden_size: int) -> None:
         super().__init__()
@@ -40,7 +45,7 @@ class OrdinaryNetwork(nn.Module):
         self.readout = nn.Linear(hidden_size, task.output_size)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return outputs (N, O) at the scored steps."""
+        """Return the outputs (N, O) at the scored steps."""
         inputs = self.embedding(batch.inputs) if self.embedding else batch.inputs
         states, _ = self.recurrent(inputs)
         scored: Tensor = self.readout(states.flatten(0, 1).index_select(0, batch.scored))
@@ -48,7 +53,7 @@ class OrdinaryNetwork(nn.Module):
 
 
 class OrdinaryTrial:
-    """One trial in the ordinary way."""
+    """A trial, trained by the ordinary loop."""
 
     def __init__(self, trial: Trial) -> None:
         self.trial = trial
@@ -76,7 +81,12 @@ class OrdinaryTrial:
 
 
 def train(trials: Sequence[Trial], sequences: int) -> None:
-    """Train trials one after the other, each to its budget, evaluating as often as the suite does."""
+    """Train trials one after the other, each to its budget, with as many evaluations as the suite makes.
+
+    Args:
+        trials: The trials.
+        sequences: Sequences of an evaluation.
+    """
     with arithmetic():
         for trial in trials:
             ordinary = OrdinaryTrial(trial)

@@ -1,4 +1,4 @@
-"""The most that one core can do: fused multiply-and-adds in independent chains that never leave its registers."""
+"""Measures a core's peak arithmetic: fused multiply-adds in independent chains that stay in registers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,13 +12,14 @@ from longlag.scans.engine.compiler import compiled
 from longlag.scans.engine.products import PANEL_BYTES
 
 _CHAINS = 12
-"""More than the latency of one (4 cycles) times those begun in a cycle (2), and fewer than there are registers."""
+"""The number of chains: more than the latency of a multiply-add (4 cycles) times those started in a cycle (2), and
+fewer than there are registers."""
 _LANES = PANEL_BYTES // 2 // 4
 
 
 @intrinsic
 def _chained(_context: Any, rounds: Any, factor: Any) -> Any:
-    """The sum of chains x <- x factor + factor, each a vector of float32, after ``rounds`` of all of them."""
+    """Return the sum of all chains x <- x factor + factor, each a vector of float32, after ``rounds`` steps."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         real, index = context.get_value_type(types.float32), ir.IntType(64)
@@ -55,7 +56,7 @@ def _run(rounds: Any, factor: Any) -> Any:
 
 
 def arithmetic(operations: int) -> Callable[[], object]:
-    """Return a call that does as many additions and multiplications of float32 as fast as a core can.
+    """Return a call that does a number of float32 additions and multiplications as fast as one core can.
 
     Args:
         operations: Additions and multiplications together.

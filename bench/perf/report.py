@@ -1,4 +1,4 @@
-"""Writes what was measured: a table, JSON, and one figure a part."""
+"""Writes timings as a table, as JSON, and as one figure a part."""
 
 import json
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from longlag.perf.measure import Timing
 from longlag.report.figures.style import report_style
 
 
-def frame(found: Sequence[Timing]) -> pd.DataFrame:
-    """Return one row a comparison."""
-    return pd.DataFrame([one.row() for one in found])
+def frame(timings: Sequence[Timing]) -> pd.DataFrame:
+    """Return a table with one row for each timing."""
+    return pd.DataFrame([timing.row() for timing in timings])
 
 
 def line(one: Timing) -> str:
-    """Return a comparison as one line for a terminal."""
+    """Return a timing as one line for a terminal."""
     wide, narrow = (46, 34) if one.part == "study" else (12, 52)
     start = f"{one.part:8} {one.what:{wide}} {one.setting:{narrow}} {1000 * one.ours:10.2f} ms"
     if one.theirs is None or one.ratio is None:
@@ -29,12 +29,18 @@ def line(one: Timing) -> str:
     return f"{start}  {one.reference:24} {1000 * one.theirs:10.2f} ms  {one.ratio:.2f} times  ({spread})"
 
 
-def write(found: Sequence[Timing], environment: dict[str, str], folder: Path) -> list[Path]:
-    """Write table, JSON and figures into ``folder``."""
+def write(timings: Sequence[Timing], environment: dict[str, str], folder: Path) -> list[Path]:
+    """Write table, JSON and figures into a folder; return the files.
+
+    Args:
+        timings: The timings.
+        environment: Versions and processor.
+        folder: The folder.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    rows = frame(found)
+    rows = frame(timings)
     rows.to_csv(folder / "perf.csv", index=False, lineterminator="\n")
-    (folder / "perf.json").write_text(as_json(found, environment), encoding="utf-8")
+    (folder / "perf.json").write_text(as_json(timings, environment), encoding="utf-8")
     paths = [folder / "perf.csv", folder / "perf.json"]
     for part, of_part in rows.dropna(subset=["ratio"]).groupby("part", sort=False):
         if part == "study":  # shares, whose figure would be the table
@@ -45,15 +51,15 @@ def write(found: Sequence[Timing], environment: dict[str, str], folder: Path) ->
     return paths
 
 
-def as_json(found: Sequence[Timing], environment: dict[str, str]) -> str:
-    """Return everything measured, with what it was measured on."""
-    content = {"schema": 1, "environment": environment, "rows": [one.row() for one in found]}
+def as_json(timings: Sequence[Timing], environment: dict[str, str]) -> str:
+    """Return the timings and the environment as JSON."""
+    content = {"schema": 1, "environment": environment, "rows": [timing.row() for timing in timings]}
     return json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
 @report_style()
 def _draw(part: str, rows: pd.DataFrame, path: Path) -> None:
-    """Draw the ratios of one part as points with their range, 1 as a line."""
+    """Draw the median ratios of one part with their ranges, and a line at 1."""
     labels = rows["what"] + ", " + rows["setting"]
     figure = Figure(figsize=(7, 0.9 + 0.16 * labels.nunique()), layout="constrained")
     ax = figure.subplots()

@@ -1,7 +1,7 @@
-"""Part `study`: what a study's CPU time goes to, as shares, by a profile of a cut of the study `quick`.
+"""Part `study`: the shares of a study's CPU time, from a profile of a small part of the study `quick`.
 
-Everything runs in this process: some updates and evaluations of each task and cell, in cohorts as a run with one worker
-would train them. The profiler makes small calls look longer than they are.
+All training runs in this process: a few updates and evaluations of each task and cell, in the cohorts that a run with
+one worker would train. The profiler overstates the time of small calls.
 """
 
 import cProfile
@@ -24,41 +24,43 @@ PLACES = (
     ("readout and loss", ("networks/readout.py", "networks/recurrent.py", "passes/losses.py", "tasks/support/losses")),
     ("batches", ("tasks/", "training/draws.py", "values/seeding.py")),
 )
-"""What a function's own time counts as, by its file; the first that fits. The rest is named as such."""
+"""The share to which a function's own time is added, by a part of its file's path; the first match counts."""
 _REST = "torch, NumPy and everything else, whoever called it"
 
 
 def measure(updates: int, seeds: int) -> Iterator[Timing]:
-    """Yield the share of each part, the largest first.
+    """Yield the shares, largest first.
 
     Args:
-        updates: Of each trial.
-        seeds: Of each setting.
+        updates: Updates of each trial.
+        seeds: Seeds of each setting.
     """
     cohorts = _cut(updates, seeds)
     for cohort in cohorts:
-        train([replace(trial, updates=1, eval_every=1) for trial in cohort[:1]], _ignore)  # compiled before
+        train(
+            [replace(trial, updates=1, eval_every=1) for trial in cohort[:1]], _ignore
+        )  # compiles before the profile starts
     profile = cProfile.Profile()
     profile.enable()
     for cohort in cohorts:
         train(cohort, _ignore)
     profile.disable()
-    found = shares(pstats.Stats(profile))
-    total, setting = sum(found.values()), f"{sum(map(len, cohorts))} trials of quick, {updates} updates"
-    for what, spent in sorted(found.items(), key=lambda item: -item[1]):
+    seconds = shares(pstats.Stats(profile))
+    total, setting = sum(seconds.values()), f"{sum(map(len, cohorts))} trials of quick, {updates} updates"
+    for what, spent in sorted(seconds.items(), key=lambda item: -item[1]):
         yield Timing("study", what, setting, spent, total, "all of it", (spent / total,))
 
 
 def shares(stats: Any) -> dict[str, float]:
-    """Add up the seconds of a profile by `PLACES`; a built-in call counts where it was called from."""
-    found: dict[str, float] = defaultdict(float)
+    """Add up the seconds of a profile by `PLACES`; the time of a built-in function counts for its caller's file."""
+    seconds: dict[str, float] = defaultdict(float)
     for (file, _, _), (_, _, own, _, callers) in stats.stats.items():
-        if file == "~":  # built in
+        if file == "~":  # a built-in function
             for (caller, _, _), (_, _, spent, _) in callers.items():
-                found[_place(caller)] += spent
+                seconds[_place(caller)] += spent
         else:
-            found[_place(file)] += own
-    return dict(found)
+            seconds[_place(file)] += own
+    return dict(seconds)
 
 
 def _place(file: str) -> str:
@@ -76,4 +78,4 @@ def _cut(updates: int, seeds: int) -> Sequence[Sequence[Trial]]:
 
 
 def _ignore(result: object) -> None:
-    """Take a result and keep nothing."""
+    """Discard a result."""

@@ -1,4 +1,4 @@
-"""Part `storage`: planning, storing, resuming and reporting large studies, made without training."""
+"""Part `storage`: times planning, storing, resuming and reporting of large studies with made-up results."""
 
 import shutil
 import tempfile
@@ -34,7 +34,7 @@ def large(count: int) -> Study:
 
 
 def invented(trial: Trial) -> TrialResult:
-    """Return a result for a trial, made up from its key."""
+    """Return a made-up result for a trial, which depends on its key alone."""
     drawn = int(trial.key, 16)
     solved = drawn % 3 == 0
     end = 100 + drawn % 10 * 100
@@ -59,7 +59,7 @@ def invented(trial: Trial) -> TrialResult:
 
 
 def measure(count: int) -> Iterator[Timing]:
-    """Yield the seconds of each step at a number of stored trials."""
+    """Yield the seconds of each step with ``count`` stored trials."""
     study = large(count)
     setting = f"{count} trials"
     folder = Path(tempfile.mkdtemp())
@@ -69,7 +69,7 @@ def measure(count: int) -> Iterator[Timing]:
         yield _timed("resume", setting, lambda: make_plan(study, folder).cohorts())
         yield _timed("load", setting, lambda: load_study("large", folder))
         data = load_study("large", folder)
-        # Copies, because reports keep what they found of a study, and neither is to profit from the other.
+        # Each report gets its own copy of the study: reports cache by study, and no timing should profit from another.
         yield _timed("tables", setting, lambda: write_tables(replace(data), folder))
         yield _timed("figures", setting, lambda: draw_figures(replace(data), folder))
     finally:

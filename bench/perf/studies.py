@@ -1,4 +1,4 @@
-"""Part `studies`: a mixed study on worker processes, against the ordinary loop on as many processes."""
+"""Part `studies`: times a mixed study on worker processes against the ordinary loop on as many processes."""
 
 import multiprocessing
 import shutil
@@ -30,14 +30,19 @@ class _Silent:
 
 
 def mixed(seeds: int, updates: int) -> Study:
-    """Return equal shares of four cells on adding; the rate is so small that no trial ends early."""
-    budget = {"updates": updates, "eval_every": updates, "hidden_size": 64}  # one evaluation: nothing is to be solved
+    """Return a study of four cells on adding, in equal shares; the learning rate is too small for any to solve it.
+
+    Args:
+        seeds: Seeds of each cell.
+        updates: Budget of each trial, in updates.
+    """
+    budget = {"updates": updates, "eval_every": updates, "hidden_size": 64}  # a single evaluation
     grid = Grid(("adding",), CELLS, ("norm:1",), lr=(1e-9,), seeds=tuple(range(seeds)), **budget)
     return Study("mixed", "Speed", (grid,))
 
 
 def ours(study: Study, workers: int) -> float:
-    """Return the seconds of a run into a new folder, from plan to last commit."""
+    """Return the seconds of a run into a new folder, from the plan to the last commit."""
     folder = Path(tempfile.mkdtemp())
     try:
         started = time.perf_counter()
@@ -48,7 +53,7 @@ def ours(study: Study, workers: int) -> float:
 
 
 def theirs(study: Study, processes: int) -> float:
-    """Return the seconds of the ordinary loop over the same trials, dealt out to processes, their start included."""
+    """Return the seconds of the ordinary loop over the same trials on several processes, including their start."""
     trials = study.trials()
     context = multiprocessing.get_context("spawn")
     hands: list[Sequence[Trial]] = [trials[place::processes] for place in range(processes)]
@@ -62,17 +67,17 @@ def theirs(study: Study, processes: int) -> float:
 
 
 def measure(seeds: int, updates: int, workers: int, repeats: int) -> Iterator[Timing]:
-    """Yield the mixed study against the ordinary loop, and against itself on one worker.
+    """Yield the mixed study against the ordinary loop, and against the same study on one worker.
 
     Args:
-        seeds: Of each setting.
-        updates: Budget of each trial.
+        seeds: Seeds of each setting.
+        updates: Budget of each trial, in updates.
         workers: Processes.
         repeats: Rounds.
     """
     study = mixed(seeds, updates)
     setting = f"{len(study.trials())} trials of {updates} updates, T=100, hidden 64, {workers} processes"
-    for trial in mixed(1, 1).trials():  # compiled before anything is timed: the processes find it on disk
+    for trial in mixed(1, 1).trials():  # compiles before anything is timed; the processes load the code from disk
         network_of(trial).warm(registry.task(trial.task).tokens, trial.device, trial.dtype)
     pairs = [(ours(study, workers), theirs(study, workers)) for _ in range(repeats)]
     yield _timing("mixed study", setting, f"ordinary loop, {workers} processes", pairs)

@@ -1,4 +1,4 @@
-"""What `longlag perf` measures, in full and quickly."""
+"""The measurements of `longlag perf`, each in full and in a quick version."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,12 @@ _REPEATS = 7
 
 
 def measure(parts: Sequence[str], quick: bool) -> Iterator[Timing]:
-    """Yield one comparison after the other; both sides compute as `longlag.process.state.arithmetic` says."""
+    """Yield the timings of some parts; both sides compute under `longlag.process.state.arithmetic`.
+
+    Args:
+        parts: Names of parts.
+        quick: Whether to measure fewer and smaller settings.
+    """
     with arithmetic():
         for part in parts:
             yield from _PARTS[part](quick)

@@ -1,4 +1,4 @@
-"""Part `updates`: whole updates (data, forward, backward, clipping, Adam) against the ordinary loop; and scaling."""
+"""Parts `updates` and `scaling`: time whole updates (data, forward, backward, clipping, Adam)."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,13 +9,13 @@ from longlag.training.cohort import Cohort
 from longlag.values.trial import Trial
 
 TASKS = ("copy:blanks=80", "adding", "agreement:nouns=0-6")
-"""The first two have 100 time steps."""
+"""The tasks; the first two have 100 time steps."""
 CELLS = ("rnn", "gru", "lstm")
 _COHORT = 8
 
 
 def trials(task: str, cell: str, count: int, hidden_size: int = 64) -> list[Trial]:
-    """Return trials that differ in the seed; their rate is so small that nothing is solved meanwhile.
+    """Return trials that differ in the seed only; their learning rate is too small for any to solve the task.
 
     Args:
         task: The task's spec.
@@ -38,15 +38,20 @@ def update_of(cohort: Cohort) -> Callable[[], object]:
 
 
 def measure(tasks: tuple[str, ...], cells: tuple[str, ...], repeats: int) -> Iterator[Timing]:
-    """Yield one trial's update in a cohort of eight against the ordinary loop's."""
+    """Yield the time of one trial's update in a cohort of eight against the ordinary loop.
+
+    Args:
+        tasks: Specs of tasks.
+        cells: Specs of cells.
+        repeats: Rounds.
+    """
     for task in tasks:
         for cell in cells:
-            found = compare_update(task, cell, _COHORT, 64, repeats)
-            yield found
+            yield compare_update(task, cell, _COHORT, 64, repeats)
 
 
 def compare_update(task: str, cell: str, count: int, hidden_size: int, repeats: int) -> Timing:
-    """Compare an update of ``count`` trials, ours together, the ordinary ones one after the other.
+    """Time an update of ``count`` trials: ours as one cohort, those of the ordinary loop one after the other.
 
     Args:
         task: The task's spec.
@@ -69,12 +74,12 @@ def compare_update(task: str, cell: str, count: int, hidden_size: int, repeats: 
 def scaling(
     lengths: tuple[int, ...], counts: tuple[int, ...], widths: tuple[int, ...], repeats: int
 ) -> Iterator[Timing]:
-    """Yield updates of a gru on adding over sequence length, cohort size and hidden size.
+    """Yield the time of an update of a gru on adding, over sequence length, cohort size and hidden size.
 
     Args:
-        lengths: Time steps.
-        counts: Trials of a cohort.
-        widths: Units.
+        lengths: Sequence lengths, in time steps.
+        counts: Sizes of cohorts, in trials.
+        widths: Hidden sizes, in units.
         repeats: Rounds.
     """
     for length in lengths:

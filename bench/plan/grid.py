@@ -159,7 +159,7 @@ def check_match(grid: Grid, given: Mapping[str, object], label: Label) -> None:
     if grid.match is None and grid.match_target is not None:
         raise UsageError(f"{label('match_target')} needs {label('match')}: {', '.join(MATCHES)}")
     if grid.match is not None and grid.match_target is None:
-        raise UsageError(f"{label('match')} needs {label('match_target')}, how much of it")
+        raise UsageError(f"{label('match')} needs {label('match_target')}, the number to match")
 
 
 def check_wiring(grid: Grid, label: Label, given: Collection[str] = WIRING) -> None:

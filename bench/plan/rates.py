@@ -71,6 +71,6 @@ def shortest_rates(rates: Iterable[Rate], origin: str = "") -> tuple[Rate, ...]:
         shortest: dict[str, Any] = {kind: shortest_spec(kind, spec, where) for kind, spec in given.items()}
         short = replace(rate, **shortest)
         if short.condition in by_condition:
-            raise UsageError(f"{where}a second learning rate for {', '.join(filter(None, short.condition))}")
+            raise UsageError(f"{where}there are two learning rates for {', '.join(filter(None, short.condition))}")
         by_condition[short.condition] = short
     return tuple(by_condition.values())

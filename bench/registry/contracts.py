@@ -47,7 +47,7 @@ def one_class(module: ModuleType) -> tuple[str, type]:
     if len(concrete) != 1:
         names = f" ({', '.join(made.__name__ for made in concrete)})" if concrete else ""
         count = f"{len(concrete)} classes{names}" if concrete else "no class"
-        hint = "; names of others begin with an underscore" if concrete else ""
+        hint = "; begin the names of other classes with an underscore" if concrete else ""
         raise UsageError(f"defines {count}; it must define {_CONTRACT}{hint}")
     return kind_of(concrete[0])
 

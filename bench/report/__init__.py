@@ -1,1 +1,1 @@
-"""Reports: pure functions from data frames to files; never imports torch."""
+"""Reports: pure functions from data frames to files, which never import torch."""

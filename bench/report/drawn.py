@@ -1,8 +1,8 @@
-"""Which figures of a study stand as they would be drawn: a digest of what they were drawn from lies beside them.
+"""Tells whether a study's figures are up to date, by a digest of what they were drawn from, stored beside them.
 
-A run that resumes with nothing to do would spend most of its time on drawing the same bytes again, and on loading what
-draws. The digest covers the study's numbers, the code that draws and the versions of its libraries; the files are
-known by their contents, so that one that was changed or removed is drawn again.
+Without it, a run with nothing left to train would spend most of its time on drawing the same bytes again. The digest
+covers the study's numbers, the code that draws and the versions of its libraries. Files are checked by their contents,
+so that a figure that was changed or removed is drawn again.
 """
 
 import hashlib
@@ -17,14 +17,14 @@ from longlag.report.memo import once
 from longlag.store.results import StudyData
 
 DRAWS = "longlag.report.figures.all"
-"""The module that draws figures."""
+"""The module whose source, with all that it imports, draws the figures."""
 NOTE = "drawn.json"
-"""In the folder of the figures."""
+"""The name of the file with the digest, in the folder of the figures."""
 _LIBRARIES = ("matplotlib", "numpy", "pandas", "seaborn")
 
 
 def digest_of(study: StudyData) -> str:
-    """Return a hash of all that a study's figures follow from."""
+    """Return a hash of everything that a study's figures depend on."""
     digest = hashlib.sha256(f"{platform.python_version()} {[version(name) for name in _LIBRARIES]}\n".encode())
     files = modules()
     for name in sorted(closure([DRAWS], files)):
@@ -37,7 +37,7 @@ def digest_of(study: StudyData) -> str:
 
 @once
 def _numbers(study: StudyData) -> bytes:
-    """Return a hash of all that a study holds; to write it all as text takes longer than the rest."""
+    """Return a hash of all numbers of a study; computed from bytes, as writing them as text would take longest."""
     digest = hashlib.sha256(f"{study.name}\n{study.title}\n{study.outside} {study.sources}\n".encode())
     for frame in (study.plan, study.trials, study.curves, study.slices, study.examples, study.transfer, study.lenses):
         digest.update(frame.to_csv(index=False).encode())
@@ -45,18 +45,30 @@ def _numbers(study: StudyData) -> bytes:
 
 
 def standing(digest: str, folder: Path) -> list[Path] | None:
-    """Return the files of the figures in a folder if they were drawn from what has this digest; else None."""
+    """Return the files of the figures in a folder if they were drawn from data with this digest; else None."""
     try:
         note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
         files = {folder / name: content for name, content in note["files"].items()}
         same = note["drawn_from"] == digest and all(_content(path) == content for path, content in files.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # there is none, or it is no note of ours
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ):  # the file is missing, or longlag did not write it
         return None
     return list(files) if same else None
 
 
 def note(digest: str, folder: Path, written: Sequence[Path]) -> None:
-    """Note from what the files of a folder were drawn."""
+    """Store the digest of the data from which the files of a folder were drawn.
+
+    Args:
+        digest: The digest.
+        folder: The folder of the figures.
+        written: Their files.
+    """
     files = {path.name: _content(path) for path in written}
     text = json.dumps({"drawn_from": digest, "files": files}, indent=1)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Why trials have no result: the reasons in a few lines, most frequent first."""
+"""Lists why trials have no result, most frequent reasons first."""
 
 from collections import defaultdict
 
@@ -7,12 +7,12 @@ from longlag.store.results import StudyData
 from longlag.values.trial import Status
 
 MOST = 5
-"""Reasons that are told; the column ``reason`` of an export has them all."""
+"""The most reasons listed; the column ``reason`` of an export has them all."""
 
 
 @once
 def reasons(study: StudyData) -> list[str]:
-    """Count the reasons of failed trials and of timeouts, a line each, and say where the rest is.
+    """Return a line for each reason why trials failed or timed out, and one that says where the others are.
 
     A line is ``failed 3: RuntimeError: too long (line 12 of mycell.py), such as`` and the key of one of them.
     """
@@ -20,9 +20,9 @@ def reasons(study: StudyData) -> list[str]:
     lost = trials[trials["status"].isin([Status.FAILED, Status.TIMEOUT])].sort_values("key")
     keys: dict[tuple[str, str], list[str]] = defaultdict(list)
     for key, status, reason in lost.itertuples(index=False):
-        said = " ".join(reason.split()) if isinstance(reason, str) else "no reason is stored"
-        keys[str(status), said].append(str(key))
+        text = " ".join(reason.split()) if isinstance(reason, str) else "no reason is stored"
+        keys[str(status), text].append(str(key))
     ranked = sorted(keys.items(), key=lambda entry: (-len(entry[1]), entry[0]))
-    told = [f"{status} {len(of)}: {reason}, such as {of[0]}" for (status, reason), of in ranked[:MOST]]
+    lines = [f"{status} {len(of)}: {reason}, such as {of[0]}" for (status, reason), of in ranked[:MOST]]
     more = f"{len(ranked) - MOST} more reasons; " if len(ranked) > MOST else ""
-    return [*told, f"{more}each trial's own: column reason of `longlag export {study.name}`"] if told else []
+    return [*lines, f"{more}each trial's own: column reason of `longlag export {study.name}`"] if lines else []

@@ -1,4 +1,4 @@
-"""How near networks whose hidden size was picked came to what they were matched by."""
+"""Describes how closely networks with a chosen hidden size match the target that it was chosen for."""
 
 import pandas as pd
 
@@ -6,22 +6,22 @@ COLUMNS = ("matched", "match_target", "match_reached", "match_note")
 
 
 def match_columns(rows: pd.DataFrame) -> dict[str, list[str]]:
-    """Return what tables say of matched networks, a text a row; nothing where none is matched.
+    """Return the columns of tables on matched networks, one text for each row; empty if no network was matched.
 
     Args:
         rows: Settings, with `COLUMNS` if any was matched.
     """
     if "matched" not in rows or not rows["matched"].notna().any():
         return {}
-    told = [row for _, row in rows.iterrows()]
+    settings = [row for _, row in rows.iterrows()]
     return {
-        "hidden size": [f"{row['hidden_size']}" for row in told],
-        "matched": [match_text(row) for row in told],
+        "hidden size": [f"{row['hidden_size']}" for row in settings],
+        "matched": [match_text(row) for row in settings],
     }
 
 
 def match_text(row: pd.Series) -> str:
-    """Write what a network was matched by, what it has and how far that is from the target.
+    """Write what a network was matched by, the number that it reached, and how far that is from the target.
 
     >>> match_text(pd.Series({"matched": "parameters", "match_target": 1000, "match_reached": 985, "match_note": ""}))
     '985 parameters (-1.5 %)'

@@ -1,4 +1,4 @@
-"""Caches what several tables and figures need of a study."""
+"""Caches values that several tables and figures compute from a study."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -7,17 +7,17 @@ from weakref import WeakKeyDictionary
 
 from longlag.store.results import StudyData
 
-Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 
-def once(find: Callable[[StudyData], Found]) -> Callable[[StudyData], Found]:
-    """Keep what was found of a study for as long as the study is in use; it is shared, so leave it as it is."""
-    known: WeakKeyDictionary[StudyData, Found] = WeakKeyDictionary()
+def once(compute: Callable[[StudyData], Value]) -> Callable[[StudyData], Value]:
+    """Cache a function's value for as long as the study is in use; callers share the value and must not change it."""
+    known: WeakKeyDictionary[StudyData, Value] = WeakKeyDictionary()
 
-    @wraps(find)
-    def found(study: StudyData) -> Found:
+    @wraps(compute)
+    def cached(study: StudyData) -> Value:
         if study not in known:
-            known[study] = find(study)
+            known[study] = compute(study)
         return known[study]
 
-    return found
+    return cached

@@ -1,7 +1,7 @@
-"""One row a trial for reports, cut into panels, and notes on missing or mixed trials.
+"""The outcomes of trials for reports, one row a trial, cut into panels; with notes on missing or mixed trials.
 
-A *setting* is everything but the seed. A *panel* is what can be drawn in one frame: a task, and wherever the same
-cell and clip were trained in several ways (two optimisers, three rates) one of those ways.
+A *setting* is all axes of a trial but the seed. A *panel* holds the trials that one frame shows: those of a task, and
+where the same cell and clip were trained in several ways (two optimisers, three rates), those of one way.
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterator
@@ -43,10 +43,11 @@ LOST = (Status.DIVERGED, Status.EXPLODED)
 
 @once
 def outcomes(study: StudyData) -> pd.DataFrame:
-    """Return one row a planned trial with what came out of it, in the order of reports.
+    """Return one row for each planned trial with its outcome, in the order of reports.
 
-    Added columns: ``counted`` (it has a result), ``solved``, ``charged_error`` (the floor where it diverged or
-    exploded) and ``watched_updates`` (until solved, else the whole budget, also where it diverged before).
+    Added columns: ``counted`` (whether the trial has a result), ``solved``, ``charged_error`` (the error, or the floor
+    if the trial diverged or exploded) and ``watched_updates`` (updates until solved; the whole budget if unsolved,
+    even if the trial diverged earlier).
     """
     results = study.trials.reindex(columns=["key", *_RESULTS])
     frame = study.plan.drop(columns=[name for name in _RESULTS if name in study.plan])
@@ -76,16 +77,16 @@ def in_order(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _places(values: pd.Series, rank: Callable[[Any], Any] | None) -> np.ndarray:
-    """Number values in the order of their ranks; equal ranks have equal numbers."""
+    """Return the place of each value in the order of ranks; equal ranks have equal places."""
     codes, distinct = pd.factorize(values)
     ranked: list[Hashable] = [value if rank is None else rank(value) for value in distinct.tolist()]
     number = {value: place for place, value in enumerate(sorted(set(ranked)))}  # type: ignore[type-var]
-    found: np.ndarray = np.array([number[value] for value in ranked], dtype=np.int64)[codes]
-    return found
+    places: np.ndarray = np.array([number[value] for value in ranked], dtype=np.int64)[codes]
+    return places
 
 
 def several(frame: pd.DataFrame, names: tuple[str, ...] = SETTING) -> list[str]:
-    """Return those axes that take more than one value."""
+    """Return those axes that have more than one value in a frame."""
     return [name for name in names if frame[name].nunique() > 1]
 
 
@@ -94,9 +95,9 @@ class Panel:
     """The trials drawn in one frame.
 
     Attributes:
-        task: Their task.
-        ways: What sets them apart from the task's other panels: ``{"optimizer": "sgd", "lr": 0.6}``.
-        frame: Their rows of `outcomes`.
+        task: The task's spec.
+        ways: The axes that distinguish this panel from the task's others: ``{"optimizer": "sgd", "lr": 0.6}``.
+        frame: The trials' rows of `outcomes`.
     """
 
     task: str
@@ -105,12 +106,12 @@ class Panel:
 
     @cached_property
     def label(self) -> str:
-        """The task, then what sets the panel apart."""
+        """The task, then the axes that distinguish the panel."""
         return ", ".join(filter(None, [style.task_label(self.task), self.ways_label]))
 
     @cached_property
     def ways_label(self) -> str:
-        """What sets the panel apart from the task's others; empty where nothing does."""
+        """The axes that distinguish the panel from the task's others, in words; empty if it is the only one."""
         return ", ".join(style.way_label(*way) for way in self.ways.items())
 
     @property
@@ -130,7 +131,7 @@ class Panel:
 
     @property
     def error_name(self) -> str:
-        """What the error is, with its unit."""
+        """The name of the error, with its unit."""
         return str(self.frame["error_name"].iloc[0])
 
     @cached_property
@@ -140,17 +141,17 @@ class Panel:
 
     @cached_property
     def cells(self) -> list[str]:
-        """Its cells, in the order of legends."""
+        """The cells, in the order of legends."""
         return sorted(self.frame["cell"].unique(), key=style.cell_rank)
 
     @cached_property
     def clips(self) -> list[str]:
-        """Its clips, in the order of legends."""
+        """The clips, in the order of legends."""
         return sorted(self.frame["clip"].unique(), key=style.clip_rank)
 
     @cached_property
     def seeds(self) -> str:
-        """How many results stand behind its settings."""
+        """How many results its settings have: ``n = 5`` or ``n = 2 to 5``."""
         return seeds(self.frame)
 
     @cached_property
@@ -158,7 +159,7 @@ class Panel:
         return cast("dict[tuple[str, str], np.ndarray]", self.frame.groupby(["cell", "clip"]).indices)
 
     def of(self, cell: str, clip: str | None = None) -> pd.DataFrame:
-        """Return the rows of a cell, or of a cell and a clip."""
+        """Return the rows of a cell, or of a cell and clip."""
         if clip is not None:
             return self.frame.iloc[self._rows.get((cell, clip), [])]
         return self.frame[self.frame["cell"] == cell]
@@ -169,16 +170,16 @@ def into_panels(frame: pd.DataFrame, ways_drawn: Collection[str] = ()) -> list[P
 
     Args:
         frame: Rows of `outcomes`.
-        ways_drawn: Axes of `WAYS` that a frame shows by itself, so that they cut nothing.
+        ways_drawn: Axes of `WAYS` that one frame shows together, so that panels are not split by them.
     """
     named = ["optimizer"] if frame["optimizer"].nunique() > 1 else []
     axes = tuple(way for way in WAYS if way not in ways_drawn)
-    found = []
+    panels = []
     for task in frame["task"].unique():
         for ways, part in _split(frame[frame["task"] == task], axes):
-            told = {name: part[name].iloc[0] for name in named} | ways
-            found.append(Panel(str(task), told, part))
-    return found
+            ways_of = {name: part[name].iloc[0] for name in named} | ways
+            panels.append(Panel(str(task), ways_of, part))
+    return panels
 
 
 @once
@@ -188,7 +189,7 @@ def study_panels(study: StudyData) -> list[Panel]:
 
 
 def _split(frame: pd.DataFrame, axes: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """Split by an axis only where the same cell and clip have several of its values; always by optimiser."""
+    """Split by an axis if the same cell and clip have several of its values; always split by optimiser."""
     if not axes:
         yield {}, frame
         return
@@ -204,9 +205,9 @@ def _split(frame: pd.DataFrame, axes: tuple[str, ...]) -> Iterator[tuple[dict[st
 
 @once
 def progress(study: StudyData) -> str:
-    """Say how many trials there are, and how many are missing: ``37 of 135 trials``.
+    """Write how many of the planned trials have a result: ``37 of 135 trials``.
 
-    Trials that failed or ran out of time are not counted as there.
+    Trials that failed or timed out have none.
     """
     frame = outcomes(study)
     planned, there = len(frame), int(frame["counted"].sum())
@@ -214,40 +215,40 @@ def progress(study: StudyData) -> str:
 
 
 def seeds(frame: pd.DataFrame) -> str:
-    """Say how many results stand behind a setting: ``n = 5`` or ``n = 2 to 5``."""
+    """Write how many results the settings of a frame have: ``n = 5`` or ``n = 2 to 5``."""
     counts = frame.groupby([*SETTING])["counted"].sum()
     low, high = int(counts.min()), int(counts.max())
     return f"n = {low}" if low == high else f"n = {low} to {high}"
 
 
 def without_result(frame: pd.DataFrame) -> list[str]:
-    """Count trials that ended without a result, by status: ``3 failed``, ``1 timeout``."""
+    """Return counts of trials that ended without a result, by status: ``3 failed``, ``1 timeout``."""
     counts = {status: int((frame["status"] == status).sum()) for status in (Status.FAILED, Status.TIMEOUT)}
     return [f"{count} {status}" for status, count in counts.items() if count]
 
 
 @once
 def processors(study: StudyData) -> pd.Series:
-    """Return how many results each type of processor made, by its name."""
+    """Return how many results each type of processor computed, by its name."""
     made = study.trials.reindex(columns=["status", "processor"])
     return made["processor"][made["status"].isin([status for status in Status if status.is_result])].value_counts()
 
 
 @once
 def notes(study: StudyData) -> list[str]:
-    """Say whatever makes the numbers less than they seem: missing, failed, foreign or mixed trials."""
+    """Return sentences on what limits the numbers: missing or failed trials, mixed code, mixed processors."""
     frame = outcomes(study)
     missing = int(frame["status"].isna().sum())
-    said = []
+    lines = []
     if missing:
-        said.append(f"Half-finished: {progress(study)} have results; {missing} not trained yet.")
+        lines.append(f"Half-finished: {progress(study)} have results; {missing} not trained yet.")
     if lost := without_result(frame):
-        said.append(f"Of {len(frame)} trials {', '.join(lost)}: they count in N, not in n.")
+        lines.append(f"Of {len(frame)} trials {', '.join(lost)}: they count in N, not in n.")
     if len(study.sources) > 1:
-        said.append(f"Mixed source: {len(study.sources)} versions of the code made these trials.")
+        lines.append(f"Mixed source: {len(study.sources)} versions of the code made these trials.")
     if len(made_by := processors(study)) > 1:
-        told = ", ".join(f"{name} {made_by[name]}" for name in sorted(made_by.index))
-        said.append(f"Mixed processors made these trials ({told}): on another the same trial may round differently.")
+        listed = ", ".join(f"{name} {made_by[name]}" for name in sorted(made_by.index))
+        lines.append(f"Mixed processors made these trials ({listed}): on another the same trial may round differently.")
     if study.outside:
-        said.append(f"{study.outside} stored trials lie outside the plan and are left out.")
-    return said + origins(study)
+        lines.append(f"{study.outside} stored trials lie outside the plan and are left out.")
+    return lines + origins(study)

@@ -1,4 +1,4 @@
-"""Reports a probe with minimal pairs: accuracies with intervals beside published ones, coverage, and a figure."""
+"""Reports the scores of minimal pairs: accuracies with intervals beside published ones, coverage, and a figure."""
 
 import tomllib
 from collections.abc import Hashable, Mapping, Sequence
@@ -26,13 +26,13 @@ _SAID = (
 
 @cache
 def published() -> tuple[Mapping[str, Any], ...]:
-    """Return what others scored: ``who``, ``source`` and ``accuracy`` by construction."""
+    """Return published accuracies: ``who``, ``source``, and ``accuracy`` by construction."""
     text = Path(__file__).with_name("published.toml").read_text(encoding="utf-8")
     return tuple(tomllib.loads(text)["scores"])
 
 
 def known_scores(construction: str) -> dict[str, float]:
-    """Return who scored what on a construction.
+    """Return published accuracies on a construction, by who scored them.
 
     >>> known_scores("simple_agrmt"), known_scores("mine")
     ({'LSTM': 1.0}, {})
@@ -41,22 +41,23 @@ def known_scores(construction: str) -> dict[str, float]:
 
 
 def settings_of(trials: pd.DataFrame) -> list[str]:
-    """Return the columns that tell settings apart."""
+    """Return the columns that distinguish settings."""
     kinds = ["task", "cell", "clip", *(name for name in WAYS if name in trials and trials[name].nunique() > 1)]
     return [*kinds, *["lr"] * bool((trials.groupby(kinds)["lr"].nunique() > 1).any())]
 
 
 def accuracies(trials: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a setting, construction and attractor count, and one for all counts together.
+    """Return one row for each setting, construction and attractor count, and one for all counts together.
 
     Args:
-        trials: As `longlag.experiments.scoring.Probed` has them.
-        scores: Likewise.
+        trials: The trials of `longlag.experiments.scoring.Probed`.
+        scores: The scores of `longlag.experiments.scoring.Probed`.
 
     Returns:
-        The columns of `settings_of`, ``construction, attractors`` (missing: not known, or all), ``pairs, networks,
-        accuracy`` (mean over networks, that is seeds), ``pairs_low, pairs_high`` (Wilson, over pairs), ``seeds_low,
-        seeds_high`` (Student, over seeds), ``published_lstm, published_people``.
+        The columns of `settings_of`; ``construction``; ``attractors`` (missing if not known, or for all counts);
+        ``pairs, networks``; ``accuracy`` (mean over networks, that is, over seeds); ``pairs_low, pairs_high`` (Wilson
+        interval over pairs); ``seeds_low, seeds_high`` (Student interval over seeds); ``published_lstm,
+        published_people``.
     """
     setting = settings_of(trials)
     joined = scores.merge(trials[["key", *setting]], on="key")
@@ -96,24 +97,24 @@ def label_of(row: Mapping[Hashable, Any], setting: Sequence[str]) -> str:
     return ", ".join([style.cell_label(row["cell"]), style.clip_label(row["clip"]), *ways])
 
 
-def render(found: pd.DataFrame, trials: pd.DataFrame, coverage: pd.DataFrame, words: pd.DataFrame) -> str:
-    """Return accuracies, a block a setting, and coverage as text.
+def render(measured: pd.DataFrame, trials: pd.DataFrame, coverage: pd.DataFrame, words: pd.DataFrame) -> str:
+    """Return accuracies, one block for each setting, and coverage as text.
 
     Args:
-        found: Accuracies, one a setting, condition and number of attractors.
-        trials: The trials whose networks were asked.
+        measured: The accuracies, as `accuracies` returns them.
+        trials: The trials whose networks scored the sentences.
         coverage: How many pairs each file has, and how many could be scored.
-        words: The words that kept pairs out.
+        words: The unknown words that excluded pairs.
     """
     setting = settings_of(trials)
     lines = [_SAID, "Right: the grammatical sentence is the more probable one; chance is 0.5.", ""]
-    for _, of in found.groupby(setting, sort=False):
+    for _, of in measured.groupby(setting, sort=False):
         first = of.to_dict("records")[0]
         networks = f"{first['networks']} network{'s' * (first['networks'] != 1)}"
         lines += [f"{style.task_label(first['task'])} · {label_of(first, setting)} · {networks}"]
         lines += [*_block(of), ""]
     sources = [
-        f"{one['who']}: {one['source']}" for one in published() if set(one["accuracy"]) & set(found["construction"])
+        f"{one['who']}: {one['source']}" for one in published() if set(one["accuracy"]) & set(measured["construction"])
     ]
     lines += ["published: " + "; ".join(sources), ""] if sources else []
     return "\n".join(lines + _coverage(coverage, words)) + "\n"
@@ -163,16 +164,18 @@ def _coverage(coverage: pd.DataFrame, words: pd.DataFrame) -> list[str]:
 
 
 @style.report_style()
-def draw(found: pd.DataFrame, trials: pd.DataFrame) -> Figure:
-    """Draw accuracies, a line a construction, a mark a setting: of all pairs, then by attractors where they vary."""
+def draw(measured: pd.DataFrame, trials: pd.DataFrame) -> Figure:
+    """Draw accuracies, a line for each construction and a mark for each setting: of all pairs, then by attractors."""
     setting = settings_of(trials)
-    constructions = list(dict.fromkeys(found["construction"]))
-    counts = [None, *sorted(int(count) for count in found["attractors"].dropna().unique())]
+    constructions = list(dict.fromkeys(measured["construction"]))
+    counts = [None, *sorted(int(count) for count in measured["attractors"].dropna().unique())]
     figure = Figure(figsize=(2.2 + 1.9 * len(counts), _INCHES * (len(constructions) + 5) + 0.3), layout="constrained")
     axes = figure.subplots(1, len(counts), squeeze=False, sharey=True)[0]
-    labels = {values: label_of(of.to_dict("records")[0], setting) for values, of in found.groupby(setting, sort=False)}
+    labels = {
+        values: label_of(of.to_dict("records")[0], setting) for values, of in measured.groupby(setting, sort=False)
+    }
     for ax, count in zip(axes, counts, strict=True):
-        rows = found[found["attractors"].isna() if count is None else found["attractors"] == count]
+        rows = measured[measured["attractors"].isna() if count is None else measured["attractors"] == count]
         for place, values in enumerate(labels):
             of = rows[(rows[setting] == list(values)).all(axis=1)]
             _marks(ax, of, constructions, 0.6 * ((place + 0.5) / len(labels) - 0.5))
@@ -225,17 +228,17 @@ def _handles(labels: Mapping[Any, str]) -> list[Line2D]:
     ]
 
 
-def write(found: pd.DataFrame, trials: pd.DataFrame, tables: Mapping[str, pd.DataFrame], folder: Path) -> list[Path]:
+def write(measured: pd.DataFrame, trials: pd.DataFrame, tables: Mapping[str, pd.DataFrame], folder: Path) -> list[Path]:
     """Write the figure as PNG and PDF, its accuracies and the other tables as CSV.
 
     Args:
-        found: Accuracies, one a setting, condition and number of attractors.
-        trials: The trials whose networks were asked.
+        measured: The accuracies, as `accuracies` returns them.
+        trials: The trials whose networks scored the sentences.
         tables: Other tables, by the names of their files.
-        folder: Where the files go.
+        folder: The folder of the files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    written = panels.Drawing(draw(found, trials), found).save(folder, "accuracy")
+    written = panels.Drawing(draw(measured, trials), measured).save(folder, "accuracy")
     for name, table in tables.items():
         written.append(folder / f"{name}.csv")
         write_csv(table, written[-1])

@@ -1,4 +1,4 @@
-"""One row a setting, seeds taken together, best first within a task."""
+"""Summarises a study: one row for each setting over its seeds, best first within a task."""
 
 import pandas as pd
 
@@ -14,7 +14,7 @@ from longlag.values.trial import Status
 
 @once
 def summarise(study: StudyData) -> pd.DataFrame:
-    """Summarise a study; numbers that do not exist are missing values.
+    """Summarise a study, one row for each setting; numbers that do not exist are missing values.
 
     Columns: every axis but the seed; ``lag, min_lag, floor, n`` (trials with a result), ``N`` (planned),
     ``solved_count, solved_fraction, solved_low, solved_high`` (exact 95 % interval), ``updates_to_solve`` (median,
@@ -22,17 +22,17 @@ def summarise(study: StudyData) -> pd.DataFrame:
     range), ``score, diverged_fraction, exploded_fraction, diverged_count, exploded_count, failed_count, timeout_count,
     missing_count, grad_norm_median, clipped_fraction, num_parameters, rate_basis`` (what the learning rate rests on,
     where the study says it), ``mixed_source``, ``mixed_processors`` (several types of processor made the setting's
-    results); where a hidden size was picked, ``matched, match_target, match_reached, match_note``; where the lens
-    reach has looked, ``reach_1pct, reach_open`` (`reach_by_setting`).
+    results); if a hidden size was chosen to match a target, ``matched, match_target, match_reached, match_note``; if
+    the lens reach was used, ``reach_1pct, reach_open`` (`reach_by_setting`).
     """
     made_by = study.trials.reindex(columns=["key", "processor"]).set_index("key")["processor"]
     frame = outcomes(study)
     frame = frame.assign(processor=frame["key"].map(made_by))
     rows = [_row(part) for _, part in frame.groupby(list(SETTING), sort=False, dropna=False)]
-    found = pd.DataFrame(rows)
-    found["mixed_source"] = len(study.sources) > 1
+    table = pd.DataFrame(rows)
+    table["mixed_source"] = len(study.sources) > 1
     heard = reach_by_setting(study)
-    return _best_first(found.merge(heard.reset_index(), on=list(SETTING), how="left") if len(heard) else found)
+    return _best_first(table.merge(heard.reset_index(), on=list(SETTING), how="left") if len(heard) else table)
 
 
 def _row(part: pd.DataFrame) -> dict[str, object]:
@@ -79,26 +79,26 @@ def _match(part: pd.DataFrame) -> dict[str, object]:
     return {name: part[name].iloc[0] for name in COLUMNS} if matched else {}
 
 
-def _best_first(found: pd.DataFrame) -> pd.DataFrame:
+def _best_first(table: pd.DataFrame) -> pd.DataFrame:
     """Rank within a task by solved share, then updates to solve, then error; settings without results last."""
     words = ("rate_basis", "mixed_source", "mixed_processors", "reach_open")
-    for name in found.columns.difference([*SETTING, *COLUMNS, *words]):
-        found[name] = pd.to_numeric(found[name])
-    tasks = list(found["task"].unique())
+    for name in table.columns.difference([*SETTING, *COLUMNS, *words]):
+        table[name] = pd.to_numeric(table[name])
+    tasks = list(table["task"].unique())
     keys = list(
         zip(
-            [tasks.index(task) for task in found["task"]],
-            -found["solved_fraction"].fillna(-1.0),
-            found["updates_to_solve"].fillna(float("inf")),
-            found["error"].fillna(float("inf")),
+            [tasks.index(task) for task in table["task"]],
+            -table["solved_fraction"].fillna(-1.0),
+            table["updates_to_solve"].fillna(float("inf")),
+            table["error"].fillna(float("inf")),
             strict=True,
         )
     )
-    return found.iloc[sorted(range(len(found)), key=keys.__getitem__)].reset_index(drop=True)
+    return table.iloc[sorted(range(len(table)), key=keys.__getitem__)].reset_index(drop=True)
 
 
 @once
 def shared_values(study: StudyData) -> dict[str, object]:
-    """Return the axes that have one value in the whole plan: tables name them once instead of in a column."""
+    """Return the axes with one value in the whole plan, which tables name once instead of in a column."""
     varying = several(study.plan)
     return {name: study.plan[name].iloc[0] for name in SETTING if name not in varying}

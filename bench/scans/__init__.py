@@ -1,1 +1,1 @@
-"""How a layer runs over time: by a fused kernel where its cell has one, else step by step."""
+"""Runs a layer over time: by a fused kernel if its cell has one, else step by step."""

@@ -1,4 +1,4 @@
-"""Which cells have a kernel: those whose file has a namesake in `longlag.scans.kernels`, where Numba is installed."""
+"""Finds the kernel of a cell: the file of the same name in `longlag.scans.kernels`, if Numba is installed."""
 
 import importlib
 from functools import cache
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def kernel_module(cell: Cell) -> str | None:
-    """Return the name of the module that holds a cell's kernel; None where there is none.
+    """Return the name of the module that holds a cell's kernel; None if the cell has none.
 
-    Only cells that are shipped have kernels: a plugin may be called as it likes.
+    Only shipped cells have kernels: a plugin's cell may have the name of a kernel without being that cell.
     """
     package, _, name = type(cell).__module__.rpartition(".")
     module = f"longlag.scans.kernels.{name}"
@@ -25,13 +25,13 @@ def kernel_module(cell: Cell) -> str | None:
 
 @cache
 def kernel_for(cell: Cell) -> "Fused | None":
-    """Return the kernel of a cell; None where there is none."""
+    """Return the kernel of a cell; None if it has none."""
     module = kernel_module(cell)
     return None if module is None else cast("Fused", importlib.import_module(module).kernel(cell))
 
 
 def serves(device: str, dtype: str) -> bool:
-    """Say whether kernels run on a kind of device, in a precision.
+    """Return whether kernels run on a device in a precision.
 
     >>> serves("cpu", "float32"), serves("cuda", "torch.float64")
     (True, False)

@@ -1,4 +1,4 @@
-"""One layer of a cell over a sequence, in either direction: by a kernel where there is one, else step by step."""
+"""Runs one layer of a cell over a sequence: by a kernel if the cell has one, else step by step."""
 
 from math import inf
 from typing import TYPE_CHECKING
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 def standard_kernel(cell: Cell) -> "Fused | None":
-    """Return the kernel that computes a cell's equations; None where there is none."""
+    """Return the kernel that computes a cell's equations with its options; None if there is none."""
     return kernel_for(cell) if cell.standard else None
 
 
 def warm(cell: Cell, tokens: bool, device: str, dtype: str) -> None:
-    """Compile what training on tokens or vectors will need of a cell's kernel, where one serves.
+    """Compile what training needs of a cell's kernel, if the cell has one that runs here.
 
     Args:
         cell: The cell.
-        tokens: Whether inputs are tokens.
-        device: Where it trains.
-        dtype: In which precision.
+        tokens: Whether inputs are tokens; else they are vectors.
+        device: The device of the training.
+        dtype: Its precision.
     """
     if serves(device, dtype) and (kernel := standard_kernel(cell)) is not None:
         kernel.warm(tokens, dtype)
@@ -36,17 +36,17 @@ def warm(cell: Cell, tokens: bool, device: str, dtype: str) -> None:
 def run_layer(
     cell: Cell, inputs: Tensor, weights: Weights, backward: Backward = PLAIN, state: State | None = None
 ) -> Tensor:
-    """Run a cell over tokens (T, B) or vectors (T, B, I); return its outputs (T, B, H).
+    """Run a cell over a batch of sequences; return its outputs (T, B, H).
 
-    A cell with a kernel runs fused where kernels run; the readable path gives the same numbers but for rounding.
-    On either the way back goes as ``backward`` says. It starts from a state, (B, ...) each, or from zeros.
+    A cell with a kernel runs on the fused path if the device and precision allow; else on the readable path, which
+    gives the same numbers but for rounding.
 
     Args:
         cell: The cell.
-        inputs: Tokens or vectors.
-        weights: Its tensors, by name.
-        backward: What happens on the way back.
-        state: The first state.
+        inputs: Tokens (T, B) or vectors (T, B, I).
+        weights: The cell's weights, by name.
+        backward: What happens to the signal in the backward pass.
+        state: The states before the first step, (B, ...) each; zeros by default.
     """
     return _run(cell, inputs, weights, backward, state)[0]
 
@@ -54,14 +54,17 @@ def run_layer(
 def run_between(
     cell: Cell, inputs: Tensor, weights: Weights, state: State, lengths: Tensor | None = None
 ) -> tuple[Tensor, State]:
-    """Run a cell from a state; return its outputs (T, B, H) and the state after each sequence's own last step.
+    """Run a cell from given states, over sequences of different lengths.
 
     Args:
         cell: The cell.
         inputs: Tokens (T, B) or vectors (T, B, I).
-        weights: Its weights.
-        state: Before the first step, (B, ...) each.
-        lengths: (B,), at least 1. Shorter sequences leave as they end; beyond their ends outputs are zero.
+        weights: The cell's weights, by name.
+        state: The states before the first step, (B, ...) each.
+        lengths: (B,), the steps of each sequence, at least 1; all T by default.
+
+    Returns:
+        The outputs (T, B, H), which are zero after a sequence's end, and the states after each sequence's last step.
     """
     if lengths is None:
         return _run(cell, inputs, weights, state=state)
@@ -69,7 +72,7 @@ def run_between(
     inputs, batch = inputs.index_select(1, longest_first), len(lengths)
     state = tuple(part.index_select(0, longest_first) for part in state)
     outputs, ended, start = [], [], 0
-    for end in sorted(set(lengths.tolist())):  # from the shortest on
+    for end in sorted(set(lengths.tolist())):  # from the shortest to the longest
         running, staying = int((lengths >= end).sum()), int((lengths > end).sum())
         before = tuple(part[:running] for part in state)
         made, state = _run(cell, inputs[start:end, :running], weights, state=before)
@@ -91,13 +94,16 @@ def _run(
 
 
 def run_readable(cell: Cell, inputs: Tensor, weights: Weights, backward: Backward = PLAIN) -> Tensor:
-    """Do what `run_layer` does step by step, in torch.
+    """Run a cell over a batch of sequences on the readable path: step by step in torch, from zero states.
 
     Args:
         cell: The cell.
         inputs: Tokens (T, B) or vectors (T, B, I).
-        weights: Its tensors, by name.
-        backward: What happens on the way back.
+        weights: The cell's weights, by name.
+        backward: What happens to the signal in the backward pass.
+
+    Returns:
+        The outputs (T, B, H).
     """
     return _run_step_by_step(cell, inputs, weights, backward, None)[0]
 
@@ -122,19 +128,22 @@ def scan(
     backward: Backward = PLAIN,
     signal: Signal | None = None,
 ) -> tuple[Tensor, State]:
-    """Step through time, the readable path: (T, B, G·H) projected inputs to (T, B, H) outputs and the last state.
+    """Apply a cell's step to one time step after the other: the readable path.
 
     Args:
         cell: The cell.
-        projected: The projected inputs.
-        weights: Its weights.
-        state: Before the first step.
-        backward: What happens to the backward signal on its way.
-        signal: Is filled with what was carried, but for what arrived.
+        projected: (T, B, G·H), the projected inputs.
+        weights: The cell's weights, by name.
+        state: The states before the first step, (B, ...) each.
+        backward: What happens to the signal in the backward pass.
+        signal: Filled in the backward pass with the signal that was carried; `arriving` is left to the caller.
+
+    Returns:
+        The outputs (T, B, H) and the states after the last step.
 
     Raises:
-        TypeError: The cell's step returns something else than a tuple of tensors.
-        ValueError: It returns states of other shapes than it was given.
+        TypeError: The cell's step does not return a tuple of tensors.
+        ValueError: The cell's step returns states of other shapes than it was given.
     """
     weights, outputs = cell.prepare(weights), []
     for t, step in enumerate(projected.unbind(0)):
@@ -153,14 +162,19 @@ def scan(
 
 
 def _check_states(cell: Cell, after: object, before: State) -> None:
-    """Refuse what a first step returns where it cannot be the next one's state."""
+    """Check that what the first step returns can be the state of the next one.
+
+    Raises:
+        TypeError: It is not a tuple of tensors.
+        ValueError: Its shapes are others than those of the state before.
+    """
     what = f"cell {cell.name()}: step must return a tuple of its states ({', '.join(cell.states)})"
     if not isinstance(after, tuple) or not all(isinstance(part, Tensor) for part in after):
         parts = f" of {', '.join(type(part).__name__ for part in after)}" if isinstance(after, tuple) else ""
         raise TypeError(f"{what}, each a tensor, not a {type(after).__name__}{parts}")
-    found, given = ([tuple(part.shape) for part in state] for state in (after, before))
-    if found != given:
-        raise ValueError(f"{what}, of the shapes that it is given, {_listed(given)}, not {_listed(found)}")
+    returned, given = ([tuple(part.shape) for part in state] for state in (after, before))
+    if returned != given:
+        raise ValueError(f"{what}, of the shapes that it is given, {_listed(given)}, not {_listed(returned)}")
 
 
 def _listed(shapes: list[tuple[int, ...]]) -> str:
@@ -168,7 +182,15 @@ def _listed(shapes: list[tuple[int, ...]]) -> str:
 
 
 def _passed(part: Tensor, backward: Backward, signal: Signal | None, place: int, t: int) -> Tensor:
-    """Return one state as a step hands it on; what comes back to it is clipped and kept."""
+    """Return one state of a step, with a hook that clips the signal coming back to it and writes it into ``signal``.
+
+    Args:
+        part: The state.
+        backward: What happens to the signal in the backward pass.
+        signal: Where the clipped signal is written; None if nobody wants it.
+        place: The state's place among the cell's states.
+        t: The time step.
+    """
 
     def clip(grad: Tensor) -> Tensor:
         clipped = grad if backward.signal_limit == inf else grad.clamp(-backward.signal_limit, backward.signal_limit)
@@ -183,7 +205,7 @@ def _passed(part: Tensor, backward: Backward, signal: Signal | None, place: int,
 
 
 def reversed_in_time(signal: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """Turn each sequence of (T, B) or (T, B, I) round within its own length; what lies behind its end stays.
+    """Reverse each sequence of (T, B) or (T, B, I) within its own length; what follows its end stays in place.
 
     >>> reversed_in_time(torch.tensor([[1, 5], [2, 6], [3, 0]]), torch.tensor([3, 2])).tolist()
     [[3, 6], [2, 5], [1, 0]]

@@ -1,7 +1,7 @@
-"""Checks that clips and truncation acted inside the backward pass, against its equations.
+"""Verifies that signal clipping and truncation happened inside the backward pass.
 
-Looking takes further backward passes, so it is done at the last update before each evaluation only. What was carried
-from step to step is held against the equations of `longlag.values.backward`, whatever code carried it.
+The check takes two further backward passes, so it is made only at the last update before each evaluation. It compares
+the signal that was carried from step to step with the equations of `longlag.values.backward`, whatever code carried it.
 """
 
 from collections.abc import Callable
@@ -27,18 +27,22 @@ def look(
     noise: Callable[[], np.random.Generator | None],
     backward: Backward,
 ) -> tuple[Tensor, str | None]:
-    """Return a trial's plain gradient (P,), and what is wrong with the gradient that it has, if anything.
+    """Compute a trial's plain gradient, and check the gradient that its own backward pass has given.
 
-    The plain gradient is the whole loss's by the chain rule alone: no signal clipped, nothing cut, nothing added.
+    The plain gradient is the gradient of the whole loss by the chain rule alone: no signal is clipped, no path is cut
+    and no regulariser is added.
 
     Args:
         network: The network.
         task: Its task.
         row: (P,), the parameters.
-        gradient: (P,), what the backward pass left for this trial.
-        batch: Its batch.
-        noise: Makes what dropout draws from, the same each time.
-        backward: How its backward pass is to go.
+        gradient: (P,), the gradient that the backward pass gave for this trial.
+        batch: The trial's batch.
+        noise: Returns the generator of dropout, in the same state at each call.
+        backward: What was to happen in the trial's backward pass.
+
+    Returns:
+        The plain gradient (P,), and a sentence on what is wrong with ``gradient``; None if nothing is.
     """
     own: list[Signal] = []
     chain_rule: list[Signal] = []
@@ -59,27 +63,30 @@ def look(
 
 
 def close(one: Tensor, other: Tensor) -> bool:
-    """Say whether two tensors are the same but for rounding; where the other is not finite, nothing is asked."""
+    """Return whether two tensors agree but for rounding; true, too, where ``other`` is not finite."""
     scale = other.abs().max() if other.numel() else torch.zeros(())
     return not bool(scale.isfinite()) or bool(((one - other).abs() <= TOLERANCE * scale).all())
 
 
 def _was_seen(chain_rule: Signal, reads_state: bool) -> bool:
-    """Say whether the signal at the latest scored step, to which nothing comes from later ones, is the loss's own."""
+    """Return whether the signal at the last scored step, which no later step adds to, is the loss's own gradient."""
     scored = chain_rule.arriving.flatten(1).any(1).nonzero().flatten().tolist()
     if not scored:
         return True
-    found, sent = [part[scored[-1]] for part in chain_rule.passed], chain_rule.arriving[scored[-1]]
-    return close(found[0], sent) if reads_state else any(bool(part.any()) for part in found)
+    passed, sent = [part[scored[-1]] for part in chain_rule.passed], chain_rule.arriving[scored[-1]]
+    return close(passed[0], sent) if reads_state else any(bool(part.any()) for part in passed)
 
 
 def _carried(backward: Backward, signals: list[Signal], reads_state: bool) -> str | None:
-    """Say what is wrong with the signals, a layer at a time: entries beyond the limit, or carried across a border.
+    """Return a sentence on the first fault: an entry beyond the limit, or a signal carried across a chunk's border.
 
     Args:
-        backward: How the backward pass was to go.
-        signals: Of each layer.
+        backward: What was to happen in the backward pass.
+        signals: The signal of each layer.
         reads_state: Whether the cell's output is its first state.
+
+    Returns:
+        The sentence; None if there is no fault.
     """
     for layer, signal in enumerate(signals):
         if any((part.abs() > backward.signal_limit).any() for part in signal.passed):
@@ -87,19 +94,30 @@ def _carried(backward: Backward, signals: list[Signal], reads_state: bool) -> st
         last = [t - 1 for t in range(len(signal.arriving)) if backward.cuts(t)]
         arriving = signal.arriving[last].clamp(-backward.signal_limit, backward.signal_limit)
         for place, part in enumerate(signal.passed):
-            found = part[last]
+            at_border = part[last]
             if place == 0 and reads_state:
-                right = close(found, arriving)
+                right = close(at_border, arriving)
             else:
                 silent = torch.ones_like(arriving) if reads_state else (arriving == 0)
-                right = not found[silent.flatten(2).all(2)].any()
+                right = not at_border[silent.flatten(2).all(2)].any()
             if not right:
                 return f"the backward signal of layer {layer} crosses a border of {backward.truncate} steps"
     return None
 
 
 def _top(backward: Backward, own: Signal, chain_rule: Signal, gradient: Tensor, plain: Tensor) -> str | None:
-    """Say what is wrong with the top layer's signal up to, and at, the latest step at which anything is to happen."""
+    """Compare the top layer's signal with the chain rule's, from the last step back to where one is clipped or cut.
+
+    Args:
+        backward: What was to happen in the backward pass.
+        own: The top layer's signal as the trial's backward pass carried it.
+        chain_rule: The same signal by the chain rule alone.
+        gradient: (P,), the trial's gradient without the regulariser.
+        plain: (P,), the plain gradient.
+
+    Returns:
+        A sentence on the fault; None if there is none.
+    """
     steps = len(own.arriving)
     beyond = torch.stack([(part.abs() > backward.signal_limit).flatten(1).any(1) for part in chain_rule.passed]).any(0)
     acts = [t for t in range(steps) if beyond[t] or (t + 1 < steps and backward.cuts(t + 1))]

@@ -1,4 +1,4 @@
-"""Which rows of a cohort have which clip."""
+"""Blocks: the consecutive rows of a cohort that share a clipping setting."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ class Block:
     """The rows of a cohort that share a clipping setting; a cohort is ordered so that they lie together.
 
     Attributes:
-        clip: The setting.
-        rows: Their places.
-        by_pass: Whether compiled passes clip and move them, or code in torch.
+        clip: The clipping setting.
+        rows: The places of the rows in the cohort.
+        by_pass: Whether compiled passes clip and update these rows; else code in torch does.
     """
 
     clip: Clip
@@ -28,7 +28,7 @@ class Block:
 
 
 def blocks_of(clips: Sequence[Clip]) -> list[Block]:
-    """Cut the rows into runs of equal clips.
+    """Cut the rows of a cohort into blocks of equal clips.
 
     >>> from longlag.clips.norm import ClipNorm
     >>> [block.rows for block in blocks_of([ClipNorm(1.0), ClipNorm(1.0), ClipNorm(2.0)])]

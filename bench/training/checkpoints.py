@@ -1,7 +1,7 @@
-"""Trained networks on disk: one safetensors file a trial, from which network and parameters are made again.
+"""Writes trained networks to disk, one safetensors file a trial, and loads them again.
 
-A file holds each tensor by its name in the network's layout, without padding, and in its header the trial and the
-fingerprint of its result. It is written whole or not at all, and the same trial gives the same bytes.
+A file holds each tensor by its name in the network's layout, without padding; its header holds the trial and the
+fingerprint of its result. A file is written whole or not at all, and the same trial gives the same bytes.
 """
 
 import json
@@ -24,7 +24,7 @@ from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import Trial, TrialResult
 
 _NAME = "longlag"
-"""The one entry of the header: the library writes several in an order that changes."""
+"""The key of the header's single entry: the library writes several entries in an order that changes."""
 _HINT = "train it again with --keep-networks"
 
 
@@ -33,11 +33,11 @@ class KeptNetwork:
     """A trained network, ready to run.
 
     Attributes:
-        trial: What it was trained as.
-        fingerprint: Of the result that it belongs to.
-        task: Its task.
-        network: Its network.
-        row: (P,), its parameters.
+        trial: The trial that trained it.
+        fingerprint: The fingerprint of that trial's result.
+        task: The trial's task.
+        network: The network, which holds no parameters itself.
+        row: (P,), the trained parameters.
     """
 
     trial: Trial
@@ -48,12 +48,12 @@ class KeptNetwork:
 
 
 def folder_of(study: str, results: Path) -> Path:
-    """Return where a study's networks are kept."""
+    """Return the folder of a study's networks."""
     return results / study / "networks"
 
 
 def path_of(folder: Path, key: str) -> Path:
-    """Return the file of a trial."""
+    """Return the path of a trial's network."""
     return folder / f"{key}.safetensors"
 
 
@@ -61,8 +61,8 @@ def keep(folder: Path, result: TrialResult, network: AnyNetwork, row: Tensor) ->
     """Write a trained network.
 
     Args:
-        folder: Of all networks of the study; made where it is missing.
-        result: What came of its trial.
+        folder: The folder of the study's networks; made where it is missing.
+        result: The result of the network's trial.
         network: The network.
         row: (P,), its parameters.
     """
@@ -79,13 +79,13 @@ def keep(folder: Path, result: TrialResult, network: AnyNetwork, row: Tensor) ->
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove what a killed run was writing."""
+    """Remove the unfinished files of runs that were killed."""
     for part in folder.glob("*.part"):
         part.unlink(missing_ok=True)
 
 
 def is_kept(folder: Path, key: str, fingerprint: str | None) -> bool:
-    """Tell whether the network of a stored trial is there; one that other code trained to another end is not."""
+    """Return whether a stored trial's network is in the folder, and belongs to the result with this fingerprint."""
     try:
         return bool(_about(path_of(folder, key))["fingerprint"] == fingerprint)
     except UsageError:
@@ -93,10 +93,11 @@ def is_kept(folder: Path, key: str, fingerprint: str | None) -> bool:
 
 
 def load_network(path: Path) -> KeptNetwork:
-    """Make a network again.
+    """Load a trained network from its file.
 
     Raises:
-        UsageError: There is no such file, or it is none of ours, damaged, or of another version of task or cell.
+        UsageError: The file is missing, damaged or not written by longlag, or it was trained with another version of
+            task or cell, with other data or with other plugins.
     """
     about = _about(path)
     trial = _trial(path, about["trial"])
@@ -108,8 +109,8 @@ def load_network(path: Path) -> KeptNetwork:
     for kind, made, version in versions:
         if made.version != version:
             raise UsageError(f"{path}: trained with version {version} of {kind} {made.name()}, not {made.version}")
-    if (found := registry.data_of(trial.task)) != trial.data:
-        raise UsageError(f"{path}: trained on the data {trial.data or 'of no file'}, not {found or 'of no file'}")
+    if (present := registry.data_of(trial.task)) != trial.data:
+        raise UsageError(f"{path}: trained on the data {trial.data or 'of no file'}, not {present or 'of no file'}")
     network = network_of(trial)
     row = np.zeros(network.layout.row_size, dtype=trial.dtype)
     _fill(path, network.layout.arrays(row))
@@ -117,19 +118,25 @@ def load_network(path: Path) -> KeptNetwork:
 
 
 def _about(path: Path) -> dict[str, Any]:
-    """Read the header; the library checks that it fits the file."""
+    """Return the header of a file; the library checks that it fits the tensors.
+
+    Raises:
+        UsageError: The file is missing or damaged, or its header is not one that longlag wrote.
+    """
     if not path.is_file():
         raise UsageError(f"{path}: there is no such file; {_HINT}")
     try:
         with safe_open(path, "numpy") as file:
             header = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise UsageError(f"{path} is no sound safetensors file ({' '.join(str(error).split())}); {_HINT}") from None
+        raise UsageError(
+            f"{path} is not a safetensors file, or damaged ({' '.join(str(error).split())}); {_HINT}"
+        ) from None
     try:
         about: dict[str, Any] = json.loads(header[_NAME])
         return {"trial": dict(about["trial"]), "fingerprint": about["fingerprint"]}
     except (KeyError, TypeError, ValueError):
-        raise UsageError(f"{path} is not a network that longlag kept: its header says nothing of a trial") from None
+        raise UsageError(f"{path} is not a network that longlag wrote: its header describes no trial") from None
 
 
 def _trial(path: Path, values: dict[str, Any]) -> Trial:
@@ -141,26 +148,37 @@ def _trial(path: Path, values: dict[str, Any]) -> Trial:
     except (TypeError, ValueError):
         raise UsageError(f"{path}: its header does not describe a trial") from None
     if path.stem != trial.key:
-        raise UsageError(f"{path} holds the network of trial {trial.key}: give it that name")
+        raise UsageError(f"{path} holds the network of trial {trial.key}; rename it to {trial.key}.safetensors")
     return trial
 
 
 def _need_plugins(path: Path, trial: Trial) -> None:
-    """Refuse to run a network with other plugins than it was trained with."""
-    found = registry.labels_of(trial.specs)
-    if found != trial.plugins:
-        raise UsageError(f"{path}: trained with plugin {trial.plugins or 'none'}, not {found or 'none'}; see --plugin")
+    """Check that the plugins of a trial are those that it was trained with.
+
+    Raises:
+        UsageError: They are others.
+    """
+    present = registry.labels_of(trial.specs)
+    if present != trial.plugins:
+        was = f"{path}: trained with plugin {trial.plugins or 'none'}"
+        raise UsageError(f"{was}, not {present or 'none'}; see --plugin")
 
 
 def _fill(path: Path, parts: dict[str, np.ndarray]) -> None:
-    """Copy a file's tensors into a row's."""
+    """Copy a file's tensors into the named parts of a row.
+
+    Raises:
+        UsageError: The file has other tensors, or tensors of other shapes or types.
+    """
     held = load(path.read_bytes())
     if odd := sorted(held.keys() ^ parts.keys()):
-        what = "lacks" if odd[0] in parts else "has a foreign"
-        raise UsageError(f"{path} {what} tensor {odd[0]}: it does not fit its trial; {_HINT}")
+        fault = (
+            "lacks tensor {}, which its network has" if odd[0] in parts else "has tensor {}, which its network lacks"
+        )
+        raise UsageError(f"{path} {fault.format(odd[0])}; {_HINT}")
     for name, part in parts.items():
-        found = held[name]
-        if (found.shape, found.dtype) != (part.shape, part.dtype):
-            said = f"is {found.dtype} {found.shape}, not {part.dtype} {part.shape}"
-            raise UsageError(f"{path}: tensor {name} {said}; {_HINT}")
-        part[...] = found
+        tensor = held[name]
+        if (tensor.shape, tensor.dtype) != (part.shape, part.dtype):
+            mismatch = f"is {tensor.dtype} {tensor.shape}, not {part.dtype} {part.shape}"
+            raise UsageError(f"{path}: tensor {name} {mismatch}; {_HINT}")
+        part[...] = tensor

@@ -1,6 +1,6 @@
-"""What clipping did to a cohort's gradients, and the proof that it did what it promises.
+"""Records what clipping did to a cohort's gradients, and verifies that each clip kept its promise.
 
-The audit is told what was there before and after, and judges. It clips nothing and changes nothing.
+The audit gets the gradients before and after clipping, and compares them. It never changes a gradient.
 """
 
 from collections.abc import Sequence
@@ -14,39 +14,38 @@ from longlag.passes.noted import AFTER, BEFORE, CHANGED, COSINE, NUMBERS
 from longlag.training.blocks import Block
 
 NOT_NOTED = -1.0
-"""No norm: stands where neither a pass nor the ledger has noted one."""
+"""Marks a norm that neither a pass nor the ledger has noted; real norms are never negative."""
 AGREEMENT = 1e-9
-"""Relative difference of two sums of the same float64 numbers in another order; they are a million at most."""
+"""Relative tolerance between two sums of the same float64 numbers, at most a million of them, in different orders."""
 
 
 class ClippingError(RuntimeError):
-    """The gradient that the optimiser took is not the one the clipping setting promises: a fault of the program."""
+    """Raised when the gradient that the optimiser took is not the one its clip promises: an error in the program."""
 
 
 class Ledger:
-    """What clipping did, update by update, for every setting; kept as tensors until an evaluation reads it.
+    """What clipping did at each update, for every trial; kept as tensors until an evaluation reads it.
 
-    Where rows are clipped in torch, `before` is called when the backward pass has ended, and `taken` by the optimiser
-    with the gradients it reads. The ledger holds one against the other, so that a clip that is called too early, too
-    late or on the joint norm of a cohort is seen, whatever the learning does. It measures the norms itself and takes
-    none from the cohort.
+    Where rows are clipped in torch, the cohort calls `before` when the backward pass has ended, and the optimiser calls
+    `taken` with the gradients it reads. The ledger compares the two, so that it notices a clip that is called too
+    early, too late or on the joint norm of a cohort, however well the network learns. It measures the norms itself.
 
-    A compiled pass clips rows and notes norms and cosines in one go, at every update. It is audited in the same way at
-    the updates at which `before` is called: what the optimiser reads must keep the clip's promise, and what the pass
-    has noted must be what the ledger measures.
+    A compiled pass clips rows and notes norms and cosines, at every update. It is audited at those updates at which
+    `before` is called: the gradient that the optimiser reads must keep the clip's promise, and the norms and cosines
+    that the pass noted must equal those that the ledger measures.
 
-    Where something happens inside the backward pass, the gradient *before* is the plain one, which that pass does not
-    give: it is known only at the updates for which it was computed besides, the last before each evaluation
-    (`longlag.training.backward_audit`). At the others a trial's norm before, cosine and whether it was clipped are NaN.
+    Where a clip acts inside the backward pass, the gradient *before* is the plain one, which that pass does not give.
+    It is computed separately at the last update before each evaluation (`longlag.training.backward_audit`). At other
+    updates the trial's norm before clipping, its cosine and whether it was clipped are NaN.
 
     Args:
-        blocks: The rows of each clip, as the cohort has them.
-        inside: Whether something happens in the backward passes of a block's trials; for none by default.
-        device: Where the gradients are.
+        blocks: The blocks of the cohort.
+        inside: For each block, whether its clip acts inside the backward pass; by default none does.
+        device: The device of the gradients.
 
     Attributes:
-        noted: (S, 4) float64 for each update: see `longlag.passes.noted`.
-        broken: (S,) bool for each update: a promise that was not kept.
+        noted: (S, 4) float64 for each update, the columns of `longlag.passes.noted`.
+        broken: (S,) bool for each update, true where a clip broke its promise.
     """
 
     def __init__(self, blocks: Sequence[Block], inside: Sequence[bool] = (), device: str = "cpu") -> None:
@@ -64,20 +63,24 @@ class Ledger:
         self._before.clear()
 
     def before(self, block: Block, gradients: Tensor, context: Context, plain: Tensor | None = None) -> None:
-        """Note the raw gradients (R, P) of a block.
+        """Note the raw gradients of a block.
 
         Args:
-            block: The block.
-            gradients: As the backward pass left them.
-            context: What its clip may look at, once it has observed the norms.
-            plain: (R, P), the plain gradients, at updates at which they are known.
+            block: The block, of R rows.
+            gradients: (R, P), as the backward pass gave them.
+            context: What the clip may look at, after it has observed the norms.
+            plain: (R, P), the plain gradients; None at updates at which they are not known.
         """
         self._before[block] = gradients.clone(), plain, context
 
     def taken(self, block: Block, gradients: Tensor) -> None:
-        """Note the gradients (R, P) of a block that the optimiser reads.
+        """Note the gradients of a block that the optimiser reads.
 
-        Of a block that a compiled pass clips nothing is measured at an update that is not audited.
+        Nothing is measured where a compiled pass clips the block and the update is not audited.
+
+        Args:
+            block: The block, of R rows.
+            gradients: (R, P), after clipping.
         """
         here, inside, plain = self.noted[-1][block.rows], self.inside[self.blocks.index(block)], None
         if block in self._before:
@@ -90,7 +93,7 @@ class Ledger:
             self.broken[-1][block.rows] = (raw_norms.isfinite() | replaced) & ~holds
             if inside and plain is not None:
                 here.copy_(_measured(plain, row_norms(plain), gradients, norms, replaced))
-            elif not block.by_pass:  # what a pass has noted stays, so that no digit depends on who was audited
+            elif not block.by_pass:  # numbers noted by a pass stay, so that no digit depends on the audit
                 here.copy_(measured)
         else:
             assert block.by_pass, "the optimiser reads before a backward pass"
@@ -98,13 +101,13 @@ class Ledger:
             here[:, [BEFORE, COSINE, CHANGED]] = torch.nan
 
     def flush(self, active: Tensor) -> list["Account"]:
-        """Return each trial's account since the last flush and start anew.
+        """Return each trial's account since the last flush, and start new ones.
 
         Args:
             active: (U, S) bool, the updates that each trial took part in.
 
         Raises:
-            ClippingError: In some update the gradient taken was not the one promised.
+            ClippingError: At some update the optimiser took a gradient that the clip does not promise.
         """
         if not self.noted:
             nothing = torch.zeros(0, dtype=torch.float64)
@@ -122,34 +125,35 @@ class Ledger:
 
 
 def _measured(before: Tensor, before_norms: Tensor, after: Tensor, norms: Tensor, replaced: Tensor) -> Tensor:
-    """Return what is to be noted of gradients before and after clipping, (R, 4)."""
+    """Return the numbers to note for gradients before and after clipping, (R, 4)."""
     products = [torch.dot(one, other) for one, other in zip(before.double(), after.double(), strict=True)]
-    cosines = torch.stack(products) / (before_norms * norms)  # NaN where one has no direction
-    clipped = torch.maximum(_changed(before, after).amax(1).double(), replaced.double())  # NaN is seen there
+    cosines = torch.stack(products) / (before_norms * norms)  # NaN where a gradient has no direction
+    clipped = torch.maximum(_changed(before, after).amax(1).double(), replaced.double())  # `_changed` handles NaN
     return torch.stack([before_norms, norms, cosines.clamp(-1, 1), clipped], 1)
 
 
 def _agree(noted: Tensor, measured: Tensor) -> Tensor:
-    """Say for each row (R, 4) whether what a pass noted is what was measured, where that is finite, (R,) bool."""
+    """Return for each row of (R, 4) whether a pass noted what was measured, (R,) bool; non-finite numbers agree."""
     near = (noted - measured).abs() <= AGREEMENT * measured.abs().clamp(min=1e-300)
     near[:, COSINE] = (noted - measured)[:, COSINE].abs() <= AGREEMENT
     return (near | ~measured.isfinite()).all(1)
 
 
 def _changed(before: Tensor, after: Tensor) -> Tensor:
-    """Return 1 where a number changed that was not NaN before, else 0, as numbers: torch compares into these faster."""
+    """Return 1 where a number that was not NaN has changed, else 0; in the gradients' own type, which is faster."""
     return before.clone().ne_(after).mul_(before.clone().eq_(before))
 
 
 @dataclass(frozen=True)
 class Account:
-    """What one trial's gradients were over some updates, each (U,) float64.
+    """Numbers on one trial's gradients over U updates, each (U,) float64.
 
     Attributes:
-        norms: Before clipping; NaN where the gradient before is not known (see `Ledger`).
-        taken: After.
-        clipped: 1 where clipping changed anything, else 0; NaN where that is not known.
-        cosines: Of the gradient after clipping to the one before; NaN where one has no direction or is not known.
+        norms: Norms before clipping; NaN where the gradient before is not known (see `Ledger`).
+        taken: Norms after clipping.
+        clipped: 1 where clipping changed the gradient, else 0; NaN where that is not known.
+        cosines: Cosines of the gradient after clipping to the one before; NaN where one of them has no direction or is
+            not known.
     """
 
     norms: Tensor
@@ -158,18 +162,18 @@ class Account:
     cosines: Tensor
 
     def join(self, other: "Account") -> "Account":
-        """Return both, one behind the other."""
+        """Return an account of this one's updates followed by the other's."""
         return Account(*(torch.cat([getattr(self, item.name), getattr(other, item.name)]) for item in fields(self)))
 
     @property
     def median(self) -> float | None:
-        """Median norm before clipping; of an even number the mean of the middle two."""
+        """Median norm before clipping: for an even number of norms, the mean of the middle two."""
         finite = self.norms[self.norms.isfinite()]
         return float(finite.quantile(0.5)) if len(finite) else None
 
     @property
     def largest(self) -> tuple[float, int] | None:
-        """The largest finite norm before clipping and its place, from 0."""
+        """The largest finite norm before clipping, and its place, counted from 0."""
         finite = torch.where(self.norms.isfinite(), self.norms, -1.0)
         place = int(finite.argmax()) if len(finite) else 0
         return (float(finite[place]), place) if len(finite) and finite[place] >= 0 else None
@@ -182,12 +186,12 @@ class Account:
 
     @property
     def clipped_fraction(self) -> float | None:
-        """Share of updates whose gradient was changed, among those of which it is known."""
+        """Share of updates whose gradient was changed, among the updates for which that is known."""
         known = self.clipped[~self.clipped.isnan()]
         return float(known.double().mean()) if len(known) else None
 
     @property
     def mean_cosine(self) -> float | None:
-        """Mean cosine over the updates in which both gradients have a direction."""
+        """Mean cosine over the updates at which both gradients have a direction."""
         finite = self.cosines[self.cosines.isfinite()]
         return float(finite.mean()) if len(finite) else None

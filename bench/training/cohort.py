@@ -1,6 +1,6 @@
-"""Trains a cohort: trials alike but for seed, learning rate and clip, their parameters one matrix.
+"""Trains a cohort: trials that differ in seed, learning rate and clip only, with their parameters in one matrix.
 
-Knows neither files nor printing: a finished trial is handed to a callback at once and leaves its cohort.
+Training neither writes files nor prints: each finished trial leaves its cohort, and its result goes to a callback.
 """
 
 import time
@@ -17,11 +17,11 @@ from longlag.training.update import QUANTITIES, Matrices
 from longlag.values.trial import Trial, TrialResult
 
 Keep = Callable[[TrialResult, AnyNetwork, Tensor], None]
-"""What takes a trained network: the result, the network, and its parameters (P,)."""
+"""A callback for trained networks; its arguments are the result, the network and the parameters (P,)."""
 
 Look = Callable[[Trial, int, bool, AnyNetwork, Tensor], None]
-"""What looks at networks as they train: the trial, the updates done, whether it has ended, the network, its parameters
-(P,), which are only read."""
+"""A callback for networks in training; its arguments are the trial, the updates done, whether the trial has ended, the
+network, and the parameters (P,), which it must not change."""
 
 
 def train(
@@ -36,11 +36,12 @@ def train(
 
     Args:
         trials: Trials with the same `Trial.cohort`, in any order.
-        report: Called once a trial, in the order in which they end.
-        environment: Stored with each result.
-        keep: Called before that with each network that training has left with finite numbers.
-        look: Called at every evaluation with each network whose numbers are finite, before `report` where it has ended.
-        audit_every: Whether compiled passes are audited at every update, or at the last before each evaluation.
+        report: Called once for each trial, in the order in which they end.
+        environment: Versions and machine, stored with each result.
+        keep: Called before `report` with each trained network whose parameters are finite.
+        look: Called at every evaluation with each network whose parameters are finite; if the trial has ended, before
+            `report`.
+        audit_every: Whether compiled passes are audited at every update; else at the last before each evaluation.
 
     Raises:
         ClippingError: The optimiser took a gradient that its clip does not promise.
@@ -65,12 +66,12 @@ def train(
 
 
 class Cohort(Matrices):
-    """Trials trained together, with what is known of each.
+    """Trials trained together, with a record of each.
 
     Args:
-        trials: They differ in seed, learning rate and clip only.
-        environment: Stored with each result.
-        audit_every: Whether compiled passes are audited at every update, or at the last before each evaluation.
+        trials: Trials that differ in seed, learning rate and clip only.
+        environment: Versions and machine, stored with each result.
+        audit_every: Whether compiled passes are audited at every update; else at the last before each evaluation.
     """
 
     def __init__(self, trials: Sequence[Trial], environment: dict[str, Any], audit_every: bool = False) -> None:
@@ -89,15 +90,15 @@ class Cohort(Matrices):
             record.seconds += (time.perf_counter() - started) / len(self.records)
 
     def intervals(self) -> list[EvaluationInterval]:
-        """Return what each trial went through since the last evaluation; before the first update, nothing."""
+        """Return for each trial the interval since the last evaluation; it is empty before the first update."""
         count = len(self.records)
         active = torch.stack(self.was_active) if self.was_active else torch.zeros(0, count, dtype=torch.bool)
         losses = torch.stack(self.losses) if self.losses else torch.zeros(0, count)
         accounts = self.ledger.flush(active)
-        found = []
+        intervals = []
         for place in range(count):
             diverged_at, exploded_at = int(self.diverged_at[place]), int(self.exploded_at[place])
-            found.append(
+            intervals.append(
                 EvaluationInterval(
                     update=self.update,
                     losses=losses[active[:, place], place].cpu(),
@@ -107,10 +108,15 @@ class Cohort(Matrices):
                     exploded_at=exploded_at or None,
                 )
             )
-        return found
+        return intervals
 
     def judge(self, place: int, interval: EvaluationInterval) -> TrialResult | None:
-        """Let one trial's record take in an interval; return the trial's result if it has ended."""
+        """Add an interval to one trial's record; return the trial's result if it has ended.
+
+        Args:
+            place: The trial's row.
+            interval: The updates since the last evaluation.
+        """
         started = time.perf_counter()
         record = self.records[place]
         result = record.judge(interval, self.parameters[place])
@@ -118,7 +124,7 @@ class Cohort(Matrices):
         return result
 
     def retain(self, places: list[int]) -> None:
-        """Go on with these trials only."""
+        """Continue with the trials in these rows only."""
         if len(places) < len(self.records):
             self.records = [self.records[place] for place in places]
             self.keep(places)

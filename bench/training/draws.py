@@ -1,4 +1,4 @@
-"""What a cohort draws at an update: batches, noise on weights, and what dropout draws from. Each is a named stream."""
+"""Randomness of an update: batches, noise on weights and dropout, each from a named stream."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,10 @@ from longlag.values.trial import Trial
 
 
 class Draws:
-    """The streams of trials that differ in seed, learning rate and clip; those of one seed share what is drawn.
+    """The random streams of a cohort's trials; trials of the same seed share their draws.
 
     Args:
-        trials: The trials.
+        trials: Trials that differ in seed, learning rate and clip only.
         task: Their task.
         network: Their network.
     """
@@ -30,7 +30,12 @@ class Draws:
         self.weight_noises = {seed: stream("weight noise", cell, seed) for seed in self.streams}
 
     def batches(self, update: int, seeds: Sequence[int]) -> list[Batch]:
-        """Draw an update's batches, one for each of some trials, from their seeds."""
+        """Draw the batches of an update, one for each trial.
+
+        Args:
+            update: The number of the update, from 1.
+            seeds: The seed of each trial.
+        """
         drawn = {}
         for seed in set(seeds):
             batch = self.task.draw(self.streams[seed].generator(update), self.common.batch_size)
@@ -38,7 +43,16 @@ class Draws:
         return [drawn[seed] for seed in seeds]
 
     def with_noise(self, update: int, seeds: Sequence[int], parameters: Tensor) -> Tensor:
-        """Return the weights that an update reads, (S, P): the parameters, with Gaussian noise where there is any."""
+        """Return the weights that an update reads: the parameters, plus Gaussian noise if the trials have any.
+
+        Args:
+            update: The number of the update, from 1.
+            seeds: The seed of each of S trials.
+            parameters: (S, P), which are left as they are.
+
+        Returns:
+            The weights, (S, P).
+        """
         if not self.common.weight_noise:
             return parameters
         layout, drawn = self.network.layout, {}
@@ -50,7 +64,7 @@ class Draws:
         return parameters + torch.stack([drawn[seed] for seed in seeds])
 
     def dropout(self, update: int, seed: int) -> np.random.Generator | None:
-        """Return what an update's dropout draws from, anew at each call; None where nothing is dropped."""
+        """Return a new generator for the dropout of an update; None without dropout."""
         if not (self.common.dropout or self.network.makes_noise):
             return None
         return self.noises[seed].generator(update)

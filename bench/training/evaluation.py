@@ -18,15 +18,21 @@ from longlag.values.trial import Transfer
 EVALUATION_SEQUENCES = 1000
 CONFIRMATION_SEQUENCES = 10_000
 SMALLEST_SLICE = 10
-"""Answers that a slice needs for its error to be worth keeping."""
+"""The fewest answers of a slice for which its error is kept."""
 _CHUNK_STEPS = 2**17
-"""Time steps of one chunk of an evaluation (T·B): 64 MiB of float32 states at 128 hidden units. The task alone
-decides how a stream is cut, so that networks of every size see the same sequences."""
+"""Time steps (T·B) of one chunk of an evaluation: 64 MiB of float32 states at 128 hidden units. How a stream is cut
+depends on the task alone, so that networks of every size see the same sequences."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found; numbers may be non-finite."""
+    """The outcome of an evaluation; its numbers may be non-finite.
+
+    Attributes:
+        loss: Mean loss over the scored answers.
+        error: Mean error over the answers that count.
+        slices: Mean error by label and value of each slice.
+    """
 
     loss: float
     error: float
@@ -34,7 +40,7 @@ class Evaluation:
 
 
 def to_device(batch: Batch, device: str, dtype: torch.dtype) -> Batch:
-    """Move a batch; floating-point tensors take the network's precision."""
+    """Return a batch on a device, its floating-point tensors in the network's precision."""
     if device == "cpu" and dtype == torch.float32:
         return batch
     return batch.map(lambda part: part.to(device, dtype) if part.is_floating_point() else part.to(device))
@@ -43,12 +49,12 @@ def to_device(batch: Batch, device: str, dtype: torch.dtype) -> Batch:
 def _draw(spec: str, name: str, index: int, start: int, size: int, device: str, dtype: torch.dtype) -> Batch:
     task = registry.task(spec)
     generator = stream(name, spec, task.version, start).generator(index)
-    batch = replace(task.draw(generator, size, held_out=True), decoder_inputs=None)  # a decoder is told nothing here
+    batch = replace(task.draw(generator, size, held_out=True), decoder_inputs=None)  # the decoder reads its own answers
     return to_device(batch, device, dtype)
 
 
 _draw_once = registry.forgetful(lru_cache(maxsize=64)(_draw))
-"""For the streams that every trial of a task sees, again and again."""
+"""`_draw` with a cache, for the streams that every trial of a task sees at every evaluation."""
 
 
 def _chunks(task: Task, name: str, index: int, total: int, like: Tensor) -> Iterator[Batch]:
@@ -59,15 +65,17 @@ def _chunks(task: Task, name: str, index: int, total: int, like: Tensor) -> Iter
 
 
 def evaluate(network: AnyNetwork, task: Task, row: Tensor) -> Evaluation:
-    """Evaluate one trial, from its row (P,), on the evaluation stream, the same for all trials of the task.
+    """Evaluate one trial's parameters, (P,), on the evaluation stream, which all trials of the task share.
 
     Raises:
-        ValueError: The task calls an answer better than perfect, so that anything would count as solved.
+        ValueError: The task returned an error below 0, with which any network would count as solved.
     """
-    found = _evaluate(network, task, row)
-    if found.error < 0:
-        raise ValueError(f"task {task.spec}: an error of {found.error:g} is below 0, which is perfect")
-    return found
+    outcome = _evaluate(network, task, row)
+    if outcome.error < 0:
+        raise ValueError(
+            f"task {task.spec} returned an error of {outcome.error:g}; an error is 0 or more, 0 is perfect"
+        )
+    return outcome
 
 
 def confirm(network: AnyNetwork, task: Task, row: Tensor, look: int) -> float:
@@ -77,24 +85,24 @@ def confirm(network: AnyNetwork, task: Task, row: Tensor, look: int) -> float:
         network: The network.
         task: Its task.
         row: (P,), its parameters.
-        look: How often this trial has been put to the test, this time included; each look has its own sequences.
+        look: The number of this confirmation among the trial's, from 1; each draws other sequences.
     """
     return _error(network, task, row, "confirmation", look, CONFIRMATION_SEQUENCES)
 
 
 def at_test_lags(network: AnyNetwork, task: Task, row: Tensor, test_lags: str) -> tuple[Transfer, ...]:
-    """Test one trial's parameters, (P,), at other distances than it was trained at, on sequences of their own.
+    """Measure one trial's error at other distances than it was trained at, on the transfer stream.
 
     Args:
         network: The network.
         task: The task it was trained on.
-        row: Its parameters.
-        test_lags: The distances, in time steps: ``50,100``.
+        row: (P,), its parameters.
+        test_lags: The distances in time steps, separated by commas: ``50,100``.
     """
-    found = []
+    transfers = []
     for turned in at_lags(task, lags_in(test_lags)):
         error = _error(network, turned, row, "transfer", 0, EVALUATION_SEQUENCES)
-        found.append(
+        transfers.append(
             Transfer(
                 lag=turned.lag,
                 min_lag=turned.min_lag,
@@ -104,11 +112,11 @@ def at_test_lags(network: AnyNetwork, task: Task, row: Tensor, test_lags: str) -
                 trained_from=trained_lags(task)[0],
             )
         )
-    return tuple(found)
+    return tuple(transfers)
 
 
 def example(network: AnyNetwork, task: Task, row: Tensor) -> dict[str, float]:
-    """Return what the trained network makes of the task's example; nothing where the task has none."""
+    """Return the trained network's finite answers to the task's example, by name; empty if the task has no example."""
     batch = task.example()
     if batch is None:
         return {}
@@ -119,7 +127,7 @@ def example(network: AnyNetwork, task: Task, row: Tensor) -> dict[str, float]:
 
 @torch.no_grad()
 def _evaluate(network: AnyNetwork, task: Task, row: Tensor) -> Evaluation:
-    """Evaluate on the evaluation stream: the loss, the error, and the error by slice."""
+    """Return the loss, the error and the error by slice on the evaluation stream."""
     views, loss, scored = network.layout.views(row), 0.0, 0
     errors: list[Tensor] = []
     batches = list(_chunks(task, "evaluation", 0, EVALUATION_SEQUENCES, row))
@@ -128,11 +136,11 @@ def _evaluate(network: AnyNetwork, task: Task, row: Tensor) -> Evaluation:
         loss += task.loss(outputs, batch).item() * len(outputs)
         scored += len(outputs)
         errors.append(task.errors(outputs, batch).double())
-    found = torch.cat(errors)
+    every_error = torch.cat(errors)
     sizes = tuple(batch.inputs.shape[1] for batch in batches)
     groups = _groups(task.spec, sizes, str(row.device), row.dtype)
     by_slice = {
-        label: {value: found[places].mean().item() for value, places in of_label.items()}
+        label: {value: every_error[places].mean().item() for value, places in of_label.items()}
         for label, of_label in groups.items()
     }
     return Evaluation(loss / scored, _mean_of_headline(batches, errors), by_slice)
@@ -140,7 +148,16 @@ def _evaluate(network: AnyNetwork, task: Task, row: Tensor) -> Evaluation:
 
 @torch.no_grad()
 def _error(network: AnyNetwork, task: Task, row: Tensor, name: str, index: int, total: int) -> float:
-    """Return the error on a stream, and nothing else."""
+    """Return the error on a stream, cut into chunks.
+
+    Args:
+        network: The network.
+        task: Its task.
+        row: (P,), its parameters.
+        name: The stream's name.
+        index: The generator's counter, which tells draws from one stream apart.
+        total: Sequences.
+    """
     views, errors, batches = network.layout.views(row), [], []
     for batch in _chunks(task, name, index, total, row):
         errors.append(task.errors(network.outputs(views, batch), batch).double())
@@ -149,10 +166,10 @@ def _error(network: AnyNetwork, task: Task, row: Tensor, name: str, index: int, 
 
 
 def _mean_of_headline(batches: Sequence[Batch], errors: Sequence[Tensor]) -> float:
-    """Return the mean error over the answers that enter it."""
+    """Return the mean error over the answers that count in the task's headline error: by default all."""
     headline = [
-        torch.ones_like(found, dtype=torch.bool) if batch.headline is None else batch.headline
-        for batch, found in zip(batches, errors, strict=True)
+        torch.ones_like(of_batch, dtype=torch.bool) if batch.headline is None else batch.headline
+        for batch, of_batch in zip(batches, errors, strict=True)
     ]
     return torch.cat(list(errors))[torch.cat(headline)].mean().item()
 
@@ -160,7 +177,14 @@ def _mean_of_headline(batches: Sequence[Batch], errors: Sequence[Tensor]) -> flo
 @registry.forgetful
 @lru_cache(maxsize=64)
 def _groups(spec: str, sizes: tuple[int, ...], device: str, dtype: torch.dtype) -> dict[str, dict[str, Tensor]]:
-    """Return the places of each slice's answers on the evaluation stream, cut like this, by label and value."""
+    """Return where the answers of each slice stand on the evaluation stream, by label and value.
+
+    Args:
+        spec: The task's spec.
+        sizes: Sequences of each chunk into which the stream is cut.
+        device: The device of the places.
+        dtype: The precision of the batches.
+    """
     like = torch.empty(0, dtype=dtype, device=device)
     batches = list(_chunks(registry.task(spec), "evaluation", 0, sum(sizes), like))
     assert tuple(batch.inputs.shape[1] for batch in batches) == sizes
@@ -172,6 +196,6 @@ def _groups(spec: str, sizes: tuple[int, ...], device: str, dtype: torch.dtype) 
 
 
 def _places(values: Tensor) -> dict[str, Tensor]:
-    """Return where each value stands, of those that are frequent enough."""
-    found = {value: (values == value).nonzero().flatten() for value in sorted(set(values.tolist()))}
-    return {str(value): places for value, places in found.items() if len(places) >= SMALLEST_SLICE}
+    """Return the places of each value that occurs at least `SMALLEST_SLICE` times."""
+    all_places = {value: (values == value).nonzero().flatten() for value in sorted(set(values.tolist()))}
+    return {str(value): places for value, places in all_places.items() if len(places) >= SMALLEST_SLICE}

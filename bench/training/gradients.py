@@ -1,4 +1,4 @@
-"""The gradients of a cohort, a trial at a time."""
+"""Computes the gradients of a cohort, one trial at a time."""
 
 from collections.abc import Sequence
 
@@ -22,17 +22,17 @@ def write_gradients(
 ) -> Tensor:
     """Write each trial's gradient into its row and return the losses, (S,).
 
-    A trial at a time: products and vectorised functions choose their order of summation and their rounding by
-    shape and place, and a trial's numbers must not depend on its company.
+    Trials are computed one at a time, because matrix products and vectorised functions choose their order of summation
+    and their rounding by shape and place, and a trial's numbers must not depend on the trials beside it.
 
     Args:
         network: The network of every trial.
         task: Its task.
-        parameters: (S, P).
+        parameters: (S, P), a row for each trial.
         gradients: (S, P), overwritten; padding stays zero.
-        batches: One for each trial; trials may share them.
-        noises: One for each trial, from which dropout draws; nothing is dropped where there is none.
-        backwards: How each trial's backward pass goes; by the chain rule alone if not given.
+        batches: A batch for each trial; trials may share one.
+        noises: For each trial the generator of its dropout, or None; by default nothing is dropped.
+        backwards: For each trial what happens in its backward pass; by default the chain rule alone.
     """
     rows = zip(
         parameters,

@@ -1,4 +1,4 @@
-"""What is known of one trial while it trains, and the rules by which it ends."""
+"""The record of one trial while it trains, and the rules by which the trial ends."""
 
 import math
 from dataclasses import dataclass, field
@@ -15,20 +15,20 @@ from longlag.values.trial import Measurement, Status, Transfer, Trial, TrialResu
 HIGH_LOSS = 10.0
 """A trial has exploded when its loss is more than this many times the loss before training ..."""
 HIGH_EVALUATIONS = 3
-"""... at this many evaluations in a row, or when one update makes its parameters jump (`training.update.JUMP`)."""
+"""... at this many evaluations in a row; or when its parameters jump in one update (`training.update.JUMP`)."""
 
 
 @dataclass(frozen=True)
 class EvaluationInterval:
-    """What one trial went through between two evaluations.
+    """The updates of one trial between two evaluations.
 
     Attributes:
-        update: Updates done at its end.
-        losses: (U,), training losses.
-        account: What clipping did.
-        parameter_norm: Euclidean norm of all parameters at its end.
-        diverged: The update at which a number became non-finite, and which quantity.
-        exploded_at: The update at which the parameters jumped.
+        update: Number of updates done at the end of the interval.
+        losses: (U,), the training loss of each update.
+        account: Gradient norms and what clipping did.
+        parameter_norm: Euclidean norm of all trained parameters at the end.
+        diverged: The update at which a number became non-finite, and the name of that quantity; None if none did.
+        exploded_at: The update at which the parameters jumped; None if they did not.
     """
 
     update: int
@@ -41,14 +41,14 @@ class EvaluationInterval:
 
 @dataclass
 class Record:
-    """One trial's curve and what its result needs; `judge` adds an interval and says whether it was the last.
+    """One trial's curve, and what else its result needs; `judge` adds an interval and ends the trial.
 
     Attributes:
         trial: The trial.
         network: Its network.
         task: Its task.
-        environment: Stored with the result.
-        seconds: This trial's share of its cohort's time so far.
+        environment: Versions and machine, stored with the result.
+        seconds: This trial's share of its cohort's time so far, in seconds.
     """
 
     trial: Trial
@@ -62,21 +62,24 @@ class Record:
     _solved: dict[str, Any] | None = None
 
     def judge(self, interval: EvaluationInterval, row: Tensor) -> TrialResult | None:
-        """Take in an interval, evaluate the parameters at its end, and return the result if the trial has ended.
+        """Add an interval, evaluate the parameters at its end, and return the result if the trial has ended.
 
         Args:
-            interval: What happened since the evaluation before.
-            row: (P,), the parameters.
+            interval: The updates since the last evaluation.
+            row: (P,), the parameters at its end.
+
+        Returns:
+            The result; None while the trial goes on.
         """
         self._account = self._account.join(interval.account) if self._account else interval.account
         if interval.diverged:
             at, quantity = interval.diverged
             return self._result(Status.DIVERGED, at, diverged_at=at, diverged_in=quantity)
-        found = evaluation.evaluate(self.network, self.task, row)
-        if not (math.isfinite(found.loss) and math.isfinite(found.error)):
-            at = interval.exploded_at or interval.update  # a trial that jumped stands still since
+        outcome = evaluation.evaluate(self.network, self.task, row)
+        if not (math.isfinite(outcome.loss) and math.isfinite(outcome.error)):
+            at = interval.exploded_at or interval.update  # parameters that jumped have not moved since
             return self._result(Status.DIVERGED, at, diverged_at=at, diverged_in="loss")
-        self._curve.append(_measurement(interval, found, self.network.orthogonality_error(row)))
+        self._curve.append(_measurement(interval, outcome, self.network.orthogonality_error(row)))
         exploded_at = interval.exploded_at or (interval.update if self._stays_high() else None)
         if exploded_at:
             return self._result(Status.EXPLODED, exploded_at, row, exploded_at=exploded_at)
@@ -90,7 +93,7 @@ class Record:
         return len(self._curve) >= -place and self._curve[place].error < self.task.solved_below
 
     def _look_closer(self, row: Tensor) -> None:
-        """Put a network that seems to have solved its task to the test on sequences no stopping rule has seen."""
+        """Confirm a network that seems to have solved its task on sequences that no stopping rule has seen."""
         self._looks += 1
         confirmed = evaluation.confirm(self.network, self.task, row, self._looks)
         if confirmed < self.task.solved_below:
@@ -105,7 +108,7 @@ class Record:
         return evaluation.at_test_lags(self.network, self.task, row, self.trial.test_lags)
 
     def _result(self, status: Status, updates: int, row: Tensor | None = None, **ended: Any) -> TrialResult:
-        """Return how the trial ended; once it has solved that is its status, whatever came after."""
+        """Return the result. A trial that has solved its task has the status solved, whatever came after."""
         last_error = None if status is Status.DIVERGED else self._curve[-1].error
         status, ended = (Status.SOLVED, ended | self._solved) if self._solved else (status, ended)
         account = self._account
@@ -137,19 +140,19 @@ class Record:
 
 
 def _measurement(
-    interval: EvaluationInterval, found: evaluation.Evaluation, orthogonality_error: float | None
+    interval: EvaluationInterval, outcome: evaluation.Evaluation, orthogonality_error: float | None
 ) -> Measurement:
     largest = interval.account.largest
     return Measurement(
         update=interval.exploded_at or interval.update,
-        loss=found.loss,
-        error=found.error,
+        loss=outcome.loss,
+        error=outcome.error,
         train_loss=float(interval.losses.double().mean()) if len(interval.losses) else None,
         grad_norm_median=interval.account.median,
         grad_norm_max=largest[0] if largest else None,
         clipped_fraction=interval.account.clipped_fraction,
         clip_cosine=interval.account.mean_cosine,
         parameter_norm=interval.parameter_norm,
-        slices=found.slices,
+        slices=outcome.slices,
         orthogonality_error=orthogonality_error,
     )

@@ -1,16 +1,16 @@
-"""What an update is: the matrices of a cohort, a row a trial, and how one update moves them.
+"""The update: the matrices of a cohort, with a row for each trial, and how one update changes them.
 
-In order, for each trial with parameters θ, at update n:
+At update n, these steps follow each other for each trial with parameters θ:
 
-1. its batch is drawn, and the weights that are read: θ, with noise where there is any
-2. loss L and gradient g = dL/dθ, or what becomes of it inside the backward pass (`longlag.networks`)
-3. g is clipped, by this trial's norm; the ledger notes |g| before and after
-4. the optimiser takes g:  θ <- θ - η f_n step(g), with the rate η and the schedule's factor f_n
-5. it has diverged where L, |g| as taken, or |θ| is not finite, and exploded where |θ| has grown a hundredfold;
-   from then on its row is frozen
+1. Its batch is drawn, and the weights that are read: θ, plus noise if the trial has any.
+2. The loss L and the gradient g = dL/dθ are computed; a clip may act inside the backward pass (`longlag.networks`).
+3. g is clipped by this trial's norm alone; the ledger notes |g| before and after.
+4. The optimiser takes g:  θ <- θ - η f_n step(g), with the learning rate η and the schedule's factor f_n.
+5. The trial has diverged if L, |g| after clipping, or |θ| is not finite; it has exploded if |θ| has grown more than a
+   hundredfold. From then on its row is frozen.
 
-Steps 3 and 4 are compiled passes over the row (`longlag.passes`) where clip and optimiser have one; else code in torch,
-for the rows of a clip at once. Which it is follows from the trial alone, never from its company.
+Steps 3 and 4 are compiled passes over the row (`longlag.passes`) if clip and optimiser have one; else they are code in
+torch, which works on all rows of a clip together. Which of the two depends on the trial alone, never on its company.
 """
 
 from collections.abc import Sequence
@@ -43,15 +43,15 @@ JUMP = 100.0
 """A trial has exploded when one update multiplies the norm of its parameters by more than this."""
 
 QUANTITIES = ("loss", "gradient", "parameters")
-"""Where an update looks for non-finite numbers, in the order in which they come about."""
+"""The quantities in which an update looks for non-finite numbers, in the order in which they are computed."""
 
 
 class Matrices:
-    """The matrices of a cohort; a row of each (S, P) matrix is a trial, ordered by clip so that equal clips adjoin.
+    """The (S, P) matrices of a cohort; each row is a trial, sorted by clip so that equal clips lie together.
 
     Args:
         trials: Trials that differ in seed, learning rate and clip only.
-        audit_every: Whether compiled passes are audited at every update, or at the last before each evaluation.
+        audit_every: Whether compiled passes are audited at every update; else at the last before each evaluation.
     """
 
     def __init__(self, trials: Sequence[Trial], audit_every: bool) -> None:
@@ -76,7 +76,7 @@ class Matrices:
         self._make_buffers()
 
     def keep(self, places: list[int]) -> None:
-        """Go on with these rows only."""
+        """Continue with these rows only."""
         self.trials = [self.trials[place] for place in places]
         self.parameters = self.parameters[places]
         self.state = {name: value[places] for name, value in self.state.items()}
@@ -84,7 +84,7 @@ class Matrices:
         self._make_buffers()
 
     def _make_buffers(self) -> None:
-        """Make what follows the rows: gradients, rates, blocks, ledger, and the flags that an evaluation reads."""
+        """Make what depends on which rows there are: gradients, rates, blocks, ledger, and an evaluation's flags."""
         trials, device = self.trials, self.parameters.device
         self.gradients = torch.zeros_like(self.parameters)
         self.rates = torch.tensor([[trial.lr] for trial in trials], dtype=torch.float64, device=device)
@@ -98,7 +98,7 @@ class Matrices:
         self.was_active: list[Tensor] = []
 
     def _choose_passes(self) -> None:
-        """Cut the rows into blocks of equal clips, and see which of them compiled passes clip and move."""
+        """Cut the rows into blocks of equal clips, and choose for each between compiled passes and torch."""
         self.rows: dict[int, Row] = {}
         cut = blocks_of([registry.clip(trial.clip) for trial in self.trials])
         self.blocks = [replace(block, by_pass=self._give_passes(block)) for block in cut]
@@ -106,7 +106,7 @@ class Matrices:
         self.ledger = Ledger(self.blocks, inside, str(self.parameters.device))
 
     def _give_passes(self, block: Block) -> bool:
-        """Give the rows of a block their passes, if there are any for what its trials are."""
+        """Give the rows of a block their compiled passes, and return whether they have any."""
         if self.factors is not None or not serves(self.common.device, self.common.dtype):
             return False
         from longlag.passes.row import Row, passes_of
@@ -162,10 +162,10 @@ class Matrices:
         return self.update % self.common.eval_every == 0 or self.update == self.common.updates
 
     def _plain_gradients(self, batches: list[Batch]) -> Tensor | None:
-        """Return the plain gradients (S, P), where there are others; else None.
+        """Return the plain gradients, (S, P); None if no trial's clip or truncation acts inside the backward pass.
 
         Raises:
-            ClippingError: What is to happen inside the backward pass of an active trial did not happen.
+            ClippingError: In the backward pass of an active trial, its clip or truncation did not act as it must.
         """
         if all(backward == PLAIN for backward in self.backwards):
             return None
@@ -177,12 +177,12 @@ class Matrices:
             noise = partial(self.draws.dropout, self.update, trial.seed)
             plain[place], fault = look(self.network, self.task, *of_trial, noise, backward)
             if fault:
-                said = f"clip {trial.clip}" + (f" with truncate {trial.truncate}" if trial.truncate else "")
-                raise ClippingError(f"{said}: {fault}")
+                setting = f"clip {trial.clip}" + (f" with truncate {trial.truncate}" if trial.truncate else "")
+                raise ClippingError(f"{setting}: {fault}")
         return plain
 
     def _clip(self) -> None:
-        """Clip the gradients, each row by what it alone is."""
+        """Clip the gradients, each row by its own numbers alone."""
         for block in self.blocks:
             if block.by_pass:
                 noted = self.ledger.noted[-1].numpy()
@@ -193,7 +193,7 @@ class Matrices:
                 block.clip.apply(self.gradients[rows], self.raw_norms[block], self.context.rows(rows))
 
     def _step(self) -> None:
-        """Move the active trials, and freeze by selection those that became non-finite or jumped."""
+        """Move the parameters of active trials, and freeze by selection the rows that became non-finite or jumped."""
         rates = self.rates * self.schedule.factor(self.update, self.common.updates)
         norms, sound = self.norms.clone(), self.losses[-1].isfinite()
         for block in self.blocks:
@@ -202,7 +202,14 @@ class Matrices:
         self._look(norms, sound)
 
     def _move_by_passes(self, block: Block, rates: Tensor, norms: Tensor, sound: Tensor) -> None:
-        """Move the rows of a block; write the norms after it, (R,)."""
+        """Move the parameters of a block by compiled passes.
+
+        Args:
+            block: The block, of R rows.
+            rates: (R, 1), learning rates.
+            norms: (R,), the norms of the parameters after the step, written.
+            sound: (R,) bool, left as it is.
+        """
         self.ledger.taken(block, self.gradients[block.rows])
         active = self.active[block.rows].tolist()
         for at, (place, rate) in enumerate(zip(block.places, rates.flatten().tolist(), strict=True)):
@@ -210,7 +217,14 @@ class Matrices:
                 norms[at] = self.rows[place].move(rate, self.update)
 
     def _move_by_torch(self, block: Block, rates: Tensor, norms: Tensor, sound: Tensor) -> None:
-        """Do the same in torch, and say of whose loss nothing was learnt: it may be anything."""
+        """Move the parameters of a block in torch.
+
+        Args:
+            block: The block, of R rows.
+            rates: (R, 1), learning rates.
+            norms: (R,), the norms of the parameters after the step, written.
+            sound: (R,) bool; becomes true where the clip dropped or replaced the gradient, whatever the loss is.
+        """
         rows, active, raw_norms = block.rows, self.active[block.rows], self.raw_norms[block]
         parameters, state = self.parameters[rows], {name: value[rows] for name, value in self.state.items()}
         drops = block.clip.dropped(raw_norms) if block.clip.drops else torch.zeros_like(active)
@@ -235,11 +249,11 @@ class Matrices:
         return tuple((self.update - dropped + drops.int()).tolist())
 
     def _look(self, norms: Tensor, sound: Tensor) -> None:
-        """See who has diverged or exploded in this update.
+        """Note which trials have diverged or exploded at this update.
 
         Args:
-            norms: (S,) float64, of the parameters after it.
-            sound: (S,) bool, whose loss is finite, or does not matter.
+            norms: (S,) float64, the norms of the parameters after it.
+            sound: (S,) bool, whether the loss is finite, or was not used.
         """
         finite = torch.stack([sound, self.ledger.noted[-1][:, AFTER].isfinite(), norms.isfinite()])
         diverged = self.active & ~finite.all(0)
@@ -251,7 +265,7 @@ class Matrices:
         self.norms = norms
 
     def _trained_norms(self, parameters: Tensor) -> Tensor:
-        """Return the norms of all that is trained, (S,) float64."""
+        """Return each row's norm over all parameters that are not frozen, (S,) float64."""
         frozen = [slot for slot in self.network.layout.slots if slot.name in self.network.frozen]
         if frozen:
             parameters = parameters.clone()

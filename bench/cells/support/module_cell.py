@@ -45,9 +45,9 @@ class ModuleCell(Stackable):
             UsageError: The wiring asks for it.
         """
         if wiring.initial_state != "zeros":
-            raise UsageError(f"cell {self.name()} is a module, whose states are its own: initial_state must be zeros")
+            raise UsageError(f"cell {self.name()} is a module, which makes its own states: initial_state must be zeros")
         if self.tokens and wiring.layers > 1:
-            raise UsageError(f"cell {self.name()} reads tokens, which no layer below it puts out: layers must be 1")
+            raise UsageError(f"cell {self.name()} reads tokens, but a layer below it gives vectors: layers must be 1")
 
     @final
     def admit_inputs(self, tokens: bool) -> None:
@@ -58,7 +58,7 @@ class ModuleCell(Stackable):
         """
         if self.tokens and not tokens:
             raise UsageError(
-                f"cell {self.name()} reads tokens (tokens = True), and the inputs of this task are vectors"
+                f"cell {self.name()} reads tokens (tokens = True), but the inputs of this task are vectors"
             )
 
     def parts(self, name: str, hidden_size: int) -> tuple[int, ...]:

@@ -97,8 +97,8 @@ def admit_module(made: type[nn.Module], input_size: int = 16, hidden_size: int =
             rule = "does not follow the seed: all trials would share the first one's; make it a buffer or a parameter"
             raise UsageError(f"{what}: {name!r}, a plain attribute made of random numbers, {rule}")
     for name in _changed_buffers(one, input_size):
-        rule = "changes when the module runs (as running statistics do): all a trial carries is in what is trained"
-        raise UsageError(f"{what}: buffer {name!r} {rule}; a buffer must be constant")
+        rule = "changes when the module runs (as running statistics do); a buffer must be constant"
+        raise UsageError(f"{what}: buffer {name!r} {rule}")
 
 
 def _changed_buffers(module: nn.Module, input_size: int) -> list[str]:
@@ -118,9 +118,9 @@ def _changed_buffers(module: nn.Module, input_size: int) -> list[str]:
                 inputs = torch.arange(_STEPS * _BATCH).reshape(_STEPS, _BATCH) % input_size
             torch.func.functional_call(module, given, (inputs, None))
     except Exception as error:
-        said = f"raises on inputs {tuple(inputs.shape)}: {first_line(error)}{place(error)}"
-        rule = "it must run, so that its buffers are seen to stay as they are"
-        raise UsageError(f"class {type(module).__name__} {said}; {rule}") from error
+        raised = f"raises on inputs {tuple(inputs.shape)}: {first_line(error)}{place(error)}"
+        rule = "it must run, as its buffers are checked to be constant"
+        raise UsageError(f"class {type(module).__name__} {raised}; {rule}") from error
     return [name for name, value in before.items() if not _same(value, given[name])]
 
 

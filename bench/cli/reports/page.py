@@ -27,7 +27,7 @@ def report(studies: tuple[str, ...], out: Path | None, static: bool, results: Pa
     if len(studies) > 2:
         raise UsageError(f"a page shows one study or two side by side, not {len(studies)}")
     if len(set(studies)) < len(studies):
-        raise UsageError(f"study {studies[0]} cannot stand beside itself")
+        raise UsageError(f"a page compares two different studies, not {studies[0]} with itself")
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"--out {out}: there is no folder {out.parent}")
     shown = [load_study(asked(study), results) for study in studies]

@@ -166,7 +166,7 @@ def paper(
 
     chosen = bool(wanted or columns or group or selection.axes or selection.labels or selection.looks)
     if manifest is not None and (studies or chosen):
-        raise UsageError("--manifest says all choices: give neither studies nor other choices beside it")
+        raise UsageError(f"--manifest {manifest} has all choices: leave out studies and other options")
     if manifest is not None:
         parts, folder = read_choices(manifest)
     elif studies:

@@ -57,12 +57,12 @@ def export(
     given = [name for name, asked in (("curves", curves), ("transfer", transfer), ("lens", lens)) if asked]
     if len(given) > 1:
         options = " and ".join(f"--{name}" for name in given)
-        raise UsageError(f"{options} are different rows: export them one after the other")
+        raise UsageError(f"{options} export different rows: give one of them at a time")
     checked_lenses([lens] if lens is not None else [], "--lens")
     if given and timings:
-        raise UsageError("--timings belongs to rows of trials; curves have none")
+        raise UsageError(f"--timings adds columns to rows of trials: it cannot go with --{given[0]}")
     if given and environment:
-        raise UsageError("--environment belongs to rows of trials; curves have none")
+        raise UsageError(f"--environment adds columns to rows of trials: it cannot go with --{given[0]}")
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"--out {out}: there is no folder {out.parent}")
     if curves:

@@ -142,9 +142,9 @@ def read(path: Path, study: str | None = None, commands: Commands | None = None)
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):
-        raise StoreError(f"{path} cannot be read: it is cut short, or no JSON") from None
+        raise StoreError(f"{path} cannot be read: it is cut short, or not JSON") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UsageError(f"{path} is no baseline of longlag")
+        raise UsageError(f"{path} is not a baseline of longlag")
     version = content.get("schema")
     if not isinstance(version, int) or version > SCHEMA:
         raise StoreError(f"{path} was written by a newer longlag (baseline schema {version}, this one knows {SCHEMA})")
@@ -200,7 +200,7 @@ def _from_plain(content: dict[str, Any], path: Path) -> Baseline:
         TypeError,
         ValueError,
     ) as error:  # its hash is right, but it has fields that are unknown here
-        raise UsageError(f"{path} is no baseline of this longlag: {error}") from None
+        raise UsageError(f"{path} is not a baseline of this version of longlag: {error}") from None
 
 
 def _summary(plain: dict[str, list[Any]]) -> dict[str, tuple[int, int, int | None]]:

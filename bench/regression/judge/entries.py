@@ -235,5 +235,5 @@ def current(study: StudyData, source: str, again: str) -> list[Entry]:
     if len(made_by) > 1:
         raise UsageError(f"study {study.name} holds trials of {len(made_by)} versions of the source; {again}")
     if made_by != {source}:
-        raise UsageError(f"study {study.name} was made by other source than the present one; {again}")
+        raise UsageError(f"study {study.name} was made by another version of the source; {again}")
     return entries

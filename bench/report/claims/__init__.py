@@ -1,1 +1,1 @@
-"""What is told of claims: the table of verdicts, the page and its figures."""
+"""Reports of claims: the table of verdicts, the page and its figures."""

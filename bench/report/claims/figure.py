@@ -1,4 +1,4 @@
-"""A claim's figure: at the left its effects with their intervals, at the right what they were computed from."""
+"""Draws a claim's figure: effects with intervals at the left, the data behind them at the right."""
 
 import numpy as np
 import pandas as pd
@@ -22,11 +22,11 @@ def draw(verdicts: pd.DataFrame, points: pd.DataFrame | None, x: str = "", y: st
     """Draw one claim.
 
     Args:
-        verdicts: Its rows, as of `longlag.report.claims.table.terminal`.
-        points: ``panel, series, x, y``, or None.
-        x: What is along the horizontal axes of the points.
-        y: What is along the vertical ones.
-        log: Axes of these with a logarithmic scale.
+        verdicts: The claim's rows, with the columns of `longlag.report.claims.table.terminal`.
+        points: The data behind the effects, ``panel, series, x, y``; None if the claim has none.
+        x: The name of the horizontal axes of the points.
+        y: The name of their vertical axes.
+        log: Which of their axes are logarithmic: ``x``, ``y`` or ``xy``.
     """
     effects = verdicts[verdicts["estimate"].notna()]
     panels = [] if points is None else list(dict.fromkeys(points["panel"]))
@@ -49,7 +49,7 @@ def draw(verdicts: pd.DataFrame, points: pd.DataFrame | None, x: str = "", y: st
 
 
 def _effects(ax: Axes, effects: pd.DataFrame) -> None:
-    """Draw effects with intervals, a line each, with a tick where the minimum is; axes differ where units do."""
+    """Draw each effect with its interval on a line, with a tick at its minimum; units have axes of their own."""
     places = np.arange(len(effects))[::-1]
     for place, (_, row) in zip(places, effects.iterrows(), strict=True):
         colour = _COLOURS[str(row["verdict"])]

@@ -1,4 +1,4 @@
-"""The page of claims: a table, then a paragraph and a figure for each."""
+"""Writes the page of claims: a table, then a paragraph and a figure for each claim."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from longlag.report.claims import table
 
 
 class About(NamedTuple):
-    """What the page says of a claim beside its verdicts."""
+    """What the page says about a claim in addition to its verdicts."""
 
     paper: str
     figure: str | None
@@ -21,8 +21,8 @@ def page(verdicts: pd.DataFrame, about: Mapping[int, About], head: str) -> str:
     """Write the page in Markdown.
 
     Args:
-        verdicts: A row a rule, as of `table.terminal`, with ``said`` and ``boundary``.
-        about: By the number of a claim.
+        verdicts: A row for each rule, with the columns of `table.terminal`, ``said`` and ``boundary``.
+        about: What to say about each claim, by its number.
         head: Lines on lecture, tier, versions and machine.
     """
     parts = [f"# Claims\n\n{head}\n", table.markdown(verdicts)]

@@ -1,4 +1,4 @@
-"""The table of verdicts that is read in a minute, for terminals and for Markdown."""
+"""Writes the table of verdicts for terminals and for Markdown."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ _COLUMNS = ("claim", "verdict", "effect", "n", "time")
 
 
 def effect_told(row: "pd.Series") -> str:
-    """Write an effect with its interval and the minimum that was fixed for it; nothing of what is exact.
+    """Write an effect with its interval and the minimum that was fixed for it; empty for exact verdicts.
 
     >>> effect_told(pd.Series({"estimate": 0.8125, "low": 0.5, "high": 0.95, "minimum": 0.3}))
     '+0.81 [+0.50, +0.95], minimum 0.3'
@@ -20,7 +20,7 @@ def effect_told(row: "pd.Series") -> str:
 
 
 def verdict_told(row: "pd.Series") -> str:
-    """Write a verdict, and of one that cannot tell how many would do."""
+    """Write a verdict; an undecided one with the number of seeds that would decide it."""
     needed = row["seeds_needed"]
     return f"{row['verdict']} (n = {needed:.0f} would do)" if pd.notna(needed) else str(row["verdict"])
 
@@ -29,9 +29,9 @@ def terminal(verdicts: pd.DataFrame, others: Sequence[tuple[int, str, str]]) -> 
     """Write the table for a terminal.
 
     Args:
-        verdicts: A row a rule: ``claim, rule, sentence, asks, verdict, estimate, low, high, minimum, seeds_needed, n,
-            seconds`` (of the whole claim).
-        others: Claims without a verdict: number, sentence, why.
+        verdicts: A row for each rule: ``claim, rule, sentence, asks, verdict, estimate, low, high, minimum,
+            seeds_needed, n, seconds`` (of the whole claim).
+        others: Claims without a verdict: the number, the sentence and the reason.
     """
     lines = []
     for number, rows in [] if verdicts.empty else verdicts.groupby("claim", sort=True):
@@ -50,7 +50,7 @@ def terminal(verdicts: pd.DataFrame, others: Sequence[tuple[int, str, str]]) -> 
 
 
 def markdown(verdicts: pd.DataFrame) -> str:
-    """Write the table in Markdown: a row a rule; what fails is in bold. Without ``seconds`` nothing is said of time."""
+    """Write the table in Markdown, a row for each rule, with failures in bold, and times if ``seconds`` is given."""
     columns = _COLUMNS if "seconds" in verdicts else _COLUMNS[:-1]
     lines = [f"| {' | '.join(('', *columns))} |", "|---" * (len(columns) + 1) + "|"]
     for _, row in verdicts.iterrows():

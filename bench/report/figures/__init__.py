@@ -1,1 +1,1 @@
-"""Reports to look at: a file a figure, and what figures share."""
+"""Figures: one file for each, and the code that they share."""

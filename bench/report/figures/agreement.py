@@ -1,4 +1,4 @@
-"""The figure of subject-verb agreement: which errors are those of the *last noun* rule, and one sentence read aloud."""
+"""Draws subject-verb agreement: errors beside those of the *last noun* rule, and the answers to one sentence."""
 
 from math import comb
 from typing import Any
@@ -15,7 +15,7 @@ from longlag.report.outcomes import Panel, study_panels
 from longlag.store.results import StudyData
 from longlag.tasks.support.options import Range
 
-__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
+__all__ = ["PANELS", "draw", "handles", "how_to_read", "numbers"]
 PANELS = ("task", "ways", "clip")
 _COLUMNS = ["task", "ways", "cell", "clip", "seed", "shown", "value", "number"]
 _DOTS: style.LineStyle = (0, (1, 1))
@@ -29,24 +29,27 @@ _SENTENCE = {
     "P(singular)": ("o", -0.16),
     "P(plural)": ("x", 0.16),
 }
-"""The names of the example's numbers, their markers and how far from a cell's line they are drawn."""
+"""The numbers of the example: their names, their markers, and how far from a cell's line they are drawn."""
 
 
 def has_agreement(study: StudyData) -> bool:
-    """Tell whether there is anything to draw."""
+    """Return whether the study has numbers for this figure."""
     return bool(study.plan["task"].str.match(r"agreement\b").any()) and not study.slices.empty
 
 
 def last_noun_error(nouns: Range, slice_name: str, count: int) -> float | None:
-    """Return how often the rule *agree with the last noun* errs among sentences with so many attractors.
+    """Return how often the rule *agree with the last noun* errs among sentences with some number of attractors.
 
-    The number of nouns is uniform over the range and each one's number is an independent coin. Given a attractors
-    among n nouns every one is as likely to stand last, so the rule errs in a/n of them.
+    How many nouns there are is uniform over the range, and each is singular or plural with equal probability. If a of n
+    nouns are attractors, the last noun is one of them with probability a/n, and then the rule errs.
 
     Args:
         nouns: How many nouns may stand between subject and verb.
         slice_name: Whether ``attractors`` or ``congruent`` nouns are counted.
-        count: How many of them there are.
+        count: How many of these nouns there are.
+
+    Returns:
+        The error of the rule; None if no sentence has that many.
 
     >>> last_noun_error(Range(2, 2), "attractors", 1), last_noun_error(Range(0, 4), "attractors", 0)
     (0.5, 0.0)
@@ -60,30 +63,30 @@ def last_noun_error(nouns: Range, slice_name: str, count: int) -> float | None:
 
 
 def numbers(study: StudyData) -> pd.DataFrame:
-    """Return a row a setting and number of attractors: nouns that differ from the subject.
+    """Return a row for each setting and number of attractors, which are nouns whose number differs from the subject's.
 
-    Columns: ``task, ways, cell, clip, attractors, n, error, error_min, error_max`` (median and range of the seeds at
-    their last evaluation), ``rule`` (what agreeing with the last noun comes to), ``floor``.
+    Columns: ``task, ways, cell, clip, attractors, n, error, error_min, error_max`` (median and range over seeds at
+    their last evaluation), ``rule`` (the error of agreeing with the last noun), ``floor``.
     """
     if not has_agreement(study):
         return pd.DataFrame()
     last = study.slices[study.slices["update"] == study.slices.groupby("key")["update"].transform("max")]
     last = last[last["slice"] == "attractors"]
-    found = []
+    table = []
     for part in (part for part in study_panels(study) if part.task.partition(":")[0] == "agreement"):
         rows = part.frame[["key", "cell", "clip"]].merge(last, on="key")
         rows = rows.assign(value=rows["value"].astype(int))
         rule = _rule(part, "attractors", sorted(rows["value"].unique()))
         for (cell, clip, count), of in rows.groupby(["cell", "clip", "value"], sort=True):
-            told = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip, "attractors": count}
+            names = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip, "attractors": count}
             errors = {"n": len(of), "error": of["error"].median(), "error_min": of["error"].min()}
             more = {"error_max": of["error"].max(), "rule": rule.get(int(str(count))), "floor": part.floor}
-            found.append(told | errors | more)
-    return pd.DataFrame(found)
+            table.append(names | errors | more)
+    return pd.DataFrame(table)
 
 
 def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the error by attractors, a line a cell and clip, bars the range of the seeds, with the last-noun rule.
+    """Draw the error by attractors, with a line for each cell and clip, ranges over seeds, and the last-noun rule.
 
     Args:
         frame: Rows of `numbers`, of one task.
@@ -114,7 +117,7 @@ def handles(frame: pd.DataFrame) -> list[Artist]:
     return [*frames.line_handles(frame), rule, frames.reference("floor")]
 
 
-def told(frame: pd.DataFrame) -> str:
+def how_to_read(frame: pd.DataFrame) -> str:
     """Say how to read the figure."""
     return (
         f"Wrong verb forms by the number of nouns between subject and verb that differ from the subject, "
@@ -125,7 +128,7 @@ def told(frame: pd.DataFrame) -> str:
 
 @style.report_style()
 def agreement(study: StudyData) -> panels.Drawing:
-    """Draw errors by attractors and by congruent nouns, and the probabilities of one sentence, a column a clip."""
+    """Draw errors by attractors and by congruent nouns, and the answers to one sentence, in a column for each clip."""
     parts = [part for part in study_panels(study) if part.task.partition(":")[0] == "agreement"]
     clips, cells = all_clips(parts), all_cells(parts)
     last = study.slices[study.slices["update"] == study.slices.groupby("key")["update"].transform("max")]
@@ -159,22 +162,22 @@ def agreement(study: StudyData) -> panels.Drawing:
 
 
 def draw_slice(ax: Axes, part: Panel, clip: str, last: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Draw the error by the number of such nouns, with the last-noun rule, and return the numbers.
+    """Draw the error by the number of attractors or congruent nouns, with the last-noun rule; return the numbers.
 
     Args:
         ax: The frame.
-        part: The cell and task that the panel is of.
+        part: The panel.
         clip: The clipping setting.
         last: Errors at the last evaluations, by slice.
         name: The slice: ``attractors`` or ``congruent``.
     """
-    found = last[last["slice"] == name].merge(
+    errors = last[last["slice"] == name].merge(
         part.frame.loc[part.frame["clip"] == clip, ["key", "cell", "seed"]], on="key"
     )
-    found = found.assign(value=found["value"].astype(int)).sort_values(["value", "seed"])
-    counts = sorted(found["value"].unique())
+    errors = errors.assign(value=errors["value"].astype(int)).sort_values(["value", "seed"])
+    counts = sorted(errors["value"].unique())
     for place, cell in enumerate(part.cells):
-        values = found[found["cell"] == cell].groupby("value")["error"]
+        values = errors[errors["cell"] == cell].groupby("value")["error"]
         if not len(values):
             continue
         look, apart = style.cell_look(cell), 0.6 * ((place + 0.5) / len(part.cells) - 0.5)
@@ -190,7 +193,7 @@ def draw_slice(ax: Axes, part: Panel, clip: str, last: pd.DataFrame, name: str) 
     ax.set_xticks(counts)
     ax.set_xlabel(_SLICES[name], fontsize=6)
     ruled = [("last noun rule", None, count, error) for count, error in rule.items()]
-    rows = [*found[["cell", "seed", "value", "error"]].itertuples(index=False, name=None), *ruled]
+    rows = [*errors[["cell", "seed", "value", "error"]].itertuples(index=False, name=None), *ruled]
     return _numbers(part, clip, f"error by {name}", rows)
 
 
@@ -199,7 +202,7 @@ def _trials(part: Panel, clip: str) -> pd.DataFrame:
 
 
 def _rule(part: Panel, name: str, counts: list[int]) -> dict[int, float]:
-    """Return the last-noun rule's error by count; nothing where the plan does not tell how many nouns there are."""
+    """Return the last-noun rule's error by count; empty if the plan does not fix how many nouns there are."""
     if "task.nouns" not in part.frame or pd.isna(part.frame["task.nouns"].iloc[0]):
         return {}
     nouns = Range.parse(str(part.frame["task.nouns"].iloc[0]))
@@ -208,21 +211,21 @@ def _rule(part: Panel, name: str, counts: list[int]) -> dict[int, float]:
 
 
 def draw_sentence(ax: Axes, part: Panel, clip: str, examples: pd.DataFrame) -> pd.DataFrame:
-    """Draw what each network gives to *is* and *are*, and return the numbers.
+    """Draw the probabilities that each network gives to *is* and *are*, and return the numbers.
 
     Args:
         ax: The frame.
-        part: The cell and task that the panel is of.
+        part: The panel.
         clip: The clipping setting.
         examples: Probabilities of both words, by trial.
     """
-    found = examples.merge(_trials(part, clip), on="key")
-    found["value"] = found["value"].clip(lower=1e-6)
+    probabilities = examples.merge(_trials(part, clip), on="key")
+    probabilities["value"] = probabilities["value"].clip(lower=1e-6)
     cells = part.cells
     for y, cell in enumerate(cells):
         ax.axhline(y, color="0.9", linewidth=0.5, zorder=0)
         for name, (marker, up) in _SENTENCE.items():
-            values = found.loc[(found["cell"] == cell) & (found["name"] == name), "value"]
+            values = probabilities.loc[(probabilities["cell"] == cell) & (probabilities["name"] == name), "value"]
             if values.empty:
                 continue
             color = style.cell_look(cell).color
@@ -235,16 +238,16 @@ def draw_sentence(ax: Axes, part: Panel, clip: str, examples: pd.DataFrame) -> p
     ax.set_yticks(range(len(cells)), [style.cell_label(cell) for cell in cells])
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("probability of the next\nword, log axis", fontsize=6)
-    rows = found[["cell", "seed", "name", "value"]].itertuples(index=False, name=None)
+    rows = probabilities[["cell", "seed", "name", "value"]].itertuples(index=False, name=None)
     return _numbers(part, clip, "The writer of the books", list(rows))
 
 
 def _lowest(examples: pd.DataFrame) -> float:
-    """Return the smallest probability to be drawn, at most a tenth: one axis serves all frames."""
+    """Return the lower end of the axis that all frames share: the smallest probability, at most a tenth."""
     above = examples.loc[examples["name"].isin(list(_SENTENCE)) & (examples["value"] > 0), "value"]
     return max(min([0.1, *map(float, above)]), 1e-6)
 
 
 def _numbers(part: Panel, clip: str, shown: str, rows: list[tuple[Any, ...]]) -> pd.DataFrame:
-    told = [(part.task, part.ways_label, cell, clip, seed, shown, value, number) for cell, seed, value, number in rows]
-    return pd.DataFrame(told, columns=_COLUMNS).astype({"seed": "Int64"})
+    full = [(part.task, part.ways_label, cell, clip, seed, shown, value, number) for cell, seed, value, number in rows]
+    return pd.DataFrame(full, columns=_COLUMNS).astype({"seed": "Int64"})

@@ -42,13 +42,13 @@ WHERE: dict[str, Callable[[StudyData], bool]] = {
     "horizons": has_horizons,
     "seq2seq": has_seq2seq,
 } | lenses.WHERE
-"""Figures that only some studies have numbers for."""
+"""Figures that only some studies have."""
 
 
 def draw_figures(study: StudyData, folder: Path) -> list[Path]:
     """Draw every figure that the study has numbers for; the same numbers give the same bytes.
 
-    A figure that an earlier plan had numbers for, and this one has not, is removed.
+    A figure that was drawn for an earlier plan, and for which this plan has no numbers, is removed.
 
     Returns:
         The files written, in ``folder/figures``.
@@ -68,7 +68,7 @@ def draw_figures(study: StudyData, folder: Path) -> list[Path]:
 
 @contextmanager
 def _nothing_collected() -> Iterator[None]:
-    """Keep the garbage collector from looking through a figure's thousands of parts, over and over, while it grows."""
+    """Pause the garbage collector, which would search a growing figure's thousands of parts over and over."""
     was_on = gc.isenabled()
     gc.disable()
     try:

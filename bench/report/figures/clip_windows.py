@@ -1,4 +1,4 @@
-"""Safe windows: solved share, updates and clipped updates against a clip's threshold and the learning rate."""
+"""Draws safe windows: solved share, updates and clipped updates against a clip's threshold and the learning rate."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -27,10 +27,10 @@ def write(window: Window, rows: pd.DataFrame, trials: pd.DataFrame, folder: Path
     """Write the settings as CSV beside the figure as PNG and PDF.
 
     Args:
-        window: What was swept.
-        rows: The settings, one a row.
-        trials: Their trials.
-        folder: Where the files go.
+        window: The experiment.
+        rows: Its settings, one a row.
+        trials: The trials of the settings.
+        folder: The folder of the files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     return Drawing(_figure(window, rows, trials), rows).save(folder, "window")
@@ -38,7 +38,7 @@ def write(window: Window, rows: pd.DataFrame, trials: pd.DataFrame, folder: Path
 
 @style.report_style()
 def _figure(window: Window, rows: pd.DataFrame, trials: pd.DataFrame) -> Figure:
-    """Draw solved share, updates to solve and share of clipped updates (down) against threshold and rate (across)."""
+    """Draw solved share, updates to solve and share of clipped updates, against threshold (left) and rate (right)."""
     figure = Figure(figsize=(7, 5.4), layout="constrained")
     axes = figure.subplots(3, 2, sharex="col", sharey="row", gridspec_kw={"height_ratios": (3, 3, 2)})
     budget = float(trials["budget_updates"].max())
@@ -74,7 +74,7 @@ def _figure(window: Window, rows: pd.DataFrame, trials: pd.DataFrame) -> Figure:
 
 
 def _lines(sweep: str, rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Return what is joined by a line: the thresholds, no clip by itself, and the rates under each clip."""
+    """Return the rows that a line joins: the thresholds, no clip by itself, and the rates under each clip."""
     if sweep == "rate":
         return [(str(clip), of) for clip, of in rows.groupby("clip", sort=False)]
     alone = rows["clip"] == NONE
@@ -88,7 +88,7 @@ def _x(window: Window, sweep: str, row: Mapping[Hashable, Any]) -> float:
 
 
 def _none_at(window: Window) -> float:
-    """Return where no clip stands: a step beyond the loosest threshold."""
+    """Return where no clip is drawn: one step beyond the loosest threshold."""
     return window.thresholds[-1] * max(3.0, window.thresholds[-1] / window.thresholds[-2])
 
 
@@ -151,16 +151,16 @@ def _legend(figure: Figure, window: Window, cells: Sequence[str]) -> None:
     figure.legend(handles=handles, loc="outside lower left", ncols=5)
 
 
-__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
+__all__ = ["PANELS", "draw", "handles", "how_to_read", "numbers"]
 PANELS = ("task", "ways", "sweep", "clip")
 _FEWEST = 3
-"""Thresholds, or rates, that make a sweep."""
+"""The fewest thresholds, or rates, that make a sweep."""
 
 
 def numbers(study: StudyData) -> pd.DataFrame:
-    """Return a row a setting of every sweep that a study holds, of three thresholds or rates at least.
+    """Return a row for each setting of every sweep in a study, that is, of three thresholds or rates at least.
 
-    Columns: ``task, ways, cell, clip`` (of a sweep over thresholds the clip's kind), ``sweep`` (``threshold`` or
+    Columns: ``task, ways, cell, clip`` (the clip's kind if thresholds are swept), ``sweep`` (``threshold`` or
     ``rate``), ``value`` (missing for no clip), ``drawn_at``, ``n, solved_count, solved_fraction, solved_low,
     solved_high`` (exact 95 % interval).
     """
@@ -170,8 +170,8 @@ def numbers(study: StudyData) -> pd.DataFrame:
     for part in into_panels(frame, ("lr",)):
         for (cell, clip), of in part.frame.groupby(["cell", "clip"], sort=False):
             if of["lr"].nunique() >= _FEWEST:
-                told = (part.task, part.ways_label, str(cell), str(clip), "rate")
-                rows += [_point(told, lr, lr, some) for lr, some in _by_rate(of)]
+                names = (part.task, part.ways_label, str(cell), str(clip), "rate")
+                rows += [_point(names, lr, lr, some) for lr, some in _by_rate(of)]
     for part in into_panels(frame):
         for cell in part.cells:
             rows += _thresholds(part.task, part.ways_label, part.of(cell))
@@ -185,22 +185,22 @@ def _by_rate(rows: pd.DataFrame) -> list[tuple[float, pd.DataFrame]]:
 def _thresholds(task: str, ways: str, rows: pd.DataFrame) -> list[dict[str, Any]]:
     kinds = rows["clip"].str.extract(r"^(?P<kind>[^:+]+):(?P<value>[0-9.e+-]+)$")
     kinds["value"] = pd.to_numeric(kinds["value"])
-    found: list[dict[str, Any]] = []
+    points: list[dict[str, Any]] = []
     for kind, of in kinds.dropna().groupby("kind", sort=True):
         values = sorted(of["value"].unique())
         if len(values) < _FEWEST:
             continue
-        told = (task, ways, str(rows["cell"].iloc[0]), str(kind), "threshold")
-        found += [_point(told, value, value, rows.loc[of.index[of["value"] == value]]) for value in values]
+        names = (task, ways, str(rows["cell"].iloc[0]), str(kind), "threshold")
+        points += [_point(names, value, value, rows.loc[of.index[of["value"] == value]]) for value in values]
         if len(unclipped := rows[rows["clip"] == NONE]):
-            found.append(_point(told, np.nan, values[-1] * max(3.0, values[-1] / values[-2]), unclipped))
-    return found
+            points.append(_point(names, np.nan, values[-1] * max(3.0, values[-1] / values[-2]), unclipped))
+    return points
 
 
-def _point(told: tuple[str, ...], value: float, at: float, rows: pd.DataFrame) -> dict[str, Any]:
+def _point(setting: tuple[str, ...], value: float, at: float, rows: pd.DataFrame) -> dict[str, Any]:
     solved, n = int(rows["solved"].sum()), len(rows)
     share = share_interval(solved, n)
-    names = dict(zip(("task", "ways", "cell", "clip", "sweep"), told, strict=True))
+    names = dict(zip(("task", "ways", "cell", "clip", "sweep"), setting, strict=True))
     counts = {"value": value, "drawn_at": at, "n": n, "solved_count": solved, "solved_fraction": solved / n}
     return (
         names | counts | {"solved_low": share.low if share else np.nan, "solved_high": share.high if share else np.nan}
@@ -208,7 +208,7 @@ def _point(told: tuple[str, ...], value: float, at: float, rows: pd.DataFrame) -
 
 
 def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the solved share against threshold or rate, a line a cell and clip; no clip stands right of a gap.
+    """Draw the solved share against threshold or rate, a line for each cell and clip; no clip is right of a gap.
 
     Args:
         frame: Rows of `numbers`, of one task and sweep.
@@ -240,7 +240,7 @@ def handles(frame: pd.DataFrame) -> list[Artist]:
     return [*frames.line_handles(frame), frames.reference(f"{SAFE_FRACTION:.0%} solved", ":")]
 
 
-def told(frame: pd.DataFrame) -> str:
+def how_to_read(frame: pd.DataFrame) -> str:
     """Say how to read the figure."""
     return (
         f"Solved share against the clip's threshold and the learning rate, {frames.counts(frame)} seeds a setting; "

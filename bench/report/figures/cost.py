@@ -1,4 +1,4 @@
-"""What quality costs: the solved share against parameters and against what is carried from step to step."""
+"""Draws the solved share against costs: the number of parameters, and the numbers carried from step to step."""
 
 import numpy as np
 import pandas as pd
@@ -13,44 +13,46 @@ from longlag.report.outcomes import study_panels
 from longlag.stats.intervals import share_interval
 from longlag.store.results import StudyData
 
-__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
+__all__ = ["PANELS", "draw", "handles", "how_to_read", "numbers"]
 PANELS = ("task", "ways", "clip", "cost_name")
 _COSTS = {"num_parameters": "parameters", "state_size": "state size"}
 _SECONDS = "updates_per_second"
 
 
 def numbers(study: StudyData, timings: bool = False) -> pd.DataFrame:
-    """Return a row a setting and cost.
+    """Return a row for each setting and cost.
 
     Columns: ``task, ways, cell, clip, n, solved_count, solved_fraction, solved_low, solved_high`` (exact 95 %
-    interval), ``cost_name, cost`` (of frames in which costs differ), and ``on_front``: no setting of the task, way and
-    clip is solved as often for less.
+    interval), ``cost_name, cost`` (for frames in which costs differ), and ``on_front``: no other setting of the task,
+    way and clip solves as often at a lower cost.
 
     Args:
         study: The study.
-        timings: Whether the milliseconds of an update are a cost, too: the median over the trials as they were
-            trained, in cohorts; of one machine, and not the same in another run.
+        timings: Whether the milliseconds of an update are a cost, too. They are the median over trials, which were
+            trained in cohorts; they hold for one machine and differ from run to run.
     """
     costs = dict(_COSTS) | ({_SECONDS: "update (ms)"} if timings else {})
     measured = study.trials.reindex(columns=["key", *costs])
     rows = []
     for part in study_panels(study):
         for (cell, clip), of in part.frame[part.frame["counted"]].groupby(["cell", "clip"], sort=False):
-            found = measured[measured["key"].isin(of["key"])]
-            rows += [_row(part.task, part.ways_label, str(cell), str(clip), of) | told for told in _costs(found, costs)]
+            trials = measured[measured["key"].isin(of["key"])]
+            rows += [
+                _row(part.task, part.ways_label, str(cell), str(clip), of) | cost for cost in _costs(trials, costs)
+            ]
     data = pd.DataFrame(rows)
     if data.empty:
         return data
     data = data.dropna(subset="cost")
-    data = data[data.groupby(list(PANELS))["cost"].transform("nunique") > 1]  # where all cost the same is no choice
+    data = data[data.groupby(list(PANELS))["cost"].transform("nunique") > 1]  # if all cost the same, there is no choice
     data = data.assign(on_front=False)
     for _, of in data.groupby(list(PANELS), sort=False):
         data.loc[of.index, "on_front"] = front(of["cost"].tolist(), of["solved_fraction"].tolist())
     return data.reset_index(drop=True)
 
 
-def _costs(found: pd.DataFrame, costs: dict[str, str]) -> list[dict[str, object]]:
-    values = {name: pd.to_numeric(found[name]).astype(float) for name in costs}
+def _costs(trials: pd.DataFrame, costs: dict[str, str]) -> list[dict[str, object]]:
+    values = {name: pd.to_numeric(trials[name]).astype(float) for name in costs}
     if _SECONDS in values:
         values[_SECONDS] = 1000 / values[_SECONDS]
     return [{"cost_name": costs[name], "cost": of.median()} for name, of in values.items()]
@@ -73,7 +75,7 @@ def _row(task: str, ways: str, cell: str, clip: str, rows: pd.DataFrame) -> dict
 
 
 def front(costs: list[float], quality: list[float]) -> list[bool]:
-    """Tell which of some points no other one beats: as good or better for less, or better for as much.
+    """Return for each point whether no other one is as good at a lower cost, or better at the same cost.
 
     >>> front([1, 2, 3, 3], [0.5, 0.5, 1.0, 0.7])
     [True, False, True, False]
@@ -86,7 +88,7 @@ def front(costs: list[float], quality: list[float]) -> list[bool]:
 
 
 def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the solved share against one cost, a mark a cell and clip; a line joins those that nothing beats.
+    """Draw the solved share against one cost, a mark for each cell and clip; a line joins those on the front.
 
     Args:
         frame: Rows of `numbers`, of one task and cost.
@@ -119,7 +121,7 @@ def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def _round_ticks(low: float, high: float) -> list[float]:
-    """Return at most four round numbers between two.
+    """Return at most four round numbers between two numbers.
 
     >>> _round_ticks(1200, 5200), _round_ticks(20, 90)
     ([2000.0, 5000.0], [20.0, 50.0])
@@ -140,7 +142,7 @@ def handles(frame: pd.DataFrame) -> list[Artist]:
     return [*cells, frames.reference("Pareto front")]
 
 
-def told(frame: pd.DataFrame) -> str:
+def how_to_read(frame: pd.DataFrame) -> str:
     """Say how to read the figure."""
     return (
         f"Solved share against cost, {frames.counts(frame)} seeds a setting, bars its exact 95 % interval. The line "

@@ -1,4 +1,4 @@
-"""Points along the updates, a curve a seed; and the figure of the gradient's norm before clipping."""
+"""Curves over updates, one for each seed; and the figure of gradient norms before clipping."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from longlag.store.results import StudyData
 from longlag.values.trial import Status
 
 MOST_FAINT = 100
-"""How many seeds of a setting are drawn one by one; more would fill the frame."""
+"""The most seeds of a setting that are drawn one by one; more would fill the frame."""
 
 _COLUMNS = ["task", "ways", "cell", "clip", "seed", "update"]
 _GRADIENTS = ("grad_norm_median", "clipped_fraction")
@@ -33,22 +33,22 @@ def all_cells(parts: list[Panel]) -> list[str]:
 
 @dataclass(frozen=True)
 class Curves:
-    """The points of all curves, a planned trial's after those of the one before it.
+    """The points of all curves, in the order of planned trials.
 
     Attributes:
-        points: ``update`` and what was measured.
-        ends: Where each trial's points end, the trials in the order of `outcomes`, after a leading 0.
+        points: ``update``, and a column for each quantity measured.
+        ends: Where each trial's points end, with a leading 0; the trials are in the order of `outcomes`.
     """
 
     points: dict[str, np.ndarray]
     ends: np.ndarray
 
     def of(self, rows: pd.DataFrame, column: str) -> pd.DataFrame:
-        """Return a curve a seed of one setting: updates down, seeds across; empty after a trial has ended.
+        """Return the curves of one setting, a row for each update and a column for each seed; NaN after a trial's end.
 
         Args:
             rows: Rows of `outcomes`, with their index.
-            column: What was measured.
+            column: The quantity measured.
         """
         rows = rows[rows["counted"]].sort_values("seed")
         first, last = self.ends[rows.index], self.ends[rows.index + 1]
@@ -64,7 +64,7 @@ class Curves:
 
 @once
 def curves(study: StudyData) -> Curves:
-    """Put the points of a study's curves in the order of its outcomes."""
+    """Return the points of a study's curves in the order of its outcomes."""
     frame = outcomes(study)
     places = pd.Index(frame["key"]).get_indexer(pd.Index(study.curves["key"]))
     order = np.argsort(places, kind="stable")[(places < 0).sum() :]
@@ -74,7 +74,7 @@ def curves(study: StudyData) -> Curves:
 
 
 def median_error(rows: pd.DataFrame, wide: pd.DataFrame) -> pd.Series:
-    """Return the median over seeds; trials that have ended keep their last error, lost ones count as the floor."""
+    """Return the median over seeds; ended trials keep their last error, diverged and exploded ones get the floor."""
     lost = rows[rows["status"].isin([Status.DIVERGED, Status.EXPLODED])]
     ends = [int(rows["budget_updates"].max())] if len(lost) else []
     held = wide.reindex(wide.index.union(ends)).ffill()
@@ -89,7 +89,7 @@ def median_error(rows: pd.DataFrame, wide: pd.DataFrame) -> pd.Series:
 
 
 def draw_faint(ax: Axes, wide: pd.DataFrame, color: str) -> None:
-    """Draw a curve a seed, those of the first `MOST_FAINT` seeds."""
+    """Draw the curves of the first `MOST_FAINT` seeds."""
     x = wide.index.to_numpy(dtype=float)
     lines = [np.column_stack([x, y]) for y in wide.iloc[:, :MOST_FAINT].to_numpy().T]
     ax.add_collection(
@@ -98,24 +98,24 @@ def draw_faint(ax: Axes, wide: pd.DataFrame, color: str) -> None:
 
 
 def _faint(parts: list[Panel]) -> str:
-    """Say which seeds are drawn one by one."""
+    """Write which seeds are drawn one by one."""
     most = max(int(part.frame.groupby([*SETTING])["seed"].nunique().max()) for part in parts)
     return "every seed faint" if most <= MOST_FAINT else f"the first {MOST_FAINT} seeds faint"
 
 
 def long_form(part: Panel, cell: str, clip: str, wide: pd.DataFrame, value: str) -> pd.DataFrame:
-    """Return the points of curves, a row each.
+    """Return curves with one row for each point.
 
     Args:
         part: The panel.
         cell: The cell.
         clip: The clip.
-        wide: Updates down, seeds across.
-        value: What was measured.
+        wide: The curves, a row for each update and a column for each seed.
+        value: The quantity measured.
     """
     values = wide.to_numpy().T
     seeds, updates = np.nonzero(~np.isnan(values))
-    told = {
+    columns = {
         "task": part.task,
         "ways": part.ways_label,
         "cell": cell,
@@ -124,7 +124,7 @@ def long_form(part: Panel, cell: str, clip: str, wide: pd.DataFrame, value: str)
         "update": wide.index.to_numpy()[updates],
         value: values[seeds, updates],
     }
-    return pd.DataFrame(told)
+    return pd.DataFrame(columns)
 
 
 def _together(shown: list[pd.DataFrame], value: str) -> pd.DataFrame:
@@ -133,9 +133,9 @@ def _together(shown: list[pd.DataFrame], value: str) -> pd.DataFrame:
 
 @style.report_style()
 def gradient_norms(study: StudyData) -> panels.Drawing:
-    """Draw the gradient's norm before clipping over training, and under it the share of clipped updates.
+    """Draw the gradient's norm before clipping over training, and below it the share of clipped updates.
 
-    Frames of clipped updates are left blank under no clip.
+    Without a clip the frame of clipped updates is blank.
     """
     parts = study_panels(study)
     clips = all_clips(parts)
@@ -174,7 +174,7 @@ def draw_norms(ax: Axes, part: Panel, clip: str, measured: Curves) -> pd.DataFra
 
     Args:
         ax: The frame.
-        part: The cell and task that the panel is of.
+        part: The panel.
         clip: The clipping setting.
         measured: The study's curves.
     """
@@ -182,7 +182,7 @@ def draw_norms(ax: Axes, part: Panel, clip: str, measured: Curves) -> pd.DataFra
     ax.set_xlim(0, part.budget * 1.03)
     shown = _draw_medians(ax, part, clip, measured, "grad_norm_median")
     threshold = style.clip_threshold(clip)
-    if threshold is not None:  # last: a line at one height is no range to begin with
+    if threshold is not None:  # drawn last, as the axis takes its range from the curves
         panels.reference_line(ax, threshold, f"clipped above {threshold:g}")
     return shown
 
@@ -192,7 +192,7 @@ def draw_clipped(ax: Axes, part: Panel, clip: str, measured: Curves) -> pd.DataF
 
     Args:
         ax: The frame.
-        part: The cell and task that the panel is of.
+        part: The panel.
         clip: The clipping setting.
         measured: The study's curves.
     """
@@ -207,7 +207,7 @@ def _draw_medians(ax: Axes, part: Panel, clip: str, measured: Curves, column: st
         wide = measured.of(part.of(cell, clip), column).dropna(how="all")
         if wide.empty:
             continue
-        half = wide.notna().sum(axis=1) >= wide.shape[1] / 2  # else one late seed would be the median
+        half = wide.notna().sum(axis=1) >= wide.shape[1] / 2  # else the median would be that of a few late seeds
         middle, look = wide[half].median(axis=1), style.cell_look(cell)
         draw_faint(ax, wide, look.color)
         ax.plot(middle.index, middle, color=look.color, linestyle=style.clip_line(clip))

@@ -1,4 +1,4 @@
-"""What depth does, and what skip connections do about it: solved share and error against the number of layers."""
+"""Draws solved share and error against the number of layers, with and without skip connections."""
 
 from typing import Any
 
@@ -17,58 +17,58 @@ from longlag.stats.intervals import share_interval
 from longlag.store.results import StudyData
 from longlag.values.wiring import NO_DECODER, SKIPS
 
-__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
+__all__ = ["PANELS", "draw", "handles", "how_to_read", "numbers"]
 PANELS = ("task", "ways", "cell", "clip")
 _DRAWN = ("layers", "skip")
 _DASHES: dict[str, style.LineStyle] = dict(zip(SKIPS, ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), ":"), strict=True))
 _PER_ROW = 3
 _APART = 1.09
-"""Factor between the places of two skips, so that no interval hides another."""
+"""Factor between the places of two kinds of skip connection, so that no interval hides another."""
 
 
 @once
 def depth_frames(study: StudyData) -> list[Panel]:
     """Return a panel for each cell and clip that was trained at several depths.
 
-    A network of one layer has nothing between layers: it stands at the beginning of every line.
+    A network of one layer has no skip connections, so every line begins with it.
     """
     frame = outcomes(study)
-    frame = frame[frame["decoder_cell"] == NO_DECODER]  # whose depths have a figure of their own
+    frame = frame[frame["decoder_cell"] == NO_DECODER]  # encoder-decoders have a figure of their own
     between = ["normalisation", "dropout"]
     deep, flat = frame[frame["layers"] > 1], frame[frame["layers"] == 1]
     joined = flat.drop(columns=between).merge(deep[between].drop_duplicates(), how="cross")[frame.columns]
     matched = "matched" in frame and frame["matched"].notna().any()
-    drawn = (*_DRAWN, "hidden_size") if matched else _DRAWN  # depths of as many parameters have other widths
-    found = []
+    drawn = (*_DRAWN, "hidden_size") if matched else _DRAWN  # depths with equal parameters differ in width
+    shown = []
     for part in into_panels(pd.concat([joined, deep]), drawn) if len(deep) else []:
         for (cell, clip), rows in part.frame.groupby(["cell", "clip"], sort=False):
             if rows["layers"].nunique() > 1:
-                told = {"cell": cell} if len(part.cells) > 1 else {}
-                told |= {"clip": clip} if len(part.clips) > 1 else {}
-                found.append(Panel(part.task, told | part.ways, rows))
-    return found
+                names = {"cell": cell} if len(part.cells) > 1 else {}
+                names |= {"clip": clip} if len(part.clips) > 1 else {}
+                shown.append(Panel(part.task, names | part.ways, rows))
+    return shown
 
 
 def has_depth(study: StudyData) -> bool:
-    """Whether any network was trained at several depths."""
+    """Return whether any network was trained at several depths."""
     return bool(depth_frames(study))
 
 
 def numbers(study: StudyData) -> pd.DataFrame:
-    """Return a row a setting, depth and kind of skip connection, as `depth` has them beside its figure."""
-    found = [_numbers(part, skip, rows) for part in depth_frames(study) for skip, rows in _by_skip(part)]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+    """Return a row for each setting, depth and kind of skip connection, as `depth` writes them beside its figure."""
+    tables = [_numbers(part, skip, rows) for part in depth_frames(study) for skip, rows in _by_skip(part)]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def _by_skip(part: Panel) -> list[tuple[str, pd.DataFrame]]:
-    """Return the rows of each kind of skip connection; those of one layer belong to every kind."""
+    """Return the rows of each kind of skip connection; rows of one layer belong to every kind."""
     flat = part.frame["layers"] == 1
-    found = [(skip, part.frame[flat | (part.frame["skip"] == skip)]) for skip in SKIPS]
-    return [(skip, rows) for skip, rows in found if ((rows["layers"] > 1) & (rows["skip"] == skip)).any()]
+    by_skip = [(skip, part.frame[flat | (part.frame["skip"] == skip)]) for skip in SKIPS]
+    return [(skip, rows) for skip, rows in by_skip if ((rows["layers"] > 1) & (rows["skip"] == skip)).any()]
 
 
 def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the solved share against layers, a line a kind of skip connection, bars its exact 95 % interval.
+    """Draw the solved share with exact 95 % intervals against layers, a line for each kind of skip connection.
 
     Args:
         frame: Rows of `numbers`, of one task, cell and clip.
@@ -95,7 +95,7 @@ def handles(frame: pd.DataFrame) -> list[Artist]:
     ]
 
 
-def told(frame: pd.DataFrame) -> str:
+def how_to_read(frame: pd.DataFrame) -> str:
     """Say how to read the figure."""
     return (
         f"Solved share against depth, {frames.counts(frame)} seeds a setting; bars: exact 95 % interval. A network of "
@@ -105,7 +105,7 @@ def told(frame: pd.DataFrame) -> str:
 
 @style.report_style()
 def depth(study: StudyData) -> panels.Drawing:
-    """Draw the solved share and, below it, the error against layers: a line a kind of skip connection."""
+    """Draw the solved share and, below it, the error against layers, a line for each kind of skip connection."""
     parts = depth_frames(study)
     columns = min(_PER_ROW, len(parts))
     lines = -(-len(parts) // columns)
@@ -122,8 +122,8 @@ def depth(study: StudyData) -> panels.Drawing:
             upper.set_ylabel("solved share\n(bars: exact 95 %)", fontsize=6.5)
             lower.set_ylabel(parts[place].error_name.replace(" (", "\n("), fontsize=6.5)
         lower.set_xlabel("layers (log axis)")
-    told = "error: median bold, every seed faint, diverged trials at the floor; one layer has nothing to skip"
-    panels.caption(figure, study, "Depth", told)
+    explanation = "error: median bold, every seed faint, diverged trials at the floor; one layer has nothing to skip"
+    panels.caption(figure, study, "Depth", explanation)
     skips = [skip for skip in SKIPS if any((part.frame["skip"] == skip).any() for part in parts)]
     looks = [style.skip_look(skip) for skip in skips]
     handles = [Line2D([], [], color=look.color, marker=look.marker, label=look.label) for look in looks]
@@ -133,8 +133,8 @@ def depth(study: StudyData) -> panels.Drawing:
 
 def _draw(upper: Axes, lower: Axes, part: Panel) -> pd.DataFrame:
     """Draw one panel's two frames and return their numbers."""
-    told = filter(None, [style.task_label(part.task), part.ways_label, part.seeds])
-    upper.set_title("\n".join(told), loc="left", fontsize=6.5)
+    titles = filter(None, [style.task_label(part.task), part.ways_label, part.seeds])
+    upper.set_title("\n".join(titles), loc="left", fontsize=6.5)
     depths = sorted(part.frame["layers"].unique())
     for ax in (upper, lower):
         ax.set_xscale("log", base=2)
@@ -155,10 +155,10 @@ def _draw(upper: Axes, lower: Axes, part: Panel) -> pd.DataFrame:
 
 
 def _numbers(part: Panel, skip: str, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return what is drawn of one line, a row a depth."""
+    """Return the numbers of one line, a row for each depth."""
     first = rows.iloc[0]
-    told = {"task": part.task, "ways": part.ways_label, "cell": first["cell"], "clip": first["clip"], "skip": skip}
-    return pd.DataFrame([told | _at_depth(of) for _, of in rows.groupby("layers", sort=True)])
+    names = {"task": part.task, "ways": part.ways_label, "cell": first["cell"], "clip": first["clip"], "skip": skip}
+    return pd.DataFrame([names | _at_depth(of) for _, of in rows.groupby("layers", sort=True)])
 
 
 def _at_depth(rows: pd.DataFrame) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What reading in both directions does: the error of every seed, forward beside bidirectional."""
+"""Draws the error of every seed for networks that read forward, beside those that read in both directions."""
 
 from typing import Literal
 
@@ -17,7 +17,7 @@ from longlag.values.wiring import DIRECTIONS
 _PER_ROW = 2
 _PLACES = {"forward": -0.2, "bidirectional": 0.2}
 _SPREAD = 0.12
-"""Half the width over which seeds stand side by side."""
+"""Half the width over which the seeds of a setting are spread."""
 _FILLS: dict[str, Literal["none", "full"]] = {"forward": "none", "bidirectional": "full"}
 
 
@@ -26,25 +26,27 @@ def direction_frames(study: StudyData) -> list[Panel]:
     """Return a panel for each task, clip and way in which a cell was trained forward and in both directions."""
     frame = outcomes(study)
     matched = "matched" in frame and frame["matched"].notna().any()
-    drawn = ("direction", "hidden_size") if matched else ("direction",)  # two of as many parameters are narrower
-    found = []
+    drawn = (
+        ("direction", "hidden_size") if matched else ("direction",)
+    )  # two directions with equal parameters are narrower
+    frames = []
     for part in into_panels(frame, drawn):
         for clip, rows in part.frame.groupby("clip", sort=False):
             both = rows.groupby("cell")["direction"].transform("nunique") > 1
             if both.any():
-                told = {"clip": clip} if len(part.clips) > 1 else {}
-                found.append(Panel(part.task, told | part.ways, rows[both]))
-    return found
+                names = {"clip": clip} if len(part.clips) > 1 else {}
+                frames.append(Panel(part.task, names | part.ways, rows[both]))
+    return frames
 
 
 def has_direction(study: StudyData) -> bool:
-    """Whether any cell was trained in both ways."""
+    """Return whether any cell was trained forward and in both directions."""
     return bool(direction_frames(study))
 
 
 @style.report_style()
 def direction(study: StudyData) -> panels.Drawing:
-    """Draw the error of every seed: a frame a task, for each cell forward beside bidirectional."""
+    """Draw the error of every seed in a frame for each task, for each cell forward beside bidirectional."""
     parts = direction_frames(study)
     columns = min(_PER_ROW, len(parts))
     rows = -(-len(parts) // columns)
@@ -54,8 +56,8 @@ def direction(study: StudyData) -> panels.Drawing:
     for ax in axes.flat[len(parts) :]:
         panels.blank(ax)
     shown = [_draw(ax, part) for ax, part in zip(axes.flat, parts, strict=False)]
-    told = "a point a seed, diverged ones at the floor; bar: median; above: how many solve"
-    panels.caption(figure, study, "Direction", told)
+    explanation = "a point a seed, diverged ones at the floor; bar: median; above: how many solve"
+    panels.caption(figure, study, "Direction", explanation)
     panels.legend_below(figure, _handles())
     return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
 
@@ -69,7 +71,7 @@ def _handles() -> list[Artist]:
 
 
 def _draw(ax: Axes, part: Panel) -> pd.DataFrame:
-    """Draw one frame and return its numbers, a row a seed."""
+    """Draw one frame and return its numbers, a row for each seed."""
     ax.set_title(f"{part.label}\nlag {part.lag} · {part.seeds}", loc="left", fontsize=6.5)
     ax.set_ylim(-0.05 * part.floor, 1.4 * part.floor)
     ax.set_xlim(-0.5, len(part.cells) - 0.35)

@@ -1,6 +1,6 @@
-"""Reports the frontier of copy memory: how many items are carried how far, and how much is held there.
+"""Reports the frontier of copy memory: how many items a network carries over which lag, and how many bits that is.
 
-The edge of a setting is, for each number of items, the longest lag at which half of the seeds still solve.
+The edge of a setting is, for each number of items, the longest lag at which half of the seeds still solve the task.
 """
 
 import math
@@ -24,16 +24,16 @@ _COLUMNS = 3
 
 
 def edges(rungs: pd.DataFrame) -> pd.DataFrame:
-    """Return the edge of each cell and clip, a row a number of items.
+    """Return the edge of each cell and clip, a row for each number of items.
 
     Args:
-        rungs: One row a rung and setting, as `longlag.experiments.horizon.run` returns them.
+        rungs: One row for each rung and setting, as `longlag.experiments.horizon.run` returns them.
 
     Returns:
-        ``cell, clip, items, lag`` (missing where half solve on no rung), ``censored`` (``beyond`` where half solve on
-        the last rung tried, ``below`` where they do on none, else empty), ``shortest`` (the first lag tried), ``bits``
-        (items times log2 of the symbols), ``state_size``, ``bits_per_state_number`` (missing where ``lag`` is: nothing
-        shows that they are held).
+        ``cell, clip, items, lag`` (missing if half of the seeds solve on no rung), ``censored`` (``beyond`` if half
+        solve on the last rung tried, ``below`` if they do on none, else empty), ``shortest`` (the first lag tried),
+        ``bits`` (items times log2 of the number of symbols), ``state_size``, ``bits_per_state_number`` (missing if
+        ``lag`` is, as nothing shows that the bits are held).
     """
     rows = []
     for (cell, clip, task), of in rungs.groupby(["cell", "clip", "task"], sort=True):
@@ -55,8 +55,8 @@ def edges(rungs: pd.DataFrame) -> pd.DataFrame:
                 "bits_per_state_number": None if lag is None else bits / state_size,
             }
         )
-    found = pd.DataFrame(rows).sort_values(["cell", "clip", "items"]).reset_index(drop=True)
-    return found.astype({"lag": "Int64", "bits_per_state_number": float})
+    table = pd.DataFrame(rows).sort_values(["cell", "clip", "items"]).reset_index(drop=True)
+    return table.astype({"lag": "Int64", "bits_per_state_number": float})
 
 
 def _items(task: str) -> tuple[int, int]:
@@ -64,10 +64,10 @@ def _items(task: str) -> tuple[int, int]:
     return int(given.get("items", 10)), int(given.get("symbols", 8))
 
 
-def render(found: pd.DataFrame) -> str:
-    """Return the edges as aligned lines, a block a cell and clip."""
+def render(table: pd.DataFrame) -> str:
+    """Return the edges as aligned lines, a block for each cell and clip."""
     lines = []
-    for (cell, clip), rows in found.groupby(["cell", "clip"], sort=True):
+    for (cell, clip), rows in table.groupby(["cell", "clip"], sort=True):
         setting = f"{style.cell_label(str(cell))}, {style.clip_label(str(clip))}"
         lines.append(f"\n{setting}: half of the seeds still solve {horizons.budget(rows)}")
         for row in rows.to_dict("records"):
@@ -83,15 +83,15 @@ def render(found: pd.DataFrame) -> str:
 
 @style.report_style()
 def draw(rungs: pd.DataFrame) -> panels.Drawing:
-    """Draw the solved share as a map of items against lag, a frame a cell and clip, and its edge."""
-    found = edges(rungs)
+    """Draw the solved share as a map of items against lag, with its edge, in a frame for each cell and clip."""
+    table = edges(rungs)
     rungs = rungs.assign(
         items=[_items(task)[0] for task in rungs["task"]],
         step=(2 * np.log2(rungs["lag"])).round().astype(int),
     )
     rungs = rungs.sort_values("lag").drop_duplicates(["cell", "clip", "items", "step"], keep="last")
     steps = range(rungs["step"].min(), rungs["step"].max() + 1)
-    settings = list(found.groupby(["cell", "clip"], sort=True))
+    settings = list(table.groupby(["cell", "clip"], sort=True))
     columns = min(len(settings), _COLUMNS)
     height = -(-len(settings) // columns)
     size = (3.1 * columns + 0.6, (0.3 * rungs["items"].nunique() + 1.1) * height + 0.4)
@@ -103,8 +103,8 @@ def draw(rungs: pd.DataFrame) -> panels.Drawing:
         of = rungs[(rungs["cell"] == cell) & (rungs["clip"] == clip)]
         _draw_map(ax, of, edge, list(steps))
         ax.set_title(f"{style.cell_label(str(cell))}, {style.clip_label(str(clip))}", loc="left")
-    panels.headline(figure, f"Items carried against lag in copy memory, {horizons.budget(found)}", EXPLAINED)
-    return panels.Drawing(figure, found)
+    panels.headline(figure, f"Items carried against lag in copy memory, {horizons.budget(table)}", EXPLAINED)
+    return panels.Drawing(figure, table)
 
 
 def _draw_map(ax: Axes, rungs: pd.DataFrame, edge: pd.DataFrame, steps: list[int]) -> None:

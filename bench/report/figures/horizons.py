@@ -18,52 +18,51 @@ from longlag.stats.horizons import horizon
 from longlag.store.results import StudyData, write_csv
 
 SETTING = ["task", "cell", "clip"]
-__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
+__all__ = ["PANELS", "draw", "handles", "how_to_read", "numbers"]
 PANELS = ("task",)
 _CLIP_MARKS = ("o", "s", "^", "D", "v", "p")
-"""A mark a clip, every other one open."""
+"""The markers of clips, every other one open."""
 TITLE = "How far back half of the seeds that learn at all still solve"
 
 
 def horizons(rungs: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a setting with its horizon.
+    """Return one row for each setting with its horizon.
 
     Args:
-        rungs: One row a rung and setting, as `longlag.experiments.horizon.run` returns them.
+        rungs: One row for each rung and setting, as `longlag.experiments.horizon.run` returns them.
 
     Returns:
-        `SETTING`, ``horizon``, ``low``, ``high`` (missing where censored), ``shortest`` and ``longest`` (the lags
-        tried), ``censored`` (``below``, ``beyond`` or empty), ``ceiling`` (the share that learns at all), ``text``,
-        ``seeds``, ``budget`` (updates). Rungs without a result say
-        nothing, and a setting that has no others is left out.
+        `SETTING`, ``horizon``, ``low``, ``high`` (missing if censored), ``shortest`` and ``longest`` (the lags tried),
+        ``censored`` (``below``, ``beyond`` or empty), ``ceiling`` (the share of seeds that learn at all), ``text``,
+        ``seeds``, ``budget`` (updates). Rungs without a result are ignored; a setting that has no others is left out.
     """
-    told = rungs[rungs["n"] > 0]
+    tried = rungs[rungs["n"] > 0]
     return pd.DataFrame(
-        [_horizon(tuple(map(str, setting)), rows) for setting, rows in told.groupby(SETTING, sort=True)]
+        [_horizon(tuple(map(str, setting)), rows) for setting, rows in tried.groupby(SETTING, sort=True)]
     )
 
 
 def _horizon(setting: tuple[str, ...], rows: pd.DataFrame) -> dict[str, object]:
     rows = rows.sort_values("lag")
-    found = horizon(rows["lag"].tolist(), rows["solved"].tolist(), rows["n"].tolist(), *map(str, setting))
+    fitted = horizon(rows["lag"].tolist(), rows["solved"].tolist(), rows["n"].tolist(), *map(str, setting))
     return dict(zip(SETTING, setting, strict=True)) | {
-        "horizon": found.lag,
-        "low": found.low,
-        "high": found.high,
-        "shortest": found.shortest,
-        "longest": found.longest,
-        "censored": "" if found.lag is not None else "beyond" if found.beyond else "below",
-        "ceiling": found.ceiling,
-        "text": str(found),
+        "horizon": fitted.lag,
+        "low": fitted.low,
+        "high": fitted.high,
+        "shortest": fitted.shortest,
+        "longest": fitted.longest,
+        "censored": "" if fitted.lag is not None else "beyond" if fitted.beyond else "below",
+        "ceiling": fitted.ceiling,
+        "text": str(fitted),
         "seeds": int(rows["n"].max()),
         "budget": int(rows["budget_updates"].max()),
     }
 
 
-def render(found: pd.DataFrame) -> str:
-    """Return the horizons as aligned lines, farthest first within a task."""
+def render(table: pd.DataFrame) -> str:
+    """Return the horizons as aligned lines, longest first within a task."""
     lines = []
-    for task, rows in found.groupby("task", sort=True):
+    for task, rows in table.groupby("task", sort=True):
         lines.append(f"\n{style.task_label(str(task))}: lag at which half of the seeds that learn solve {budget(rows)}")
         ranked = rows.assign(rank=[_rank(row) for _, row in rows.iterrows()]).sort_values("rank", ascending=False)
         for row in ranked.to_dict("records"):
@@ -72,20 +71,20 @@ def render(found: pd.DataFrame) -> str:
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
-def markdown(found: pd.DataFrame) -> str:
-    """Return the horizons as one table a task, a row a cell, a column a clip."""
+def markdown(table: pd.DataFrame) -> str:
+    """Return the horizons as Markdown: a table for each task, with a row for each cell and a column for each clip."""
     lines = [
-        f"Lag (smallest window, time steps) at which half of the seeds that learn at all still solve {budget(found)}, "
+        f"Lag (smallest window, time steps) at which half of the seeds that learn at all still solve {budget(table)}, "
         "at the rates of `rungs.csv`, with 95 % bootstrap interval; their share is said where it is below 1."
     ]
-    for task, rows in found.groupby("task", sort=False):
+    for task, rows in table.groupby("task", sort=False):
         cells, clips = (sorted(rows[name].unique(), key=rank) for name, rank in _RANKS.items())
         texts = {(row["cell"], row["clip"]): row["text"] for row in rows.to_dict("records")}
         lines += ["", f"**{style.task_label(str(task))}** (n = {rows['seeds'].max()} a rung)", ""]
         lines += [f"| cell | {' | '.join(map(style.clip_label, clips))} |", "| :-- |" + " --: |" * len(clips)]
         for cell in cells:
-            told = " | ".join(texts.get((cell, clip), "-") for clip in clips)
-            lines.append(f"| {style.cell_label(cell)} | {told} |")
+            in_order = " | ".join(texts.get((cell, clip), "-") for clip in clips)
+            lines.append(f"| {style.cell_label(cell)} | {in_order} |")
     return "\n".join([*lines, ""])
 
 
@@ -99,18 +98,18 @@ def _rank(row: pd.Series) -> float:
 def write(rungs: pd.DataFrame, folder: Path) -> list[Path]:
     """Write rungs and horizons as CSV, the horizons as Markdown, and the figure as PNG and PDF."""
     folder.mkdir(parents=True, exist_ok=True)
-    found = horizons(rungs)
+    table = horizons(rungs)
     tables = [folder / name for name in ("rungs.csv", "horizons.csv", "horizons.md")]
     write_csv(rungs, tables[0])
-    write_csv(found, tables[1])
-    tables[2].write_text(markdown(found), encoding="utf-8", newline="\n")
-    return [*tables, *_save(figure_of(found), folder / "horizons")]
+    write_csv(table, tables[1])
+    tables[2].write_text(markdown(table), encoding="utf-8", newline="\n")
+    return [*tables, *_save(figure_of(table), folder / "horizons")]
 
 
 @style.report_style()
-def figure_of(found: pd.DataFrame) -> Figure:
-    """Draw horizons with intervals, a frame a task, and their legend."""
-    data = told_as_drawn(found)
+def figure_of(table: pd.DataFrame) -> Figure:
+    """Draw horizons with intervals in a frame for each task, and their legend."""
+    data = with_places(table)
     tasks = list(data["task"].unique())
     cells, clips = frames.cells_of(data), frames.clips_of(data)
     height = 0.3 * len(cells) * max(1, len(clips) / 2) + 1.3
@@ -120,39 +119,42 @@ def figure_of(found: pd.DataFrame) -> Figure:
         draw(data[data["task"] == task], ax)
         ax.set_title(style.task_label(task), loc="left")
     panels.legend_below(figure, handles(data))
-    figure.suptitle(f"{TITLE} {budget(found)} · {seeds(found)}", fontsize=7.5)
+    figure.suptitle(f"{TITLE} {budget(table)} · {seeds(table)}", fontsize=7.5)
     return figure
 
 
 def horizons_figure(study: StudyData) -> panels.Drawing:
     """Draw the horizons of a study's ladders."""
-    found = horizons(rungs(study))
-    figure = figure_of(found)
-    explained = f"{seeds(found)}; fitted, with 95 % interval; an arrow: beyond the distances tried"
-    panels.caption(figure, study, f"{TITLE} {budget(found)}", explained)
-    return panels.Drawing(figure, told_as_drawn(found))
+    table = horizons(rungs(study))
+    figure = figure_of(table)
+    explained = f"{seeds(table)}; fitted, with 95 % interval; an arrow: beyond the distances tried"
+    panels.caption(figure, study, f"{TITLE} {budget(table)}", explained)
+    return panels.Drawing(figure, with_places(table))
 
 
 def numbers(study: StudyData) -> pd.DataFrame:
     """Return the horizons of a study's ladders, a row a setting, and where they are drawn (`told_as_drawn`)."""
     ladder = rungs(study)
-    return told_as_drawn(horizons(ladder)) if (ladder["n"] > 0).any() else pd.DataFrame()
+    return with_places(horizons(ladder)) if (ladder["n"] > 0).any() else pd.DataFrame()
 
 
-def told_as_drawn(found: pd.DataFrame) -> pd.DataFrame:
-    """Return horizons with the columns ``ways, drawn_at, drawn_low, drawn_high``; what is censored ends where tried."""
-    at = found["horizon"].where(found["censored"] == "", found["longest"].where(found["censored"] == "beyond"))
+def with_places(table: pd.DataFrame) -> pd.DataFrame:
+    """Return horizons with the columns ``ways, drawn_at, drawn_low, drawn_high``.
+
+    Numbers that are missing because a horizon is censored are replaced by the shortest or longest lag tried.
+    """
+    at = table["horizon"].where(table["censored"] == "", table["longest"].where(table["censored"] == "beyond"))
     drawn = {
-        "drawn_at": at.fillna(found["shortest"]).astype(float),
-        "drawn_low": found["low"].fillna(found["shortest"]).astype(float),
-        "drawn_high": found["high"].fillna(found["longest"]).astype(float),
+        "drawn_at": at.fillna(table["shortest"]).astype(float),
+        "drawn_low": table["low"].fillna(table["shortest"]).astype(float),
+        "drawn_high": table["high"].fillna(table["longest"]).astype(float),
     }
-    told = found.assign(ways="", **drawn)
-    return told[["task", "ways", "cell", "clip", *(name for name in told if name not in (*SETTING, "ways"))]]
+    placed = table.assign(ways="", **drawn)
+    return placed[["task", "ways", "cell", "clip", *(name for name in placed if name not in (*SETTING, "ways"))]]
 
 
 def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw horizons with their intervals, a line a cell, a mark a clip; arrows where they are censored.
+    """Draw horizons with intervals, a line for each cell and a marker for each clip; arrows show censored ones.
 
     Args:
         frame: Rows of `numbers`, of one task.
@@ -181,20 +183,20 @@ def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def handles(frame: pd.DataFrame) -> list[Artist]:
-    """Return the legend: a mark a clip, and the arrows where there are any."""
-    found: list[Artist] = []
+    """Return the legend: a marker for each clip, and the arrows if there are any."""
+    entries: list[Artist] = []
     for place, clip in enumerate(frames.clips_of(frame)):
         fill = frames.GREY if place % 2 == 0 else "white"
         look = {"color": frames.GREY, "marker": _CLIP_MARKS[place % len(_CLIP_MARKS)], "markerfacecolor": fill}
-        found.append(Line2D([], [], linestyle="none", label=style.clip_label(clip), **look))  # type: ignore[arg-type]
+        entries.append(Line2D([], [], linestyle="none", label=style.clip_label(clip), **look))  # type: ignore[arg-type]
     for censored, marker in (("beyond", ">"), ("below", "<")):
         if (frame["censored"] == censored).any():
             name = f"{censored} the lags tried"
-            found.append(Line2D([], [], color=frames.GREY, marker=marker, linestyle="none", label=name))
-    return found
+            entries.append(Line2D([], [], color=frames.GREY, marker=marker, linestyle="none", label=name))
+    return entries
 
 
-def told(frame: pd.DataFrame) -> str:
+def how_to_read(frame: pd.DataFrame) -> str:
     """Say how to read the figure."""
     return (
         f"{TITLE}, {budget(frame)}, {seeds(frame)}; the lag is the smallest window with which the task can be solved. "
@@ -202,15 +204,15 @@ def told(frame: pd.DataFrame) -> str:
     )
 
 
-def seeds(found: pd.DataFrame) -> str:
-    """Say how many results stand behind a rung."""
-    counts = sorted({int(found["seeds"].min()), int(found["seeds"].max())})
+def seeds(table: pd.DataFrame) -> str:
+    """Write how many results a rung has."""
+    counts = sorted({int(table["seeds"].min()), int(table["seeds"].max())})
     return f"n = {' to '.join(map(str, counts))} a rung"
 
 
-def budget(found: pd.DataFrame) -> str:
-    """Say within how many updates."""
-    ends = sorted({int(found["budget"].min()), int(found["budget"].max())})
+def budget(table: pd.DataFrame) -> str:
+    """Write the budget: within how many updates."""
+    ends = sorted({int(table["budget"].min()), int(table["budget"].max())})
     return f"within {' to '.join(map(str, ends))} updates"
 
 

@@ -1,4 +1,4 @@
-"""The error while networks learn: every seed faint, the median bold, nothing cut off."""
+"""Draws the error during training: every seed faint, the median bold, nothing cut off."""
 
 import numpy as np
 import pandas as pd
@@ -12,24 +12,24 @@ from longlag.report.figures.support.small_multiples import lay_out
 from longlag.report.outcomes import Panel, study_panels
 from longlag.store.results import StudyData
 
-__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
+__all__ = ["PANELS", "draw", "handles", "how_to_read", "numbers"]
 PANELS = ("task", "ways", "clip")
 _MARKS = 4
-"""Markers on a line: enough to tell lines apart, too few to hide them."""
+"""Markers on a line: enough to distinguish lines, too few to hide them."""
 
 
 def numbers(study: StudyData) -> pd.DataFrame:
-    """Return a row an evaluation of every trial with a result, and of the median over the seeds of a setting.
+    """Return a row for each evaluation of every trial with a result, and of the median over the seeds of a setting.
 
     Columns: ``task, ways, cell, clip, seed`` (or ``median``), ``update, error, n, floor, solved_below, budget,
     error_name``.
     """
-    found = [_of_setting(study, part, cell, clip) for part, cell, clip in settings(study)]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+    tables = [_of_setting(study, part, cell, clip) for part, cell, clip in settings(study)]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def of_panel(study: StudyData, part: Panel, clip: str) -> pd.DataFrame:
-    """Return those of one panel and clip; empty where no trial has a curve."""
+    """Return the numbers of one panel and clip; empty if no trial has a curve."""
     return pd.concat([_of_setting(study, part, cell, clip) for cell in part.cells], ignore_index=True)
 
 
@@ -45,8 +45,8 @@ def _of_setting(study: StudyData, part: Panel, cell: str, clip: str) -> pd.DataF
     if wide.empty:
         return pd.DataFrame()
     middle = median_error(rows, wide)
-    found = long_form(part, cell, clip, wide.reindex(middle.index).assign(median=middle), "error")
-    return found.assign(
+    points = long_form(part, cell, clip, wide.reindex(middle.index).assign(median=middle), "error")
+    return points.assign(
         n=int(rows["counted"].sum()),
         floor=part.floor,
         solved_below=part.solved_below,
@@ -56,10 +56,10 @@ def _of_setting(study: StudyData, part: Panel, cell: str, clip: str) -> pd.DataF
 
 
 def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw error against updates, a line a cell and clip, with the floor and the error that counts as solved.
+    """Draw error against updates, a line for each cell and clip, with the floor and the error that counts as solved.
 
-    Where that is far below the floor the axis is logarithmic down to a tenth of it, and linear from there to 0, so
-    that no error is cut off.
+    If the error that counts as solved is far below the floor, the axis is logarithmic down to a tenth of it and linear
+    from there to 0, so that no error is cut off.
 
     Args:
         frame: Rows of `numbers`, of one task.
@@ -108,7 +108,7 @@ def handles(frame: pd.DataFrame) -> list[Artist]:
     return [*frames.line_handles(frame), frames.reference("floor"), frames.reference("counts as solved", ":")]
 
 
-def told(frame: pd.DataFrame) -> str:
+def how_to_read(frame: pd.DataFrame) -> str:
     """Say how to read the figure."""
     seeds = int(frame["n"].max())
     faint = "Every seed is faint" if seeds <= MOST_FAINT else f"The first {MOST_FAINT} seeds are faint"
@@ -122,7 +122,7 @@ def told(frame: pd.DataFrame) -> str:
 
 @style.report_style()
 def learning_curves(study: StudyData) -> panels.Drawing:
-    """Draw the learning curves of a whole study: a row a panel, a column a clip."""
+    """Draw the learning curves of a whole study, with a row for each panel and a column for each clip."""
     parts = study_panels(study)
     data = numbers(study)
     clips = all_clips(parts)

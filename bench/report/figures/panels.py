@@ -1,4 +1,4 @@
-"""What all figures share: a grid of frames with titles, lines with names, a legend outside, bytes that repeat."""
+"""Parts of all figures: a grid of frames with titles, labelled lines, a legend outside, and reproducible files."""
 
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -28,13 +28,13 @@ class Drawing:
     data: pd.DataFrame
 
     def settle(self) -> None:
-        """Lay the frames out once, for all formats alike."""
+        """Lay the frames out once, so that all formats are alike."""
         engine = self.figure.get_layout_engine()
         if engine is not None:
             with style.report_style():
                 for axis in (axis for ax in self.figure.axes for axis in (ax.xaxis, ax.yaxis)):
                     if not axis.get_label_text():
-                        axis.set_label_coords(0, 0)  # else a place is looked for at each drawing
+                        axis.set_label_coords(0, 0)  # else matplotlib computes a place at each drawing
                 engine.execute(self.figure)
                 self.figure.set_layout_engine(None)  # with any engine, "none" too, each format is drawn twice
 
@@ -69,9 +69,9 @@ def grid(
         rows: Frames above each other.
         columns: Frames side by side.
         heights: Inches of each row, repeated as often as needed.
-        at_least: Inches that its width must have.
-        width: Inches that it has; by default what the columns ask for.
-        options: For `Figure.subplots`.
+        at_least: The least width of the figure in inches.
+        width: The width of the figure in inches; by default it depends on the number of columns.
+        options: Passed on to `Figure.subplots`.
 
     Returns:
         The figure and its frames, (rows, columns).
@@ -89,7 +89,7 @@ def caption(figure: Figure, study: StudyData, what: str, explained: str) -> None
 
     Args:
         figure: The figure.
-        study: The study it is of.
+        study: The study that it shows.
         what: What it shows.
         explained: How to read it.
     """
@@ -104,14 +104,20 @@ def headline(figure: Figure, what: str, explained: str) -> None:
 
 
 def titles(ax: Axes, row: str, column: str) -> None:
-    """Write a row's name (in its first frame) above the frame's own, in lines no wider than the figure."""
+    """Write the titles of a frame: the row's name, which only its first frame has, above the column's.
+
+    Args:
+        ax: The frame.
+        row: The row's name, broken into lines no wider than the figure; empty for other frames.
+        column: The column's name.
+    """
     wrapped = textwrap.fill(row, int(ax.get_figure(root=True).get_figwidth() * 13))  # type: ignore[union-attr]
     ax.set_title(f"{wrapped}\n " if row else "", loc="left", fontweight="bold")
     ax.set_title(column, loc="center")
 
 
 def error_label(name: str, log: bool = False) -> str:
-    """Return the name of an error as an axis has it, its unit on a line of its own where it is long."""
+    """Return the name of an error for an axis, with a long unit on its own line."""
     name = name.replace(" (", "\n(") if len(name) > 22 else name
     if not log:
         return name
@@ -119,7 +125,7 @@ def error_label(name: str, log: bool = False) -> str:
 
 
 def broken(text: str, letters: int) -> str:
-    """Break lines between words; those joined by a no-break space stay together, and get an ordinary one.
+    """Break text into lines between words; a no-break space keeps words together and becomes an ordinary space.
 
     >>> broken("adding, length\N{NO-BREAK SPACE}50", 12).splitlines()
     ['adding,', 'length 50']
@@ -129,17 +135,17 @@ def broken(text: str, letters: int) -> str:
 
 
 def text_inches(texts: Iterable[str], size: float = 6.5) -> float:
-    """Return about how wide the longest of some texts is, in inches.
+    """Return the approximate width of the longest of some texts, in inches.
 
     Args:
         texts: The texts.
-        size: Of their letters, in points.
+        size: The size of the letters in points.
     """
     return max((len(line) for text in texts for line in text.split("\n")), default=0) * size * 0.0083
 
 
 def reference_line(ax: Axes, height: float, text: str, line: style.LineStyle = "-", above: bool = True) -> None:
-    """Draw a thin labelled line across the frame: named above its right end, or below its left one.
+    """Draw a thin line across the frame, with its name above the right end or below the left end.
 
     Args:
         ax: The frame.
@@ -163,7 +169,7 @@ def reference_line(ax: Axes, height: float, text: str, line: style.LineStyle = "
 
 
 def cell_handles(cells: Iterable[str], line: style.LineStyle | None = "-") -> list[Artist]:
-    """Return a legend entry for each cell, with the cell's own dashes where no line is given."""
+    """Return a legend entry for each cell, with the cell's own dashes if ``line`` is None."""
     handles: list[Artist] = []
     for cell in cells:
         look, dashes = style.cell_look(cell), style.cell_line(cell) if line is None else line
@@ -172,7 +178,7 @@ def cell_handles(cells: Iterable[str], line: style.LineStyle | None = "-") -> li
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
-    """Put the legend outside, under the frames, as wide as its longest label allows."""
+    """Put the legend below the frames, in as many columns as its longest label allows."""
     widths = [0.62 + 0.058 * len(str(handle.get_label())) for handle in handles]
     columns = max(len(widths), 1)
     while columns > 1 and _legend_width(widths, columns) > figure.get_figwidth():
@@ -183,11 +189,11 @@ def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
 
 
 def _legend_width(widths: list[float], columns: int) -> float:
-    """Return the inches of a legend, which is filled column by column."""
+    """Return the width in inches of a legend that is filled column by column."""
     rows = -(-len(widths) // columns)
     return sum(max(widths[start : start + rows]) for start in range(0, len(widths), rows))
 
 
 def blank(ax: Axes) -> None:
-    """Leave a frame out, for what the plan does not hold."""
+    """Hide a frame for which the plan has no trials."""
     ax.axis("off")

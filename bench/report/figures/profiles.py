@@ -11,32 +11,33 @@ from longlag.report.outcomes import outcomes
 from longlag.store.results import StudyData
 from longlag.values.seeding import stream
 
-__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
+__all__ = ["PANELS", "draw", "handles", "how_to_read", "numbers"]
 PANELS = ("clip",)
 RESAMPLES = 1000
 _THRESHOLDS = np.linspace(0, 1, 41)
 
 
 def numbers(study: StudyData) -> pd.DataFrame:
-    """Return a row a cell, clip and threshold: the share of runs whose score lies above it, over all tasks.
+    """Return a row for each cell, clip and threshold: the share of runs with a score above it, over all tasks.
 
-    A run's score is 1 - error / floor between 0 and 1; diverged and exploded runs have 0. Tasks weigh alike, those
-    that not every cell of the clip was trained on are left out. Intervals are those of a bootstrap stratified by task.
+    A run's score is 1 - error / floor, limited to 0 to 1; diverged and exploded runs have 0. All tasks have the same
+    weight; tasks on which not every cell of the clip was trained are left out. Intervals are from a bootstrap that is
+    stratified by task.
 
-    Columns: ``task`` (their number in words), ``ways, cell, clip, tasks, n`` (runs), ``score, share, low, high, iqm,
-    iqm_low, iqm_high``. A study of one task, or with several ways of training, has none.
+    Columns: ``task`` (how many, in words), ``ways, cell, clip, tasks, n`` (runs), ``score, share, low, high, iqm,
+    iqm_low, iqm_high``. A study of one task, or with several ways of training, has no rows.
     """
     frame = outcomes(study)
     frame = frame[frame["counted"]]
     ways = [name for name in ("optimizer", "hidden_size", "layers", "skip", "direction") if frame[name].nunique() > 1]
-    found = []
+    profiles = []
     for clip, of_clip in frame.groupby("clip", sort=False) if not ways else ():
         cells = frames.cells_of(of_clip)
         on = of_clip.groupby("task")["cell"].nunique()
         tasks = [task for task in of_clip["task"].unique() if on[task] == len(cells)]
         if len(tasks) > 1:
-            found += [_profile(of_clip, str(clip), cell, tasks) for cell in cells]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+            profiles += [_profile(of_clip, str(clip), cell, tasks) for cell in cells]
+    return pd.concat(profiles, ignore_index=True) if profiles else pd.DataFrame()
 
 
 def _profile(frame: pd.DataFrame, clip: str, cell: str, tasks: list[str]) -> pd.DataFrame:
@@ -66,36 +67,36 @@ def _profile(frame: pd.DataFrame, clip: str, cell: str, tasks: list[str]) -> pd.
 
 
 def _resampled(scores: list[np.ndarray], clip: str, cell: str) -> list[np.ndarray]:
-    """Draw the runs of each task anew, `RESAMPLES` times: (resamples, runs) a task."""
+    """Resample the runs of each task `RESAMPLES` times; return (resamples, runs) for each task."""
     generator = stream("bootstrap", "profiles", clip, cell).generator()
     return [of[0][generator.integers(0, of.size, (RESAMPLES, of.size))] for of in scores]
 
 
 def _shares(scores: list[np.ndarray]) -> np.ndarray:
-    """Return the share of runs above each threshold, a mean over tasks: (samples, thresholds).
+    """Return the share of runs above each threshold, averaged over tasks: (samples, thresholds).
 
     Args:
-        scores: Of each task, (samples, runs).
+        scores: The scores of each task, (samples, runs).
     """
-    found: np.ndarray = np.mean([(of[:, :, None] > _THRESHOLDS).mean(axis=1) for of in scores], axis=0)
-    return found
+    shares: np.ndarray = np.mean([(of[:, :, None] > _THRESHOLDS).mean(axis=1) for of in scores], axis=0)
+    return shares
 
 
 def interquartile_means(scores: list[np.ndarray]) -> np.ndarray:
     """Return the mean of the middle half of all runs (Agarwal et al. 2021, section 4.3), (samples,).
 
     Args:
-        scores: Of each task, (samples, runs).
+        scores: The scores of each task, (samples, runs).
 
     >>> interquartile_means([np.array([[0.0, 1.0]]), np.array([[0.5, 0.7]])])
     array([0.6])
     """
-    found: np.ndarray = stats.trim_mean(np.concatenate(scores, axis=1), 0.25, axis=1)
-    return found
+    means: np.ndarray = stats.trim_mean(np.concatenate(scores, axis=1), 0.25, axis=1)
+    return means
 
 
 def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the share of runs above each score, a line a cell and clip, bands their 95 % interval.
+    """Draw the share of runs above each score with 95 % bands, a line for each cell and clip.
 
     Args:
         frame: Rows of `numbers`.
@@ -121,7 +122,7 @@ def handles(frame: pd.DataFrame) -> list[Artist]:
     return frames.line_handles(frame)
 
 
-def told(frame: pd.DataFrame) -> str:
+def how_to_read(frame: pd.DataFrame) -> str:
     """Say how to read the figure."""
     return (
         f"Performance profiles over {frame['task'].iloc[0]}: share of runs whose score lies above a threshold, "

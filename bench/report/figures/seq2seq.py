@@ -1,4 +1,4 @@
-"""How deep to read and how deep to write: solved share by encoder depth and decoder depth, a map a skip connection."""
+"""Draws the solved share by encoder depth and decoder depth, with a map for each kind of skip connection."""
 
 from typing import Any
 
@@ -15,34 +15,34 @@ from longlag.values.wiring import NO_DECODER, SKIPS
 
 _DRAWN = ("layers", "decoder_layers", "skip")
 _DARK = 0.55
-"""The share above which the numbers on a field are white."""
+"""The solved share above which the numbers on a square are white."""
 
 
 @once
 def seq2seq_frames(study: StudyData) -> list[Panel]:
-    """Return a panel for each cell, clip and way in which encoder-decoders of several depths were trained."""
+    """Return a panel for each cell, clip and way of training with encoder-decoders of several depths."""
     frame = outcomes(study)
     frame = frame[frame["decoder_cell"] != NO_DECODER]
     matched = "matched" in frame and frame["matched"].notna().any()
-    drawn = (*_DRAWN, "hidden_size") if matched else _DRAWN  # depths of as many parameters have other widths
-    found = []
+    drawn = (*_DRAWN, "hidden_size") if matched else _DRAWN  # depths with equal parameters differ in width
+    frames = []
     for part in into_panels(frame, drawn):
         for (cell, clip), rows in part.frame.groupby(["cell", "clip"], sort=False):
             if len(rows[["layers", "decoder_layers"]].drop_duplicates()) > 1:
-                told = {"cell": cell} if len(part.cells) > 1 else {}
-                told |= {"clip": clip} if len(part.clips) > 1 else {}
-                found.append(Panel(part.task, told | part.ways, rows))
-    return found
+                names = {"cell": cell} if len(part.cells) > 1 else {}
+                names |= {"clip": clip} if len(part.clips) > 1 else {}
+                frames.append(Panel(part.task, names | part.ways, rows))
+    return frames
 
 
 def has_seq2seq(study: StudyData) -> bool:
-    """Whether encoder-decoders of more than one pair of depths were trained."""
+    """Return whether encoder-decoders of more than one pair of depths were trained."""
     return bool(seq2seq_frames(study))
 
 
 @style.report_style()
 def seq2seq(study: StudyData) -> panels.Drawing:
-    """Draw a row of maps for each panel: encoder depth against decoder depth, a map a kind of skip connection."""
+    """Draw a row of maps for each panel: encoder depth against decoder depth, for each kind of skip connection."""
     parts = seq2seq_frames(study)
     skips = [skip for skip in SKIPS if any((part.frame["skip"] == skip).any() for part in parts)]
     figure, axes = panels.grid(len(parts), len(skips), [1.7])
@@ -52,13 +52,15 @@ def seq2seq(study: StudyData) -> panels.Drawing:
             shown.append(_draw(ax, part, skip))
             column = style.skip_look(skip).label
             if place == 0:
-                told = ", ".join(filter(None, [style.task_label(part.task), part.ways_label, seeds(part.frame)]))
-                column = f"{told}\n{column}"
+                explanation = ", ".join(filter(None, [style.task_label(part.task), part.ways_label, seeds(part.frame)]))
+                column = f"{explanation}\n{column}"
                 ax.set_ylabel("encoder layers")
             ax.set_title(column, loc="left", fontsize=6.5)
             ax.set_xlabel("decoder layers")
-    told = "dark: solved by all seeds; numbers: seeds that solve, then median error; one layer each has nothing to skip"
-    panels.caption(figure, study, "Depth of encoder and decoder", told)
+    explanation = (
+        "dark: solved by all seeds; numbers: seeds that solve, then median error; one layer each has nothing to skip"
+    )
+    panels.caption(figure, study, "Depth of encoder and decoder", explanation)
     return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
 
 

@@ -1,4 +1,4 @@
-"""Solved shares as heat maps, a line a cell and a column a clip, with the counts written in."""
+"""Draws solved shares as heat maps with counts, a line for each cell and a column for each clip."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -16,7 +16,7 @@ from longlag.report.figures.support import frames, rows, wrapped
 from longlag.report.outcomes import study_panels
 from longlag.store.results import StudyData
 
-__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
+__all__ = ["PANELS", "draw", "handles", "how_to_read", "numbers"]
 PANELS = ("task", "ways")
 COLUMNS = ["task", "ways", "cell", "clip", "line", "solved_count", "n", "N", "solved_fraction"]
 MAP = "cividis"
@@ -27,7 +27,7 @@ _STRAIGHT = 3
 
 
 def numbers(study: StudyData) -> pd.DataFrame:
-    """Return a row a setting: its label as ``line``, ``solved_count, n`` (results), ``N`` (planned) and the share."""
+    """Return a row for each setting: label (``line``), ``solved_count``, ``n`` (results), ``N`` (planned), share."""
     parts = study_panels(study)
     shown = [
         _row((part.task, part.ways_label, cell, clip), style.cell_label(cell), part.of(cell, clip))
@@ -46,13 +46,13 @@ def _row(names: tuple[str, str, str, str], label: str, trials: pd.DataFrame) -> 
 def draw(
     frame: pd.DataFrame, ax: Axes | None = None, lines: Sequence[str] | None = None, clips: Sequence[str] | None = None
 ) -> Axes:
-    """Draw one heat map; squares that are not in the plan are left blank, a dash stands where there is no result yet.
+    """Draw one heat map; settings outside the plan are blank, and those without a result yet have a dash.
 
     Args:
         frame: Rows of `numbers`, of one task.
         ax: Where to draw; by default on a figure of its own.
-        lines: The lines, where there are more than the frame has.
-        clips: The clips, likewise.
+        lines: The labels of all lines, if the map has more than the frame.
+        clips: The specs of all clips, if the map has more than the frame.
     """
     ax = frames.axes_of(ax)
     lines = list(dict.fromkeys(frame["line"])) if lines is None else list(lines)
@@ -83,16 +83,16 @@ def draw(
 
 
 def _on_lines(label: str, slant: dict[str, Any]) -> str:
-    """Break a clip's name where names stand straight side by side."""
+    """Break a clip's name into lines if names are not slanted."""
     return label if slant else label.replace(" ≤ ", "\n≤ ").replace("no clip", "no\nclip")
 
 
 def handles(_: pd.DataFrame) -> list[Artist]:
-    """Return the legend: the counts need none."""
+    """Return the legend, which is empty: the counts explain the colours."""
     return []
 
 
-def told(frame: pd.DataFrame) -> str:
+def how_to_read(frame: pd.DataFrame) -> str:
     """Say how to read the figure."""
     planned = frame.groupby(["task", "ways", "line", "clip"]).size().unstack()
     blank = " Blank: not in the plan." if planned.isna().to_numpy().any() else ""
@@ -102,7 +102,7 @@ def told(frame: pd.DataFrame) -> str:
 
 @style.report_style()
 def solved(study: StudyData) -> panels.Drawing:
-    """Draw the heat maps of a whole study, a line a cell (or way)."""
+    """Draw the heat maps of a whole study, a line for each cell (or way of training)."""
     parts = study_panels(study)
     clips, of_parts = all_clips(parts), rows.frames_of(parts)
     beside = panels.text_inches(wrapped.labels(of_parts)) + 0.1
@@ -122,12 +122,14 @@ def solved(study: StudyData) -> panels.Drawing:
         shown.append(pd.DataFrame(told_rows, columns=COLUMNS))
         draw(shown[-1], ax, [line.label for line in one.lines], clips)
     data = pd.concat(shown, ignore_index=True)
-    panels.caption(figure, study, "Solved share", told(data).split(", ")[0] + _marks(data, len(clips), of_parts))
+    panels.caption(figure, study, "Solved share", how_to_read(data).split(", ")[0] + _marks(data, len(clips), of_parts))
     return panels.Drawing(figure, data)
 
 
 def _marks(data: pd.DataFrame, clips: int, of_parts: Sequence[rows.Frame]) -> str:
     """Explain the marks that occur, and no others."""
     squares = clips * sum(len(one.lines) for one in of_parts)
-    said = ["blank: not in the plan"] * (len(data) < squares) + ["a dash: no result yet"] * bool((data["n"] == 0).any())
-    return "; ".join(["", *said])
+    marks = ["blank: not in the plan"] * (len(data) < squares) + ["a dash: no result yet"] * bool(
+        (data["n"] == 0).any()
+    )
+    return "; ".join(["", *marks])

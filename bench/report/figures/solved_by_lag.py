@@ -1,4 +1,4 @@
-"""The solved share against the distance, with exact intervals: what horizons are fitted to."""
+"""Draws the solved share against the lag, with exact intervals: the data to which horizons are fitted."""
 
 import pandas as pd
 from matplotlib.artist import Artist
@@ -9,12 +9,12 @@ from longlag.report.figures.support.ladders import rungs
 from longlag.stats.intervals import share_interval
 from longlag.store.results import StudyData
 
-__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
+__all__ = ["PANELS", "draw", "handles", "how_to_read", "numbers"]
 PANELS = ("task", "clip")
 
 
 def numbers(study: StudyData) -> pd.DataFrame:
-    """Return a row a rung and setting of every ladder of a study.
+    """Return a row for each rung and setting of every ladder of a study.
 
     Columns: ``task, ways, cell, clip, lag, n, solved_count, solved_fraction, solved_low, solved_high`` (exact 95 %
     interval), ``budget`` (updates).
@@ -23,9 +23,9 @@ def numbers(study: StudyData) -> pd.DataFrame:
 
 
 def of_rungs(ladder: pd.DataFrame) -> pd.DataFrame:
-    """Return the same of rungs, as `longlag.experiments.horizon.run` returns them."""
+    """Return the same columns for rungs that `longlag.experiments.horizon.run` has returned."""
     ladder = ladder[ladder["n"] > 0]
-    found = [share_interval(int(row["solved"]), int(row["n"])) for row in ladder.to_dict("records")]
+    intervals = [share_interval(int(row["solved"]), int(row["n"])) for row in ladder.to_dict("records")]
     return pd.DataFrame(
         {
             "task": ladder["task"],
@@ -36,15 +36,15 @@ def of_rungs(ladder: pd.DataFrame) -> pd.DataFrame:
             "n": ladder["n"].astype(int),
             "solved_count": ladder["solved"].astype(int),
             "solved_fraction": ladder["solved"] / ladder["n"],
-            "solved_low": [interval.low if interval else None for interval in found],
-            "solved_high": [interval.high if interval else None for interval in found],
+            "solved_low": [interval.low if interval else None for interval in intervals],
+            "solved_high": [interval.high if interval else None for interval in intervals],
             "budget": ladder["budget_updates"],
         }
     ).sort_values(["task", "cell", "clip", "lag"], kind="stable", ignore_index=True)
 
 
 def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the solved share against the lag, a line a cell and clip, bars its exact 95 % interval.
+    """Draw the solved share with exact 95 % intervals against the lag, a line for each cell and clip.
 
     Args:
         frame: Rows of `numbers`, of one task.
@@ -68,7 +68,7 @@ def handles(frame: pd.DataFrame) -> list[Artist]:
     return frames.line_handles(frame)
 
 
-def told(frame: pd.DataFrame) -> str:
+def how_to_read(frame: pd.DataFrame) -> str:
     """Say how to read the figure."""
     low, high = int(frame["budget"].min()), int(frame["budget"].max())
     within = f"{low}" if low == high else f"{low} to {high}"

@@ -1,4 +1,4 @@
-"""How trials ended, as stacked bars, a bar a setting."""
+"""Draws how trials ended, as a stacked bar for each setting."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from longlag.report.outcomes import study_panels
 from longlag.store.results import StudyData
 from longlag.values.trial import Status
 
-__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
+__all__ = ["PANELS", "draw", "handles", "how_to_read", "numbers"]
 PANELS = ("task", "ways", "clip")
 COLUMNS = ["task", "ways", "cell", "clip", "status", "trials"]
 _NARROWEST = 1.2
@@ -35,16 +35,16 @@ _GREY_EDGE: dict[str, Any] = {"edgecolor": "0.5", "linewidth": 0.4}
 
 
 def numbers(study: StudyData) -> pd.DataFrame:
-    """Return a row a setting and status: ``task, ways, cell, clip, status, trials``."""
+    """Return a row for each setting and status: ``task, ways, cell, clip, status, trials``."""
     parts = study_panels(study)
-    found = [
+    counts = [
         row
         for part in parts
         for cell in part.cells
         for clip in part.clips
         for row in _counts((part.task, part.ways_label, cell, clip), part.of(cell, clip))
     ]
-    return pd.DataFrame(found, columns=COLUMNS)
+    return pd.DataFrame(counts, columns=COLUMNS)
 
 
 def _counts(names: tuple[str, str, str, str], trials: pd.DataFrame) -> list[tuple[Any, ...]]:
@@ -55,7 +55,7 @@ def _counts(names: tuple[str, str, str, str], trials: pd.DataFrame) -> list[tupl
 
 
 def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw a bar a cell and clip; its parts are how its trials ended.
+    """Draw a bar for each cell and clip, divided by how its trials ended.
 
     Args:
         frame: Rows of `numbers`, of one task.
@@ -89,7 +89,7 @@ def handles(frame: pd.DataFrame) -> list[Artist]:
     return [Patch(label=str(name), **look | _GREY_EDGE) for name, look in STATUS_LOOKS.items() if str(name) in used]
 
 
-def told(frame: pd.DataFrame) -> str:
+def how_to_read(frame: pd.DataFrame) -> str:
     """Say how to read the figure."""
     planned = frame.groupby(["task", "ways", "cell", "clip"])["trials"].sum()
     low, high = int(planned.min()), int(planned.max())
@@ -99,7 +99,7 @@ def told(frame: pd.DataFrame) -> str:
 
 @style.report_style()
 def statuses(study: StudyData) -> panels.Drawing:
-    """Draw those of a whole study, its lines as groups of a bar a clip."""
+    """Draw the statuses of a whole study, with groups of bars for each line and a bar for each clip."""
     parts = study_panels(study)
     clips, of_parts = all_clips(parts), rows.frames_of(parts)
     width = panels.text_inches(wrapped.labels(of_parts))
@@ -118,7 +118,7 @@ def statuses(study: StudyData) -> panels.Drawing:
 
 
 def _draw_groups(ax: Axes, frame: rows.Frame, clips: list[str]) -> pd.DataFrame:
-    """Draw one frame's bars, its lines as groups, and return the counts."""
+    """Draw the groups of bars of one frame, and return the counts."""
     ax.set_title(frame.title, loc="left", fontsize=7)
     ticks, names, shown, y = [], [], [], 0.0
     for line in frame.lines:

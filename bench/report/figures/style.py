@@ -1,6 +1,6 @@
-"""How reports look: one colour and marker a cell, one line style a clip, one short label each, everywhere.
+"""The look of reports: one colour and marker for each cell, one line style for each clip, and one short label for each.
 
-Looks depend on the spec alone, never on what else is drawn, so that a subset keeps its colours.
+Looks depend on the spec alone, never on what else is drawn, so that a subset of a study keeps its colours.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from longlag.values.trial import AXES
 LineStyle = Literal["-", ":"] | tuple[float, tuple[float, ...]]
 
 INCHES = {1: 4.2, 2: 5.6, 3: 7.0}
-"""Width of a figure by the frames it has side by side: up to a page's text, and more only beyond four."""
+"""Width of a figure in inches by its number of columns: up to the width of a page's text for four columns."""
 
 FAINT = 0.28
 
@@ -28,7 +28,7 @@ _RC: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
     "axes.titlesize": 7.5,
-    "axes.titley": 1.0,  # told, it need not be found anew at each drawing: no frame has ticks at its top
+    "axes.titley": 1.0,  # fixed, so that it is not computed at each drawing: no frame has ticks at its top
     "axes.labelsize": 7.5,
     "xtick.labelsize": 6.5,
     "ytick.labelsize": 6.5,
@@ -66,13 +66,13 @@ _BY_COLUMN = {axis.column or name: axis for name, axis in AXES.items()}
 
 @contextmanager
 def report_style() -> Iterator[None]:
-    """Draw in the report's style whatever the caller's settings are, and leave those alone."""
+    """Draw in the report's style, and restore the caller's settings afterwards."""
     with matplotlib.style.context(["default", _RC]):
         yield
 
 
 def small() -> float:
-    """Return the size of the smallest text of a figure, in points: that of its ticks."""
+    """Return the size of a figure's smallest text, its tick labels, in points."""
     return float(FontProperties(size=matplotlib.rcParams["xtick.labelsize"]).get_size_in_points())
 
 
@@ -90,7 +90,7 @@ _ORDER = {same: place for place, same in enumerate(_LOOKS)}
 
 
 def cell_look(spec: str) -> CellLook:
-    """Return how a cell is drawn; those without a fixed look get one from their spec's hash."""
+    """Return the look of a cell; a cell without a fixed look gets one from the hash of its spec."""
     usual, looks = _usual_look(spec), worn()
     return CellLook(
         looks.labels.get(spec, usual.label), looks.colors.get(spec, usual.color), looks.markers.get(spec, usual.marker)
@@ -114,7 +114,7 @@ def _canonical(spec: str) -> str:
 
 
 def skip_look(skip: str) -> CellLook:
-    """Return how networks of one kind of skip connection are drawn, where these are compared."""
+    """Return the look of one kind of skip connection, for figures that compare them."""
     return SKIPS[skip]
 
 
@@ -128,7 +128,7 @@ def cell_label(spec: str) -> str:
 
 
 def cell_rank(spec: str) -> tuple[int, int, bool, str]:
-    """Return where a cell stands in legends and rows: shipped ones first, each before those with other options."""
+    """Return a cell's place in legends and rows: shipped cells first, defaults before other options."""
     same = _same(spec)
     plain = _ORDER.get((same[0], frozenset()), len(_ORDER))
     return worn().place(spec), _ORDER.get(same, plain), same not in _ORDER, _canonical(spec)
@@ -151,7 +151,7 @@ def clip_label(spec: str) -> str:
 
 
 def clip_line(spec: str) -> LineStyle:
-    """Return a clip's line style: solid without, dashes for the norm, dots for the value."""
+    """Return a clip's line style: solid for no clip, dashes for norms, dots for values."""
     name = spec.partition(":")[0]
     fixed: dict[str, LineStyle] = {"none": "-", "norm": (0, (4, 1.2)), "value": (0, (1, 1.1))}
     known = {"none": "none", "norm": "norm:1", "value": "value:0.1"}
@@ -167,7 +167,7 @@ def cell_line(spec: str) -> LineStyle:
 
 
 def clip_threshold(spec: str) -> float | None:
-    """Return the norm above which a clip acts; None where it has none."""
+    """Return the norm above which a clip acts; None if it has no such threshold."""
     name, _, rest = spec.partition(":")
     try:
         return float(rest) if name == "norm" else None
@@ -176,7 +176,7 @@ def clip_threshold(spec: str) -> float | None:
 
 
 def clip_rank(spec: str) -> tuple[int, int, str, float, str]:
-    """Return where a clip stands: none, norms, values, the rest; each by threshold."""
+    """Return a clip's place in legends: no clip, norms, values, the rest; each by threshold."""
     name, _, rest = spec.partition(":")
     try:
         threshold = float(rest)
@@ -195,8 +195,8 @@ def task_label(spec: str) -> str:
     if spec in worn().labels:
         return worn().labels[spec]
     name, given = split_spec(spec, "task")
-    told = ", ".join(f"{option.replace('_', ' ')} {value}" for option, value in given.items())
-    return f"{name} ({told})" if told else name
+    listed = ", ".join(f"{option.replace('_', ' ')} {value}" for option, value in given.items())
+    return f"{name} ({listed})" if listed else name
 
 
 def way_label(axis: str, value: Any) -> str:
@@ -210,5 +210,5 @@ def way_label(axis: str, value: Any) -> str:
     value = value.item() if hasattr(value, "item") else value
     if axis == "decoder_cell":
         return "no decoder" if value == "none" else f"decoder {cell_label(value)}"
-    told = _BY_COLUMN[axis].written(value) if axis in _BY_COLUMN else None
-    return f"{axis.replace('_', ' ')} {spell(value)}" if told is None else told
+    written = _BY_COLUMN[axis].written(value) if axis in _BY_COLUMN else None
+    return f"{axis.replace('_', ' ')} {spell(value)}" if written is None else written

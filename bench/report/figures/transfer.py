@@ -1,4 +1,4 @@
-"""Length transfer: the error at distances other than that of training, as a figure and a table."""
+"""Length transfer: the error at other distances than those of training, as a figure and a table."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,26 +17,26 @@ from longlag.report.memo import once
 from longlag.report.outcomes import SETTING, Panel, in_order, into_panels, outcomes, seeds, several
 from longlag.store.results import StudyData
 
-__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
+__all__ = ["PANELS", "draw", "handles", "how_to_read", "numbers"]
 PANELS = ("task", "ways", "clip")
 _POINT = ["key", "lag", "min_lag", "baseline_error", "solved_below", "error"]
 _COLUMNS = 3
 MOST_TICKS = 6
-"""Distances with a tick each; more would run into each other."""
+"""The most distances that have a tick each; more labels would overlap."""
 _SHADE = "0.9"
 
 
 def has_transfer(study: StudyData) -> bool:
-    """Whether any trial was tested at other distances."""
+    """Return whether any trial was tested at other distances."""
     return not study.transfer.empty
 
 
 @once
 def errors_by_lag(study: StudyData) -> pd.DataFrame:
-    """Return one row a trial with a result and distance tested, in the order of `outcomes`.
+    """Return one row for each trial with a result and each distance tested, in the order of `outcomes`.
 
-    Columns: those of `outcomes` but ``trained_to`` for its lag; ``lag, min_lag, baseline_error, solved_below`` of the
-    distance tested, ``trained_from``, and ``error``: the floor there where the trial has none, since it diverged.
+    Columns: those of `outcomes`, with its lag renamed to ``trained_to``; ``lag, min_lag, baseline_error, solved_below``
+    of the distance tested; ``trained_from``; and ``error``, which is the floor at that distance if the trial diverged.
     """
     frame = outcomes(study)
     frame = frame[frame["counted"] & (frame["test_lags"] != "")].rename(columns={"lag": "trained_to"})
@@ -50,11 +50,11 @@ def errors_by_lag(study: StudyData) -> pd.DataFrame:
 
 
 def transfer_table(study: StudyData) -> pd.DataFrame:
-    """Summarise the errors by setting and distance, settings in the order of reports.
+    """Summarise the errors by setting and distance, with settings in the order of reports.
 
-    Columns: the axes that vary and the task, ``trained_from``, ``trained_to``, ``lag``, ``times`` (lag by the longest
-    trained), ``n``, ``error, error_min, error_max`` (median and range of the seeds), ``floor``,
-    ``solved_count`` and ``solved_fraction`` (of the seeds, with an error that counts as solved at that distance).
+    Columns: the task and the axes that vary, ``trained_from``, ``trained_to``, ``lag``, ``times`` (the lag divided by
+    the longest trained lag), ``n``, ``error, error_min, error_max`` (median and range over seeds), ``floor``,
+    ``solved_count`` and ``solved_fraction`` (of seeds with an error that counts as solved at that distance).
     """
     frame = errors_by_lag(study)
     axes = ["task", *(name for name in several(study.plan) if name != "task")]
@@ -80,25 +80,27 @@ def _row(part: pd.DataFrame, axes: list[str]) -> dict[str, Any]:
 
 
 def numbers(study: StudyData) -> pd.DataFrame:
-    """Return a row a setting and distance.
+    """Return a row for each setting and distance.
 
     Columns: ``task, ways, cell, clip, trained_from, trained_to, lag, n, error, error_min, error_max`` (median and
-    range of the seeds; diverged ones count as the floor of the distance), ``floor, error_name``.
+    range over seeds; diverged trials count as the floor of the distance), ``floor, error_name``.
     """
     if not has_transfer(study):
         return pd.DataFrame()
-    found = []
+    points = []
     for part in into_panels(errors_by_lag(study)):
         for (cell, clip, lag), rows in part.frame.groupby(["cell", "clip", "lag"], sort=False):
-            told = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip}
+            setting = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip}
             middle = _row(rows, [])
             names = ("trained_from", "trained_to", "n", "error", "error_min", "error_max", "floor")
-            found.append(told | {"lag": lag, **{name: middle[name] for name in names}, "error_name": part.error_name})
-    return pd.DataFrame(found).sort_values(["task", "ways", "cell", "clip", "lag"], kind="stable", ignore_index=True)
+            points.append(
+                setting | {"lag": lag, **{name: middle[name] for name in names}, "error_name": part.error_name}
+            )
+    return pd.DataFrame(points).sort_values(["task", "ways", "cell", "clip", "lag"], kind="stable", ignore_index=True)
 
 
 def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw error against distance, a line a cell and clip, bars the range of the seeds, the trained lags shaded.
+    """Draw error against distance, a line for each cell and clip, with ranges over seeds and trained lags shaded.
 
     Args:
         frame: Rows of `numbers`, of one task.
@@ -129,7 +131,7 @@ def handles(frame: pd.DataFrame) -> list[Artist]:
     return [*frames.line_handles(frame), frames.reference("floor"), Patch(color=_SHADE, label="lags trained at")]
 
 
-def told(frame: pd.DataFrame) -> str:
+def how_to_read(frame: pd.DataFrame) -> str:
     """Say how to read the figure."""
     return (
         f"Error at lags other than that of training, {frames.counts(frame)} seeds a setting: median and range, with "
@@ -139,7 +141,7 @@ def told(frame: pd.DataFrame) -> str:
 
 @style.report_style()
 def transfer(study: StudyData) -> panels.Drawing:
-    """Draw error against distance: a frame a panel, a line a cell and clip, the trained distances shaded."""
+    """Draw error against distance in a frame for each panel, a line for each cell and clip, trained lags shaded."""
     parts = into_panels(errors_by_lag(study))
     columns = min(_COLUMNS, len(parts))
     rows = -(-len(parts) // columns)
@@ -150,8 +152,10 @@ def transfer(study: StudyData) -> panels.Drawing:
     for ax in axes[-1] if rows == 1 else axes.flat[max(len(parts) - columns, 0) : len(parts)]:
         ax.set_xlabel("lag tested (time steps, log axis)")
     faint = f"every seed faint (at most {curves.MOST_FAINT})"
-    told = f"parameters at the end of training, solved or not; {faint}, median bold; diverged trials count as the floor"
-    panels.caption(figure, study, "Length transfer", told)
+    explanation = (
+        f"parameters at the end of training, solved or not; {faint}, median bold; diverged trials count as the floor"
+    )
+    panels.caption(figure, study, "Length transfer", explanation)
     handles = panels.cell_handles(curves.all_cells(parts))
     clips = curves.all_clips(parts)
     handles += [Line2D([], [], color="0.3", linestyle=style.clip_line(c), label=style.clip_label(c)) for c in clips]
@@ -200,17 +204,17 @@ def _wrapped(label: str) -> list[str]:
 
 
 def _long(part: Panel, cell: str, clip: str, rows: pd.DataFrame, middle: pd.Series) -> Iterator[pd.DataFrame]:
-    told = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip}
+    setting = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip}
     columns = ["seed", "trained_from", "trained_to", "lag", "baseline_error", "error"]
     yield (
         rows[columns]
         .rename(columns={"baseline_error": "floor"})
         .sort_values(["seed", "lag"])
-        .assign(**told)[[*told, "seed", "trained_from", "trained_to", "lag", "floor", "error"]]
+        .assign(**setting)[[*setting, "seed", "trained_from", "trained_to", "lag", "floor", "error"]]
     )
     first = rows.drop_duplicates("lag").set_index("lag")
     yield pd.DataFrame(
-        told
+        setting
         | {
             "seed": "median",
             "trained_from": first["trained_from"].reindex(middle.index).to_numpy(),

@@ -1,4 +1,4 @@
-"""How long tasks stay unsolved: exactly the steps that the data have, coinciding lines told apart by marks."""
+"""Draws the share of unsolved trials over updates as step curves; markers distinguish lines that coincide."""
 
 import pandas as pd
 from matplotlib.artist import Artist
@@ -13,23 +13,23 @@ from longlag.report.outcomes import Panel, study_panels
 from longlag.stats.survival import survival
 from longlag.store.results import StudyData
 
-__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
+__all__ = ["PANELS", "draw", "handles", "how_to_read", "numbers"]
 PANELS = ("task", "ways", "clip")
 _WIDEST, _NARROWEST = 2.6, 1.0
-"""Points of the first line drawn and of the last: what lies below shows on both sides of what lies above."""
+"""Width of the first line and of the last, in points: a line below shows on both sides of the one above it."""
 _LARGEST, _SMALLEST = 6.5, 3.5
-"""Points of the marks at their corners."""
+"""Size of the markers at the corners, in points."""
 
 
 def numbers(study: StudyData) -> pd.DataFrame:
-    """Return a row a corner of every step curve.
+    """Return a row for each corner of every step curve.
 
     Columns: ``task, ways, cell, clip, n, update, unsolved_fraction``.
     """
     parts = study_panels(study)
-    found = [_corners(part, cell, clip) for part in parts for cell in part.cells for clip in part.clips]
+    curves = [_corners(part, cell, clip) for part in parts for cell in part.cells for clip in part.clips]
     columns = ["task", "ways", "cell", "clip", "n", "update", "unsolved_fraction"]
-    return pd.DataFrame([row for rows in found for row in rows], columns=columns)
+    return pd.DataFrame([row for rows in curves for row in rows], columns=columns)
 
 
 def _corners(part: Panel, cell: str, clip: str) -> list[tuple[str, str, str, str, int, float, float]]:
@@ -40,12 +40,12 @@ def _corners(part: Panel, cell: str, clip: str) -> list[tuple[str, str, str, str
     curve = survival(rows["watched_updates"].tolist(), rows["solved"].tolist())
     updates = [0.0, *curve.updates, float(rows["budget_updates"].max())]
     unsolved = [1.0, *curve.unsolved, curve.unsolved[-1] if curve.unsolved else 1.0]
-    told = (part.task, part.ways_label, cell, clip, len(rows))
-    return [(*told, *corner) for corner in zip(updates, unsolved, strict=True)]
+    names = (part.task, part.ways_label, cell, clip, len(rows))
+    return [(*names, *corner) for corner in zip(updates, unsolved, strict=True)]
 
 
 def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the share of trials not solved yet against updates, a line a cell and clip.
+    """Draw the share of trials not yet solved against updates, a line for each cell and clip.
 
     Args:
         frame: Rows of `numbers`, of one task.
@@ -77,7 +77,7 @@ def handles(frame: pd.DataFrame) -> list[Artist]:
     ]
 
 
-def told(frame: pd.DataFrame) -> str:
+def how_to_read(frame: pd.DataFrame) -> str:
     """Say how to read the figure."""
     return (
         f"Share of trials not solved yet, {frames.counts(frame)} seeds a setting (Kaplan-Meier); unsolved, diverged "
@@ -88,7 +88,7 @@ def told(frame: pd.DataFrame) -> str:
 
 @style.report_style()
 def updates_to_solve(study: StudyData) -> panels.Drawing:
-    """Draw those of a whole study: a row a panel, a column a clip."""
+    """Draw the step curves of a whole study, with a row for each panel and a column for each clip."""
     parts, data = study_panels(study), numbers(study)
     clips = all_clips(parts)
     layout = lay_out(parts, clips, [1.35], sharey=True)

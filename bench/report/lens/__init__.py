@@ -1,1 +1,1 @@
-"""What lenses found: numbers, sentences, tables and figures, from frames alone."""
+"""Reports of lenses: numbers, sentences, tables and figures, from stored frames alone."""

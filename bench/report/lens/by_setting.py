@@ -1,4 +1,4 @@
-"""Figures of one line a cell and phase: Lyapunov exponents, sensitivity, and erasure beside reach."""
+"""Draws lenses with one line for each cell: Lyapunov exponents, sensitivity, and erasure beside reach."""
 
 from dataclasses import dataclass
 
@@ -17,18 +17,18 @@ from longlag.values.frames import QUARTER
 
 @dataclass(frozen=True)
 class Lines:
-    """What one of these figures draws.
+    """The contents of one of these figures.
 
     Attributes:
         lens: The lens.
-        part: Of its tables.
-        x: The column that goes across.
-        y: The column that goes up.
-        title: Of the figure.
-        told: How to read it.
-        across: The name of the axis of x.
-        up: The name of the axis of y.
-        log: Whether y is logarithmic.
+        part: The table of the lens.
+        x: The column on the horizontal axis.
+        y: The column on the vertical axis.
+        title: The title of the figure.
+        explanation: How to read the figure.
+        across: The name of the horizontal axis.
+        up: The name of the vertical axis.
+        log: Whether the vertical axis is logarithmic.
     """
 
     lens: str
@@ -36,7 +36,7 @@ class Lines:
     x: str
     y: str
     title: str
-    told: str
+    explanation: str
     across: str
     up: str
     log: bool = False
@@ -56,27 +56,27 @@ SENSITIVITY = Lines(
 
 
 def has_lyapunov(study: StudyData) -> bool:
-    """Whether the lens lyapunov has looked at any trial."""
+    """Return whether the lens lyapunov has measured anything in any trial."""
     return has_lens(study, "lyapunov")
 
 
 def has_sensitivity(study: StudyData) -> bool:
-    """Whether the lens sensitivity has looked at any trial."""
+    """Return whether the lens sensitivity has measured anything in any trial."""
     return has_lens(study, "sensitivity")
 
 
 def has_erasure(study: StudyData) -> bool:
-    """Whether the lens erasure has looked at any trial."""
+    """Return whether the lens erasure has measured anything in any trial."""
     return has_lens(study, "erasure")
 
 
 def lyapunov(study: StudyData) -> panels.Drawing:
-    """Draw the exponents, largest first: a row a panel, a column a phase, a line a cell."""
+    """Draw the exponents, largest first, a row for each panel, a column for each phase and a line for each cell."""
     return _drawn(study, LYAPUNOV)
 
 
 def sensitivity(study: StudyData) -> panels.Drawing:
-    """Draw the sensitivity against the steps back: a row a panel, a column a phase, a line a cell."""
+    """Draw sensitivity against the lag, a row for each panel, a column for each phase and a line for each cell."""
     return _drawn(study, SENSITIVITY)
 
 
@@ -95,8 +95,8 @@ def _drawn(study: StudyData, lines: Lines) -> panels.Drawing:
                 if len(some):
                     line = middle_line(some.rename(columns={lines.x: "lag"}), lines.y)
                     _plot(ax, line, cell)
-                    told = {"task": part.task, "ways": part.ways_label, "cell": cell, "phase": phase}
-                    shown.append(pd.DataFrame(told | {lines.x: line.index, lines.y: line.to_numpy()}))
+                    names = {"task": part.task, "ways": part.ways_label, "cell": cell, "phase": phase}
+                    shown.append(pd.DataFrame(names | {lines.x: line.index, lines.y: line.to_numpy()}))
             if lines.log:
                 ax.set_yscale("log")
             else:
@@ -104,7 +104,7 @@ def _drawn(study: StudyData, lines: Lines) -> panels.Drawing:
         row[0].set_ylabel(lines.up)
     for ax in axes[-1]:
         ax.set_xlabel(lines.across)
-    panels.caption(figure, study, lines.title, lines.told)
+    panels.caption(figure, study, lines.title, lines.explanation)
     panels.legend_below(figure, panels.cell_handles(curves.all_cells(parts)))
     return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
 
@@ -117,7 +117,7 @@ def _plot(ax: Axes, line: pd.Series, cell: str) -> None:
 
 @style.report_style()
 def erasure(study: StudyData) -> panels.Drawing:
-    """Draw the change of the answer by lag beside reach at the last phase: a row a panel, a line a cell."""
+    """Draw the change of the answer by lag beside reach at the last phase, with a row for each panel."""
     rows = lens_tables(study.lenses, "erasure", "answer")
     phase = phases_of(rows)[-1]
     rows = rows[rows["phase"] == phase]
@@ -141,12 +141,12 @@ def erasure(study: StudyData) -> panels.Drawing:
         right.set_ylabel("signal, log axis", fontsize=6.5)
     for ax in axes[-1]:
         ax.set_xlabel("steps back")
-    told = (
+    explanation = (
         "left: answers that change (share; in regression the mean change) when what was read so far back is redrawn, "
         "solid where it must be carried, dotted elsewhere, grey dashes how the right answer changes where it must be "
         "carried; right: the gradient at the same lags"
     )
-    panels.caption(figure, study, "Erasure", told)
+    panels.caption(figure, study, "Erasure", explanation)
     kinds = [Line2D([], [], color=panels.GREY, label="must be carried")]
     kinds.append(Line2D([], [], color=panels.GREY, linestyle=":", label="others"))
     if pd.to_numeric(rows["carried_target"]).notna().any():
@@ -158,9 +158,9 @@ def erasure(study: StudyData) -> panels.Drawing:
 def _draw_erasure(ax: Axes, part: Panel, cell: str, rows: pd.DataFrame) -> pd.DataFrame:
     """Draw one cell's changes and return them."""
     look = style.cell_look(cell)
-    told = {"task": part.task, "ways": part.ways_label, "cell": cell}
+    names = {"task": part.task, "ways": part.ways_label, "cell": cell}
     values = ["carried", "others", "carried_target", "others_target"]
-    found = rows.groupby("lag")[values].median().reset_index()
-    ax.plot(found["lag"], found["carried"], color=look.color, marker=look.marker, markersize=2.5, linewidth=1.1)
-    ax.plot(found["lag"], found["others"], color=look.color, linestyle=":", linewidth=1.0)
-    return found.assign(**told)[[*told, "lag", *values]]
+    medians = rows.groupby("lag")[values].median().reset_index()
+    ax.plot(medians["lag"], medians["carried"], color=look.color, marker=look.marker, markersize=2.5, linewidth=1.1)
+    ax.plot(medians["lag"], medians["others"], color=look.color, linestyle=":", linewidth=1.0)
+    return medians.assign(**names)[[*names, "lag", *values]]

@@ -1,7 +1,7 @@
-"""Dose and response: how long a memory a network starts with, against what it hears and whether it solves.
+"""Draws dose and response: the memory that initialisation gives a network, against its signal and its success.
 
-Doses are the initial bias of the gate that keeps (of an LSTM `forget_bias`, of a GRU `update_bias`, or a chrono start)
-and the scale of a plain network's orthogonal or identity matrix. Everything else of a cell is the same.
+Doses are the initial bias of the gate that keeps the state (`forget_bias` of an LSTM, `update_bias` of a GRU, or chrono
+initialisation) and the scale of a plain network's orthogonal or identity matrix. Nothing else differs between doses.
 """
 
 from collections.abc import Iterator
@@ -24,20 +24,20 @@ from longlag.tasks.support.spelling import split_spec
 from longlag.values.frames import START
 
 _DOSES = {"lstm": ("forget_bias", "1", "chrono"), "gru": ("update_bias", "0", "chrono"), "rnn": ("scale", "1", "")}
-"""By cell: the option that is the dose, its default, and the start that is a dose of its own."""
+"""For each cell the option that is the dose, its default, and the initialisation that is a dose of its own."""
 _FEWEST = 3
 _NAMED = {"forget_bias": "forget bias", "update_bias": "update bias", "scale": "scale of the recurrent matrix"}
 
 
 @dataclass(frozen=True)
 class Dose:
-    """What a cell starts with.
+    """The dose of a cell.
 
     Attributes:
-        family: The cell without its dose.
+        family: The cell's spec without its dose.
         option: The option that is the dose.
-        text: The dose as it is written.
-        rank: Where it stands among doses.
+        text: The dose in words.
+        rank: The place of the dose among others.
     """
 
     family: str
@@ -47,7 +47,7 @@ class Dose:
 
 
 def dose_of(cell: str) -> Dose | None:
-    """Return the dose of a cell; None where it is not one that has doses.
+    """Return the dose of a cell; None if it has no option that is a dose.
 
     >>> dose_of("lstm:forget_bias=3"), dose_of("rnn:init=orthogonal").text, dose_of("gru:init=chrono").text
     (Dose(family='lstm', option='forget_bias', text='3', rank=3.0), '1', 'chrono')
@@ -69,8 +69,8 @@ def dose_of(cell: str) -> Dose | None:
 
 @once
 def dose_panels(study: StudyData) -> list[tuple[Panel, str, list[str]]]:
-    """Return each panel, family and its cells by dose, where there are three doses or more."""
-    found = []
+    """Return panel, family and cells in the order of doses, for families with three doses or more."""
+    families = []
     for part in study_panels(study):
         by_family: dict[str, list[tuple[Dose, str]]] = {}
         for cell in part.cells:
@@ -78,19 +78,19 @@ def dose_panels(study: StudyData) -> list[tuple[Panel, str, list[str]]]:
                 by_family.setdefault(dose.family, []).append((dose, cell))
         for family, doses in by_family.items():
             if len(doses) >= _FEWEST:
-                found.append((part, family, [cell for _, cell in sorted(doses, key=lambda pair: pair[0].rank)]))
-    return found
+                families.append((part, family, [cell for _, cell in sorted(doses, key=lambda pair: pair[0].rank)]))
+    return families
 
 
 def has_dose(study: StudyData) -> bool:
-    """Whether a cell was started with several doses, and looked at."""
+    """Return whether a cell was trained with several doses, and the lens reach was used."""
     return has_lens(study, "reach") and bool(dose_panels(study)) and bool(outcomes(study)["counted"].any())
 
 
 def dose_correlations(study: StudyData) -> dict[str, Within | None]:
-    """Return how the signal at the start goes with solving across doses: within each task, family and rate, by family.
+    """Return, for each family, the correlation of the initial signal with solving, across doses within task and rate.
 
-    The key ``all`` holds every family together. Clusters are settings; seeds of a setting share their dose.
+    The key ``all`` is the correlation over all families. Clusters are settings, as seeds of a setting share their dose.
     """
     rows = reach_numbers(study)
     rows = rows[(rows["phase"] == START) & rows["counted"] & rows["signal"].notna()]
@@ -121,7 +121,7 @@ def _correlation(rows: pd.DataFrame) -> Within | None:
 
 @style.report_style()
 def dose(study: StudyData) -> panels.Drawing:
-    """Draw solved share and, below it, the signal before training and where it ended, against the dose."""
+    """Draw the solved share and, below it, the signal before and after training, against the dose."""
     parts = dose_panels(study)
     labels = list(dict.fromkeys(part.label for part, _, _ in parts))
     families = list(dict.fromkeys(family for _, family, _ in parts))
@@ -139,21 +139,21 @@ def dose(study: StudyData) -> panels.Drawing:
         if column == 0:
             upper.set_ylabel("solved share", fontsize=6.5)
             lower.set_ylabel("signal", fontsize=6.5)
-    told = (
+    explanation = (
         "above: solved share, with its exact 95 % interval; below: the signal from the furthest step that is needed, "
         "median before training (open) and where training ended (filled), every trial faint, log axis; clips taken "
         f"together. {dose_sentence(study)}"
     )
-    panels.caption(figure, study, "Dose and response", told)
+    panels.caption(figure, study, "Dose and response", explanation)
     return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
 
 
 def _draw(upper: Axes, lower: Axes, study: StudyData, part: Panel, family: str, cells: list[str]) -> pd.DataFrame:
     """Draw one family's two frames and return their numbers."""
     rows, look = reach_numbers(study), style.cell_look(family)
-    found = list(_numbers(rows, part, family, cells))
+    rows_drawn = list(_numbers(rows, part, family, cells))
     places = np.arange(len(cells))
-    shares = pd.DataFrame(found)
+    shares = pd.DataFrame(rows_drawn)
     upper.vlines(places, shares["solved_low"], shares["solved_high"], color=look.color, linewidth=0.9, alpha=0.5)
     upper.plot(places, shares["solved_fraction"], color=look.color, marker=look.marker, clip_on=False)
     upper.set_ylim(-0.04, 1.04)

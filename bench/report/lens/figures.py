@@ -1,4 +1,4 @@
-"""The figures of lenses, by lens: drawn with a study's other figures, or by themselves."""
+"""The figures of each lens, which are drawn with a study's other figures or by themselves."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ LENSES: dict[str, tuple[str, ...]] = {
     "sensitivity": ("sensitivity",),
     "erasure": ("erasure",),
 }
-"""The figures that show what a lens found."""
+"""The figures of each lens."""
 FIGURES: dict[str, Callable[[StudyData], Drawing]] = {
     "reach": reach,
     "reach_training": reach_training,
@@ -51,12 +51,12 @@ WHERE: dict[str, Callable[[StudyData], bool]] = {
 
 
 def draw_lenses(study: StudyData, folder: Path, lenses: Sequence[str]) -> list[Path]:
-    """Draw what some lenses found; the same numbers give the same bytes.
+    """Draw the figures of some lenses; the same numbers give the same bytes.
 
     Args:
         study: The study.
-        folder: Figures are written into ``figures`` in it.
-        lenses: Their names.
+        folder: The study's folder; figures go to ``figures`` in it.
+        lenses: The names of the lenses.
     """
     target = folder / "figures"
     target.mkdir(parents=True, exist_ok=True)

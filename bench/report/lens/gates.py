@@ -1,4 +1,4 @@
-"""Gates: units against time over one sequence, its symbols on the axis, and how the gates are distributed."""
+"""Draws gates: units against time over one sequence, with its symbols on the axis, and histograms of gate values."""
 
 import numpy as np
 import pandas as pd
@@ -13,17 +13,17 @@ from longlag.store.flat import lens_tables
 from longlag.store.results import StudyData
 
 _TICKS = 60
-"""Symbols that are written; of longer sequences every so many."""
+"""The most symbols written on an axis; of longer sequences, symbols are written at regular distances."""
 
 
 def has_gates(study: StudyData) -> bool:
-    """Whether the lens gates has looked at any trial."""
+    """Return whether the lens gates has measured anything in any trial."""
     return has_lens(study, "gates")
 
 
 @style.report_style()
 def gates(study: StudyData) -> panels.Drawing:
-    """Draw for the first trial of each task and cell, at its last phase, a map a gate, and histograms beside them."""
+    """Draw a map of each gate with histograms, for the first trial of each task and cell at its last phase."""
     frame = outcomes(study)
     traces = lens_tables(study.lenses, "gates", "trace")
     bins = lens_tables(study.lenses, "gates", "histogram")
@@ -55,8 +55,10 @@ def gates(study: StudyData) -> panels.Drawing:
     axes[-1, 1].set_xlabel("gate")
     if image is not None:
         figure.colorbar(image, ax=axes[:, 0], location="bottom", shrink=0.4, aspect=40, pad=0.01)
-    told = "one sequence: units sorted by their mean, from closed (dark) to open (bright); right: all 64 sequences"
-    panels.caption(figure, study, "Gates", told)
+    explanation = (
+        "one sequence: units sorted by their mean, from closed (dark) to open (bright); right: all 64 sequences"
+    )
+    panels.caption(figure, study, "Gates", explanation)
     return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
 
 

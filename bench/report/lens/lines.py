@@ -1,4 +1,4 @@
-"""What is said of reach, in sentences that are computed from the frames, and in a table."""
+"""Writes sentences and a table on reach, computed from the frames of lenses."""
 
 from collections.abc import Callable, Sequence
 
@@ -28,7 +28,7 @@ WHEN = {START: "before training", QUARTER: "at a quarter of the budget", END: "w
 
 
 def reach_sentences(study: StudyData) -> list[str]:
-    """Say of each task and cell how much of the signal from the furthest step that is needed arrives, and when."""
+    """Return a sentence for each task and cell on how much signal arrives from the furthest step needed, by phase."""
     return [line for part in study_panels(study) for line in _of_panel(study, part)]
 
 
@@ -38,12 +38,12 @@ def _of_panel(study: StudyData, part: Panel) -> list[str]:
     lines = []
     for cell in part.cells:
         rows = numbers[numbers["cell"] == cell]
-        said = [_signal(study, rows, phase) for phase in phases_of(rows) if phase != QUARTER]
-        if any(said):
+        signals = [_signal(study, rows, phase) for phase in phases_of(rows) if phase != QUARTER]
+        if any(signals):
             back = int(rows["needed_lag"].iloc[0])
             where = f"{back} steps back" if back >= 0 else f"{-back} steps behind the answer"
-            told = ", ".join(filter(None, said))
-            lines.append(f"{part.label}, {style.cell_label(cell)}: the signal from {where} is {told}")
+            listed = ", ".join(filter(None, signals))
+            lines.append(f"{part.label}, {style.cell_label(cell)}: the signal from {where} is {listed}")
     return lines
 
 
@@ -55,13 +55,13 @@ def _signal(study: StudyData, rows: pd.DataFrame, phase: str) -> str:
     back = int(rows["needed_lag"].iloc[0])
     if back not in middle.index:
         return ""
-    found = middle[back]
-    share = f"{found:.1e} of the strongest" if found else "exactly 0"
+    strength = middle[back]
+    share = f"{strength:.1e} of the strongest" if strength else "exactly 0"
     return f"{share} {WHEN[phase]}"
 
 
 def outcome_sentences(study: StudyData) -> list[str]:
-    """Say how the needed signal goes with solving, within task and cell, before and after training."""
+    """Return sentences on the correlation of the needed signal with solving, within task and cell, by phase."""
     counted = reach_numbers(study)["counted"]
     return [
         f"Signal {WHEN[phase]} and solving, within task and cell: {correlation_text(against_outcome(study, phase))}"
@@ -71,12 +71,12 @@ def outcome_sentences(study: StudyData) -> list[str]:
 
 
 def reach_table(study: StudyData) -> pd.DataFrame:
-    """Return one row a task, cell, clip (where training ended) and phase.
+    """Return one row for each task, cell, clip (after training) and phase.
 
     Columns: ``task, ways, cell, clip, phase, n, reach_1pct, reach_open, reach_slope, needed_lag, needed_signal``
-    (medians of the seeds) and ``silent`` (sequences without any signal, in all).
+    (medians over seeds) and ``silent`` (the total number of sequences without any signal).
     """
-    found = []
+    table_rows = []
     for part in study_panels(study):
         rows = reach_numbers(study)
         rows = rows[rows["key"].isin(part.frame["key"])]
@@ -85,8 +85,8 @@ def reach_table(study: StudyData) -> pd.DataFrame:
             groups = [of_phase[of_phase["cell"] == cell] for cell in part.cells]
             if phase != START:
                 groups = [some[some["clip"] == clip] for some in groups for clip in part.clips]
-            found += [_table_row(part, group, phase) for group in groups if len(group)]
-    return pd.DataFrame(found)
+            table_rows += [_table_row(part, group, phase) for group in groups if len(group)]
+    return pd.DataFrame(table_rows)
 
 
 def _table_row(part: Panel, rows: pd.DataFrame, phase: str) -> dict[str, object]:
@@ -109,7 +109,7 @@ def _table_row(part: Panel, rows: pd.DataFrame, phase: str) -> dict[str, object]
 
 
 def render(study: StudyData, lenses: Sequence[str]) -> str:
-    """Return what the terminal shows of some lenses: tables, sentences, and why a network has not what one looks at."""
+    """Return the report of some lenses for a terminal: tables, sentences, and why networks could not be measured."""
     lines = []
     if "reach" in lenses and (study.lenses["lens"] == "reach").any():
         lines += [readable_reach(study).to_string(index=False), "", *reach_sentences(study), *outcome_sentences(study)]
@@ -120,7 +120,7 @@ def render(study: StudyData, lenses: Sequence[str]) -> str:
 
 
 def refusals(study: StudyData, lens: str) -> dict[str, int]:
-    """Return why a lens has not looked at some networks, each with the number of frames."""
+    """Return the reasons why a lens could not measure some networks, with the number of frames of each reason."""
     numbers = lens_numbers(study.lenses, lens)
     if REFUSED not in numbers:
         return {}
@@ -128,7 +128,7 @@ def refusals(study: StudyData, lens: str) -> dict[str, int]:
 
 
 def readable_reach(study: StudyData) -> pd.DataFrame:
-    """Return the table of reach for reading."""
+    """Return the table of reach as texts."""
     rows = [row for _, row in reach_table(study).iterrows()]
     ways = any(row["ways"] for row in rows)
     columns: dict[str, Callable[[pd.Series], str]] = {
@@ -146,9 +146,9 @@ def readable_reach(study: StudyData) -> pd.DataFrame:
 
 
 def reach_text(row: pd.Series) -> str:
-    """Write the lag up to which at least 1 % of the signal arrives, ``> lag`` where the sequence ends first."""
-    found = row["reach_1pct"]
-    return "-" if pd.isna(found) else f"{'> ' * bool(row['reach_open'])}{found:g}"
+    """Write the lag up to which at least 1 % of the signal arrives, or ``> lag`` if the sequence ends before."""
+    lag = row["reach_1pct"]
+    return "-" if pd.isna(lag) else f"{'> ' * bool(row['reach_open'])}{lag:g}"
 
 
 def _number(value: float | None) -> str:

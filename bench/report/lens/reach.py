@@ -1,4 +1,4 @@
-"""Reach by lag: how much of the signal from k steps back arrives, before and after training."""
+"""Draws reach by lag: how much of the signal from k steps back arrives, before and after training."""
 
 import pandas as pd
 from matplotlib.artist import Artist
@@ -13,17 +13,17 @@ from longlag.report.outcomes import Panel, study_panels
 from longlag.store.results import StudyData
 from longlag.values.frames import END, START
 
-__all__ = ["PANELS", "draw", "handles", "numbers", "told"]
+__all__ = ["PANELS", "draw", "handles", "how_to_read", "numbers"]
 
 
 def has_reach(study: StudyData) -> bool:
-    """Whether the lens reach has looked at any trial."""
+    """Return whether the lens reach has measured anything in any trial."""
     return has_lens(study, "reach")
 
 
 @style.report_style()
 def reach(study: StudyData) -> panels.Drawing:
-    """Draw the signal against the lag: a row a panel, a column before training and one a clip where it ended."""
+    """Draw signal against lag, a row for each panel, a column before training and one after it for each clip."""
     parts = [part for part in study_panels(study) if _numbers(study, part, START, None).size]
     ended = bool((reach_numbers(study)["phase"] == END).any())
     clips = curves.all_clips(parts) if ended else []
@@ -41,12 +41,12 @@ def reach(study: StudyData) -> panels.Drawing:
         row[0].set_ylabel("signal, share of the\nstrongest, log axis", fontsize=6.5)
     for ax in axes[-1]:
         ax.set_xlabel("steps back")
-    told = (
+    explanation = (
         "gradient of the answer's margin by the input so many steps back: median of 64 sequences, then of seeds, with "
         "the 10 to 90 % range of the sequences; the grey line is the furthest step that must be seen; dashed the bound "
         "(g s_max)^k on the state's signal of a plain network"
     )
-    panels.caption(figure, study, "Reach", told)
+    panels.caption(figure, study, "Reach", explanation)
     dashed = Line2D([], [], color=panels.GREY, linestyle=(0, (3, 2)), linewidth=0.8, label="bound")
     bound = bool(pd.to_numeric(reach_numbers(study)["fading"]).lt(1).any())
     panels.legend_below(figure, [*panels.cell_handles(curves.all_cells(parts)), *([dashed] if bound else [])])
@@ -80,9 +80,9 @@ def _draw(ax: Axes, study: StudyData, part: Panel, phase: str, clip: str | None)
             ax.plot(
                 middle.index, fading ** middle.index.to_numpy(), color=look.color, linestyle=(0, (3, 2)), linewidth=0.8
             )
-        told = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip or "", "phase": phase}
+        names = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip or "", "phase": phase}
         columns = {"lag": middle.index, "median": middle, "low": low, "high": high, "bound": fading**middle.index}
-        shown.append(pd.DataFrame(told | {name: list(values) for name, values in columns.items()}))
+        shown.append(pd.DataFrame(names | {name: list(values) for name, values in columns.items()}))
     ax.set_yscale("log")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
     needed = numbers["needed_lag"].dropna()
@@ -92,7 +92,7 @@ def _draw(ax: Axes, study: StudyData, part: Panel, phase: str, clip: str | None)
 
 
 def _lowest(shown: list[pd.DataFrame]) -> float:
-    """Return where the axis of a row of frames begins: below every median that is not 0."""
+    """Return the lower end of the axis of a row of frames, below every median that is not 0."""
     heard = [value for rows in shown if len(rows) for value in rows["median"] if value > 0]
     return max(min(heard, default=1.0) / 2, SMALLEST / 2)
 
@@ -102,15 +102,15 @@ _BOUND: style.LineStyle = (0, (3, 2))
 
 
 def numbers(study: StudyData) -> pd.DataFrame:
-    """Return a row a setting, phase (before training and where it ended) and lag.
+    """Return a row for each setting, phase (before and after training) and lag.
 
-    Columns: ``task, ways, cell, clip`` (``before training`` there), ``phase, n, lag, median, low, high, bound,
+    Columns: ``task, ways, cell, clip`` (``before training`` in that phase), ``phase, n, lag, median, low, high, bound,
     needed_lag``. The signals are medians over seeds, at least `SMALLEST`.
     """
     if not has_reach(study):
         return pd.DataFrame()
     rows, lags = reach_numbers(study), reach_by_lag(study)
-    found = []
+    tables = []
     for part in study_panels(study):
         mine = rows[rows["key"].isin(part.frame["key"])]
         settings = [(START, "before training", at_start(mine))]
@@ -118,9 +118,9 @@ def numbers(study: StudyData) -> pd.DataFrame:
         for phase, clip, some in settings:
             for cell, of in some.groupby("cell", sort=False):
                 heard = lags[(lags["phase"] == phase) & lags["key"].isin(of["key"])]
-                told = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip, "phase": phase}
-                found.append(_of_setting(of, heard).assign(**told, n=of["key"].nunique()))
-    frame = pd.concat(found, ignore_index=True)
+                names = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip, "phase": phase}
+                tables.append(_of_setting(of, heard).assign(**names, n=of["key"].nunique()))
+    frame = pd.concat(tables, ignore_index=True)
     first = ["task", "ways", "cell", "clip", "phase", "n"]
     return frame[[*first, *(name for name in frame if name not in first)]]
 
@@ -141,7 +141,7 @@ def _of_setting(rows: pd.DataFrame, heard: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the signal against the lag, a line a cell and clip, its spread, its bound and the furthest step needed.
+    """Draw the signal against the lag for each cell and clip, with spread, bound and the furthest step needed.
 
     Args:
         frame: Rows of `numbers`, of one task.
@@ -176,7 +176,7 @@ def handles(frame: pd.DataFrame) -> list[Artist]:
     return [*frames.line_handles(frame), *bound, *needed]
 
 
-def told(frame: pd.DataFrame) -> str:
+def how_to_read(frame: pd.DataFrame) -> str:
     """Say how to read the figure."""
     bound = " Thin dashes: the bound (g s_max)^k of a plain network." if frame["bound"].notna().any() else ""
     return (

@@ -1,4 +1,4 @@
-"""Reach against outcome: do the networks that solve a task hear more of what they must remember?"""
+"""Draws reach against outcome: does more signal arrive in networks that solve their task?"""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from longlag.store.results import StudyData
 
 _ROW_INCHES = 0.16
 _SPREAD = 0.3
-"""Solved trials stand so far above a cell's line, others below it."""
+"""How far solved trials are drawn above a cell's line, and others below it."""
 
 
 class Line(NamedTuple):
@@ -24,8 +24,8 @@ class Line(NamedTuple):
     Attributes:
         part: The panel.
         cell: The cell.
-        place: How far down.
-        first: Whether it is its panel's first.
+        place: The line's place from the top.
+        first: Whether it is the first line of its panel.
     """
 
     part: Panel
@@ -35,7 +35,7 @@ class Line(NamedTuple):
 
 
 def _lines(study: StudyData) -> list[Line]:
-    """Return the lines, panel by panel; a panel takes the room of at least two, which its name needs."""
+    """Return the lines, panel by panel; a panel has room for at least two lines, which its name needs."""
     lines: list[Line] = []
     place = 0
     for part in study_panels(study):
@@ -46,13 +46,13 @@ def _lines(study: StudyData) -> list[Line]:
 
 
 def has_reach_outcome(study: StudyData) -> bool:
-    """Whether any trial that a lens looked at has a result."""
+    """Return whether any trial with frames of the lens reach has a result."""
     return bool((study.lenses["lens"] == "reach").any()) and bool(reach_numbers(study)["counted"].any())
 
 
 @style.report_style()
 def reach_outcome(study: StudyData) -> panels.Drawing:
-    """Draw the signal of the furthest step that is needed, trial by trial, solved or not: a column a phase."""
+    """Draw each trial's signal from the furthest step needed, solved or not, with a column for each phase."""
     rows = reach_numbers(study)
     rows = rows[rows["counted"] & rows["signal"].notna()]
     phases = phases_of(rows)
@@ -69,8 +69,8 @@ def reach_outcome(study: StudyData) -> panels.Drawing:
             shown.append(some[columns].assign(phase=phase, ways=line.part.ways_label))
             if line.first and line.place:
                 ax.axhline(line.place - 0.7, color="0.8", linewidth=0.6)
-        found = correlation_text(against_outcome(study, phase)).replace(", n =", ",\nn =")
-        ax.set_title(f"{WHEN[phase]}\n{found}", fontsize=6.5)
+        correlation = correlation_text(against_outcome(study, phase)).replace(", n =", ",\nn =")
+        ax.set_title(f"{WHEN[phase]}\n{correlation}", fontsize=6.5)
         ax.set_xscale("log")
         ax.set_xlim(max(SMALLEST, rows["signal"].min()) / 3, 3)
         ax.set_xlabel("signal from the furthest\nstep needed, log axis", fontsize=6.5)
@@ -83,11 +83,11 @@ def reach_outcome(study: StudyData) -> panels.Drawing:
                 panels.broken(line.part.label, 24), (1.01, line.place - 0.5), xycoords=("axes fraction", "data"),
                 fontsize=5.5, va="top", annotation_clip=False,
             )  # fmt: skip
-    told = (
+    explanation = (
         "a dot a trial, above its cell's line where it solved the task; r: correlation of the logarithm with solving "
         "within task and cell, 95 % interval over settings"
     )
-    panels.caption(figure, study, "Reach against outcome", told)
+    panels.caption(figure, study, "Reach against outcome", explanation)
     dot = {"color": "0.2", "marker": "o", "markersize": 3.5, "linestyle": "none"}
     handles = [
         Line2D([], [], **dot, fillstyle="full", label="solved"),  # type: ignore[arg-type]
@@ -98,7 +98,7 @@ def reach_outcome(study: StudyData) -> panels.Drawing:
 
 
 def _draw_line(ax: Axes, rows: pd.DataFrame, place: int, color: str) -> None:
-    """Draw the trials of one cell: solved ones above its line, the others below."""
+    """Draw the trials of one cell, solved ones above its line and others below it."""
     solved = rows["solved"].to_numpy(dtype=bool)
     height = place + np.where(solved, -_SPREAD, _SPREAD) / 2
     ax.axhline(place, color="0.92", linewidth=0.4, zorder=0)

@@ -1,4 +1,4 @@
-"""Reach over training beside the learning curves: whether the signal arrives before the error falls."""
+"""Draws reach during training beside learning curves: does the signal arrive before the error falls?"""
 
 import numpy as np
 import pandas as pd
@@ -16,17 +16,17 @@ from longlag.values.frames import PHASES
 
 _LOWEST = 1e-6
 _GAP = 0.35
-"""Between the columns of one cell and those of the next."""
+"""The gap between the columns of two cells."""
 
 
 def has_reach_training(study: StudyData) -> bool:
-    """Whether networks were looked at as they trained."""
+    """Return whether the lens reach has measured networks during training."""
     return len(phases_of(study.lenses[study.lenses["lens"] == "reach"])) > 1
 
 
 @style.report_style()
 def reach_training(study: StudyData) -> panels.Drawing:
-    """Draw for each panel, under its first clip, the signal by lag of every cell as it trains, and the errors."""
+    """Draw every cell's signal by lag during training, and the errors, for each panel and its first clip."""
     parts = study_panels(study)
     figure, axes = panels.grid(len(parts), 2, [1.75], width=style.INCHES[3], width_ratios=[1.5, 1])
     shown = []
@@ -47,24 +47,24 @@ def reach_training(study: StudyData) -> panels.Drawing:
     if image is not None:
         bar = figure.colorbar(image, ax=axes[:, 0], location="bottom", shrink=0.7, aspect=50, pad=0.01)
         bar.set_label("signal, share of the strongest")
-    told = (
+    explanation = (
         "left: median signal from so many steps back, for each cell before training, at a quarter of the budget and "
         "where training ended; the white line is the furthest step that must be seen; right: the errors meanwhile"
     )
-    panels.caption(figure, study, "Reach over training", told)
+    panels.caption(figure, study, "Reach over training", explanation)
     panels.legend_below(figure, panels.cell_handles(all_cells(parts)))
     return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
 
 
 def _draw_maps(ax: Axes, study: StudyData, part: Panel, clip: str) -> tuple[pd.DataFrame, QuadMesh | None]:
-    """Draw the signals of each cell side by side; return the numbers, and an image where there is one."""
-    found, places = [], []
+    """Draw the signals of each cell side by side; return the numbers, and one of the images if there are any."""
+    tables, places = [], []
     image: QuadMesh | None = None
     for place, cell in enumerate(part.cells):
         numbers = _numbers(study, part, cell, clip)
         if numbers.empty:
             continue
-        found.append(numbers)
+        tables.append(numbers)
         wide = numbers.pivot_table(index="lag", columns="column", values="median").reindex(columns=[0, 1, 2])
         steps = wide.index.to_numpy(float)
         across = place * (3 + _GAP) + np.arange(4.0)
@@ -79,7 +79,7 @@ def _draw_maps(ax: Axes, study: StudyData, part: Panel, clip: str) -> tuple[pd.D
     ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     ax.set_xticks([place for place, _ in places], [name.replace(" ", "\n") for _, name in places], fontsize=5.5)
     ax.tick_params(axis="x", length=0)
-    return (pd.concat(found, ignore_index=True) if found else pd.DataFrame()), image
+    return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), image
 
 
 def _numbers(study: StudyData, part: Panel, cell: str, clip: str) -> pd.DataFrame:
@@ -90,7 +90,7 @@ def _numbers(study: StudyData, part: Panel, cell: str, clip: str) -> pd.DataFram
     for phase in phases_of(lags):
         rows = lags[lags["phase"] == phase]
         middle = middle_line(rows)
-        told = {
+        names = {
             "task": part.task,
             "ways": part.ways_label,
             "cell": cell,
@@ -99,5 +99,5 @@ def _numbers(study: StudyData, part: Panel, cell: str, clip: str) -> pd.DataFram
             "column": PHASES.index(phase),
             "update": rows.groupby("key")["update"].first().median(),
         }
-        columns.append(pd.DataFrame(told | {"lag": middle.index, "median": middle.to_numpy()}))
+        columns.append(pd.DataFrame(names | {"lag": middle.index, "median": middle.to_numpy()}))
     return pd.concat(columns, ignore_index=True) if columns else pd.DataFrame()

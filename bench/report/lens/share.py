@@ -1,4 +1,4 @@
-"""The share of the recurrent gradient that comes from far away, before the clip and after it."""
+"""Draws the share of the recurrent gradient that comes from distant steps, before and after clipping."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,20 +17,20 @@ _BEFORE: style.LineStyle = (0, (3, 2))
 
 
 def has_share(study: StudyData) -> bool:
-    """Whether the lens share has looked at any trial."""
+    """Return whether the lens share has measured anything in any trial."""
     return has_lens(study, "share")
 
 
 @once
 def shares_by_lag(study: StudyData) -> pd.DataFrame:
-    """Return one row a trial, phase and lag: ``key, phase, update, lag, before, after``, and the trial's ``clip``."""
-    found = lens_tables(study.lenses, "share", "recurrent").drop(columns="part")
-    return found.merge(outcomes(study)[["key", "cell", "clip"]], on="key", how="inner")
+    """Return one row for each trial, phase and lag: ``key, phase, update, lag, before, after, cell, clip``."""
+    shares = lens_tables(study.lenses, "share", "recurrent").drop(columns="part")
+    return shares.merge(outcomes(study)[["key", "cell", "clip"]], on="key", how="inner")
 
 
 @style.report_style()
 def share(study: StudyData) -> panels.Drawing:
-    """Draw the share of lags of at least k against k: a row a panel, a column a clip, dashed before it."""
+    """Draw the share of the gradient from lags of at least k against k, for each panel (row) and clip (column)."""
     rows = shares_by_lag(study)
     phase = phases_of(rows)[-1]
     rows = rows[rows["phase"] == phase]
@@ -48,8 +48,10 @@ def share(study: StudyData) -> panels.Drawing:
         row[0].set_ylabel("share of the recurrent\ngradient, log axis", fontsize=6.5)
     for ax in axes[-1]:
         ax.set_xlabel("from at least so many steps back")
-    told = f"norm of what comes from so far or further, over that of the whole, {WHEN[phase]}: median of the seeds"
-    panels.caption(figure, study, "Share of far gradient", told)
+    explanation = (
+        f"norm of what comes from so far or further, over that of the whole, {WHEN[phase]}: median of the seeds"
+    )
+    panels.caption(figure, study, "Share of far gradient", explanation)
     handles = [
         Line2D([], [], color=panels.GREY, linestyle=_BEFORE, label="before the clip"),
         Line2D([], [], color=panels.GREY, linestyle="-", label="after it"),
@@ -72,9 +74,9 @@ def _draw(ax: Axes, part: Panel, clip: str, rows: pd.DataFrame) -> pd.DataFrame:
         ax.plot(before.index, before, color=look.color, linestyle=_BEFORE, linewidth=0.9)
         ax.plot(after.index, after, color=look.color, linewidth=1.3)
         ax.plot(after.index[-1:], after[-1:], color=look.color, marker=look.marker, clip_on=False)
-        told = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip}
+        names = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip}
         both = pd.DataFrame(lines).reset_index()
-        shown.append(both.assign(**told)[[*told, "lag", "before", "after"]])
+        shown.append(both.assign(**names)[[*names, "lag", "before", "after"]])
     ax.set_yscale("log")
     ax.set_ylim(_LOWEST, 2)
     return pd.concat(shown, ignore_index=True) if shown else pd.DataFrame()

@@ -1,4 +1,4 @@
-"""Eigenvalues of the recurrent matrices in the complex plane, before training and where it ended."""
+"""Draws the eigenvalues of recurrent matrices in the complex plane, before and after training."""
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -16,13 +16,13 @@ _GATE_COLORS = ("#0B3C7D", "#2AA198", "#D55E00", "#A8327F", "#8C6D1F", "#6A51A3"
 
 
 def has_spectra(study: StudyData) -> bool:
-    """Whether the lens spectrum has looked at any trial."""
+    """Return whether the lens spectrum has measured anything in any trial."""
     return has_lens(study, "spectrum")
 
 
 @style.report_style()
 def spectra(study: StudyData) -> panels.Drawing:
-    """Draw the eigenvalues of every trial's matrices: a frame a cell and phase, a colour a matrix, the unit circle."""
+    """Draw the eigenvalues of every trial's matrices with the unit circle, in a frame for each cell and phase."""
     rows = lens_tables(study.lenses, "spectrum", "eigenvalues").drop(columns="part")
     rows = rows.merge(outcomes(study)[["key", "task", "cell", "clip", "seed"]], on="key", how="inner")
     rows = rows[rows["phase"] != QUARTER]
@@ -47,8 +47,10 @@ def spectra(study: StudyData) -> panels.Drawing:
         ax.set_aspect("equal", "box")
         ax.set_title(f"{style.cell_label(cell)}\n{WHEN[phase]}", fontsize=6.5)
         ax.tick_params(labelsize=5.5)
-    told = "eigenvalues of each recurrent matrix, all trials, and the unit circle; real part across, imaginary part up"
-    panels.caption(figure, study, "Spectra", told)
+    explanation = (
+        "eigenvalues of each recurrent matrix, all trials, and the unit circle; real part across, imaginary part up"
+    )
+    panels.caption(figure, study, "Spectra", explanation)
     handles = [Line2D([], [], color=color, marker=".", linestyle="none", label=name) for name, color in colors.items()]
     panels.legend_below(figure, handles)
     return panels.Drawing(figure, rows)

@@ -1,4 +1,4 @@
-"""The command that trains a study again, as far as its plan says it."""
+"""Writes the command that trains a study again, if options alone can describe its plan."""
 
 import shlex
 from math import prod
@@ -11,15 +11,14 @@ from longlag.tasks.support.options import spell
 from longlag.values.axes import Axis
 
 WIDTH = 88
-"""Letters in a line of a command."""
+"""The most letters in a line of a command."""
 
 
 def run_command(study: StudyData) -> str | None:
-    """Return the command that plans exactly a study's trials; None where no options alone do.
+    """Return the command that plans exactly a study's trials; None if options alone cannot.
 
-    That is so of a plan that is no product of its axes (several grids, or rates of their own for tasks, cells and
-    clips), of seeds that do not count from 0, of sizes that were matched, of decoders, and of plugins, whose files
-    no store holds.
+    They cannot describe a plan that is not the product of its axes (several grids, or learning rates for each task,
+    cell and clip), seeds that do not count from 0, matched sizes, decoders, or plugins, whose files no store holds.
     """
     plan = study.plan
     if (
@@ -38,15 +37,15 @@ def run_command(study: StudyData) -> str | None:
         return None
     options = [
         (option_label(key), _word(value))
-        for key, found in values.items()
-        for value in (found if len(found) > 1 else _told(GIVEN[key], found[0]))
+        for key, in_plan in values.items()
+        for value in (in_plan if len(in_plan) > 1 else _given(GIVEN[key], in_plan[0]))
     ]
     options += [("--seeds", str(len(seeds))), ("--name", study.name)]
     return _broken(["longlag run", *map(shlex.join, options)])
 
 
-def _told(axis: Axis, value: object) -> list[object]:
-    """Return the one value of an axis if it must be given, else nothing."""
+def _given(axis: Axis, value: object) -> list[object]:
+    """Return the only value of an axis as a list, empty if it is the default and need not be given."""
     return [] if value == axis.default and axis.name not in ("eval_every", "clip") else [value]
 
 
@@ -56,7 +55,7 @@ def _word(value: object) -> str:
 
 
 def _broken(parts: list[str]) -> str:
-    r"""Join the parts of a command, in lines that a shell reads as one.
+    r"""Join the parts of a command with line breaks that a shell ignores.
 
     >>> print(_broken(["longlag run", "--task adding", "--cell " + "/".join(20 * ["lstm"])])[:41])
     longlag run --task adding \

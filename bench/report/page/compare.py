@@ -1,4 +1,4 @@
-"""Two studies side by side: the settings that both have, with the difference of their solved shares."""
+"""Compares two studies: the settings that both have, with the differences of their solved shares."""
 
 import pandas as pd
 
@@ -17,9 +17,9 @@ EXPLANATION = (
 
 
 def side_by_side(first: StudyData, second: StudyData) -> Table:
-    """Return the settings of both studies with their outcomes, in the first one's order; what only one has is counted.
+    """Return the settings that both studies have with both outcomes, in the order of the first study.
 
-    ``left_out`` of the table are the settings that only one of them has.
+    ``left_out`` of the table counts the settings that only one study has.
     """
     both = summarise(first).merge(summarise(second), on=list(SETTING), suffixes=("_1", "_2"))
     axes = several(pd.concat([first.plan, second.plan], ignore_index=True))
@@ -28,8 +28,8 @@ def side_by_side(first: StudyData, second: StudyData) -> Table:
     rows = []
     for _, row in both.iterrows():
         sides = [pd.Series(_side(row, suffix)) for suffix in ("_1", "_2")]
-        told = [write(side) for write in _SAID.values() for side in sides]
-        rows.append([axis_text(name, row[name]) for name in axes] + told + [difference_text(*sides)])
+        texts = [write(side) for write in _SAID.values() for side in sides]
+        rows.append([axis_text(name, row[name]) for name in axes] + texts + [difference_text(*sides)])
     alone = len(summarise(first)) + len(summarise(second)) - 2 * len(both)
     return Table([*columns, "difference, points"], frozenset(axes), rows, alone)
 
@@ -47,7 +47,7 @@ def _side(row: pd.Series, suffix: str) -> dict[str, object]:
 
 
 def difference_text(first: pd.Series, second: pd.Series) -> str:
-    """Write the difference of two solved shares in percentage points with its interval; a dash where one has none.
+    """Write the difference of two solved shares in percentage points with its interval; a dash without results.
 
     >>> one, two = ({"solved_count": 1, "n": 8}, {"solved_count": 8, "n": 8})
     >>> difference_text(pd.Series(one), pd.Series(two))
@@ -56,6 +56,6 @@ def difference_text(first: pd.Series, second: pd.Series) -> str:
     if not (first["n"] and second["n"]):
         return "-"
     before, after = ((int(side["solved_count"]), int(side["n"])) for side in (first, second))
-    found = difference_interval(before, after)
+    interval = difference_interval(before, after)
     share = after[0] / after[1] - before[0] / before[1]
-    return f"{100 * share:+.0f} [{100 * found.low:+.0f}, {100 * found.high:+.0f}]"
+    return f"{100 * share:+.0f} [{100 * interval.low:+.0f}, {100 * interval.high:+.0f}]"

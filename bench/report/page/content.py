@@ -1,4 +1,4 @@
-"""What a page says of one study, as values: the template only places them."""
+"""Gathers the contents of a page on one study as values, which a template only places."""
 
 import json
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from longlag.report.text.tables import EXPLANATION, everywhere, readable
 from longlag.store.results import StudyData
 
 MOST_ROWS = 1000
-"""Settings in the table of a page that has no scripts."""
+"""The most settings in the table of a page without scripts."""
 _VERSIONS = ("python", "torch", "numpy", "numba", "blas", "cpu", "processor", "platform")
 _SHORT = {"task": "task", "cell": "cell", "clip": "clip", "lr": "rate"}
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence of the report, and the task that it is about, empty where it is about all."""
+    """A sentence of the report, and the task that it is about; empty if it is about all tasks."""
 
     about: str
     text: str
@@ -36,10 +36,10 @@ class Table:
     """A table of texts.
 
     Attributes:
-        columns: Names.
-        words: Which of them hold words, not numbers.
-        rows: Texts.
-        left_out: Rows that the table has no room for.
+        columns: The names of the columns.
+        words: The names of columns that hold words, not numbers.
+        rows: The texts of each row.
+        left_out: How many rows are not in the table.
     """
 
     columns: list[str]
@@ -50,7 +50,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Content:
-    """What a page says of one study."""
+    """The contents of a page on one study."""
 
     name: str
     title: str
@@ -70,11 +70,11 @@ class Content:
 
 
 def content_of(study: StudyData, folder: Path) -> Content:
-    """Gather what a page says.
+    """Gather the contents of a page.
 
     Args:
         study: The study.
-        folder: The study's own folder, which holds its figures.
+        folder: The study's folder, which holds its figures.
     """
     return Content(
         name=study.name,
@@ -96,25 +96,25 @@ def content_of(study: StudyData, folder: Path) -> Content:
 
 
 def sentences(study: StudyData) -> list[Sentence]:
-    """Return a sentence on all trials, one on each ladder's horizons, and one on each task."""
+    """Return one sentence on all trials, one on the horizons of each ladder, and one on each task."""
     frame = outcomes(study)
     counted, solved = int(frame["counted"].sum()), int(frame["solved"].sum())
     tried = int(frame.loc[frame["counted"]].groupby(list(SETTING), dropna=False).ngroups) if counted else 0
     some = int(frame.loc[frame["solved"]].groupby(list(SETTING), dropna=False).ngroups) if solved else 0
     ends = sorted({int(frame["budget_updates"].min()), int(frame["budget_updates"].max())})
     within = f"within {' to '.join(map(str, ends))} updates"
-    told = f"{solved} of {counted} trials solve their task {within}, in {some} of {tried} settings at least one seed."
-    first = [Sentence("", told if counted else f"No results yet of {len(frame)} trials.")]
+    text = f"{solved} of {counted} trials solve their task {within}, in {some} of {tried} settings at least one seed."
+    first = [Sentence("", text if counted else f"No results yet of {len(frame)} trials.")]
     far = horizons.horizons(rungs(study)) if has_horizons(study) else pd.DataFrame(columns=["task"])
     ladders = [Sentence(style.task_label(str(task)), _horizons(rows)) for task, rows in far.groupby("task", sort=False)]
     return first + ladders + [Sentence(style.task_label(task), story) for task, story in stories(study).items()]
 
 
 def _horizons(rows: pd.DataFrame) -> str:
-    """Say the horizons of a ladder as the terminal lists them."""
+    """Write the horizons of a ladder as one sentence, in the words of the terminal."""
     heading, *lines = horizons.render(rows).strip().splitlines()
-    told = [" ".join(line.split()) for line in lines]
-    return f"{heading.split(': ', 1)[1][:1].upper()}{heading.split(': ', 1)[1][1:]}: {'; '.join(told)}."
+    entries = [" ".join(line.split()) for line in lines]
+    return f"{heading.split(': ', 1)[1][:1].upper()}{heading.split(': ', 1)[1][1:]}: {'; '.join(entries)}."
 
 
 def settings_table(study: StudyData, most: int | None = MOST_ROWS) -> Table:
@@ -122,7 +122,7 @@ def settings_table(study: StudyData, most: int | None = MOST_ROWS) -> Table:
 
     Args:
         study: The study.
-        most: Rows that there is room for; None for all.
+        most: The most rows; None for all.
     """
     table = readable(study, summarise(study))
     rows = table.head(len(table) if most is None else most).to_numpy().tolist()
@@ -132,7 +132,7 @@ def settings_table(study: StudyData, most: int | None = MOST_ROWS) -> Table:
 
 
 def made_with(study: StudyData) -> list[tuple[str, str]]:
-    """Return versions and processors of the stored trials, every one that occurs."""
+    """Return all versions and processors with which the stored trials were made."""
     known = [json.loads(text) for text in study.trials.get("environment", pd.Series(dtype=str)).dropna().unique()]
-    found = {name: sorted({str(one[name]) for one in known if one.get(name)}) for name in _VERSIONS}
-    return [(name, ", ".join(values)) for name, values in found.items() if values]
+    versions = {name: sorted({str(one[name]) for one in known if one.get(name)}) for name in _VERSIONS}
+    return [(name, ", ".join(values)) for name, values in versions.items() if values]

@@ -1,6 +1,6 @@
-"""What the explorer draws from, as one block of JSON: columns, a place a trial.
+"""Writes the data of the explorer as one block of JSON, in columns with one entry for each trial.
 
-Of long studies curves are thinned, which the page says; of very long ones there are the settings only.
+In long studies curves are thinned, which the page says; of very long studies it has the settings only.
 """
 
 import json
@@ -21,13 +21,13 @@ from longlag.store.results import StudyData
 from longlag.values.frames import END
 
 MOST_POINTS = 150_000
-"""Evaluations of all trials together that a page holds."""
+"""The most evaluations, over all trials, that a page holds."""
 _MEASURED = {"error": "error", "grad_norm_median": "norm", "clipped_fraction": "clipped"}
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
 def block(studies: Sequence[StudyData]) -> str:
-    """Return the data of a page as JSON that cannot end the element it stands in."""
+    """Return the data of a page as JSON, escaped so that it cannot close the HTML element around it."""
     frames = [outcomes(study).assign(of=study.name, place=number) for number, study in enumerate(studies)]
     frame = pd.concat(frames, ignore_index=True)
     whole = len(frame) <= MOST_TRIALS
@@ -85,7 +85,7 @@ def _dashes(count: int) -> list[str]:
 
 
 def _trials(frame: pd.DataFrame, studies: Sequence[StudyData]) -> dict[str, Any]:
-    """Return the trials: columns for charts, and the texts of a table."""
+    """Return columns of trials for charts, and the texts of their table."""
     numbers = ("place", "lr", "updates_to_solve", "watched_updates", "budget_updates")
     varying = [name for name in several(frame) if name not in ("task", "cell", "clip", "lr")]
     results = pd.concat([study.trials for study in studies], ignore_index=True)
@@ -121,9 +121,9 @@ def _trials(frame: pd.DataFrame, studies: Sequence[StudyData]) -> dict[str, Any]
 
 
 def _curves(studies: Sequence[StudyData], places: dict[Any, int]) -> tuple[dict[str, Any], int]:
-    """Return the curve of each trial by its place, and how many evaluations stand behind one that is kept."""
+    """Return the curve of each trial by its place, and the step n if only every n-th evaluation is kept."""
     total = sum(len(study.curves) for study in studies) if places else 0
-    step, found = max(1, -(-total // MOST_POINTS)), {}
+    step, curves = max(1, -(-total // MOST_POINTS)), {}
     for number_, study in enumerate(studies if places else ()):
         columns = [*(study.curves[name] for name in _MEASURED)]
         values = [pd.to_numeric(column).to_numpy(dtype=float) for column in columns]
@@ -133,15 +133,15 @@ def _curves(studies: Sequence[StudyData], places: dict[Any, int]) -> tuple[dict[
             kept = sorted({*rows[::step].tolist(), int(rows[-1])})
             if (place := places.get((number_, key))) is not None:
                 measured = zip(_MEASURED.values(), values, strict=True)
-                found[str(place)] = {"update": [updates[row] for row in kept]} | {
+                curves[str(place)] = {"update": [updates[row] for row in kept]} | {
                     name: [_rounded(column[row]) for row in kept] for name, column in measured
                 }
-    return found, step
+    return curves, step
 
 
 def _reach(studies: Sequence[StudyData], places: dict[Any, int]) -> dict[str, Any]:
-    """Return the reach where training ended, by the place of a trial: lags, medians, and the bound's factor a step."""
-    found = {}
+    """Return the reach at the end of training by the trial's place: lags, medians, and the bound's factor per step."""
+    reaches = {}
     for number_, study in enumerate(studies if places else ()):
         if not has_lens(study, "reach"):
             continue
@@ -150,25 +150,25 @@ def _reach(studies: Sequence[StudyData], places: dict[Any, int]) -> dict[str, An
         ends = numbers[numbers["phase"] == END].drop_duplicates("key").set_index("key")
         for key, rows in tables[tables["phase"] == END].groupby("key", sort=True):
             of = ends.loc[key]
-            found[str(places[number_, key])] = {
+            reaches[str(places[number_, key])] = {
                 "lag": rows["lag"].tolist(),
                 "median": _plain_column(rows["median"]),
                 "fading": _plain(of.get("fading")),
                 "needed": _plain(of.get("needed_lag")),
             }
-    return found
+    return reaches
 
 
 def _frames(studies: Sequence[StudyData], places: dict[Any, int]) -> dict[str, list[str]]:
-    """Return what lenses found of each trial, in words, by its place."""
-    found: dict[str, list[str]] = {}
+    """Return texts on what lenses measured in each trial, by its place."""
+    texts: dict[str, list[str]] = {}
     for number_, study in enumerate(studies if places else ()):
         for row in study.lenses.sort_values(["lens", "update"], kind="stable").itertuples(index=False):
             numbers = {name: value for name, value in json.loads(str(row.numbers)).items() if value is not None}
-            told = ", ".join(f"{name.replace('_', ' ')} {_word(value)}" for name, value in numbers.items())
+            text = ", ".join(f"{name.replace('_', ' ')} {_word(value)}" for name, value in numbers.items())
             if (place := places.get((number_, row.key))) is not None:
-                found.setdefault(str(place), []).append(f"{row.lens}, {row.phase} (update {row.update}): {told}")
-    return found
+                texts.setdefault(str(place), []).append(f"{row.lens}, {row.phase} (update {row.update}): {text}")
+    return texts
 
 
 def _word(value: Any) -> str:
@@ -177,7 +177,7 @@ def _word(value: Any) -> str:
 
 def _slices(studies: Sequence[StudyData], places: dict[Any, int]) -> dict[str, Any]:
     """Return the errors by slice at each trial's last evaluation, by its place."""
-    found: dict[str, Any] = {}
+    by_place: dict[str, Any] = {}
     for number_, study in enumerate(studies if places else ()):
         if study.slices.empty:
             continue
@@ -185,10 +185,10 @@ def _slices(studies: Sequence[StudyData], places: dict[Any, int]) -> dict[str, A
         rows = study.slices[last]
         for key, name, value, error in zip(rows["key"], rows["slice"], rows["value"], rows["error"], strict=True):
             if (place := places.get((number_, key))) is not None:
-                of = found.setdefault(str(place), {}).setdefault(name, {"value": [], "error": []})
+                of = by_place.setdefault(str(place), {}).setdefault(name, {"value": [], "error": []})
                 of["value"].append(value)
                 of["error"].append(_rounded(error))
-    return found
+    return by_place
 
 
 def _settings(study: StudyData) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def _plain_column(column: pd.Series) -> list[Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that JSON knows; a missing or infinite number is None."""
+    """Return a value that JSON can hold; a missing or infinite number is None."""
     if value is None or pd.isna(value) or (isinstance(value, float) and not np.isfinite(value)):
         return None
     value = value.item() if hasattr(value, "item") else value
@@ -210,5 +210,5 @@ def _plain(value: Any) -> Any:
 
 
 def _rounded(value: float) -> float | int | None:
-    """Return four significant digits, which a curve shows at most."""
+    """Return a number rounded to four significant digits, more than a curve can show."""
     return _plain(float(f"{value:.4g}")) if value is not None and np.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Makes the page of a study from templates, and writes it as a whole or not at all."""
+"""Makes the page of a study from templates, and writes it whole or not at all."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ from longlag.report.page.data import block
 from longlag.store.results import StudyData
 
 SCRIPTS = ("state.js", "tables.js", "charts.js", "explorer.js")
-"""In the order in which they run, after that of the charts."""
+"""The scripts in the order in which they run, after the library of charts."""
 _HERE = Path(__file__).parent
 
 
@@ -25,10 +25,10 @@ def render(studies: Sequence[StudyData], results: Path, digest: str = "", static
     """Return a page; the same studies give the same bytes.
 
     Args:
-        studies: One, or two that are set side by side.
+        studies: One study, or two that are compared.
         results: The folder of all studies.
-        digest: From what the page is made, as `stamp.digest_of` says it.
-        static: Leave out the explorer and its scripts.
+        digest: The digest of the page's data, from `stamp.digest_of`.
+        static: Whether to leave out the explorer and its scripts.
     """
     scripts = [] if static else [Markup(get_plotlyjs()), *map(asset, SCRIPTS)]
     loader = jinja2.FileSystemLoader(_HERE / "templates")
@@ -49,33 +49,33 @@ def render(studies: Sequence[StudyData], results: Path, digest: str = "", static
 
 
 def asset(name: str) -> Markup:
-    """Return a style or script of this package as it stands in a page."""
+    """Return a style sheet or script of this package."""
     return Markup((_HERE / "assets" / name).read_text(encoding="utf-8"))
 
 
 def policy(scripts: Sequence[str]) -> str:
-    """Return a content-security policy: no network, and no script but these very ones."""
+    """Return a content-security policy that allows no network, and no scripts but these."""
     hashes = [b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
-    allowed = " ".join(f"'sha256-{found}'" for found in hashes) or "'none'"
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes) or "'none'"
     rules = {"default-src": "'none'", "script-src": allowed, "style-src": "'unsafe-inline'", "img-src": "data: blob:"}
     rules |= {"base-uri": "'none'", "form-action": "'none'"}
     return "; ".join(f"{name} {value}" for name, value in rules.items())
 
 
 def write(studies: Sequence[StudyData], results: Path, out: Path, static: bool = False) -> bool:
-    """Write a page unless it stands as it would be made.
+    """Write a page unless the file is up to date.
 
     Args:
-        studies: As of `render`.
+        studies: One study, or two that are compared.
         results: The folder of all studies.
         out: The file.
-        static: Leave out the explorer and its scripts.
+        static: Whether to leave out the explorer and its scripts.
 
     Returns:
-        Whether it was written.
+        Whether the page was written.
 
     Raises:
-        OSError: It cannot be written; what was there is as it was.
+        OSError: The page cannot be written; an earlier one is left as it was.
     """
     digest = stamp.digest_of(studies, static)
     if stamp.stands(digest, out):

@@ -1,7 +1,7 @@
-"""A study's figures as a page holds them: the only module here that knows how figures are drawn.
+"""Makes a study's figures for a page; no other module of this package draws figures.
 
-The headline is SVG. The others are the PNG files that lie beside the study where these stand as they would be drawn,
-else the same bytes drawn anew: a run does not draw twice, and a page does not depend on what lies there.
+The headline is SVG. The others are the PNG files in the study's folder if these are up to date, else the same bytes are
+drawn again: a run does not draw a figure twice, and a page does not depend on which files exist.
 """
 
 import io
@@ -21,9 +21,9 @@ from longlag.report.figures.support.ladders import has_horizons
 from longlag.store.results import StudyData
 
 LARGEST = 400_000
-"""Bytes of a picture; a larger one stays in the folder of figures, and the page says so."""
+"""The most bytes of a picture; a larger one stays in the folder of figures, and the page says so."""
 MOST_TRIALS = 20_000
-"""Of a study with more trials a page has no pictures: frames by the hundred are no picture."""
+"""The most trials of a study whose page has pictures: hundreds of frames cannot be read."""
 
 TOLD = {
     "horizons": ("How far back", "Horizon of each cell and clip with its interval, a frame a task."),
@@ -31,7 +31,7 @@ TOLD = {
     "learning_curves": ("Learning curves", "Error against updates, a faint line a seed, with the floor."),
     "reach": ("Reach", "Share of the answer's gradient that arrives, against the number of steps back."),
 }
-"""Title and description of the figures that a page may show."""
+"""The titles and descriptions of the figures that a page may show."""
 _ID = re.compile(r'(\bid="|href="#|url\(#)')
 _LEFT_OUT = re.compile(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</style>\s*</defs>", re.DOTALL)
 
@@ -41,11 +41,11 @@ class Picture:
     """A figure in a page.
 
     Attributes:
-        title: What it is called.
-        description: What it shows, for those who do not see it.
-        image: The element: an ``svg``, or an ``img`` that holds its bytes; empty where these are too many.
-        file: The name of its file in the folder of figures.
-        wide: Pixels of its usual width.
+        title: The title.
+        description: What the figure shows, for readers who cannot see it.
+        image: The HTML element, an ``svg`` or an ``img`` that holds the bytes; empty if these are too many.
+        file: The name of the figure's file in the folder of figures.
+        wide: The usual width in pixels.
     """
 
     title: str
@@ -56,7 +56,7 @@ class Picture:
 
 
 def headline(study: StudyData) -> Picture | None:
-    """Return horizons where there are some, else solved shares."""
+    """Return the figure of horizons if the study has ladders, else that of solved shares."""
     if len(study.plan) > MOST_TRIALS:
         return None
     name = "horizons" if has_horizons(study) else "solved"
@@ -69,7 +69,7 @@ def headline(study: StudyData) -> Picture | None:
 
 
 def smaller(study: StudyData, figures: Path) -> list[Picture]:
-    """Return the learning curves and, where a lens looked, the reach.
+    """Return the figures of learning curves and, if the lens reach was used, of reach.
 
     Args:
         study: The study.
@@ -96,7 +96,7 @@ def _picture(name: str, image: Markup, wide: int) -> Picture:
 
 
 def _pixels(png: bytes) -> int:
-    """Return the width of a PNG that has two pixels for each of the page's."""
+    """Return the width of a PNG in pixels of the page, each of which is two pixels of the file."""
     return int.from_bytes(png[16:20], "big") // 2
 
 
@@ -106,10 +106,10 @@ def _img(png: bytes, name: str) -> Markup:
 
 
 def _inline(svg: str, name: str, study: StudyData) -> Markup:
-    """Return an SVG as an element of a page: its ids are its own, and its style reaches nothing else."""
+    """Return an SVG as an element of a page, with unique ids, and with styles that apply to nothing else."""
     body = _LEFT_OUT.sub("", svg[svg.index("<svg") :])
     of = f"{re.sub(r'[^a-zA-Z0-9]', '-', study.name)}-{name}-"
-    body = _ID.sub(lambda found: found.group(1) + of, body)
+    body = _ID.sub(lambda match: match.group(1) + of, body)
     label = escape(f"{TOLD[name][0]}. {TOLD[name][1]}")
-    told = f'<svg role="img" aria-label="{label}" style="stroke-linejoin:round;stroke-linecap:butt"'
-    return Markup(told + body.removeprefix("<svg"))
+    opening = f'<svg role="img" aria-label="{label}" style="stroke-linejoin:round;stroke-linecap:butt"'
+    return Markup(opening + body.removeprefix("<svg"))

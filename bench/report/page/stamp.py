@@ -1,4 +1,4 @@
-"""From what a page was made: a digest that stands in its head, so that one that stands is not made again."""
+"""Tells whether a page is up to date, by a digest in its head of everything it was made from."""
 
 import hashlib
 import re
@@ -11,21 +11,21 @@ from longlag.report import drawn
 from longlag.store.results import StudyData
 
 FILE = "report.html"
-"""The page of a study, in its folder."""
+"""The name of a study's page in its folder."""
 MAKES = "longlag.report.page.page"
-"""The module that makes pages."""
+"""The module whose source, with all that it imports, makes pages."""
 _LIBRARIES = ("jinja2", "plotly")
 _IN_HEAD = re.compile(r'<meta name="longlag-made-from" content="([0-9a-f]{64})">')
 _HEAD = 4000
-"""Bytes of a page in which its digest stands."""
+"""The first bytes of a page, among which its digest is."""
 
 
 def digest_of(studies: Sequence[StudyData], static: bool) -> str:
-    """Return a hash of all that a page follows from.
+    """Return a hash of everything that a page depends on.
 
     Args:
-        studies: What it shows.
-        static: Whether it has no explorer.
+        studies: The studies that it shows.
+        static: Whether the page has no explorer.
     """
     digest = hashlib.sha256(f"{static} {[version(name) for name in _LIBRARIES]}\n".encode())
     files = modules()
@@ -38,11 +38,11 @@ def digest_of(studies: Sequence[StudyData], static: bool) -> str:
 
 
 def stands(digest: str, page: Path) -> bool:
-    """Whether a page was made from what has this digest."""
+    """Return whether a page exists and was made from data with this digest."""
     try:
         with page.open("rb") as file:
             head = file.read(_HEAD).decode("utf-8", "replace")
     except OSError:
         return False
-    found = _IN_HEAD.search(head)
-    return found is not None and found.group(1) == digest
+    match = _IN_HEAD.search(head)
+    return match is not None and match.group(1) == digest

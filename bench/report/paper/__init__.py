@@ -1,1 +1,1 @@
-"""A paper's figures, tables and methods from stored studies, in the sizes of its venue."""
+"""Writes a paper's figures, tables and methods from stored studies, in the sizes of its venue."""

@@ -1,4 +1,4 @@
-"""All of a paper: figures, tables and methods of some studies in a folder, and what made each file."""
+"""Writes a paper's folder: figures, tables and methods of some studies, and a manifest of what made each file."""
 
 import hashlib
 import json
@@ -20,15 +20,15 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Part:
-    """What a paper has of one study.
+    """The part of a paper that comes from one study.
 
     Attributes:
-        study: Its name.
-        selection: What of it, under which names.
-        wanted: Which figures, and how.
-        columns: Of its table.
-        group: The axis whose values head groups of its rows.
-        folder: Where its files go, below the paper's folder.
+        study: The study's name.
+        selection: The settings that are shown, and their labels and looks.
+        wanted: The figures and their style.
+        columns: The columns of the table.
+        group: The axis by whose values the table's rows are grouped.
+        folder: The folder of the files, below the paper's folder.
     """
 
     study: str
@@ -40,26 +40,26 @@ class Part:
 
     @property
     def place(self) -> str:
-        """The folder's name: the study's unless another is given."""
+        """The folder's name: by default the study's name."""
         return self.folder or self.study
 
 
 def write_paper(parts: Sequence[tuple[Part, StudyData]], out: Path, command: str) -> list[Path]:
-    """Write what a paper has of its studies, a folder each, and a manifest of all files.
+    """Write the parts of a paper into a folder each, and a manifest of all files.
 
-    What the manifest of an earlier call names, and this call has not written, is removed; nothing else is. All
-    choices are looked at before the first file is written.
+    Files that an earlier manifest names and that this call does not write are removed, and no others. All choices are
+    checked before the first file is written.
 
     Args:
-        parts: What is wanted of each study, and all of its numbers.
+        parts: The parts, each with all numbers of its study.
         out: The paper's folder.
-        command: What was called.
+        command: The command that was called, which the files name.
 
     Returns:
         The files written.
 
     Raises:
-        UsageError: Something that was chosen is not in a study.
+        UsageError: A study lacks something that was chosen.
     """
     made = [(part, data, origin_of(part.selection.of(data), command)) for part, data in parts]
     for part, data, _ in made:
@@ -93,9 +93,9 @@ def _entry(path: Path, origin: Origin) -> dict[str, str]:
 
 
 def _earlier(out: Path) -> list[str]:
-    """Return the files that an earlier manifest names, those below the folder only."""
+    """Return the files below the folder that an earlier manifest names."""
     try:
-        found: dict[str, Any] = json.loads((out / MANIFEST).read_text(encoding="utf-8"))["files"]
+        files: dict[str, Any] = json.loads((out / MANIFEST).read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError, TypeError):
         return []
-    return [name for name in found if ".." not in Path(name).parts and not Path(name).is_absolute()]
+    return [name for name in files if ".." not in Path(name).parts and not Path(name).is_absolute()]

@@ -1,4 +1,4 @@
-"""The set of a paper's figures: each a pure function of a frame that draws on given axes."""
+"""The figures that a paper can have; each draws a data frame on given axes and has no side effects."""
 
 from typing import Protocol
 
@@ -26,22 +26,22 @@ from longlag.tasks.support.errors import UsageError, near
 
 
 class Figure(Protocol):
-    """What a figure's module has (`longlag.report.figures.support.frames`)."""
+    """The functions of a figure's module, as described in `longlag.report.figures.support.frames`."""
 
     @property
     def PANELS(self) -> tuple[str, ...]:  # noqa: N802
         """The columns by which its numbers are cut into frames."""
 
     def numbers(self, study: StudyData) -> pd.DataFrame:
-        """Return what is drawn, a row a mark; empty where the study has nothing to draw."""
+        """Return the numbers to draw, a row for each mark; empty if the study has none."""
 
     def draw(self, frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         """Draw the rows of one frame."""
 
     def handles(self, frame: pd.DataFrame, /) -> list[Artist]:
-        """Return the legend of all frames."""
+        """Return the legend's entries for all frames."""
 
-    def told(self, frame: pd.DataFrame) -> str:
+    def how_to_read(self, frame: pd.DataFrame) -> str:
         """Say how to read the figure."""
 
 
@@ -63,7 +63,7 @@ FIGURES: dict[str, Figure] = {
 
 
 def checked_figures(names: list[str]) -> list[str]:
-    """Return the figures that were asked for, or all.
+    """Return the figures that were chosen; by default all.
 
     Raises:
         UsageError: There is no such figure.

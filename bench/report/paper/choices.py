@@ -1,4 +1,4 @@
-"""The choices of a paper in one file: ``paper.toml``."""
+"""Reads the choices of a paper from one file, such as ``paper.toml``."""
 
 import tomllib
 from collections.abc import Mapping
@@ -14,50 +14,51 @@ from longlag.tasks.support.errors import UsageError, near
 
 _SHARED = ("style", "width", "usetex", "title", "formats", "labels", "looks")
 _OF_PART = ("study", "folder", "figures", "columns", "group", "only", *_SHARED)
-_KINDS: Mapping[str, type] = {
-    "style": str, "width": str, "usetex": bool, "title": bool, "formats": list, "labels": dict, "looks": str,
-    "study": str, "folder": str, "figures": list, "columns": list, "group": str, "only": dict, "out": str,
-    "parts": list,
+_TEXT, _FLAG, _LIST, _TABLE = (str, "text"), (bool, "true or false"), (list, "a list"), (dict, "a table")
+_KINDS: Mapping[str, tuple[type, str]] = {
+    "style": _TEXT, "width": _TEXT, "usetex": _FLAG, "title": _FLAG, "formats": _LIST, "labels": _TABLE,
+    "looks": _TEXT, "study": _TEXT, "folder": _TEXT, "figures": _LIST, "columns": _LIST, "group": _TEXT,
+    "only": _TABLE, "out": _TEXT, "parts": _LIST,
 }  # fmt: skip
 
 
 def read_choices(path: Path) -> tuple[list[Part], Path]:
-    """Read what a paper has of which studies, and the folder that it goes to.
+    """Read the parts of a paper and the paper's folder.
 
     Returns:
-        The parts, and ``out``, beside the file.
+        The parts; and the folder ``out``, relative to the file.
 
     Raises:
-        UsageError: The file cannot be read, or something in it is refused.
+        UsageError: The file cannot be read, or has an unknown name or a wrong value.
     """
     try:
-        told: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        choices: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"--manifest {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"--manifest {path} is no TOML: {error}") from None
-    _check(path, told, ("out", "parts", *_SHARED))
-    parts = told.get("parts", [])
+        raise UsageError(f"--manifest {path} is not TOML: {error}") from None
+    _check(path, choices, ("out", "parts", *_SHARED))
+    parts = choices.get("parts", [])
     if not parts or not all(isinstance(part, dict) for part in parts):
         raise UsageError(f"--manifest {path} has no parts: write [[parts]] and study = NAME below")
-    shared = {name: told[name] for name in _SHARED if name in told}
-    return [_part(path, shared | part, part) for part in parts], path.parent / told.get("out", "paper")
+    shared = {name: choices[name] for name in _SHARED if name in choices}
+    return [_part(path, shared | part, part) for part in parts], path.parent / choices.get("out", "paper")
 
 
-def _check(path: Path, told: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    for name, value in told.items():
+def _check(path: Path, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for name, value in table.items():
         if name not in known:
             there = ", ".join(known)
-            raise UsageError(f"--manifest {path} has no {name!r}{near(name, known)}; there are {there}")
-        if not isinstance(value, _KINDS[name]):
-            raise UsageError(f"--manifest {path}: {name} is {value!r}, which is no {_KINDS[name].__name__}")
+            raise UsageError(f"--manifest {path}: no key {name!r}{near(name, known)}; there are {there}")
+        if not isinstance(value, _KINDS[name][0]):
+            raise UsageError(f"--manifest {path}: {name} must be {_KINDS[name][1]}, not {value!r}")
 
 
-def _part(path: Path, told: Mapping[str, Any], own: Mapping[str, Any]) -> Part:
+def _part(path: Path, choices: Mapping[str, Any], own: Mapping[str, Any]) -> Part:
     _check(path, own, _OF_PART)
-    if "study" not in told:
-        raise UsageError(f"--manifest {path}: a part has no study")
-    axes = told.get("only", {})
+    if "study" not in choices:
+        raise UsageError(f"--manifest {path}: a part needs study = NAME")
+    axes = choices.get("only", {})
     for axis in axes:
         if axis not in AXIS_COLUMNS:
             there = ", ".join(AXIS_COLUMNS)
@@ -66,15 +67,18 @@ def _part(path: Path, told: Mapping[str, Any], own: Mapping[str, Any]) -> Part:
             )
     values = {axis: tuple(map(str, of if isinstance(of, list) else [of])) for axis, of in axes.items()}
     style = style_of(
-        told.get("style", "plain"), told.get("width", "column"), told.get("usetex", False), told.get("title")
+        choices.get("style", "plain"),
+        choices.get("width", "column"),
+        choices.get("usetex", False),
+        choices.get("title"),
     )
-    looks = read_looks(path.parent / told["looks"]) if "looks" in told else {}
-    labels = tuple((str(spec), str(text)) for spec, text in told.get("labels", {}).items())
+    looks = read_looks(path.parent / choices["looks"]) if "looks" in choices else {}
+    labels = tuple((str(spec), str(text)) for spec, text in choices.get("labels", {}).items())
     return Part(
-        told["study"],
+        choices["study"],
         Selection(values, labels, looks),
-        Wanted(style, told.get("figures", []), told.get("formats", FORMATS)),
-        told.get("columns", []),
-        told.get("group", "task"),
-        checked_name(told["folder"]) if "folder" in told else "",
+        Wanted(style, choices.get("figures", []), choices.get("formats", FORMATS)),
+        choices.get("columns", []),
+        choices.get("group", "task"),
+        checked_name(choices["folder"]) if "folder" in choices else "",
     )

@@ -1,4 +1,4 @@
-"""The columns that a table may have: what each says of a setting, as text and with what LaTeX aligns it by."""
+"""The columns that a table may have: how each describes a setting as text, and how LaTeX aligns it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,25 +20,25 @@ from longlag.store.results import StudyData
 from longlag.tasks.support.errors import UsageError, near
 
 DEFAULT = ("solved", "interval", "updates", "error")
-"""The results of a table unless said otherwise."""
+"""The results that a table has by default."""
 MOST = 8
-"""Columns that fit the text of a page in one column, unless others are asked for by name."""
+"""The most columns of a table by default: as many as fit a page of one column."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One result.
+    """A column with a result.
 
     Attributes:
-        heading: What stands above it.
-        text: What it says of a row of `summarise`.
-        told: What a caption says of it; nothing where the heading does.
-        numeric: Whether LaTeX aligns it by its decimal mark.
+        heading: The column's heading.
+        text: Writes the text for a row of `summarise`.
+        note: An explanation for the caption; empty if the heading suffices.
+        numeric: Whether LaTeX aligns the column by the decimal mark.
     """
 
     heading: str
     text: Callable[[pd.Series], str]
-    told: str = ""
+    note: str = ""
     numeric: bool = False
 
 
@@ -75,12 +75,12 @@ RESULTS: Mapping[str, Column] = {
 
 
 def names_of(study: StudyData, asked: Sequence[str], group: str) -> list[str]:
-    """Return the columns of a table: those that were asked for, or the axes that vary within a group and `DEFAULT`.
+    """Return the columns of a table: those chosen, or by default the axes that vary within a group and `DEFAULT`.
 
     Args:
         study: The study.
-        asked: Names of axes and of `RESULTS`.
-        group: The axis whose values are headings of groups of rows.
+        asked: The columns chosen: names of axes and of `RESULTS`.
+        group: The axis by whose values rows are grouped.
 
     Raises:
         UsageError: There is no such column.
@@ -97,12 +97,12 @@ def names_of(study: StudyData, asked: Sequence[str], group: str) -> list[str]:
 
 
 def heading(name: str) -> str:
-    """Return what stands above a column."""
+    """Return the heading of a column."""
     return RESULTS[name].heading if name in RESULTS else name.replace("_", " ")
 
 
 def texts(study: StudyData, name: str) -> list[str]:
-    """Return what a column says of each row of the study's summary."""
+    """Return the texts of a column for each row of the study's summary."""
     rows = [row for _, row in summarise(study).iterrows()]
     if name in RESULTS:
         return [RESULTS[name].text(row) for row in rows]

@@ -1,4 +1,4 @@
-"""Writes the figures of a paper: each as images, the numbers that it shows, and its caption."""
+"""Writes the figures of a paper: for each its images, the numbers that it shows, and its caption."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ FORMATS = ("pdf", "png", "svg")
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which figures, and how.
+    """The figures that are wanted, and how they are drawn.
 
     Attributes:
-        style: The venue's.
-        only: Names of figures, in their order; all that the study has numbers for, where empty.
-        formats: Of `FORMATS`.
+        style: The venue's style.
+        only: Names of figures, in order; if empty, all for which the study has numbers.
+        formats: Names of `FORMATS`.
     """
 
     style: Style
@@ -41,25 +41,25 @@ def write_figures(study: StudyData, wanted: Wanted, folder: Path, origin: Origin
     """Draw the figures of a study in the size of a venue; the same numbers and command give the same bytes.
 
     Args:
-        study: The study, as far as it was chosen.
-        wanted: Which figures, and how.
-        folder: Where files go.
-        origin: What makes them.
+        study: The study, reduced to the settings that are shown.
+        wanted: The figures and their style.
+        folder: The folder of the files.
+        origin: What made the files, which they name.
 
     Returns:
         The files: images, ``FIGURE.csv`` and ``FIGURE.caption.tex``.
 
     Raises:
-        UsageError: A figure was asked for that the study has no numbers for.
+        UsageError: The study has no numbers for a figure that was chosen.
     """
-    found = {name: FIGURES[name].numbers(study) for name in checked_figures(list(wanted.only))}
+    numbers = {name: FIGURES[name].numbers(study) for name in checked_figures(list(wanted.only))}
     for name in wanted.only:
-        if found[name].empty:
+        if numbers[name].empty:
             there = [other for other in FIGURES if not FIGURES[other].numbers(study).empty]
             raise UsageError(f"study {study.name} has no numbers for {name}; it has them for {', '.join(there)}")
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
-    for name, data in found.items():
+    for name, data in numbers.items():
         if len(data):
             for title, page in numbered(name, pages(name, data, wanted.style)):
                 written += _write(page, folder / title, wanted, origin)

@@ -1,4 +1,4 @@
-"""Text that LaTeX prints as it is, whatever names it holds."""
+"""Escapes text so that LaTeX prints it as it is."""
 
 _PRINTED = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
@@ -9,7 +9,7 @@ _PRINTED = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "<": r"$<$",
     ">": r"$>$",
     "|": r"\textbar{}",
-    "[": "{[}",  # behind a line's end it would be an option of it
+    "[": "{[}",  # after the end of a row LaTeX would read it as an option
     '"': r"\textquotedbl{}",
     "\N{NO-BREAK SPACE}": "~",
     "\N{MIDDLE DOT}": r"$\cdot$",

@@ -1,4 +1,4 @@
-"""The methods of a paper, from what is stored: a paragraph, a table of settings, and what both cite."""
+"""Writes the methods of a paper from a stored study: a paragraph, a table of settings, and the works that both cite."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ _PROGRAMS = {"python": "Python", "torch": "PyTorch", "numpy": "NumPy", "numba": 
 
 @dataclass(frozen=True)
 class Clause:
-    """A part of a sentence, and the works that it names."""
+    """A part of a sentence, and the works that it cites."""
 
     text: str
     works: tuple[str, ...] = ()
@@ -32,11 +32,11 @@ class Clause:
 
 @dataclass(frozen=True)
 class Methods:
-    """What a paper says of how its numbers came about.
+    """How a study's numbers were made, as sentences and as a table.
 
     Attributes:
-        sentences: Each a beginning and its clauses.
-        settings: Names of axes and the values that they take.
+        sentences: The beginning of each sentence, and its clauses.
+        settings: The names of axes and their values.
     """
 
     sentences: list[tuple[str, list[Clause]]]
@@ -44,13 +44,13 @@ class Methods:
 
     @property
     def works(self) -> list[str]:
-        """All works that it names, each once."""
-        found = [work for _, clauses in self.sentences for clause in clauses for work in clause.works]
-        return list(dict.fromkeys(found))
+        """All works that the sentences cite, each once."""
+        named = [work for _, clauses in self.sentences for clause in clauses for work in clause.works]
+        return list(dict.fromkeys(named))
 
 
 def methods_of(study: StudyData) -> Methods:
-    """Tell how a study was made: tasks, cells, clips, optimisers, rates, budget, seeds, statistics, machine."""
+    """Return how a study was made: tasks, cells, clips, optimisers, rates, budget, seeds, statistics, machine."""
     sentences = [
         ("We trained recurrent networks on", _tasks(study)),
         ("Their cells were", _cells(study)),
@@ -73,7 +73,7 @@ def _works(kind: str, spec: str) -> tuple[str, ...]:
 
 
 def _own(kind: str, spec: str) -> str:
-    """Say of a plugin that it is one."""
+    """Return a remark if the spec is that of a plugin; else an empty text."""
     return "" if source_of(kind, spec) else ", our own"
 
 
@@ -83,23 +83,23 @@ def _each(study: StudyData, column: str) -> list[str]:
 
 
 def _tasks(study: StudyData) -> list[Clause]:
-    found = []
+    clauses = []
     for task in _each(study, "task"):
         first = study.plan[study.plan["task"] == task].iloc[0]
         facts = f"lag {first['lag']:.0f}, floor {number(first['baseline_error'])} of the {first['error_name']}"
         facts += f", solved below {number(first['solved_below'])}"
-        found.append(Clause(f"{style.task_label(task)}: {facts}{_own('task', task)}", _works("task", task)))
-    return found
+        clauses.append(Clause(f"{style.task_label(task)}: {facts}{_own('task', task)}", _works("task", task)))
+    return clauses
 
 
 def _cells(study: StudyData) -> list[Clause]:
     sizes = study.trials.reindex(columns=["cell", "num_parameters"]).dropna()
-    found = []
+    clauses = []
     for cell in sorted(_each(study, "cell"), key=style.cell_rank):
         counts = sorted({int(count) for count in sizes.loc[sizes["cell"] == cell, "num_parameters"]})
-        told = f" ({_range([f'{count:,}' for count in counts])} parameters)" if counts else ""
-        found.append(Clause(f"{style.cell_label(cell)}{told}{_own('cell', cell)}", _works("cell", cell)))
-    return found
+        size = f" ({_range([f'{count:,}' for count in counts])} parameters)" if counts else ""
+        clauses.append(Clause(f"{style.cell_label(cell)}{size}{_own('cell', cell)}", _works("cell", cell)))
+    return clauses
 
 
 def _range(texts: Sequence[str]) -> str:
@@ -107,13 +107,13 @@ def _range(texts: Sequence[str]) -> str:
 
 
 def _clips(study: StudyData) -> list[Clause]:
-    found = []
+    clauses = []
     for clip in sorted(_each(study, "clip"), key=style.clip_rank):
         source = source_of("clip", clip)
         what = source.summary[0].lower() + source.summary[1:] if source and clip != "none" else ""
-        told = f"{style.clip_label(clip)} ({what})" if what else style.clip_label(clip)
-        found.append(Clause(told + _own("clip", clip), _works("clip", clip)))
-    return found
+        text = f"{style.clip_label(clip)} ({what})" if what else style.clip_label(clip)
+        clauses.append(Clause(text + _own("clip", clip), _works("clip", clip)))
+    return clauses
 
 
 def _named(study: StudyData, kind: str) -> list[Clause]:
@@ -121,7 +121,7 @@ def _named(study: StudyData, kind: str) -> list[Clause]:
 
 
 def _rates(study: StudyData) -> Clause:
-    """Say which rates were used and how they were chosen, by settings."""
+    """Return a clause on the learning rates and on how they were chosen, with numbers of settings."""
     rates = study.plan.drop_duplicates(list(SETTING))
     values = sorted(map(float, rates["lr"].unique()))
     span = f"Learning rates were {_range([spell(value) for value in values])}"
@@ -136,8 +136,10 @@ def _rates(study: StudyData) -> Clause:
         Basis.NONE: "those of the lowest error, since no seed solved at any rate tried under any clip",
         Basis.GIVEN: "given",
     }
-    told = [f"of {int((known == basis).sum())} settings {word}" for basis, word in words.items() if basis in set(known)]
-    return Clause(f"{span}: {'; '.join(told)}")
+    texts = [
+        f"of {int((known == basis).sum())} settings {word}" for basis, word in words.items() if basis in set(known)
+    ]
+    return Clause(f"{span}: {'; '.join(texts)}")
 
 
 def _budget(study: StudyData) -> Clause:
@@ -198,22 +200,22 @@ def _listed(values: Iterable[object]) -> str:
 
 
 def _settings(study: StudyData) -> list[tuple[str, str]]:
-    """Return each axis with its values; those of which there are many as a range."""
-    found = []
+    """Return each axis with its values, or with their range if there are many."""
+    settings = []
     for name in SETTING:
         values = _each(study, name) if name in ("task", "cell", "clip") else sorted(study.plan[name].unique().tolist())
         told_of = f"{name.replace('_', ' ')} "
         texts = [axis_text(name, value).removeprefix(told_of) for value in values if value != ""]
-        told = "; ".join(texts) if len(texts) <= 12 else f"{len(texts)} values from {texts[0]} to {texts[-1]}"
-        if told:
-            found.append((name.replace("_", " "), told))
-    return [*found, ("seeds", seeds(outcomes(study)))]
+        text = "; ".join(texts) if len(texts) <= 12 else f"{len(texts)} values from {texts[0]} to {texts[-1]}"
+        if text:
+            settings.append((name.replace("_", " "), text))
+    return [*settings, ("seeds", seeds(outcomes(study)))]
 
 
 def to_latex(methods: Methods, origin: Origin) -> str:
-    """Write the paragraph for LaTeX, with natbib's citations."""
-    told = [_latex(*sentence) for sentence in methods.sentences]
-    return f"% {origin.line}\n" + "\n".join(told) + "\n"
+    """Write the paragraph for LaTeX, with citations for natbib."""
+    sentences = [_latex(*sentence) for sentence in methods.sentences]
+    return f"% {origin.line}\n" + "\n".join(sentences) + "\n"
 
 
 def _latex(begin: str, clauses: list[Clause]) -> str:
@@ -230,10 +232,10 @@ def settings_latex(methods: Methods, origin: Origin) -> str:
 
 
 def to_markdown(methods: Methods) -> str:
-    """Write the paragraph and the settings for Markdown, works by authors and year."""
-    told = [_markdown(*sentence) for sentence in methods.sentences]
+    """Write the paragraph and the settings for Markdown, with citations by authors and year."""
+    sentences = [_markdown(*sentence) for sentence in methods.sentences]
     rows = [f"| {name} | {plain(value)} |" for name, value in methods.settings]
-    return "\n".join([" ".join(told), "", "| setting | values |", "| :-- | :-- |", *rows, ""])
+    return "\n".join([" ".join(sentences), "", "| setting | values |", "| :-- | :-- |", *rows, ""])
 
 
 def _markdown(begin: str, clauses: list[Clause]) -> str:
@@ -242,7 +244,7 @@ def _markdown(begin: str, clauses: list[Clause]) -> str:
 
 
 def methods_files(study: StudyData, origin: Origin) -> dict[str, str]:
-    """Return the texts of all files, by name; the bibliography has no comment, which BibTeX has none for."""
+    """Return the texts of all files, by name; the bibliography does not name its origin, as BibTeX has no comments."""
     methods = methods_of(study)
     return {
         "methods.tex": to_latex(methods, origin),

@@ -1,4 +1,4 @@
-"""What an author chooses of a study: some values of its axes, in an order, with names and colours of their own."""
+"""An author's selection from a study: some values of its axes, in an order, with labels and looks."""
 
 import re
 import tomllib
@@ -20,20 +20,20 @@ from longlag.values.axes import Group
 from longlag.values.trial import AXES
 
 AXIS_COLUMNS = {name: axis.column or name for name, axis in AXES.items() if axis.group != Group.ORIGIN}
-"""The axes that a study can be cut along, and what the frames of a study call them."""
+"""The axes by which a selection can be made, and the columns of a study's frames that hold them."""
 _NAMED = ("task", "cell", "clip")
 _LOOKS = ("label", "color", "marker")
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The choice that figures, tables and methods of a paper share.
+    """The selection that figures, tables and methods of a paper share.
 
     Attributes:
-        axes: For each axis that was asked for, the values in their order, as they were written. Of tasks, cells and
-            clips a bare name stands for every one of that name, where none is spelled exactly so.
-        labels: Pairs of a spec and what it shall be called.
-        looks: By spec, its ``label``, ``color`` and ``marker``, as a file says them.
+        axes: The values chosen of each axis, in order, as the user wrote them. The bare name of a task, cell or clip
+            stands for all of that name, unless one is spelled exactly so.
+        labels: Pairs of a spec and its label.
+        looks: The ``label``, ``color`` and ``marker`` of specs, as read from a file.
     """
 
     axes: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -41,10 +41,10 @@ class Selection:
     looks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def of(self, study: StudyData) -> StudyData:
-        """Return what was chosen of a study, its plan in the order that was given.
+        """Return a study reduced to the selection, its plan in the chosen order.
 
         Raises:
-            UsageError: Nothing was left, or a value is not in the study.
+            UsageError: No trial matches the selection, or a value is not in the study.
         """
         plan = study.plan
         kept = pd.Series(data=True, index=plan.index)
@@ -55,36 +55,39 @@ class Selection:
             kept &= plan[column].isin(values)
             places.append(plan[column].map({value: place for place, value in enumerate(values)}))
         if not kept.any():
-            raise UsageError(f"nothing of study {study.name} is all that was asked for; {_there_is(plan, self.axes)}")
+            raise UsageError(f"no trial of study {study.name} has all values chosen; {_there_is(plan, self.axes)}")
         if not self.axes:
             return study
-        found = study.only(plan.loc[kept, "key"].tolist())
+        chosen = study.only(plan.loc[kept, "key"].tolist())
         order = pd.concat([places_of.loc[kept] for places_of in places], axis=1).apply(tuple, axis=1)
-        return replace(found, plan=found.plan.loc[order.argsort(kind="stable").to_numpy()].reset_index(drop=True))
+        return replace(chosen, plan=chosen.plan.loc[order.argsort(kind="stable").to_numpy()].reset_index(drop=True))
 
     @contextmanager
     def worn(self, study: StudyData) -> Iterator[None]:
-        """Name and draw everything of a study, before it was cut, as was asked for.
+        """Use the labels and looks of the selection inside the context.
+
+        Args:
+            study: The whole study, before it was reduced.
 
         Raises:
-            UsageError: A label or a look is of something that is not in the study.
+            UsageError: A label or a look is for a spec that is not in the study.
         """
         specs = {name: list(dict.fromkeys(map(str, study.plan[name]))) for name in _NAMED}
         every = [spec for of in specs.values() for spec in of]
         order = [value for axis in ("cell", "clip") for value in _chosen(study, axis, self.axes.get(axis, ()))]
-        told: dict[str, dict[str, str]] = {name: {} for name in _LOOKS}
+        by_look: dict[str, dict[str, str]] = {name: {} for name in _LOOKS}
         for spec, look in self.looks.items():
             for name, value in look.items():
-                told[name] |= dict.fromkeys(_matching(spec, every), value)
+                by_look[name] |= dict.fromkeys(_matching(spec, every), value)
         for spec, text in self.labels:
-            found = _matching(spec, every)
-            if not found:
+            matching = _matching(spec, every)
+            if not matching:
                 raise UsageError(
                     f"--label {spec}={text}: study {study.name} has no {spec!r}{near(spec, every)}; there are "
                     f"{', '.join(every)}"
                 )
-            told["label"] |= dict.fromkeys(found, text)
-        with wearing(Looks(told["label"], told["color"], told["marker"], tuple(map(str, order)))):
+            by_look["label"] |= dict.fromkeys(matching, text)
+        with wearing(Looks(by_look["label"], by_look["color"], by_look["marker"], tuple(map(str, order)))):
             yield
 
 
@@ -95,7 +98,7 @@ def parse_label(text: str) -> tuple[str, str]:
     ('rnn:nonlinearity=relu,init=identity', 'IRNN')
 
     Raises:
-        UsageError: There is none.
+        UsageError: There is no equals sign.
     """
     spec, equals, label = text.rpartition("=")
     if not equals or not spec or not label:
@@ -104,25 +107,27 @@ def parse_label(text: str) -> tuple[str, str]:
 
 
 def read_looks(path: Path) -> dict[str, dict[str, str]]:
-    """Read a file of looks: a table a spec, as in ``["lstm:init=chrono"]`` with ``label``, ``color``, ``marker``.
+    """Read a file of looks: a table for each spec, such as ``["lstm:init=chrono"]``, with ``label, color, marker``.
 
     Raises:
-        UsageError: The file cannot be read, or something in it is refused.
+        UsageError: The file cannot be read, or has an unknown name or a wrong value.
     """
     try:
-        told: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        looks: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"--looks {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"--looks {path} is no TOML: {error}") from None
-    for spec, look in told.items():
+        raise UsageError(f"--looks {path} is not TOML: {error}") from None
+    for spec, look in looks.items():
         if not isinstance(look, dict):
-            raise UsageError(f'--looks {path}: {spec!r} is no table; write ["{spec}"] and what it has below')
+            raise UsageError(
+                f'--looks {path}: {spec!r} must be a table: write ["{spec}"], and its label, color or marker below'
+            )
         for name, value in look.items():
             if name not in _LOOKS:
-                raise UsageError(f"--looks {path}: {spec!r} has no {name!r}{near(name, _LOOKS)}; it may have {_LOOKS}")
+                raise UsageError(f"--looks {path}: no key {name!r}{near(name, _LOOKS)}; there are {', '.join(_LOOKS)}")
             _checked_look(path, spec, name, value)
-    return told
+    return looks
 
 
 def _checked_look(path: Path, spec: str, name: str, value: object) -> None:
@@ -130,28 +135,29 @@ def _checked_look(path: Path, spec: str, name: str, value: object) -> None:
         name == "label" or (name == "color" and is_color_like(value)) or (name == "marker" and value in Line2D.markers)
     )
     if not good:
-        raise UsageError(f"--looks {path}: the {name} of {spec!r} is {value!r}, which is none")
+        rule = {"label": "text", "color": "a colour of matplotlib", "marker": "a marker of matplotlib"}[name]
+        raise UsageError(f"--looks {path}: the {name} of {spec!r} must be {rule}, not {value!r}")
 
 
 def _chosen(study: StudyData, axis: str, texts: Sequence[str]) -> list[Any]:
-    """Return the values of an axis that texts stand for, in their order.
+    """Return the values of an axis that some texts stand for, in the order of the texts.
 
     Raises:
         UsageError: A text stands for no value of the study.
     """
     values = list(dict.fromkeys(study.plan[AXIS_COLUMNS[axis]].tolist()))
-    found: list[Any] = []
+    chosen: list[Any] = []
     for text in texts:
         alike = _matching(text, values)
         if not alike:
             there = sorted(map(_spelled, values)) if axis not in _NAMED else list(map(_spelled, values))
             raise UsageError(f"study {study.name} has no {axis} {text!r}{near(text, there)}; it has {', '.join(there)}")
-        found += [value for value in alike if value not in found]
-    return found
+        chosen += [value for value in alike if value not in chosen]
+    return chosen
 
 
 def _matching(text: str, values: Iterable[Any]) -> list[Any]:
-    """Return the values that a text spells, or else those that have it for a name."""
+    """Return the values that a text spells exactly, or else those whose name it is."""
     values = list(values)
     exact = [value for value in values if _parts(text) == _parts(_spelled(value))]
     named = [value for value in values if isinstance(value, str) and re.split(r"[:+]", value)[0] == text.strip()]
@@ -159,7 +165,7 @@ def _matching(text: str, values: Iterable[Any]) -> list[Any]:
 
 
 def _parts(spec: str) -> tuple[str, frozenset[str]]:
-    """Return a spec's name and its options, numbers alike however they are written.
+    """Return a spec's name and its options, with numbers written in one way.
 
     >>> _parts("norm:1") == _parts("norm:1.0"), _parts("0.01") == _parts("1e-2")
     (True, True)
@@ -182,9 +188,9 @@ def _spelled(value: Any) -> str:
 
 
 def _there_is(plan: pd.DataFrame, axes: Iterable[str]) -> str:
-    """Say which values each axis has."""
-    told = []
+    """Write which values each axis has."""
+    texts = []
     for axis in axes:
         values = list(map(_spelled, dict.fromkeys(plan[AXIS_COLUMNS[axis]].tolist())))
-        told.append(f"{axis}: {', '.join(values)}")
-    return "there are " + "; ".join(told)
+        texts.append(f"{axis}: {', '.join(values)}")
+    return "there are " + "; ".join(texts)

@@ -1,4 +1,4 @@
-"""Lays frames out on figures of a venue's width: as many side by side as can be read, no higher than a page."""
+"""Lays out frames on figures of a venue's width: as many side by side as are readable, no higher than a page."""
 
 import string
 import textwrap
@@ -22,11 +22,11 @@ from longlag.report.paper.latex import escape
 from longlag.report.paper.styles import Style
 
 _NARROWEST, _LOWEST, _HIGHEST = 1.45, 1.15, 1.7
-"""Inches of a frame of lines with what stands beside it, and its least and largest height."""
+"""The least width of a frame with its labels, its least height and its largest height, in inches."""
 _LINE, _SQUARE = 0.17, 0.36
-"""Inches of a line of a frame whose lines have names, and of a square of a heat map."""
+"""The height of a named line in a frame, and the size of a square of a heat map, in inches."""
 _BELOW = 0.35
-"""Inches under a frame, for its ticks and its axis' name."""
+"""Inches below a frame, for its tick labels and its axis' name."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Page:
     """One figure.
 
     Attributes:
-        figure: As it is drawn.
+        figure: The drawing.
         data: The numbers that it shows.
-        caption: What it shows, n and intervals included.
+        caption: What it shows, with n and intervals.
     """
 
     figure: Canvas
@@ -46,15 +46,15 @@ class Page:
 
 @dataclass(frozen=True)
 class _Frame:
-    """What one frame shows.
+    """The contents and the size of one frame.
 
     Attributes:
-        name: What sets it apart from the figure's others.
+        name: The values that distinguish it from the figure's other frames.
         data: Its rows.
-        width: Inches that it needs with what stands beside it.
-        beside: Inches of that.
-        inches: Its height.
-        lines: How many lines with names it has; 0 where it has none.
+        width: Its width with the labels beside it, in inches.
+        beside: The width of these labels, in inches.
+        inches: Its height, in inches.
+        lines: How many named lines it has; 0 if its lines have no names.
     """
 
     name: str
@@ -69,26 +69,26 @@ Row = list[_Frame]
 
 
 def pages(name: str, data: pd.DataFrame, style: Style) -> list[Page]:
-    """Draw a figure of the set; what does not fit a page becomes several figures.
+    """Draw one of the figures; if it does not fit a page, return several.
 
     Args:
         name: One of `FIGURES`.
-        data: Its numbers.
-        style: The venue's.
+        data: The figure's numbers.
+        style: The venue's style.
     """
     member = FIGURES[name]
-    told = [
+    shown = [
         _Frame(_name(data, rows, member), rows, *_needs(name, rows))
         for _, rows in data.groupby(list(member.PANELS), sort=False)
     ]
-    columns = max(1, min(len(told), int(style.width / max(one.width for one in told))))
-    columns = -(-len(told) // -(-len(told) // columns))  # as even as the same number of rows allows
+    columns = max(1, min(len(shown), int(style.width / max(one.width for one in shown))))
+    columns = -(-len(shown) // -(-len(shown) // columns))  # rows of equal length, without adding a row
     highest = max(_LOWEST, min(_HIGHEST, 0.62 * style.width / columns))
-    told = [one if one.lines else replace(one, inches=highest) for one in told]
-    rows = [told[start : start + columns] for start in range(0, len(told), columns)]
+    shown = [one if one.lines else replace(one, inches=highest) for one in shown]
+    rows = [shown[start : start + columns] for start in range(0, len(shown), columns)]
     with style.used():
         legend = _legend_inches(member.handles(_legend_rows(member, data)), style.width)
-        above = _BELOW + _title_inches(told, style, columns)
+        above = _BELOW + _title_inches(shown, style, columns)
         return [_page(member, some, above, style) for some in _cut(rows, above, style.tallest - legend)]
 
 
@@ -97,31 +97,31 @@ def _inches(row: Row) -> float:
 
 
 def _cut(rows: list[Row], above: float, tallest: float) -> list[list[Row]]:
-    """Cut rows into pages that are no higher than they may be, or of one row."""
-    found: list[list[Row]] = [[]]
+    """Cut rows into pages that are no higher than ``tallest``; a page has at least one row."""
+    cut: list[list[Row]] = [[]]
     for row in rows:
-        if found[-1] and sum(map(_inches, [*found[-1], row])) + above * (len(found[-1]) + 1) > tallest:
-            found.append([])
-        found[-1].append(row)
-    return found
+        if cut[-1] and sum(map(_inches, [*cut[-1], row])) + above * (len(cut[-1]) + 1) > tallest:
+            cut.append([])
+        cut[-1].append(row)
+    return cut
 
 
 def _page(member: Figure, rows: list[Row], above: float, style: Style) -> Page:
-    told = [one for row in rows for one in row]
+    shown = [one for row in rows for one in row]
     columns = len(rows[0])
     heights = list(map(_inches, rows))
     figure = Canvas(figsize=(style.width, sum(heights) + above * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
-    for one, ax, beside in zip(told, axes.flat, (row for row in rows for _ in row), strict=False):
+    for one, ax, beside in zip(shown, axes.flat, (row for row in rows for _ in row), strict=False):
         member.draw(one.data, ax)
         if one.lines:
             low, high = ax.get_ylim()
             ax.set_ylim(low + max(other.lines for other in beside) - one.lines, high)
-    for ax in axes.flat[len(told) :]:
+    for ax in axes.flat[len(shown) :]:
         ax.axis("off")
-    _share_names(axes, len(told), min(heights))
-    _head(told, axes, style, columns)
-    data = pd.concat([one.data for one in told], ignore_index=True)
+    _share_names(axes, len(shown), min(heights))
+    _head(shown, axes, style, columns)
+    data = pd.concat([one.data for one in shown], ignore_index=True)
     handles = member.handles(_legend_rows(member, data))
     if handles:
         legend = _legend(figure, handles)
@@ -131,30 +131,30 @@ def _page(member: Figure, rows: list[Row], above: float, style: Style) -> Page:
         _escape(figure)
     engine = figure.get_layout_engine()
     assert engine is not None
-    for _ in range(2):  # what names of axes take is known once ticks have their places
+    for _ in range(2):  # the second time, the sizes of axes' names are known
         engine.execute(figure)
     figure.set_layout_engine(None)
-    return Page(figure, data, _caption(member, told, data))
+    return Page(figure, data, _caption(member, shown, data))
 
 
 def _name(data: pd.DataFrame, rows: pd.DataFrame, member: Figure) -> str:
-    """Say what sets a frame apart from the figure's others."""
-    said = []
+    """Write the values that distinguish a frame from the figure's other frames."""
+    parts = []
     for column in member.PANELS:
         value = str(rows[column].iloc[0])
         if data[column].nunique() == 1 and column != "task":
             continue
-        said.append(_told(column, value))
-    return ", ".join(filter(None, said))
+        parts.append(_label(column, value))
+    return ", ".join(filter(None, parts))
 
 
-def _told(column: str, value: str) -> str:
+def _label(column: str, value: str) -> str:
     words = {"task": looks.task_label, "cell": looks.cell_label, "clip": looks.clip_label}
     return words[column](value) if column in words else value
 
 
 def _needs(name: str, rows: pd.DataFrame) -> tuple[float, float, float, int]:
-    """Return inches of a frame: its width with what stands beside it, and that; its height; and its named lines."""
+    """Return what a frame needs: its width with labels, the labels' width, its height (inches), and its named lines."""
     if name == "solved":
         lines, clips = rows["line"].nunique(), frames.clips_of(rows)
         slanted = 0.75 * text_inches(map(looks.clip_label, clips), 8) if len(clips) > 3 else 0.2
@@ -169,7 +169,7 @@ def _needs(name: str, rows: pd.DataFrame) -> tuple[float, float, float, int]:
 
 
 def _share_names(axes: np.ndarray, count: int, inches: float) -> None:
-    """Leave out the names of axes that the frame to the left or the one below has, and break long ones."""
+    """Remove names of axes that the frame to the left or below also has, and break long names into lines."""
     names = {place: (ax.get_xlabel(), ax.get_ylabel()) for place, ax in np.ndenumerate(axes)}
     columns = axes.shape[1]
     for (row, column), ax in np.ndenumerate(axes):
@@ -182,11 +182,11 @@ def _share_names(axes: np.ndarray, count: int, inches: float) -> None:
             ax.set_ylabel(textwrap.fill(names[row, column][1], max(8, int(inches * 15))))
 
 
-def _head(told: Row, axes: np.ndarray, style: Style, columns: int) -> None:
-    """Write above each frame its letter, or what it shows where the style has titles."""
-    if len(told) == 1 and not style.title:
+def _head(shown: Row, axes: np.ndarray, style: Style, columns: int) -> None:
+    """Write a title above each frame: its name if the style has titles, else its letter."""
+    if len(shown) == 1 and not style.title:
         return
-    for one, letter, ax in zip(told, _letters(), axes.flat, strict=False):
+    for one, letter, ax in zip(shown, _letters(), axes.flat, strict=False):
         ax.set_title(_title(one, style, columns) if style.title else f"({letter})", loc="left", pad=3)
 
 
@@ -201,13 +201,13 @@ def _title(one: _Frame, style: Style, columns: int) -> str:
     )
 
 
-def _title_inches(told: Row, style: Style, columns: int) -> float:
-    lines = max(_title(one, style, columns).count("\n") + 1 for one in told) if style.title else len(told) > 1
+def _title_inches(shown: Row, style: Style, columns: int) -> float:
+    lines = max(_title(one, style, columns).count("\n") + 1 for one in shown) if style.title else len(shown) > 1
     return 0.15 * lines
 
 
 def _legend_rows(member: Figure, data: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that the legend is of: where each frame has one clip, as if all had the same."""
+    """Return the rows for the legend; if each frame has one clip, all rows get the same clip, so none is listed."""
     return data.assign(clip=data["clip"].iloc[0]) if "clip" in member.PANELS and len(data) else data
 
 
@@ -216,7 +216,7 @@ def _renderer(figure: Canvas) -> RendererAgg:
 
 
 def _legend(figure: Canvas, handles: Sequence[Artist]) -> Legend:
-    """Put the legend under the frames, as wide as the figure allows."""
+    """Put the legend below the frames, in as many columns as the figure's width allows."""
     renderer = _renderer(figure)
     columns = max(min(len(handles), 8), 1)
     while True:
@@ -236,7 +236,7 @@ def _legend_inches(handles: Sequence[Artist], width: float) -> float:
 
 
 def _escape(figure: Canvas) -> None:
-    """Let TeX print every text as it is."""
+    """Escape every text so that TeX prints it as it is."""
     for ax in figure.axes:
         for axis in (ax.xaxis, ax.yaxis):
             formatter = axis.get_major_formatter()
@@ -246,19 +246,19 @@ def _escape(figure: Canvas) -> None:
         text.set_text(escape(text.get_text()))
 
 
-def _caption(member: Figure, told: Row, data: pd.DataFrame) -> str:
-    if len(told) == 1:
-        which = f" {told[0].name}." if told[0].name else ""
+def _caption(member: Figure, shown: Row, data: pd.DataFrame) -> str:
+    if len(shown) == 1:
+        which = f" {shown[0].name}." if shown[0].name else ""
     else:
-        which = " " + "; ".join(f"({letter}) {one.name}" for one, letter in zip(told, _letters(), strict=False)) + "."
-    return member.told(data) + which
+        which = " " + "; ".join(f"({letter}) {one.name}" for one, letter in zip(shown, _letters(), strict=False)) + "."
+    return member.how_to_read(data) + which
 
 
-def numbered(name: str, found: Sequence[Page]) -> list[tuple[str, Page]]:
-    """Name a figure's pages: ``solved``, or ``solved-1``, ``solved-2`` where there are several, which captions say."""
-    if len(found) == 1:
-        return [(name, found[0])]
+def numbered(name: str, drawn: Sequence[Page]) -> list[tuple[str, Page]]:
+    """Name a figure's pages: ``solved``, or ``solved-1``, ``solved-2`` if there are several; captions name the part."""
+    if len(drawn) == 1:
+        return [(name, drawn[0])]
     return [
-        (f"{name}-{number}", replace(page, caption=f"{page.caption} Part {number} of {len(found)}."))
-        for number, page in enumerate(found, 1)
+        (f"{name}-{number}", replace(page, caption=f"{page.caption} Part {number} of {len(drawn)}."))
+        for number, page in enumerate(drawn, 1)
     ]

@@ -1,4 +1,4 @@
-"""Styles: the widths and heights of venues, and letters that can be read at these."""
+"""Styles: the widths and heights of figures at venues, with letters that are readable at these sizes."""
 
 import shutil
 import tomllib
@@ -15,7 +15,7 @@ from longlag.tasks.support.errors import UsageError, near
 
 WIDTHS = ("column", "text", "half")
 _HALF = 0.485
-"""Of the text: two figures side by side with a gap between them."""
+"""The share of the text's width that a figure of width ``half`` has: two of them fit with a gap between them."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class Style:
 
     Attributes:
         name: The venue.
-        width: Inches of a figure.
-        tallest: Inches that it may be high.
-        font: A family that comes with matplotlib.
+        width: The width of a figure in inches.
+        tallest: The largest height of a figure in inches.
+        font: A font family that comes with matplotlib.
         usetex: Whether TeX sets the text.
-        title: Whether frames say what they show; else the caption does.
+        title: Whether frames have titles; else the caption says what they show.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Style:
 
     @contextmanager
     def used(self) -> Iterator[None]:
-        """Draw in this style whatever the caller's settings are, and leave those alone."""
+        """Draw in this style, and restore the caller's settings afterwards."""
         with matplotlib.style.context(["default", self._settings()]):
             yield
 
@@ -104,10 +104,10 @@ def style_of(name: str, width: str = "column", usetex: bool = False, title: bool
         name: The venue.
         width: One of `WIDTHS`.
         usetex: Whether TeX sets the text.
-        title: Whether frames say what they show; by default in the style ``plain`` only.
+        title: Whether frames have titles; by default only in the style ``plain``.
 
     Raises:
-        UsageError: There is no such style or width, or no TeX.
+        UsageError: There is no such style or width, or TeX is not installed.
     """
     known = _read()
     if name not in known:
@@ -115,7 +115,9 @@ def style_of(name: str, width: str = "column", usetex: bool = False, title: bool
     if width not in WIDTHS:
         raise UsageError(f"no width is called {width!r}{near(width, WIDTHS)}; there are {', '.join(WIDTHS)}")
     if usetex and not shutil.which("latex"):
-        raise UsageError("--usetex needs TeX: there is no program called latex; without it matplotlib sets the text")
+        raise UsageError(
+            "--usetex needs the program latex, which is not installed; without --usetex matplotlib sets the text"
+        )
     venue = known[name]
     inches = _HALF * venue["text"] if width == "half" else venue[width]
     shown = name == "plain" if title is None else title
@@ -128,7 +130,7 @@ def _read() -> dict[str, dict[str, Any]]:
 
 
 def savable(kind: str) -> dict[str, Any]:
-    """Return what to tell matplotlib of a file's format, so that the same drawing has the same bytes."""
+    """Return the options with which matplotlib saves a format, so that the same drawing gives the same bytes."""
     metadata: dict[str, dict[str, None]] = {
         "png": {"Software": None},
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -138,5 +140,5 @@ def savable(kind: str) -> dict[str, Any]:
 
 
 def version() -> str:
-    """Return the version of the library that draws."""
+    """Return the version of matplotlib."""
     return str(mpl.__version__)

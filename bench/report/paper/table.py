@@ -1,4 +1,4 @@
-"""The table of a study: columns by name, rows in groups, the best in bold only where intervals tell it apart."""
+"""The table of a study, with columns by name and rows in groups; a best row is bold only if intervals separate it."""
 
 import html
 import re
@@ -16,7 +16,7 @@ from longlag.report.text.tables import axis_text, everywhere, to_csv
 from longlag.store.results import StudyData
 
 _MARK = "*"
-"""Behind the shares that are not told apart from the best, where there is no best."""
+"""The mark of shares that intervals do not separate from the best one."""
 _BARE = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
 
 
@@ -25,12 +25,12 @@ class Table:
     """A table as texts.
 
     Attributes:
-        headings: Above its columns.
-        numeric: Which of them LaTeX aligns by the decimal mark.
-        groups: The heading of each row's group; the same and empty where there is one.
-        rows: A text a column.
-        bold: By row, whether it is told apart from all others of its group as the best.
-        told: What its caption says.
+        headings: The headings of the columns.
+        numeric: For each column, whether LaTeX aligns it by the decimal mark.
+        groups: For each row, the heading of its group; empty for all rows if there is one group.
+        rows: For each row, the text of each column.
+        bold: For each row, whether intervals separate it from all others of its group as the best.
+        caption: The caption.
     """
 
     headings: list[str]
@@ -38,27 +38,27 @@ class Table:
     groups: list[str]
     rows: list[list[str]]
     bold: list[bool]
-    told: str
+    caption: str
 
 
 def table_of(study: StudyData, asked: Sequence[str] = (), group: str = "task") -> Table:
-    """Lay out a study's settings, best first within a group; columns that say the same of all are left out.
+    """Return a study's settings as a table, best first within a group; columns with a single value are left out.
 
     Args:
-        study: The study, as far as it was chosen.
+        study: The study, reduced to the settings that are shown.
         asked: Names of columns; by default the axes that vary and the most important results.
-        group: The axis whose values are headings of groups of rows.
+        group: The axis by whose values rows are grouped.
 
     Raises:
         UsageError: There is no such column or axis.
     """
-    found = {name: texts(study, name) for name in names_of(study, asked, group)}
-    constant = {name: of[0] for name, of in found.items() if name not in SETTING and len(of) > 1 and len(set(of)) == 1}
+    every = {name: texts(study, name) for name in names_of(study, asked, group)}
+    constant = {name: of[0] for name, of in every.items() if name not in SETTING and len(of) > 1 and len(set(of)) == 1}
     groups = [_group(group, value) for value in summarise(study)[group]] if group in SETTING else texts(study, group)
     order = sorted(range(len(groups)), key=lambda row: list(dict.fromkeys(groups)).index(groups[row]))
-    shown = {name: of for name, of in found.items() if name not in constant and (name in RESULTS or len(set(of)) > 1)}
-    if not shown:  # one setting alone
-        shown = found
+    shown = {name: of for name, of in every.items() if name not in constant and (name in RESULTS or len(set(of)) > 1)}
+    if not shown:  # a single setting
+        shown = every
     bold, ties = _bests(study, groups)
     rows = [[shown[name][row] + (_MARK if name == "solved" and ties[row] else "") for name in shown] for row in order]
     return Table(
@@ -67,7 +67,7 @@ def table_of(study: StudyData, asked: Sequence[str] = (), group: str = "task") -
         [groups[row] if len(set(groups)) > 1 else "" for row in order],
         rows,
         [bold[row] and "solved" in shown for row in order],
-        _told(study, group, list(shown), constant) + _marks(bold, ties),
+        _caption(study, group, list(shown), constant) + _marks(bold, ties),
     )
 
 
@@ -76,7 +76,7 @@ def _group(name: str, value: object) -> str:
 
 
 def _bests(study: StudyData, groups: list[str]) -> tuple[list[bool], list[bool]]:
-    """Return which rows are told apart as the best of their group by their intervals, and which share that place."""
+    """Return which rows intervals separate as the best of their group, and which rows share the best place."""
     summary = summarise(study)
     bold, ties = [False] * len(groups), [False] * len(groups)
     for name in dict.fromkeys(groups):
@@ -93,30 +93,30 @@ def _bests(study: StudyData, groups: list[str]) -> tuple[list[bool], list[bool]]
     return bold, ties
 
 
-def _told(study: StudyData, group: str, shown: Iterable[str], constant: Mapping[str, str]) -> str:
-    """Return the caption: what is the same everywhere, what columns mean, what is missing."""
-    said = [f"{study.title or study.name}, {progress(study)}."]
+def _caption(study: StudyData, group: str, shown: Iterable[str], constant: Mapping[str, str]) -> str:
+    """Return the caption: the axes with one value, the meaning of columns, and what is missing."""
+    sentences = [f"{study.title or study.name}, {progress(study)}."]
     if shared := everywhere(study):
-        said.append(f"Everywhere: {shared}.")
-    said += [f"{heading(name).capitalize()} is {value} in every row." for name, value in constant.items()]
+        sentences.append(f"Everywhere: {shared}.")
+    sentences += [f"{heading(name).capitalize()} is {value} in every row." for name, value in constant.items()]
     left = [name for name in several(study.plan) if name not in shown and name not in (group, *constant)]
     if left:
-        said.append(f"Not shown, but not the same in all rows: {', '.join(map(heading, left))}.")
-    meaning = [RESULTS[name].told for name in shown if name in RESULTS and RESULTS[name].told]
+        sentences.append(f"Not shown, but not the same in all rows: {', '.join(map(heading, left))}.")
+    meaning = [RESULTS[name].note for name in shown if name in RESULTS and RESULTS[name].note]
     if meaning:
-        said.append("; ".join(meaning)[0].upper() + "; ".join(meaning)[1:] + ".")
-    return " ".join([*said, *notes(study)])
+        sentences.append("; ".join(meaning)[0].upper() + "; ".join(meaning)[1:] + ".")
+    return " ".join([*sentences, *notes(study)])
 
 
 def _marks(bold: Sequence[bool], ties: Sequence[bool]) -> str:
-    """Say what the marks mean that occur."""
-    said = " Bold: solved more often than every other setting of its group, intervals apart." if any(bold) else ""
+    """Return sentences on the marks that occur."""
+    best = " Bold: solved more often than every other setting of its group, intervals apart." if any(bold) else ""
     tied = f" {_MARK}: not told apart from the best of its group by the intervals." if any(ties) else ""
-    return said + tied
+    return best + tied
 
 
 def to_latex(table: Table, origin: Origin) -> str:
-    """Write a table for LaTeX with booktabs and siunitx; environment and caption are the author's."""
+    """Write a table for LaTeX with booktabs and siunitx; the author adds the environment and the caption."""
     bold = [["textbf:--rwrap" if made else "" for _ in table.headings] for made in table.bold]
     rows = [[_latex(text, numeric) for text, numeric in zip(row, table.numeric, strict=True)] for row in table.rows]
     headings = [escape(name) for name in table.headings]
@@ -132,12 +132,12 @@ def to_latex(table: Table, origin: Origin) -> str:
 
 
 def _latex(text: str, numeric: bool) -> str:
-    """Write a cell; what is no bare number stands in braces in a column that is aligned by the decimal mark."""
+    """Write a cell; in a column that is aligned by the decimal mark, all but bare numbers are put in braces."""
     return text if numeric and _BARE.fullmatch(text) else f"{{{escape(text)}}}" if numeric else escape(text)
 
 
 def _format(texts_of: tuple[str, ...], numeric: bool) -> str:
-    """Return the type of a column: text, or numbers with so many digits before and behind the mark."""
+    """Return the type of a column for LaTeX: text, or numbers with their digits before and after the decimal mark."""
     if not numeric:
         return "l"
     bare = [text.lstrip("-").partition("e")[0] for text in texts_of if _BARE.fullmatch(text)]
@@ -147,27 +147,27 @@ def _format(texts_of: tuple[str, ...], numeric: bool) -> str:
 
 
 def _grouped(text: str, table: Table) -> str:
-    """Put a line with its name above each group of rows, and a rule between groups."""
+    """Add a line with the name above each group of rows, and a rule between groups."""
     lines = text.splitlines()
     first = lines.index("\\midrule") + 1
-    found = lines[:first]
+    grouped = lines[:first]
     for place, (group, line) in enumerate(zip(table.groups, lines[first:], strict=False)):
         if group and (place == 0 or table.groups[place - 1] != group):
-            found += ["\\midrule"] * (place > 0)
-            found.append(f"\\multicolumn{{{len(table.headings)}}}{{l}}{{\\emph{{{escape(group)}}}}} \\\\")
-        found.append(line)
-    return "\n".join([*found, *lines[first + len(table.rows) :], ""])
+            grouped += ["\\midrule"] * (place > 0)
+            grouped.append(f"\\multicolumn{{{len(table.headings)}}}{{l}}{{\\emph{{{escape(group)}}}}} \\\\")
+        grouped.append(line)
+    return "\n".join([*grouped, *lines[first + len(table.rows) :], ""])
 
 
 def to_markdown(table: Table) -> str:
-    """Write a table for Markdown, its caption below."""
+    """Write a table for Markdown, with its caption below."""
     grouped = any(table.groups)
     heads = ([""] if grouped else []) + table.headings
     lines = [_line(heads), _line([":--" if not numeric else "--:" for numeric in [False] * grouped + table.numeric])]
     for place, (group, row, bold) in enumerate(zip(table.groups, table.rows, table.bold, strict=True)):
         first = [group if place == 0 or table.groups[place - 1] != group else ""] if grouped else []
         lines.append(_line([plain(text) for text in first] + [_bold(plain(text), bold) for text in row]))
-    return "\n".join([*lines, "", plain(table.told), ""])
+    return "\n".join([*lines, "", plain(table.caption), ""])
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -179,15 +179,20 @@ def _bold(text: str, bold: bool) -> str:
 
 
 def plain(text: str) -> str:
-    """Write text so that Markdown shows it as it is."""
+    """Escape text so that Markdown shows it as it is."""
     return re.sub(r"([\\`*_|#\[\]])", r"\\\1", html.escape(text, quote=False))
 
 
 def to_html(table: Table) -> str:
-    """Write a table for HTML, its caption in it."""
+    """Write a table for HTML, with its caption."""
     grouped = any(table.groups)
     heads = "".join(f"<th>{html.escape(name)}</th>" for name in ([""] if grouped else []) + table.headings)
-    lines = ["<table>", f"<caption>{html.escape(table.told)}</caption>", f"<thead><tr>{heads}</tr></thead>", "<tbody>"]
+    lines = [
+        "<table>",
+        f"<caption>{html.escape(table.caption)}</caption>",
+        f"<thead><tr>{heads}</tr></thead>",
+        "<tbody>",
+    ]
     for place, (group, row, bold) in enumerate(zip(table.groups, table.rows, table.bold, strict=True)):
         first = group if place == 0 or table.groups[place - 1] != group else ""
         cells = [f"<th>{html.escape(first)}</th>"] * grouped
@@ -197,10 +202,10 @@ def to_html(table: Table) -> str:
 
 
 def written_as(study: StudyData, table: Table, origin: Origin) -> dict[str, tuple[str, str]]:
-    """Return a table in every format: the name of its file, and its text; ``csv`` has all numbers of the summary."""
+    """Return the name of the file and its text, by format; ``csv`` has all numbers of the summary."""
     return {
         "latex": ("table.tex", to_latex(table, origin)),
-        "caption": ("table.caption.tex", f"% {origin.line}\n{escape(table.told)}\n"),
+        "caption": ("table.caption.tex", f"% {origin.line}\n{escape(table.caption)}\n"),
         "markdown": ("table.md", to_markdown(table)),
         "html": ("table.html", to_html(table)),
         "csv": ("table.csv", to_csv(summarise(study).drop(columns=list(shared_values(study))))),

@@ -1,1 +1,1 @@
-"""Reports to read: sentences, tables, the printed summary."""
+"""Reports as text: sentences, tables and the summary in the terminal."""

@@ -1,8 +1,8 @@
-"""What clips do, said for each cell against no clip, or against the first clip where every setting clips.
+"""Writes what clips do: for each cell a comparison with no clip, or with the first clip if every setting clips.
 
-*Decides* is said where a test over all comparisons of the study together does (`stats.multiple.compare`). It is said of
-*the best rate of each clip* only where `longlag tune` found these, or no rate at all; of a study that tries several
-rates also for *the best of the rates tried*; else the sentence holds *at this rate* and says so.
+A clause says that clipping *decides* if a test over all comparisons of the study together says so
+(`stats.multiple.compare`). It speaks of *the best rate of each clip* only if `longlag tune` searched for these rates. A
+study that tries several rates gets a second clause, on *the best of the rates tried*. Else the clause names the rate.
 """
 
 from collections import defaultdict
@@ -20,19 +20,19 @@ from longlag.stats.multiple import Difference, compare
 from longlag.tasks.support.options import spell
 
 BEST = frozenset({Basis.TUNED, Basis.NEIGHBOUR, Basis.NONE})
-"""A clip's best rate as far as was looked for: there is one and its neighbours were tried, or none was found."""
+"""How a clip's rate was chosen if it counts as its best: its neighbours were tried, or the search found no rate."""
 UNFOUND = frozenset({Basis.NEIGHBOUR, Basis.NONE})
 
 
 @dataclass(frozen=True)
 class Side:
-    """One clip's trials of a comparison.
+    """One side of a comparison: the trials of one clip.
 
     Attributes:
-        clip: Spec.
+        clip: The clip's spec.
         lr: The learning rate.
-        basis: What the rate rests on.
-        solved: By seed, of trials with a result.
+        basis: How the rate was chosen.
+        solved: Whether the trial solved its task, by seed, for trials with a result.
     """
 
     clip: str
@@ -42,7 +42,7 @@ class Side:
 
     @property
     def count(self) -> Count:
-        """How many of its trials are solved."""
+        """How many of the trials solved their task."""
         return Count(sum(self.solved.values()), len(self.solved))
 
     @property
@@ -55,13 +55,13 @@ class Side:
 
 
 class Comparison(NamedTuple):
-    """A cell under a clip and under what it is compared with.
+    """A comparison of one cell under a clip and under no clip, or under the first clip.
 
     Attributes:
-        name: The cell, and in what way it was trained.
-        scope: The rates for which it holds.
-        clip: Under the clip.
-        first: Under no clip, or the first.
+        name: The cell, and the way in which it was trained.
+        scope: The learning rates for which the comparison holds, in words.
+        clip: The side of the clip.
+        first: The side of no clip, or of the first clip.
     """
 
     name: str
@@ -77,51 +77,63 @@ class Comparison(NamedTuple):
 
 
 def comparisons(parts: Sequence[Panel]) -> list[Comparison]:
-    """List what is to be compared in the panels of a task: in each, then at the best of several rates."""
+    """Return the comparisons of a task: those of each panel, then those at the best of several rates."""
     at_each = [pair for part in parts for pair in _of_panel(part)]
     return at_each + [pair for of_rates in _by_rate(parts) for pair in _of_panel(_best_of(of_rates), len(of_rates))]
 
 
 def differences(of_tasks: Mapping[str, Sequence[Comparison]]) -> dict[str, list[Difference]]:
-    """Put the comparisons of all tasks to the test together."""
-    found = iter(compare([(pair.clip.solved, pair.first.solved) for pairs in of_tasks.values() for pair in pairs]))
-    return {task: [next(found) for _ in pairs] for task, pairs in of_tasks.items()}
+    """Test the comparisons of all tasks together, which corrects for their number."""
+    tests = iter(compare([(pair.clip.solved, pair.first.solved) for pairs in of_tasks.values() for pair in pairs]))
+    return {task: [next(tests) for _ in pairs] for task, pairs in of_tasks.items()}
 
 
 def what_clips_do(pairs: Sequence[Comparison], tests: Sequence[Difference]) -> list[str]:
-    """Return clauses on the comparisons of a task, one or two for each scope."""
-    said = []
+    """Return clauses on the comparisons of a task, one or two for each scope.
+
+    Args:
+        pairs: The comparisons.
+        tests: The test of each.
+    """
+    clauses = []
     for scope in dict.fromkeys(pair.scope for pair in pairs):
         of_scope = [(pair, test) for pair, test in zip(pairs, tests, strict=True) if pair.scope == scope]
         decided = [f"for {pair.name} ({_versus([pair])}; p {_p(test.p)})" for pair, test in of_scope if test.decided]
         undecided = [pair for pair, test in of_scope if pair.differs and not test.decided]
         if decided:
-            said.append(f"{scope}, clipping decides {joined(decided)}")
+            clauses.append(f"{scope}, clipping decides {joined(decided)}")
         if undecided:
-            said.append(f"{scope}, whether clipping matters is undecided for {_listed(undecided)}")
+            clauses.append(f"{scope}, whether clipping matters is undecided for {_listed(undecided)}")
         if not decided and not undecided:
-            said.append(f"{scope}, clipping changes no count")
-    return said
+            clauses.append(f"{scope}, clipping changes no count")
+    return clauses
 
 
 def _of_panel(part: Panel, rates: int = 0) -> list[Comparison]:
-    """Compare the clips of a panel; it holds the best of so many ``rates`` for each of them, where these are said."""
+    """Return the comparisons of a panel.
+
+    Args:
+        part: The panel.
+        rates: Of how many rates the panel has the best for each cell and clip; 0 if it was not chosen so.
+    """
     first, *others = part.clips
-    named = replace(part, ways={name: value for name, value in part.ways.items() if name != "lr"})  # sides say it
-    found = []
+    named = replace(
+        part, ways={name: value for name, value in part.ways.items() if name != "lr"}
+    )  # the sides name the rate
+    pairs = []
     for cell in part.cells:
         against = _side(part.of(cell, first))
         sides = [_side(part.of(cell, clip)) for clip in others] if against else []
-        found += [
+        pairs += [
             Comparison(name_of(named, cell), _scope(side, against, rates), side, against)
             for side in sides
             if side and against
         ]
-    return found
+    return pairs
 
 
 def _side(rows: pd.DataFrame) -> Side | None:
-    """Return a clip's side from the rows of a cell; None where no trial has a result."""
+    """Return the side of one clip from its rows; None if no trial has a result."""
     rows = rows[rows["counted"]]
     if rows.empty:
         return None
@@ -137,7 +149,7 @@ def _scope(one: Side, other: Side, rates: int) -> str:
 
 
 def _by_rate(parts: Sequence[Panel]) -> list[list[Panel]]:
-    """Return the panels that differ by the rate alone, together."""
+    """Group the panels that differ in the learning rate alone."""
     groups = defaultdict(list)
     for part in parts:
         if "lr" in part.ways:
@@ -146,20 +158,20 @@ def _by_rate(parts: Sequence[Panel]) -> list[list[Panel]]:
 
 
 def _best_of(parts: Sequence[Panel]) -> Panel:
-    """Return one panel with the rate that solves most, then soonest, for each cell and clip."""
+    """Return one panel that holds, for each cell and clip, the rate that solves most trials, or solves soonest."""
     settings = dict.fromkeys((cell, clip) for part in parts for cell in part.cells for clip in part.clips)
     best = [min((part.of(*setting) for part in parts), key=_merit) for setting in settings]
     return replace(parts[0], frame=pd.concat(best, ignore_index=True))
 
 
 def _merit(rows: pd.DataFrame) -> tuple[float, float]:
-    """Return what is compared, smaller being better."""
+    """Return the numbers by which rates are ranked; smaller is better."""
     counted = rows[rows["counted"]]
     return (-counted["solved"].mean(), counted["watched_updates"].mean()) if len(counted) else (1.0, 0.0)
 
 
 def _versus(pairs: Sequence[Comparison]) -> str:
-    """Say the counts of clips against the one side that they share, with their rates."""
+    """Write the counts of several clips, then that of the side they share, each with its rate."""
     sides = [*(pair.clip for pair in pairs), pairs[0].first]
     rates = [side.rate for side in sides]
     if len(set(rates)) == 1:
@@ -171,9 +183,9 @@ def _listed(pairs: Sequence[Comparison]) -> str:
     of_name = defaultdict(list)
     for pair in pairs:
         of_name[pair.name, pair.first.lr].append(pair)
-    told = [f"{name} ({_versus(found)})" for (name, _), found in of_name.items()]
-    more = [f"{len(told) - MANY} more"] if len(told) > MANY else []
-    return joined([*told[:MANY], *more])
+    texts = [f"{name} ({_versus(of_cell)})" for (name, _), of_cell in of_name.items()]
+    more = [f"{len(texts) - MANY} more"] if len(texts) > MANY else []
+    return joined([*texts[:MANY], *more])
 
 
 def _p(value: float) -> str:

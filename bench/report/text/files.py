@@ -19,13 +19,13 @@ from longlag.report.text.tables import EXPLANATION, axis_text, error_text, every
 from longlag.store.results import StudyData
 
 _SOMETIMES = ("timings.csv", "transfer.csv", "transfer.md", "rungs.csv", "horizons.csv", "horizons.md")
-"""Tables that only some studies have numbers for."""
+"""Tables that only some studies have."""
 
 
 def write_tables(study: StudyData, folder: Path) -> list[Path]:
-    """Write ``summary.csv``, ``.md`` and ``.tex``, and ``timings.csv`` where durations are known.
+    """Write ``summary.csv``, ``.md`` and ``.tex``, ``timings.csv`` if durations are known, and what else there is.
 
-    A table that an earlier plan had numbers for, and this one has not, is removed.
+    A table that was written for an earlier plan, and for which this plan has no numbers, is removed.
 
     Returns:
         The files written, in ``folder/tables``.
@@ -46,9 +46,9 @@ def write_tables(study: StudyData, folder: Path) -> list[Path]:
         texts["transfer.csv"] = to_csv(transferred)
         texts["transfer.md"] = _transfer_markdown(study, transferred)
     if has_horizons(study):
-        found = horizons.horizons(rungs(study))
-        texts |= {"rungs.csv": to_csv(rungs(study)), "horizons.csv": to_csv(found)}
-        texts["horizons.md"] = f"# {_heading(study)}\n\n{progress(study)}. {horizons.markdown(found)}"
+        fitted = horizons.horizons(rungs(study))
+        texts |= {"rungs.csv": to_csv(rungs(study)), "horizons.csv": to_csv(fitted)}
+        texts["horizons.md"] = f"# {_heading(study)}\n\n{progress(study)}. {horizons.markdown(fitted)}"
     for name in set(_SOMETIMES) - set(texts):
         (target / name).unlink(missing_ok=True)
     for name, text in texts.items():
@@ -69,20 +69,20 @@ def _markdown(study: StudyData, summary: pd.DataFrame) -> str:
     marks = [":--" if name in axes else "--:" for name in table]
     lines += ["", _row(list(table.columns)), _row(marks)]
     lines += [_row([cell.replace("|", "\\|") for cell in row]) for row in table.to_numpy().tolist()]
-    told = f"{EXPLANATION} {REACH_EXPLANATION}" if "reach_1pct" in summary else EXPLANATION
-    return "\n".join([*lines, "", told, ""])
+    explanation = f"{EXPLANATION} {REACH_EXPLANATION}" if "reach_1pct" in summary else EXPLANATION
+    return "\n".join([*lines, "", explanation, ""])
 
 
 def _row(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _transfer_markdown(study: StudyData, found: pd.DataFrame) -> str:
-    rows = [row for _, row in found.iterrows()]
-    axes = [name for name in found if name in SETTING]
+def _transfer_markdown(study: StudyData, transfers: pd.DataFrame) -> str:
+    rows = [row for _, row in transfers.iterrows()]
+    axes = [name for name in transfers if name in SETTING]
     trained = [f"{row['trained_from']}-{row['trained_to']}" for row in rows]
     table = pd.DataFrame(
-        {name: [axis_text(name, value) for value in found[name]] for name in axes}
+        {name: [axis_text(name, value) for value in transfers[name]] for name in axes}
         | {
             "lags trained at": ["-".join(dict.fromkeys(text.split("-"))) for text in trained],
             "lag tested": [str(row["lag"]) for row in rows],
@@ -106,9 +106,9 @@ TRANSFER_EXPLANATION = (
 
 
 def _latex(study: StudyData) -> str:
-    """Write the table that fits a page, with its story as comments, and below it what it says and what is missing."""
+    """Write the table for LaTeX: the report's sentences as comments, the table, and its caption below it."""
     table = table_of(study)
-    said = [f"% {_heading(study)}", f"% {progress(study)}"]
-    said += [f"% {style.task_label(task)}: {story}" for task, story in stories(study).items()]
-    below = f"\\par\\smallskip\\noindent\\footnotesize {escape(table.told)}"
-    return "\n".join([*said, to_latex(table, origin_of(study, "longlag")).rstrip(), below, ""])
+    comments = [f"% {_heading(study)}", f"% {progress(study)}"]
+    comments += [f"% {style.task_label(task)}: {story}" for task, story in stories(study).items()]
+    below = f"\\par\\smallskip\\noindent\\footnotesize {escape(table.caption)}"
+    return "\n".join([*comments, to_latex(table, origin_of(study, "longlag")).rstrip(), below, ""])

@@ -1,7 +1,7 @@
-"""One sentence a task, drawn from the numbers and saying no more than they support.
+"""Writes one sentence for each task, which says no more than the numbers support.
 
-It names the budget within which its counts hold, the start of cells whose name does not say it, and the rates at which
-clips are compared (`clip_lines`).
+The sentence names the budget within which its counts hold, the initialisation of cells if their label does not, and the
+learning rates at which clips are compared (`clip_lines`).
 """
 
 from itertools import groupby
@@ -19,7 +19,7 @@ from longlag.store.results import StudyData
 from longlag.values.trial import Status
 
 AT_FLOOR = 0.1
-"""A score no further from 0 than this counts as still at the floor."""
+"""A score between minus this and this counts as at the floor."""
 
 
 @once
@@ -41,12 +41,12 @@ def _sentence(parts: list[Panel], pairs: list[Comparison], tests: list[Differenc
     if not frame["counted"].any():
         return _no_results(frame)
     together = parts if len(parts) <= MANY else [Panel(parts[0].task, {}, frame)]
-    said = [*_who_solves(together), *what_wiring_does(frame), *what_clips_do(pairs, tests), *_who_broke(together)]
-    return f"Within {_budget(frame)} updates {'; '.join(said)}."
+    clauses = [*_who_solves(together), *what_wiring_does(frame), *what_clips_do(pairs, tests), *_who_broke(together)]
+    return f"Within {_budget(frame)} updates {'; '.join(clauses)}."
 
 
 def _budget(frame: pd.DataFrame) -> str:
-    """Say the budget, or the smallest and the largest.
+    """Write the budget in updates, or the smallest and the largest.
 
     >>> _budget(pd.DataFrame({"budget_updates": [800, 1200]}))
     '800 to 1200'
@@ -67,7 +67,7 @@ def _solved(frame: pd.DataFrame) -> Count:
 
 
 def _who_solves(parts: list[Panel]) -> list[str]:
-    """Say who solves; where none does, those trials are judged that neither diverged nor exploded."""
+    """Return clauses on which cells solve; the errors of cells that do not leave out diverged and exploded trials."""
     by_standing: dict[str, list[tuple[str, Count]]] = {standing: [] for standing in _CLAUSES}
     for part in parts:
         for cell in part.cells:
@@ -91,7 +91,7 @@ _CLAUSES = {
 
 
 def _standing(rows: pd.DataFrame, floor: float) -> tuple[str, Count]:
-    """Return one of `_CLAUSES` for the trials of a cell, and how many of how many it tells."""
+    """Return one of `_CLAUSES` for the trials of a cell, and the count of trials that it speaks of."""
     solved = _solved(rows)
     if solved.hits:
         return "all" if solved.hits == solved.n else "some", solved
@@ -103,10 +103,10 @@ def _standing(rows: pd.DataFrame, floor: float) -> tuple[str, Count]:
 
 
 def _who_broke(parts: list[Panel]) -> list[str]:
-    """Name the settings of which trials diverged or exploded, and the cells of which trials failed or took too long."""
-    said = []
+    """Return clauses on settings with diverged or exploded trials, and on cells with failed trials or timeouts."""
+    clauses = []
     for status in (*LOST, Status.FAILED, Status.TIMEOUT):
-        found = []
+        entries = []
         for part in parts:
             for cell in part.cells:
                 for clip in part.clips if status in LOST else [None]:
@@ -115,7 +115,7 @@ def _who_broke(parts: list[Panel]) -> list[str]:
                     count = Count(int((rows["status"] == status).sum()), among)
                     if count.hits:
                         under = f" with {style.clip_label(clip)}" if clip is not None else ""
-                        found.append((f"{name_of(part, cell)}{under}", count))
-        if found:
-            said.append(f"{status}: {listed(found)}")
-    return said
+                        entries.append((f"{name_of(part, cell)}{under}", count))
+        if entries:
+            clauses.append(f"{status}: {listed(entries)}")
+    return clauses

@@ -1,4 +1,4 @@
-"""What tables say of settings: the texts of their columns, and how numbers are written in them."""
+"""Texts of tables: the columns that describe settings, and how numbers are written."""
 
 from collections.abc import Callable, Mapping
 
@@ -30,7 +30,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Write a share in percent, or a dash; in halves of a percent where it has them, as one of 8 seeds has.
+    """Write a share in percent, or a dash; halves of a percent are kept, as for one of 8 seeds.
 
     >>> percent(1 / 8), percent(1 / 3), percent(0.25)
     ('12.5 %', '33 %', '25 %')
@@ -47,15 +47,20 @@ def percent_range(low: float | None, high: float | None) -> str:
 
 
 def updates_text(row: pd.Series) -> str:
-    """Write the median updates to solve, ``> budget`` where fewer than half were solved."""
+    """Write the median updates to solve, or ``> budget`` if fewer than half of the trials solved."""
     if row["n"] == 0:
         return "-"
-    found = row["updates_to_solve"]
-    return f"> {row['budget_updates']:.0f}" if pd.isna(found) else f"{found:.0f}"
+    updates = row["updates_to_solve"]
+    return f"> {row['budget_updates']:.0f}" if pd.isna(updates) else f"{updates:.0f}"
 
 
 def error_text(row: pd.Series, digits: int = 2) -> str:
-    """Write the median error with the range of the seeds, whose ends have so many digits."""
+    """Write the median error with the range over seeds.
+
+    Args:
+        row: A row of `summarise`.
+        digits: Significant digits of the range.
+    """
     ends = f" [{number(row['error_min'], digits)}, {number(row['error_max'], digits)}]" if row["n"] > 1 else ""
     return number(row["error"], 2) + ends
 
@@ -66,17 +71,17 @@ RATE_REMARKS = {
     Basis.NEIGHBOUR: "no rate found",
     Basis.NONE: "no rate found",
 }
-"""What is said of a learning rate that is not the best one in a fine grid."""
+"""The remark on a learning rate that is not the best one in a fine grid, by how it was chosen."""
 
 
 def rate_text(row: pd.Series) -> str:
-    """Write the learning rate, with a remark where it is not the best one in a fine grid."""
+    """Write the learning rate, with a remark if it is not the best one in a fine grid."""
     remark = RATE_REMARKS.get(row["rate_basis"])
     return axis_text("lr", row["lr"]) + (f" ({remark})" if remark else "")
 
 
 def axis_text(name: str, value: object) -> str:
-    """Write an axis' value for reading."""
+    """Write the value of an axis for reading."""
     cells = {"cell": style.cell_label, "decoder_cell": style.cell_label}
     labels = {"task": style.task_label, **cells, "clip": style.clip_label}
     return labels[name](str(value)) if name in labels else style.way_label(name, value).removeprefix(name + " ")
@@ -99,11 +104,11 @@ _COLUMNS: Mapping[str, Callable[[pd.Series], str]] = {
     "clipped": lambda row: percent(row["clipped_fraction"]),
     "parameters": lambda row: number(row["num_parameters"], 7),
 }
-"""What files say of a setting beside its axes, a text a column, from a row of `summarise`."""
+"""The columns of a table beside the axes: by heading, how to write the text from a row of `summarise`."""
 
 
 def readable(study: StudyData, summary: pd.DataFrame) -> pd.DataFrame:
-    """Turn a summary into texts, one column a thing to read; axes with one value are left out."""
+    """Return a summary as texts; axes with one value in the whole plan are left out."""
     rows = [row for _, row in summary.iterrows()]
     axes = {name: [axis_text(name, value) for value in summary[name]] for name in several(study.plan)}
     axes |= {"lr": [rate_text(row) for row in rows]} if "lr" in axes else {}
@@ -120,11 +125,11 @@ EXPLANATION = (
 
 
 def everywhere(study: StudyData) -> str:
-    """Name the axes that have one value in the whole plan."""
+    """Write the values of axes that have one value in the whole plan."""
     labels = {"task": style.task_label, "cell": style.cell_label, "clip": style.clip_label}
-    said = [
+    texts = [
         labels[name](str(value)) if name in labels else style.way_label(name, value)
         for name, value in shared_values(study).items()
         if value != ""
     ]
-    return ", ".join(filter(None, said))
+    return ", ".join(filter(None, texts))

@@ -1,4 +1,4 @@
-"""The summary for a terminal, to be read in ten seconds, and for programs as JSON."""
+"""Writes the summary for a terminal, to be read in ten seconds, and as JSON for programs."""
 
 import json
 import textwrap
@@ -21,7 +21,7 @@ WIDTH = 100
 
 
 def render_text(study: StudyData) -> str:
-    """Return a heading, a sentence and aligned rows, best first, for each task, then what to keep in mind."""
+    """Return a heading, for each task a sentence and aligned rows, best first, and at the end notes."""
     summary = summarise(study)
     title = f"{study.name} · {study.title}" if study.title else study.name
     blocks = [_wrapped(f"{title} · {progress(study)}")]
@@ -56,16 +56,16 @@ def _task_block(task: str, sentence: str, rows: pd.DataFrame) -> str:
         "clip": [style.clip_label(clip) for clip in rows["clip"]],
         **{name: [tables.axis_text(name, value) for value in rows[name]] for name in shown},
     }
-    told = [row for _, row in rows.iterrows()]
+    settings = [row for _, row in rows.iterrows()]
     columns |= {
-        "solved": [f"{row['solved_count']}/{row['n']}" for row in told],
-        "95 %": [tables.percent_range(row["solved_low"], row["solved_high"]) for row in told],
-        "updates": [tables.updates_text(row) for row in told],
-        "error": [tables.error_text(row, digits=1) for row in told],
-        "clipped": [tables.percent(row["clipped_fraction"]) for row in told],
+        "solved": [f"{row['solved_count']}/{row['n']}" for row in settings],
+        "95 %": [tables.percent_range(row["solved_low"], row["solved_high"]) for row in settings],
+        "updates": [tables.updates_text(row) for row in settings],
+        "error": [tables.error_text(row, digits=1) for row in settings],
+        "clipped": [tables.percent(row["clipped_fraction"]) for row in settings],
     }
     columns |= (matches := match_columns(rows))
-    remarks = [_remarks(row) for row in told]
+    remarks = [_remarks(row) for row in settings]
     if any(remarks):
         columns["also"] = remarks
     return "\n".join([heading, _wrapped(sentence, "  "), *aligned(columns, {"cell", "clip", "also", *shown, *matches})])
@@ -78,7 +78,12 @@ def _remarks(row: pd.Series) -> str:
 
 
 def aligned(columns: dict[str, list[str]], left: set[str]) -> list[str]:
-    """Return a heading and rows, columns of texts side by side; those named in ``left`` begin at the same place."""
+    """Return a heading and rows of aligned text.
+
+    Args:
+        columns: The texts of each column, by heading.
+        left: The headings of columns that are aligned to the left; others are aligned to the right.
+    """
     widths = {name: max(map(len, [name, *texts])) for name, texts in columns.items()}
     lines = []
     for row in zip(*([name, *texts] for name, texts in columns.items()), strict=True):
@@ -89,12 +94,12 @@ def aligned(columns: dict[str, list[str]], left: set[str]) -> list[str]:
 
 
 def to_json(study: StudyData) -> str:
-    """Return the summary as JSON: the study, a sentence a task, a record a setting; missing numbers are null."""
+    """Return the study, a sentence for each task and a record for each setting as JSON; missing numbers are null."""
     frame, summary = outcomes(study), summarise(study)
-    told = stories(study)
+    sentences = stories(study)
     tasks = [
         {"task": task, **_record(frame[frame["task"] == task].iloc[0]), "sentence": sentence}
-        for task, sentence in told.items()
+        for task, sentence in sentences.items()
     ]
     content = {
         "study": study.name,
@@ -123,7 +128,7 @@ def _record(first: pd.Series) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that JSON knows; a missing number is None."""
+    """Return a value that JSON can hold; a missing number is None."""
     if pd.isna(value):
         return None
     value = value.item() if hasattr(value, "item") else value

@@ -1,4 +1,4 @@
-"""Safe windows in words: aligned lines of both sweeps, and a sentence that says which settings are safe."""
+"""Writes safe windows as text: aligned rows of both sweeps, and a sentence on which settings are safe."""
 
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -15,7 +15,12 @@ _UNDER = f"{'':>12} {'diverged':>10} {'solve':>11} {'updates':>9}"
 
 
 def render(window: Window, rows: pd.DataFrame) -> str:
-    """Return both sweeps as aligned lines, each with the sentence that says its window."""
+    """Return both sweeps as aligned rows, each followed by the sentence on its safe window.
+
+    Args:
+        window: The experiment.
+        rows: Its settings, one a row.
+    """
     budget = max(grid.updates for grid in window.study().grids)
     lines = [f"{style.task_label(window.task)}, n = {rows['n'].max()} seeds a setting, within {budget} updates"]
     for (cell, sweep), of in rows.groupby(["cell", "sweep"], sort=False):
@@ -37,7 +42,12 @@ def _line(sweep: str, row: Mapping[Hashable, Any]) -> str:
 
 
 def sentence(sweep: str, rows: pd.DataFrame) -> str:
-    """Say in one sentence which settings of a sweep are safe."""
+    """Return a sentence on which settings of a sweep are safe.
+
+    Args:
+        sweep: ``threshold`` or ``rate``.
+        rows: The settings of the sweep.
+    """
     names = list(rows["clip"]) if sweep == "clip" else [spell(lr) for lr in rows["lr"]]
     runs = sweeps.safe_runs(rows["solved_fraction"].tolist())
     if not rows["solved"].any():
@@ -48,11 +58,11 @@ def sentence(sweep: str, rows: pd.DataFrame) -> str:
         return (
             f"No setting solves at least {SAFE_FRACTION:.0%} of its seeds; most: {name}, {best['solved']}/{best['n']}."
         )
-    said = " and ".join(names[low] if low == high else f"{names[low]} to {names[high]}" for low, high in runs)
+    safe_names = " and ".join(names[low] if low == high else f"{names[low]} to {names[high]}" for low, high in runs)
     several = len(runs) > 1 or runs[0][0] < runs[0][1]
     start = "" if sweep == "clip" else "rates of " if several else "a rate of "
     verb = "solve" if several else "solves"
-    text = f"{start}{said} {verb} at least {SAFE_FRACTION:.0%} of the seeds"
+    text = f"{start}{safe_names} {verb} at least {SAFE_FRACTION:.0%} of the seeds"
     edges = [
         edge
         for edge, reached in (("lowest", runs[0][0] == 0), ("highest", runs[-1][1] == len(names) - 1))

@@ -1,4 +1,4 @@
-"""What a task's numbers say of depth with and without skip connections, and of direction: clauses for its sentence."""
+"""Writes clauses on depth with and without skip connections, and on direction, for a task's sentence."""
 
 import pandas as pd
 
@@ -7,7 +7,7 @@ from longlag.values.wiring import DIRECTIONS, NO_DECODER, SKIPS
 
 
 def what_wiring_does(frame: pd.DataFrame) -> list[str]:
-    """Return clauses that count what solves, cells, clips and rates taken together.
+    """Return clauses that count solved trials, over all cells, clips and learning rates together.
 
     Args:
         frame: A task's rows of `outcomes`.
@@ -17,8 +17,8 @@ def what_wiring_does(frame: pd.DataFrame) -> list[str]:
 
 
 def _by_skip(frame: pd.DataFrame) -> list[str]:
-    """Compare skip connections at the largest depth that has several of them, with one layer if there is any."""
-    frame = frame[frame["decoder_cell"] == NO_DECODER]  # one layer of an encoder may stand beside a deep decoder
+    """Compare skip connections at the largest depth with several kinds, and with one layer if that was trained."""
+    frame = frame[frame["decoder_cell"] == NO_DECODER]  # one layer of an encoder may go with a deep decoder
     deep = frame[frame["layers"] > 1]
     kinds = deep.groupby("layers")["skip"].nunique()
     if kinds.max() < 2 or deep.empty:
@@ -36,7 +36,7 @@ def _by_skip(frame: pd.DataFrame) -> list[str]:
 
 
 def _by_direction(frame: pd.DataFrame) -> list[str]:
-    """Compare directions over the cells that have both."""
+    """Compare directions over the cells that were trained in both."""
     rows = frame[frame.groupby("cell")["direction"].transform("nunique") > 1]
     if rows.empty:
         return []

@@ -10,11 +10,11 @@ from longlag.report.figures import style
 from longlag.report.outcomes import Panel
 
 MANY = 3
-"""With more ways of training than this (a sweep of rates, say) cells are counted over all of them together."""
+"""With more ways of training than this (as in a sweep of rates), a cell's trials are counted over all ways together."""
 
 
 class Count(NamedTuple):
-    """Trials of a kind, and all results among which they are."""
+    """A number of trials out of all results: ``7/8``."""
 
     hits: int
     n: int
@@ -24,17 +24,17 @@ class Count(NamedTuple):
 
 
 def name_of(part: Panel, cell: str) -> str:
-    """Return a cell's name, with the way in which the panel's trials were trained where there are several."""
+    """Return a cell's label, with the way in which the panel's trials were trained if there are several ways."""
     return f"{style.cell_label(cell)} ({part.ways_label})" if part.ways else style.cell_label(cell)
 
 
 def listed(entries: list[tuple[str, Count]]) -> str:
-    """List names with their counts; a count that neighbours share is given once."""
-    told = []
+    """List names with their counts; neighbours with the same count share it."""
+    texts = []
     for count, group in groupby(entries, key=lambda entry: entry[1]):
         names = [name for name, _ in group]
-        told.append(f"{joined(names)} ({count}{' each' if len(names) > 1 else ''})")
-    return joined(told)
+        texts.append(f"{joined(names)} ({count}{' each' if len(names) > 1 else ''})")
+    return joined(texts)
 
 
 def joined(words: Iterable[str]) -> str:
@@ -48,10 +48,13 @@ def joined(words: Iterable[str]) -> str:
 
 
 def start_of(rows: pd.DataFrame) -> str:
-    """Say a cell's usual initialisation, ``forget bias 1``; nothing where its label says another, or it has no option.
+    """Write a cell's default initialisation, such as ``forget bias 1``.
 
     Args:
-        rows: Of one cell, with its options in columns ``cell.<option>``.
+        rows: Rows of one cell, with its options in columns ``cell.<option>``.
+
+    Returns:
+        The text; empty if the cell's label names another initialisation, or if it has no such option.
     """
     first = rows.iloc[0]
     columns = [str(name) for name in rows.columns if str(name).startswith("cell.") and pd.notna(first[name])]

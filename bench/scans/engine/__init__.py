@@ -1,9 +1,9 @@
-"""What fused scans on the CPU share; the kernels themselves lie in `longlag.scans.kernels`, a file a cell.
+"""The machinery of fused scans on the CPU; the kernels themselves are in `longlag.scans.kernels`, one file a cell.
 
-`base` says what a kernel declares, `pair` and `peepholes` which pairs of scalar functions there are, `functions` holds
-exp, tanh and sigmoid. `scan` has the loops over time, `products`, `dots` and `rows` what they call, `weights` what lies
-outside them; `layer` puts them together, `stack` does so for several layers, and `laid_out` prepares kept buffers
-for it (`longlag.networks.straight`); `chunks` cuts long sequences.
-`differentiable` is what torch sees. `loops`, `delta` and `diagonal` serve kernels with loops of their own, `workspace`
-lends them memory. `compiler` says how all of it is compiled and kept.
+`base` and `pair` say what a kernel declares; `functions` holds exp, tanh and sigmoid; `peepholes` and `modrelu` hold
+time steps of particular cells. `scan` has the loops over time, `products`, `dots` and `rows` the functions they call,
+and `weights` the computations outside the loops. `layer` joins them to a layer, `stack` to several layers, and
+`laid_out` does so in buffers that are kept (`longlag.networks.straight`). `chunks` cuts long sequences.
+`differentiable` makes a layer a function of autograd. `loops`, `delta` and `diagonal` serve kernels with loops of their
+own, and `workspace` lends memory. `compiler` says how all of it is compiled and cached.
 """

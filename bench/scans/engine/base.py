@@ -1,4 +1,4 @@
-"""What a kernel is: how a cell runs over sequences, there and back, in compiled loops."""
+"""The contract of a kernel: it runs a cell forward and backward over sequences in compiled loops."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -20,7 +20,7 @@ class Fused(ABC):
     """A cell's kernel."""
 
     direct: ClassVar[bool]
-    """Whether the scan's weights and outputs are the cell's own, so that layers can do without autograd."""
+    """Whether the scan's weights and outputs are those of the cell, so that layers do not need autograd."""
 
     @abstractmethod
     def run(
@@ -31,24 +31,29 @@ class Fused(ABC):
         Args:
             cell: The cell.
             inputs: Tokens (T, B) or vectors (T, B, I).
-            weights: The cell's weights.
-            backward: How the way back goes.
+            weights: The cell's weights, by name.
+            backward: What happens to the signal in the backward pass.
             initial: The states before the first step, (B, ...) each; zeros by default.
 
         Returns:
-            The outputs (T, B, H) and the last states.
+            The outputs (T, B, H) and the states after the last step.
         """
 
     @abstractmethod
     def warm(self, tokens: bool, dtype: str) -> None:
-        """Compile what training on tokens or vectors needs, or load it, so that no update is timed with it."""
+        """Compile the code that training needs, or load it from disk, so that no update is timed with it.
+
+        Args:
+            tokens: Whether inputs are tokens; else they are vectors.
+            dtype: The precision.
+        """
 
 
 class Kernel(Pair, Fused):
-    """A pair of functions for single units, run by the loops that all of these share (`longlag.scans.engine.scan`)."""
+    """A pair of functions for one unit at one time step, run by shared loops (`longlag.scans.engine.scan`)."""
 
     direct: ClassVar[bool] = True
-    """As of `Fused`; else `weights` and `read` say how they follow."""
+    """As in `Fused`; where false, `weights` and `read` compute the scan's weights and the cell's outputs."""
 
     def run(
         self, cell: Cell, inputs: Tensor, weights: Weights, backward: Backward = PLAIN, initial: State | None = None
@@ -61,11 +66,11 @@ class Kernel(Pair, Fused):
         return outputs, (states[-1] if self.outputs == 1 else states[0, -1], *others)
 
     def warm(self, tokens: bool, dtype: str) -> None:
-        """Run a step of one unit there and back."""
+        """Compile by running one step of one unit forward and backward."""
         layer.warm(self, tokens, dtype)
 
     def weights(self, cell: Cell, weights: Weights) -> Weights:
-        """Return the scan's weights, made of the cell's by differentiable steps; by default they are the same."""
+        """Return the scan's weights, computed differentiably from the cell's; by default they are the same."""
         return weights
 
     def read(self, cell: Cell, projected: Callable[[], Tensor], states: Tensor, weights: Weights) -> Tensor:
@@ -74,16 +79,16 @@ class Kernel(Pair, Fused):
         Args:
             cell: The cell.
             projected: Computes the cell's input projection, (T, B, ...).
-            states: What the scan hands on, (T, B, H), or (outputs, T, B, H).
-            weights: The cell's weights.
+            states: The scan's outputs, (T, B, H), or (outputs, T, B, H) where the kernel has several.
+            weights: The cell's weights, by name.
         """
         return states
 
 
 class OwnLoops(Fused):
-    """A cell's scan with loops over time of its own, where no unit's step can be computed by itself.
+    """A scan with its own loops over time, for cells whose units cannot be computed one by one.
 
-    Torch makes what the loops are given, for all time steps of a chunk at once.
+    Torch computes the loops' inputs for all time steps of a chunk together.
     """
 
     direct: ClassVar[bool] = False
@@ -112,4 +117,17 @@ class OwnLoops(Fused):
         self, cell: Cell, projected: Tensor, weights: Weights, state: State, backward: Backward, signal: Signal | None,
         start: int,
     ) -> tuple[Tensor, State]:  # fmt: skip
-        """Do what `longlag.scans.run.scan` does, for a chunk whose first time step is ``start`` in the sequence."""
+        """Run over one chunk of time steps, like `longlag.scans.run.scan`.
+
+        Args:
+            cell: The cell.
+            projected: (T, B, ...), the chunk's projected inputs.
+            weights: The cell's weights, by name.
+            state: The states before the chunk, (B, ...) each.
+            backward: What happens to the signal in the backward pass.
+            signal: Filled with the signal that was carried; None if nobody wants it.
+            start: The place of the chunk's first time step in the whole sequence.
+
+        Returns:
+            The outputs (T, B, H) and the states after the chunk.
+        """

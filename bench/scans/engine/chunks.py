@@ -1,4 +1,4 @@
-"""Long sequences in chunks of time: the states at their borders are kept, the rest is made again on the way back."""
+"""Runs long sequences in chunks of time: only states at the borders are kept; the backward pass recomputes the rest."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,21 +10,22 @@ from torch.autograd.function import once_differentiable
 from longlag.cells.base import State, Weights
 
 Piece = Callable[[int, Tensor, Weights, State], tuple[Tensor, State]]
-"""Runs a chunk: its first time step, its inputs, the weights and the states before it; outputs and states after it."""
+"""A function that runs one chunk. Its arguments are the place of the chunk's first time step, its inputs, the weights,
+and the states before it; it returns the outputs and the states after it."""
 
 
 def run_in_chunks(piece: Piece, length: int, inputs: Tensor, weights: Weights, state: State) -> tuple[Tensor, State]:
     """Run over a batch of sequences, ``length`` time steps at a time, with gradients through every tensor.
 
     Args:
-        piece: Runs a chunk, differentiably.
-        length: The time steps of a chunk, the last of which may be shorter.
+        piece: Runs one chunk, differentiably.
+        length: The time steps of a chunk; the last chunk may be shorter.
         inputs: Tokens (T, B) or vectors (T, B, I).
-        weights: The weights.
-        state: Before the first step, (B, ...) each.
+        weights: The weights, by name.
+        state: The states before the first step, (B, ...) each.
 
     Returns:
-        The outputs (T, B, H) and the last states.
+        The outputs (T, B, H) and the states after the last step.
     """
     if length >= len(inputs):
         return piece(0, inputs, weights, state)
@@ -64,11 +65,11 @@ class _Chunks(torch.autograd.Function):
             state = tuple(part.detach().requires_grad_() for part in ctx.borders[start // length])
             with torch.enable_grad():
                 outputs, after = ctx.piece(start, x, dict(zip(ctx.names, leaves, strict=True)), state)
-            asked = [*leaves, *state, *([x] if wants_inputs else [])]
-            found = torch.autograd.grad([outputs, *after], asked, [by_outputs[here], *carry], materialize_grads=True)
-            for total, part in zip(by_weights, found, strict=False):
+            wanted = [*leaves, *state, *([x] if wants_inputs else [])]
+            grads = torch.autograd.grad([outputs, *after], wanted, [by_outputs[here], *carry], materialize_grads=True)
+            for total, part in zip(by_weights, grads, strict=False):
                 total += part
-            carry = found[len(leaves) : len(leaves) + len(state)]
+            carry = grads[len(leaves) : len(leaves) + len(state)]
             if by_inputs is not None:
-                by_inputs[here] = found[-1]
+                by_inputs[here] = grads[-1]
         return None, None, None, by_inputs, *by_weights, *carry

@@ -4,14 +4,14 @@
     S' = a (S - w u^T) + w v^T              (K, H)   forget, erase what is held, write v
     y  = S'^T q                             (H)      what is held under the query
 
-for keys k, writing w = beta k and queries q of K numbers each, values v of H, and the memory S that a sequence has.
-With dy the loss's derivative by y, and dS' all that reaches S', q dy^T and what comes from later:
+for keys k, weights of writing w = beta k and queries q of K numbers each, values v of H numbers, and each sequence's
+memory S. With dy the loss's derivative by y, and dS' the derivative by S' (q dy^T plus what later steps add):
 
     dq = S' dy        dv = dS'^T w
     da = sum of dS' (S - w u^T)      dw = dS' (v - a u)       dk = S du     where du = -a dv
     dS = a dS' + k du^T = a (dS' - k dv^T)
 
-Units stand last in every array, and one sequence is run after the other, so that its memory stays in the cache.
+Units are the last axis of every array. Sequences are run one after the other, so that a memory stays in the cache.
 """
 
 from typing import Any, NamedTuple
@@ -28,14 +28,14 @@ Array = np.ndarray[Any, Any]
 
 
 class Given(NamedTuple):
-    """What the rule is given, or the gradients by it; at one time step of a sequence all stand without T and B.
+    """The inputs of the rule, or the gradients by them; for one time step of one sequence, without the axes T and B.
 
     Attributes:
-        v: (T, B, H).
-        a: (T, B).
-        k: (T, B, K).
-        w: (T, B, K).
-        q: (T, B, K).
+        v: (T, B, H), the values.
+        a: (T, B), the forget gates.
+        k: (T, B, K), the keys.
+        w: (T, B, K), the keys times the writing strength beta.
+        q: (T, B, K), the queries.
     """
 
     v: Array
@@ -47,7 +47,7 @@ class Given(NamedTuple):
 
 @inlined
 def _at(given: Given, t: int, b: int) -> Given:
-    """Return what belongs to one time step of one sequence."""
+    """Return the inputs of one time step of one sequence."""
     return Given(given.v[t, b], given.a[t, b], given.k[t, b], given.w[t, b], given.q[t, b])
 
 
@@ -58,7 +58,7 @@ def _written(a: Any, w: Any, v: Any, u: Any, s: Any) -> Any:
 
 @separate
 def _recall(key: Array, memory: Array, held: Array) -> None:
-    """Write what a memory (K, H) holds under a key (K,)."""
+    """Write what a memory (K, H) holds under a key (K,) into ``held``, (H,)."""
     fill_row(0, held)
     for k in range(key.size):
         for h in range(held.size):
@@ -67,7 +67,15 @@ def _recall(key: Array, memory: Array, held: Array) -> None:
 
 @separate
 def _advance(step: Given, u: Array, before: Array, after: Array, output: Array) -> None:
-    """Apply one time step to one sequence: memories (K, H), u and the output (H,)."""
+    """Apply one time step to one sequence.
+
+    Args:
+        step: The inputs of the time step.
+        u: (H,), written with what the memory holds under the key.
+        before: (K, H), the memory before the step.
+        after: (K, H), the memory after it, written.
+        output: (H,), written.
+    """
     v, a, _, w, q = step
     fill_row(0, output)
     for k in range(w.size):
@@ -82,8 +90,8 @@ def scan_forward(given: Given, states: Array, outputs: Array) -> None:
     """Run forward in time.
 
     Args:
-        given: What the rule is given.
-        states: (T + 1, B, K, H), or fewer rows, as of `Loops`.
+        given: The inputs of the rule.
+        states: (T + 1, B, K, H), the memories, written but for the first; or fewer rows, as in `Loops`.
         outputs: (T, B, H), written.
     """
     rows, u = len(states), np.empty_like(given.v[0, 0])
@@ -96,7 +104,15 @@ def scan_forward(given: Given, states: Array, outputs: Array) -> None:
 
 @separate
 def _arrive(q: Array, after: Array, by_output: Array, carry: Array, by_q: Array) -> None:
-    """Go back from the output (H,) of one time step to the query (K,) and the memory (K, H)."""
+    """Add the gradient by one time step's output to those by its query and its memory.
+
+    Args:
+        q: (K,), the query.
+        after: (K, H), the memory after the step.
+        by_output: (H,), the gradient by the output.
+        carry: (K, H), the gradients by the memory, added to.
+        by_q: (K,), the gradient by the query, written.
+    """
     for k in range(q.size):
         by_q[k] = dot(after[k], by_output)
         for h in range(by_output.size):
@@ -108,13 +124,13 @@ def _retreat(step: Given, rows: Array, before: Array, carry: Array, by_v: Array,
     """Go back one time step of one sequence.
 
     Args:
-        step: What the time step was given.
-        rows: (3, H), the first one u; the others are overwritten.
-        before: (K, H), the memory before it.
-        carry: (K, H), the gradients by the memory after it; becomes those by the memory before.
-        by_v: (H,), those by v.
-        by_k: (K,), those by k, written.
-        by_w: (K,), those by w, written.
+        step: The inputs of the time step.
+        rows: (3, H), of which the first is u; the others are overwritten.
+        before: (K, H), the memory before the step.
+        carry: (K, H), the gradients by the memory after the step; replaced by those by the memory before it.
+        by_v: (H,), the gradient by v, written.
+        by_k: (K,), the gradient by k, written.
+        by_w: (K,), the gradient by w, written.
 
     Returns:
         The gradient by a.
@@ -142,12 +158,12 @@ def scan_backward(
     """Run backward in time.
 
     Args:
-        given: What the rule is given.
-        states: (T + 1, B, K, H), as `scan_forward` left them.
+        given: The inputs of the rule.
+        states: (T + 1, B, K, H), the memories that `scan_forward` has written.
         by_output: (T, B, H), the gradients by the outputs.
-        carry: (B, K, H), those by the last memories, through what comes later; becomes those by the initial ones.
-        by_given: Those by what is given, written.
-        rules: With passed (T, B, K, H).
+        carry: (B, K, H), the gradients by the last memories; replaced by those by the initial ones.
+        by_given: The gradients by the inputs, written.
+        rules: What happens to the backward signal; its ``passed`` is (T, B, K, H).
     """
     by_v, by_a, by_k, by_w, by_q = by_given
     rows = np.empty((3, given.v.shape[2]), given.v.dtype)

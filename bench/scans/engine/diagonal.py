@@ -1,15 +1,16 @@
-"""A diagonal linear recurrence steered by its inputs, with its readout.
+"""A diagonal linear recurrence whose coefficients depend on the inputs, with its readout.
 
     a = exp(d c)        s' = a s + x w        y = sum over n of r s'
 
-for N numbers s of each of H units. d and x belong to a unit, w and r to a number, at every step and sequence; c is
-negative and stays. With dy the loss's derivative by y, and ds' all that reaches s', r dy and what comes from later:
+for each of H units with N states s. At every step of every sequence there are d and x for each unit, and w and r for
+each n; c is negative and constant. With dy the loss's derivative by y, and ds' the derivative by s' (r dy plus what
+later steps add):
 
     dr = sum_h dy s'    dw = sum_h ds' x    dx = sum_n ds' w    ds = ds' a
     q  = ds' s a        dd = sum_n q c      dc = sum over steps and sequences of q d
 
-Since units share w and r, and numbers share d and x, no pass over single units (`longlag.scans.engine.scan`) can do it.
-Sequences stand last in every array: a sum over units or numbers adds row to row, in the order of the loops.
+As all units share w and r, and all n share d and x, this is no pass over single units (`longlag.scans.engine.scan`).
+Sequences are the last axis of every array: a sum over units or over n adds row to row, in the order of the loops.
 """
 
 from typing import Any, NamedTuple
@@ -26,14 +27,14 @@ Array = np.ndarray[Any, Any]
 
 
 class Given(NamedTuple):
-    """What the recurrence is given, or the gradients by it; at one time step all but c stand without their T.
+    """The inputs of the recurrence, or the gradients by them; for one time step, without the axis T.
 
     Attributes:
-        d: (T, H, B).
-        x: (T, H, B).
-        w: (T, N, B).
-        r: (T, N, B).
-        c: (N, H); the gradients by it (N, H, B).
+        d: (T, H, B), the step sizes.
+        x: (T, H, B), what the units write.
+        w: (T, N, B), the weights of writing.
+        r: (T, N, B), the weights of reading.
+        c: (N, H), the constant decay rates; the gradients by them are (N, H, B), for each sequence.
     """
 
     d: Array
@@ -45,7 +46,7 @@ class Given(NamedTuple):
 
 @inlined
 def _at(given: Given, t: int) -> Given:
-    """Return what belongs to one time step."""
+    """Return the inputs of one time step."""
     return Given(given.d[t], given.x[t], given.w[t], given.r[t], given.c)
 
 
@@ -56,7 +57,14 @@ def _forward(d: Any, x: Any, w: Any, c: Any, s: Any) -> Any:
 
 @separate
 def _advance(step: Given, before: Array, after: Array, outputs: Array) -> None:
-    """Apply one time step: states (N, H, B), outputs (H, B)."""
+    """Apply one time step.
+
+    Args:
+        step: The inputs of the time step.
+        before: (N, H, B), the states before the step.
+        after: (N, H, B), the states after it, written.
+        outputs: (H, B), written.
+    """
     d, x, w, r, c = step
     numbers, units, batch = before.shape
     fill_row(0, outputs.reshape(-1))
@@ -73,8 +81,8 @@ def scan_forward(given: Given, states: Array, outputs: Array) -> None:
     """Run forward in time.
 
     Args:
-        given: What the recurrence is given.
-        states: (T + 1, N, H, B), or fewer rows, as of `Loops`.
+        given: The inputs of the recurrence.
+        states: (T + 1, N, H, B), written but for the first; or fewer rows, as in `Loops`.
         outputs: (T, H, B), written.
     """
     rows = len(states)
@@ -84,7 +92,13 @@ def scan_forward(given: Given, states: Array, outputs: Array) -> None:
 
 @separate
 def _arrive(carry: Array, r: Array, by_output: Array) -> None:
-    """Add what reaches the states (N, H, B) through the output (H, B) of a time step, read by r (N, B)."""
+    """Add the gradients that reach the states through the output of a time step.
+
+    Args:
+        carry: (N, H, B), the gradients by the states, added to.
+        r: (N, B), the weights of reading.
+        by_output: (H, B), the gradients by the output.
+    """
     numbers, units, batch = carry.shape
     for n in range(numbers):
         for h in range(units):
@@ -94,21 +108,21 @@ def _arrive(carry: Array, r: Array, by_output: Array) -> None:
 
 @separate
 def _retreat(step: Given, before: Array, after: Array, by_output: Array, carry: Array, by_step: Given) -> None:
-    """Go back one time step; in several loops, which are vectorised only with few arrays each.
+    """Go back one time step, in several loops: a loop over many arrays would not be vectorised.
 
     Args:
-        step: What the time step was given.
-        before: (N, H, B), the states before it.
+        step: The inputs of the time step.
+        before: (N, H, B), the states before the step.
         after: (N, H, B), the states after it.
         by_output: (H, B), the gradients by its output.
-        carry: (N, H, B), those by the states after it; becomes those by the states before.
-        by_step: Those by what it was given, written; those by c are added to.
+        carry: (N, H, B), the gradients by the states after the step; replaced by those by the states before it.
+        by_step: The gradients by the inputs, written; those by c are added to.
     """
     d, x, w, _, c = step
     by_d, by_x, by_w, by_r, by_c = by_step
     numbers, units, batch = before.shape
-    for found in (by_d, by_x, by_w, by_r):
-        fill_row(0, found.reshape(-1))
+    for grads in (by_d, by_x, by_w, by_r):
+        fill_row(0, grads.reshape(-1))
     q = np.empty_like(by_d[0])
     for n in range(numbers):
         for h in range(units):
@@ -133,12 +147,12 @@ def scan_backward(
     """Run backward in time.
 
     Args:
-        given: What the recurrence is given.
-        states: (T + 1, N, H, B), as `scan_forward` left them.
+        given: The inputs of the recurrence.
+        states: (T + 1, N, H, B), the states that `scan_forward` has written.
         by_output: (T, H, B), the gradients by the outputs.
-        carry: (N, H, B), those by the last states, through what comes later; becomes those by the initial states.
-        by_given: Those by what is given, written; those by c are added to.
-        rules: With passed (T, N, H, B).
+        carry: (N, H, B), the gradients by the last states; replaced by those by the initial states.
+        by_given: The gradients by the inputs, written; those by c are added to.
+        rules: What happens to the backward signal; its ``passed`` is (T, N, H, B).
     """
     for t in range(len(given.d) - 1, -1, -1):
         _arrive(carry, given.r[t], by_output[t])

@@ -1,4 +1,4 @@
-"""The layer as a step of autograd."""
+"""A layer on the fused path as a function of autograd."""
 
 import weakref
 from collections.abc import Mapping, Sequence
@@ -21,16 +21,14 @@ def run_kernel(
     initial: Sequence[Tensor] | None = None,
     backward: Backward = PLAIN,
 ) -> tuple[Tensor, ...]:
-    """Run a kernel over a batch of sequences; arguments as of `Layer`, gradients through every tensor.
-
-    The way back goes as ``backward`` says.
+    """Run a kernel over a batch of sequences, with gradients through every tensor.
 
     Args:
         kernel: The kernel.
-        weights: Its tensors, by name.
+        weights: The scan's weights by name, as in `Layer`.
         inputs: Tokens (T, B) or vectors (T, B, I).
-        initial: The first states, (B, H) each; zeros by default.
-        backward: What happens on the way back.
+        initial: The states before the first step, (B, H) each; zeros by default.
+        backward: What happens to the signal in the backward pass.
 
     Returns:
         The outputs (T, B, H), or (outputs, T, B, H), and every last state but the first, (B, H) each.
@@ -54,13 +52,13 @@ class _Scan(torch.autograd.Function):
         ctx: Any, kernel: Pair, names: tuple[str, ...], backward: Backward, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
         layer = _layer(kernel, names, tensors)
-        found, last, kept = layer.forward(keep=True)
+        states, last, kept = layer.forward(keep=True)
         assert kept is not None
-        if kept.chunk:  # their memory is free when neither the caller nor this step of autograd holds the outputs
-            found = found.view()
-            weakref.finalize(found, workspace.give_back, [kept.chunk.states]).atexit = False
-        outputs = torch.from_numpy(found)
-        # Saved, the outputs live as long as the way back needs them, and autograd notices if they are changed.
+        if kept.chunk:  # their memory is free when neither the caller nor autograd holds the outputs
+            states = states.view()
+            weakref.finalize(states, workspace.give_back, [kept.chunk.states]).atexit = False
+        outputs = torch.from_numpy(states)
+        # Saved outputs live as long as the backward pass needs them, and autograd notices if they are changed.
         ctx.save_for_backward(*tensors, outputs)
         ctx.kernel, ctx.names, ctx.kept, ctx.backward_pass, ctx.signal = kernel, names, kept, backward, None
         if backward.seen is not None:
@@ -74,12 +72,13 @@ class _Scan(torch.autograd.Function):
         *tensors, _ = ctx.saved_tensors
         layer = _layer(ctx.kernel, ctx.names, tensors)
         kept, ctx.kept = ctx.kept, None
-        if kept is None:  # a second time, the graph having been retained
+        if kept is None:  # a second backward pass over a retained graph
             _, _, kept = layer.forward(keep=True)
         arriving = [grad.numpy() for grad in grads]
-        found, first = layer.backward(
+        grads_by_name, first = layer.backward(
             kept, arriving[0], arriving[1:], ctx.needs_input_grad[3], ctx.backward_pass, ctx.signal
         )
         initial = first if len(tensors) > 1 + len(ctx.names) else []
-        by_inputs = torch.from_numpy(found["inputs"]) if "inputs" in found else None
-        return None, None, None, by_inputs, *map(torch.from_numpy, [*(found[name] for name in ctx.names), *initial])
+        by_inputs = torch.from_numpy(grads_by_name["inputs"]) if "inputs" in grads_by_name else None
+        by_weights = [grads_by_name[name] for name in ctx.names]
+        return None, None, None, by_inputs, *map(torch.from_numpy, [*by_weights, *initial])

@@ -1,7 +1,8 @@
-"""The scalar product of two rows, in the same order of sums whatever the processor or the compiler.
+"""The scalar product of two rows, summed in the same order by every processor and compiler.
 
-Element i belongs to lane i modulo the lanes of 64 bytes. Each lane is summed in order, then the upper half of the lanes
-is added to the lower one until one is left; what fills no whole row of lanes follows, number by number.
+Element i belongs to lane i modulo the number of lanes in 64 bytes. Each lane is summed in order; then the upper half of
+the lanes is added to the lower half until one lane is left. The elements that fill no whole row of lanes follow, one by
+one.
 """
 
 from typing import Any
@@ -16,7 +17,7 @@ _BYTES = 64
 
 @intrinsic
 def _dot_of_lanes(_context: Any, a: Any, b: Any, rows: Any) -> Any:
-    """The sum over ``rows`` rows of lanes, at least one, of two contiguous arrays."""
+    """Return the scalar product of two contiguous arrays over ``rows`` rows of lanes, at least one."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         real, index = context.get_value_type(signature.args[0].dtype), ir.IntType(64)

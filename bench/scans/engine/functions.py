@@ -1,12 +1,12 @@
 """exp, tanh, the logistic function and its logarithm without branches, so that loops run on the vector unit.
 
 With n = round(x / ln 2) and r = x - n ln 2, so that |r| <= ln(2)/2: exp(x) = 2^n exp(r), and exp(r) - 1 is its
-Taylor series. NaN passes through every line; Inf is held to the largest exponent and gives the limit.
+Taylor series. NaN gives NaN; Inf is clipped to the largest exponent and gives the function's limit.
 
 log sigmoid(x) = min(x, 0) - log(1 + y) with y = exp(-|x|); and log(1 + y) = 2 artanh(q) with q = y / (2 + y) <= 1/3,
 2 q times a power series in q².
 
-What follows from a function's value, its slope, is here too: with y = tanh(x), dy/dx = 1 - y².
+The slopes, which follow from a function's value, are here too: with y = tanh(x), dy/dx = 1 - y².
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ _DOUBLE["ln2_rest"] = 1.90821492927058770002e-10  # ln 2 in two parts: n times t
 
 @intrinsic
 def _power_of_two(_context: Any, x: Any) -> Any:
-    """2^n for x = n + 1.5 · 2^mantissa: the lowest bits of such a number are n, and become the exponent."""
+    """Return 2^n for x = n + 1.5 · 2^mantissa: the lowest bits of such a number are n, and become the exponent."""
     bits, mantissa, bias = (32, 23, 127) if x == types.float32 else (64, 52, 1023)
 
     def code(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -93,13 +93,13 @@ def _choose_artanh(q: Any) -> Callable[..., Any]:
 
 @inlined
 def exp(x: Any) -> Any:
-    """The exponential function; what is too small for a normal number, but not 0, is the smallest one."""
+    """Return the exponential of x, which is at least the smallest normal number unless x is -Inf."""
     s, m = _split_exp(x)
     return type(x)(0) if x == type(x)(-inf) else s + s * m
 
 
 def _vanishes(x: Any) -> Any:
-    """Say whether exp(x) is below half of the smallest number."""
+    """Return whether exp(x) is below half of the smallest number."""
 
 
 @overload(_vanishes, jit_options=INLINE, strict=False)
@@ -110,21 +110,21 @@ def _choose_vanishes(x: Any) -> Callable[..., Any]:
 
 @inlined
 def vanishing_exp(x: Any) -> Any:
-    """The exponential function, and 0 where no number is as small: a factor this small times Inf is NaN, not Inf."""
+    """Return exp(x), or 0 where it is below the smallest number: 0 times Inf is NaN, a tiny factor times Inf is Inf."""
     y = exp(x)
     return type(x)(0) if _vanishes(x) else y
 
 
 @inlined
 def log_sigmoid(x: Any) -> Any:
-    """log(1 / (1 + exp(-x))), also where the logistic function is too small for a number."""
+    """Return log(1 / (1 + exp(-x))), also where the logistic function itself would be 0."""
     zero, two = type(x)(0), type(x)(2)
     y = exp(-abs(x))
     return (x if x < zero else zero) - two * _artanh(y / (two + y))
 
 
 def _is_held(x: Any) -> Any:
-    """Say whether `_split_exp` holds x to the largest exponent."""
+    """Return whether `_split_exp` clips x to the largest exponent."""
 
 
 @overload(_is_held, jit_options=INLINE, strict=False)
@@ -135,7 +135,7 @@ def _choose_is_held(x: Any) -> Callable[..., Any]:
 
 @inlined
 def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x)), and its limit 0 where exp is held: a gate this small times Inf must not pass for Inf."""
+    """Return 1 / (1 + exp(-x)), and 0 where exp(-x) would overflow: a tiny gate times Inf must not give Inf."""
     one = type(x)(1)
     s, m = _split_exp(-x)
     y = one / (one + (s + s * m))
@@ -144,7 +144,7 @@ def sigmoid(x: Any) -> Any:
 
 @inlined
 def tanh(x: Any) -> Any:
-    """(1 - e) / (1 + e) with e = exp(-2|x|), and the sign of x; 1 - e is taken before it loses digits."""
+    """Return (1 - e) / (1 + e) with e = exp(-2|x|) and the sign of x; 1 - e is computed without loss of digits."""
     one = type(x)(1)
     s, m = _split_exp(-abs(x + x))
     less = s * m + (s - one)  # e - 1
@@ -154,11 +154,11 @@ def tanh(x: Any) -> Any:
 
 @inlined
 def sigmoid_slope(y: Any) -> Any:
-    """The slope of the logistic function where its value is y."""
+    """Return the slope of the logistic function where its value is y."""
     return y - y * y
 
 
 @inlined
 def tanh_slope(y: Any) -> Any:
-    """The slope of tanh where its value is y."""
+    """Return the slope of tanh where its value is y."""
     return type(y)(1) - y * y

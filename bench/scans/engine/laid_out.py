@@ -1,8 +1,8 @@
-"""A layer's weights, from a trial's row to where the scan reads them; and their gradients, back into a row.
+"""Copies a layer's weights from a trial's row to where the scan reads them, and their gradients back into a row.
 
-A row holds a layer's tensors as its cell has them, the gates side by side. The scan reads padded panels, gate by gate.
-What is written here lasts for one update, in buffers that are kept from one to the next: their padding is zero from
-the start and is never written.
+A row holds a layer's tensors in the cell's layout, the gates side by side. The scan reads padded panels, gate by gate.
+The buffers are kept from one update to the next and overwritten by each; their padding is zero from the start and is
+never written.
 """
 
 from typing import Any, NamedTuple
@@ -16,21 +16,22 @@ from longlag.scans.engine.weights import add_products, add_sums
 Array = np.ndarray[Any, Any]
 
 INPUT_WEIGHT, BIAS, RECURRENT_WEIGHT, APART_BIAS, VECTORS = range(5)
-"""The places of the offsets of a layer's tensors in a row; from the last one on, one for each vector."""
+"""The places of tensors in a layer's list of offsets; from the last one on, there is one place for each vector."""
 
 
 class Laid(NamedTuple):
-    """A layer's weights as the scan and the projections read them; what a layer has not has length 0.
+    """A layer's weights as the scan and the projections read them; arrays that a layer does not need have length 0.
 
     Attributes:
-        table: (G, tokens, padded units), input weight plus bias, where inputs are tokens.
-        inputs: (G, panels, I, panel width), the input weight packed, where they are vectors.
-        inputs_back: (G, panels, H, panel width), transposed and packed, where the inputs' gradients are asked for.
-        bias: (G, N), repeated for each sequence, where they are vectors.
-        recurrent: (R, panels, H, panel width), packed.
-        recurrent_back: (R, panels, H, panel width), each transposed first.
-        apart_bias: (A, N), repeated for each sequence.
-        vectors: (V, 1, N), repeated for each sequence.
+        table: (G, tokens, padded units), the input weight plus the bias, for inputs that are tokens.
+        inputs: (G, panels, I, panel width), the packed input weight, for inputs that are vectors.
+        inputs_back: (G, panels, H, panel width), the input weight, transposed and packed, if gradients by the inputs
+            are needed.
+        bias: (G, N), the bias repeated for each sequence, for inputs that are vectors.
+        recurrent: (R, panels, H, panel width), the packed recurrent weight.
+        recurrent_back: (R, panels, H, panel width), the recurrent weight, transposed and packed.
+        apart_bias: (A, N), the bias of the products that stand apart, repeated for each sequence.
+        vectors: (V, 1, N), the weights that a unit has for itself, repeated for each sequence.
     """
 
     table: Array
@@ -43,8 +44,8 @@ class Laid(NamedTuple):
     vectors: Array
 
 
-class Found(NamedTuple):
-    """The gradients by a layer's weights, gate by gate, as the way back adds them up.
+class WeightGrads(NamedTuple):
+    """The gradients by a layer's weights, gate by gate.
 
     Attributes:
         input_weight: (G, I, padded units).
@@ -52,7 +53,7 @@ class Found(NamedTuple):
         recurrent: (R, H, padded units).
         apart_bias: (A, padded units).
         vectors: (V, 1, N), for each sequence.
-        own: (V, padded units), those summed over the sequences.
+        own: (V, padded units), the gradients by the vectors, summed over the sequences.
     """
 
     input_weight: Array
@@ -65,11 +66,11 @@ class Found(NamedTuple):
 
 @compiled
 def lay_out(row: Any, at: Any, units: int, laid: Any) -> None:
-    """Write a layer's weights to where they are read.
+    """Copy a layer's weights to where the scan reads them.
 
     Args:
         row: (P,), a trial's parameters.
-        at: Where each of the layer's tensors begins in it.
+        at: The offset of each of the layer's tensors in the row.
         units: H.
         laid: A `Laid`, written.
     """
@@ -88,20 +89,20 @@ def lay_out(row: Any, at: Any, units: int, laid: Any) -> None:
 
 
 @compiled
-def write_gradients(chunk: Any, apart_state: int, ones: Any, found: Any, row: Any, at: Any, units: int) -> None:
-    """Add up what the scan has left, but for the input weight, and write all of the layer's gradients into a row.
+def write_gradients(chunk: Any, apart_state: int, ones: Any, grads: Any, row: Any, at: Any, units: int) -> None:
+    """Compute the gradients by a layer's weights from a scan's, and copy them into a trial's row.
 
     Args:
-        chunk: As `scan_backward` left it.
+        chunk: The arrays as `scan_backward` has written them.
         apart_state: The state that the products apart multiply.
         ones: (1,), a one.
-        found: A `Found`: the input weight's, and the vectors' for each sequence, are there already.
+        grads: A `WeightGrads`, written, but for ``input_weight`` and ``vectors``, which the caller has computed.
         row: (P,), a trial's gradient; the layer's tensors in it are written.
-        at: As of `lay_out`.
+        at: The offset of each of the layer's tensors in the row.
         units: H.
     """
     pre, apart, states = chunk
-    input_weight, bias, recurrent, apart_bias, vectors, own = found
+    input_weight, bias, recurrent, apart_bias, vectors, own = grads
     together = len(recurrent) - len(apart)
     for sums in (bias, apart_bias, own):
         fill_row(0, sums.reshape(-1))
@@ -123,14 +124,14 @@ def write_gradients(chunk: Any, apart_state: int, ones: Any, found: Any, row: An
 
 @compiled
 def gather(states: Any, places: Any, into: Any) -> None:
-    """Write the states (T·B, padded units) at some places, (N,), to (N, H)."""
+    """Copy the states (T·B, padded units) at some places, (N,), to (N, H)."""
     for n in range(len(places)):
         copy_row(states[places[n]], into[n])
 
 
 @compiled
 def scatter(grads: Any, places: Any, into: Any) -> None:
-    """Write gradients (N, H) to their places, different ones, of (T·B, padded units); elsewhere zeros."""
+    """Copy gradients (N, H) to their places, (N,) different ones, in (T·B, padded units); write zeros elsewhere."""
     fill_row(0, into.reshape(-1))
     for n in range(len(places)):
         copy_row(grads[n], into[places[n], : grads.shape[1]])
@@ -138,7 +139,7 @@ def scatter(grads: Any, places: Any, into: Any) -> None:
 
 @compiled
 def leaves(whole: Any, size: int) -> bool:
-    """Say whether any of some whole numbers is not from 0 to ``size`` - 1."""
+    """Return whether any of some whole numbers is not between 0 and ``size`` - 1."""
     found = False
     for number in whole.flat:
         found = found or number < 0 or number >= size
@@ -147,7 +148,7 @@ def leaves(whole: Any, size: int) -> bool:
 
 @separate
 def _pack(flat: Any, units: int, found: Any) -> None:
-    """Lay out a weight (depth, G·H) panel by panel, as `longlag.scans.engine.products.packed` does."""
+    """Copy a weight (depth, G·H) panel by panel, as `longlag.scans.engine.products.packed` does."""
     gates, panels, depth, width = found.shape
     for gate in range(gates):
         for panel in range(panels):
@@ -159,7 +160,7 @@ def _pack(flat: Any, units: int, found: Any) -> None:
 
 @separate
 def _pack_transposed(flat: Any, units: int, rows: int, found: Any) -> None:
-    """Do so for each gate's block (rows, H) transposed."""
+    """Copy a weight panel by panel, each gate's block (rows, H) transposed."""
     gates, panels, _, width = found.shape
     for gate in range(gates):
         for panel in range(panels):
@@ -181,14 +182,14 @@ def _add_bias(flat: Any, bias: Any, units: int, table: Any) -> None:
 
 @separate
 def _repeat(flat: Any, units: int, width: int, into: Any) -> None:
-    """Write what units have, once for each sequence, to (N,)."""
+    """Copy numbers of H units to (N,), once for each sequence."""
     for start in range(0, into.size, width):
         copy_row(flat, into[start : start + units])
 
 
 @separate
 def _side_by_side(found: Any, units: int, flat: Any) -> None:
-    """Write (G, depth, padded units) as (depth, G·H)."""
+    """Copy (G, depth, padded units) to (depth, G·H)."""
     gates, depth, _ = found.shape
     for gate in range(gates):
         for k in range(depth):

@@ -1,7 +1,7 @@
 """One layer of a network for one trial on the CPU: input projection, scan, and their gradients.
 
-A long sequence is cut into chunks of time. Where there is more than one, only the states at their borders are
-kept, and the way back computes each chunk again. A chunk's length follows from the layer's shape alone.
+A long sequence is cut into chunks of time. If there is more than one chunk, only the states at their borders are kept,
+and the backward pass computes each chunk again. A chunk's length depends on the layer's shape alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,16 +23,16 @@ from longlag.values.backward import PLAIN, Backward, Signal
 Array = np.ndarray[Any, Any]
 
 KEPT_NUMBERS = 2**25
-"""Pre-activations that the way forward keeps for the way back, at most: 128 MiB of float32."""
+"""The most pre-activations that the forward pass keeps for the backward pass: 128 MiB of float32."""
 CHUNK_NUMBERS = 2**20
-"""Those of a chunk where they are more: what is computed again on the way back lies near the processor then."""
+"""Pre-activations of a chunk where there are more: few enough for the cache when they are computed again."""
 PASSING_NUMBERS = 2**18
-"""The same where no way back follows: they need not leave the processor's cache."""
+"""Pre-activations of a chunk where no backward pass follows: few enough to stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What the way back needs: the states at the chunks' borders, (states, N) each, and a single chunk whole."""
+    """What the backward pass needs: the states at the chunks' borders, (states, N) each, and an only chunk whole."""
 
     borders: list[Array]
     chunk: Chunk | None
@@ -43,14 +43,14 @@ class Layer:
 
     Args:
         kernel: The kernel.
-        weights: ``input_weight`` (I, G·H), I the number of tokens where inputs are tokens; ``bias`` (G·H,);
-            ``recurrent_weight`` (H, R·H) where there are R products; the kernel's `apart_bias`, (A·H,), where it has
-            one; and the tensors of its `vector_names`.
+        weights: The scan's weights by name: ``input_weight`` (I, G·H), with I the number of tokens if inputs are
+            tokens; ``bias`` (G·H,); ``recurrent_weight`` (H, R·H) if there are R products; the kernel's `apart_bias`,
+            (A·H,), if it has one; and the tensors of its `vector_names`.
         inputs: Tokens (T, B) or vectors (T, B, I), T and B at least 1.
-        initial: One (B, H) array for each state; zeros by default.
+        initial: The states before the first step, (B, H) each; zeros by default.
 
     Raises:
-        IndexError: A token has no row of the input weight, which compiled code would not notice.
+        IndexError: A token has no row in the input weight; compiled code does not check that.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class Layer:
         """Run forward in time.
 
         Args:
-            keep: Keep what `backward` needs.
+            keep: Whether to keep what `backward` needs.
 
         Returns:
-            The outputs (T, B, H), or (outputs, T, B, H) where the kernel has several; the last states but the first
-            of them, (B, H) each; and what was kept.
+            The outputs (T, B, H), or (outputs, T, B, H) if the kernel has several; the last states but the first,
+            (B, H) each; and what was kept, or None.
         """
         handed_on = slice(self.kernel.outputs)
         length = self._kept_steps if keep else self._chunk_steps(PASSING_NUMBERS)
@@ -106,18 +106,18 @@ class Layer:
         self, kept: Kept, grads: Array, last_grads: Sequence[Array] = (), wants_inputs: bool = False,
         backward: Backward = PLAIN, signal: Signal | None = None,
     ) -> tuple[dict[str, Array], list[Array]]:  # fmt: skip
-        """Run backward in time; what was kept can be used once.
+        """Run backward in time.
 
         Args:
-            kept: From `forward`.
-            grads: (..., T, B, H), the loss's gradients by the outputs; or with whole panels, the padding zero.
-            last_grads: By the other last states.
-            wants_inputs: Return the gradients by the inputs, too.
-            backward: What happens to the backward signal on its way.
-            signal: Is filled with what was carried; what arrived only where it arrived at the first state.
+            kept: What `forward` has kept; it can be used once.
+            grads: (..., T, B, H), the loss's gradients by the outputs; or in whole panels, with zeros as padding.
+            last_grads: The loss's gradients by the last states but the first, (B, H) each; zeros by default.
+            wants_inputs: Whether to return the gradients by the inputs, too.
+            backward: What happens to the signal in the backward pass.
+            signal: Filled with the signal that was carried; its `arriving` only for kernels with one output.
 
         Returns:
-            The gradients by the weights (and ``inputs``), by name, and by the initial states.
+            The gradients by the weights, by name, with those by the inputs as ``inputs``; and by the initial states.
         """
         length, kernel, sums = self._kept_steps, self.kernel, self._no_sums(wants_inputs)
         output_grads = self._pad(grads).reshape(kernel.outputs, self.steps, self.size)
@@ -155,38 +155,38 @@ class Layer:
         return Sums(by_weight, np.zeros_like(self._recurrence.vectors), inputs, input_weight)
 
     def _add_chunk(self, start: int, end: int, chunk: Chunk, sums: Sums) -> None:
-        """Add what a chunk brings, as `scan_backward` left it."""
-        (pre, apart, states), kernel, found = chunk, self.kernel, sums.by_weight
-        together, recurrent = self.products - kernel.apart, found["recurrent_weight"]
+        """Add a chunk's gradients by the weights, from the arrays as `scan_backward` has written them."""
+        (pre, apart, states), kernel, totals = chunk, self.kernel, sums.by_weight
+        together, recurrent = self.products - kernel.apart, totals["recurrent_weight"]
         ones = np.ones(1, self.dtype)
         outside.add_products(states[0, :-1], self.units, pre[:together], recurrent[:together])
         if kernel.apart:
             outside.add_products(states[kernel.apart_state, :-1], self.units, apart, recurrent[together:])
-            outside.add_sums(apart, ones, found[kernel.apart_bias])
-        outside.add_sums(pre, ones, found["bias"])
-        self._add_input_weights(start, end, pre, found["input_weight"])
+            outside.add_sums(apart, ones, totals[kernel.apart_bias])
+        outside.add_sums(pre, ones, totals["bias"])
+        self._add_input_weights(start, end, pre, totals["input_weight"])
         if sums.inputs is not None:
             outside.add_input_grads(pre, sums.input_weight, sums.inputs[start:end].reshape(end - start, -1))
 
     def _by_weight(self, sums: Sums) -> dict[str, Array]:
-        """Return the gradients by name, as the weights are shaped."""
+        """Return the gradients by name, in the shapes of the weights."""
         vectors = self._zeros(self.kernel.vectors)
         if self.kernel.vectors:
             outside.add_sums(sums.vectors, np.ones(1, self.dtype), vectors)
-        found = sums.by_weight | self._by_name(vectors)
-        named = {name: self._side_by_side(found[name]) for name in self.weights}
+        totals = sums.by_weight | self._by_name(vectors)
+        named = {name: self._side_by_side(totals[name]) for name in self.weights}
         if sums.inputs is not None:
             named["inputs"] = sums.inputs[..., : self.inputs.shape[2]]
         return named
 
     def _fill(self, signal: Signal, before: Array, passed: Array, output_grads: Array) -> None:
-        """Fill a signal with what was carried: the states before each step, and the signal after clipping."""
+        """Fill a signal with the states before each step, the signal after clipping, and what arrived."""
         by_state = [[torch.from_numpy(self._unpad(part)) for part in parts] for parts in (before, passed)]
         arriving = torch.from_numpy(self._unpad(output_grads[0])) if len(output_grads) == 1 else signal.arriving
         signal.fill(by_state[0], arriving, by_state[1])
 
     def blank_signal(self) -> Signal:
-        """Make what `backward` can fill."""
+        """Return a signal that `backward` can fill."""
         start = [torch.from_numpy(self._unpad(part)) for part in self._first]
         return Signal.blank(torch.from_numpy(self.inputs), start, self.units)
 
@@ -196,7 +196,7 @@ class Layer:
 
     @property
     def _kept_steps(self) -> int:
-        """The time steps of a chunk where a way back follows: all of them, if they can be kept."""
+        """The time steps of a chunk if a backward pass follows: all of them if they can be kept."""
         whole = self._chunk_steps(KEPT_NUMBERS) == self.steps
         return self.steps if whole else self._chunk_steps(min(KEPT_NUMBERS, CHUNK_NUMBERS))
 
@@ -204,14 +204,14 @@ class Layer:
         return int(min(self.steps, max(1, numbers // (self.size * (self.gates + self.kernel.apart)))))
 
     def _pack(self) -> None:
-        """Lay the weights out for the way forward."""
+        """Lay the weights out for the forward pass."""
         bias = self._pad(self.weights["bias"].reshape(self.gates, self.units))
         if self.inputs.ndim == 3:
             self._input = packed(self.input_weight, self.gates, False)
             self._bias = self._for_each_sequence(bias)
         else:
             by_gate = self.input_weight.reshape(-1, self.gates, self.units).transpose(1, 0, 2)
-            with np.errstate(all="ignore"):  # a diverging trial is no news here
+            with np.errstate(all="ignore"):  # NaN and Inf of a diverging trial are handled elsewhere
                 self._table = self._pad(by_gate) + bias[:, None]
         apart_bias = np.zeros((self.kernel.apart, self.size), self.dtype)
         if self.kernel.apart_bias:
@@ -229,7 +229,7 @@ class Layer:
         return np.zeros((0, 1, 1, panel_width(self.dtype)), self.dtype)
 
     def _by_name(self, vectors: Array) -> dict[str, Array]:
-        """Split (V, ...) into views of what belongs to each of the kernel's `vector_names`."""
+        """Split (V, ...) into views, one for each of the kernel's `vector_names`."""
         counts = [self.weights[name].size // self.units for name in self.kernel.vector_names]
         assert sum(counts) == self.kernel.vectors, "the kernel declares another number of vectors"
         places = accumulate(counts, initial=0)
@@ -239,7 +239,7 @@ class Layer:
         }
 
     def _advance(self, start: int, end: int, state: Array) -> Chunk:
-        """Project the inputs of a chunk and scan it, from states (states, N)."""
+        """Project the inputs of a chunk and scan it forward from the states (states, N)."""
         steps, kernel, inputs = end - start, self.kernel, self.inputs[start:end]
         gates = workspace.take((self.gates, steps, self.size), self.dtype)
         apart = workspace.take((kernel.apart, steps, self.size), self.dtype)
@@ -253,31 +253,31 @@ class Layer:
         scan_forward(kernel, chunk, self._recurrence)
         return chunk
 
-    def _add_input_weights(self, start: int, end: int, pre: Array, found: Array) -> None:
+    def _add_input_weights(self, start: int, end: int, pre: Array, total: Array) -> None:
         inputs, steps = self.inputs[start:end], end - start
         if inputs.ndim == 3:
-            outside.add_products(inputs.reshape(steps, -1), inputs.shape[2], pre, found)
+            outside.add_products(inputs.reshape(steps, -1), inputs.shape[2], pre, total)
         else:
-            outside.add_by_token(inputs, pre.reshape(self.gates, steps, self.batch, self.row), found)
+            outside.add_by_token(inputs, pre.reshape(self.gates, steps, self.batch, self.row), total)
 
     def _only(self, outputs: Array) -> Array:
         return outputs[0] if self.kernel.outputs == 1 else outputs
 
     def _pad(self, array: Array) -> Array:
-        """Return rows of H units as rows of whole panels; leave those that are."""
+        """Return rows of H units, padded to whole panels."""
         if array.shape[-1] == self.row:
             return np.ascontiguousarray(array)
-        found = np.zeros((*array.shape[:-1], self.row), self.dtype)
-        found[..., : self.units] = array
-        return found
+        padded = np.zeros((*array.shape[:-1], self.row), self.dtype)
+        padded[..., : self.units] = array
+        return padded
 
     def _unpad(self, array: Array) -> Array:
         """Turn (..., N) into (..., B, H), a view."""
         return array.reshape(*array.shape[:-1], self.batch, self.row)[..., : self.units]
 
-    def _side_by_side(self, found: Array) -> Array:
-        """Turn (G, ..., padded units) into (..., G·H)."""
-        units = found[..., : self.units].swapaxes(0, -2)  # with at most one axis between these
+    def _side_by_side(self, padded: Array) -> Array:
+        """Turn (G, ..., padded units), with at most one axis in between, into (..., G·H)."""
+        units = padded[..., : self.units].swapaxes(0, -2)
         return units.reshape(*units.shape[:-2], -1)
 
     def _for_each_sequence(self, bias: Array) -> Array:
@@ -289,7 +289,13 @@ class Layer:
 
 
 def warm(kernel: Pair, tokens: bool, dtype: str) -> None:
-    """Compile what training needs, or load it from disk, so that no update is timed with it."""
+    """Compile the code that training needs, or load it from disk, so that no update is timed with it.
+
+    Args:
+        kernel: The kernel.
+        tokens: Whether inputs are tokens; else they are vectors.
+        dtype: The precision.
+    """
     real = np.dtype(dtype)
     products = kernel.gates if kernel.products is None else kernel.products
     shapes: dict[str, tuple[int, ...]] = {"input_weight": (1, kernel.gates), "bias": (kernel.gates,)}

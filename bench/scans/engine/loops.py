@@ -1,4 +1,4 @@
-"""A cell's own loops over time, as one step of autograd."""
+"""A cell's own loops over time as a function of autograd."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,18 +18,19 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Loops:
-    """Compiled loops, there and back.
+    """Compiled loops over time, forward and backward.
 
     Attributes:
-        given: The class of what is given, a named tuple of arrays: those of each step, (T, ...), then the steady ones.
-        forward: Gets what is given; states, the initial ones in row 0; and outputs, written. The states before step t
-            are in row t, or in t modulo the rows where fewer are kept.
-        backward: Gets what is given; all states (T + 1, ...); the gradients by the outputs; those by the last states,
-            through what comes later, which become those by the initial states; those by what is given, written, or
-            added to for what is steady; and the rules of the signal.
+        given: The class of the loops' inputs, a named tuple of arrays: first those with a time axis, (T, ...), then
+            the constant ones.
+        forward: The forward loop. Its arguments are the inputs; the states, with the initial ones in row 0; and the
+            outputs, written. The states before step t are in row t, or in t modulo the rows if fewer are kept.
+        backward: The backward loop. Its arguments are the inputs; all states (T + 1, ...); the gradients by the
+            outputs; the gradients by the last states, replaced by those by the initial states; the gradients by the
+            inputs, written, or added to for constant inputs; and the rules of the signal.
         batch_axis: The axis of a state that counts the sequences.
-        steady: How many of the tensors given, the last ones, are the same at every step and for all sequences. Their
-            gradients are found for each sequence, along an axis behind the others.
+        steady: How many of the inputs, the last ones, are constant over steps and sequences. The loop computes their
+            gradients for each sequence, along a last axis.
     """
 
     given: Callable[..., tuple[Array, ...]]
@@ -45,14 +46,14 @@ class Loops:
         """Run over a batch of sequences, with gradients through every tensor.
 
         Args:
-            given: In the order of the loops' own class; outputs are shaped like the first tensor.
+            given: The inputs, in the order of the class `given`; the outputs have the shape of the first one.
             initial: The states before the first step.
-            backward: How the way back goes.
-            signal: Is filled with what was carried, but for what arrived.
-            start: The place of the first time step here in the whole sequence.
+            backward: What happens to the signal in the backward pass.
+            signal: Filled with the signal that was carried; `arriving` is left to the caller.
+            start: The place of the first time step in the whole sequence.
 
         Returns:
-            The outputs and the last states.
+            The outputs and the states after the last step.
         """
         tensors = [tensor.contiguous() for tensor in (*given, initial)]
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
@@ -63,7 +64,7 @@ class Loops:
         return torch.from_numpy(outputs), last
 
     def forward_over(self, tensors: Sequence[Tensor], rows: int) -> tuple[Array, Array]:
-        """Return the outputs and ``rows`` rows of states, which `workspace` may have back."""
+        """Return the outputs and ``rows`` rows of states; the caller may give the states back to `workspace`."""
         *given, initial = (tensor.detach().numpy() for tensor in tensors)
         outputs, states = np.empty_like(given[0]), workspace.take((rows, *initial.shape), initial.dtype)
         states[0] = initial
@@ -86,7 +87,7 @@ class _Scan(torch.autograd.Function):
     def backward(ctx: Any, by_outputs: Tensor, by_last: Tensor) -> tuple[Tensor | None, ...]:
         loops, tensors, signal = ctx.loops, ctx.saved_tensors, ctx.signal
         states, ctx.states = ctx.states, None
-        if states is None:  # a second time, the graph having been retained
+        if states is None:  # a second backward pass over a retained graph
             _, states = loops.forward_over(tensors, len(tensors[0]) + 1)
         given = loops.given(*(tensor.detach().numpy() for tensor in tensors[:-1]))
         by_output, carry = by_outputs.contiguous().numpy(), by_last.contiguous().numpy().copy()

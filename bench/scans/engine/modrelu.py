@@ -2,12 +2,12 @@
 
     h' = sign(a) max(|a| + b, 0)
 
-A unit is alive where h' is not 0; there the slope by a is 1, and h' has the sign of a. With dh' the loss's derivative
-by the new state, alive units get
+A unit is active if h' is not 0; then the slope by a is 1, and h' has the sign of a. With dh' the loss's derivative by
+the new state, the gradients of active units are
 
     da = dh'        db = dh' sign(h')
 
-and all others 0. The orthogonal matrix is made of its parameters once a sequence, outside.
+and those of all others 0. The orthogonal matrix is computed from its parameters once a sequence, outside the scan.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from longlag.scans.engine.base import Kernel
 
 
 class Modrelu(Kernel):
-    """One gate, state h; the bias of the magnitude is a vector."""
+    """One gate, state h; the bias b is a vector."""
 
     gates = 1
     vectors = 1
@@ -44,7 +44,7 @@ class Modrelu(Kernel):
         return (alive,), (), (zero,), (-alive if h < zero else alive,)
 
     def weights(self, cell: Cell, weights: Weights) -> Weights:
-        """Make the matrix; the input projection has no bias."""
+        """Compute the orthogonal matrix; the input projection has no bias."""
         named = {name: weights[name] for name in ("input_weight", "magnitude_bias")}
         bias = weights["magnitude_bias"].new_zeros(weights["magnitude_bias"].shape)
         return {**named, "bias": bias, "recurrent_weight": cell.prepare(weights)["orthogonal"]}

@@ -1,6 +1,6 @@
 """The equations of one time step and their derivative, for one unit of one sequence.
 
-The loops of `scan` are compiled once for each class of pairs, chosen by the class of a value without contents.
+The loops of `scan` are compiled once for each subclass of `Pair`; an instance holds nothing and only selects the code.
 """
 
 from abc import ABC, abstractmethod
@@ -15,52 +15,52 @@ from longlag.scans.engine.compiler import INLINE, ROUNDED, inlined, rounded
 
 
 class Pair(ABC):
-    """A declaration and two pure functions: tuples of numbers in, tuples of numbers out, + - * / and `functions`.
+    """A declaration and two pure functions of tuples of numbers, which use only + - * / and `functions`.
 
-    ``pre`` holds a number for each gate: input projection plus recurrent product, or, for a gate without one and for
-    those in ``apart``, the input projection only. The products that stand apart are in ``apart``, and ``vectors`` holds
-    the weights that a unit has for itself.
+    The argument ``pre`` holds a number for each gate: its input projection plus its recurrent product; the input
+    projection only if the gate has no product, or if its product is in ``apart``. ``apart`` holds the products that
+    stand apart, and ``vectors`` the weights that a unit has for itself.
     """
 
     gates: ClassVar[int]
-    """Blocks of the input projection."""
+    """The number of blocks of the input projection."""
     products: ClassVar[int | None] = None
-    """Blocks of the recurrent weight, products of a time step: by default one a gate; 0 where units see only
-    themselves, and there is no recurrent weight."""
+    """The number of blocks of the recurrent weight, that is, of products in a time step: by default one a gate; 0 if
+    there is no recurrent weight."""
     apart: ClassVar[int] = 0
-    """How many of the products, the last ones, are needed by themselves; the others are added to the first gates.
-    The candidate of the GRU has one, which is gated before it is added."""
+    """How many of the products, the last ones, stand apart: the kernel gets them separately, while the others are added
+    to the first gates. The candidate of the GRU has one, which is gated before it is added."""
     apart_bias: ClassVar[str] = ""
-    """The name of the bias of those products, (apart · H,), where they have one."""
+    """The name of the bias of the products that stand apart, (apart · H,); empty if they have none."""
     apart_state: ClassVar[int] = 0
-    """The state that those products multiply; the others multiply the first."""
+    """The state that the products apart multiply; the others multiply the first state."""
     vectors: ClassVar[int] = 0
-    """Numbers that a unit has for itself. A constant is one, too, whose gradient nobody asks for and may be left 0."""
+    """How many numbers a unit has for itself. Constants of the equations count; their gradients may be left 0."""
     vector_names: ClassVar[tuple[str, ...]] = ()
-    """The names of the tensors that hold them, (H,) each or several side by side."""
+    """The names of the tensors that hold these numbers, (H,) each, or several side by side."""
     kept: ClassVar[int]
-    """Numbers that the forward function keeps for the backward function; at most one a gate."""
+    """How many numbers the forward function keeps for the backward function; at most one a gate."""
     states: ClassVar[int]
-    """States; the first is the output h, where `outputs` is 1."""
+    """The number of states; the first one is the output h if `outputs` is 1."""
     outputs: ClassVar[int] = 1
-    """States, the first ones, that are handed on at every time step."""
+    """How many states, the first ones, are outputs of every time step."""
 
     @staticmethod
     @abstractmethod
     def forward(pre: Any, apart: Any, before: Any, vectors: Any) -> Any:
-        """Return the states after the step, and what is kept, from the states before."""
+        """Return the states after the step, and the numbers kept for the backward function."""
 
     @staticmethod
     @abstractmethod
     def backward(grads: Any, kept: Any, apart: Any, before: Any, after: Any, vectors: Any) -> Any:
-        """Return the gradients of ``pre``, ``apart``, ``before`` and ``vectors``, from those of the states after.
+        """Return the gradients by ``pre``, ``apart``, ``before`` and ``vectors``, from those by the states after.
 
-        What reaches the states before through recurrent products is left out: the scan adds it.
+        The scan itself adds the gradients that reach the states before through recurrent products.
         """
 
 
 class PairType(types.Type):  # type: ignore[misc]
-    """The type of a pair in compiled code; values of it are empty."""
+    """The type of a pair in compiled code; its values are empty."""
 
     def __init__(self, kernel: type[Pair]) -> None:
         super().__init__(name=f"{kernel.__module__}.{kernel.__qualname__}")
@@ -77,7 +77,7 @@ def _type_of(value: Pair, _context: Any) -> PairType:
 
 @cache
 def _type_of_class(kernel: type[Pair]) -> PairType:
-    """Return the one type of a class; asked for at every call of compiled code."""
+    """Return the type of a class; cached, as every call of compiled code looks it up."""
     return PairType(kernel)
 
 
@@ -91,10 +91,10 @@ def forward(kernel: Any, pre: Any, apart: Any, before: Any, vectors: Any) -> Any
 
     Args:
         kernel: The kernel.
-        pre: What its gates get from inputs and states, a tuple.
-        apart: What it gets from states apart from that, a tuple.
+        pre: The pre-activations of its gates, a tuple.
+        apart: The products that stand apart, a tuple.
         before: The states before the step, a tuple.
-        vectors: Its weights by unit, a tuple.
+        vectors: The weights that the unit has for itself, a tuple.
     """
 
 
@@ -103,21 +103,21 @@ def backward(kernel: Any, grads: Any, kept: Any, apart: Any, before: Any, after:
 
     Args:
         kernel: The kernel.
-        grads: By the states after the step, a tuple.
-        kept: What the way there has kept, a tuple.
-        apart: As of `forward`.
+        grads: The gradients by the states after the step, a tuple.
+        kept: The numbers that the forward function has kept, a tuple.
+        apart: The products that stand apart, a tuple.
         before: The states before the step, a tuple.
-        after: Those after it, a tuple.
-        vectors: Its weights by unit, a tuple.
+        after: The states after the step, a tuple.
+        vectors: The weights that the unit has for itself, a tuple.
     """
 
 
 def load(kernel: Any, what: Any, array: Any, t: Any, unit: Any) -> Any:
-    """Return ``array[:n, t, unit]`` as a tuple, n being what the kernel declares under the name ``what``.
+    """Return ``array[:n, t, unit]`` as a tuple, where the kernel declares n under the name ``what``.
 
     Args:
         kernel: The kernel.
-        what: The name of its declaration.
+        what: The name of one of the kernel's counts, such as ``states``.
         array: (n, T, units).
         t: The time step.
         unit: The unit.
@@ -153,7 +153,7 @@ def _choose_backward(
     return lambda kernel, grads, kept, apart, before, after, vectors: chosen(grads, kept, apart, before, after, vectors)
 
 
-# Tuples are spelled out: a loop over their length would keep the loop over units from being vectorised.
+# Tuples are written out: with a loop over their length, the loop over units would not be vectorised.
 _LOAD: tuple[Callable[..., Any], ...] = (
     inlined(lambda a, t, u: ()),
     inlined(lambda a, t, u: (a[0, t, u],)),

@@ -1,16 +1,16 @@
-"""The time step of the LSTM with peepholes, and its derivative, for each way to hold the cell state.
+"""The time step of the LSTM with peepholes, and its derivative, for each variant of its gates.
 
     i, f = sigmoid(a_i + p_i c), sigmoid(a_f + p_f c)      g = tanh(a_g)
     c' = f c + i g        o = sigmoid(a_o + p_o c')        h' = o tanh(c')
 
-As without peepholes (`longlag.scans.kernels.lstm`), but that the gates lead to the cell state, too:
+The derivative is that of the LSTM (`longlag.scans.kernels.lstm`) plus the gates' paths to the cell state:
 
     da_o = dh' tanh(c') o(1 - o)                        dp_o = da_o c'
-    d    = dc' + dh' o (1 - tanh(c')²) + da_o p_o       all that reaches c'
+    d    = dc' + dh' o (1 - tanh(c')²) + da_o p_o       the whole derivative by c'
     da_i = d g i(1 - i)    da_f = d c f(1 - f)    da_g = d i (1 - g²)
     dp_i = da_i c          dp_f = da_f c          dc = d f + da_i p_i + da_f p_f
 
-Where the input gate is coupled, i = 1 - f and da_f = d (c - g) f(1 - f). The cell of 1997 has f = 1.
+With a coupled input gate, i = 1 - f and da_f = d (c - g) f(1 - f). The LSTM of 1997 has f = 1.
 """
 
 from typing import Any

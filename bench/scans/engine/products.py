@@ -1,10 +1,10 @@
 """The matrix product of one time step: C += A B for matrices that stay in cache.
 
-C is cut into tiles of up to 8 rows and `panel_width` columns, whose sums stay in vector registers while the
-products run over k. Products are added to an entry in the order of k, whatever the number of rows and
-whichever tile it falls in, so that its bytes depend on nothing else. Columns are padded to whole panels.
+C is cut into tiles of up to 8 rows and `panel_width` columns, whose sums stay in vector registers during the loop over
+k. Products are added to an entry in the order of k, whatever the number of rows and the tile, so that the bytes of an
+entry depend on nothing else. Columns are padded to whole panels.
 
-The right factor of a scan is the same at every time step: `packed` lays it out once, a panel after another.
+The right factor of a scan is the same at every time step: `packed` lays it out once, panel by panel.
 """
 
 from typing import Any
@@ -21,18 +21,18 @@ _WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
 _VECTOR_BYTES = 64 if _WIDE else 32
 _VECTORS = 2
 PANEL_BYTES = _VECTORS * _VECTOR_BYTES
-"""Bytes of a row of a panel: two vector registers."""
+"""Bytes of one row of a panel: two vector registers."""
 
 
 def panel_width(dtype: np.dtype[Any]) -> int:
-    """Return the columns of a panel."""
+    """Return the number of columns of a panel."""
     return PANEL_BYTES // dtype.itemsize
 
 
 @intrinsic(prefer_literal=True)
 def _tile(_context: Any, rows: Any, a: Any, a_at: Any, a_row: Any, a_step: Any, b: Any, b_at: Any, b_step: Any,
           c: Any, c_at: Any, c_row: Any, depth: Any) -> Any:  # fmt: skip
-    """C[i, j] += sum over k of A[i, k] B[k, j], for ``rows`` rows and the columns of one panel.
+    """Compute C[i, j] += sum over k of A[i, k] B[k, j], for ``rows`` rows and the columns of one panel.
 
     A, B and C are flat arrays: A[i, k] lies at a_at + i a_row + k a_step, B[k, j] at b_at + k b_step + j, C[i, j]
     at c_at + i c_row + j.
@@ -99,7 +99,7 @@ def _tile(_context: Any, rows: Any, a: Any, a_at: Any, a_row: Any, a_step: Any, 
 @separate
 def _multiply(a: Any, a_row: int, a_step: int, b: Any, b_panel: int, b_step: int, c: Any, rows: int, panels: int,
               depth: int) -> None:  # fmt: skip
-    """C += A B for flat arrays: A[i, k] is a[i a_row + k a_step]; C has whole panels, one row behind the other."""
+    """Compute C += A B for flat arrays: A[i, k] is a[i a_row + k a_step], and C has rows of whole panels."""
     width = PANEL_BYTES // c.itemsize
     c_row = panels * width
     for panel in range(panels):
@@ -119,12 +119,12 @@ def _multiply(a: Any, a_row: int, a_step: int, b: Any, b_panel: int, b_step: int
 
 @separate
 def times_packed(a: Any, weight: Any, c: Any) -> None:
-    """C += A W: a row of A and C for each sequence, padded to whole panels.
+    """Compute C += A W, where each sequence has a row of A and one of C, padded to whole panels.
 
     Args:
         a: (N,), rows of ``depth`` numbers and padding; the padding is not read.
-        weight: (panels, depth, panel width).
-        c: (N',), rows of all panels.
+        weight: (panels, depth, panel width), the packed W.
+        c: (N',), rows of all panels, added to.
     """
     panels, depth, width = weight.shape
     rows = c.size // (panels * width)
@@ -133,15 +133,15 @@ def times_packed(a: Any, weight: Any, c: Any) -> None:
 
 @separate
 def transposed_times(a: Any, a_row: int, columns: int, b: Any, b_row: int, c: Any) -> None:
-    """C += A^T B, summed over the rows that A and B have in common.
+    """Compute C += A^T B, summed over the rows that A and B have in common.
 
     Args:
-        a: Flat, rows of ``a_row`` numbers, of which the first ``columns`` count.
-        a_row: Distance of its rows.
-        columns: Rows of C.
-        b: Flat, rows of whole panels.
-        b_row: Numbers in a row of B and C.
-        c: Flat, (columns, b_row).
+        a: The flat A, of rows of ``a_row`` numbers, of which the first ``columns`` are read.
+        a_row: Numbers from one row of A to the next.
+        columns: The number of rows of C.
+        b: The flat B, of rows of whole panels.
+        b_row: Numbers in a row of B and of C.
+        c: The flat C, (columns, b_row), added to.
     """
     width = PANEL_BYTES // c.itemsize
     _multiply(a, 1, a_row, b, width, b_row, c, columns, b_row // width, b.size // b_row)
@@ -154,18 +154,18 @@ def packed(matrix: Any, gates: int, transpose: bool) -> Any:
     Args:
         matrix: The weights, H columns for each gate.
         gates: G.
-        transpose: Transpose each gate's block first.
+        transpose: Whether to transpose each gate's block first.
 
     Returns:
-        (G, panels, depth, panel width): depth is the rows of the matrix, or H where transposed.
+        (G, panels, depth, panel width), where depth is the number of rows of the matrix, or H if transposed.
     """
     rows, size = matrix.shape[0], matrix.shape[1] // gates
     depth, columns = (size, rows) if transpose else (rows, size)
     width = PANEL_BYTES // matrix.itemsize
-    found = np.zeros((gates, -(-columns // width), depth, width), matrix.dtype)
+    panels = np.zeros((gates, -(-columns // width), depth, width), matrix.dtype)
     for gate in range(gates):
         for k in range(depth):
             for j in range(columns):
                 entry = matrix[j, gate * size + k] if transpose else matrix[k, gate * size + j]
-                found[gate, j // width, k, j % width] = entry
-    return found
+                panels[gate, j // width, k, j % width] = entry
+    return panels

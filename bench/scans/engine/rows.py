@@ -1,4 +1,4 @@
-"""Rows of numbers, copied and added one by one: assigning whole arrays compiles checks of their shape, for seconds."""
+"""Copies and adds rows number by number: compiling assignments of whole arrays, with shape checks, takes seconds."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from longlag.scans.engine.compiler import separate
 
 @separate
 def copy_row(row: Any, into: Any) -> None:
-    """Write a row over another one of the same length."""
+    """Copy a row into another one of the same length."""
     for place in range(into.size):
         into[place] = row[place]
 
@@ -21,6 +21,6 @@ def add_row(row: Any, into: Any) -> None:
 
 @separate
 def fill_row(value: Any, into: Any) -> None:
-    """Write one number everywhere."""
+    """Set every number of a row."""
     for place in range(into.size):
         into[place] = value

@@ -1,8 +1,7 @@
-"""The loops over time, shared by all kernels: the recurrent products and one pass over the units a time step.
+"""The loops over time, shared by all kernels: at each time step the recurrent products and one pass over the units.
 
-Arrays are padded: the units of a sequence fill whole panels (`products.panel_width`), and the units of a time
-step's B sequences lie one behind the other, N = B · padded units. Padded weights are zero, so nothing leaks out
-of the padding.
+Arrays are padded: the units of a sequence fill whole panels (`products.panel_width`), and the units of all B sequences
+at a time step are contiguous, N = B · padded units. Weights are padded with zeros, so that padding changes no result.
 """
 
 from typing import Any, NamedTuple
@@ -18,12 +17,13 @@ Array = np.ndarray[Any, Any]
 
 
 class Chunk(NamedTuple):
-    """The arrays of a chunk of T time steps, overwritten there and back.
+    """The arrays of a chunk of T time steps, overwritten by the forward and the backward pass.
 
     Attributes:
-        gates: (G, T, N), projected inputs; then what the kernel keeps; then the gradients of the pre-activations.
-        apart: (A, T, N), the recurrent products that stand apart; then their gradients.
-        states: (states, T + 1, N), the initial ones at time 0.
+        gates: (G, T, N), the projected inputs; after the forward pass the numbers that the kernel keeps; after the
+            backward pass the gradients by the pre-activations.
+        apart: (A, T, N), the recurrent products that stand apart; after the backward pass the gradients by them.
+        states: (states, T + 1, N), with the initial states at time 0.
     """
 
     gates: Array
@@ -32,13 +32,13 @@ class Chunk(NamedTuple):
 
 
 class Recurrence(NamedTuple):
-    """What is the same at every time step.
+    """The weights, which are the same at every time step.
 
     Attributes:
-        weights: (products, panels, depth, panel width), packed; for the way back, each transposed first.
+        weights: (products, panels, depth, panel width), packed; for the backward pass each is transposed first.
         apart_bias: (A, N), added to the products that stand apart.
-        apart_state: The state that these multiply; the others multiply the first.
-        vectors: (V, 1, N), what the units have for themselves, repeated for each sequence.
+        apart_state: The state that the products apart multiply; the others multiply the first state.
+        vectors: (V, 1, N), the numbers that units have for themselves, repeated for each sequence.
     """
 
     weights: Array
@@ -48,12 +48,12 @@ class Recurrence(NamedTuple):
 
 
 class Grads(NamedTuple):
-    """The gradients that the way back is given, and those that it adds to.
+    """The gradients that the backward pass reads, and those that it writes.
 
     Attributes:
-        outputs: (outputs, T, N), by the outputs.
-        carry: (states, 1, N), by the last states, through what comes later; becomes those by the initial states.
-        vectors: (V, 1, N), by the vectors, added to.
+        outputs: (outputs, T, N), the gradients by the outputs.
+        carry: (states, 1, N), the gradients by the last states; replaced by those by the initial states.
+        vectors: (V, 1, N), the gradients by the vectors, added to.
     """
 
     outputs: Array
@@ -65,9 +65,9 @@ class SignalRules(NamedTuple):
     """What happens to the backward signal in a chunk of time, and where it is kept; see `longlag.values.backward`.
 
     Attributes:
-        passed: (..., T, ...), the signal of each step after clipping, written; with no time steps it is not kept.
-        limit: Its largest entry, of the arrays' type; infinity leaves it as it is.
-        truncate: Steps between the borders at which it ends; 0 for none.
+        passed: (..., T, ...), written with the signal of each step after clipping; not written if it has no time steps.
+        limit: The limit to which entries are clipped, of the arrays' type; infinity leaves them as they are.
+        truncate: Steps between the borders at which the signal ends; 0 for none.
         start: The place of the chunk's first time step in the whole sequence.
     """
 
@@ -83,8 +83,8 @@ def scan_forward(kernel: Any, chunk: Chunk, recurrence: Recurrence) -> None:
 
     Args:
         kernel: The kernel.
-        chunk: Projected inputs and initial states; the rest is written, what the kernel keeps over the inputs.
-        recurrence: The weights as they are.
+        chunk: The projected inputs and the initial states; all else is written, and the projected inputs overwritten.
+        recurrence: The weights.
     """
     gates, apart, states = chunk
     weights, apart_bias, apart_state, vectors = recurrence
@@ -99,10 +99,10 @@ def scan_backward(kernel: Any, chunk: Chunk, recurrence: Recurrence, grads: Grad
 
     Args:
         kernel: The kernel.
-        chunk: As `scan_forward` left it; gradients are written over the gates and the products apart.
-        recurrence: With the weights transposed.
-        grads: The carry and the vectors' are written.
-        rules: With passed (states, T, N).
+        chunk: The arrays that `scan_forward` has written; gradients overwrite the gates and the products apart.
+        recurrence: The weights, transposed.
+        grads: The gradients by the outputs and the last states; the carry and the vectors' gradients are written.
+        rules: What happens to the backward signal; its ``passed`` is (states, T, N).
     """
     gates, apart, _ = chunk
     outputs, carry, _ = grads
@@ -116,19 +116,19 @@ def scan_backward(kernel: Any, chunk: Chunk, recurrence: Recurrence, grads: Grad
 
 @inlined
 def ends(truncate: int, place: int) -> bool:
-    """Say whether nothing goes back from a place in the whole sequence to the one before."""
+    """Return whether the signal ends between this time step of the whole sequence and the one before."""
     return truncate > 0 and place > 0 and place % truncate == 0
 
 
-# What kernels have in common is compiled once for all of them. It takes the arrays one by one: where a named tuple is
-# passed on, compiled code counts the references to its arrays, which made the way back of 16 units take twice as long.
+# These functions are compiled once for all kernels. They take arrays one by one: if a named tuple is passed, compiled
+# code counts the references to its arrays, which doubled the time of the backward pass of 16 units.
 
 
 @separate
 def _multiply(
     gates: Array, apart: Array, apart_bias: Array, apart_state: int, weights: Array, states: Array, t: int
 ) -> None:
-    """Add the recurrent products of a time step to the gates; write those that stand apart."""
+    """Add the recurrent products of a time step to the gates, and write those that stand apart."""
     together = len(weights) - len(apart)
     for gate in range(together):
         times_packed(states[0, t], weights[gate], gates[gate, t])
@@ -139,7 +139,7 @@ def _multiply(
 
 @separate
 def _arrive(outputs: Array, carry: Array, passed: Array, limit: Any, t: int) -> None:
-    """Add what the outputs of a time step bring to the signal, clip it, and keep it where it is watched."""
+    """Add the gradients by a time step's outputs to the signal, clip it, and write it to ``passed`` if that is kept."""
     for output in range(len(outputs)):
         add_row(outputs[output, t], carry[output, 0])
     if limit < np.inf:
@@ -152,7 +152,7 @@ def _arrive(outputs: Array, carry: Array, passed: Array, limit: Any, t: int) -> 
 
 @separate
 def _depart(gates: Array, apart: Array, apart_state: int, weights: Array, carry: Array, ended: bool, t: int) -> None:
-    """Add to the signal what goes back through the recurrent products of a time step, or end it at a chunk's border."""
+    """Add the gradients through a time step's recurrent products to the signal, or end the signal at a border."""
     if ended:
         for state in range(len(carry)):
             fill_row(0, carry[state, 0])

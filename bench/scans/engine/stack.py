@@ -1,4 +1,4 @@
-"""Layers one above the other, there and back without autograd, also in chunks of time and where the signal is seen."""
+"""Runs stacked layers forward and backward without autograd, also in chunks of time and with the signal recorded."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,11 +14,11 @@ Array = np.ndarray[Any, Any]
 
 
 class Stack:
-    """Layers of one kernel; `longlag.networks.straight` does the same with buffers that are kept.
+    """Stacked layers of one kernel; `longlag.networks.straight` does the same in buffers that are kept.
 
     Args:
         kernel: The kernel.
-        by_layer: Returns of a row (P,) the tensors of each layer, from the bottom, as `Layer` wants them.
+        by_layer: Returns the weights of each layer, from the bottom, as views of a row (P,), named as in `Layer`.
     """
 
     def __init__(self, kernel: Pair, by_layer: Callable[[Array], Sequence[Mapping[str, Array]]]) -> None:
@@ -26,7 +26,7 @@ class Stack:
         self.layers: list[tuple[Layer, Kept]] = []
 
     def forward(self, row: Array, inputs: Array, scored: Array) -> Array:
-        """Return the outputs of the top layer at some steps, (N, H).
+        """Run forward in time; return the outputs of the top layer at the scored places, (N, H).
 
         Args:
             row: (P,), the trial's parameters.
@@ -42,13 +42,13 @@ class Stack:
         return inputs.reshape(-1, inputs.shape[-1])[scored]
 
     def backward(self, gradient: Array, scored: Array, by_states: Array, backward: Backward = PLAIN) -> None:
-        """Write the gradients by all weights; the stack is used up.
+        """Run backward in time, once after each `forward`, and write the gradients by all weights.
 
         Args:
             gradient: (P,), the trial's gradient, written but for the readout's.
-            scored: As of `forward`.
-            by_states: (N, H), the loss's gradient by what that returned.
-            backward: What happens to the backward signal on its way, and who sees it.
+            scored: The places given to `forward`.
+            by_states: (N, H), the loss's gradients by the outputs that `forward` returned.
+            backward: What happens to the signal in the backward pass, and the list that records it.
         """
         top = self.layers[-1][0]
         arriving = workspace.take((top.steps, top.batch, top.row), top.dtype)
@@ -61,9 +61,9 @@ class Stack:
             backward.seen.extend(signal for signal in signals if signal is not None)
         targets = self.by_layer(gradient)
         for place, (layer, kept) in reversed(list(enumerate(self.layers))):
-            found, _ = layer.backward(kept, arriving, (), place > 0, backward, signals[place])
+            grads, _ = layer.backward(kept, arriving, (), place > 0, backward, signals[place])
             for name, array in targets[place].items():
-                array[...] = found[name]
-            arriving = found.get("inputs", arriving)
+                array[...] = grads[name]
+            arriving = grads.get("inputs", arriving)
         workspace.give_back([buffer, *(kept.chunk.states for _, kept in self.layers if kept.chunk)])
         self.layers.clear()

@@ -1,4 +1,4 @@
-"""What lies outside the scan: input projections, and the gradients of weights and inputs.
+"""Computations outside the scan: input projections, and the gradients by weights and inputs.
 
 Arrays are padded as in `scan`. Sums over time run in blocks that stay in cache, from the first step to the last.
 """
@@ -19,13 +19,13 @@ _BLOCK_ROWS = 256
 
 @dataclass(frozen=True)
 class Sums:
-    """The gradients of a layer that the way back adds up, from chunk to chunk; rows are padded.
+    """The gradients of a layer, which the backward pass adds up over chunks; rows are padded.
 
     Attributes:
-        by_weight: By the name of the weight, but for the kernel's vectors; (G, ..., padded units).
-        vectors: (V, 1, N), of the kernel's vectors, not yet summed over the sequences.
-        inputs: (T, B, padded inputs), written; None where nobody wants them.
-        input_weight: Transposed and packed, for these.
+        by_weight: (G, ..., padded units), the gradients by each weight but the kernel's vectors, by name.
+        vectors: (V, 1, N), the gradients by the kernel's vectors, for each sequence.
+        inputs: (T, B, padded inputs), the gradients by the inputs; None if nobody needs them.
+        input_weight: The input weight, transposed and packed, for the gradients by the inputs; None without them.
     """
 
     by_weight: dict[str, Array]
@@ -52,7 +52,7 @@ def project_vectors(inputs: Any, weights: Any, bias: Any, gates: Any) -> None:
 
 @compiled
 def project_tokens(inputs: Any, table: Any, gates: Any) -> None:
-    """Write the input projection of tokens: a row of a table for each, in place of a one-hot product.
+    """Write the input projection of tokens: a row of a table for each token, in place of a one-hot product.
 
     Args:
         inputs: (T, B) int64.
@@ -66,62 +66,62 @@ def project_tokens(inputs: Any, table: Any, gates: Any) -> None:
 
 
 @compiled
-def add_products(left: Any, columns: int, right: Any, found: Any) -> None:
-    """Add the products of two sequences of rows, summed over time: weight gradients.
+def add_products(left: Any, columns: int, right: Any, total: Any) -> None:
+    """Add the gradients by a weight: products of two sequences of rows, summed over time.
 
     Args:
-        left: (T, B·row), rows of which the first ``columns`` numbers count.
-        columns: See there.
+        left: (T, B·row), rows of which the first ``columns`` numbers are read.
+        columns: The numbers read of each row of ``left``.
         right: (R, T, N), rows of padded units.
-        found: (R, columns, padded units), added to.
+        total: (R, columns, padded units), added to.
     """
-    steps, width = left.shape[0], found.shape[2]
+    steps, width = left.shape[0], total.shape[2]
     rows = right.shape[2] // width
     block = max(1, _BLOCK_ROWS // rows)
     for start in range(0, steps, block):
         end = min(start + block, steps)
         for part in range(len(right)):
             a, b = left[start:end].reshape(-1), right[part, start:end].reshape(-1)
-            transposed_times(a, left.shape[1] // rows, columns, b, width, found[part].reshape(-1))
+            transposed_times(a, left.shape[1] // rows, columns, b, width, total[part].reshape(-1))
 
 
 @compiled
-def add_sums(right: Any, ones: Any, found: Any) -> None:
-    """Add rows, summed over time and batch: bias gradients.
+def add_sums(right: Any, ones: Any, total: Any) -> None:
+    """Add the gradients by a bias: rows, summed over time and batch.
 
     Args:
         right: (R, T, N), rows of padded units.
         ones: (1,), a one.
-        found: (R, padded units), added to.
+        total: (R, padded units), added to.
     """
     for part in range(len(right)):
-        transposed_times(ones, 0, 1, right[part].reshape(-1), found.shape[1], found[part])
+        transposed_times(ones, 0, 1, right[part].reshape(-1), total.shape[1], total[part])
 
 
 @compiled
-def add_by_token(inputs: Any, right: Any, found: Any) -> None:
-    """Add each row to the row of its token: the gradient of a table.
+def add_by_token(inputs: Any, right: Any, total: Any) -> None:
+    """Add the gradients by a table of tokens: each row is added to the row of its token.
 
     Args:
-        inputs: (T, B) int64.
-        right: (G, T, B, padded units).
-        found: (G, tokens, padded units), added to.
+        inputs: (T, B) int64, the tokens.
+        right: (G, T, B, padded units), gradients by the pre-activations.
+        total: (G, tokens, padded units), added to.
     """
     for t in range(inputs.shape[0]):
         for gate in range(len(right)):
             for b in range(inputs.shape[1]):
-                add_row(right[gate, t, b], found[gate, inputs[t, b]])
+                add_row(right[gate, t, b], total[gate, inputs[t, b]])
 
 
 @compiled
-def add_input_grads(gates: Any, weights: Any, found: Any) -> None:
-    """Add the gradients of vector inputs.
+def add_input_grads(gates: Any, weights: Any, total: Any) -> None:
+    """Add the gradients by vector inputs.
 
     Args:
-        gates: (G, T, N), gradients of the pre-activations.
+        gates: (G, T, N), gradients by the pre-activations.
         weights: (G, panels, H, panel width), input weights, transposed and packed.
-        found: (T, B·padded inputs), added to.
+        total: (T, B·padded inputs), added to.
     """
-    for t in range(len(found)):
+    for t in range(len(total)):
         for gate in range(len(gates)):
-            times_packed(gates[gate, t], weights[gate], found[t])
+            times_packed(gates[gate, t], weights[gate], total[t])

@@ -1,1 +1,1 @@
-"""The fused kernels: one small file a cell, called like the cell's."""
+"""The fused kernels: one small file for each cell, with the name of the cell's file."""

@@ -3,13 +3,13 @@
     n = tanh(a)                                     h' = h + e n
     n = tanh(x_n + q)    z = sigmoid(x_z + q)       h' = h + e n z
 
-In the gated form the one recurrent product q = h M stands apart, since candidate and gate share it. With dh' the loss's
+In the gated form the recurrent product q = h M stands apart, as candidate and gate share it. With dh' the loss's
 derivative by the new state:
 
     da = dh' e (1 - n²)                                                             dh = dh'
     dx_n = dh' e z (1 - n²)    dx_z = dh' e n z(1 - z)    dq = dx_n + dx_z          dh = dh'
 
-beside the recurrent products. M is made of its parameters once a sequence, outside.
+plus the recurrent products. M is computed from its parameters once a sequence, outside the scan.
 """
 
 from typing import Any
@@ -43,7 +43,7 @@ class Antisymmetric(Kernel):
         return (dh * e * tanh_slope(n),), (), (dh,), (type(dh)(0),)
 
     def weights(self, cell: Cell, weights: Weights) -> Weights:
-        """Make the matrix; the step size is an option of the cell."""
+        """Compute the matrix M, and add the step size, an option of the cell."""
         matrix = cell.prepare(weights)["matrix"]
         step = matrix.new_full((len(matrix),), cell.epsilon)  # type: ignore[attr-defined]
         named = {name: weights[name] for name in ("input_weight", "bias")}

@@ -2,11 +2,11 @@
 
     n = tanh(a + q)        z' = z + dt (n - gamma y - epsilon z)        y' = y + dt z'
 
-With dy', dz' the loss's derivatives by the new states, dz' not yet counting the way through y':
+With dy', dz' the loss's derivatives by the new states, where dz' leaves out the path through y':
 
-    d = (dz' + dy' dt) dt                       all that reaches the bracket
+    d = (dz' + dy' dt) dt                       the whole derivative by the bracket
     da = dq = d (1 - n²)
-    dy = dy' - d gamma        dz = d / dt - d epsilon        (beside the recurrent products)
+    dy = dy' - d gamma        dz = d / dt - d epsilon        (plus the recurrent products)
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ from longlag.scans.engine.functions import tanh, tanh_slope
 
 
 class Cornn(Kernel):
-    """One gate; states y, z, each with a product of its own; the constants of the equation are vectors."""
+    """One gate; states y, z, each with its own recurrent product; the constants of the equations are vectors."""
 
     gates = 1
     products = 2
@@ -53,7 +53,7 @@ class Cornn(Kernel):
         return (da,), (da,), (dy - d * gamma, dz - d * epsilon), (zero, zero, zero)
 
     def weights(self, cell: Cell, weights: Weights) -> Weights:
-        """Put both matrices side by side; the constants are the cell's options."""
+        """Put both recurrent matrices side by side, and add the constants, which are options of the cell."""
         bias = weights["bias"]
         return {
             "input_weight": weights["input_weight"],

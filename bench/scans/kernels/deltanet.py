@@ -1,6 +1,6 @@
-"""The gated delta rule by a scan over memories: torch makes keys, queries and gates, for all steps at once.
+"""The gated delta rule by a scan over memories; torch computes keys, queries and gates for all time steps together.
 
-One correction a step; several (``householders``) run on the readable path.
+The kernel makes one correction a step; a cell with several (``householders``) runs on the readable path.
 """
 
 import torch
@@ -14,7 +14,7 @@ from longlag.values.backward import Backward, Signal
 
 
 class Deltanet(OwnLoops):
-    """A memory for each sequence, with a key and a query of its own at every step, written with up to ``beta_max``."""
+    """A memory for each sequence, with a key and a query at every step, and a writing strength up to ``beta_max``."""
 
     def __init__(self, beta_max: float) -> None:
         self.beta_max = beta_max
@@ -32,14 +32,14 @@ class Deltanet(OwnLoops):
         return outputs, (last,)
 
     def warm(self, tokens: bool, dtype: str) -> None:
-        """Run a sequence of one step there and back."""
+        """Compile by running a sequence of one step forward and backward."""
         row = torch.ones(1, 1, 1, dtype=getattr(torch, dtype))
         outputs, _ = DELTA.run((row.requires_grad_(), row[0], row, row, row), row)
         outputs.sum().backward()  # type: ignore[no-untyped-call]
 
 
 def kernel(cell: Cell) -> OwnLoops:
-    """Return the kernel of a cell; of the size of its keys, the shapes tell."""
+    """Return the kernel of a cell; it reads the size of the keys from the shapes."""
     beta_max = cell.values()["beta_max"]
     assert isinstance(beta_max, float)
     return Deltanet(beta_max)

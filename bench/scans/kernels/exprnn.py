@@ -6,5 +6,5 @@ from longlag.scans.engine.modrelu import Modrelu
 
 
 def kernel(cell: Cell) -> Kernel:
-    """Return the kernel of a cell; its options only concern how the matrix is made and learns."""
+    """Return the kernel of a cell; the cell's options change only how its matrix is computed and trained."""
     return Modrelu()

@@ -4,7 +4,7 @@
 
 With dh' the loss's derivative by the new state:
 
-    dn   = dh' (1 - z)             dz = dh' (h - n)        dh = dh' z (beside the recurrent products)
+    dn   = dh' (1 - z)             dz = dh' (h - n)        dh = dh' z (plus the recurrent products)
     dx_n = dn (1 - n²)             da_z = dz z(1 - z)
     dq   = dx_n r                  da_r = dx_n q r(1 - r)
 """
@@ -48,5 +48,5 @@ class Gru(Kernel):
 
 
 def kernel(cell: Cell) -> Kernel:
-    """Return the kernel of a cell; its options only concern initial weights."""
+    """Return the kernel of a cell; the cell's options change only its initial weights."""
     return Gru()

@@ -15,7 +15,7 @@ from longlag.scans.engine.functions import tanh, tanh_slope
 
 
 class _Independent(Kernel):
-    """One gate, one state; a unit's past comes in by its own weight."""
+    """One gate, one state; each unit has one recurrent weight, for its own past."""
 
     gates = 1
     products = 0

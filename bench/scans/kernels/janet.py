@@ -6,13 +6,14 @@ For beta = 1, the default:
 
 With dh' the loss's derivative by the new state:
 
-    da_s = dh' (h f(1 - f) - g k(1 - k))    da_n = dh' k (1 - g²)    dh = dh' f (beside the recurrent products)
+    da_s = dh' (h f(1 - f) - g k(1 - k))    da_n = dh' k (1 - g²)    dh = dh' f (plus the recurrent products)
 
-A scan keeps a number a gate, so that k follows from f: with exp(-a_s) = (1 - f) / f and e = exp(1),
+The scan keeps one number for each gate, so the backward function computes k from f: with exp(-a_s) = (1 - f) / f and
+e = exp(1),
 
     k = 1 / (1 + exp(a_s) / e) = e (1 - f) / (e (1 - f) + f)
 
-whose denominator is never below 1. For any other beta (an array of it, one a unit), a_s itself is kept, and f and
+whose denominator is never below 1. For any other beta, given as a vector over units, a_s itself is kept, and f and
 k = sigmoid(beta - a_s) are computed again; the equations are the same.
 """
 
@@ -65,7 +66,7 @@ class AnyBeta(Kernel):
 
     @staticmethod
     def forward(pre: Any, apart: Any, before: Any, vectors: Any) -> Any:
-        """Advance one time step; what the forget gate is made of, and the candidate, are kept."""
+        """Advance one time step; the forget gate's pre-activation and the candidate are kept."""
         a_s, a_n = pre
         (h,), (beta,) = before, vectors
         f, k, g = sigmoid(a_s), sigmoid(beta - a_s), tanh(a_n)
@@ -81,11 +82,11 @@ class AnyBeta(Kernel):
         return (da_s, dh * k * tanh_slope(g)), (), (dh * f,), (type(dh)(0),)
 
     def weights(self, cell: Cell, weights: Weights) -> Weights:
-        """Add beta, an option of the cell."""
+        """Add beta, an option of the cell, as a vector."""
         recurrent = weights["recurrent_weight"]
         return {**weights, "beta": recurrent.new_full((len(recurrent),), cell.beta)}  # type: ignore[attr-defined]
 
 
 def kernel(cell: Cell) -> Kernel:
-    """Return the kernel of a cell, by its beta; its other options only concern initial weights."""
+    """Return the kernel of a cell, by its beta; the cell's other options change only its initial weights."""
     return Janet() if cell.beta == BETA else AnyBeta()  # type: ignore[attr-defined]

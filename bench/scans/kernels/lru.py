@@ -19,7 +19,7 @@ from longlag.scans.engine.base import Kernel
 
 
 class Lru(Kernel):
-    """Gates and states in the order real, imaginary; nothing recurrent but the states themselves."""
+    """Gates and states in the order real, imaginary; there are no recurrent products."""
 
     gates = 2
     products = 0
@@ -49,7 +49,7 @@ class Lru(Kernel):
         return (dr * s, di * s), (), (dr * a + di * b, di * a - dr * b), by_factor
 
     def weights(self, cell: Cell, weights: Weights) -> Weights:
-        """Make the factors; what the inputs add to the outputs stays outside, and there is no bias."""
+        """Compute the factors; the direct path from inputs to outputs stays outside the scan, and there is no bias."""
         made = cell.prepare(weights)
         columns = self.gates * weights["nu"].shape[-1]
         projection = weights["input_weight"][:, :columns]
@@ -57,10 +57,10 @@ class Lru(Kernel):
         return {"input_weight": projection, "bias": projection.new_zeros(columns), **factors}
 
     def read(self, cell: Cell, projected: Callable[[], Tensor], states: Tensor, weights: Weights) -> Tensor:
-        """Read the states of all time steps at once."""
+        """Compute the outputs from the states of all time steps together."""
         return cell.output(projected(), states.unbind(), cell.prepare(weights))
 
 
 def kernel(cell: Cell) -> Kernel:
-    """Return the kernel of a cell; its options only concern initial weights."""
+    """Return the kernel of a cell; the cell's options change only its initial weights."""
     return Lru()

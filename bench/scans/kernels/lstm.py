@@ -1,15 +1,15 @@
-"""The LSTM's time step and its derivative, for each way to hold the cell state.
+"""The LSTM's time step and its derivative, for each variant of its gates.
 
     i, f, o = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o)    g = tanh(a_g)
     c' = f c + i g        h' = o tanh(c')
 
-With dh', dc' the loss's derivatives by the new states, dc' not yet counting the way through h':
+With dh', dc' the loss's derivatives by the new states, where dc' leaves out the path through h':
 
     da_o = dh' tanh(c') o(1 - o)
-    d    = dc' + dh' o (1 - tanh(c')²)      all that reaches c'
+    d    = dc' + dh' o (1 - tanh(c')²)      the whole derivative by c'
     da_i = d g i(1 - i)     da_f = d c f(1 - f)     da_g = d i (1 - g²)     dc = d f
 
-Where the input gate is coupled, i = 1 - f, what reaches i goes to f: da_f = d (c - g) f(1 - f). The cell of 1997 has
+With a coupled input gate, i = 1 - f, the derivative by i goes to f: da_f = d (c - g) f(1 - f). The LSTM of 1997 has
 f = 1, so that dc = d.
 """
 
@@ -112,7 +112,7 @@ class Original(Kernel):
 
 
 def kernel(cell: Cell) -> Kernel:
-    """Return the kernel of a cell, by its gates and peepholes; its other options only concern initial weights."""
+    """Return the kernel of a cell, by its gates and peepholes; other options change only its initial weights."""
     peepholes: bool = cell.peepholes  # type: ignore[attr-defined]
     if not cell.forget_gate:  # type: ignore[attr-defined]
         return OriginalPeepholes() if peepholes else Original()

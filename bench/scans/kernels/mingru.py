@@ -15,7 +15,7 @@ from longlag.scans.engine.functions import sigmoid, sigmoid_slope
 
 
 class Mingru(Kernel):
-    """Gates in the order update, candidate; state h; nothing recurrent but the state itself."""
+    """Gates in the order update, candidate; state h; there are no recurrent products."""
 
     gates = 2
     products = 0

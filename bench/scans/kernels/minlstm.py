@@ -2,12 +2,12 @@
 
     s = i / (f + i) with f = sigmoid(a_f), i = sigmoid(a_i)        h' = h + s (n - h), n the candidate's projection
 
-taken as s = sigmoid(log i - log f), also where both gates are too small for a number. With dh' the loss's derivative by
-the new state, ds = dh' (n - h):
+computed as s = sigmoid(log i - log f), which holds even if both gates underflow. With dh' the loss's derivative by the
+new state and ds = dh' (n - h):
 
     da_i = ds s(1 - s) (1 - i)    da_f = -ds s(1 - s) (1 - f)    dn = dh' s    dh = dh' (1 - s)
 
-since d log sigmoid(a) / da = 1 - sigmoid(a) = sigmoid(-a). What comes in is kept, and s computed again.
+since d log sigmoid(a) / da = 1 - sigmoid(a) = sigmoid(-a). The pre-activations are kept, and s is computed again.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from longlag.scans.engine.functions import log_sigmoid, sigmoid, sigmoid_slope
 
 
 class Minlstm(Kernel):
-    """Gates in the order forget, input, candidate; state h; nothing recurrent but the state itself."""
+    """Gates in the order forget, input, candidate; state h; there are no recurrent products."""
 
     gates = 3
     products = 0
@@ -27,7 +27,7 @@ class Minlstm(Kernel):
 
     @staticmethod
     def forward(pre: Any, apart: Any, before: Any, vectors: Any) -> Any:
-        """Advance one time step; its gates are kept as they come in."""
+        """Advance one time step; the pre-activations are kept."""
         a_f, a_i, n = pre
         (h,) = before
         share = sigmoid(log_sigmoid(a_i) - log_sigmoid(a_f))
@@ -44,5 +44,5 @@ class Minlstm(Kernel):
 
 
 def kernel(cell: Cell) -> Kernel:
-    """Return the kernel of a cell; its options only concern initial weights."""
+    """Return the kernel of a cell; the cell's options change only its initial weights."""
     return Minlstm()

@@ -4,7 +4,7 @@
 
 With ds' the loss's derivative by the new state:
 
-    da_n = ds' g (1 - n²)    da_g = ds' (n - s) g(1 - g)    ds = ds' (1 - g) (beside the recurrent products)
+    da_n = ds' g (1 - n²)    da_g = ds' (n - s) g(1 - g)    ds = ds' (1 - g) (plus the recurrent products)
 """
 
 from typing import Any

@@ -11,7 +11,7 @@ from longlag.scans.engine.functions import sigmoid, sigmoid_slope, tanh, tanh_sl
 
 
 class _Plain(Kernel):
-    """One gate, one state; nothing is kept, and h' reaches no later state but through the recurrent product."""
+    """One gate, one state; nothing is kept, and h' reaches later states only through the recurrent product."""
 
     gates = 1
     kept = 0

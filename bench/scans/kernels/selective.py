@@ -1,4 +1,4 @@
-"""The selective state space by a diagonal scan: torch makes a unit's step sizes and inputs, for all steps at once."""
+"""The selective state space by a diagonal scan; torch computes step sizes and inputs for all time steps together."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from longlag.values.backward import Backward, Signal
 
 
 class Selective(OwnLoops):
-    """N numbers of each unit; what is written and read is the same for all units."""
+    """N states for each unit; all units share the weights of writing and reading."""
 
     def scan(
         self, cell: Cell, projected: Tensor, weights: Weights, state: State, backward: Backward, signal: Signal | None,
@@ -27,12 +27,12 @@ class Selective(OwnLoops):
         return outputs.mT.contiguous(), (last.permute(2, 0, 1),)
 
     def warm(self, tokens: bool, dtype: str) -> None:
-        """Run a sequence of one step there and back."""
+        """Compile by running a sequence of one step forward and backward."""
         along, steady = torch.ones(1, 1, 1, dtype=getattr(torch, dtype)), torch.ones(1, 1, dtype=getattr(torch, dtype))
         outputs, _ = DIAGONAL.run((along.requires_grad_(), along, along, along, -steady), along)
         outputs.sum().backward()  # type: ignore[no-untyped-call]
 
 
 def kernel(cell: Cell) -> OwnLoops:
-    """Return the kernel of a cell; of its options, the shapes tell."""
+    """Return the kernel of a cell; it reads the cell's options from the shapes."""
     return Selective()

@@ -4,14 +4,14 @@
     p = exp(f - m')    q = exp(a_i - m')    g = tanh(a_g)    o = sigmoid(a_o)
     c' = p c + q g     n' = p n + q         h' = o c' / n'
 
-With dh', dc', dn', dm' the loss's derivatives by the new states, not yet counting the way through h', nor that of m'
-through p and q:
+With dh', dc', dn', dm' the loss's derivatives by the new states, where dc' and dn' leave out the path through h', and
+dm' the paths through p and q:
 
     da_o = dh' (c' / n') o(1 - o)
-    dC = dc' + dh' o / n'      dN = dn' - dh' h' / n'              all that reaches c' and n'
+    dC = dc' + dh' o / n'      dN = dn' - dh' h' / n'              the whole derivatives by c' and n'
     da_g = dC q (1 - g²)       dc = dC p         dn = dN p
-    dp p = (dC c + dN n) p     dq q = (dC g + dN) q                by the exponents of p and q
-    dM = dm' - dp p - dq q                                         all that reaches m'
+    dp p = (dC c + dN n) p     dq q = (dC g + dN) q                derivatives by the exponents of p and q
+    dM = dm' - dp p - dq q                                         the whole derivative by m'
     df = dp p + w dM           da_i = dq q + (1 - w) dM            w = 1 where f > a_i, 0 where f < a_i, else a half
     da_f = df sigmoid(-a_f)    dm = df
 """
@@ -39,7 +39,7 @@ class Slstm(Kernel):
 
     @staticmethod
     def forward(pre: Any, apart: Any, before: Any, vectors: Any) -> Any:
-        """Advance one time step; the exponents are kept as they come in."""
+        """Advance one time step; the pre-activations of the exponential gates are kept."""
         a_i, a_f, a_g, a_o = pre
         _, c, n, m = before
         f = _kept(a_f, n, m)
@@ -68,5 +68,5 @@ class Slstm(Kernel):
 
 
 def kernel(cell: Cell) -> Kernel:
-    """Return the kernel of a cell; its options only concern initial weights."""
+    """Return the kernel of a cell; the cell's options change only its initial weights."""
     return Slstm()

@@ -4,7 +4,7 @@
 
 With dh' the loss's derivative by the new state:
 
-    da_g = dh' (h - n) g(1 - g)    da_n = dh' (1 - g)(1 - n²)    dh = dh' g (beside the recurrent products)
+    da_g = dh' (h - n) g(1 - g)    da_n = dh' (1 - g)(1 - n²)    dh = dh' g (plus the recurrent products)
 """
 
 from typing import Any
@@ -39,5 +39,5 @@ class Ugrnn(Kernel):
 
 
 def kernel(cell: Cell) -> Kernel:
-    """Return the kernel of a cell; its options only concern initial weights."""
+    """Return the kernel of a cell; the cell's options change only its initial weights."""
     return Ugrnn()

@@ -1,1 +1,1 @@
-"""What several figures share and what is none: where frames go, what lines are called, which looks there are."""
+"""Code that several figures share: the layout of frames, the labels of lines, and looks."""

@@ -1,8 +1,9 @@
-"""What the figures of one frame share: its axes, its lines in their order, ticks that say plain numbers, its legend.
+"""Parts of figures that are drawn frame by frame: axes, lines in their order, ticks with plain numbers, legends.
 
-Such a figure is a module with ``numbers(study)``, a row a mark and the columns ``task, ways, cell, clip`` first;
-``PANELS``, the columns by which these rows are cut into frames; ``draw(frame, ax=None)``, which draws the rows of one
-frame, and no number that is not in them; ``handles(frame)``, its legend; and ``told(frame)``, how to read it.
+Such a figure is a module with ``numbers(study)``, a table with one row for each mark, whose first columns are ``task,
+ways, cell, clip``; ``PANELS``, the columns by which these rows are cut into frames; ``draw(frame, ax=None)``, which
+draws the rows of one frame and no other number; ``handles(frame)``, its legend; and ``how_to_read(frame)``, a sentence
+for the reader.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,21 +22,21 @@ from longlag.report.figures import style
 GREY = "0.35"
 SETTING = ("task", "ways", "cell", "clip")
 _TICKS = 5
-"""Numbers that fit side by side under a frame of half a column."""
+"""The most numbers that fit under a frame of half a column's width."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """The rows of one setting in a frame, and how they are drawn.
+    """The line of one setting in a frame.
 
     Attributes:
-        cell: Spec.
-        clip: Spec.
-        rows: Its rows.
-        color: Of the cell.
-        marker: Of the cell.
-        dashes: Of the clip where the frame has several, else of the cell.
-        label: What the frame does not have in common.
+        cell: The cell's spec.
+        clip: The clip's spec.
+        rows: The setting's rows.
+        color: The cell's colour.
+        marker: The cell's marker.
+        dashes: The clip's dashes if the frame has several clips, else the cell's.
+        label: The names in which the frame's lines differ.
     """
 
     cell: str
@@ -48,7 +49,7 @@ class Line:
 
 
 def axes_of(ax: Axes | None) -> Axes:
-    """Return the axes to draw on: those given, or those of a new figure."""
+    """Return the axes to draw on: ``ax``, or those of a new figure if it is None."""
     return Figure(layout="constrained").subplots() if ax is None else ax
 
 
@@ -77,7 +78,7 @@ def lines_of(frame: pd.DataFrame) -> Iterator[Line]:
 
 
 def line_handles(frame: pd.DataFrame) -> list[Artist]:
-    """Return the legend of lines: an entry a cell, and one a clip where a frame has several."""
+    """Return the legend of lines: an entry for each cell, and one for each clip if a frame has several."""
     clips = clips_of(frame)
     of_cells = [(style.cell_look(cell), "-" if len(clips) > 1 else style.cell_line(cell)) for cell in cells_of(frame)]
     handles: list[Artist] = [
@@ -92,26 +93,38 @@ def line_handles(frame: pd.DataFrame) -> list[Artist]:
 
 
 def reference(label: str, dashes: style.LineStyle = "-") -> Line2D:
-    """Return the legend's entry of a thin grey line."""
+    """Return the legend's entry for a thin grey line."""
     return Line2D([], [], color=GREY, linewidth=0.8, linestyle=dashes, label=label)
 
 
 def share_axis(ax: Axes, name: str) -> None:
-    """Let the vertical axis show shares from 0 to 1."""
+    """Make the vertical axis an axis of shares from 0 to 1."""
     ax.set_ylim(-0.04, 1.04)
     ax.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
     ax.set_ylabel(name)
 
 
 def counting_axis(ax: Axes, name: str, highest: float) -> None:
-    """Let the horizontal axis count updates from 0."""
+    """Make the horizontal axis an axis of updates from 0.
+
+    Args:
+        ax: The frame.
+        name: The axis' name.
+        highest: Its upper end.
+    """
     ax.set_xlim(-0.04 * highest, 1.04 * highest)
     ax.xaxis.set_major_locator(MaxNLocator(3, integer=True))
     ax.set_xlabel(name)
 
 
 def doubling_axis(ax: Axes, name: str, values: Sequence[float]) -> None:
-    """Let the horizontal axis be logarithmic, with ticks at some of the values that there are."""
+    """Make the horizontal axis logarithmic, with ticks at some of the values.
+
+    Args:
+        ax: The frame.
+        name: The axis' name.
+        values: The values that are drawn.
+    """
     ax.set_xscale("log", base=2)
     known = sorted(set(map(float, values)))
     ax.xaxis.set_major_locator(FixedLocator(thinned(known)))
@@ -122,7 +135,7 @@ def doubling_axis(ax: Axes, name: str, values: Sequence[float]) -> None:
 
 
 def thinned(values: Sequence[float], most: int = _TICKS) -> list[float]:
-    """Return values of which no two are close on a logarithmic axis, the largest among them.
+    """Return some of the values, the largest included, of which no two are close on a logarithmic axis.
 
     >>> thinned([8, 16, 32, 64, 128, 256, 512])
     [8, 32, 128, 512]
@@ -138,7 +151,7 @@ def thinned(values: Sequence[float], most: int = _TICKS) -> list[float]:
 
 
 def decade_ticks(ax: Axes, ticks: Sequence[float]) -> None:
-    """Put ticks on the vertical axis that say plain numbers: exponents would be smaller than text may be."""
+    """Label the ticks of the vertical axis with plain numbers, as exponents would be smaller than text may be."""
     ax.yaxis.set_major_locator(FixedLocator(list(ticks)))
     ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_minor_formatter(NullFormatter())
@@ -146,7 +159,7 @@ def decade_ticks(ax: Axes, ticks: Sequence[float]) -> None:
 
 
 def decades(low: float, high: float, most: int = _TICKS) -> list[float]:
-    """Return powers of ten between two numbers, at most so many.
+    """Return powers of ten between two numbers, at most ``most`` of them.
 
     >>> decades(0.002, 2), decades(1e-8, 1)
     ([0.01, 0.1, 1.0], [1e-08, 1e-06, 0.0001, 0.01, 1.0])
@@ -157,7 +170,7 @@ def decades(low: float, high: float, most: int = _TICKS) -> list[float]:
 
 
 def plain_number(value: float, _: int | None = None) -> str:
-    """Write a number of an axis without a superscript.
+    """Write a tick's number without a superscript.
 
     >>> plain_number(0.001), plain_number(1e-5), plain_number(128.0)
     ('0.001', '1e-5', '128')
@@ -166,11 +179,11 @@ def plain_number(value: float, _: int | None = None) -> str:
 
 
 def error_label(frame: pd.DataFrame) -> str:
-    """Return what the error of a frame is called."""
+    """Return the name of a frame's error."""
     return str(frame["error_name"].iloc[0])
 
 
 def counts(frame: pd.DataFrame, column: str = "n") -> str:
-    """Say how many results stand behind the settings of some rows: ``n = 8`` or ``n = 7 to 8``."""
+    """Write how many results the settings of some rows have: ``n = 8`` or ``n = 7 to 8``."""
     low, high = int(frame[column].min()), int(frame[column].max())
     return f"n = {low}" if low == high else f"n = {low} to {high}"

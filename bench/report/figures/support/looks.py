@@ -1,4 +1,4 @@
-"""What an author wants things to be called and drawn with in place of the usual, and in which order they stand."""
+"""Labels, colours, markers and an order that an author chooses in place of the usual ones."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Looks:
-    """Names, colours, markers and places by spec, as stored; whatever is not in them keeps its own.
+    """Labels, colours, markers and places by spec, as stored; specs that are not listed keep the usual ones.
 
     Attributes:
-        labels: What a task, a cell or a clip is called.
-        colors: What a cell is drawn with.
-        markers: A cell's marker.
-        order: Specs that stand before all others, in this order.
+        labels: Labels of tasks, cells and clips.
+        colors: Colours of cells.
+        markers: Markers of cells.
+        order: Specs that come before all others, in this order.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -23,7 +23,7 @@ class Looks:
     order: tuple[str, ...] = ()
 
     def place(self, spec: str) -> int:
-        """Return where a spec stands among those that were given an order; 0 for one that was not."""
+        """Return a spec's place among those with a chosen order; 0 for one that has none."""
         return self.order.index(spec) - len(self.order) if spec in self.order else 0
 
 
@@ -32,13 +32,13 @@ _WORN: ContextVar[Looks | None] = ContextVar("looks", default=None)
 
 
 def worn() -> Looks:
-    """Return the looks that everything is drawn and called by at present."""
+    """Return the looks that are in use."""
     return _WORN.get() or USUAL
 
 
 @contextmanager
 def wearing(looks: Looks) -> Iterator[None]:
-    """Draw and name everything by these looks."""
+    """Use these looks for everything that is drawn or named inside the context."""
     token = _WORN.set(looks)
     try:
         yield

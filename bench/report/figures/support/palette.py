@@ -1,7 +1,7 @@
-"""The palette: what each shipped cell is called and drawn with, and what is left for others.
+"""The palette: the label, colour and marker of each shipped cell, and colours and markers for other cells.
 
-Colours differ in hue for colour-blind readers and in lightness for grey prints; markers tell apart what is still alike.
-No two cells have both the same colour and the same marker.
+Colours differ in hue for colour-blind readers and in lightness for grey prints; markers distinguish the rest. No two
+cells have both the same colour and the same marker.
 """
 
 from itertools import product
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class CellLook(NamedTuple):
-    """How a cell is drawn and called."""
+    """The label, colour and marker of a cell."""
 
     label: str
     color: str
@@ -49,7 +49,7 @@ SHIPPED = {
     "tcn": CellLook("TCN", "#8C6D1F", "*"),
     "transformer": CellLook("Transformer", "#6A51A3", "P"),
 }
-"""By spec. A cell of another name or with other options takes one of `OTHERS`."""
+"""The looks of cells, by spec. A cell of another name or with other options gets one of `OTHERS`."""
 
 SKIPS = {
     "none": CellLook("plain", "#222222", "o"),
@@ -57,7 +57,7 @@ SKIPS = {
     "dense": CellLook("dense", "#D9730D", "D"),
     "highway": CellLook("highway", "#D99BC9", "^"),
 }
-"""Skip connections, where a figure has a line for each of these."""
+"""The looks of skip connections, for figures with a line for each kind."""
 
 _COLORS = (
     *("#56B4E9", "#117733", "#E58FB5", "#6A51A3", "#4D4D4D", "#9BD770"),

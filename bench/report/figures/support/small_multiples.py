@@ -1,6 +1,7 @@
-"""Where the frames of panels go: a row a panel and a column a clip, or many small frames side by side.
+"""Lays out panels as rows with a column for each clip, or as small multiples.
 
-A study of one clip and dozens of ways, as of depths and skip connections, would fill metres with rows of one frame.
+A study of one clip and dozens of ways, as with depths and skip connections, would otherwise be metres of rows with one
+frame each.
 """
 
 import textwrap
@@ -18,13 +19,13 @@ from longlag.report.figures import panels, style
 from longlag.report.outcomes import Panel
 
 MOST_ROWS = 6
-"""Panels that have a row each; more of one clip and few cells are drawn small."""
+"""The most panels that get a row each; more panels, if they have one clip and few cells, are drawn small."""
 _MOST_CELLS = 3
-"""Cells whose lines can be told apart in a small frame."""
+"""The most cells whose lines can be distinguished in a small frame."""
 _PER_ROW = 6
 _SMALLER, _LOWEST = 0.4, 0.36
 _TITLE = 0.42
-"""Small frames: the share of the height that is left, the fewest inches, and those above for the title."""
+"""Height of small frames: the factor to the usual height, the least height and the title's height, in inches."""
 _LETTERS = 21
 """Letters in a line of a small frame's title."""
 _BESIDE = 12
@@ -38,7 +39,7 @@ class FigureLayout:
     Attributes:
         figure: The figure.
         parts: The panels.
-        frames: For each panel its frames, (frames above each other, clips).
+        frames: For each panel an array of its frames, (frames above each other, clips).
         small: Whether several panels share a row.
     """
 
@@ -48,13 +49,13 @@ class FigureLayout:
     small: bool
 
     def head(self, part: Panel, row: Sequence[Axes], clips: Sequence[str], more: str = "") -> None:
-        """Write above a panel's uppermost frames what they show.
+        """Write the titles of a panel's uppermost frames.
 
         Args:
             part: The panel.
             row: Its uppermost frames.
             clips: Their clips.
-            more: What else is said, where a panel has a row of its own.
+            more: A further text for the title, if each panel has a row.
         """
         if self.small:
             task = [] if self._one_task else [style.task_label(part.task), f"lag {part.lag}"]
@@ -62,12 +63,12 @@ class FigureLayout:
             row[0].set_title(_wrapped(task, part, count), loc="left", fontsize=5.5)
             return
         for place, (clip, ax) in enumerate(zip(clips, row, strict=True)):
-            told = filter(None, [part.label, f"lag {part.lag}", part.seeds, more])
-            header = " · ".join(told) if place == 0 else ""
+            texts = filter(None, [part.label, f"lag {part.lag}", part.seeds, more])
+            header = " · ".join(texts) if place == 0 else ""
             panels.titles(ax, header, style.clip_label(clip) if clip in part.clips else "")
 
     def explained(self, text: str, clips: Sequence[str]) -> str:
-        """Return how to read the figure, after what small frames have in common."""
+        """Return the explanation of the figure, preceded by what all small frames have in common."""
         if not self.small:
             return text
         shared = [f"{style.task_label(self.parts[0].task)}, lag {self.parts[0].lag}"] if self._one_task else []
@@ -78,8 +79,8 @@ class FigureLayout:
         """Write the names of axes, x at the bottom and y at the left.
 
         Args:
-            x: The name of x.
-            names: For each panel those of its frames above each other.
+            x: The name of the x axes.
+            names: For each panel the names of the y axes of its frames above each other.
         """
         for frames, of_part in zip(self.frames, names, strict=True):
             left, bottom = frames[:, 0], frames[-1]
@@ -91,7 +92,7 @@ class FigureLayout:
             for ax in frames.flat if self.small else ():
                 ax.tick_params(labelsize=5.5)
                 if not ax.get_subplotspec().is_first_col():
-                    for text in list(ax.texts):  # a row's first frame names the lines across all
+                    for text in list(ax.texts):  # only a row's first frame names the reference lines
                         text.remove()
             for ax in bottom:
                 if frames is self.frames[-1] or self._nothing_below(frames):
@@ -119,14 +120,14 @@ class FigureLayout:
 
 
 def _wrapped(before: Sequence[str], part: Panel, behind: Sequence[str]) -> str:
-    """Return what sets a panel apart as lines that break between its ways, not within."""
+    """Return the ways of a panel as text whose lines break between ways, not within them."""
     words = [*before[1:], *(style.way_label(*way) for way in part.ways.items()), *behind]
     whole = ", ".join([*before[:1], *(word.replace(" ", "\N{NO-BREAK SPACE}") for word in words)])
     return panels.broken(whole, _LETTERS)
 
 
 def _rows(parts: list[Panel]) -> list[list[Panel]]:
-    """Cut panels into rows of small frames, in each of which there is one task: it has one y axis."""
+    """Cut panels into rows of small frames; each row has one task, and so one y axis."""
     return [
         of_task[start : start + _PER_ROW]
         for of_task in (list(some) for _, some in groupby(parts, lambda part: part.task))
@@ -135,7 +136,7 @@ def _rows(parts: list[Panel]) -> list[list[Panel]]:
 
 
 def _many(parts: list[Panel], rows: int) -> bool:
-    """Whether small frames are called for: too many panels for a row each, which ``rows`` would at least halve."""
+    """Return whether panels are drawn small: there are too many for a row each, and ``rows`` at least halves them."""
     few_cells = max(len(part.cells) for part in parts) <= _MOST_CELLS
     return len(parts) > MOST_ROWS and few_cells and 2 * rows <= len(parts)
 
@@ -146,8 +147,8 @@ def lay_out(parts: list[Panel], clips: Sequence[str], heights: Sequence[float], 
     Args:
         parts: The panels.
         clips: All their clips.
-        heights: Inches of each of a panel's frames above each other, where it has a row of its own.
-        sharey: Which frames have one y axis, as for `Figure.subplots`.
+        heights: The heights in inches of a panel's frames above each other, if each panel has a row.
+        sharey: Which frames share a y axis, as in `Figure.subplots`.
     """
     count, rows = len(heights), _rows(parts)
     if len(clips) > 1 or not _many(parts, len(rows)):
@@ -161,7 +162,7 @@ def lay_out(parts: list[Panel], clips: Sequence[str], heights: Sequence[float], 
     figure, axes = panels.grid(count * len(rows), _PER_ROW, inches, width=style.INCHES[3], sharex=shared, sharey=sharey)
     engine = figure.get_layout_engine()
     assert isinstance(engine, ConstrainedLayoutEngine)
-    engine.set(rect=(0, 0, 0.985, 1))  # the last tick's label is wider than its half frame
+    engine.set(rect=(0, 0, 0.985, 1))  # the last tick's label reaches beyond its frame
     frames = []
     for row, side_by_side in enumerate(rows):
         stacked = axes[count * row : count * (row + 1)]

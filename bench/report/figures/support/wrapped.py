@@ -1,4 +1,4 @@
-"""Frames of lines in rows of three, or fewer where these would be wider than a page."""
+"""Lays out frames of lines in rows of three, or of fewer if three would be wider than a page."""
 
 import re
 from collections.abc import Callable
@@ -15,7 +15,7 @@ PER_ROW = 3
 _GAP = 0.12
 """Inches between frames."""
 _TITLE_LINE = 0.12
-"""Inches of a line of a title."""
+"""Height of a line of a title, in inches."""
 _LETTERS = 25
 """Letters in a line of a frame's title."""
 
@@ -23,14 +23,12 @@ _LETTERS = 25
 def wrapped_grid(
     frames: list[Frame], height: Callable[[int], float], width: float, beside: float
 ) -> tuple[Figure, list[Axes], list[Frame]]:
-    """Lay frames out in rows of three, or fewer where these would be wider than a page; what is left over is blank.
-
-    Long titles are broken into lines.
+    """Lay out frames in rows of three, or of fewer if three would be wider than a page, and break long titles.
 
     Args:
-        frames: The frames.
-        height: Inches of a row of frames, by its number of lines.
-        width: Inches that a frame needs, apart from its title.
+        frames: The contents of the frames.
+        height: Computes the height of a row of frames in inches from its number of lines.
+        width: The width in inches that a frame needs, whatever its title.
         beside: Inches beside the frames.
 
     Returns:
@@ -48,12 +46,12 @@ def wrapped_grid(
 
 
 def labels(frames: list[Frame]) -> list[str]:
-    """Return what the lines of frames are called."""
+    """Return the labels of the lines of frames."""
     return [line.label for frame in frames for line in frame.lines]
 
 
 def _broken(title: str) -> str:
-    """Break long lines before a bracket and between options, not within.
+    """Break the long lines of a title before a bracket and between options.
 
     >>> print(_broken("temporal_order (length 44, marked 3)"))
     temporal_order
@@ -63,5 +61,5 @@ def _broken(title: str) -> str:
 
 
 def _more_lines(row: list[Frame]) -> int:
-    """Return how many lines more than the usual two the longest title of a row has."""
+    """Return how many lines beyond the usual two the longest title of a row has."""
     return max(frame.title.count("\n") - 1 for frame in row)
