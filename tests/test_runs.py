@@ -76,6 +76,40 @@ def test_failed_rows_are_tried_again_and_results_are_not(tmp_path: Path) -> None
     assert make_plan(study, tmp_path).missing == (trials[0], trials[2])
 
 
+def test_what_fails_in_three_runs_is_skipped_and_told_until_it_is_retried(tmp_path: Path) -> None:
+    study = small(seeds=2)
+    failing, well = study.trials()
+    planned = [(trial, facts(trial)) for trial in study.trials()]
+    for runs in range(1, 4):
+        with Store.open_for_writing(store_path("small", tmp_path)) as store:
+            store.write_plan("A study", planned)
+            assert failing in make_plan(study, tmp_path).missing
+            status = Status.FAILED if runs % 2 else Status.TIMEOUT
+            store.add(TrialResult(failing, status, reason="it broke"), facts(failing))
+            store.add(TrialResult(well, Status.UNSOLVED, 0.5), facts(well))
+    plan = make_plan(study, tmp_path)
+    assert (plan.missing, plan.skipped, plan.stored) == ((), (failing,), 1)
+    options = ["--task", "copy:items=1,symbols=2,blanks=2", "--cell", "rnn", "--updates", "10", "--eval-every", "5"]
+    options += ["--hidden-size", "4", "--batch-size", "3", "--seeds", "2", "--name", "small"]
+    shown = call("plan", *options, "--results", str(tmp_path)).decode()
+    told = f"1 trial failed or ran out of time in 3 runs, such as {failing.key}: --retry trains them again"
+    assert told == plan.skipped_line
+    assert f"skipped   {told}\n" in shown
+    again = make_plan(study, tmp_path, Retrain(retry=True))
+    assert (again.missing, again.skipped) == ((failing,), ())
+
+
+def test_a_result_ends_the_count_of_failed_runs(tmp_path: Path) -> None:
+    study = small(seeds=1)
+    (trial,) = study.trials()
+    for status in (Status.FAILED, Status.FAILED, Status.UNSOLVED):
+        with Store.open_for_writing(store_path("small", tmp_path)) as store:
+            store.add(TrialResult(trial, status), facts(trial))
+            store.flush()
+            held = store.stored()[trial.key]
+    assert (held.status, held.runs_failed) == (Status.UNSOLVED, 0)
+
+
 def test_stored_trials_say_how_fast_the_machine_is_and_decide_nothing_else(tmp_path: Path) -> None:
     study = small(seeds=20, cell=("rnn", "gru"))
     *timed, delayed, elsewhere = study.trials()[:5]
