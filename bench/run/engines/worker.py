@@ -1,7 +1,7 @@
 """One worker process: the coordinator's handle on it, and the code that runs in it."""
 
 import contextlib
-import ctypes
+import fcntl
 import multiprocessing
 import os
 import pickle
@@ -29,8 +29,6 @@ PROCESSES = multiprocessing.get_context("forkserver" if sys.platform == "linux" 
 """How a worker starts: forked from a server that has loaded the libraries, which takes 0.01 s where a fresh process
 takes 2 s; elsewhere libraries do not bear being forked."""
 PROCESSES.set_forkserver_preload(["longlag.training.cohort", "numba.np.arraymath"])
-_DIE_WITH_PARENT = 1
-"""PR_SET_PDEATHSIG of Linux."""
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -344,7 +342,7 @@ def _serve(connection: Connection, train: Train, plugins: Plugins) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.setsid()  # a group of its own, so that what it starts can be ended with it
     os.dup2(2, 1)  # what plugins print is none of the command's output
-    _die_with_parent()
+    _end_with_parent()
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))  # before torch loads
     send = _of_this_process(connection.send)
     environment = provenance.environment()
@@ -384,18 +382,20 @@ def _reason(error: BaseException, trials: Sequence[Trial]) -> str:
     return f"plugin {', '.join(sorted(made.path for made in used))}: {line}"
 
 
-def _die_with_parent() -> None:
-    """See that this process ends when the coordinator does.
-
-    Where Linux sees to it, also while code holds the interpreter's lock.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)  # the server's death, which follows the coordinator's
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
 def _end_with_parent() -> None:
+    """See that this process and its group end when the coordinator does.
+
+    A thread waits for that. On Linux the system itself signals it to the group, also where code holds the interpreter's
+    lock: SIGIO, which ends a process that does not expect it, when the pipe that the coordinator holds is closed.
+    """
     parent = multiprocessing.parent_process()
     assert parent is not None
-    wait([parent.sentinel])
-    os.killpg(0, signal.SIGKILL)
+    if sys.platform == "linux":
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, fcntl.fcntl(parent.sentinel, fcntl.F_GETFL) | os.O_ASYNC)
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
