@@ -1,7 +1,10 @@
 """Ways for a worker to go wrong: each takes the place of `longlag.training.cohort.train` in a worker process."""
 
+import ctypes
 import os
+import resource
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -53,3 +56,44 @@ def loops(trials: Sequence[Trial], report: Report, environment: dict[str, Any]) 
             pass
 
     _bad(trials, report, loop)
+
+
+def holds_the_lock(trials: Sequence[Trial], report: Report, environment: dict[str, Any]) -> None:
+    _bad(trials, report, lambda: ctypes.PyDLL(None).sleep(1000))
+
+
+def breaks(trials: Sequence[Trial], report: Report, environment: dict[str, Any]) -> None:
+    _bad(trials, report, lambda: ctypes.string_at(0))
+
+
+def takes_too_much(trials: Sequence[Trial], report: Report, environment: dict[str, Any]) -> None:
+    def allocate() -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, (2**31, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+        bytearray(2**32)
+
+    _bad(trials, report, allocate)
+
+
+def forks_and_ends(trials: Sequence[Trial], report: Report, environment: dict[str, Any]) -> None:
+    """Leave a child that holds the pipe, and end."""
+
+    def fork() -> None:
+        if os.fork() == 0:
+            while True:
+                signal.pause()
+        os._exit(7)
+
+    _bad(trials, report, fork)
+
+
+def prints(trials: Sequence[Trial], report: Report, environment: dict[str, Any]) -> None:
+    def say() -> None:
+        for _ in range(100):
+            sys.stdout.write("0123456789abcde\n" * 2**16)  # 1 MiB
+
+    _bad(trials, report, say)
+
+
+def forks(trials: Sequence[Trial], report: Report, environment: dict[str, Any]) -> None:
+    """Go on twice."""
+    _bad(trials, report, os.fork)

@@ -52,7 +52,10 @@ def test_every_trial_of_every_cohort_is_reported_once(engine) -> None:
     [
         (faulty.raises, "ValueError: a cell that cannot be trained"),
         (faulty.exits, "exit code 7"),
-        (faulty.is_killed, "exit code -9"),
+        (faulty.is_killed, "exit code -9 (SIGKILL, as where memory runs out)"),
+        (faulty.breaks, "exit code -11 (SIGSEGV)"),
+        (faulty.forks_and_ends, "exit code 7"),
+        (faulty.takes_too_much, "MemoryError"),
     ],
 )
 def test_a_fault_costs_one_trial_and_gives_its_reason(engine, fault: faulty.Report, reason: str) -> None:
@@ -64,7 +67,13 @@ def test_a_fault_costs_one_trial_and_gives_its_reason(engine, fault: faulty.Repo
     assert set(by_seed) == {0, 1, 2, 9}
 
 
-@pytest.mark.parametrize("fault", [faulty.stops, faulty.loops])
+@pytest.mark.parametrize("fault", [faulty.forks, faulty.prints])
+def test_what_does_no_harm_costs_nothing(engine, fault: faulty.Report) -> None:
+    found = ran(engine, [trials(3), trials(5)[3:]], fault)
+    assert {trial.seed: one.status for trial, one in found.items()} == dict.fromkeys(range(5), Status.UNSOLVED)
+
+
+@pytest.mark.parametrize("fault", [faulty.stops, faulty.loops, faulty.holds_the_lock])
 def test_a_worker_that_hangs_runs_out_of_time(engine, fault: faulty.Report) -> None:
     found = ran(engine, [trials(2)], fault, timeout=0.5)  # a new process starts in part of that, hence not less
     by_seed = {trial.seed: one for trial, one in found.items()}

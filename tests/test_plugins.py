@@ -380,6 +380,17 @@ def test_settings_that_a_plugin_changes_change_no_number_of_the_next_cohort(faul
     assert found["fine"].measurements == alone.measurements
 
 
+def test_what_nobody_watches_is_gone_with_the_process(write: Write) -> None:
+    ending = f"out = {RETURN.removeprefix('return ')}; nn.GRU.forward = None; return out"
+    fine, faulty = write(MODULE, "fine.py"), write(MODULE.replace(RETURN, ending), "faulty.py")
+    registry.use([fine, faulty])
+    first, then = (adhoc(cell=cell, seeds=1, **SMALL).trials()[0] for cell in ("faulty", "fine"))
+    (alone,) = filter(None, LocalEngine(1, 60).run([[then]]))
+    found = {one.trial.cell: one for one in LocalEngine(1, 60).run([[first], [then]]) if one is not None}
+    assert found["fine"].reason is None
+    assert found["fine"].measurements == alone.measurements
+
+
 def test_a_plugin_that_hangs_runs_out_of_time(write: Write) -> None:
     registry.use([write(MODULE.replace(RETURN, "\n        while inputs is not None: pass"))])
     (trial,) = adhoc(cell="mine", seeds=1, **SMALL).trials()

@@ -49,6 +49,7 @@ class Engine:
     """Stands in for the engine: notes what it is given, and ends every trial at once as other source would have."""
 
     made: ClassVar[list["Engine"]] = []
+    status: ClassVar[Status] = Status.UNSOLVED
 
     def __init__(self, workers, timeout_seconds, train):
         self.workers, self.timeout_seconds, self.train, self.cohorts = workers, timeout_seconds, train, []
@@ -57,7 +58,7 @@ class Engine:
     def run(self, cohorts):
         self.cohorts = cohorts
         for trial in (trial for cohort in cohorts for trial in cohort):
-            yield TrialResult(trial, Status.UNSOLVED, 0.5, updates=trial.updates, environment={"source": "other"})
+            yield TrialResult(trial, self.status, 0.5, updates=trial.updates, environment={"source": "other"})
 
 
 @pytest.fixture
@@ -67,13 +68,13 @@ def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(training, "write_reports", lambda *_: None)
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
 
-    def run(*more: str, **changed: str) -> Engine:
+    def run(*more: str, code: int = 0, **changed: str) -> Engine:
         given = {key: value for key, value in (GRID | changed).items() if value}
         grid = [f"--{key.replace('_', '-')}={value}" for key, value in given.items()]
         place = [] if "--results" in more else ["--results", str(tmp_path)]
         Engine.made.clear()
         done = CliRunner().invoke(main, ["run", *grid, *place, *more])
-        assert done.exit_code == 0, done.output
+        assert done.exit_code == code, done.output
         return Engine.made[0]
 
     yield run
@@ -121,6 +122,15 @@ def test_fresh_trains_again_what_other_source_made(go):
     assert len(trials_of(go())) == 64
     assert trials_of(go()) == []
     assert len(trials_of(go("--fresh"))) == 64
+
+
+def test_retry_trains_again_what_three_runs_have_given_up(go, monkeypatch):
+    monkeypatch.setattr(Engine, "status", Status.FAILED)
+    for _ in range(3):
+        assert len(trials_of(go(seeds="2", code=3))) == 2
+    assert trials_of(go(seeds="2", code=3)) == []
+    assert len(trials_of(go("--retry", seeds="2", code=3))) == 2
+    assert trials_of(go(seeds="2", code=3)) == [], "it failed again"
 
 
 def test_keep_networks_trains_again_what_has_none_and_keeps_it_in_the_studys_folder(go, tmp_path):
@@ -181,7 +191,7 @@ def test_a_plugin_is_used(go, tmp_path):
 
 SEEN_HERE = {
     "study", "name", "workers", "timeout", "memory", "fresh", "budget_minutes", "keep_networks", "results", "match",
-    "match_target", "plugin", "unchecked", "lenses", "audit",
+    "match_target", "plugin", "unchecked", "lenses", "audit", "retry",
 }  # fmt: skip
 SEEN_ELSEWHERE = {"shard", "spool", "engine", "address"}
 """In `test_shares.py`, `test_shards.py` and `test_cluster.py`: they decide where trials are trained, and go."""

@@ -76,6 +76,40 @@ def test_failed_rows_are_tried_again_and_results_are_not(tmp_path: Path) -> None
     assert make_plan(study, tmp_path).missing == (trials[0], trials[2])
 
 
+def test_what_fails_in_three_runs_is_skipped_and_told_until_it_is_retried(tmp_path: Path) -> None:
+    study = small(seeds=2)
+    failing, well = study.trials()
+    planned = [(trial, facts(trial)) for trial in study.trials()]
+    for runs in range(1, 4):
+        with Store.open_for_writing(store_path("small", tmp_path)) as store:
+            store.write_plan("A study", planned)
+            assert failing in make_plan(study, tmp_path).missing
+            status = Status.FAILED if runs % 2 else Status.TIMEOUT
+            store.add(TrialResult(failing, status, reason="it broke"), facts(failing))
+            store.add(TrialResult(well, Status.UNSOLVED, 0.5), facts(well))
+    plan = make_plan(study, tmp_path)
+    assert (plan.missing, plan.skipped, plan.stored) == ((), (failing,), 1)
+    options = ["--task", "copy:items=1,symbols=2,blanks=2", "--cell", "rnn", "--updates", "10", "--eval-every", "5"]
+    options += ["--hidden-size", "4", "--batch-size", "3", "--seeds", "2", "--name", "small"]
+    shown = call("plan", *options, "--results", str(tmp_path)).decode()
+    told = f"1 trial failed or ran out of time in 3 runs, such as {failing.key}: --retry trains them again"
+    assert told == plan.skipped_line
+    assert f"skipped   {told}\n" in shown
+    again = make_plan(study, tmp_path, Retrain(retry=True))
+    assert (again.missing, again.skipped) == ((failing,), ())
+
+
+def test_a_result_ends_the_count_of_failed_runs(tmp_path: Path) -> None:
+    study = small(seeds=1)
+    (trial,) = study.trials()
+    for status in (Status.FAILED, Status.FAILED, Status.UNSOLVED):
+        with Store.open_for_writing(store_path("small", tmp_path)) as store:
+            store.add(TrialResult(trial, status), facts(trial))
+            store.flush()
+            held = store.stored()[trial.key]
+    assert (held.status, held.runs_failed) == (Status.UNSOLVED, 0)
+
+
 def test_stored_trials_say_how_fast_the_machine_is_and_decide_nothing_else(tmp_path: Path) -> None:
     study = small(seeds=20, cell=("rnn", "gru"))
     *timed, delayed, elsewhere = study.trials()[:5]
@@ -212,23 +246,50 @@ def test_killed_and_resumed_gives_the_bytes_of_an_undisturbed_run(
         assert (broken / "adhoc/tables" / table).read_bytes() == (whole / "adhoc/tables" / table).read_bytes()
 
 
-def test_interrupting_keeps_what_is_finished_and_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("signals", [(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)], ids=str)
+def test_interrupting_keeps_what_is_finished_and_says_so(signals: tuple[signal.Signals, ...], tmp_path: Path) -> None:
     command = ["run", "--task", "adding:length=900", "--cell", "rnn", "--seeds", "1", "--updates", "100000"]
     quick_one = ["--task", "copy:items=1,blanks=1"]
     with started(*command, *quick_one, "--lr", "1e-2", "--workers", "2", "--results", str(tmp_path)) as process:
         wait_until(lambda: stored_count(tmp_path) > 0)
-        process.send_signal(signal.SIGINT)
+        for one in signals:
+            process.send_signal(one)
+            time.sleep(0.05)  # the second meets a run that is ending
         _, messages = process.communicate(timeout=LONGEST_WAIT)
     assert process.returncode == 130
     assert "trials were finished and are kept: the same command resumes" in messages
+    assert messages.endswith("\nlonglag: interrupted\n")
+    assert "Traceback" not in messages
     assert stored_count(tmp_path) > 0
 
 
-def test_no_worker_outlives_a_killed_coordinator(tmp_path: Path) -> None:
-    command = ["run", "--task", "adding:length=50", "--cell", "gru", "--updates", "100000", "--seeds", "2"]
-    with started(*command, "--workers", "2", "--results", str(tmp_path)) as process:
-        wait_until(lambda: len(children(process.pid)) >= 1)
-        workers = children(process.pid)
+HOLDING = """
+import ctypes, multiprocessing, os, pathlib
+from torch import nn
+
+class Holding(nn.Module):
+    def __init__(self, input_size, hidden_size):
+        super().__init__()
+        self.cell = nn.GRU(input_size, hidden_size)
+
+    def forward(self, inputs, state):
+        if multiprocessing.parent_process():  # in a worker
+            pathlib.Path(__file__).with_name(f"at-work-{os.getpid()}").touch()
+            ctypes.PyDLL(None).sleep(1000)
+        return self.cell(inputs, state)
+"""
+"""A cell that keeps the interpreter's lock."""
+
+
+@pytest.mark.parametrize("cell", ["gru", "holding"])
+def test_no_worker_outlives_a_killed_coordinator(cell: str, tmp_path: Path) -> None:
+    (tmp_path / "holding.py").write_text(HOLDING)
+    command = ["run", "--task", "adding:length=50", "--cell", cell, "--updates", "100000", "--seeds", "2"]
+    plugin = ["--plugin", str(tmp_path / "holding.py"), "--unchecked"] if cell == "holding" else []
+    with started(*command, *plugin, "--workers", "2", "--results", str(tmp_path)) as process:
+        wait_until(lambda: len(descendants(process.pid)) >= 4)  # a server, a tracker of resources, two workers
+        wait_until(lambda: cell == "gru" or len(list(tmp_path.glob("at-work-*"))) == 2)
+        workers = descendants(process.pid)
     wait_until(lambda: not any(alive(pid) for pid in workers))
 
 
@@ -249,9 +310,14 @@ def stored_count(results: Path) -> int:
         return len(store.stored())
 
 
-def children(pid: int) -> list[int]:
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
-    return [int(word) for word in found.stdout.split()]
+def descendants(pid: int) -> list[int]:
+    """Return the processes that a process has started, and those that these have."""
+    listed = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True).stdout
+    parents = dict(tuple(map(int, line.split())) for line in listed.splitlines())
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found[1:]
 
 
 def alive(pid: int) -> bool:

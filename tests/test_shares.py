@@ -21,9 +21,14 @@ from shard_samples import (
     write_shard,
 )
 
+from longlag.plan.trials import facts
 from longlag.run.costs import expected_seconds
+from longlag.run.plan import Retrain
+from longlag.run.shard import plan_shard, shard_path
 from longlag.run.shares import shares
 from longlag.shards.file import read_lines
+from longlag.shards.header import Header, Share
+from longlag.shards.writing import ShardWriter
 from longlag.store.store import store_path
 from longlag.values.trial import Status
 
@@ -99,6 +104,24 @@ def test_status_shows_each_shard_and_all_together(tmp_path: Path) -> None:
     assert "3-of-3.jsonl holds nothing yet: its first line was cut off" in done.stderr
     assert "1-of-3.jsonl line 3 is left out: its checksum does not fit" in done.stderr
     assert not store_path("small", tmp_path).exists()
+
+
+def test_what_fails_in_three_runs_of_a_share_is_skipped_until_it_is_retried(tmp_path: Path) -> None:
+    study, first = small(), shares(small().trials(), 2)[0]
+    failed = replace(ended(first[0]), status=Status.FAILED, reason="it broke")
+    path = shard_path("small", tmp_path, Share(1, 2))
+    for runs in range(1, 4):
+        write_shard(path, [failed], share="1/2")
+        plan = plan_shard(study, tmp_path, Share(1, 2), Retrain())
+        assert (first[0] in plan.missing, plan.skipped) == ((True, ()) if runs < 3 else (False, (first[0],)))
+    assert first[0] in plan_shard(study, tmp_path, Share(1, 2), Retrain(retry=True)).missing
+    told = call("status", "small", "--results", tmp_path).stdout
+    assert f"0 of {len(first)} trials, 1 failed, 1 of them in 3 runs and skipped until --retry" in told
+    with ShardWriter.open(path, Header.of(study, (), Share(1, 2))) as shard:
+        assert shard.runs_failed[first[0].key] == 3
+        shard.add(ended(first[0]), facts(first[0]))
+        shard.flush()
+        assert not shard.runs_failed
 
 
 def test_a_folder_that_leads_elsewhere_takes_no_shard(tmp_path: Path, at_once: None) -> None:  # noqa: F811

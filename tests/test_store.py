@@ -45,7 +45,8 @@ def test_every_field_has_a_column(path: Path) -> None:
         columns = {row[1] for row in connection.execute("PRAGMA table_info(trials)")}
     expected = {item.name for kind in (Trial, TrialResult) for item in fields(kind)}
     expected -= {"trial", "measurements", "frames"}
-    assert columns == expected | {"key", "budget_updates", "source", *schema.FACTS}
+    of_the_store = {"source", "runs_failed", "curve_checksum", "checksum"}
+    assert columns == expected | {"key", "budget_updates", *of_the_store, *schema.FACTS}
 
 
 def test_numbers_that_are_not_finite_are_stored_as_null(path: Path) -> None:
@@ -195,6 +196,7 @@ def test_a_store_from_before_a_column_is_read_without_it_and_completed_by_the_ne
     with closing(sqlite3.connect(path)) as connection:
         for table in ("trials", "measurements"):
             connection.execute(f"ALTER TABLE {table} DROP COLUMN clip_cosine")
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN checksum")
         connection.execute("ALTER TABLE measurements DROP COLUMN orthogonality_error")
     with Store.open_for_reading(path) as store:
         old = store.result(result(1).trial.key)

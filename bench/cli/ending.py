@@ -1,8 +1,14 @@
 """How a command ends: exit codes, one-line error messages, and output that every terminal can show."""
 
+import signal
 import sys
 import tempfile
+import threading
 import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
 import click
 
@@ -10,6 +16,41 @@ from longlag.process.guards import first_line
 
 EXIT_CONFLICT, EXIT_USAGE, EXIT_SOME_FAILED, EXIT_STORE, EXIT_FAULT, EXIT_INTERRUPTED = 1, 2, 3, 4, 70, 130
 """`EXIT_FAULT` is EX_SOFTWARE of sysexits.h, so that an error of the program is never taken for a verdict such as 1."""
+
+
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def stopped_once() -> Iterator[None]:
+    """Let SIGTERM stop the body as Ctrl-C does; from then on neither is heard while it writes what is finished and ends.
+
+    Raises:
+        KeyboardInterrupt: One of them came.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which alone is told of signals
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for one in _STOPS:
+            signal.signal(one, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {one: signal.signal(one, stop) for one in _STOPS}
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        _handle(before)
+        raise
+    _handle(before)
+
+
+def _handle(signals: Mapping[signal.Signals, Any]) -> None:
+    for one, handler in signals.items():
+        signal.signal(one, handler)
 
 
 def accept_any_character() -> None:

@@ -113,6 +113,7 @@ def doctor(results: Path) -> None:
     for file in sorted(results.glob("*/store.sqlite")):
         try:
             with Store.open_for_reading(file) as store:
+                store.verify()
                 click.echo(f"{'store':16} {file}: healthy, {len(store.stored())} trials")
         except StoreError as error:
             broken.append(error)

@@ -169,6 +169,7 @@ _TRAINING = [
     ),
     click.option("--memory", default="1GiB", show_default=True, help="For a worker's cohort: 512MiB, 2GiB."),
     click.option("--fresh", is_flag=True, help="Train rows again that other source code made."),
+    click.option("--retry", is_flag=True, help="Train trials again that failed in three runs."),
     click.option("--budget-minutes", type=float, metavar="M", help="Cut the seeds to as many as should fit."),
     click.option("--keep-networks", is_flag=True, help="Keep trained networks as safetensors, for `longlag probe`."),
     click.option(
@@ -222,7 +223,7 @@ def take_run_options(options: dict[str, Any]) -> "RunOptions":
         workers=count,
         timeout_seconds=checked_timeout(options.pop("timeout")),
         memory=as_bytes(options.pop("memory")),
-        retrain=Retrain(options.pop("fresh"), options.pop("keep_networks")),
+        retrain=Retrain(options.pop("fresh"), options.pop("keep_networks"), retry=options.pop("retry")),
         unchecked=options.pop("unchecked"),
         audit_every=options.pop("audit") == "every",
         cluster=Cluster(address, count if address is None else workers) if engine == "ray" else None,

@@ -87,12 +87,12 @@ def plan(
         from longlag.shards.header import Share
 
         planned = plan_shard(cut, results, Share.read(shard), retrain)
-    kept = len(planned.trials) - len(planned.missing)
     click.echo(f"study     {planned.study.name}: {planned.study.title}")
     click.echo(f"trials    {len(planned.trials)}")
-    click.echo(
-        f"stored    {kept}" + (f", {planned.other_source} made by other source code" if planned.other_source else "")
-    )
+    other_source = f", {planned.other_source} made by other source code" if planned.other_source else ""
+    click.echo(f"stored    {planned.stored}{other_source}")
+    if planned.skipped:
+        click.echo(f"skipped   {planned.skipped_line}")
     if planned.unhashed:
         click.echo(
             f"unhashed  {planned.unhashed} stored trials rest on plugins that no hash covers: --fresh trains them"

@@ -63,8 +63,10 @@ class Progress:
         self._total = len(plan.missing)
         self._cost = sum(expected_seconds(trial) for trial in plan.missing)
         self._whole_seconds = plan.seconds_here(self._workers)
-        kept = len(plan.trials) - self._total
-        self._say(f"study {plan.study.name}: {len(plan.trials)} trials, {kept} stored, {self._total} to train")
+        counts = f"{len(plan.trials)} trials, {plan.stored} stored, {self._total} to train"
+        self._say(f"study {plan.study.name}: {counts}")
+        if plan.skipped:
+            self._say(f"skipped: {plan.skipped_line}")
         for line in moved_lines(plan.missing):
             self._say(line)
         if self._total and self._console.is_terminal:

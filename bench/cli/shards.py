@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from longlag.values.trial import Trial
 
 _MOST_SHARES_TOLD, _MOST_FAULTS = 8, 5
-_NOT_REPEATED = ("shard", "spool")
+_NOT_REPEATED = ("shard", "spool", "retry")
 
 
 def apart_options(command: Command) -> Command:
@@ -96,6 +96,7 @@ def status(study: str, shards: tuple[Path, ...], results: Path) -> None:
     SHARDS are files, or folders of them; by default those in the study's folder.
     """
     from longlag.run.costs import expected_seconds
+    from longlag.run.plan import MOST_FAILED_RUNS
     from longlag.run.shares import shares
     from longlag.shards.header import Share
 
@@ -105,7 +106,10 @@ def status(study: str, shards: tuple[Path, ...], results: Path) -> None:
     click.echo(f"study     {shared.name}: {shared.title}")
     for one in held:
         lost = len(one.trials) - one.results
-        notes = [*([f"{lost} failed"] if lost else []), *([f"{len(one.faults)} damaged"] if one.faults else [])]
+        given_up = sum(runs >= MOST_FAILED_RUNS for runs in one.runs_failed.values())
+        notes = [f"{lost} failed"] if lost else []
+        notes += [f"{given_up} of them in {MOST_FAILED_RUNS} runs and skipped until --retry"] if given_up else []
+        notes += [f"{len(one.faults)} damaged"] if one.faults else []
         of = ""
         if one.shard.header.share:
             share = Share.read(one.shard.header.share)

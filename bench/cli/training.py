@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from longlag.cli.ending import EXIT_SOME_FAILED
+from longlag.cli.ending import EXIT_SOME_FAILED, stopped_once
 from longlag.cli.options import take_run_options, training_options
 from longlag.cli.planning import study_of, with_lenses, within
 from longlag.cli.shards import apart_options, command_words
@@ -119,7 +119,7 @@ def train_study(study: "Study", results: Path, how: "RunOptions", apart: Apart =
     if kept:
         kept.check()
     how = replace(how, retrain=replace(how.retrain, lenses=study.lenses), spool=kept)
-    with Progress(how.workers) as progress:
+    with stopped_once(), Progress(how.workers) as progress:
         if share and header:
             return run_shard(study, results, share, header, how, progress)
         ended = run_study(study, results, how, progress)

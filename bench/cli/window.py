@@ -58,7 +58,7 @@ def window(workers: int | None, only_plan: bool, results: Path, **options: Any) 
     if only_plan:
         click.echo(f"clips     {', '.join(swept.clips)} at a rate of {swept.lr:g}")
         click.echo(f"rates     {', '.join(f'{rate:g}' for rate in swept.rates)} under {' and '.join(swept.beside)}")
-        click.echo(f"trials    {len(plan.trials)}, {len(plan.trials) - len(plan.missing)} stored")
+        click.echo(f"trials    {len(plan.trials)}, {plan.stored} stored")
         click.echo(f"time      {time_told(plan, count)}")
         return 0
     ended = train_study(study, results, RunOptions(count))

@@ -20,6 +20,8 @@ MEMORY = 2**30
 """The default of the bytes that a worker may use for a cohort."""
 TIMED = 64
 """The most stored trials from which this machine's pace is estimated."""
+MOST_FAILED_RUNS = 3
+"""The runs in a row in which a trial may fail or run out of time before later ones skip it."""
 SEED_LADDER = (3, 5, 8, 10, 15, 20, 30, 50, 100)
 """The numbers of seeds that a study may be reduced to."""
 
@@ -36,6 +38,7 @@ class Plan:
         other_source: Stored trials of the study that other source code made.
         without_network: Stored trials to train again because their network was not kept.
         without_lens: Stored trials to train again because a lens has not looked at them.
+        skipped: Trials that are not trained, since they failed or ran out of time in `MOST_FAILED_RUNS` runs.
         from_networks: Stored trials that such a lens can look at in their kept networks.
         unhashed: Stored trials with plugins whose code a hash does not cover: whether the present code made them
             cannot be known.
@@ -49,9 +52,24 @@ class Plan:
     other_source: int
     without_network: int = 0
     without_lens: int = 0
+    skipped: tuple[Trial, ...] = ()
     from_networks: tuple[Trial, ...] = ()
     unhashed: int = 0
     pace: Pace | None = None
+
+    @property
+    def stored(self) -> int:
+        """How many of its trials have a result that stays."""
+        return len(self.trials) - len(self.missing) - len(self.skipped)
+
+    @property
+    def skipped_line(self) -> str:
+        """What is said of the trials that are skipped; empty where there are none."""
+        if not self.skipped:
+            return ""
+        count = "1 trial" if len(self.skipped) == 1 else f"{len(self.skipped)} trials"
+        failed = f"failed or ran out of time in {MOST_FAILED_RUNS} runs, such as {self.skipped[0].key}"
+        return f"{count} {failed}: --retry trains them again"
 
     def cohorts(self, workers: int = 1, memory: int = MEMORY) -> list[tuple[Trial, ...]]:
         """Divide the missing trials into cohorts, of the size with which the run is expected to end first.
@@ -117,11 +135,17 @@ class Retrain:
         keep_networks: Whether those are whose network was not kept.
         lenses: Lenses that look at all trials: stored ones that a lens has not seen in its present version are trained
             again, unless their network was kept.
+        retry: Whether those are that failed or ran out of time in `MOST_FAILED_RUNS` runs.
     """
 
     fresh: bool = False
     keep_networks: bool = False
     lenses: tuple[str, ...] = ()
+    retry: bool = False
+
+    def gives_up(self, runs_failed: int) -> bool:
+        """Return whether a trial is skipped that failed in so many runs."""
+        return runs_failed >= MOST_FAILED_RUNS and not self.retry
 
 
 def make_plan(study: Study, results: Path, retrain: Retrain = Retrain()) -> Plan:
@@ -176,10 +200,12 @@ def compare(study: Study, store: Store | None, results: Path, retrain: Retrain) 
         trained = {key for key in unseen if held[key].has_network}
         shown = trained - _without_network(store, networks_of(study, results), held, trained)
     done -= unseen - shown
+    skipped = {key for key, row in held.items() if retrain.gives_up(row.runs_failed) and key not in stale}
     return Plan(
         study=study,
         trials=trials,
-        missing=tuple(trial for trial in trials if trial.key not in done),
+        missing=tuple(trial for trial in trials if trial.key not in done and trial.key not in skipped),
+        skipped=tuple(trial for trial in trials if trial.key in skipped),
         outside=len(held.keys() - keys),
         other_source=len(other),
         unhashed=len(unhashed),

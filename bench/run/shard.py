@@ -1,6 +1,7 @@
 """A run of one share of a study, which ends in a shard instead of the study's store."""
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from longlag.run.costs import pace_of
 from longlag.run.plan import TIMED, Plan, Retrain, check, networks_of
 from longlag.run.run import Observer, RunOptions, train_missing
 from longlag.run.shares import shares
-from longlag.shards.file import ENDING, NotBegunError, read_lines, replaces, shards_of
+from longlag.shards.file import ENDING, NotBegunError, count_line, read_lines, replaces, shards_of
 from longlag.shards.header import Header, Share
 from longlag.shards.writing import ShardWriter
 from longlag.store.file import StoreError
@@ -51,8 +52,7 @@ def run_shard(
     if path.parent.resolve() != (results / study.name).resolve() / path.parent.name:
         raise StoreError(f"{path.parent} leads out of {results / study.name}: no shard is written there")
     with ShardWriter.open(path, header) as shard:
-        held = {trial.key: shard.held[trial.key] for trial in trials if trial.key in shard.held}
-        plan = _compare(study, trials, held, results, options.retrain)
+        plan = _compare(study, trials, shard.held, shard.runs_failed, results, options.retrain)
         observer.started(plan)
         train_missing(plan, results, options, shard, observer)
         return Counter(shard.held[trial.key].status for trial in trials if trial.key in shard.held)
@@ -73,14 +73,15 @@ def plan_shard(study: Study, results: Path, share: Share, retrain: Retrain) -> P
     """
     check(study)
     trials, path = _dealt(study, share), shard_path(study.name, results, share)
-    held: dict[str, TrialResult] = {}
+    held, runs_failed = dict[str, TrialResult](), Counter[str]()
     with suppress(NotBegunError):
         for line in read_lines(path) if path.exists() else ():
-            if line.result is not None and replaces(line.result, held.get(line.result.trial.key)):
+            if line.result is None:
+                continue
+            count_line(line.result, runs_failed)
+            if replaces(line.result, held.get(line.result.trial.key)):
                 held[line.result.trial.key] = line.result
-    return _compare(
-        study, trials, {trial.key: held[trial.key] for trial in trials if trial.key in held}, results, retrain
-    )
+    return _compare(study, trials, held, runs_failed, results, retrain)
 
 
 def _dealt(study: Study, share: Share) -> tuple[Trial, ...]:
@@ -88,12 +89,30 @@ def _dealt(study: Study, share: Share) -> tuple[Trial, ...]:
 
 
 def _compare(
-    study: Study, trials: tuple[Trial, ...], held: dict[str, TrialResult], results: Path, retrain: Retrain
+    study: Study,
+    trials: tuple[Trial, ...],
+    lines: Mapping[str, TrialResult],
+    runs_failed: Mapping[str, int],
+    results: Path,
+    retrain: Retrain,
 ) -> Plan:
-    """Compare a share with the content of its shard."""
+    """Compare a share with the content of its shard.
+
+    Args:
+        study: The study.
+        trials: Those of the share.
+        lines: The shard's results, by key.
+        runs_failed: The runs in a row in which a trial failed or ran out of time, by key.
+        results: The results folder.
+        retrain: The results that are trained again.
+    """
+    held = {trial.key: lines[trial.key] for trial in trials if trial.key in lines}
     stale = {key for key, one in held.items() if not provenance.is_present(_source(one), one.environment)}
     done = {key for key, one in held.items() if one.status.is_result and not (retrain.fresh and key in stale)}
     bare = _without_network(study, {key: held[key] for key in done}, results) if retrain.keep_networks else set()
+    lost = {key for key, one in held.items() if not one.status.is_result and not (retrain.fresh and key in stale)}
+    skipped = {key for key in lost if retrain.gives_up(runs_failed.get(key, 0))}
+    done_or_skipped = (done - bare) | skipped
     here = provenance.environment()["cpu"]
     timed = [
         (one.trial, one.updates, one.wall_seconds)
@@ -103,7 +122,8 @@ def _compare(
     return Plan(
         study=study,
         trials=trials,
-        missing=tuple(trial for trial in trials if trial.key not in done - bare),
+        missing=tuple(trial for trial in trials if trial.key not in done_or_skipped),
+        skipped=tuple(trial for trial in trials if trial.key in skipped),
         outside=0,
         other_source=len(stale),
         without_network=len(bare),

@@ -4,6 +4,7 @@ A line counts only if it is complete; a part that a kill left at the end does no
 replaces an earlier one, unless only the earlier one has a result.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +92,19 @@ def read_line(path: Path, offset: int) -> TrialResult:
 def replaces(later: TrialResult, earlier: TrialResult | None) -> bool:
     """Return whether a later line of a shard replaces an earlier one of the same trial."""
     return earlier is None or later.status.is_result or not earlier.status.is_result
+
+
+def count_line(result: TrialResult, runs_failed: Counter[str]) -> None:
+    """Count a line of a shard among the runs in which its trial failed; a result ends the count.
+
+    Args:
+        result: The line's.
+        runs_failed: The runs in a row in which a trial failed or ran out of time, by key; changed.
+    """
+    if result.status.is_result:
+        del runs_failed[result.trial.key]
+    else:
+        runs_failed[result.trial.key] += 1
 
 
 def trial_line(result: TrialResult, facts: Facts) -> bytes:

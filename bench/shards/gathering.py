@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from longlag.plan.study import Study
 from longlag.process.provenance import processor_of, source_hash
-from longlag.shards.file import ENDING, NotBegunError, read_header, read_lines
+from longlag.shards.file import ENDING, NotBegunError, count_line, read_header, read_lines
 from longlag.shards.header import Header, plan_digest
 from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import TrialResult
@@ -91,11 +92,13 @@ class Held:
     Attributes:
         shard: The shard.
         trials: The line that counts for each trial, by key.
+        runs_failed: The runs in a row in which a trial failed or ran out of time, by key.
         faults: A message for each line that cannot be used.
     """
 
     shard: Shard
     trials: dict[str, Found] = field(default_factory=dict)
+    runs_failed: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -162,6 +165,7 @@ def read_shard(shard: Shard, keys: Iterable[str]) -> Held:
         if line.result is not None:
             key = line.result.trial.key
             if key in planned:
+                count_line(line.result, held.runs_failed)
                 candidate = Found.of(line.result, line.plain, shard.path, line.offset)
                 if candidate.is_result or key not in held.trials or not held.trials[key].is_result:
                     held.trials[key] = candidate

@@ -5,7 +5,7 @@ An incomplete line that a kill left is removed before the next line is appended.
 
 import os
 import time
-from collections.abc import Mapping
+from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import IO, Self
 
 from longlag.shards import lines
-from longlag.shards.file import header_of, lines_of, replaces, trial_line
+from longlag.shards.file import count_line, header_of, lines_of, replaces, trial_line
 from longlag.shards.header import Header
-from longlag.store.file import Lock, NoLocksError, StoreError
+from longlag.store.file import Lock, NoLocksError, StoreError, sync_folder
 from longlag.store.schema import Facts
 from longlag.store.store import COMMIT_SECONDS
 from longlag.tasks.support.errors import UsageError
@@ -28,11 +28,15 @@ class ShardWriter:
     Attributes:
         path: The file.
         held: The results in its lines, by key, without curves.
+        runs_failed: The runs in a row in which a trial failed or ran out of time, by key.
     """
 
-    def __init__(self, path: Path, file: int, held: Mapping[str, TrialResult], lock: Lock | None) -> None:
+    def __init__(
+        self, path: Path, file: int, held: dict[str, TrialResult], runs_failed: Counter[str], lock: Lock | None
+    ) -> None:
         self.path = path
-        self.held = dict(held)
+        self.held = held
+        self.runs_failed = runs_failed
         self._file = file
         self._lock = lock
         self._waiting: list[tuple[str, TrialResult, bytes]] = []
@@ -58,7 +62,7 @@ class ShardWriter:
             # Not through a link: what came with an unpacked folder could lead anywhere.
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
             try:
-                held = _resumed(path, file, header)
+                held, runs_failed = _resumed(path, file, header)
             except BaseException:
                 os.close(file)
                 raise
@@ -68,7 +72,7 @@ class ShardWriter:
             if isinstance(error, OSError):
                 raise StoreError(f"shard {path} cannot be written: {error.strerror}") from error
             raise
-        return cls(path, file, held, lock)
+        return cls(path, file, held, runs_failed, lock)
 
     def __enter__(self) -> Self:
         return self
@@ -111,6 +115,7 @@ class ShardWriter:
         for key, result, _ in self._waiting:
             if replaces(result, self.held.get(key)):
                 self.held[key] = result
+            count_line(result, self.runs_failed)
         self.forget()
 
     def forget(self) -> None:
@@ -127,8 +132,8 @@ def _lock(path: Path) -> Lock | None:
         return None
 
 
-def _resumed(path: Path, file: int, header: Header) -> dict[str, TrialResult]:
-    """Cut an open file after its last whole line, which may be its first; return the results in it.
+def _resumed(path: Path, file: int, header: Header) -> tuple[dict[str, TrialResult], Counter[str]]:
+    """Cut an open file after its last whole line, which may be its first; return its results, and who failed how often.
 
     Raises:
         StoreError: The file is not a shard.
@@ -142,18 +147,19 @@ def _resumed(path: Path, file: int, header: Header) -> dict[str, TrialResult]:
             os.ftruncate(file, 0)
             _append(file, lines.written(header.line))
             sync_folder(path.parent)
-            return {}
+            return {}, Counter()
         reader.seek(0)
         _check_same(path, header_of(path, reader), header)
-        held: dict[str, TrialResult] = {}
-        for result in (line.result for line in lines_of(reader)):
-            if result is not None and replaces(result, held.get(result.trial.key)):
+        held, runs_failed = dict[str, TrialResult](), Counter[str]()
+        for result in (line.result for line in lines_of(reader) if line.result is not None):
+            count_line(result, runs_failed)
+            if replaces(result, held.get(result.trial.key)):
                 held[result.trial.key] = replace(result, measurements=())
         end = _end_of_lines(reader)
         if end < reader.seek(0, os.SEEK_END):
             os.ftruncate(file, end)
             os.fsync(file)
-        return held
+        return held, runs_failed
 
 
 def _check_same(path: Path, present: Header, wanted: Header) -> None:
@@ -183,15 +189,6 @@ def _append(file: int, content: bytes) -> None:
         with suppress(OSError):
             os.ftruncate(file, before)
         raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Sync a folder, so that the name of a new file is on the disk."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def _end_of_lines(file: IO[bytes]) -> int:

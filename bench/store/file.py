@@ -21,12 +21,20 @@ class StoreError(Exception):
     """The store cannot be used: its message is one line that names the file and the reason."""
 
 
+class DamagedStoreError(StoreError):
+    """The file is not as it was written."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        study = path.resolve().parent.name
+        super().__init__(f"{path} is damaged and was left as it is: {what} (longlag recover {study} saves the rest)")
+
+
 class NoLocksError(StoreError):
     """The file system has no locks."""
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
-    """Open a file in SQLite's mode ``rw`` or ``rwc``; transactions are begun and ended by hand."""
+    """Open a file in SQLite's mode ``ro``, ``rw`` or ``rwc``; transactions are begun and ended by hand."""
     uri = f"{path.resolve().as_uri()}?mode={mode}"
     connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
     connection.row_factory = sqlite3.Row
@@ -68,7 +76,8 @@ def is_fresh(path: Path, connection: sqlite3.Connection, verify: bool = True) ->
         verify: Look for damage, which reads the whole file.
 
     Raises:
-        StoreError: The file is newer than this program, damaged, or not a store.
+        DamagedStoreError: The file is damaged.
+        StoreError: The file is newer than this program, or not a store.
     """
     connection.execute("BEGIN")  # in one transaction, since a run may be making the tables
     version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -78,14 +87,16 @@ def is_fresh(path: Path, connection: sqlite3.Connection, verify: bool = True) ->
         )
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if verify else "ok"
     if verdict != "ok":
-        raise StoreError(f"{path} is damaged and was left as it is: {' '.join(verdict.split())}")
+        raise DamagedStoreError(path, " ".join(verdict.split()))
     tables = {row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     connection.execute("COMMIT")
     if version == 0 and not tables:
         return True
-    if version == 0 or not tables >= _FIRST_TABLES:
-        raise StoreError(f"{path} is not a longlag store and was left as it is")
-    return False
+    if version != 0 and tables >= _FIRST_TABLES:
+        return False
+    if len(tables & _FIRST_TABLES) > 1:
+        raise DamagedStoreError(path, "a table or the version is not as it was written")
+    raise StoreError(f"{path} is not a longlag store and was left as it is")
 
 
 @contextmanager
@@ -103,24 +114,39 @@ def explained(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into one line that names the file.
 
     Raises:
-        StoreError: SQLite raised in the body.
+        DamagedStoreError: SQLite found damage.
+        StoreError: SQLite raised in the body for another reason.
     """
     try:
         yield
+    except UnicodeDecodeError as error:  # in a message of SQLite's about a damaged statement
+        raise DamagedStoreError(path, "a text in it is none") from error
     except sqlite3.Error as error:
-        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF  # the low byte is the kind, the rest details
-        reason = _REASONS.get(code, "cannot be used")
+        code = getattr(error, "sqlite_errorcode", None) or 0
+        if code & 0xFF in _DAMAGED or str(error).startswith(_NO_TEXT):
+            raise DamagedStoreError(path, str(error)) from error
+        reason = _REASONS.get(code) or _REASONS.get(code & 0xFF, "cannot be used")  # the low byte is the kind
         raise StoreError(f"{path} {reason} ({error})") from error
 
 
+_DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+_NO_TEXT = "Could not decode to UTF-8"
 _REASONS = {
+    sqlite3.SQLITE_READONLY_DBMOVED: "was moved or removed while it was written",
     sqlite3.SQLITE_FULL: "cannot grow: the disk is full; what was finished before is kept",
-    sqlite3.SQLITE_NOTADB: "is damaged and was left as it is",
-    sqlite3.SQLITE_CORRUPT: "is damaged and was left as it is",
     sqlite3.SQLITE_READONLY: "is read-only",
     sqlite3.SQLITE_BUSY: "is held by another program",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened",
 }
+
+
+def sync_folder(folder: Path) -> None:
+    """Sync a folder, so that the name of a new file is on the disk."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 class Lock:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from longlag.process.provenance import UNCHECKED, UNHASHED, processor_of
-from longlag.store.schema import CHOSEN, TABLES, Column, Facts, planned_row
+from longlag.store.schema import CHECKSUM, CHOSEN, TABLES, Column, Facts, planned_row
 from longlag.store.store import Columns, Store
 from longlag.tasks.support.options import spell
 from longlag.values.trial import AXES, Trial
@@ -79,7 +79,7 @@ _TRANSFER = {
     "error": _NUMBER,
     "trained_from": _COUNT,
 }
-LENSES = _stored("lenses", TABLES["lenses"].columns)
+LENSES = _stored("lenses", [name for name in TABLES["lenses"].columns if name != CHECKSUM])
 _PLANNED = {name: kind for name, kind in PLAN.items() if name != "study"}
 _PLANNED |= _columns("task_options", "cell_options") | {"position": _COUNT}
 

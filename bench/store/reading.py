@@ -1,17 +1,21 @@
 """Reads an open store: rows by key, a page at a time, so that no reader blocks a run for long."""
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from longlag.store import schema
-from longlag.store.file import explained
+from longlag.store.checks import curve_checksum, signed, wrong_rows
+from longlag.store.file import DamagedStoreError, explained
 from longlag.store.schema import Row
 from longlag.values.trial import Status, TrialResult
 
 _PAGE = 5000
+OF_PLAN = "plan checksum"
+"""The entry of the table ``about`` that holds the plan's rows against losses."""
 
 Columns = dict[str, Sequence[Any]]
 """Rows of a table, by column; as in the file, so that JSON is text."""
@@ -25,6 +29,8 @@ class Stored:
     source: str | None
     has_network: bool
     """See `TrialResult.has_network`."""
+    runs_failed: int = 0
+    """The runs in a row in which the trial failed or ran out of time."""
 
 
 class Reading:
@@ -54,6 +60,9 @@ class Reading:
         """Yield a table of `schema.TABLES` by key, a page at a time; where it is empty, one empty page.
 
         Columns and tables that an older file lacks are filled in; such a table is empty.
+
+        Raises:
+            DamagedStoreError: A row is not as it was written.
         """
         if not self._holds(table):
             yield dict.fromkeys(schema.TABLES[table].columns, ())
@@ -61,19 +70,29 @@ class Reading:
         order = schema.TABLES[table].key
         names = ", ".join(f'"{name}"' for name in order)
         after = f"WHERE ({names}) > ({', '.join('?' * len(order))})"
-        page = self._columns(f"SELECT * FROM {table} ORDER BY {names} LIMIT {_PAGE}")
+        page = self._checked(table, self._columns(f"SELECT * FROM {table} ORDER BY {names} LIMIT {_PAGE}"))
         yield _completed(page, table)
-        while len(page["key"]) == _PAGE:
+        while len(page[order[0]]) == _PAGE:
             last = [page[name][-1] for name in order]
             page = self._columns(f"SELECT * FROM {table} {after} ORDER BY {names} LIMIT {_PAGE}", *last)
-            yield _completed(page, table)
+            yield _completed(self._checked(table, page), table)
 
     def stored(self) -> dict[str, Stored]:
-        """Return the fields of every stored row that a plan compares, by key."""
+        """Return the fields of every stored row that a plan compares, by key.
+
+        Raises:
+            DamagedStoreError: A status is none.
+        """
+        counted = schema.RUNS_FAILED if schema.RUNS_FAILED in self._held("trials") else f"NULL AS {schema.RUNS_FAILED}"
         stored = {}
-        for row in self._rows("SELECT key, status, source, diverged_at FROM trials ORDER BY key"):
-            status = Status(row["status"])
-            stored[row["key"]] = Stored(status, row["source"], status.has_network and row["diverged_at"] is None)
+        for row in self._rows(f"SELECT key, status, source, diverged_at, {counted} FROM trials ORDER BY key"):
+            try:
+                status = Status(row["status"])
+            except ValueError:
+                raise DamagedStoreError(self.path, f"trial {row['key']} ended as {row['status']!r}") from None
+            has_network = status.has_network and row["diverged_at"] is None
+            failed = 0 if status.is_result else row[schema.RUNS_FAILED] or 1  # older rows do not say
+            stored[row["key"]] = Stored(status, row["source"], has_network, failed)
         return stored
 
     def durations(self, keys: Sequence[str]) -> dict[str, tuple[int, float, str | None]]:
@@ -107,14 +126,25 @@ class Reading:
 
     def result(self, key: str) -> TrialResult | None:
         """Return a stored result with its curve."""
-        rows = self._rows("SELECT * FROM trials WHERE key = ?", key)
-        curve = self._rows('SELECT * FROM measurements WHERE key = ? ORDER BY "update"', key)
-        if not rows:
-            return None
-        return schema.result_from(_whole("trials", rows[0]), [_whole("measurements", row) for row in curve])
+        rows = list(self.rows_of("trials", key))
+        return schema.result_from(rows[0], list(self.rows_of("measurements", key))) if rows else None
+
+    def rows_of(self, table: str, key: str) -> Iterator[Row]:
+        """Yield the rows of one trial in a table, in their order.
+
+        Raises:
+            DamagedStoreError: A row is not as it was written.
+        """
+        names = ", ".join(f'"{name}"' for name in schema.TABLES[table].key)
+        page = self._columns(f"SELECT * FROM {table} WHERE key = ? ORDER BY {names}", key)
+        return _as_rows(_completed(self._checked(table, page), table))
 
     def _holds(self, table: str) -> bool:
         return bool(self._rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?", table))
+
+    def _held(self, table: str) -> set[str]:
+        """Return the columns that the file's table has."""
+        return {row["name"] for row in self._rows("SELECT name FROM pragma_table_info(?)", table)}
 
     def _noted(self, name: str) -> str:
         """Return a text of the table ``about``; empty where there is none."""
@@ -124,6 +154,50 @@ class Reading:
     def _rows(self, query: str, *values: object) -> list[Row]:
         with explained(self.path):
             return [schema.decoded(dict(row)) for row in self._connection.execute(query, values).fetchall()]
+
+    def verify(self) -> None:
+        """Look for damage in every row, in curves that lack a point, and in a plan that lacks a trial.
+
+        Raises:
+            DamagedStoreError: Something is not as it was written.
+        """
+        for table in schema.TABLES:
+            for _ in self.pages(table):
+                pass
+        if wrong := self.wrong_curves():
+            raise DamagedStoreError(self.path, f"the curve of trial {min(wrong)} is not as it was written")
+        if not self.plan_is_whole():
+            raise DamagedStoreError(self.path, "the plan is not as it was written")
+
+    def wrong_curves(self) -> set[str]:
+        """Return the keys of trials whose curve is not as it was written; older ones are passed over."""
+        sums = defaultdict[str, int](int)
+        for page in self.pages("measurements"):
+            for key, one in zip(page["key"], page[schema.CHECKSUM], strict=True):
+                sums[key] += one or 0
+        return {
+            key
+            for page in self.pages("trials")
+            for key, of_curve in zip(page["key"], page[schema.CURVE_CHECKSUM], strict=True)
+            if of_curve is not None and of_curve != signed(sums[key])
+        }
+
+    def plan_is_whole(self) -> bool:
+        """Return whether the plan has all rows that were written; of an older one that is not known, and True."""
+        noted = self._noted(OF_PLAN)
+        held = curve_checksum(one or 0 for page in self.pages("plan") for one in page[schema.CHECKSUM])
+        return noted in ("", str(held))
+
+    def _checked(self, table: str, page: Columns) -> Columns:
+        """Return a page of a table.
+
+        Raises:
+            DamagedStoreError: A row in it is not as it was written.
+        """
+        if wrong := wrong_rows(table, page):
+            key = ", ".join(str(page[name][wrong[0]]) for name in schema.TABLES[table].key if name in page)
+            raise DamagedStoreError(self.path, f"row {key} of table {table} is not as it was written")
+        return page
 
     def _columns(self, query: str, *values: object) -> Columns:
         with explained(self.path):
@@ -135,14 +209,16 @@ class Reading:
 
     def _read(self, table: str) -> Iterator[Row]:
         for page in self.pages(table):
-            for values in zip(*page.values(), strict=True):
-                yield schema.decoded(dict(zip(page, values, strict=True)))
+            yield from _as_rows(page)
 
 
 def _completed(page: Columns, table: str) -> Columns:
-    count = len(page["key"])
+    count = len(next(iter(page.values())))
     return {name: [value] * count for name, value in schema.stand_ins(table, page).items()} | page
 
 
-def _whole(table: str, row: Row) -> Row:
-    return schema.stand_ins(table, row) | row
+def _as_rows(page: Columns) -> Iterator[Row]:
+    """Yield decoded rows, without their checksums."""
+    content = {name: values for name, values in page.items() if name != schema.CHECKSUM}
+    for values in zip(*content.values(), strict=True):
+        yield schema.decoded(dict(zip(content, values, strict=True)))

@@ -24,6 +24,10 @@ Facts = Mapping[str, Any]
 FACTS = ("lag", "min_lag", "baseline_error", "solved_below", "error_name", "task_options", "cell_options")
 CHOSEN = ("matched", "match_target", "match_reached", "match_note", "rate_basis")
 """The target that a hidden size was picked for, and the evidence for a learning rate; NULL where they were given."""
+CHECKSUM, CURVE_CHECKSUM = "checksum", "curve_checksum"
+"""Columns that hold a row, and a trial's curve, against damage (`longlag.store.checks`); NULL in older rows."""
+RUNS_FAILED = "runs_failed"
+"""The runs in a row in which a trial failed or ran out of time; NULL where it has a result, and in older rows."""
 _JSON = ("task_options", "cell_options", "example", "environment", "slices", "transfer", "numbers", "parts")
 _ELSEWHERE = ("trial", "measurements", "frames")
 _SUMMARY = tuple(item.name for item in fields(TrialResult) if item.name not in _ELSEWHERE)
@@ -103,7 +107,7 @@ _SETTING: Mapping[str, Column] = {
     "task_options": _TEXT,
     "cell_options": _TEXT,
 }
-TABLES: Mapping[str, Table] = {
+_CONTENT: Mapping[str, Table] = {
     "about": Table({"name": _TEXT, "value": _TEXT}, ("name",)),
     "plan": Table(
         {**_SETTING, "position": _COUNT}
@@ -114,7 +118,8 @@ TABLES: Mapping[str, Table] = {
     ),
     "trials": Table(
         {**_SETTING, **_of_fields(TrialResult, without=(*_ELSEWHERE, "transfer", "status"))}
-        | {"status": _TEXT, "source": Column("TEXT"), "transfer": Column("TEXT")},
+        | {"status": _TEXT, "source": Column("TEXT"), "transfer": Column("TEXT")}
+        | {RUNS_FAILED: Column("INTEGER"), CURVE_CHECKSUM: Column("INTEGER")},
         ("key",),
     ),
     "measurements": Table(
@@ -131,6 +136,9 @@ TABLES: Mapping[str, Table] = {
         ("key", "lens", "phase"),
     ),
 }  # fmt: skip
+TABLES: Mapping[str, Table] = {
+    name: replace(table, columns={**table.columns, CHECKSUM: Column("INTEGER")}) for name, table in _CONTENT.items()
+}
 """All tables. A table or column that is added here is added to older files when they are next written."""
 
 

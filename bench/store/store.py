@@ -16,8 +16,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from longlag.store import schema
+from longlag.store.checks import checksum, curve_checksum
 from longlag.store.file import Lock, StoreError, closed_on_error, complete, connect, create, empty, explained, is_fresh
-from longlag.store.reading import Columns, Reading, Stored
+from longlag.store.reading import OF_PLAN, Columns, Reading, Stored
 from longlag.store.schema import Facts
 from longlag.values.frames import Frame
 from longlag.values.trial import Status, Trial, TrialResult
@@ -66,13 +67,17 @@ class Store(Reading):
         return cls(path, connection)
 
     @classmethod
-    def open_for_writing(cls, path: Path) -> Self:
+    def open_for_writing(cls, path: Path, locked: bool = True) -> Self:
         """Open a store as its one writer; make it, and its folder, where it is missing.
+
+        Args:
+            path: The file.
+            locked: Lock it against other writers; a file whose name nobody else knows needs no lock.
 
         Raises:
             StoreError: Another run is writing it, it cannot be written, or the reasons of `open_for_reading`.
         """
-        lock = Lock(path)
+        lock = Lock(path) if locked else None
         try:
             with explained(path):
                 connection = connect(path, "rwc")
@@ -80,11 +85,13 @@ class Store(Reading):
                     fresh = is_fresh(path, connection)
                     connection.execute("PRAGMA journal_mode = DELETE")
                     connection.execute("PRAGMA synchronous = FULL")
+                    connection.execute("PRAGMA secure_delete = ON")  # so that what was removed is not recovered
                     store = cls(path, connection, lock)
-                    with store._transaction():  # also where nothing is missing, so that a read-only file is refused now
+                    with store.together():  # also where nothing is missing, so that a read-only file is refused now
                         create(connection) if fresh else complete(connection)
         except BaseException:
-            lock.release()
+            if lock:
+                lock.release()
             raise
         return store
 
@@ -106,7 +113,8 @@ class Store(Reading):
         """Take a finished result; it is in the file after the next `flush`.
 
         It replaces a row of the same key with its curve, and removes frames of lenses for a network of another
-        fingerprint; but a failure or timeout never replaces a result.
+        fingerprint; but a failure or timeout never replaces a result. One that follows another counts as a further run
+        in which the trial failed.
         """
         self._waiting.append((result, facts))
         if self.waiting_since is None:
@@ -124,63 +132,92 @@ class Store(Reading):
             StoreError: The file could not be written; it is as before, and the results still wait.
         """
         if self._waiting:
-            self.take(self._waiting)
+            with explained(self.path), self.together():
+                for result, facts in self._waiting:
+                    self._replace(result, facts, further_run=True)
             self._waiting.clear()
             self.waiting_since = None
 
     def take(self, results: Iterable[tuple[TrialResult, Facts]], without: Collection[str] = ()) -> None:
-        """Remove rows by key and store results, as `add` does: all of it in one transaction, or nothing."""
-        with explained(self.path), self._transaction():
+        """Remove rows by key and store results of other runs: all of it in one transaction, or nothing."""
+        with explained(self.path), self.together():
             for table in ("trials", "measurements"):
-                self._connection.executemany(f"DELETE FROM {table} WHERE key = ?", [(key,) for key in without])
+                self.remove(table, without)
             for result, facts in results:
-                self._replace(result, facts)
+                self._replace(result, facts, further_run=False)
 
     def write_plan(self, title: str, planned: Sequence[tuple[Trial, Facts]]) -> None:
         """Replace the plan by that of the run that begins; where it is the same, its rows stay."""
         digest = _digest(planned)
-        with explained(self.path), self._transaction():
+        with explained(self.path), self.together():
             self._note("title", title)
             if self._noted("plan") == digest:
                 return
             self._note("plan", digest)
             self._connection.execute("DELETE FROM plan")
-            for position, (trial, facts) in enumerate(planned):
-                self._insert("plan", schema.planned_row(trial, facts) | {"position": position})
+            rows = (schema.planned_row(*of) | {"position": position} for position, of in enumerate(planned))
+            self._note(OF_PLAN, str(curve_checksum(self._insert("plan", row) for row in rows)))
 
     def add_frames(self, frames: Mapping[str, Sequence[Frame]]) -> None:
         """Commit frames of lenses for stored networks, by key; a frame of the same lens and phase is replaced."""
-        with explained(self.path), self._transaction():
+        with explained(self.path), self.together():
             for key, found in frames.items():
                 self._put_frames(key, found)
+
+    def put(self, table: str, row: schema.Row) -> bool:
+        """Put in a row as a file holds it; return False, and leave the former, where there is another of its key."""
+        key = schema.TABLES[table].key
+        match = " AND ".join(f'"{name}" = ?' for name in key)
+        held = self._rows(f"SELECT {schema.CHECKSUM} FROM {table} WHERE {match}", *(row[name] for name in key))
+        if not held:
+            self._insert(table, row)
+        return not held or bool(held[0][schema.CHECKSUM] == row[schema.CHECKSUM])
+
+    def remove(self, table: str, keys: Iterable[str]) -> None:
+        """Remove the rows of some trials from a table."""
+        self._connection.executemany(f"DELETE FROM {table} WHERE key = ?", [(key,) for key in keys])
+
+    def forget_plan(self) -> None:
+        """Remove the plan; the next run writes its own."""
+        self._connection.execute("DELETE FROM plan")
+        self._connection.executemany("DELETE FROM about WHERE name = ?", [("plan",), (OF_PLAN,)])
 
     def _put_frames(self, key: str, frames: Sequence[Frame]) -> None:
         for frame in frames:
             self._insert("lenses", schema.frame_row(key, frame))
 
     def _note(self, name: str, value: str) -> None:
-        self._connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
+        self._insert("about", {"name": name, "value": value})
 
-    def _replace(self, result: TrialResult, facts: Facts) -> None:
-        key = result.trial.key
-        before = self._connection.execute("SELECT status, fingerprint FROM trials WHERE key = ?", (key,)).fetchone()
-        if before and Status(before["status"]).is_result and not result.status.is_result:
+    def _replace(self, result: TrialResult, facts: Facts, further_run: bool) -> None:
+        key, counted = result.trial.key, f"status, fingerprint, {schema.RUNS_FAILED}"
+        before = self._connection.execute(f"SELECT {counted} FROM trials WHERE key = ?", (key,)).fetchone()
+        failed_before = 0
+        if before and not Status(before["status"]).is_result:
+            failed_before = before[schema.RUNS_FAILED] or 1
+        elif before and not result.status.is_result:
             return
+        failed = None if result.status.is_result else max(1, failed_before + further_run)
         self._connection.execute("DELETE FROM measurements WHERE key = ?", (key,))
         if before and before["fingerprint"] != result.fingerprint:  # the frames are of another network
             self._connection.execute("DELETE FROM lenses WHERE key = ?", (key,))
-        self._insert("trials", schema.result_row(result, facts))
-        for row in schema.measurement_rows(result):
-            self._insert("measurements", row)
+        curve = [self._insert("measurements", row) for row in schema.measurement_rows(result)]
+        of_the_store = {schema.RUNS_FAILED: failed, schema.CURVE_CHECKSUM: curve_checksum(curve)}
+        self._insert("trials", schema.result_row(result, facts) | of_the_store)
         self._put_frames(key, result.frames)
 
-    def _insert(self, table: str, row: Mapping[str, Any]) -> None:
+    def _insert(self, table: str, row: Mapping[str, Any]) -> int:
+        """Put a row into a table, in place of one with the same key, and return its checksum."""
+        checked = checksum(table, row)
+        row = {**row, schema.CHECKSUM: checked}
         columns = ", ".join(f'"{name}"' for name in row)
         values = ", ".join(f":{name}" for name in row)
         self._connection.execute(f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({values})", row)
+        return checked
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def together(self) -> Iterator[None]:
+        """Write all that the body writes, or nothing."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield

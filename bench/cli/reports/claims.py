@@ -114,7 +114,7 @@ def _show_plan(asked: "Sequence[Claim]", tier: int, folder: Path, workers: int) 
             plan = make_plan(study, folder)
             seconds = plan.seconds_here(workers)
             whole += seconds
-            stored = len(plan.trials) - len(plan.missing)
+            stored = plan.stored
             click.echo(
                 f"    {study.name}: {len(plan.trials)} trials, {stored} stored, {minutes(seconds)} if none stops early"
             )

@@ -14,6 +14,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from longlag.process.guards import one_line
 from longlag.run.engines.worker import Train, WorkerError, of_plugins, train_cohort
 from longlag.values.trial import Status, Trial, TrialResult
 
@@ -154,10 +155,18 @@ class Engine(ABC):
         return []
 
     def _hire(self) -> Hired:
+        """Return a new worker.
+
+        Raises:
+            WorkerError: The run is ending, or none could be started.
+        """
         with self._changed:
             if self._closing:
                 raise WorkerError("the run is ending")
-            worker = self.hire()
+            try:
+                worker = self.hire()
+            except Exception as error:  # no process can be started, or the cluster is gone
+                raise WorkerError(f"no worker could be started: {one_line(error)}") from error
             self._alive.add(worker)
             return worker
 

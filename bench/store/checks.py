@@ -1,0 +1,146 @@
+"""Checksums of rows: SQLite sees damage to the structure of its file, not to the numbers and texts in it.
+
+A row's checksum is a sum over its columns of a factor times the value's bits, modulo 2**64 (multilinear hashing,
+Lemire and Kaser 2014). Factors are odd and made from the column's name, so that one changed bit always changes the sum,
+and columns may come in any order. What is missing, or is what stands in for a column in older rows, adds nothing: a
+column that a later version adds leaves the checksums of old rows as they are.
+"""
+
+import hashlib
+import math
+import struct
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from longlag.store import schema
+from longlag.store.schema import CHECKSUM, Column
+
+_MODULUS = 2**64
+Words = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class _Term:
+    """What a column adds to the checksum of a row.
+
+    Attributes:
+        name: The column's name.
+        kind: The type of its values.
+        stands_in: The value that adds nothing.
+        factor: What the bits of a value are multiplied by.
+        presence: What is added wherever there is a value.
+    """
+
+    name: str
+    kind: type
+    stands_in: str | float | None
+    factor: int
+    presence: int
+
+    @classmethod
+    def of(cls, name: str, column: Column) -> "_Term":
+        factor, presence = struct.unpack("<QQ", hashlib.sha256(name.encode()).digest()[:16])
+        return cls(name, _KINDS[column.kind], column.stands_in, factor | 1, presence)
+
+    def of_text(self, text: Any) -> int:
+        """Return what a text adds; what is none adds what no text does."""
+        if text is None or text == self.stands_in:
+            return 0
+        return (self.factor * (_text_bits(text) if type(text) is str else -1) + self.presence) % _MODULUS
+
+
+_KINDS = {"REAL": float, "INTEGER": int, "TEXT": str}
+_TERMS = {
+    table: [_Term.of(name, column) for name, column in schema.TABLES[table].columns.items() if name != CHECKSUM]
+    for table in schema.TABLES
+}
+
+
+def checksum(table: str, row: Mapping[str, Any]) -> int:
+    """Return the checksum of a row that is to be written.
+
+    Args:
+        table: Its table.
+        row: Its values by column; the checksum itself may be among them.
+    """
+    total = 0
+    for term in _TERMS[table]:
+        value = row.get(term.name)
+        if value is not None and value != term.stands_in:
+            if term.kind is float:
+                bits = _BITS(_NUMBER(value + 0.0))[0]  # SQLite knows no -0.0
+            else:
+                bits = int(value) if term.kind is int else _text_bits(value)
+            total += term.factor * bits + term.presence
+    return signed(total)
+
+
+_NUMBER, _BITS = struct.Struct("<d").pack, struct.Struct("<Q").unpack
+
+
+def _text_bits(text: str) -> int:
+    return zlib.crc32(text.encode(errors="surrogatepass"))
+
+
+_NO_VALUE = {float: math.nan, int: -(2**63)}
+"""Stands in a column of numbers where something else is: no row holds it."""
+
+
+def wrong_rows(table: str, page: Mapping[str, Sequence[Any]]) -> list[int]:
+    """Return the places of rows whose checksum does not fit.
+
+    Rows of older versions have none and are passed over, as are those with columns of a newer version.
+
+    Args:
+        table: The table.
+        page: Rows by column, as in the file.
+    """
+    given = page.get(CHECKSUM, ())
+    if page.keys() > schema.TABLES[table].columns.keys() or set(given) <= {None}:
+        return []
+    total = np.zeros(len(given), dtype=np.uint64)
+    for term in _TERMS[table]:
+        if term.name in page:
+            total += _column_sum(term, page[term.name])
+    computed = total.view(np.int64).tolist()
+    pairs = enumerate(zip(given, computed, strict=True))
+    return [place for place, (one, other) in pairs if one is not None and one != other]
+
+
+def _column_sum(term: _Term, values: Sequence[Any]) -> Words | int:
+    """Return what a column adds to the sums of its rows."""
+    kinds = set(map(type, values))
+    if kinds == {NoneType}:
+        return 0
+    if term.kind is str:
+        words = {text: term.of_text(text) for text in set(values)}
+        return np.fromiter(map(words.__getitem__, values), np.uint64, len(values))
+    counts = True if NoneType not in kinds else np.array([value is not None for value in values])
+    if not kinds <= {term.kind}:
+        values = [value if type(value) is term.kind else _NO_VALUE[term.kind] for value in values]
+    held = np.array(values, dtype=np.float64 if term.kind is float else np.int64)
+    if term.stands_in is not None:
+        counts &= held != term.stands_in
+    bits = (held + 0.0 if term.kind is float else held).view(np.uint64)
+    return np.where(counts, np.uint64(term.factor) * bits + np.uint64(term.presence), np.uint64(0))
+
+
+def curve_checksum(checksums: Iterable[int]) -> int:
+    """Return the checksum of a curve from those of its points, so that a lost point is seen."""
+    return signed(sum(checksums))
+
+
+def signed(number: int) -> int:
+    """Return a number modulo 2**64 as SQLite holds it.
+
+    >>> signed(3), signed(2**64 - 1)
+    (3, -1)
+    """
+    rest = number % _MODULUS
+    return rest - _MODULUS if rest >= _MODULUS // 2 else rest

@@ -1,0 +1,178 @@
+"""Recovers from a damaged store what can be read of it and is as it was written; the damaged file is kept.
+
+Rows are read page by page, past the damage. A trial is recovered where its checksum and that of its curve fit, so that
+none is guessed at or lacks a part; the others are trained again by the next run.
+"""
+
+import os
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from longlag.store import schema
+from longlag.store.checks import checksum
+from longlag.store.file import DamagedStoreError, Lock, StoreError, connect, explained, sync_folder
+from longlag.store.pages import rows_in
+from longlag.store.schema import CHECKSUM
+from longlag.store.store import Store
+
+_OF_TRIALS = ("measurements", "lenses")
+"""Tables whose rows belong to a trial."""
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What became of a store.
+
+    Attributes:
+        aside: The file that holds the damaged store now; None where it was sound and nothing was done.
+        trials: How many trials are stored.
+        planned: How many trials the plan holds; None where the plan could not be read as a whole.
+        missing: How many of the plan's trials are not stored.
+    """
+
+    aside: Path | None
+    trials: int
+    planned: int | None
+    missing: int
+
+
+def recover(path: Path) -> Recovered:
+    """Replace a damaged store by one of the rows that are as they were written, and keep the damaged file beside it.
+
+    Args:
+        path: The store's file.
+
+    Raises:
+        StoreError: It is of a newer version or not a store, another run is writing it, or there is no room for another;
+            it is left as it is.
+    """
+    if path.is_symlink():
+        raise StoreError(f"{path} is a link: recover the store that it leads to")
+    lock = Lock(path)
+    try:
+        if _is_sound(path):
+            return _counted(path, None)
+        part = path.with_name(f"{path.stem}.{os.getpid()}.part")
+        try:
+            os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666))  # not through a link
+            _write_readable(path, part)
+            return _counted(path, _exchange(path, part))
+        finally:
+            for file in (part, _journal(part)):
+                file.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be recovered: {error.strerror}; it was left as it is") from error
+    finally:
+        lock.release()
+
+
+def _is_sound(path: Path) -> bool:
+    """Return whether structure, rows and curves are as they were written."""
+    try:
+        with Store.open_for_reading(path) as store:
+            store.verify()
+    except DamagedStoreError:
+        return False
+    return True
+
+
+def _write_readable(path: Path, part: Path) -> None:
+    """Write a new store, into an empty file, of what can be read of a damaged one."""
+    with explained(part), Store.open_for_writing(part, locked=False) as store, store.together():
+        doubtful = set[str]()
+        for table, row in _sound_rows(path.read_bytes(), _orders(path)):
+            if not store.put(table, row):  # two rows of one key, neither of which is known to be the later one
+                doubtful.add(str(row[schema.TABLES[table].key[0]]))
+        _remove_incomplete(store, doubtful)
+
+
+def _sound_rows(content: bytes, orders: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, schema.Row]]:
+    """Yield each row whose checksum fits, with its table.
+
+    Args:
+        content: The file.
+        orders: The columns of each table, in the order of its rows.
+    """
+    for values in rows_in(content):
+        for table, order in orders.items():
+            if order.index(CHECKSUM) < len(values) <= len(order):  # later columns may be missing
+                row = dict(zip(order, values, strict=False))
+                if _fits(table, row):
+                    yield table, row
+                    break
+
+
+def _fits(table: str, row: schema.Row) -> bool:
+    try:
+        return bool(row[CHECKSUM] == checksum(table, row))
+    except (TypeError, ValueError, AttributeError, OverflowError):  # a value of another kind than its column's
+        return False
+
+
+def _orders(path: Path) -> dict[str, list[str]]:
+    """Return the columns of each table in the order of the file's rows: as the file says, where it can be read."""
+    said = dict[str, str]()
+    with suppress(sqlite3.Error, UnicodeDecodeError), closing(connect(path, "ro")) as connection:
+        connection.execute("PRAGMA writable_schema = ON")  # so that a file that was cut off is opened
+        said = {row["name"]: row["sql"] for row in connection.execute("SELECT name, sql FROM sqlite_master")}
+    return {name: _order(name, said.get(name, "")) for name in schema.TABLES}
+
+
+def _order(table: str, statement: str) -> list[str]:
+    """Return the columns that a statement makes, those of the key first; those of now where it does not make them."""
+    columns = list[str]()
+    with suppress(sqlite3.Error, UnicodeDecodeError), closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(statement)
+        columns = [row[1] for row in connection.execute("SELECT * FROM pragma_table_info(?)", (table,))]
+    known, key = schema.TABLES[table].columns, schema.TABLES[table].key
+    if not {*key, CHECKSUM} <= set(columns) <= known.keys():
+        columns = list(known)
+    return [*key, *(name for name in columns if name not in key)]
+
+
+def _remove_incomplete(store: Store, doubtful: Collection[str]) -> None:
+    """Remove trials without a part of their curve, parts without their trial, and the plan if a row of it is lost.
+
+    Args:
+        store: The new store.
+        doubtful: Keys of which several rows were found.
+    """
+    wrong = store.wrong_curves() | set(doubtful)
+    keys = {table: {key for page in store.pages(table) for key in page["key"]} for table in ("trials", *_OF_TRIALS)}
+    lost = wrong | (keys["measurements"] | keys["lenses"]) - keys["trials"]
+    for table in keys:
+        store.remove(table, lost)
+    if not store.plan_is_whole():
+        store.forget_plan()
+
+
+def _exchange(path: Path, part: Path) -> Path:
+    """Put a new file in a store's place, and return where the former one is now."""
+    numbers = count(1)
+    while True:
+        aside = path.with_name(f"{path.stem}.damaged-{next(numbers)}{path.suffix}")
+        try:
+            os.link(path, aside)
+            break
+        except FileExistsError:
+            continue
+    if _journal(path).exists():
+        _journal(path).rename(_journal(aside))
+    part.replace(path)
+    sync_folder(path.parent)
+    return aside
+
+
+def _journal(path: Path) -> Path:
+    return path.with_name(f"{path.name}-journal")
+
+
+def _counted(path: Path, aside: Path | None) -> Recovered:
+    with Store.open_for_reading(path) as store:
+        stored = store.stored().keys()
+        planned = {row["key"] for row in store.plan()}
+    return Recovered(aside, len(stored), len(planned) or None, len(planned - stored))
