@@ -20,9 +20,9 @@ LADDERS = {
     "copy": tuple(f"copy:items=1,blanks={blanks}" for blanks in (6, 14, 30, 62, 126, 254)),
     "adding": tuple(f"adding:length={length}" for length in (8, 16, 34, 68, 136, 272)),
 }
-RUNGS, SEEDS = {60: 4, 600: 6}, {60: 24, 600: 60}
+RUNGS, SEEDS = {60: 4, 600: 6}, {60: 20, 600: 60}
 """By tier: rungs from the first on, and seeds on each."""
-UPDATES = 800
+BUDGET = {"updates": 800, "eval_every": 100}
 PARTS = {"a": ("copy", "stock"), "b": ("copy", "tuned"), "c": ("adding", "stock"), "d": ("adding", "tuned")}
 
 
@@ -64,14 +64,14 @@ class LstmLonger(Claim):
     paper: ClassVar[str] = "Hochreiter & Schmidhuber 1997; chrono: Tallec & Ollivier 2018"
     boundary: ClassVar[str] = (
         "one symbol to copy and two numbers to add, smallest windows of 8 to 64 steps (tier 600: to 256), 32 units, "
-        f"Adam, norm:1, {UPDATES} updates"
+        f"Adam, norm:1, {BUDGET['updates']} updates"
     )
     rules: ClassVar[tuple[Rule, ...]] = tuple(map(_rule, PARTS))
 
     def searches(self, tier: int) -> Mapping[str, Study]:
         """Return the coarse grid of every rung and cell."""
         cells = [*CELLS["stock"], *CELLS["tuned"]]
-        grids = tuple(ladder.search_grid(rungs[: RUNGS[tier]], cells, updates=UPDATES) for rungs in LADDERS.values())
+        grids = tuple(ladder.search_grid(rungs[: RUNGS[tier]], cells, **BUDGET) for rungs in LADDERS.values())
         return {"rates": Study("claim-07-rates", f"{self.sentence}: rates", grids)}
 
     def study(self, tier: int, rates: Mapping[str, Rates]) -> Study:
@@ -80,7 +80,7 @@ class LstmLonger(Claim):
         grids = [
             grid
             for rungs in LADDERS.values()
-            for grid in ladder.reported_grids(rungs[: RUNGS[tier]], cells, rates["rates"], SEEDS[tier], updates=UPDATES)
+            for grid in ladder.reported_grids(rungs[: RUNGS[tier]], cells, rates["rates"], SEEDS[tier], **BUDGET)
         ]
         return Study("claim-07", self.sentence, tuple(grids))
 

@@ -49,12 +49,14 @@ TASKS = {
 RATES = (3e-3, 1e-2, 3e-2)
 SEEDS = {60: 24, 600: 120}
 """Of each task, by tier."""
+RUNG_SEEDS = {60: 20, 600: 60}
 STARTS = {
     "stock": {"gru": "GRU", "lstm": "LSTM"},
     "tuned": {"gru:init=chrono": "GRU", "lstm:init=chrono": "LSTM"},
 }
 LADDER = tuple(f"copy:items=1,blanks={blanks}" for blanks in (6, 14, 30, 62, 126, 254))
-UPDATES = 800
+BUDGET = {"updates": 800, "eval_every": 50}
+"""Of a rung."""
 SIDES = ("LSTM", "GRU")
 
 
@@ -153,7 +155,7 @@ class GruOrLstm(Claim):
     paper: ClassVar[str] = "Cho et al. 2014; Chung et al. 2014; Jozefowicz, Zaremba & Sutskever 2015"
     boundary: ClassVar[str] = (
         f"32 units, Adam, norm:1; {', '.join(TASKS)}, {max(TASKS.values())} updates; horizons on copy of one symbol, "
-        f"{UPDATES} updates"
+        f"{BUDGET['updates']} updates"
     )
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -201,7 +203,7 @@ class GruOrLstm(Claim):
         """Return the coarse grids of tasks and of rungs."""
         tasks = tuple(_grid((task,), tuple(STARTS["stock"]), RATES, TUNING_SEEDS) for task in TASKS)
         cells = [cell for cells in STARTS.values() for cell in cells]
-        rungs = (ladder.search_grid(_ladder(tier), cells, updates=UPDATES),)
+        rungs = (ladder.search_grid(_ladder(tier), cells, **BUDGET),)
         return {
             "tasks": Study("claim-09-tasks-rates", f"{self.sentence}: rates", tasks),
             "rungs": Study("claim-09-rungs-rates", f"{self.sentence}: rates", rungs),
@@ -215,8 +217,7 @@ class GruOrLstm(Claim):
             for cell in STARTS["stock"]
         ]
         cells = [cell for cells in STARTS.values() for cell in cells]
-        count = {60: 20, 600: 60}[tier]
-        grids += ladder.reported_grids(_ladder(tier), cells, rates["rungs"], count, updates=UPDATES)
+        grids += ladder.reported_grids(_ladder(tier), cells, rates["rungs"], RUNG_SEEDS[tier], **BUDGET)
         return Study("claim-09", self.sentence, tuple(grids))
 
     def frames(self, evidence: Evidence) -> Mapping[str, pd.DataFrame]:

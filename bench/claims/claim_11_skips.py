@@ -170,5 +170,5 @@ class Skips(Claim):
 def _grid(skip: str, layers: int, rates: tuple[float, ...], seeds: tuple[int, ...]) -> Grid:
     return Grid(
         task=("adding:length=20",), cell=("lstm",), clip=("norm:1",), layers=(layers,), skip=(skip,), lr=rates,
-        seeds=seeds, updates=UPDATES, eval_every=25,
+        seeds=seeds, updates=UPDATES, eval_every=50,
     )  # fmt: skip

@@ -127,5 +127,5 @@ def _grid(lane: str, stack: str, rates: tuple[float, ...], seeds: tuple[int, ...
     of, (layers, _, skip) = LANES[lane], stack.partition(" ")
     return Grid(
         task=(of["task"],), cell=(of["cell"],), clip=("norm:1",), layers=(int(layers),), skip=(skip or "none",),
-        lr=rates, seeds=seeds, updates=of["updates"], eval_every=50, match="parameters", match_target=of["parameters"],
+        lr=rates, seeds=seeds, updates=of["updates"], eval_every=100, match="parameters", match_target=of["parameters"],
     )  # fmt: skip

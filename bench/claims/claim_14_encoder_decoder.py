@@ -116,5 +116,5 @@ def _grid(tasks: tuple[str, ...], depths: str, rates: tuple[float, ...], seeds: 
     encoder, decoder = map(int, depths.split("+"))
     return Grid(
         task=tasks, cell=("gru",), decoder_cell=("gru",), clip=("norm:1",), layers=(encoder,),
-        decoder_layers=(decoder,), lr=rates, seeds=seeds, updates=UPDATES, eval_every=50,
+        decoder_layers=(decoder,), lr=rates, seeds=seeds, updates=UPDATES, eval_every=100,
     )  # fmt: skip

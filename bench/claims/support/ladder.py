@@ -37,9 +37,7 @@ def search_grid(ladder: Ladder, cells: Sequence[str], **options: object) -> Grid
         cells: Specs of both sides.
         **options: Further keys of a grid.
     """
-    return Grid(
-        task=tuple(ladder), cell=tuple(cells), clip=("norm:1",), lr=RATES, seeds=TUNING_SEEDS, eval_every=50, **options
-    )
+    return Grid(task=tuple(ladder), cell=tuple(cells), clip=("norm:1",), seeds=TUNING_SEEDS, **{"lr": RATES, **options})
 
 
 def reported_grids(ladder: Ladder, cells: Sequence[str], rates: Rates, count: int, **options: object) -> list[Grid]:
@@ -55,7 +53,7 @@ def reported_grids(ladder: Ladder, cells: Sequence[str], rates: Rates, count: in
     return [
         Grid(
             task=(rung,), cell=(cell,), clip=("norm:1",), lr=(rates.best(task=rung, cell=cell)[0],),
-            seeds=own_seeds(place, count), eval_every=50, **options,
+            seeds=own_seeds(place, count), **options,
         )
         for place, rung in enumerate(ladder)
         for cell in cells
