@@ -9,7 +9,7 @@ from longlag.plan.study import Study
 from longlag.plan.trials import facts
 from longlag.store.store import Store, store_path
 from longlag.values.frames import PHASES, Found, Frame
-from longlag.values.trial import Measurement, Status, Trial, TrialResult
+from longlag.values.trial import Measurement, Status, Transfer, Trial, TrialResult
 
 
 def hears_little(trial: Trial) -> bool:
@@ -32,6 +32,12 @@ def sooner(trial: Trial) -> int:
     return round(trial.updates * (0.1 + 0.1 * abs(math.log(trial.lr / 0.02))))
 
 
+def transfer(trial: Trial) -> tuple[Transfer, ...]:
+    """Tests at other distances, which transformers fail."""
+    error = 0.5 if trial.cell.startswith("transformer") else 0.1 + 0.001 * (trial.seed % 3)
+    return tuple(Transfer(int(lag), int(lag) + 1, 0.5, 0.05, error, 3) for lag in trial.test_lags.split(",") if lag)
+
+
 def result(trial: Trial) -> TrialResult:
     status, clipped = ended(trial), trial.clip != "none"
     solved = status is Status.SOLVED
@@ -50,7 +56,7 @@ def result(trial: Trial) -> TrialResult:
         updates_to_solve=sooner(trial) if solved else None,
         grad_norm_max=5.0, grad_norm_after_max=float(trial.clip.partition(":")[2]) if clipped else 5.0,
         clipped_fraction=0.5 * clipped, clip_cosine=1.0, wall_seconds=0.5, measurements=(curve,),
-        frames=frames if trial.cell.startswith(("rnn", "lstm", "gru")) else (),
+        frames=frames if trial.cell.startswith(("rnn", "lstm", "gru")) else (), transfer=transfer(trial),
     )  # fmt: skip
 
 

@@ -156,22 +156,28 @@ def claims() -> str:
     """The rules of claims."""
     rows = []
     for claim in named.claims():
-        rows += [[claim.number(), f"*{claim.sentence}*", "", ""]]
+        rows += [[claim.number(), f"*{claim.sentence}*", "", "", ""]]
         rows += [
-            ["", f"{rule.name}: {rule.asks}", _minimum(rule), f"{claim.bar(rule).level:.2g}" if rule.minimum else ""]
+            [
+                "",
+                f"{rule.name}: {rule.asks}",
+                _minimum(rule),
+                f"{claim.bar(rule).level:.2g}" if rule.minimum else "",
+                rule.lowest,
+            ]
             for rule in claim.rules
-        ] or [["", "not in this tier: it has no rule yet", "", ""]]
-    return table(("", "claim", "minimum effect", "level"), rows)
+        ]
+    return table(("", "claim", "minimum effect", "level", "from tier"), rows)
 
 
 def _minimum(rule: Rule) -> str:
-    return "exact" if rule.minimum is None else f"{rule.minimum:g} {rule.unit}"
+    return "exact" if rule.minimum is None else f"{rule.minimum:.3g} {rule.unit}"
 
 
 def verdicts() -> str:
     """The verdicts of the reference run."""
-    folder = ROOT / "results" / "reference" / "claims"
-    frame = told.frame_of(stored.read(folder), 10, {}).drop(columns="seconds")
+    entries = stored.read(ROOT / "results" / "reference" / "claims")
+    frame = told.frame_of(entries, told.highest(entries), {}).drop(columns="seconds")
     return markdown(frame).rstrip("\n")
 
 

@@ -3,24 +3,29 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
+from collections import Counter
 
 import pandas as pd
 import pytest
 from claims_outcomes import bench
+from claims_reference import REFERENCE, RULES, judged
 from click.testing import CliRunner
 
+from longlag.claims import claim_09_gru
 from longlag.claims.base import TIERS, TUNING_SEEDS
 from longlag.claims.support import fixed, stored, told
 from longlag.claims.support.answering import answer, planned
 from longlag.claims.support.decisions import FEWEST, Kind
 from longlag.claims.support.named import asked, claims
 from longlag.cli import main
+from longlag.experiments import tuning
 from longlag.report.claims import table
 from longlag.store.file import StoreError
 from longlag.tasks.support.errors import UsageError
 
 TRAINED = {0, 1, 3, 4, 5, 12}
+LATER = {6, 7, 9, 11, 13, 14, 15}
+"""Not in tier 10."""
 COMPUTED = {2, 8, 10, 16}
 
 
@@ -32,7 +37,19 @@ def call(folder, *args):
 def answers(tmp_path_factory):
     """Every claim that trains, answered from a stand-in for training."""
     made, _ = bench(tmp_path_factory.mktemp("claims"))
-    return {number: answer(asked([number])[0], made) for number in sorted(TRAINED)}
+    return {number: answer(asked([number])[0], made) for number in sorted(TRAINED)} | few_seeds(tmp_path_factory)
+
+
+def few_seeds(tmp_path_factory):
+    """Answer the claims of tier 60 on as few seeds, and rates, as will do."""
+    made, _ = bench(tmp_path_factory.mktemp("later"), 60)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tuning, "further", lambda trials: {})
+        for number in LATER:
+            patch.setattr(sys.modules[type(asked([number])[0]).__module__], "SEEDS", {60: FEWEST})
+        patch.setattr(claim_09_gru, "ROUNDS", {60: FEWEST})
+        patch.setattr(claim_09_gru, "CALLS", 1)
+        return {number: answer(asked([number])[0], made) for number in LATER}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +61,8 @@ def exact(tmp_path_factory):
 
 def test_claims_go_from_0_to_16_without_a_gap():
     assert [claim.number() for claim in claims()] == list(range(17))
-    assert {claim.number() for claim in claims() if claim.rules} == TRAINED | COMPUTED
+    in_tiers = [{claim.number() for claim in claims() if claim.asked_in(tier)} for tier in TIERS]
+    assert in_tiers == [TRAINED | COMPUTED, TRAINED | COMPUTED | LATER, TRAINED | COMPUTED | LATER]
 
 
 def test_every_rule_says_what_would_have_falsified_it_and_every_claim_its_source():
@@ -52,29 +70,42 @@ def test_every_rule_says_what_would_have_falsified_it_and_every_claim_its_source
         assert claim.sentence
         assert claim.paper
         assert all(rule.falsified and rule.decides and rule.asks for rule in claim.rules)
-        assert claim.boundary or not claim.rules
+        assert claim.boundary
         assert len({rule.name for rule in claim.rules}) == len(claim.rules)
 
 
-@pytest.mark.parametrize("number", sorted(TRAINED))
-@pytest.mark.parametrize("tier", TIERS)
+PLANS = [(number, tier) for number in sorted(TRAINED | LATER) for tier in TIERS if number in TRAINED or tier > 10]
+
+
+@pytest.mark.parametrize(("number", "tier"), PLANS)
 def test_reported_seeds_are_others_than_those_that_choose_rates_and_grow_with_the_tier(number, tier):
     claim = asked([number])[0]
     *searches, study = planned(claim, tier)
     reported = {trial.seed for trial in study.trials()}
     assert all({trial.seed for trial in search.trials()} == set(TUNING_SEEDS) for search in searches)
     assert not reported & set(TUNING_SEEDS)
-    below = {trial.seed for trial in planned(claim, 10)[-1].trials()}
-    assert below <= reported
-    assert len(reported) >= FEWEST or number == 0  # whose n are settings
+    lowest = planned(claim, 10 if number in TRAINED else 60)[-1]
+    assert {trial.seed for trial in lowest.trials()} <= reported
+    by_setting = Counter((trial.task, trial.cell, trial.wiring, trial.clip) for trial in study.trials())
+    assert min(by_setting.values()) >= FEWEST or number == 0  # whose n are settings
 
 
-@pytest.mark.parametrize("number", sorted(TRAINED))
+@pytest.mark.parametrize(("number", "tasks"), [(6, "recall"), (7, "copy"), (7, "adding"), (11, "adding")])
+def test_groups_have_seeds_of_their_own_where_their_intervals_are_joined(number, tasks):
+    groups = {}
+    for trial in planned(asked([number])[0], 600)[-1].trials():
+        if trial.task.startswith(tasks):
+            groups.setdefault((trial.task, trial.wiring.layers), set()).add(trial.seed)
+    assert len(groups) >= 3
+    assert sum(map(len, groups.values())) == len(set().union(*groups.values()))
+
+
+@pytest.mark.parametrize("number", sorted(TRAINED | LATER))
 def test_a_claim_is_answered_from_its_trials_and_drawn(answers, number, tmp_path):
-    found = answers[number]
-    assert [rule.name for rule, _ in found.judged()] == [rule.name for rule in found.claim.rules]
-    entries = stored.entries_of(found, 10)
-    verdicts = told.frame_of(entries, 10, {number: found.seconds})
+    found, tier = answers[number], 10 if number in TRAINED else 60
+    assert [rule.name for rule, _ in found.judged()] == [rule.name for rule in found.claim.asked_in(tier)]
+    entries = stored.entries_of(found, tier)
+    verdicts = told.frame_of(entries, told.highest(entries), {number: found.seconds})
     assert "nan" not in " ".join(verdicts["said"])
     assert told.draw(found, verdicts, tmp_path).stat().st_size > 5000
     assert found.seconds > 0.5 * found.trials
@@ -131,10 +162,10 @@ def test_the_same_command_again_gives_the_same_bytes(exact):
     assert before == {name: (folder / "claims" / name).read_bytes() for name in before}
 
 
-def test_claims_without_a_rule_say_so(tmp_path):
+def test_claims_that_are_not_in_a_tier_say_which_asks_them(tmp_path):
     result = call(tmp_path, "6", "15")
     assert result.exit_code == 0
-    assert result.output.count("not in this tier: it has no rule yet") == 2
+    assert result.output.count("not in this tier: --tier 60 asks it") == 2
     assert not (tmp_path / "claims" / "claims.json").exists()
 
 
@@ -197,6 +228,7 @@ def test_a_plan_trains_nothing(tmp_path):
     assert result.exit_code == 0
     assert "claim-12: 128 trials, 0 stored" in result.output
     assert "computed, nothing is trained" in result.output
+    assert "not in this tier: --tier 60 asks it" in result.output
     assert not list(tmp_path.iterdir())
 
 
@@ -205,6 +237,40 @@ def test_a_rule_has_another_hash_when_a_number_of_it_changes():
     same = source.replace("  # so", "").replace("Judge.", "Judge it.")
     assert fixed._bare(source) == fixed._bare(same)
     assert fixed._bare(source) != fixed._bare(source.replace("0.3", "0.2"))
+
+
+def test_a_hash_covers_the_statistics_that_a_rule_calls_and_not_what_trains():
+    found = fixed.reached("longlag.claims.claim_07_lstm_longer")
+    assert {"longlag.claims.support.ladder", "longlag.stats.horizons", "longlag.stats.intervals"} <= found
+    assert {"longlag.regression.judge.effects", "longlag.claims.base"} <= found
+    assert all(name.startswith(fixed.DECIDES) for name in found)
+
+
+def test_another_statistic_is_another_rule(monkeypatch):
+    thread, fading = asked([0, 1])
+    before = fixed.rule_hash(thread), fixed.rule_hash(fading)
+    original = fixed._source
+
+    def changed(module):
+        source = original(module)
+        return source.replace("RESAMPLES = 2000", "RESAMPLES = 20") if module == "longlag.stats.within" else source
+
+    monkeypatch.setattr(fixed, "_source", changed)
+    fixed._digest.cache_clear()
+    assert fixed.rule_hash(thread) != before[0]
+    assert fixed.rule_hash(fading) == before[1]  # which calls none of it
+    fixed._digest.cache_clear()
+
+
+def test_page_rows_and_figures_are_of_the_highest_tier(tmp_path):
+    assert call(tmp_path, "16", "--tier", "60").exit_code == 0
+    folder = tmp_path / "claims"
+    kept = {name: (folder / name).read_bytes() for name in ("claims.md", "rows/16a.csv", "timings.csv")}
+    result = call(tmp_path, "16")
+    assert result.exit_code == 0
+    assert [entry["tier"] for entry in stored.read(folder)] == [10, 60]
+    assert "Tier 60." in kept["claims.md"].decode()
+    assert kept == {name: (folder / name).read_bytes() for name in kept}
 
 
 def test_what_fails_is_bold_and_what_cannot_tell_says_how_many_would_do():
@@ -228,25 +294,22 @@ def test_unknown_numbers_raise_in_the_library_too():
         asked([-1])
 
 
-REFERENCE = Path(__file__).resolve().parent.parent / "results" / "reference" / "claims"
-KEPT = sorted((REFERENCE / "rows").glob("*.csv.gz"))
+HELD = stored.read(REFERENCE)
 
 
 def test_the_reference_verdicts_are_of_todays_rules():
-    held = stored.read(REFERENCE)
-    rules = {(claim.number(), rule.name) for claim in claims() for rule in claim.rules}
-    assert {(one["claim"], one["rule"]) for one in held} == rules
-    assert all(one["rule_hash"] == fixed.rule_hash(asked([one["claim"]])[0]) for one in held)
-    assert len(KEPT) >= 20
+    there = {entry["claim"] for entry in HELD}
+    assert there >= TRAINED | COMPUTED
+    rules = {
+        (claim.number(), rule.name) for claim in claims() if claim.number() in there for rule in claim.asked_in(60)
+    }
+    assert {(one["claim"], one["rule"]) for one in HELD} == rules
+    assert all(one["rule_hash"] == fixed.rule_hash(asked([one["claim"]])[0]) for one in HELD)
 
 
-@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.name.partition(".")[0])
-def test_the_reference_rows_give_the_reference_verdicts(path):
-    number, name = int(path.name[:2]), path.name[2]
-    claim = asked([number])[0]
-    rule = next(rule for rule in claim.rules if rule.name == name)
-    found = rule.judge(pd.read_csv(path, keep_default_na=False, na_values=[""]), claim.bar(rule))
-    (entry,) = [one for one in stored.read(REFERENCE) if (one["claim"], one["rule"]) == (number, name)]
+@pytest.mark.parametrize("entry", HELD, ids=lambda entry: f"{entry['claim']}{entry['rule']}")
+def test_the_reference_rows_give_the_reference_verdicts(entry):
+    found, rule = judged(entry), RULES[entry["claim"], entry["rule"]][1]
     assert (str(found.kind), found.n) == (entry["verdict"], entry["n"])
     assert stored.said(rule.told, found) == entry["said"]
     assert entry["effect"] is None or list(found.effect) == pytest.approx(entry["effect"], abs=1e-5)

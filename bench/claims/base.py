@@ -37,6 +37,7 @@ class Rule:
         judge: The rule itself.
         minimum: The smallest effect that would matter; None of what is exact.
         unit: Of the effect.
+        lowest: The lowest tier in which it is asked; below there would be too few seeds.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Rule:
     judge: Callable[[pd.DataFrame, Bar], Verdict]
     minimum: float | None = None
     unit: str = ""
+    lowest: int = TIERS[0]
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,9 @@ class Claim(ABC):
     """What the lecture says."""
     paper: ClassVar[str]
     """The paper behind it."""
-    rules: ClassVar[tuple[Rule, ...]] = ()
-    """None where it has not been worked out how it is to be decided."""
-    boundary: ClassVar[str] = ""
+    rules: ClassVar[tuple[Rule, ...]]
+    """How each of its questions is decided."""
+    boundary: ClassVar[str]
     """Of which networks, tasks and budgets the verdicts speak."""
 
     @classmethod
@@ -110,8 +112,13 @@ class Claim(ABC):
         return int(cls.name().split("_")[1])
 
     @classmethod
+    def asked_in(cls, tier: int) -> tuple[Rule, ...]:
+        """Return the rules that a tier asks; none where the claim is left to higher tiers."""
+        return tuple(rule for rule in cls.rules if rule.lowest <= tier)
+
+    @classmethod
     def bar(cls, rule: Rule) -> Bar:
-        """Return what a rule was given before the numbers; the empirical rules of a claim share its level."""
+        """Return what a rule was given before the numbers; the empirical rules share the claim's level in any tier."""
         if rule.minimum is None:
             return Bar(0.0, LEVEL)
         return Bar(rule.minimum, LEVEL / sum(one.minimum is not None for one in cls.rules))

@@ -17,6 +17,9 @@ from longlag.store.results import load, load_study
 FOLDER = "claims"
 """In the folder of all results: the studies of claims, their verdicts, page and figures."""
 
+AROUND_THE_BEST = 1.0
+"""Trials that a search adds to its coarse grid, as a share of it: for estimates, roughly."""
+
 Train = Callable[[Study], bool]
 """Trains what is missing of a study; says whether every trial has a result."""
 
@@ -55,12 +58,14 @@ class Answer:
     trials: int
 
     def judged(self) -> list[tuple[Rule, Verdict]]:
-        """Return each rule with its verdict."""
-        return [(rule, self.verdicts[rule.name]) for rule in self.claim.rules]
+        """Return each rule that was asked with its verdict."""
+        return [(rule, self.verdicts[rule.name]) for rule in self.claim.rules if rule.name in self.verdicts]
 
 
 def planned(claim: Claim, tier: int) -> list[Study]:
     """Return what a claim would train: coarse searches, and the reported trials at rates that stand in."""
+    if not claim.asked_in(tier):
+        return []
     searches = claim.searches(tier)
     study = claim.study(tier, {name: Rates() for name in searches})
     return [*searches.values(), *([study] if study else [])]
@@ -85,7 +90,7 @@ def answer(claim: Claim, bench: Bench) -> Answer | None:
     data = None if study is None else load_study(study, bench.folder)
     started = time.perf_counter()
     frames = claim.frames(Evidence(bench.tier, data, tuned))
-    verdicts = {rule.name: rule.judge(frames[rule.name], claim.bar(rule)) for rule in claim.rules}
+    verdicts = {rule.name: rule.judge(frames[rule.name], claim.bar(rule)) for rule in claim.asked_in(bench.tier)}
     seconds = time.perf_counter() - started
     trained = [*tuned.values(), *([] if data is None else [data.trials])]
     seconds += sum(float(trials["wall_seconds"].sum()) for trials in trained)

@@ -1,6 +1,7 @@
 """The rates that a claim's search has found."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
@@ -28,10 +29,14 @@ class Rates:
         Args:
             **setting: Specs by ``task``, ``cell``, ``clip``, ``optimizer``; where one is left out it does not vary.
         """
-        if self.trials is None:
+        found = self._chosen
+        if found is None:
             return STAND_IN, Basis.GIVEN
-        found = tuning.choose(self.trials)
         for axis, spec in setting.items():
             found = found[found[axis] == shortest_spec(axis, spec)]
         (row,) = found.to_dict("records")
         return float(str(row["lr"])), Basis(row["basis"])
+
+    @cached_property
+    def _chosen(self) -> pd.DataFrame | None:
+        return None if self.trials is None else tuning.choose(self.trials)

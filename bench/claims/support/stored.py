@@ -126,7 +126,7 @@ def write(entries: Sequence[Entry], folder: Path) -> Path:
 def write_rows(answer: Answer, folder: Path) -> None:
     """Write what each rule was given, so that anyone can compute the numbers again: ``rows/04a.csv``."""
     (folder / ROWS).mkdir(parents=True, exist_ok=True)
-    for rule in answer.claim.rules:
+    for rule, _ in answer.judged():
         write_csv(answer.frames[rule.name], folder / ROWS / f"{answer.claim.number():02}{rule.name}.csv")
 
 

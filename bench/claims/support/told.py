@@ -12,13 +12,29 @@ from longlag.claims.support.answering import Answer
 from longlag.claims.support.stored import Entry
 
 FIGURES = "figures"
+NOT_ASKED = "not in this tier: --tier 60 asks it"
 
 
-def frame_of(entries: Sequence[Entry], tier: int, seconds: Mapping[int, float]) -> pd.DataFrame:
-    """Return a row a rule of a tier, today's rules only, by claim and rule."""
+def highest(entries: Sequence[Entry]) -> dict[int, int]:
+    """Return the highest tier in which each claim was judged by its present rule: what page, rows and figures show."""
+    found: dict[int, int] = {}
+    for entry in entries:
+        if not entry.get("superseded"):
+            found[entry["claim"]] = max(entry["tier"], found.get(entry["claim"], 0))
+    return found
+
+
+def frame_of(entries: Sequence[Entry], tiers: Mapping[int, int], seconds: Mapping[int, float]) -> pd.DataFrame:
+    """Return a row a rule, today's rules only, by claim and rule.
+
+    Args:
+        entries: Stored verdicts.
+        tiers: Of which tier, by the number of a claim; others are left out.
+        seconds: What each claim took.
+    """
     rows = []
     for entry in entries:
-        if entry["tier"] == tier and not entry.get("superseded"):
+        if entry["tier"] == tiers.get(entry["claim"]) and not entry.get("superseded"):
             estimate, low, high = entry["effect"] or (None, None, None)
             rows.append(
                 {**entry, "estimate": estimate, "low": low, "high": high, "seconds": seconds.get(entry["claim"])}
@@ -28,12 +44,11 @@ def frame_of(entries: Sequence[Entry], tier: int, seconds: Mapping[int, float]) 
     return frame if frame.empty else frame.astype(dict.fromkeys(numbers, "float64"))
 
 
-def not_told(claims: Sequence[Claim], verdicts: pd.DataFrame) -> list[tuple[int, str, str]]:
-    """Return claims without a verdict: number, sentence and why."""
+def not_told(claims: Sequence[Claim], verdicts: pd.DataFrame, tier: int) -> list[tuple[int, str, str]]:
+    """Return claims without a verdict in a tier: number, sentence and why."""
     there = set() if verdicts.empty else set(verdicts["claim"])
-    why = "not in this tier: it has no rule yet"
     return [
-        (claim.number(), claim.sentence, why if not claim.rules else "no verdict: trials failed")
+        (claim.number(), claim.sentence, "no verdict: trials failed" if claim.asked_in(tier) else NOT_ASKED)
         for claim in claims
         if claim.number() not in there
     ]
@@ -53,14 +68,13 @@ def draw(answer: Answer, verdicts: pd.DataFrame, folder: Path) -> Path:
     return path
 
 
-def write_page(claims: Sequence[Claim], verdicts: pd.DataFrame, folder: Path, tier: int) -> Path:
-    """Write the page of all verdicts of a tier.
+def write_page(claims: Sequence[Claim], verdicts: pd.DataFrame, folder: Path) -> Path:
+    """Write the page of all verdicts.
 
     Args:
         claims: All claims.
-        verdicts: As of `frame_of`.
+        verdicts: As of `frame_of`, each claim in its `highest` tier.
         folder: Of claims, in which the figures lie.
-        tier: The tier.
     """
     from longlag.report.claims.page import About, page
 
@@ -74,14 +88,14 @@ def write_page(claims: Sequence[Claim], verdicts: pd.DataFrame, folder: Path, ti
         for claim in claims
     }
     path = folder / "claims.md"
-    path.write_text(page(verdicts, about, _head(tier)), encoding="utf-8")
+    path.write_text(page(verdicts, about, _head()), encoding="utf-8")
     return path
 
 
-def _head(tier: int) -> str:
+def _head() -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in ("longlag", "torch", "numpy", "numba"))
     return (
-        f"{LECTURE}. Tier {tier}; {versions}; Python {platform.python_version()}, {platform.machine()}.\n\n"
+        f"{LECTURE}. {versions}; Python {platform.python_version()}, {platform.machine()}.\n\n"
         "An effect is signed so that the claim says it is above 0. *Holds*: its interval excludes 0 and not "
         "the minimum. "
         "*Fails*: it excludes the minimum. *Cannot tell*: neither. Time: seconds that workers spent, by the clock.\n"

@@ -60,9 +60,7 @@ def _answer(asked: "Sequence[Claim]", tier: int, folder: Path, workers: int, new
     if not new_rules:
         stored.check_rules(held, asked, folder)
     bench = Bench(folder, tier, _trainer(folder, workers))
-    for claim in asked:
-        if not claim.rules:
-            continue
+    for claim in [claim for claim in asked if claim.asked_in(tier)]:
         click.echo(f"claim {claim.number()}: {claim.sentence}", err=True)
         found = answer(claim, bench)
         if found is None:
@@ -71,16 +69,16 @@ def _answer(asked: "Sequence[Claim]", tier: int, folder: Path, workers: int, new
             continue
         held = stored.joined(held, stored.entries_of(found, tier))
         stored.write(held, folder)
-        stored.write_rows(found, folder)
-        times = stored.write_times({claim.number(): found.seconds}, folder)
-        told.draw(found, told.frame_of(held, tier, times), folder)
+        if told.highest(held)[claim.number()] == tier:
+            stored.write_rows(found, folder)
+            times = stored.write_times({claim.number(): found.seconds}, folder)
+            told.draw(found, told.frame_of(held, told.highest(held), times), folder)
     times = stored.write_times({}, folder)
-    verdicts = told.frame_of(held, tier, times)
-    every = named.claims()
-    if len(verdicts):
-        click.echo(told.write_page(every, verdicts, folder, tier), err=True)
-        verdicts = verdicts[verdicts["claim"].isin([claim.number() for claim in asked])]
-    click.echo(table.terminal(verdicts, told.not_told(asked, verdicts)), nl=False)
+    if held:
+        every = told.frame_of(held, told.highest(held), times)
+        click.echo(told.write_page(named.claims(), every, folder), err=True)
+    verdicts = told.frame_of(held, {claim.number(): tier for claim in asked}, times)
+    click.echo(table.terminal(verdicts, told.not_told(asked, verdicts, tier)), nl=False)
     return EXIT_SOME_FAILED if failed else 0
 
 
@@ -97,28 +95,28 @@ def _trainer(folder: Path, workers: int) -> "Train":
 
 
 def _show_plan(asked: "Sequence[Claim]", tier: int, folder: Path, workers: int) -> None:
-    from longlag.claims.support.answering import planned
+    from longlag.claims.support.answering import AROUND_THE_BEST, planned
+    from longlag.claims.support.told import NOT_ASKED
     from longlag.cli.progress import minutes
     from longlag.run.plan import make_plan
 
     whole = 0.0
     for claim in asked:
         click.echo(f"{claim.number():>2}  {claim.sentence}")
-        if not claim.rules:
-            click.echo("    not in this tier: it has no rule yet")
+        if not claim.asked_in(tier):
+            click.echo(f"    {NOT_ASKED}")
             continue
-        studies = planned(claim, tier)
+        studies, searches = planned(claim, tier), {study.name for study in claim.searches(tier).values()}
         if not studies:
             click.echo("    computed, nothing is trained")
         for study in studies:
             plan = make_plan(study, folder)
-            seconds = plan.seconds_here(workers)
+            is_search = study.name in searches
+            seconds = plan.seconds_here(workers) * (1 + AROUND_THE_BEST * is_search)
             whole += seconds
-            stored = plan.stored
-            click.echo(
-                f"    {study.name}: {len(plan.trials)} trials, {stored} stored, {minutes(seconds)} if none stops early"
-            )
-    click.echo(f"{minutes(whole)} on {workers} workers, and what searches add around the best rates")
+            how = "with what follows around the best rates" if is_search else "if none stops early"
+            click.echo(f"    {study.name}: {len(plan.trials)} trials, {plan.stored} stored, {minutes(seconds)} {how}")
+    click.echo(f"{minutes(whole)} on {workers} workers, an estimate; and a minute for what is computed")
 
 
 def _explained(claim: "Claim") -> str:
@@ -127,11 +125,10 @@ def _explained(claim: "Claim") -> str:
     from longlag.claims.support.fixed import rule_hash
 
     lines = [f"{claim.number()}. {claim.sentence}", f"  lecture    {LECTURE}", f"  paper      {claim.paper}"]
-    if not claim.rules:
-        return "\n".join([*lines, "  rule       none yet: not in this tier", ""])
     lines += [f"  of what    {claim.boundary}", f"  hash       {rule_hash(claim)}"]
     for rule in claim.rules:
-        lines += [f"  {rule.name}  {rule.asks}", f"     rule       {rule.decides}"]
+        tier = "" if rule.lowest == 10 else f" (from tier {rule.lowest} on)"
+        lines += [f"  {rule.name}  {rule.asks}{tier}", f"     rule       {rule.decides}"]
         if rule.minimum is not None:
             lines.append(f"     minimum    {rule.minimum:g} ({rule.unit}), at level {claim.bar(rule).level:.2g}")
         lines.append(f"     falsified  by {rule.falsified}")

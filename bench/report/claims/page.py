@@ -21,14 +21,15 @@ def page(verdicts: pd.DataFrame, about: Mapping[int, About], head: str) -> str:
     """Write the page in Markdown.
 
     Args:
-        verdicts: A row for each rule, with the columns of `table.terminal`, ``said`` and ``boundary``.
+        verdicts: A row for each rule, with the columns of `table.terminal`, ``said``, ``boundary`` and ``tier``.
         about: What to say about each claim, by its number.
-        head: Lines on lecture, tier, versions and machine.
+        head: Lines on lecture, versions and machine.
     """
     parts = [f"# Claims\n\n{head}\n", table.markdown(verdicts)]
     for number, rows in verdicts.groupby("claim", sort=True):
         first, of = rows.iloc[0], about[int(str(number))]
-        parts.append(f"\n## {number}. {first['sentence']}\n\nSource: {of.paper}. Of what: {first['boundary']}.\n")
+        source = f"Source: {of.paper}. Of what: {first['boundary']}. Tier {first['tier']}."
+        parts.append(f"\n## {number}. {first['sentence']}\n\n{source}\n")
         parts += [_paragraph(row, of) for _, row in rows.iterrows()]
         if of.figure:
             parts.append(f"\n![Claim {number}]({of.figure})\n")
