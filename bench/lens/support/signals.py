@@ -80,7 +80,7 @@ def _as_vectors(read: Tensor, subject: Subject, further: int = 0) -> Tensor:
 
 def _norms(part: Tensor) -> Tensor:
     """Return the norm over all but the first two axes, (T, B) float64; by spans of time, as it copies what it reads."""
-    spans = part.detach().flatten(2).split(_SPAN)
+    spans = torch.split(part.detach().flatten(2), _SPAN)
     return torch.cat([torch.linalg.vector_norm(span, dim=2, dtype=torch.float64) for span in spans])
 
 
