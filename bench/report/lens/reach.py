@@ -41,14 +41,14 @@ def reach(study: StudyData) -> panels.Drawing:
         row[0].set_ylabel("signal, share of the\nstrongest, log axis", fontsize=6.5)
     for ax in axes[-1]:
         ax.set_xlabel("steps back")
+    bound = bool(pd.to_numeric(reach_numbers(study)["fading"]).lt(1).any())
     explanation = (
         "gradient of the answer's margin by the input so many steps back: median of 64 sequences, then of seeds, with "
-        "the 10 to 90 % range of the sequences; the grey line is the furthest step that must be seen; dashed the bound "
-        "(g s_max)^k on the state's signal of a plain network"
+        "the 10 to 90 % range of the sequences; the grey line is the furthest step that must be seen; "
+        f"{_on_bound(bound)}"
     )
     panels.caption(figure, study, "Reach", explanation)
     dashed = Line2D([], [], color=panels.GREY, linestyle=(0, (3, 2)), linewidth=0.8, label="bound")
-    bound = bool(pd.to_numeric(reach_numbers(study)["fading"]).lt(1).any())
     panels.legend_below(figure, [*panels.cell_handles(curves.all_cells(parts)), *([dashed] if bound else [])])
     return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
 
@@ -178,8 +178,14 @@ def handles(frame: pd.DataFrame) -> list[Artist]:
 
 def how_to_read(frame: pd.DataFrame) -> str:
     """Say how to read the figure."""
-    bound = " Thin dashes: the bound (g s_max)^k of a plain network." if frame["bound"].notna().any() else ""
     return (
         f"Gradient of the answer's margin by the input so many steps back, {frames.counts(frame)} networks a setting: "
-        f"median of 64 sequences, then of seeds, with the 10 to 90 % range of the sequences.{bound}"
+        f"median of 64 sequences, then of seeds, with the 10 to 90 % range of the sequences; "
+        f"{_on_bound(bool(frame['bound'].notna().any()))}."
     )
+
+
+def _on_bound(drawn: bool) -> str:
+    """Say what the dashes are, or why there are none."""
+    bound = "the bound (g s_max)^k on the state's signal, which is one of plain networks of one layer in one direction"
+    return f"dashed {bound}, where it falls" if drawn else f"without {bound}: it does not fall, or these are others"
