@@ -66,7 +66,7 @@ class Batch:
         decoder_inputs: (T', B) int64, where the task has an `output_sequence`: the input of a decoder before each
             symbol that it writes, first the class `output_size`, which no symbol has, then the symbols before. Without
             them a decoder reads its own outputs.
-        slices: Names to (M,) int64: numbers by which judged answers can be grouped. `Later` where they take time.
+        slices: By name, numbers by which judged answers are grouped, (M,) int64; `Later` if they take time to compute.
         headline: (M,) bool, the answers that enter the error; None where all do. The others show in slices only.
         notes: Further data for the task's own `errors`.
     """

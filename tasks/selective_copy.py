@@ -23,10 +23,10 @@ from longlag.tasks.support.options import option
 
 @dataclass(frozen=True)
 class SelectiveCopy(ClassTask):
-    """K items on different steps out of the first T + K, all choices alike, then K steps of recall: T + 2K steps.
+    """K items on different steps of the first T + K, each choice equally likely; K steps of recall: T + 2K steps.
 
     A network without gates that depend on the input cannot tell how far back an item lies. For a window of w steps
-    item i is lost if at least i + 1 items lie before it, a hypergeometric share; without it nothing beats guessing.
+    item i is lost if at least i + 1 items lie before it, with a hypergeometric probability; then guessing is best.
     Distances differ, and so do floors: `lag_at_least` groups answers by the distance of their item.
 
     `gu2023` repeats the recall marker on every step of recall. `mad2024` shows it once, on a step of its own before K

@@ -287,7 +287,7 @@ def test_the_example_of_the_readme_runs():
 def test_a_module_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"outputs must be \(T, B, ...\) = \(4, 2, ...\), not \(2, 4, 3\)"):
         reach(Turned(), torch.zeros(4, 2, 3), torch.zeros(2, dtype=torch.int64))
-    with pytest.raises(ValueError, match=r"answers must be one number a sequence, \(2,\), not \(4,\)"):
+    with pytest.raises(ValueError, match=r"answers must be one number for each sequence, \(2,\), not \(4,\)"):
         reach(torch.nn.Identity(), torch.zeros(4, 2, 3), lambda outputs: outputs[:, 0, 0])
 
 

@@ -78,7 +78,7 @@ def test_a_history_is_of_the_files_entries(results: Path) -> None:
     assert rows
     assert all(" · rnn · " in row for row in rows)
     other = call("history", file(cell="mgu"), "--results", str(results))
-    refused(other, 2, "the baseline has no entry of this file, such as copy:items=1")
+    refused(other, 2, "the baseline has no entry for the trials of this file, such as copy:items=1")
 
 
 @pytest.mark.parametrize(

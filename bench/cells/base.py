@@ -71,7 +71,7 @@ class Cell(Stackable):
         return None
 
     def gate_widths(self, hidden_size: int) -> dict[str, int]:
-        """Return the columns of each block of the input projection, in order: by default ``hidden_size`` each."""
+        """Return the number of columns of each block of the input projection; by default ``hidden_size`` each."""
         return dict.fromkeys(self.gates, hidden_size)
 
     def state_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:

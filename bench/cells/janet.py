@@ -22,7 +22,7 @@ from longlag.tasks.support.options import option
 
 @dataclass(frozen=True)
 class Janet(Cell):
-    """LSTM with the forget gate only; ``beta`` lets more in than is forgotten."""
+    """LSTM with the forget gate only; with ``beta`` above 0 more of the candidate enters than is forgotten."""
 
     version: ClassVar[int] = 1
     reference: ClassVar[str] = "van der Westhuizen & Lasenby 2018, section 3; chrono: Tallec & Ollivier 2018"

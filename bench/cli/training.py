@@ -48,7 +48,7 @@ def run(
     from longlag.shards.file import shards_of
 
     if shard is not None and budget_minutes is not None:
-        raise UsageError("--shard cannot go with --budget-minutes: other machines would cut other seeds; give --seeds")
+        raise UsageError("--shard cannot go with --budget-minutes, which picks other seeds elsewhere; give --seeds")
     if shard is not None and spool is not None:
         raise UsageError("--shard cannot go with --spool: what is finished is in the shard at once")
     how = take_run_options(options)

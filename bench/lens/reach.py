@@ -108,7 +108,7 @@ def reach(
         module: Called with the inputs; returns (T, B, O), or a tuple that begins with it, as `torch.nn.LSTM` does.
         inputs: (T, B, I), time first.
         answer: The right class of each sequence, (B,) whole numbers, whose margin at the sequence's last step is
-            differentiated; or a function of the outputs (T, B, O) that returns one number a sequence, (B,).
+            differentiated; or a function of the outputs (T, B, O) that returns one number for each sequence, (B,).
         lengths: (B,), where sequences end; all at T by default. Lags count from their last step.
 
     Returns:
@@ -130,7 +130,7 @@ def reach(
         else:
             numbers = answer(outputs)
         if numbers.shape != (width,):
-            raise ValueError(f"answers must be one number a sequence, ({width},), not {tuple(numbers.shape)}")
+            raise ValueError(f"answers must be one number for each sequence, ({width},), not {tuple(numbers.shape)}")
         (gradient,) = torch.autograd.grad(numbers.sum(), given)
     norms = torch.linalg.vector_norm(gradient.flatten(2), dim=2, dtype=torch.float64)
     lagged = by_lag((ends - 1).numpy(), ends.numpy(), norms.numpy(force=True))

@@ -49,7 +49,7 @@ class Shape:
         return -(-units // panel) * panel
 
     def fits(self, kernel: Pair, units: int) -> bool:
-        """Say whether a sequence is one chunk of time in every layer."""
+        """Return whether a sequence is one chunk of time in every layer."""
         numbers = self.batch * self.row(units) * (kernel.gates + kernel.apart)
         return self.steps * numbers <= layers.KEPT_NUMBERS
 

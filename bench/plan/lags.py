@@ -59,7 +59,7 @@ def at_lags(task: "Task", lags: tuple[int, ...], label: str = "--test-lags") -> 
         turned = _at_lag(task, lag, label)
         if (turned.input_size, turned.output_size) != (task.input_size, task.output_size):
             what = f"task {task.name()} has other inputs or outputs at another {task.dial}"
-            raise UsageError(f"{label}: {what}, which no trained network fits")
+            raise UsageError(f"{label}: {what}, so a trained network cannot be tested there")
         turned_to.setdefault(turned.spec, turned)
     return list(turned_to.values())
 

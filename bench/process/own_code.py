@@ -83,7 +83,7 @@ class Sources:
 
     @property
     def versions(self) -> dict[str, str]:
-        """The versions of the other distributions, by their names."""
+        """The versions of the distributions that are not the plugin's own, by name."""
         return {name: version(name) for name in sorted({one for top in self.libraries for one in distributions(top)})}
 
 
@@ -177,7 +177,7 @@ def loads_more(content: bytes, origin: Origin) -> bool:
 
 
 def may_be_own(top: str, origin: Origin, folders: Iterable[str] = ()) -> bool:
-    """Return whether a top-level name may be a module of the plugin's own, by the place it would be imported from.
+    """Return whether a top-level module may belong to a plugin's own code, by the place it would be imported from.
 
     Args:
         top: The name.
@@ -238,7 +238,7 @@ def libraries_among(names: Iterable[str], origin: Origin) -> tuple[str, ...]:
 
 
 def distributions(top: str) -> list[str]:
-    """Return the distributions that install a top-level name."""
+    """Return the distributions that provide a top-level module."""
     return list(_packages().get(top, []))
 
 

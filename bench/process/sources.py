@@ -1,4 +1,4 @@
-"""The source files of this package by the names of their modules, in a checkout and in an installed package alike."""
+"""Finds the source files of this package by the names of their modules, in a checkout or an installed package."""
 
 import re
 from collections.abc import Iterable, Mapping

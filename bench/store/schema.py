@@ -184,7 +184,7 @@ def stand_ins(table: str, held: Container[str]) -> dict[str, str | float | None]
 
 
 def decoded(row: Mapping[str, Any]) -> Row:
-    """Return a row with its JSON read."""
+    """Return a row with its JSON columns decoded."""
     return {name: json.loads(value) if name in _JSON and value is not None else value for name, value in row.items()}
 
 

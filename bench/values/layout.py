@@ -62,9 +62,9 @@ class Layout:
         [0, 16]
 
         Args:
-            shapes: By name, in order.
-            parts: As `Slot` has them; one whole by default.
-            unit_axes: As `Slot` has them; the last by default.
+            shapes: The shape of each tensor, by name, in order.
+            parts: The parts of each tensor, as in `Slot`; by default one.
+            unit_axes: The axis of units of each tensor, as in `Slot`; by default the last.
         """
         slots: list[Slot] = []
         offset = 0

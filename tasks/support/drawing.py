@@ -31,14 +31,14 @@ def bits(generator: np.random.Generator, dice: int, batch_size: int) -> np.ndarr
 def ask_once(
     inputs: Tensor, targets: np.ndarray, steps: np.ndarray, slices: Mapping[str, np.ndarray], lengths: bool = True
 ) -> Batch:
-    """Ask one question a sequence.
+    """Make a batch with one question for each sequence.
 
     Args:
         inputs: (T, B) or (T, B, I).
-        targets: (B,) or (B, O), of the sequences.
-        steps: (B,), where each is asked.
-        slices: Names to (B,).
-        lengths: Whether sequences end where they are asked, rather than all at T.
+        targets: (B,) or (B, O), the answer of each sequence.
+        steps: (B,), the time step of each question.
+        slices: By name, the value of each sequence, (B,).
+        lengths: Whether each sequence ends with its question; else all end at T.
 
     >>> batch = ask_once(torch.zeros(3, 2), np.array([7, 8]), np.array([2, 1]), {})
     >>> batch.targets, batch.mask.T.int().tolist(), batch.lengths  # in the order of the steps
@@ -56,16 +56,16 @@ def ask_once(
 
 
 def write_out(symbols: np.ndarray, written: np.ndarray, lengths: np.ndarray, vocabulary: int) -> Batch:
-    """Lay out symbols, an end mark and blanks; the writing begins at the mark, a symbol a step.
+    """Make a batch of symbols to read, an end mark, and blanks while the answer is written, one symbol a step.
 
-    The blank is the token ``vocabulary``, the mark the next one. A decoder begins with the class that no symbol has
-    and then gets what was to be written before.
+    The blank is the token ``vocabulary``, the mark is the next one. The first answer is due at the mark. A decoder
+    first reads the class ``vocabulary``, which no symbol has, and then the right answer of the step before.
 
     Args:
-        symbols: (n, B), what is read.
+        symbols: (n, B), the symbols to read.
         written: (n, B), the classes to write.
-        lengths: (B,), how many of each sequence count.
-        vocabulary: Symbols, and classes.
+        lengths: (B,), the length of each sequence, at most n.
+        vocabulary: The number of symbols, and of classes.
 
     >>> batch = write_out(np.array([[0], [1], [2]]), np.array([[2], [1], [0]]), np.array([3]), vocabulary=5)
     >>> batch.inputs.flatten().tolist(), batch.targets.tolist(), batch.decoder_inputs.flatten().tolist()
@@ -120,7 +120,7 @@ def ask_at_end(inputs: np.ndarray, targets: np.ndarray, lengths: np.ndarray) -> 
 
 
 def letters(count: int) -> list[str]:
-    """Write the numbers below ``count`` as letters, or as numbers where the letters do not suffice.
+    """Write the numbers below ``count`` as letters, or as numbers if there are more than letters.
 
     >>> letters(3), letters(30)[-1]
     (['a', 'b', 'c'], '29')
@@ -156,7 +156,7 @@ class TwoMarkers:
 
     @property
     def lengths(self) -> range:
-        """The lengths that sequences have, all equally often."""
+        """The lengths of sequences, which are all equally frequent."""
         shortest = self.longest * 10 // 11
         ends = {"tenths": shortest + shortest // 10, "first_ten": shortest + shortest // 10 + 1}
         return range(shortest, ends[self.rule]) if self.rule in ends else range(self.longest, self.longest + 1)

@@ -1,4 +1,4 @@
-"""What a user did wrong, in one line."""
+"""The exception for a user's mistake, and hints at names that are nearly right."""
 
 import difflib
 from collections.abc import Iterable

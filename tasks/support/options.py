@@ -85,15 +85,15 @@ class Option:
         return self.words or _RULES[self.type]
 
     def read(self, text: str) -> Value:
-        """Read a value of this option's type.
+        """Read a value of this option's type from a text.
 
         Raises:
-            ValueError: The text is none.
+            ValueError: The text is not such a value.
         """
         return _READERS[self.type](text)
 
     def broken(self, value: Value) -> str:
-        """Return the rule that a value breaks; nothing where it keeps all."""
+        """Return the rule that a value breaks; empty if it breaks none."""
         if type(value) is not self.type:
             return self.rule
         if self.choices and value not in self.choices:
@@ -119,7 +119,7 @@ def option(
     """Declare a dataclass field that a user may set.
 
     Args:
-        default: The value where the user says nothing; its type is the option's type.
+        default: The value if the user gives none; its type is the option's type.
         summary: One line for listings.
         low: Smallest value allowed, itself included.
         high: Largest value allowed, itself included.
@@ -186,7 +186,7 @@ class Configurable:
 
     @classmethod
     def from_texts(cls, given: Mapping[str, str]) -> Self:
-        """Make the value from option texts.
+        """Make an instance from the texts of its options.
 
         Raises:
             UsageError: An option is unknown, missing, of the wrong type or out of its range.
@@ -211,7 +211,7 @@ class Configurable:
         """Return what a field declares.
 
         Raises:
-            UsageError: Nothing that a user may set.
+            UsageError: The field is not an option.
         """
         if "option" not in item.metadata:
             how = f"write {item.name}: type = option(default, 'what it sets')"
@@ -220,7 +220,7 @@ class Configurable:
 
 
 def options_of(made: type[Configurable]) -> dict[str, Option]:
-    """Return what can be set of a class, by name, in the declared order: required options first.
+    """Return the options of a class by name, in the order of declaration, with required options first.
 
     Raises:
         UsageError: A field of the class is no option.

@@ -16,9 +16,9 @@ def different(generator: np.random.Generator, size: int, count: int, batch_size:
     """Draw ``count`` different numbers below ``size`` in random order for every sequence, (count, B).
 
     Args:
-        generator: What it draws from.
-        size: The numbers are below it.
-        count: How many, of each sequence.
+        generator: The random generator.
+        size: The upper limit, not included.
+        count: How many numbers each sequence gets.
         batch_size: Sequences (B).
     """
     return _first(generator.random((batch_size, size), dtype=np.float32), count)
@@ -27,13 +27,13 @@ def different(generator: np.random.Generator, size: int, count: int, batch_size:
 def weighted(generator: np.random.Generator, weights: np.ndarray, count: int, batch_size: int) -> np.ndarray:
     """Draw ``count`` different places for every sequence, one after the other by their weights, (count, B).
 
-    Of clocks that run out at rates that are the places' weights, those that do so first are such places, in the order
-    in which they were drawn (Efraimidis & Spirakis 2006).
+    If each place has an exponential clock with its weight as the rate, the places whose clocks run out first, in that
+    order, are such a draw (Efraimidis & Spirakis 2006).
 
     Args:
-        generator: What it draws from.
-        weights: Of the places.
-        count: How many, of each sequence.
+        generator: The random generator.
+        weights: The weights of the places.
+        count: How many places each sequence gets.
         batch_size: Sequences (B).
     """
     return _first(generator.standard_exponential((batch_size, len(weights)), dtype=np.float32) / weights, count)

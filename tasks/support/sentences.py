@@ -1,4 +1,4 @@
-"""Base class and layout of the agreement tasks: sentences read word by word, one verb's number asked for."""
+"""Base class and layout of the agreement tasks: sentences read word by word, and a question on one verb's number."""
 
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
@@ -62,10 +62,10 @@ class VerbTask(Task, ABC):
 
         Args:
             sentences: (T + 1, B) or more: the words, as tokens, then padding.
-            verbs: (5, B), of each sentence in the order of `WORDS`, `VERB_AT`, `NUMBER`, `RIGHT`, `WRONG`.
-            headline: (B,), the sentences that enter the error; None where all do.
-            slices: Gives names to (B,).
-            notes: Gives names to (B,), further ones.
+            verbs: (5, B), on the verb of each sentence, in the order of `WORDS`, `VERB_AT`, `NUMBER`, `RIGHT`, `WRONG`.
+            headline: (B,), which sentences enter the error; None if all do.
+            slices: Returns, by name, the numbers by which sentences are grouped, (B,) each.
+            notes: Returns, by name, further numbers of the sentences, (B,) each.
         """
         lm = self.objective == "lm"
         steps = min(len(sentences) - 1, self.length)

@@ -128,7 +128,7 @@ class Entry:
 
     @cached_property
     def median_updates(self) -> int | None:
-        """When half of the seeds had solved; None where fewer ever did."""
+        """Updates until half of the seeds had solved the task; None if fewer ever did."""
         median = median_updates(self.times.tolist(), self.events.tolist())
         return None if median is None else int(median)
 

@@ -84,7 +84,7 @@ def of_trials(events: Sequence[Event], trials: Iterable[Trial]) -> tuple[Event, 
         for of in events
     )
     if events and not any(of.summary for of in kept):
-        raise UsageError(f"the baseline has no entry of this file, such as {min(labels)}")
+        raise UsageError(f"the baseline has no entry for the trials of this file, such as {min(labels)}")
     return kept
 
 

@@ -119,7 +119,7 @@ def attached(cluster: Cluster) -> Iterator[int]:
     """Attach this process to a cluster, or start it, and return how many workers it takes.
 
     Args:
-        cluster: Which.
+        cluster: The cluster to attach to.
 
     Raises:
         UsageError: Ray is not installed, or nothing answers at the address.
