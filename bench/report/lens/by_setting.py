@@ -137,6 +137,7 @@ def erasure(study: StudyData) -> panels.Drawing:
             line = middle_line(some) if len(some) else pd.Series(dtype=float)
             _plot(right, line[line > 0], cell)
         right.set_yscale("log")
+        left.set_ylim(bottom=0)
         left.set_ylabel("change of the answer", fontsize=6.5)
         right.set_ylabel("signal, log axis", fontsize=6.5)
     for ax in axes[-1]:

@@ -30,14 +30,14 @@ def spectra(study: StudyData) -> panels.Drawing:
     frames = [(cell, phase) for cell in cells for phase in phases_of(rows[rows["cell"] == cell])]
     columns = min(_PER_ROW, len(frames))
     count = -(-len(frames) // columns)
-    figure, axes = panels.grid(count, columns, [1.75], width=max(style.INCHES[1], 1.85 * columns))
+    figure, axes = panels.grid(count, columns, [2.0], width=max(style.INCHES[1], 1.85 * columns))
     for ax in axes.flat[len(frames) :]:
         panels.blank(ax)
     matrices = list(dict.fromkeys(rows["matrix"]))
     colors = {name: _GATE_COLORS[place % len(_GATE_COLORS)] for place, name in enumerate(matrices)}
     circle = np.exp(1j * np.linspace(0, 2 * np.pi, 200))
     for (cell, phase), ax in zip(frames, axes.flat, strict=False):
-        ax.plot(circle.real, circle.imag, color=panels.GREY, linewidth=0.6)
+        ax.plot(circle.real, circle.imag, color=panels.GREY, linewidth=0.6, zorder=3)
         some = rows[(rows["cell"] == cell) & (rows["phase"] == phase)]
         for name, points in some.groupby("matrix", sort=False):
             ax.plot(points["real"], points["imaginary"], ".", color=colors[str(name)], markersize=2, alpha=0.6)
