@@ -188,7 +188,7 @@ def test_the_command_refuses_in_one_line(tmp_path):
         ),
         (["nothing"], "no study called 'nothing' has results"),
         (["--trial", "abc"], "--trial needs the STUDY that holds the trial"),
-        (["mine", "--task", "copy"], "--task: a STUDY is shown as it is stored"),
+        (["mine", "--task", "copy"], "--task describes untrained networks: it cannot go with a STUDY"),
         (["--lens", "bound", "--task", "copy", "--cell", "gru"], "lens bound: the theorem is about"),
     ):
         done = call("lens", *args, "--results", str(tmp_path))
