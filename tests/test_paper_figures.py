@@ -1,6 +1,7 @@
 """Figures of a paper have the width of their venue, letters that can be read, and no number that their CSV has not."""
 
 import re
+import shutil
 import zlib
 from dataclasses import replace
 from io import StringIO
@@ -13,6 +14,8 @@ import pytest
 from click.testing import CliRunner
 from made_lenses import seen
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Canvas
+from page_samples import HOSTILE
 from synthetic import ADDING, AGREEMENT, CELLS, COPY, LADDER, Shape, make_study
 
 from longlag.report.figures.cost import front
@@ -22,7 +25,7 @@ from longlag.report.paper.catalogue import FIGURES
 from longlag.report.paper.figures import Wanted, write_figures
 from longlag.report.paper.origin import origin_of
 from longlag.report.paper.selection import Selection
-from longlag.report.paper.sheet import pages
+from longlag.report.paper.sheet import escape_texts, pages
 from longlag.report.paper.styles import names, style_of
 from longlag.report.text.tables import to_csv
 
@@ -162,6 +165,27 @@ def test_captions_say_n_and_frames_have_no_titles(drawn):
         assert re.search(r"\bn = \d+|trials a setting", page.caption), name
         titles = [ax._left_title.get_text() for ax in page.figure.axes]
         assert all(re.fullmatch(r"(\([a-z]{1,2}\))?", title) for title in titles)
+
+
+def test_names_of_ticks_and_legends_are_escaped_for_tex():
+    figure = Canvas()
+    ax = figure.subplots()
+    ax.set_xticks([0, 1], ["norm\n≤ 0.1", "a_b"])
+    ax.set_title("50 %")
+    escape_texts(figure)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["norm\n$\\le$ 0.1", "a\\_b"]
+    assert ax.get_title() == "50 \\%"
+
+
+@pytest.mark.skipif(shutil.which("latex") is None, reason="there is no TeX here")
+@pytest.mark.parametrize("name", ["solved", "learning_curves"])
+def test_tex_sets_figures_with_any_names(name, tmp_path):
+    made = study_for(name)
+    choice = Selection(labels=tuple((spec, HOSTILE[-22:]) for spec in ("lstm", "norm:1", COPY)))
+    with choice.worn(made):
+        page = pages(name, FIGURES[name].numbers(made), style_of("icml", usetex=True))[0]
+        page.figure.savefig(tmp_path / "x.pdf")
+    assert (tmp_path / "x.pdf").stat().st_size > 1000
 
 
 @pytest.fixture(scope="module")

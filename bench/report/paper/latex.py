@@ -19,10 +19,20 @@ _PRINTED = {character: f"\\{character}" for character in "&%$#_{}"} | {
 }
 
 
-def escape(text: str) -> str:
-    r"""Write text so that LaTeX prints it; line breaks become spaces.
+_LAST_LETTER = "\u017f"
+"""The last of the letters that LaTeX has without further packages."""
 
-    >>> print(escape("5 % of cell_a"))
-    5 \% of cell\_a
+
+def escape(text: str) -> str:
+    r"""Write text so that LaTeX prints it; line breaks become spaces, and characters that it lacks their numbers.
+
+    >>> print(escape("5 % of cell_a"), escape("\u202ex"))
+    5 \% of cell\_a (U+202E)x
     """
-    return "".join(_PRINTED.get(character, character) for character in " ".join(text.split("\n")))
+    return "".join(map(_escaped, " ".join(text.split("\n"))))
+
+
+def _escaped(character: str) -> str:
+    if character in _PRINTED:
+        return _PRINTED[character]
+    return character if character.isprintable() and character <= _LAST_LETTER else f"(U+{ord(character):04X})"

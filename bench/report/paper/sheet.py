@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from matplotlib import rcParams
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.legend import Legend
 from matplotlib.text import Text
-from matplotlib.ticker import FixedFormatter
+from matplotlib.ticker import FixedLocator
 
 from longlag.report.figures import style as looks
 from longlag.report.figures.panels import broken, text_inches
@@ -122,13 +123,13 @@ def _page(member: Figure, rows: list[Row], above: float, style: Style) -> Page:
     _share_names(axes, len(shown), min(heights))
     _head(shown, axes, style, columns)
     data = pd.concat([one.data for one in shown], ignore_index=True)
+    if style.usetex:
+        escape_texts(figure)
     handles = member.handles(_legend_rows(member, data))
     if handles:
         legend = _legend(figure, handles)
         height = legend.get_window_extent(_renderer(figure)).height / figure.dpi
         figure.set_figheight(figure.get_figheight() + height + 0.05)
-    if style.usetex:
-        _escape(figure)
     engine = figure.get_layout_engine()
     assert engine is not None
     for _ in range(2):  # the second time, the sizes of axes' names are known
@@ -219,8 +220,10 @@ def _legend(figure: Canvas, handles: Sequence[Artist]) -> Legend:
     """Put the legend below the frames, in as many columns as the figure's width allows."""
     renderer = _renderer(figure)
     columns = max(min(len(handles), 8), 1)
+    labels = [str(one.get_label()) for one in handles]
+    labels = list(map(_escape_lines, labels)) if rcParams["text.usetex"] else labels
     while True:
-        legend = figure.legend(handles=list(handles), loc="outside lower center", ncols=columns)
+        legend = figure.legend(list(handles), labels, loc="outside lower center", ncols=columns)
         if columns == 1 or legend.get_window_extent(renderer).width <= figure.bbox.width:
             return legend
         legend.remove()
@@ -235,15 +238,19 @@ def _legend_inches(handles: Sequence[Artist], width: float) -> float:
     return float(legend.get_window_extent(_renderer(figure)).height) / figure.dpi + 0.1
 
 
-def _escape(figure: Canvas) -> None:
+def escape_texts(figure: Canvas) -> None:
     """Escape every text so that TeX prints it as it is."""
     for ax in figure.axes:
         for axis in (ax.xaxis, ax.yaxis):
-            formatter = axis.get_major_formatter()
-            if isinstance(formatter, FixedFormatter):
-                formatter.seq = [escape(text) for text in formatter.seq]
-    for text in figure.findobj(Text):
-        text.set_text(escape(text.get_text()))
+            labels = [label.get_text() for label in axis.get_ticklabels()]
+            if isinstance(axis.get_major_locator(), FixedLocator) and not any("$" in label for label in labels):
+                axis.set_ticklabels(list(map(_escape_lines, labels)))
+    for text in figure.findobj(Text):  # ticks of other locators are written anew when they are drawn
+        text.set_text(_escape_lines(text.get_text()))
+
+
+def _escape_lines(text: str) -> str:
+    return "\n".join(map(escape, text.split("\n")))
 
 
 def _caption(member: Figure, shown: Row, data: pd.DataFrame) -> str:
