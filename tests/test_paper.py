@@ -21,7 +21,7 @@ from longlag.report.paper.methods import methods_files, methods_of
 from longlag.report.paper.origin import origin_of
 from longlag.report.paper.selection import Selection
 from longlag.report.paper.sources import ALWAYS, bibliography, cited, entries, key_of, sources
-from longlag.report.paper.table import table_of, to_html, to_latex, to_markdown, written_as
+from longlag.report.paper.table import Table, in_pages, table_of, to_html, to_latex, to_markdown, written_as
 from longlag.report.summary import summarise
 from longlag.store.results import load
 
@@ -102,7 +102,8 @@ def test_hostile_names_stay_names_in_every_format(study):
     choice = hostile(study)
     with choice.worn(study):
         table = table_of(study)
-        texts = {kind: text for kind, (_, text) in written_as(study, table, origin_of(study, "x")).items()}
+        written = written_as(study, table, origin_of(study, "x"))
+        texts = {kind: "\n".join(files.values()) for kind, files in written.items()}
         texts |= methods_files(study, origin_of(study, "x"))
     assert escape(HOSTILE) in texts["latex"]
     assert escape(HOSTILE) in texts["methods.tex"]
@@ -119,11 +120,33 @@ def test_hostile_names_stay_names_in_every_format(study):
     assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
 
 
+def parted(sizes):
+    """Return the sizes of the parts of a table whose groups have so many rows."""
+    groups = [f"group {place}" for place, size in enumerate(sizes) for _ in range(size)]
+    rows = [[str(place)] for place in range(len(groups))]
+    parts = in_pages(Table(["cell"], [False], groups, rows, [False] * len(rows), ""))
+    assert [row for part in parts for row in part.rows] == rows
+    assert [group for part in parts for group in part.groups] == groups
+    return [len(part.rows) for part in parts]
+
+
+def test_long_tables_become_a_file_a_page_cut_between_groups_where_these_fit():
+    assert parted([20, 20]) == [40]
+    assert parted([20, 20, 20]) == [40, 20]
+    assert parted([20, 30, 5]) == [20, 35]
+    assert parted([100, 3]) == [43, 43, 17]
+    study = make_study(replace(SHAPE, lrs=tuple(0.001 * step for step in range(1, 30))))
+    files = written_as(study, table_of(study), origin_of(study, "x"))["latex"]
+    assert list(files)[:2] == ["table-1.tex", "table-2.tex"]
+    assert all(text.count("\\begin{tabular}") == 1 for text in files.values())
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no TeX here")
 def test_what_is_written_for_latex_compiles(study, tmp_path):
     with hostile(study).worn(study):
         files = methods_files(study, origin_of(study, "x"))
-        files |= dict(written_as(study, table_of(study), origin_of(study, "x")).values())
+        for of_format in written_as(study, table_of(study), origin_of(study, "x")).values():
+            files |= of_format
     for name, text in files.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     inputs = "\n\n".join(f"\\input{{{name}}}" for name in files if name.endswith(".tex"))

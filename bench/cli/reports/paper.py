@@ -1,5 +1,6 @@
 """The commands: figures, tables, methods, paper."""
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,10 +94,10 @@ def tables(
         table = table_of(chosen, names, group or "task")
         texts = written_as(chosen, table, origin_of(chosen, command_line()))
     if out is None:
-        click.echo(texts[form or "markdown"][1], nl=False)
+        click.echo("\n".join(texts[form or "markdown"].values()), nl=False)
         return
     out.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.values():
+    for name, text in chain.from_iterable(files.items() for files in texts.values()):
         (out / name).write_text(text, encoding="utf-8", newline="\n")
         click.echo(out / name)
 

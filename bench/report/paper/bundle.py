@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,8 @@ def _write(part: Part, data: StudyData, origin: Origin, out: Path) -> Iterator[t
         for path in write_figures(chosen, part.wanted, folder, origin):
             yield path, origin
         table = table_of(chosen, part.columns, part.group)
-        texts = dict(written_as(chosen, table, origin).values()) | methods_files(chosen, origin)
-        for name, text in texts.items():
+        texts = [*written_as(chosen, table, origin).values(), methods_files(chosen, origin)]
+        for name, text in chain.from_iterable(files.items() for files in texts):
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
             yield folder / name, origin
 

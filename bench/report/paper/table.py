@@ -3,7 +3,8 @@
 import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
 
 import pandas as pd
 
@@ -17,6 +18,8 @@ from longlag.store.results import StudyData
 
 _MARK = "*"
 """The mark of shares that intervals do not separate from the best one."""
+_LINES = 44
+"""The rows and headings of groups that fit a page beside a caption: 9 inches of letters of 10 points."""
 _BARE = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
 
 
@@ -115,6 +118,23 @@ def _marks(bold: Sequence[bool], ties: Sequence[bool]) -> str:
     return best + tied
 
 
+def in_pages(table: Table) -> list[Table]:
+    """Cut a table between rows into parts that fit a page, where possible between groups."""
+    cuts, lines = [0], 0
+    for name, some in groupby(range(len(table.rows)), key=table.groups.__getitem__):
+        places, heads = list(some), int(bool(name))
+        if lines and lines + heads + len(places) > _LINES:
+            cuts.append(places[0])
+            lines = 0
+        most = _LINES - heads
+        cuts += places[most::most]  # within a group that no page holds
+        lines += heads + (len(places) - 1) % most + 1
+    return [
+        replace(table, groups=table.groups[start:end], rows=table.rows[start:end], bold=table.bold[start:end])
+        for start, end in pairwise([*cuts, len(table.rows)])
+    ]
+
+
 def to_latex(table: Table, origin: Origin) -> str:
     """Write a table for LaTeX with booktabs and siunitx; the author adds the environment and the caption."""
     bold = [["textbf:--rwrap" if made else "" for _ in table.headings] for made in table.bold]
@@ -201,12 +221,17 @@ def to_html(table: Table) -> str:
     return "\n".join([*lines, "</tbody>", "</table>", ""])
 
 
-def written_as(study: StudyData, table: Table, origin: Origin) -> dict[str, tuple[str, str]]:
-    """Return the name of the file and its text, by format; ``csv`` has all numbers of the summary."""
+def written_as(study: StudyData, table: Table, origin: Origin) -> dict[str, dict[str, str]]:
+    """Return the files of each format, names to texts; ``csv`` has all numbers of the summary.
+
+    LaTeX has a file a page.
+    """
+    parts = in_pages(table)
+    numbers = [""] if len(parts) == 1 else [f"-{number}" for number in range(1, len(parts) + 1)]
     return {
-        "latex": ("table.tex", to_latex(table, origin)),
-        "caption": ("table.caption.tex", f"% {origin.line}\n{escape(table.caption)}\n"),
-        "markdown": ("table.md", to_markdown(table)),
-        "html": ("table.html", to_html(table)),
-        "csv": ("table.csv", to_csv(summarise(study).drop(columns=list(shared_values(study))))),
+        "latex": {f"table{number}.tex": to_latex(part, origin) for number, part in zip(numbers, parts, strict=True)},
+        "caption": {"table.caption.tex": f"% {origin.line}\n{escape(table.caption)}\n"},
+        "markdown": {"table.md": to_markdown(table)},
+        "html": {"table.html": to_html(table)},
+        "csv": {"table.csv": to_csv(summarise(study).drop(columns=list(shared_values(study))))},
     }
