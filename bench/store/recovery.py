@@ -56,14 +56,14 @@ def recover(path: Path) -> Recovered:
     try:
         if _is_sound(path):
             return _counted(path, None)
-        part = path.with_name(f"{path.stem}.{os.getpid()}.part")
+        part = path.with_suffix(".part")
         try:
+            _remove(part)  # of a recovery that was killed
             os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666))  # not through a link
             _write_readable(path, part)
             return _counted(path, _exchange(path, part))
         finally:
-            for file in (part, _journal(part)):
-                file.unlink(missing_ok=True)
+            _remove(part)
     except OSError as error:
         raise StoreError(f"{path} cannot be recovered: {error.strerror}; it was left as it is") from error
     finally:
@@ -165,6 +165,11 @@ def _exchange(path: Path, part: Path) -> Path:
     part.replace(path)
     sync_folder(path.parent)
     return aside
+
+
+def _remove(part: Path) -> None:
+    for file in (part, _journal(part)):
+        file.unlink(missing_ok=True)
 
 
 def _journal(path: Path) -> Path:
