@@ -1,7 +1,8 @@
 """Kills commands at each of their durable writes in turn, and at random times, and sees that nothing is lost by it.
 
 As a program it runs below a library that counts what reaches the disk, SQLite's own calls included, and that kills the
-process just before the n-th: ``LD_PRELOAD=counting.so python killing.py WAY... STEP FOLDER``. At random: ``python killing.py FIRST-END FOLDER``.
+process just before the n-th: ``LD_PRELOAD=counting.so python killing.py WAY... STEP FOLDER``. At random times it kills
+with ``python killing.py FIRST-END FOLDER``.
 """
 
 import ctypes
