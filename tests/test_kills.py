@@ -38,7 +38,7 @@ def killed(*arguments: str | Path, **environment: str) -> list[int]:
 @pytest.mark.parametrize("step", [31, pytest.param(1, marks=pytest.mark.slow)])
 def test_killed_at_any_durable_write_nothing_is_lost(step: int, library: Path, tmp_path: Path) -> None:
     counts = killed(*killing.WAYS, str(step), tmp_path, LD_PRELOAD=str(library), PYTHONDONTWRITEBYTECODE="1")
-    assert all(count * step >= 30 for count in counts), "each way writes that often"
+    assert all(count * step >= 10 for count in counts), f"each way writes oftener than {counts}"
 
 
 @pytest.mark.parametrize("seeds", ["0-3", pytest.param("3-50", marks=pytest.mark.slow)])
