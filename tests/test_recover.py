@@ -167,7 +167,7 @@ def test_of_two_rows_of_one_trial_neither_is_taken(path: Path, content: bytes, m
         for values in rows(file):
             yield values
             if values[0] == other and len(values) > 40 and values[-1] is not None:
-                row = dict(zip(recovery._order("trials", ""), values, strict=False))
+                row = dict(zip(recovery._order("trials", ()), values, strict=False))
                 if row.get("status") == "unsolved":
                     row |= {"error": 0.125}
                     *rest, _ = row.values()

@@ -23,7 +23,7 @@ _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def stopped_once() -> Iterator[None]:
-    """Let SIGTERM stop the body as Ctrl-C does; from then on neither is heard while it writes what is finished.
+    """Let SIGTERM stop the body as Ctrl-C does; then neither is heard while it writes what is finished and ends.
 
     Raises:
         KeyboardInterrupt: One of them came.

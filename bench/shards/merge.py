@@ -21,9 +21,9 @@ from longlag.shards import lines
 from longlag.shards.file import ENDING, read_line, read_lines, trial_line
 from longlag.shards.gathering import Found, Held, chosen, distinct
 from longlag.shards.header import Header
-from longlag.shards.writing import sync_folder
+from longlag.store.file import StoreError, sync_folder
 from longlag.store.schema import Facts
-from longlag.store.store import Store, StoreError, store_path
+from longlag.store.store import Store, store_path
 from longlag.tasks.support.errors import UsageError
 from longlag.values.plain import to_plain
 from longlag.values.trial import Status, Trial, TrialResult

@@ -107,6 +107,8 @@ class ShardWriter:
         """
         if not self._waiting:
             return
+        if not _is_at(self.path, self._file):
+            raise StoreError(f"shard {self.path} was moved or removed while it was written")
         try:
             _append(self._file, b"".join(line for _, _, line in self._waiting))
         except OSError as error:
@@ -171,6 +173,14 @@ def _check_same(path: Path, present: Header, wanted: Header) -> None:
         if had != asked:
             content = "another plan of the study" if what == "plan" else f"{what} {had}"
             raise UsageError(f"{path} holds {content}: move it away, or give --name or --results")
+
+
+def _is_at(path: Path, file: int) -> bool:
+    """Return whether an open file still lies at a path."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat(follow_symlinks=False))
+    except OSError:
+        return False
 
 
 def _append(file: int, content: bytes) -> None:

@@ -56,14 +56,14 @@ def recover(path: Path) -> Recovered:
     try:
         if _is_sound(path):
             return _counted(path, None)
-        part = path.with_name(f"{path.stem}.{os.getpid()}.part")
+        part = path.with_suffix(".part")
         try:
+            _remove(part)  # of a recovery that was killed
             os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666))  # not through a link
             _write_readable(path, part)
             return _counted(path, _exchange(path, part))
         finally:
-            for file in (part, _journal(part)):
-                file.unlink(missing_ok=True)
+            _remove(part)
     except OSError as error:
         raise StoreError(f"{path} cannot be recovered: {error.strerror}; it was left as it is") from error
     finally:
@@ -115,19 +115,17 @@ def _fits(table: str, row: schema.Row) -> bool:
 
 def _orders(path: Path) -> dict[str, list[str]]:
     """Return the columns of each table in the order of the file's rows: as the file says, where it can be read."""
-    said = dict[str, str]()
+    said = dict[str, list[str]]()
     with suppress(sqlite3.Error, UnicodeDecodeError), closing(connect(path, "ro")) as connection:
         connection.execute("PRAGMA writable_schema = ON")  # so that a file that was cut off is opened
-        said = {row["name"]: row["sql"] for row in connection.execute("SELECT name, sql FROM sqlite_master")}
-    return {name: _order(name, said.get(name, "")) for name in schema.TABLES}
+        for table in schema.TABLES:
+            rows = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
+            said[table] = [row["name"] for row in rows]
+    return {table: _order(table, said.get(table, [])) for table in schema.TABLES}
 
 
-def _order(table: str, statement: str) -> list[str]:
-    """Return the columns that a statement makes, those of the key first; those of now where it does not make them."""
-    columns = list[str]()
-    with suppress(sqlite3.Error, UnicodeDecodeError), closing(sqlite3.connect(":memory:")) as connection:
-        connection.execute(statement)
-        columns = [row[1] for row in connection.execute("SELECT * FROM pragma_table_info(?)", (table,))]
+def _order(table: str, columns: Sequence[str]) -> list[str]:
+    """Return columns with those of the key first; those of this version, where they cannot be those of a store."""
     known, key = schema.TABLES[table].columns, schema.TABLES[table].key
     if not {*key, CHECKSUM} <= set(columns) <= known.keys():
         columns = list(known)
@@ -165,6 +163,11 @@ def _exchange(path: Path, part: Path) -> Path:
     part.replace(path)
     sync_folder(path.parent)
     return aside
+
+
+def _remove(part: Path) -> None:
+    for file in (part, _journal(part)):
+        file.unlink(missing_ok=True)
 
 
 def _journal(path: Path) -> Path:

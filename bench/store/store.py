@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -210,9 +211,7 @@ class Store(Reading):
         """Put a row into a table, in place of one with the same key, and return its checksum."""
         checked = checksum(table, row)
         row = {**row, schema.CHECKSUM: checked}
-        columns = ", ".join(f'"{name}"' for name in row)
-        values = ", ".join(f":{name}" for name in row)
-        self._connection.execute(f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({values})", row)
+        self._connection.execute(_insertion(table, tuple(row)), row)
         return checked
 
     @contextmanager
@@ -226,6 +225,14 @@ class Store(Reading):
             if self._connection.in_transaction:  # a full disk may have ended it already
                 self._connection.execute("ROLLBACK")
             raise
+
+
+@cache
+def _insertion(table: str, names: tuple[str, ...]) -> str:
+    """Return the statement that puts a row of some columns into a table."""
+    columns = ", ".join(f'"{name}"' for name in names)
+    values = ", ".join(f":{name}" for name in names)
+    return f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({values})"
 
 
 def _digest(planned: Sequence[tuple[Trial, Facts]]) -> str:

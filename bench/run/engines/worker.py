@@ -25,7 +25,9 @@ from longlag.registry.sources import have_seen, seen
 from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import Trial, TrialResult
 
-PROCESSES = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+PROCESSES = (
+    multiprocessing.get_context("forkserver") if sys.platform == "linux" else multiprocessing.get_context("spawn")
+)
 """How a worker starts: forked from a server that has loaded the libraries, which takes 0.01 s where a fresh process
 takes 2 s; elsewhere libraries do not bear being forked."""
 PROCESSES.set_forkserver_preload(["longlag.training.cohort", "numba.np.arraymath"])
