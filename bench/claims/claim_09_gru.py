@@ -185,8 +185,8 @@ class GruOrLstm(Claim):
             "g",
             "neither solves clearly more seeds",
             "solved share of GRU less LSTM on the same seeds, a mean over four tasks with seeds of their own: within "
-            "±.2 (two one-sided tests), which takes 39 seeds a task where nine in ten solve and 107 where half do; left "
-            "open as (d)",
+            "±.2 (two one-sided tests), which takes 39 seeds a task where nine in ten solve and 107 where half do; "
+            "left open as (d)",
             "a cell that solves 20 points more",
             "Solved: {solved}.{left}",
             judge_shares,
