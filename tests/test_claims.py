@@ -111,6 +111,22 @@ def test_a_claim_is_answered_from_its_trials_and_drawn(answers, number, tmp_path
     assert found.seconds > 0.5 * found.trials
 
 
+def test_what_rules_are_given_tells_the_sides_apart(answers):
+    rungs = answers[7].frames["b"]
+    assert set(rungs["cell"]) == {"RNN", "LSTM"}
+    assert rungs.groupby(["cell", "lag"])["seed"].nunique().eq(FEWEST).all()
+    assert rungs["lag"].drop_duplicates().tolist() == [8, 16, 32, 64]
+    for number, column, sides in ((11, "skip", 4), (13, "stack", 5), (14, "depths", 5)):
+        groups = answers[number].frames["a"].groupby([column, *(["layers"] if number == 11 else [])])["seed"]
+        assert len(groups) == sides * (2 if number == 11 else 1)
+        assert groups.agg(lambda seeds: len(seeds) == FEWEST == seeds.nunique()).all()
+    assert answers[11].frames["a"]["signal"].max() == -2  # of the stand-in's lens
+    assert answers[15].verdicts["c"].kind is Kind.HOLDS  # the stand-in's transformers fail far away
+    assert answers[15].verdicts["c"].effect.estimate == pytest.approx(0.4, abs=0.01)
+    assert answers[9].verdicts["a"].kind is Kind.PROVED
+    assert len(answers[9].frames["b"]) == FEWEST
+
+
 def test_both_sides_of_a_comparison_are_searched_at_the_same_rates_and_compared_on_the_same_seeds(tmp_path):
     made, studies = bench(tmp_path)
     found = answer(asked([4])[0], made)
