@@ -83,7 +83,7 @@ def judge_updates(frame: pd.DataFrame, bar: Bar) -> Verdict:
     logs = frame.assign(updates=np.log2(frame["updates"].astype(float)))
     of_tasks = {task: mean_of(rows, "cell", SIDES, bar, "updates") for task, rows in logs.groupby("task")}
     effect, n = averaged(list(of_tasks.values()))
-    by_task = ", ".join(f"{task} {2**of.estimate:.2g}" for task, (of, _) in of_tasks.items())
+    by_task = ", ".join(f"{task!s} {2**of.estimate:.2g}" for task, (of, _) in of_tasks.items())
     verdict = decide_equal(effect, n, bar).told(times=2**effect.estimate, by_task=by_task)
     return _opened(verdict.told(solved=counted(frame, "cell")), frame)
 
