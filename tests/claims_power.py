@@ -13,8 +13,17 @@ from typing import NamedTuple
 import numpy as np
 
 from longlag.claims import claim_09_gru
-from longlag.claims.support import decisions
-from longlag.claims.support.decisions import Bar, Effect, Kind, decide, decide_equal, pairs_of, share_effect, together
+from longlag.claims.support.decisions import (
+    Bar,
+    Effect,
+    Kind,
+    decide,
+    decide_equal,
+    mean_effect,
+    pairs_of,
+    share_effect,
+    together,
+)
 from longlag.claims.support.named import asked
 from longlag.regression.judge.effects import Pairs
 
@@ -57,9 +66,14 @@ def rungs(n: int, compared: Sequence[tuple[float, float]]) -> Draw:
     return draw
 
 
-def normal(n: int, mean: float, spread: float) -> Draw:
-    """Draw differences by seed."""
-    return lambda generator, bar: decisions.mean_effect((mean + spread * generator.standard_normal(n)).tolist(), bar)
+def normal(n: int, mean: float, spread: float, groups: int = 1) -> Draw:
+    """Draw differences by seed, in groups with seeds of their own."""
+
+    def draw(generator: np.random.Generator, bar: Bar) -> Effect:
+        found = [mean_effect((mean + spread * generator.standard_normal(n)).tolist(), bar) for _ in range(groups)]
+        return together(found, 1 / groups)
+
+    return draw
 
 
 ALL, MOST, FEW, NONE = 0.95, 0.8, 0.2, 0.05
@@ -78,7 +92,7 @@ EVERY = (
     planted("7a", "two doublings further", lambda n: rungs(n, [LEARNT, PARTED, PARTED, UNLEARNT])),
     planted("7a", "one doubling further", lambda n: rungs(n, [LEARNT, PARTED, UNLEARNT, UNLEARNT])),
     planted("7a", "as far", lambda n: rungs(n, AS_FAR)),
-    planted("9d", "as many updates, SD by seed a factor of 1.5", lambda n: normal(n, 0.0, float(np.log2(1.5))), True),
+    planted("9d", "as many updates, SD by seed a factor of 2", lambda n: normal(n, 0.0, 1.0, groups=4), True),
     planted("9e", "as far", lambda n: rungs(n, AS_FAR), True, claim_09_gru.RUNG_SEEDS[60]),
     planted("11a", "80 % against 20 % solve", lambda n: shares(n, [(MOST, FEW)] * 2, apart=True)),
     planted("11a", "as many, 95 %", lambda n: shares(n, [LEARNT] * 2, apart=True)),

@@ -11,7 +11,7 @@ from claims_outcomes import bench
 from claims_reference import REFERENCE, RULES, judged
 from click.testing import CliRunner
 
-from longlag.claims import claim_09_gru
+from longlag.claims import claim_09_gru, claim_11_skips
 from longlag.claims.base import TIERS, TUNING_SEEDS
 from longlag.claims.support import fixed, stored, told
 from longlag.claims.support.answering import answer, planned
@@ -49,6 +49,7 @@ def few_seeds(tmp_path_factory):
             patch.setattr(sys.modules[type(asked([number])[0]).__module__], "SEEDS", {60: FEWEST})
         patch.setattr(claim_09_gru, "ROUNDS", {60: FEWEST})
         patch.setattr(claim_09_gru, "CALLS", 1)
+        patch.setattr(claim_11_skips, "heard_of", lambda skip, layers, seed: 10.0 ** -(layers * (skip == "none")))
         return {number: answer(asked([number])[0], made) for number in LATER}
 
 
@@ -109,6 +110,21 @@ def test_a_claim_is_answered_from_its_trials_and_drawn(answers, number, tmp_path
     assert "nan" not in " ".join(verdicts["said"])
     assert told.draw(found, verdicts, tmp_path).stat().st_size > 5000
     assert found.seconds > 0.5 * found.trials
+
+
+def test_what_rules_are_given_tells_the_sides_apart(answers):
+    rungs = answers[7].frames["b"]
+    assert set(rungs["cell"]) == {"RNN", "LSTM"}
+    assert rungs.groupby(["cell", "lag"])["seed"].nunique().eq(FEWEST).all()
+    assert rungs["lag"].drop_duplicates().tolist() == [8, 16, 32, 64]
+    for number, column, sides in ((11, "skip", 4), (13, "stack", 5), (14, "depths", 5)):
+        groups = answers[number].frames["a"].groupby([column, *(["layers"] if number == 11 else [])])["seed"]
+        assert len(groups) == sides * (2 if number == 11 else 1)
+        assert groups.agg(lambda seeds: len(seeds) == FEWEST == seeds.nunique()).all()
+    assert answers[15].verdicts["c"].kind is Kind.HOLDS  # the stand-in's transformers fail far away
+    assert answers[15].verdicts["c"].effect.estimate == pytest.approx(0.4, abs=0.01)
+    assert answers[9].verdicts["a"].kind is Kind.PROVED
+    assert len(answers[9].frames["b"]) == FEWEST
 
 
 def test_both_sides_of_a_comparison_are_searched_at_the_same_rates_and_compared_on_the_same_seeds(tmp_path):

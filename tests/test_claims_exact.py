@@ -7,7 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from longlag.claims import claim_01_fading, claim_02_eigenvalue, claim_08_no_guarantee, claim_16_identities
+from longlag.claims import (
+    claim_01_fading,
+    claim_02_eigenvalue,
+    claim_08_no_guarantee,
+    claim_11_skips,
+    claim_16_identities,
+)
 from longlag.claims.base import Evidence
 from longlag.claims.claim_04_clipping import judge_exact, losing_rate
 from longlag.claims.claim_10_same_matrix import SameMatrix
@@ -16,6 +22,7 @@ from longlag.claims.support.jacobians import Plain, random_plain
 
 BENCH = Path(__file__).resolve().parent.parent / "bench"
 EXACT = Bar(0.0, 0.01)
+STACKS = ((1, claim_11_skips.SKIPS), (8, ("none",)))
 
 
 def test_the_signal_of_a_linear_network_is_a_power_of_its_matrix():
@@ -46,6 +53,12 @@ def test_the_bound_is_proved_and_a_network_over_it_is_seen():
 
 def test_no_network_is_no_proof():
     assert claim_01_fading.judge_bound(pd.DataFrame({"excess": []}), EXACT).kind is Kind.FAILS
+
+
+def test_what_is_heard_through_a_stack_does_not_depend_on_its_connections_where_there_is_one_layer():
+    single, plain = ({claim_11_skips.heard_of(skip, layers, 0) for skip in kinds} for layers, kinds in STACKS)
+    assert len(single) == 1
+    assert max(plain) < 0.1 * claim_11_skips.heard_of("residual", 8, 0)
 
 
 def test_the_condition_with_eigenvalues_is_refuted_by_a_matrix():

@@ -6,15 +6,21 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+import torch
 
+from longlag import registry
 from longlag.claims.base import TUNING_SEEDS, Claim, Evidence, Picture, Rule
 from longlag.claims.support.decisions import Bar, Verdict, decide, decide_equal
 from longlag.claims.support.paired import averaged, mean_of, opened, own_seeds, share_of
 from longlag.claims.support.rates import Rates
+from longlag.lens.base import Subject
+from longlag.lens.support.signals import INPUT, norms_of
+from longlag.networks.build import network_for
 from longlag.plan.grid import Grid
 from longlag.plan.study import Study
-from longlag.store.flat import lens_numbers
-from longlag.values.frames import START
+from longlag.values.backward import PLAIN
+from longlag.values.seeding import stream
+from longlag.values.wiring import Wiring
 
 DEPTHS = {60: (4, 8), 600: (4, 8, 16)}
 SEEDS = {60: 20, 600: 80}
@@ -22,7 +28,9 @@ SEEDS = {60: 20, 600: 80}
 SKIPS = ("none", "residual", "dense", "highway")
 NAMES = {"none": "plain", "residual": "residual", "dense": "dense", "highway": "highway"}
 RATES = (3e-3, 1e-2, 3e-2)
-UPDATES = 400
+TASK, UNITS, UPDATES = "adding:length=20", 32, 400
+SEQUENCES = 32
+"""On which the signal before training is measured."""
 FAINTEST = 1e-30
 """What stands for a signal of exactly 0."""
 Sides = tuple[str, str]
@@ -41,7 +49,7 @@ def judge_alike(frame: pd.DataFrame, bar: Bar, sides: Sides) -> Verdict:
 
 
 def judge_heard(frame: pd.DataFrame, bar: Bar, sides: Sides) -> Verdict:
-    """Judge ``signal``, its log10 before training, by ``skip, layers, seed``: one kind's less another's."""
+    """Judge ``signal``, the log10 of what is heard at the start, by ``skip, layers, seed``: one kind less another."""
     found = [mean_of(rows, "skip", sides, bar, "signal") for _, rows in frame.groupby("layers")]
     medians = frame.groupby(["layers", "skip"])["signal"].median()
     told = "; ".join(
@@ -85,10 +93,11 @@ def _more(name: str, sides: Sides, asks: str) -> Rule:
 def _heard(name: str, sides: Sides, asks: str) -> Rule:
     return Rule(
         name, asks,
-        "log10 of the signal from the furthest step needed (lens `reach`, by input) before training, "
+        "log10 of the gradient of the answer by the furthest input needed (its norm, not relative to other lags), "
+        "before training, "
         f"{NAMES[sides[0]]} less {NAMES[sides[1]]}, by seed: means over seeds with Student's intervals, averaged "
         "over depths",
-        "less than ten times the signal", "Of the signal arrives, at the median: {signals} ({n} seeds a depth).",
+        "less than ten times the signal", "Norm of the gradient, at the median: {signals} ({n} seeds a depth).",
         partial(judge_heard, sides=sides), 1.0, "decades of the signal", 60,
     )  # fmt: skip
 
@@ -102,8 +111,8 @@ class Skips(Claim):
     )
     paper: ClassVar[str] = "He et al. 2016; Huang et al. 2017; Srivastava, Greff & Schmidhuber 2015"
     boundary: ClassVar[str] = (
-        f"LSTM of 32 units in {DEPTHS[60][0]} and {DEPTHS[60][1]} layers (tier 600: and {DEPTHS[600][-1]}), adding "
-        f"over 20 steps, Adam, norm:1, {UPDATES} updates"
+        f"LSTM of {UNITS} units in {DEPTHS[60][0]} and {DEPTHS[60][1]} layers (tier 600: and {DEPTHS[600][-1]}), "
+        f"adding over 20 steps, Adam, norm:1, {UPDATES} updates"
     )
     rules: ClassVar[tuple[Rule, ...]] = (
         _more("a", ("residual", "none"), "deep networks with residual connections solve more than plain ones"),
@@ -145,17 +154,13 @@ class Skips(Claim):
             for place, layers in enumerate(DEPTHS[tier])
             for skip in SKIPS
         ]
-        return Study("claim-11", self.sentence, tuple(grids), lenses=("reach",))
+        return Study("claim-11", self.sentence, tuple(grids))
 
     def frames(self, evidence: Evidence) -> Mapping[str, pd.DataFrame]:
-        """Return how trials ended and what their networks heard before training."""
-        assert evidence.study is not None
-        lens = lens_numbers(evidence.study.lenses, "reach")
-        heard = lens.loc[lens["phase"] == START, ["key", "needed_signal"]]
-        made = evidence.trials.merge(heard, on="key").assign(
-            solved=lambda found: (found["status"] == "solved").astype(int),
-            signal=lambda found: np.log10(found["needed_signal"].astype(float).clip(lower=FAINTEST)),
-        )
+        """Return how trials ended, and what their networks hear before training."""
+        trials = evidence.trials
+        heard = [heard_of(*of) for of in trials[["skip", "layers", "seed"]].itertuples(index=False)]
+        made = trials.assign(solved=(trials["status"] == "solved").astype(int), signal=np.log10(heard))
         columns = ["skip", "layers", "lr", "seed", "status", "solved", "signal", "error"]
         frame = made[columns].sort_values(["layers", "skip", "seed"]).reset_index(drop=True)
         return {rule.name: frame for rule in self.rules}
@@ -167,8 +172,27 @@ class Skips(Claim):
         return Picture(shown[["panel", "series", "x", "y"]], "", "error")
 
 
+def heard_of(skip: str, layers: int, seed: int) -> float:
+    """Return the gradient of the answer by the furthest input needed, in the network that a seed begins with.
+
+    Unlike `reach` it is not relative to the largest lag: what fades from layer to layer fades at all lags alike. Its
+    norm is the median over sequences, `FAINTEST` at least.
+
+    Args:
+        skip: The kind of connections.
+        layers: The depth.
+        seed: The seed.
+    """
+    task = registry.task(TASK)
+    network = network_for(registry.cell("lstm"), task, UNITS, Wiring(layers=layers, skip=skip))
+    row = torch.from_numpy(network.initial_row(seed)).float()
+    batch = task.draw(stream("claims", "heard").generator(), SEQUENCES)
+    found = norms_of(Subject(network, row, task, [batch], registry.clip("none"), PLAIN), batch)
+    return max(FAINTEST, float(found.parts[INPUT][-task.min_lag].median()))
+
+
 def _grid(skip: str, layers: int, rates: tuple[float, ...], seeds: tuple[int, ...]) -> Grid:
     return Grid(
-        task=("adding:length=20",), cell=("lstm",), clip=("norm:1",), layers=(layers,), skip=(skip,), lr=rates,
+        task=(TASK,), cell=("lstm",), hidden_size=UNITS, clip=("norm:1",), layers=(layers,), skip=(skip,), lr=rates,
         seeds=seeds, updates=UPDATES, eval_every=50,
     )  # fmt: skip

@@ -130,6 +130,6 @@ def _explained(claim: "Claim") -> str:
         tier = "" if rule.lowest == 10 else f" (from tier {rule.lowest} on)"
         lines += [f"  {rule.name}  {rule.asks}{tier}", f"     rule       {rule.decides}"]
         if rule.minimum is not None:
-            lines.append(f"     minimum    {rule.minimum:g} ({rule.unit}), at level {claim.bar(rule).level:.2g}")
+            lines.append(f"     minimum    {rule.minimum:.3g} ({rule.unit}), at level {claim.bar(rule).level:.2g}")
         lines.append(f"     falsified  by {rule.falsified}")
     return "\n".join([*lines, ""])

@@ -61,7 +61,7 @@ def _effects(ax: Axes, effects: pd.DataFrame) -> None:
     ax.set_yticks(places, [str(name) for name in effects["rule"]])
     ax.set_ylim(-0.6, len(effects) - 0.2)
     units = list(dict.fromkeys(effects["unit"]))
-    ax.set_xlabel("effect, in " + " / ".join(units) if any(units) else "effect", fontsize=6.5)
+    ax.set_xlabel("effect, in " + ",\n".join(units) if any(units) else "effect", fontsize=6.5)
     ax.set_title("upright: the minimum effect", loc="left", fontsize=6.5)
 
 

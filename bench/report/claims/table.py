@@ -16,7 +16,7 @@ def effect_told(row: "pd.Series") -> str:
     if pd.isna(row["estimate"]):
         return ""
     ends = ", ".join("?" if pd.isna(row[end]) else f"{row[end]:+.2f}" for end in ("low", "high"))
-    return f"{row['estimate']:+.2f} [{ends}], minimum {row['minimum']:g}"
+    return f"{row['estimate']:+.2f} [{ends}], minimum {row['minimum']:.3g}"
 
 
 def verdict_told(row: "pd.Series") -> str:
