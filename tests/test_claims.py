@@ -49,6 +49,7 @@ def few_seeds(tmp_path_factory):
             patch.setattr(sys.modules[type(asked([number])[0]).__module__], "SEEDS", {60: FEWEST})
         patch.setattr(claim_09_gru, "ROUNDS", {60: FEWEST})
         patch.setattr(claim_09_gru, "CALLS", 1)
+        patch.setattr(claim_09_gru, "LENGTH", 10)
         patch.setattr(claim_11_skips, "heard_of", lambda skip, layers, seed: 10.0 ** -(layers * (skip == "none")))
         return {number: answer(asked([number])[0], made) for number in LATER}
 
