@@ -159,37 +159,38 @@ def test_what_sqlite_takes_for_sound_is_not_if_a_row_is_lost_or_changed(path: Pa
     assert recovered(path, path.read_bytes()) == (TRIALS if "plan" in loss else TRIALS - 1)
 
 
+def with_a_changed_plan(path: Path) -> bytes:
+    """Damage what no trial rests on."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE plan SET seed = 99 WHERE position = 0")
+    return path.read_bytes()
+
+
 def test_of_two_rows_of_one_trial_neither_is_taken(path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = recovery.rows_in
-    other = trial(3).key
+    path.write_bytes(content)
+    order, plain, added = recovery._order("trials", ()), recovery.rows_in, []
 
     def twice(file: bytes):
-        for values in rows(file):
+        for values in plain(file):
             yield values
-            if values[0] == other and len(values) > 40 and values[-1] is not None:
-                row = dict(zip(recovery._order("trials", ()), values, strict=False))
-                if row.get("status") == "unsolved":
-                    row |= {"error": 0.125}
-                    *rest, _ = row.values()
-                    yield (*rest, checks.checksum("trials", row))
+            row = dict(zip(order, values, strict=False))
+            if len(values) == len(order) and row["key"] == trial(3).key and recovery._fits("trials", row):
+                *rest, _ = (row | {"error": 0.125}).values()
+                added.append((*rest, checks.checksum("trials", row | {"error": 0.125})))
+                yield added[-1]
 
     monkeypatch.setattr(recovery, "rows_in", twice)
-    assert recovered(path, content[:-4096] + b"\xff" * 4096) <= TRIALS - 1
+    assert recovered(path, with_a_changed_plan(path)) == TRIALS - 1
+    assert len(added) == 1
     with Store.open_for_reading(path) as store:
-        assert other not in store.stored()
+        assert trial(3).key not in store.stored()
 
 
 def test_what_was_removed_from_a_store_does_not_come_back(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with Store.open_for_writing(path) as store:
-        store.take([], without=[trial(2).key])
-    damaged = bytearray(path.read_bytes())
-    damaged[-1] ^= 255
-    damaged[40:44] = b"\xff" * 4  # the count of free pages
-    path.write_bytes(damaged)
-    recover(path)
-    with Store.open_for_reading(path) as store:
-        assert trial(2).key not in store.stored()
+        store.take([], without=[trial(seed).key for seed in range(1, TRIALS)])
+    assert recovered(path, with_a_changed_plan(path)) == 1
 
 
 def test_a_file_of_other_columns_is_read_in_their_order(path: Path, content: bytes) -> None:
