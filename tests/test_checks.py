@@ -96,6 +96,7 @@ CELLS = {
     "peeks at the future": (MODULE, RETURN, "return outputs + outputs.flip(0), state", "causality"),
     "draws torch's noise": (MODULE, RETURN, "return outputs + torch.randn_like(outputs), state", "global state"),
     "draws numpy's noise": (CELL, STEP, STEP + "[0] * float(np.random.rand()),", "global state"),
+    "keeps a loss of its own": (MODULE, RETURN, "self.loss = outputs.square().mean(); " + RETURN, "shapes"),
     "draws python's noise": (MODULE, RETURN, "return outputs * random.random(), state", "global state"),
     "changes the default dtype": (CELL, STEP, "torch.set_default_dtype(torch.float64); " + STEP, "global state"),
     "takes more threads": (MODULE, RETURN, "torch.set_num_threads(2); " + RETURN, "global state"),

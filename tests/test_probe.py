@@ -22,6 +22,7 @@ from longlag.plan.study import adhoc
 from longlag.report import probing
 from longlag.store.results import load
 from longlag.tasks.agreement_constructions import CONSTRUCTIONS
+from longlag.tasks.support.errors import UsageError
 from longlag.training import checkpoints
 from longlag.values.layout import Layout
 
@@ -102,6 +103,13 @@ def test_columns_are_those_of_the_header_in_every_form(text: str, tmp_path: Path
     assert (pair.construction, pair.good, pair.bad, problems) == (
         "mine", ("the", "author", "laughs"), ("the", "author", "laugh"), [],
     )  # fmt: skip
+
+
+def test_a_header_whose_names_are_unknown_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.tsv"
+    path.write_text("type\tbad\tgood\nx\tthe author laugh\tthe author laughs")
+    with pytest.raises(UsageError, match="its header line must name grammatical and ungrammatical once each, not type"):
+        read_pairs(path)
 
 
 def test_an_entry_of_a_list_that_is_no_pair_is_named(tmp_path: Path) -> None:

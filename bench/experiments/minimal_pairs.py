@@ -110,7 +110,8 @@ def _rows(text: str, path: Path) -> Iterator[tuple[int, Callable[[], Mapping[str
         return
     split = _splitter(lines[0][1])
     columns = [_ALSO.get(name, name) for name in (field.strip().lower() for field in split(lines[0][1]))]
-    headed = bool(set(columns) & {*HEADER, *_ALSO.values()})
+    names_none = all(len(name.split()) < 2 for name in columns)  # no sentence, hence a header, with names unknown here
+    headed = names_none or bool(set(columns) & {*HEADER, *_ALSO.values()})
     if headed and not all(columns.count(name) == 1 for name in HEADER[1:]):
         needed = " and ".join(HEADER[1:])
         raise UsageError(f"{path}: its header line must name {needed} once each, not {', '.join(columns)}")
