@@ -143,10 +143,8 @@ class CheckedLayer(SmallLayer):
         expect(first.isfinite().all(), "outputs are not finite")
         self.run(self.inputs(1), weights)  # after other calls, which may have left state behind
         again = self.run(self.inputs(), weights)
-        expect(
-            torch.equal(first, again),
-            "the same inputs give other outputs the second time: something is kept, or noise is drawn in evaluation, too",
-        )
+        kept = "something is kept, or noise is drawn in evaluation, too"
+        expect(torch.equal(first, again), f"the same inputs give other outputs the second time: {kept}")
         return f"the same bytes every time; {self._follow_the_seed()}"
 
     def _follow_the_seed(self) -> str:

@@ -62,6 +62,7 @@ def _cell(spec: str) -> Rules:
     layer = CheckedLayer(registry.cell(spec))
     return {
         "determinism": layer.determinism,  # first, while nothing else can have left anything behind
+        "global state": layer.global_state,
         "shapes": layer.shapes,
         "causality": layer.causality,
         "batch": layer.batch,
