@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,16 @@ def asked(study: str) -> "str | Study":
     from longlag.plan import files
 
     return files.read(Path(study)) if study.endswith(STUDY_FILE) else study
+
+
+@contextmanager
+def in_its_order(study: "str | Study") -> Iterator[None]:
+    """List and draw cells and clips in the order of a study's file; nothing changes for a study that is named."""
+    from longlag.report.figures.support.looks import in_order
+
+    trials = () if isinstance(study, str) else study.trials()
+    with in_order([*(trial.cell for trial in trials), *(trial.clip for trial in trials)]) if trials else nullcontext():
+        yield
 
 
 def need_study(name: str, results: Path) -> None:

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from longlag.report.figures.support.looks import worn
 from longlag.report.lens.numbers import reach_by_setting
 from longlag.report.matched_sizes import COLUMNS
 from longlag.report.memo import once
@@ -80,10 +81,15 @@ def _match(part: pd.DataFrame) -> dict[str, object]:
 
 
 def _best_first(table: pd.DataFrame) -> pd.DataFrame:
-    """Rank within a task by solved share, then updates to solve, then error; settings without results last."""
+    """Rank within a task by solved share, then updates to solve, then error; settings without results last.
+
+    Where an order of cells and clips was chosen (`looks.worn`) they stay in it.
+    """
     words = ("rate_basis", "mixed_source", "mixed_processors", "reach_open")
     for name in table.columns.difference([*SETTING, *COLUMNS, *words]):
         table[name] = pd.to_numeric(table[name])
+    if worn().order:
+        return table
     tasks = list(table["task"].unique())
     keys = list(
         zip(

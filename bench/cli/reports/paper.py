@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from longlag.cli.options import asked, name_of, plugin_option, report_options, results_option
+from longlag.cli.options import asked, in_its_order, name_of, plugin_option, report_options, results_option
 from longlag.cli.reports.choosing import command_line, selection_options, style_options
 
 if TYPE_CHECKING:
@@ -35,9 +35,11 @@ def figures(study: str, wanted: "Wanted | None", selection: "Selection", out: Pa
     from longlag.report.paper.styles import style_of
     from longlag.store.results import load_study
 
-    data = load_study(asked(study), results)
+    named = asked(study)
+    data = load_study(named, results)
     if wanted is None and out is None and not (selection.axes or selection.labels or selection.looks):
-        written = draw_figures(data, results / data.name)
+        with in_its_order(named):
+            written = draw_figures(data, results / data.name)
     else:
         chosen = selection.of(data)
         with selection.worn(data):
@@ -83,9 +85,12 @@ def tables(
 
     if form is not None and form not in FORMATS:
         raise UsageError(f"no format is called {form!r}{near(form, FORMATS)}; there are {', '.join(FORMATS)}")
-    data = load_study(asked(study), results)
+    named = asked(study)
+    data = load_study(named, results)
     if not (columns or group or form or out or selection.axes or selection.labels or selection.looks):
-        for path in write_tables(data, results / data.name):
+        with in_its_order(named):
+            written = write_tables(data, results / data.name)
+        for path in written:
             click.echo(path)
         return
     chosen = selection.of(data)

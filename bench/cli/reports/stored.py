@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from longlag.cli.ending import write_as_files
-from longlag.cli.options import asked, report_options
+from longlag.cli.options import asked, in_its_order, report_options
 from longlag.tasks.support.errors import UsageError
 
 
@@ -19,10 +19,12 @@ def show(study: str, as_json: bool, results: Path) -> None:
     from longlag.report.text.terminal import render_text, to_json
     from longlag.store.results import load_study
 
-    data = load_study(asked(study), results)
+    named = asked(study)
+    data = load_study(named, results)
     if as_json:
         write_as_files()
-    click.echo(to_json(data) if as_json else render_text(data))
+    with in_its_order(named):
+        click.echo(to_json(data) if as_json else render_text(data))
     name_transfer(data.name, results)
 
 

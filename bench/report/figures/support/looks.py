@@ -1,6 +1,6 @@
 """Labels, colours, markers and an order that an author chooses in place of the usual ones."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -34,6 +34,13 @@ _WORN: ContextVar[Looks | None] = ContextVar("looks", default=None)
 def worn() -> Looks:
     """Return the looks that are in use."""
     return _WORN.get() or USUAL
+
+
+@contextmanager
+def in_order(specs: Iterable[str]) -> Iterator[None]:
+    """Keep cells and clips in this order in everything that is drawn or listed inside the context."""
+    with wearing(Looks(order=tuple(dict.fromkeys(specs)))):
+        yield
 
 
 @contextmanager
