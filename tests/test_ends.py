@@ -91,6 +91,7 @@ def test_a_loss_far_above_its_start_three_times_in_a_row_explodes(judged):
     assert HIGH_LOSS * BAD[0] == edge[0]
     assert judged([BAD, high, high, BAD, high, high])[0] is None
     assert judged([BAD, high, edge, high])[0] is None
+    assert judged([BAD, (0.01, 0.01), edge, edge, edge])[0] is None, "what counts is the start, not the lowest loss"
     result, _ = judged([BAD, high, high, high])
     assert (result.status, result.exploded_at, result.updates) == (Status.EXPLODED, 30, 30)
 

@@ -116,6 +116,12 @@ def test_a_margin_that_was_not_excluded_says_how_many_seeds_would_do_it():
     assert "possible" in verdict.meaning
 
 
+def test_paired_seeds_that_are_to_come_are_counted_as_pairs_like_those_there_are():
+    now, twice = (Comparison(counted(9 * k, range(10 * k)), counted(8 * k, range(10 * k)), 0.05) for k in (1, 2))
+    assert "solved" in now.tests.paired
+    assert now._share(20) == pytest.approx(twice.share)
+
+
 @pytest.mark.parametrize(
     ("solved_before", "margin", "told"),
     [

@@ -84,6 +84,14 @@ def test_a_failure_does_not_replace_a_result(path: Path) -> None:
         assert store.result(trial(1).key) == result(1)
 
 
+def test_a_failure_that_another_run_reports_again_counts_as_one(path: Path) -> None:
+    failed = result(status=Status.FAILED, reason="it broke", fingerprint=None)
+    with Store.open_for_writing(path) as store:
+        for _ in range(3):
+            store.take([(failed, FACTS)])
+        assert store.stored()[trial().key].runs_failed == 1
+
+
 def test_rows_come_by_key_over_many_pages(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("longlag.store.reading._PAGE", 2)
     results = [result(seed) for seed in range(7)]

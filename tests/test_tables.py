@@ -266,6 +266,18 @@ def test_where_a_study_tries_several_rates_the_best_of_each_clip_are_compared_to
     assert "at the best of the 2 rates for each clip, clipping changes no count" in story
 
 
+def test_the_best_rate_is_that_of_the_largest_share_and_not_of_the_largest_count():
+    study = make_study(Shape(tasks=(ADDING,), cells=("gru",), clips=("none", "norm:1"), lrs=(0.2, 0.6), seeds=8))
+    trials = study.trials
+    at_low, plain = trials["lr"] == 0.2, trials["clip"] == "none"
+    lost = plain & at_low & (trials["seed"] >= 4)  # without a clip 4 of 8 at .2, and all of the 3 that ran at .6
+    status = pd.Series(Status.SOLVED, index=trials.index).mask(lost, Status.UNSOLVED)
+    trials = trials.assign(status=status.map(str), updates_to_solve=status.map({Status.SOLVED: 500}))
+    study = replace(study, trials=trials[~plain | at_low | (trials["seed"] < 3)].reset_index(drop=True))
+    (best,) = [part for part in stories(study)[ADDING].split("; ") if "at the best of the 2 rates" in part]
+    assert "4/8" not in best
+
+
 def test_the_story_names_budget_start_and_those_at_the_floor_and_those_that_diverged():
     study = with_statuses(Status.UNSOLVED, Status.UNSOLVED, errors=[0.87, 0.88])
     told = "Within 1000 updates no trial of LSTM (0/2) solves it, with a median error at the floor."

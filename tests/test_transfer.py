@@ -131,6 +131,11 @@ def test_a_test_changes_nothing_else_and_is_the_error_on_the_turned_task(few_seq
     assert (found.transfer[1].baseline_error, found.transfer[1].min_lag) == (0.5, 10)
 
 
+def test_where_a_range_was_trained_its_shortest_lag_is_told(few_sequences):
+    ranged = replace(BASE, task="parity:steps=3-6", test_lags="4,9")
+    assert [point.trained_from for point in trained(ranged)[ranged].transfer] == [2, 2]
+
+
 def test_tests_do_not_depend_on_the_cohort(few_sequences):
     trials = [replace(BASE, test_lags="3,30", seed=seed, clip=clip) for seed in (0, 1) for clip in ("none", "norm:1")]
     together = trained(*trials)

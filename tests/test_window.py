@@ -96,21 +96,21 @@ def test_timeouts_are_told_apart_from_failures(tmp_path: Path) -> None:
         ),
         (
             lambda trial: Status.SOLVED if trial.clip == "norm:1" and trial.seed else Status.UNSOLVED,
-            "No setting solves at least 90 % of its seeds; most: norm:1, 3/4.",
+            "No setting solves at least 90 % of its seeds within 500 updates; most: norm:1, 3/4.",
         ),
-        (lambda trial: Status.UNSOLVED, "No setting solves in any seed."),
+        (lambda trial: Status.UNSOLVED, "No setting solves in any seed within 500 updates."),
     ],
 )
 def test_one_sentence_says_the_window(outcome: Callable[[Trial], Status], said: str, tmp_path: Path) -> None:
     rows, _ = swept(tmp_path, outcome)
-    assert windows.sentence("clip", rows[rows["sweep"] == "clip"]) == said.replace("90 %", "90%")
+    assert windows.sentence("clip", rows[rows["sweep"] == "clip"], 500) == said.replace("90 %", "90%")
 
 
 def test_the_sentence_on_rates_names_them(tmp_path: Path) -> None:
     rows, _ = swept(tmp_path, lambda trial: Status.SOLVED if trial.lr >= 0.003 else Status.UNSOLVED)
     of = rows[(rows["sweep"] == "rate") & (rows["clip"] == "none")]
     said = "Rates of 0.003 to 0.01 solve at least 90% of the seeds; the window reaches the highest value tried."
-    assert windows.sentence("rate", of) == said
+    assert windows.sentence("rate", of, 500) == said
 
 
 def test_a_share_without_results_is_not_safe() -> None:

@@ -13,16 +13,16 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from longlag.store import schema
 from longlag.store.schema import CHECKSUM, Column
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
 _MODULUS = 2**64
-Words = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,8 @@ def wrong_rows(table: str, page: Mapping[str, Sequence[Any]]) -> list[int]:
         table: The table.
         page: Rows by column, as in the file.
     """
+    import numpy as np  # here: what only writes a store does without
+
     given = page.get(CHECKSUM, ())
     if page.keys() > schema.TABLES[table].columns.keys() or set(given) <= {None}:
         return []
@@ -113,8 +115,10 @@ def wrong_rows(table: str, page: Mapping[str, Sequence[Any]]) -> list[int]:
     return [place for place, (one, other) in pairs if one is not None and one != other]
 
 
-def _column_sum(term: _Term, values: Sequence[Any]) -> Words | int:
+def _column_sum(term: _Term, values: Sequence[Any]) -> "npt.NDArray[np.uint64] | int":
     """Return what a column adds to the sums of its rows."""
+    import numpy as np
+
     kinds = set(map(type, values))
     if kinds == {NoneType}:
         return 0

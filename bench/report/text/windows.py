@@ -28,7 +28,7 @@ def render(window: Window, rows: pd.DataFrame) -> str:
             swept = f"rate {spell(window.lr)}" if sweep == "clip" else style.clip_label(str(clip))
             lines += ["", f"{style.cell_label(str(cell))}, {swept}", f"  {'':12} {_HEAD}", f"  {'':12} {_UNDER}"]
             lines += [_line(str(sweep), row) for row in of_sweep.to_dict("records")]
-            lines += ["", f"  {sentence(str(sweep), of_sweep)}"]
+            lines += ["", f"  {sentence(str(sweep), of_sweep, budget)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -41,22 +41,24 @@ def _line(sweep: str, row: Mapping[Hashable, Any]) -> str:
     return f"  {name:12} {solved:>12} {row['lost'] or '':>10} {updates:>11} {clipped:>9}   {ended}".rstrip()
 
 
-def sentence(sweep: str, rows: pd.DataFrame) -> str:
+def sentence(sweep: str, rows: pd.DataFrame, budget: int) -> str:
     """Return a sentence on which settings of a sweep are safe.
 
     Args:
         sweep: ``threshold`` or ``rate``.
         rows: The settings of the sweep.
+        budget: Updates of a trial.
     """
     names = list(rows["clip"]) if sweep == "clip" else [spell(lr) for lr in rows["lr"]]
     runs = sweeps.safe_runs(rows["solved_fraction"].tolist())
     if not rows["solved"].any():
-        return "No setting solves in any seed."
+        return f"No setting solves in any seed within {budget} updates."
     if not runs:
         best = rows.iloc[int(rows["solved"].to_numpy().argmax())]
         name = best["clip"] if sweep == "clip" else f"a rate of {spell(float(best['lr']))}"
         return (
-            f"No setting solves at least {SAFE_FRACTION:.0%} of its seeds; most: {name}, {best['solved']}/{best['n']}."
+            f"No setting solves at least {SAFE_FRACTION:.0%} of its seeds within {budget} updates; "
+            f"most: {name}, {best['solved']}/{best['n']}."
         )
     safe_names = " and ".join(names[low] if low == high else f"{names[low]} to {names[high]}" for low, high in runs)
     several = len(runs) > 1 or runs[0][0] < runs[0][1]
