@@ -4,7 +4,7 @@ The parts have tests of their own; here it is seen that each is used, once, in i
 """
 
 from dataclasses import replace
-from itertools import cycle
+from itertools import cycle, product
 
 import pytest
 import torch
@@ -162,7 +162,17 @@ def crossing():
     for seed, clip in enumerate(all_of("clip"), start=8):
         yield replace(
             BASE, task=next(tasks), cell=next(cells), clip=clip, optimizer=next(optimisers), schedule=next(schedules),
-            weight_decay=next(decays), seed=seed, updates=36,
+            weight_decay=next(decays), seed=seed,
+        )  # fmt: skip
+
+
+def crossed():
+    """Every clip with every optimiser and both cells, beside another schedule and decay each time."""
+    schedules, tasks, decays = cycle(all_of("schedule")), cycle([COPY, ADDING, COPY]), cycle([0.0, 0.3])
+    for seed, (clip, optimizer, cell) in enumerate(product(all_of("clip"), all_of("optimizer"), GATES), start=100):
+        yield replace(
+            BASE, task=next(tasks), cell=cell, clip=clip, optimizer=optimizer, schedule=next(schedules),
+            weight_decay=next(decays), seed=seed,
         )  # fmt: skip
 
 
@@ -171,6 +181,14 @@ def crossing():
 )
 def test_a_trial_goes_the_way_of_the_loop(trial):
     check(trial)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clip", all_of("clip"))
+def test_every_clip_goes_the_way_of_the_loop_with_every_optimiser_and_cell(clip):
+    for trial in crossed():
+        if trial.clip == clip:
+            check(trial)
 
 
 @settings(max_examples=6)
