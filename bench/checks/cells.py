@@ -10,7 +10,6 @@ from torch import Tensor
 
 from longlag import registry
 from longlag.cells.base import Cell, Weights
-from longlag.cells.support.module_cell import ModuleCell, kept_losses
 from longlag.checks.cost import update_ratio
 from longlag.checks.finding import Finding, expect, findings, global_state_untouched
 from longlag.checks.layer import BATCH, INPUTS, STEPS, SmallLayer, close, sequences
@@ -66,9 +65,8 @@ class CheckedLayer(SmallLayer):
         outputs = self.run(self.inputs(dtype=torch.float32), weights)
         expect(outputs.dtype == torch.float32, f"float32 inputs and weights give {outputs.dtype} outputs")
         expect(outputs.isfinite().all(), "outputs are not finite with initial weights")
-        if isinstance(self.cell, ModuleCell):
-            kept = kept_losses(self.cell, INPUTS, self.hidden_size)
-            expect(not kept, f"forward keeps a loss in {', '.join(kept)}, which nobody adds: the loss is the task's")
+        kept = self.cell.kept_losses(INPUTS, self.hidden_size)
+        expect(not kept, f"forward keeps a loss in {', '.join(kept)}, which nobody adds: the loss is the task's")
         one = self.run(self.inputs(steps=1, dtype=torch.float32), weights).shape
         expect(one == (1, BATCH, self.hidden_size), "one step alone fails")
         read = "tokens (T, B)" if self.reads_tokens else "inputs (T, B, I)"

@@ -83,12 +83,12 @@ def _match(part: pd.DataFrame) -> dict[str, object]:
 def _best_first(table: pd.DataFrame) -> pd.DataFrame:
     """Rank within a task by solved share, then updates to solve, then error; settings without results last.
 
-    Where an order of cells and clips was chosen (`looks.worn`) they stay in it.
+    Where rows are not ranked (`looks.in_order`) they stay in the order of cells and clips.
     """
     words = ("rate_basis", "mixed_source", "mixed_processors", "reach_open")
     for name in table.columns.difference([*SETTING, *COLUMNS, *words]):
         table[name] = pd.to_numeric(table[name])
-    if worn().order:
+    if not worn().ranked:
         return table
     tasks = list(table["task"].unique())
     keys = list(

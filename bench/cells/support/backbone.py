@@ -87,6 +87,10 @@ class Stackable(Backbone):
         """Return the names of the tensors that are drawn with the others and never trained; by default none."""
         return frozenset()
 
+    def kept_losses(self, input_size: int, hidden_size: int) -> list[str]:
+        """Return where a user's module keeps a loss of its own, which nothing would train; empty without a module."""
+        return []
+
     @final
     def count(self, input_size: int, hidden_size: int) -> int:
         """Return how many numbers of a layer are trained."""

@@ -116,19 +116,18 @@ class ModuleCell(Stackable):
         with seeded(int(noise.integers(2**63))):
             return checked(template, given, inputs, hidden_size)[0]
 
-
-def kept_losses(cell: ModuleCell, input_size: int, hidden_size: int) -> list[str]:
-    """Return where a module keeps a number that depends on its weights, such as a loss of its own, after a call."""
-    template = build(cell.module, input_size, hidden_size, 0)
-    inputs = torch.zeros(2, 2, dtype=torch.int64) if cell.tokens else torch.zeros(2, 2, input_size)
-    with torch.enable_grad(), seeded(0):
-        template(inputs, None)
-    return [
-        ".".join(filter(None, ["self", place, name]))
-        for place, part in template.named_modules()
-        for name, value in vars(part).items()
-        if isinstance(value, Tensor) and value.numel() == 1 and value.grad_fn is not None
-    ]
+    def kept_losses(self, input_size: int, hidden_size: int) -> list[str]:
+        """Return where the module keeps a number that depends on its weights, such as a loss of its own."""
+        template = build(self.module, input_size, hidden_size, 0)
+        inputs = torch.zeros(2, 2, dtype=torch.int64) if self.tokens else torch.zeros(2, 2, input_size)
+        with torch.enable_grad(), seeded(0):
+            template(inputs, None)
+        return [
+            ".".join(filter(None, ["self", place, name]))
+            for place, part in template.named_modules()
+            for name, value in vars(part).items()
+            if isinstance(value, Tensor) and value.numel() == 1 and value.grad_fn is not None
+        ]
 
 
 def checked(template: nn.Module, given: dict[str, Tensor], inputs: Tensor, hidden_size: int) -> tuple[Tensor, Any]:

@@ -15,12 +15,14 @@ class Looks:
         colors: Colours of cells.
         markers: Markers of cells.
         order: Specs that come before all others, in this order.
+        ranked: Whether rows of tables are ranked by their results, and not in that order.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
     colors: Mapping[str, str] = field(default_factory=dict)
     markers: Mapping[str, str] = field(default_factory=dict)
     order: tuple[str, ...] = ()
+    ranked: bool = True
 
     def place(self, spec: str) -> int:
         """Return a spec's place among those with a chosen order; 0 for one that has none."""
@@ -39,7 +41,7 @@ def worn() -> Looks:
 @contextmanager
 def in_order(specs: Iterable[str]) -> Iterator[None]:
     """Keep cells and clips in this order in everything that is drawn or listed inside the context."""
-    with wearing(Looks(order=tuple(dict.fromkeys(specs)))):
+    with wearing(Looks(order=tuple(dict.fromkeys(specs)), ranked=False)):
         yield
 
 
