@@ -44,6 +44,10 @@ class Backbone(Configurable, ABC):
             UsageError: It cannot have this one.
         """
 
+    def kept_losses(self, input_size: int, hidden_size: int) -> list[str]:
+        """Return where a user's module keeps a loss of its own, which nothing would train; empty without a module."""
+        return []
+
     def admit_inputs(self, tokens: bool) -> None:
         """Refuse inputs, tokens or vectors, that it cannot read; by default it reads both.
 
@@ -86,10 +90,6 @@ class Stackable(Backbone):
     def frozen(self, input_size: int, hidden_size: int) -> frozenset[str]:
         """Return the names of the tensors that are drawn with the others and never trained; by default none."""
         return frozenset()
-
-    def kept_losses(self, input_size: int, hidden_size: int) -> list[str]:
-        """Return where a user's module keeps a loss of its own, which nothing would train; empty without a module."""
-        return []
 
     @final
     def count(self, input_size: int, hidden_size: int) -> int:
