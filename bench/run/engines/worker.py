@@ -31,6 +31,7 @@ PROCESSES = (
 """How a worker starts: forked from a server that has loaded the libraries, which takes 0.01 s where a fresh process
 takes 2 s; elsewhere libraries do not bear being forked."""
 PROCESSES.set_forkserver_preload(["longlag.training.cohort", "numba.np.arraymath"])
+_NOT_FROM_HERE = "PYTHONSAFEPATH"
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -291,10 +292,15 @@ _STARTING = threading.Lock()
 
 
 def _start(process: BaseProcess) -> None:
-    """Start a process; the server that it is forked from, which the first one starts, computes with one thread."""
+    """Start a process.
+
+    The server that it is forked from, which the first one starts, computes with one thread, and does not look for the
+    libraries that it loads in the folder where the command was given, which may hold a ``copy.py``.
+    """
+    names = (*_ONE_THREAD, _NOT_FROM_HERE)
     with _STARTING:
-        before = {name: os.environ.get(name) for name in _ONE_THREAD}
-        os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+        before = {name: os.environ.get(name) for name in names}
+        os.environ.update(dict.fromkeys(names, "1"))
         try:
             process.start()
         finally:
@@ -346,6 +352,7 @@ def _serve(connection: Connection, train: Train, plugins: Plugins) -> None:
     os.dup2(2, 1)  # what plugins print is none of the command's output
     _end_with_parent()
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))  # before torch loads
+    os.environ.pop(_NOT_FROM_HERE, None)  # what plugins start is none of this
     send = _of_this_process(connection.send)
     environment = provenance.environment()
     have_seen(plugins.seen)
