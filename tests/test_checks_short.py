@@ -99,6 +99,7 @@ def task(targets: str) -> str:
         ("cell", module(forward="inputs, state = inputs.flip(0), None"), "'causality': the output of step 0 changes"),
         ("cell", module(init="torch.manual_seed(42)"), "'determinism': every seed gives the same initial weights"),
         ("cell", module(forward=KEPT), "'determinism': the same inputs give other outputs the second"),
+        ("cell", module(forward="torch.rand(1)"), "'global state': draws from the global random state of torch"),
         (
             "cell",
             module().replace("hidden_size)\n\n", "hidden_size, batch_first=True)\n\n"),

@@ -56,6 +56,17 @@ def test_the_summary_has_the_settings_of_the_file_in_its_order(results: Path) ->
     assert (found["planned"], found["with_result"], found["outside"]) == (8, 8, 10)
 
 
+def test_rows_keep_the_order_of_the_files_cells_and_clips(results: Path) -> None:
+    (results.parent / "made.toml").write_text(FILE.replace('["rnn", "gru"]', '["gru", "rnn"]'))
+    listed = [row["cell"] for row in json.loads(report(results, "show", "--json"))["settings"]]
+    assert listed == ["gru", "rnn"] * 2
+    (results.parent / "made.toml").write_text(FILE)
+    assert [row["cell"] for row in json.loads(report(results, "show", "--json"))["settings"]] == ["rnn", "gru"] * 2
+    report(results, "tables")
+    rows = (results / "made" / "tables" / "summary.csv").read_text().splitlines()[1:]
+    assert ["gru" in row for row in rows] == [False, True] * 2
+
+
 def test_rows_are_those_of_the_file(results: Path) -> None:
     keys = {line.partition(",")[0] for line in report(results, "export").splitlines()[1:]}
     assert len(keys) == 8
