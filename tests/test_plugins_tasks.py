@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from longlag import registry
 from longlag.cli import main
 from longlag.plan.study import adhoc
-from longlag.run.engines.worker import seen_later
+from longlag.run.engines.cohort import seen_later
 from longlag.run.run import RunOptions, run
 from longlag.store.results import load
 from longlag.values.trial import Status

@@ -10,7 +10,7 @@ from longlag import registry
 from longlag.cli import main, training
 from longlag.plan.grid import GIVEN
 from longlag.run import run as running
-from longlag.run.engines.worker import train_cohort
+from longlag.run.engines.cohort import train_cohort
 from longlag.store.results import load
 from longlag.values.trial import Status, TrialResult
 

@@ -16,7 +16,7 @@ from longlag.checks.tasks import check_task
 from longlag.cli import main
 from longlag.plan.study import adhoc
 from longlag.report.outcomes import notes
-from longlag.run.engines.worker import need_data, train_cohort
+from longlag.run.engines.cohort import need_data, train_cohort
 from longlag.store.results import load_study
 from longlag.store.store import Store, store_path
 from longlag.tasks import digits

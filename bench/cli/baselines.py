@@ -220,7 +220,7 @@ def measured(entries: "Sequence[Entry]", workers: int) -> "list[Entry]":
 def need_origins(entries: "Sequence[Entry]") -> None:
     """Refuse to judge entries that were made with other plugins than those in use, without them, or on other data."""
     from longlag.cli.rerun import need_plugins
-    from longlag.run.engines.worker import need_data
+    from longlag.run.engines.cohort import need_data
 
     for entry in entries:
         need_plugins(entry.setting)

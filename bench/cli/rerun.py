@@ -25,7 +25,7 @@ def rerun(key: str, results: Path) -> int:
     KEY is the key of a stored trial, or enough of its first digits. Exits with 1 where the numbers differ.
     """
     from longlag.process import provenance
-    from longlag.run.engines.worker import train_cohort
+    from longlag.run.engines.cohort import train_cohort
 
     stored = _find_result(key, results)
     need_plugins(stored.trial)

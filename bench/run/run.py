@@ -11,8 +11,8 @@ from longlag.plan.study import Study
 from longlag.plan.trials import facts
 from longlag.run.engines.base import Engine
 from longlag.run.engines.cluster import Cluster, RayEngine
+from longlag.run.engines.cohort import Train, train_cohort
 from longlag.run.engines.local import LocalEngine
-from longlag.run.engines.worker import Train, train_cohort
 from longlag.run.plan import MEMORY, Plan, Retrain, check, compare, networks_of
 from longlag.shards.spool import Spool
 from longlag.store.schema import Facts

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from longlag.process.guards import one_line
-from longlag.run.engines.worker import Train, WorkerError, of_plugins, train_cohort
+from longlag.run.engines.cohort import Train, of_plugins, train_cohort
+from longlag.run.engines.worker import WorkerError
 from longlag.values.trial import Status, Trial, TrialResult
 
 _ATTEMPTS_TOGETHER = 2

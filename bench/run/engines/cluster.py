@@ -18,7 +18,8 @@ from typing import Any
 
 from longlag.process.guards import one_line
 from longlag.run.engines.base import Engine
-from longlag.run.engines.worker import Plugins, Train, Worker, WorkerError
+from longlag.run.engines.cohort import Train
+from longlag.run.engines.worker import Plugins, Worker, WorkerError
 from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import Trial, TrialResult
 
