@@ -10,7 +10,6 @@ import pytest
 from hypothesis import settings
 
 from longlag.perf.memory import PRELOADED
-from longlag.run.engines import worker
 
 settings.register_profile("longlag", derandomize=True, deadline=None, database=None)
 settings.load_profile("longlag")
@@ -18,10 +17,7 @@ gc.set_threshold(100_000)  # imports, tests and compilers make millions of objec
 
 
 @pytest.fixture(autouse=True, scope="session")
-def workers_with_libraries_loaded():
-    """Fork the workers of this process from a server that has loaded their libraries; a command spawns its own."""
-    forked = multiprocessing.get_context("forkserver")
-    forked.set_forkserver_preload([*PRELOADED, "longlag.training.cohort", "numba.np.arraymath"])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "PROCESSES", forked)
-        yield
+def server_of_processes():
+    """Load into the one server that processes are forked from what workers need, and what measured processes do."""
+    loaded = [*PRELOADED, "longlag.training.cohort", "numba.np.arraymath"]
+    multiprocessing.get_context("forkserver").set_forkserver_preload(loaded)

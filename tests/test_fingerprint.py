@@ -9,7 +9,7 @@ import torch
 from sample_results import FACTS, measurement, result
 
 from longlag.process import provenance
-from longlag.run.engines import worker
+from longlag.run.engines import cohort
 from longlag.store.results import load
 from longlag.store.store import Store, store_path
 from longlag.training import evaluation
@@ -87,7 +87,7 @@ def test_a_worker_stores_what_decides_rounding(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(
         "longlag.training.cohort.train", lambda trials, report, environment, *_: seen.append(environment)
     )
-    worker.train_cohort([TRIAL], lambda ended: None, {"source": "aaaa"})
+    cohort.train_cohort([TRIAL], lambda ended: None, {"source": "aaaa"})
     assert seen == [{"source": "aaaa"} | provenance.numerics()]
     assert set(seen[0]) == {"source", "cpu_capability", "blas", "llvmlite", "processor"}
     assert all(seen[0].values())
