@@ -46,7 +46,7 @@ TASKS = {
     "agreement:nouns=0-2": 600,
 }
 """With their budgets."""
-RATES = (3e-3, 1e-2, 3e-2)
+RATES = (3e-3, 1e-2, 3e-2, 1e-1)
 SEEDS = {60: 24, 600: 120}
 """Of each task, by tier."""
 RUNG_SEEDS = {60: 20, 600: 60}

@@ -18,7 +18,7 @@ from longlag.plan.grid import Grid
 from longlag.plan.specs import shortest_spec
 from longlag.stats.horizons import horizon
 
-RATES = (3e-3, 1e-2, 3e-2)
+RATES = (3e-3, 1e-2, 3e-2, 1e-1)
 DOUBLINGS = "doublings of the lag"
 """The unit of the effect."""
 LEFT_OPEN = (
