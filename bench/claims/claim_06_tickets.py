@@ -7,7 +7,7 @@ import pandas as pd
 
 from longlag.claims.base import Claim, Evidence, Picture, Rule
 from longlag.claims.support import ladder
-from longlag.claims.support.decisions import Bar, Verdict, decide, exhibited
+from longlag.claims.support.decisions import Bar, Verdict, exhibited
 from longlag.claims.support.rates import Rates
 from longlag.plan.study import Study
 
@@ -28,10 +28,7 @@ PARTS = {"a": "stock", "b": "tuned"}
 
 def judge(frame: pd.DataFrame, bar: Bar) -> Verdict:
     """Judge ``solved`` by ``cell, lag, seed``: by how many doublings of the lag the LSTM carries further."""
-    effect, n = ladder.doublings(frame, ("LSTM", "RNN"), bar)
-    told = ladder.horizons(frame)
-    verdict = decide(effect, n, bar).told(lstm=told["LSTM"], rnn=told["RNN"], rungs=frame["lag"].nunique())
-    return ladder.opened(verdict, frame)
+    return ladder.compared(frame, ("LSTM", "RNN"), bar)
 
 
 def judge_counter(frame: pd.DataFrame, bar: Bar) -> Verdict:

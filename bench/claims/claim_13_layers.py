@@ -21,7 +21,7 @@ LANES: Mapping[str, Mapping[str, object]] = {
 SEVERAL = (("2", "1"), ("4", "1"))
 BEYOND = (("8 residual", "8"),)
 PARTS = {"a": ("lstm", SEVERAL), "b": ("mingru", SEVERAL), "c": ("lstm", BEYOND)}
-RATES = (3e-3, 1e-2, 3e-2)
+RATES = (3e-3, 1e-2, 3e-2, 1e-1)
 SEEDS = {60: 32, 600: 120}
 
 

@@ -27,7 +27,7 @@ TRANSFORMERS = {
     f"{positions} positions": shortest_spec("cell", f"transformer:positions={positions}")
     for positions in dict.fromkeys(chain(*POSITIONS.values()))
 }
-RATES = (3e-3, 1e-2, 3e-2)
+RATES = {"recall": (3e-3, 1e-2, 3e-2, 1e-1), "tracking": (3e-3, 1e-2, 3e-2)}
 SEEDS = {60: 16, 600: 80}
 RECALL_UPDATES, TRACKING_UPDATES = 1200, 600
 PARAMETERS = 20_000
@@ -135,7 +135,7 @@ class Transformers(Claim):
         return {
             part: Study(
                 f"claim-15-{part}-rates", f"{self.sentence}: rates",
-                tuple(_grid(task, cell, RATES, TUNING_SEEDS) for task in tasks[part] for cell in _cells(part)),
+                tuple(_grid(task, cell, RATES[part], TUNING_SEEDS) for task in tasks[part] for cell in _cells(part)),
             )
             for part in tasks
         }  # fmt: skip

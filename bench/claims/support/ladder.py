@@ -5,13 +5,13 @@ side's sum is its mean log2 horizon within the ladder (Spearman 1908; Kärber 19
 fit. Every rung has seeds of its own, and on every rung each cell has the best rate of a search on others.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
 from longlag import registry
 from longlag.claims.base import TUNING_SEEDS, Picture
-from longlag.claims.support.decisions import Bar, Effect, Verdict, left_open, together
+from longlag.claims.support.decisions import Bar, Effect, Verdict, decide, left_open, together
 from longlag.claims.support.paired import LEARNT, own_seeds, share_of
 from longlag.claims.support.rates import Rates
 from longlag.plan.grid import Grid
@@ -27,6 +27,8 @@ LEFT_OPEN = (
 
 Ladder = Sequence[str]
 """Specs of one task, the lag about twice as long from each to the next."""
+Decide = Callable[[Effect, int, Bar], Verdict]
+"""A rule on an effect and its fewest seeds."""
 
 
 def search_grid(ladder: Ladder, cells: Sequence[str], **options: object) -> Grid:
@@ -89,6 +91,20 @@ def doublings(frame: pd.DataFrame, sides: tuple[str, str], bar: Bar) -> tuple[Ef
     found = [share_of(rung, "cell", (sides,), bar) for _, rung in frame.groupby("lag")]
     effects, counts = zip(*found, strict=True)
     return together(effects), min(counts)
+
+
+def compared(frame: pd.DataFrame, sides: tuple[str, str], bar: Bar, how: Decide = decide) -> Verdict:
+    """Judge by how many doublings of the lag the first side carries further, and tell both horizons.
+
+    Args:
+        frame: As of `rungs_of`, at least one rung.
+        sides: The names of both cells.
+        bar: As fixed.
+        how: The rule: that the first carries further, or that neither does.
+    """
+    effect, n = doublings(frame, sides, bar)
+    told = {side.lower(): lag for side, lag in horizons(frame).items()}
+    return opened(how(effect, n, bar).told(**told, rungs=frame["lag"].nunique()), frame)
 
 
 def opened(verdict: Verdict, frame: pd.DataFrame) -> Verdict:
