@@ -2,7 +2,7 @@
 
 import json
 import struct
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,17 @@ def file(tmp_path: Path) -> Path:
     trial = Trial(TASK, "gru", "norm:1", 0.01, 0, hidden_size=5, batch_size=3, updates=4, eval_every=4)
     train([trial], lambda _: None, keep=lambda *trained: checkpoints.keep(tmp_path, *trained))
     return checkpoints.path_of(tmp_path, trial.key)
+
+
+def test_a_network_is_in_its_file_before_its_trial_is_reported(tmp_path: Path) -> None:
+    trial = Trial(TASK, "rnn", "none", 0.01, 0, hidden_size=5, batch_size=3, updates=4, eval_every=4)
+    kept = []
+
+    def report(one: TrialResult) -> None:
+        kept.append(checkpoints.is_kept(tmp_path, one.trial.key, one.fingerprint))
+
+    train([trial], report, keep=lambda *trained: checkpoints.keep(tmp_path, *trained))
+    assert kept == [True]
 
 
 def test_networks_have_the_same_bytes_from_one_worker_two_and_a_resumed_run(tmp_path: Path) -> None:
@@ -161,11 +172,11 @@ def rewritten(file: Path, change_tensors=None, **change_trial: object) -> Path:
     made = checkpoints.load_network(file)
     if change_tensors:
         change_tensors(tensors)
-    trial = made.trial.__dict__ | change_trial
+    trial = asdict(made.trial) | change_trial
     known = {name: value for name, value in trial.items() if name in Trial.__dataclass_fields__}
     key = replace(made.trial, **known).key
     path = file.with_name(f"{key}.safetensors")
-    about = {"trial": {name: trial[name] for name in trial if name not in ("key", "cohort")}, "fingerprint": None}
+    about = {"trial": trial, "fingerprint": None}
     path.write_bytes(save(tensors, {"longlag": json.dumps(about)}))
     return path
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -33,6 +34,12 @@ def one_trial(**changes: object) -> Trial:
 def test_a_key_does_not_change() -> None:
     trial = Trial(COPY, "lstm", "norm:1", 0.003, 2, optimizer="sgd:momentum=0.9", updates=1200)
     assert trial.key == "1eec0e3d32145b78"
+
+
+def test_a_trial_has_no_dictionary_and_its_copy_the_same_key() -> None:
+    trial = Trial("copy", "lstm", "norm:1", 0.01, 3, updates=200)
+    assert not hasattr(trial, "__dict__"), "a million of them would not fit into 1.5 GiB"
+    assert pickle.loads(pickle.dumps(trial)).key == trial.key != replace(trial, seed=4).key
 
 
 def test_trials_are_the_product_in_a_stable_order() -> None:

@@ -3,6 +3,7 @@
 import math
 import shutil
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -214,7 +215,7 @@ def test_a_study_is_tuned_on_other_seeds_at_equally_many_rates_for_every_clip(na
     study = files.find(name)
     tune = files.find(str(study.tuning))
     assert not {seed for grid in study.grids for seed in grid.seeds} & {s for grid in tune.grids for s in grid.seeds}
-    tried = pd.DataFrame([vars(trial) for trial in tune.trials()])
+    tried = pd.DataFrame([asdict(trial) for trial in tune.trials()])
     assert tried.groupby(["task", "cell", "clip"])["lr"].nunique().nunique() == 1
     tuned = {(trial.task, trial.cell, trial.clip) for trial in tune.trials()}
     needed = {(t.task, t.cell, t.clip) for t in study.trials() if t.optimizer == "adam"}

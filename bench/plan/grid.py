@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from longlag.tasks.support.errors import UsageError, near
 from longlag.values.axes import AS_TRIAL, Axis
 from longlag.values.rules import Rule, choice, several, whole
-from longlag.values.trial import AXES, Trial
+from longlag.values.trial import AXES
 from longlag.values.wiring import NO_DECODER, Wiring
 
 GIVEN: Mapping[str, Axis] = {axis.given_as or name: axis for name, axis in AXES.items() if axis.asked}
@@ -73,7 +73,8 @@ class Grid(_Axes):  # type: ignore[misc]
         """Updates between evaluations."""
         if self.eval_every is not None:
             return int(self.eval_every)
-        return Trial.eval_every if self.updates > Trial.eval_every else -(-self.updates // 2)
+        usual = int(AXES["eval_every"].default)
+        return usual if self.updates > usual else -(-self.updates // 2)
 
     def size(self) -> int:
         """The number of trials in the product; a setting without a learning rate counts once."""

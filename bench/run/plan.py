@@ -86,7 +86,7 @@ class Plan:
             alike[trial.cohort].append(trial)
         for trials in alike.values():
             trials.sort(key=lambda trial: (trial.seed, trial.lr, trial.clip))  # trials of one seed share their batches
-        cuts = [_cut(alike.values(), memory, most) for most in COHORT_SIZES]
+        cuts = (_cut(alike.values(), memory, most) for most in COHORT_SIZES)
         _, cohorts = min(cuts, key=lambda cut: _duration(cut[0], workers))
         return cohorts
 
@@ -105,7 +105,8 @@ def _cut(groups: Iterable[list[Trial]], memory: int, most: int) -> tuple[list[fl
     for trials in groups:
         size = cohort_size(trials[0], memory, most)
         parts = [tuple(trials[i : i + size]) for i in range(0, len(trials), size)]
-        cut += [(cohort_seconds(part), part) for part in parts]
+        seconds = {len(part): cohort_seconds(part) for part in (parts[0], parts[-1])}
+        cut += [(seconds[len(part)], part) for part in parts]
     cut.sort(key=lambda part: -part[0])
     return [cost for cost, _ in cut], [cohort for _, cohort in cut]
 
@@ -235,8 +236,8 @@ def _of_other_source(store: Store, held: Mapping[str, Stored], trials: Sequence[
 
 def _timed(store: Store, stored: Sequence[Trial]) -> list[tuple[Trial, int, float]]:
     """Return updates and seconds of a few stored trials that this processor trained."""
-    by_key = {trial.key: trial for trial in stored}
-    durations = store.durations(sorted(by_key)[:TIMED])
+    by_key = {trial.key: trial for trial in heapq.nsmallest(TIMED, stored, key=lambda trial: trial.key)}
+    durations = store.durations(list(by_key))
     here = provenance.environment()["cpu"]
     return [(by_key[key], updates, seconds) for key, (updates, seconds, cpu) in durations.items() if cpu == here]
 

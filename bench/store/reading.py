@@ -21,7 +21,7 @@ Columns = dict[str, Sequence[Any]]
 """Rows of a table, by column; as in the file, so that JSON is text."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Stored:
     """The fields of a stored row that a plan compares."""
 
@@ -84,15 +84,16 @@ class Reading:
             DamagedStoreError: A status is none.
         """
         counted = schema.RUNS_FAILED if schema.RUNS_FAILED in self._held("trials") else f"NULL AS {schema.RUNS_FAILED}"
-        stored = {}
-        for row in self._rows(f"SELECT key, status, source, diverged_at, {counted} FROM trials ORDER BY key"):
+        stored, sources = dict[str, Stored](), dict[str | None, str | None]()
+        query = f"SELECT key, status, source, diverged_at, {counted} FROM trials ORDER BY key"
+        for key, ended, source, diverged_at, runs_failed in self._tuples(query):
             try:
-                status = Status(row["status"])
+                status = Status(ended)
             except ValueError:
-                raise DamagedStoreError(self.path, f"trial {row['key']} ended as {row['status']!r}") from None
-            has_network = status.has_network and row["diverged_at"] is None
-            failed = 0 if status.is_result else row[schema.RUNS_FAILED] or 1  # older rows do not say
-            stored[row["key"]] = Stored(status, row["source"], has_network, failed)
+                raise DamagedStoreError(self.path, f"trial {key} ended as {ended!r}") from None
+            has_network = status.has_network and diverged_at is None
+            failed = 0 if status.is_result else runs_failed or 1  # older rows do not say
+            stored[key] = Stored(status, sources.setdefault(source, source), has_network, failed)
         return stored
 
     def durations(self, keys: Sequence[str]) -> dict[str, tuple[int, float, str | None]]:
@@ -121,8 +122,8 @@ class Reading:
         """Return the key, lens and phase of every stored frame of the given lenses in the given versions."""
         if not self._holds("lenses"):
             return set()
-        rows = self._rows("SELECT key, lens, phase, version FROM lenses")
-        return {(row["key"], row["lens"], row["phase"]) for row in rows if lenses.get(row["lens"]) == row["version"]}
+        rows = self._tuples("SELECT key, lens, phase, version FROM lenses")
+        return {(key, lens, phase) for key, lens, phase, version in rows if lenses.get(lens) == version}
 
     def result(self, key: str) -> TrialResult | None:
         """Return a stored result with its curve."""
@@ -198,6 +199,13 @@ class Reading:
             key = ", ".join(str(page[name][wrong[0]]) for name in schema.TABLES[table].key if name in page)
             raise DamagedStoreError(self.path, f"row {key} of table {table} is not as it was written")
         return page
+
+    def _tuples(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """Yield rows as tuples, JSON as text, without holding them all."""
+        with explained(self.path):
+            cursor = self._connection.cursor()
+            cursor.row_factory = None
+            yield from cursor.execute(query)
 
     def _columns(self, query: str, *values: object) -> Columns:
         with explained(self.path):

@@ -12,7 +12,7 @@ import pandas as pd
 from longlag.stats.survival import median_updates
 from longlag.store.results import StudyData
 from longlag.tasks.support.errors import UsageError
-from longlag.values.trial import Status, Trial
+from longlag.values.trial import AXES, Status, Trial
 
 CONTEXT = ("processor", "cpu_capability", "machine", "torch", "blas", "numpy", "numba", "llvmlite")
 """The entries of an environment that decide rounding."""
@@ -82,7 +82,7 @@ class Entry:
     def label(self) -> str:
         """A readable name: task, cell, clip, and what differs from one plain layer and the usual optimizer."""
         of = self.setting
-        unusual = [of.optimizer] if of.optimizer != Trial.optimizer else []
+        unusual = [of.optimizer] if of.optimizer != AXES["optimizer"].default else []
         return " · ".join((of.task, of.cell, of.clip, *of.wiring.words, *unusual))
 
     @cached_property
