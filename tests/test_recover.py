@@ -20,10 +20,14 @@ from longlag.store import checks, recovery, schema
 from longlag.store.recovery import recover
 from longlag.store.store import Store, StoreError, store_path
 from longlag.values.frames import Found, Frame
+from longlag.values.trial import fingerprint_of
 
 TRIALS = 12
 FRAME = Frame("reach", 1, "end", 200, Found({"lag": 3}, {}))
-RESULTS = {trial(seed).key: replace(result(seed), frames=(FRAME,)) for seed in range(TRIALS)}
+MADE = [replace(result(seed), frames=(FRAME,)) for seed in range(TRIALS)]
+RESULTS = {
+    one.trial.key: replace(one, fingerprint=fingerprint_of(one.status, one.updates, one.measurements)) for one in MADE
+}
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +188,93 @@ def test_of_two_rows_of_one_trial_neither_is_taken(path: Path, content: bytes, m
     assert len(added) == 1
     with Store.open_for_reading(path) as store:
         assert trial(3).key not in store.stored()
+
+
+# Stores of versions without checksums
+
+
+def without_checksums(path: Path, content: bytes, *statements: str) -> bytes:
+    """Return a store's bytes as a version without checksums had written it, after some statements."""
+    path.write_bytes(content)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("ALTER TABLE trials DROP COLUMN curve_checksum")
+        for table in schema.TABLES:
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN checksum")
+        connection.execute("DELETE FROM about WHERE name = 'plan checksum'")
+        for statement in statements:
+            connection.execute(statement)
+    return path.read_bytes()
+
+
+def miscounted(content: bytes) -> bytes:
+    """Return a file that says of itself that seven of its pages are free: SQLite calls it damaged, and no row is."""
+    return content[:36] + bytes([0, 0, 0, 7]) + content[40:]
+
+
+def recovered_unchecked(path: Path, damaged: bytes) -> int:
+    """Recover a store without checksums, see that it is said, and return how many trials are there."""
+    path.write_bytes(damaged)
+    found = recover(path)
+    assert found.aside is not None
+    found.aside.unlink()
+    assert (found.unchecked, found.planned) == (found.trials, None)
+    with Store.open_for_reading(path) as store:
+        held = {key: store.result(key) for key in store.stored()}
+    assert held == {key: replace(RESULTS[key], frames=()) for key in held}
+    assert len(held) == found.trials
+    return len(held)
+
+
+def test_of_a_store_without_checksums_is_recovered_what_fits_its_hashes(path: Path, content: bytes) -> None:
+    older = without_checksums(path, content)
+    counts = [recovered_unchecked(path, older[:cut]) for cut in range(4096, len(older), 4096)]
+    assert counts[0] == 0
+    assert counts[-1] >= TRIALS // 2
+    path.write_bytes(older)
+    with Store.open_for_writing(path):  # which adds the columns, at the end
+        pass
+    assert recovered_unchecked(path, path.read_bytes()[:-4096]) >= TRIALS // 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        f"UPDATE trials SET {to} WHERE key = (SELECT min(key) FROM trials)"
+        for to in ("seed = 99", "status = 'solved'", "status = 'won'", "updates = 7", "fingerprint = NULL")
+    ]
+    + [
+        f"UPDATE measurements SET {to} WHERE key = (SELECT min(key) FROM trials)"
+        for to in ("loss = 1.25", "error = NULL", "slices = 'none'")
+    ]
+    + ['DELETE FROM measurements WHERE "update" = 100 AND key = (SELECT min(key) FROM trials)'],
+)
+def test_without_checksums_a_trial_unlike_its_hashes_is_not_recovered(path: Path, content: bytes, change: str) -> None:
+    assert recovered_unchecked(path, miscounted(without_checksums(path, content))) == TRIALS
+    assert recovered_unchecked(path, miscounted(without_checksums(path, content, change))) == TRIALS - 1
+
+
+def test_of_two_rows_without_a_checksum_neither_is_taken(path: Path, content: bytes, monkeypatch) -> None:
+    plain, error = recovery.rows_in, RESULTS[trial(3).key].error
+
+    def twice(file: bytes):
+        for values in plain(file):
+            yield values
+            if error in values:
+                yield tuple(0.125 if value == error else value for value in values)
+
+    monkeypatch.setattr(recovery, "rows_in", twice)
+    assert recovered_unchecked(path, miscounted(without_checksums(path, content))) == TRIALS - 1
+
+
+def test_what_is_recovered_without_checksums_stays_told_apart(tmp_path: Path, path: Path, content: bytes) -> None:
+    path.write_bytes(without_checksums(path, content)[:-4096])
+    done = call("recover", "mine", "--results", tmp_path)
+    assert done.exit_code == 3
+    count = int(done.stdout.split(" trials are recovered")[0].split()[-1])
+    assert f"unchecked {count} of them, of a version without checksums" in done.stdout
+    with Store.open_for_reading(path) as store:
+        (page,) = store.pages("trials")
+    assert set(page[schema.CHECKSUM]) == {None}
 
 
 def test_what_was_removed_from_a_store_does_not_come_back(path: Path, content: bytes) -> None:

@@ -143,6 +143,9 @@ def recover(study: str, results: Path) -> int:
         click.echo(f"{path} is sound, {found.trials} trials are stored; nothing was changed")
         return 0
     click.echo(f"study {name}: {found.trials} trials are recovered; the damaged store is kept as {found.aside}")
+    if found.unchecked:
+        known = "setting, end and curve fit their hashes, their other numbers could not be checked"
+        click.echo(f"unchecked {found.unchecked} of them, of a version without checksums: {known}")
     if found.planned is None:
         click.echo(f"its plan is lost: the command that ran {name} writes it again, and trains what is missing")
         return EXIT_SOME_FAILED

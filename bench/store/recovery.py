@@ -2,6 +2,10 @@
 
 Rows are read page by page, past the damage. A trial is recovered where its checksum and that of its curve fit, so that
 none is guessed at or lacks a part; the others are trained again by the next run.
+
+Rows of versions without checksums are held against older hashes: a trial's key is one of its setting, its fingerprint
+one of its status, its updates and its curve. Where both fit it is recovered, again without a checksum, and told as one
+whose other numbers could not be checked. Plans and frames of lenses have no such hash: the next run makes them.
 """
 
 import os
@@ -18,9 +22,14 @@ from longlag.store.file import DamagedStoreError, Lock, StoreError, connect, exp
 from longlag.store.pages import rows_in
 from longlag.store.schema import CHECKSUM
 from longlag.store.store import Store
+from longlag.values.trial import fingerprint_of
 
 _OF_TRIALS = ("measurements", "lenses")
 """Tables whose rows belong to a trial."""
+_HASHED = ("trials", "measurements")
+"""Tables whose rows are held against a trial's key and fingerprint where they have no checksum."""
+_NO_VALUE = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
+"""What is raised where a value is not one of its column."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +41,14 @@ class Recovered:
         trials: How many trials are stored.
         planned: How many trials the plan holds; None where the plan could not be read as a whole.
         missing: How many of the plan's trials are not stored.
+        unchecked: How many of the stored trials have no checksum, since an older version wrote them.
     """
 
     aside: Path | None
     trials: int
     planned: int | None
     missing: int
+    unchecked: int = 0
 
 
 def recover(path: Path) -> Recovered:
@@ -91,7 +102,7 @@ def _write_readable(path: Path, part: Path) -> None:
 
 
 def _sound_rows(content: bytes, orders: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, schema.Row]]:
-    """Yield each row whose checksum fits, with its table.
+    """Yield each row whose checksum fits, or that may be an older one, with its table.
 
     Args:
         content: The file.
@@ -99,7 +110,7 @@ def _sound_rows(content: bytes, orders: Mapping[str, Sequence[str]]) -> Iterator
     """
     for values in rows_in(content):
         for table, order in orders.items():
-            if order.index(CHECKSUM) < len(values) <= len(order):  # later columns may be missing
+            if len(values) <= len(order):  # later columns may be missing
                 row = dict(zip(order, values, strict=False))
                 if _fits(table, row):
                     yield table, row
@@ -107,10 +118,19 @@ def _sound_rows(content: bytes, orders: Mapping[str, Sequence[str]]) -> Iterator
 
 
 def _fits(table: str, row: schema.Row) -> bool:
+    if row.get(CHECKSUM) is None:
+        return table in _HASHED and _has_kinds(table, row)
     try:
         return bool(row[CHECKSUM] == checksum(table, row))
-    except (TypeError, ValueError, AttributeError, OverflowError):  # a value of another kind than its column's
+    except _NO_VALUE:
         return False
+
+
+def _has_kinds(table: str, row: schema.Row) -> bool:
+    """Return whether each value is of the kind of its column."""
+    full = schema.stand_ins(table, row) | row
+    columns = schema.TABLES[table].columns
+    return all(columns[name].admits(value) for name, value in full.items())
 
 
 def _orders(path: Path) -> dict[str, list[str]]:
@@ -127,7 +147,7 @@ def _orders(path: Path) -> dict[str, list[str]]:
 def _order(table: str, columns: Sequence[str]) -> list[str]:
     """Return columns with those of the key first; those of this version, where they cannot be those of a store."""
     known, key = schema.TABLES[table].columns, schema.TABLES[table].key
-    if not {*key, CHECKSUM} <= set(columns) <= known.keys():
+    if not set(key) <= set(columns) <= known.keys():
         columns = list(known)
     return [*key, *(name for name in columns if name not in key)]
 
@@ -139,13 +159,32 @@ def _remove_incomplete(store: Store, doubtful: Collection[str]) -> None:
         store: The new store.
         doubtful: Keys of which several rows were found.
     """
-    wrong = store.wrong_curves() | set(doubtful)
+    wrong = store.wrong_curves() | _unlike_their_hashes(store) | set(doubtful)
     keys = {table: {key for page in store.pages(table) for key in page["key"]} for table in ("trials", *_OF_TRIALS)}
     lost = wrong | (keys["measurements"] | keys["lenses"]) - keys["trials"]
     for table in keys:
         store.remove(table, lost)
     if not store.plan_is_whole():
         store.forget_plan()
+
+
+def _unlike_their_hashes(store: Store) -> set[str]:
+    """Return the keys of trials without a checksum whose setting, status, updates or curve another hash is of."""
+    return {key for key in _without_checksum(store) if not _fits_hashes(store, key)}
+
+
+def _without_checksum(store: Store) -> list[str]:
+    pairs = (zip(page["key"], page[CHECKSUM], strict=True) for page in store.pages("trials"))
+    return [key for page in pairs for key, one in page if one is None]
+
+
+def _fits_hashes(store: Store, key: str) -> bool:
+    try:
+        one = store.result(key)
+    except _NO_VALUE:
+        return False
+    assert one is not None
+    return one.trial.key == key and one.fingerprint == fingerprint_of(one.status, one.updates, one.measurements)
 
 
 def _exchange(path: Path, part: Path) -> Path:
@@ -178,4 +217,5 @@ def _counted(path: Path, aside: Path | None) -> Recovered:
     with Store.open_for_reading(path) as store:
         stored = store.stored().keys()
         planned = {row["key"] for row in store.plan()}
-    return Recovered(aside, len(stored), len(planned) or None, len(planned - stored))
+        unchecked = len(_without_checksum(store))
+    return Recovered(aside, len(stored), len(planned) or None, len(planned - stored), unchecked)

@@ -33,6 +33,8 @@ _ELSEWHERE = ("trial", "measurements", "frames")
 _SUMMARY = tuple(item.name for item in fields(TrialResult) if item.name not in _ELSEWHERE)
 _ALWAYS_NUMBERS = ("loss", "error", "parameter_norm")  # of a measurement; NULL is read back as NaN
 _SQL: Mapping[Any, str] = {int: "INTEGER", float: "REAL", str: "TEXT"}
+_TYPES = {"INTEGER": int, "REAL": int | float, "TEXT": str}
+"""Types of a column's values in the file, where whole numbers are written as such."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,10 @@ class Column:
     kind: str
     missing: bool = True
     stands_in: str | float | None = None
+
+    def admits(self, value: object) -> bool:
+        """Return whether a value, as the file holds it, may be one of this column."""
+        return self.missing if value is None else isinstance(value, _TYPES[self.kind])
 
     @property
     def definition(self) -> str:

@@ -169,10 +169,11 @@ class Store(Reading):
         """Put in a row as a file holds it; return False, and leave the former, where there is another of its key."""
         key = schema.TABLES[table].key
         match = " AND ".join(f'"{name}" = ?' for name in key)
-        held = self._rows(f"SELECT {schema.CHECKSUM} FROM {table} WHERE {match}", *(row[name] for name in key))
+        values = [row[name] for name in key]
+        held = self._connection.execute(f"SELECT * FROM {table} WHERE {match}", values).fetchone()
         if not held:
-            self._insert(table, row)
-        return not held or bool(held[0][schema.CHECKSUM] == row[schema.CHECKSUM])
+            self._connection.execute(_insertion(table, tuple(row)), row)
+        return not held or dict(held) == dict(held) | row
 
     def remove(self, table: str, keys: Iterable[str]) -> None:
         """Remove the rows of some trials from a table."""
