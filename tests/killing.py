@@ -7,21 +7,28 @@ with ``python killing.py FIRST-END FOLDER``.
 
 import ctypes
 import os
+import queue
 import random
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import shard_samples
-from shard_samples import Engine, call, exports
+import torch
+from click.testing import Result
+from shard_samples import MADE_HERE, call, ended
 
 from longlag.cli import training
+from longlag.networks.build import network_of
 from longlag.run import run as running
+from longlag.shards import spool
 from longlag.store import store as storing
 from longlag.store.store import store_path
+from longlag.training import checkpoints
 
 LIBRARY = r"""
 #define _GNU_SOURCE
@@ -51,6 +58,32 @@ COUNTED(ssize_t, pwrite64, (int file, const void *from, size_t size, off64_t at)
 GRID = [*shard_samples.GRID, "--seeds", "1", "--name", "small", "--workers", "1"]
 RUN = ("run", *GRID)
 SHARD = (*RUN, "--shard", "1/1")
+SPOOL = (*RUN, "--spool", "RESULTS/spool")
+KEEP = (*RUN, "--keep-networks")
+LOSE = ("lose the store",)
+"""No command: what the spool holds must be enough without the store."""
+
+
+class Engine:
+    """Does with each trial, in a thread of this process, what a worker does; it goes on once a result is stored."""
+
+    def __init__(self, workers, timeout_seconds, train):
+        self.train = train
+
+    def run(self, cohorts):
+        for trial in (trial for cohort in cohorts for trial in cohort):
+            found, stored = queue.SimpleQueue(), queue.SimpleQueue()
+
+            def report(result, found=found, stored=stored):
+                found.put(result)
+                stored.get()
+
+            worker = threading.Thread(target=self.train, args=([trial], report, MADE_HERE), daemon=True)
+            worker.start()
+            yield found.get(timeout=600)
+            stored.put(None)
+            worker.join()
+        spool._OPEN.clear()  # a worker's shard ends with its process
 
 
 class Slow(Engine):
@@ -62,15 +95,33 @@ class Slow(Engine):
             yield result
 
 
+def train(trials, report, environment, networks=None, **options):
+    """End each trial at once, with a network of zeros where networks are kept."""
+    for result in map(ended, trials):
+        if networks:
+            network = network_of(result.trial)
+            checkpoints.keep(networks, result, network, torch.zeros(network.layout.row_size))
+        report(result)
+
+
 def prepare(engine: type = Engine) -> None:
     """Let commands of this process train nothing, draw nothing, and commit each trial at once."""
     running.LocalEngine, training.write_reports, storing.COMMIT_SECONDS = engine, lambda *_: None, 0.0
-    shard_samples.GRID = GRID
+    running.train_cohort, shard_samples.GRID = train, GRID
 
 
-def done(*command: object, results: Path, code: int = 0) -> None:
-    ended = call(*command, "--results", results)
-    assert ended.exit_code == code, (command, ended.output)
+def called(command: tuple[str, ...], results: Path) -> Result:
+    return call(*(word.replace("RESULTS", str(results)) for word in command), "--results", results)
+
+
+def done(command: tuple[str, ...], results: Path) -> None:
+    came = called(command, results)
+    assert came.exit_code == 0, (command, came.output)
+
+
+def files(results: Path) -> list[bytes]:
+    """Return what is left of the small study: its exports, and the networks that were kept."""
+    return [*shard_samples.exports(results), *(path.read_bytes() for path in sorted(results.rglob("*.safetensors")))]
 
 
 def killed_in(command: tuple[str, ...], results: Path, kill: Callable[[int], None], arm: int = 0) -> bool:
@@ -86,7 +137,7 @@ def killed_in(command: tuple[str, ...], results: Path, kill: Callable[[int], Non
     if not child:
         if arm:
             ctypes.CDLL(None).arm(ctypes.c_long(arm))
-        call(*command, "--results", results)
+        called(command, results)
         os._exit(0)
     kill(child)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
@@ -104,7 +155,7 @@ def writes(way: tuple[tuple[str, ...], ...], step: int, folder: Path) -> Iterato
     while True:
         shutil.rmtree(results, ignore_errors=True)
         for command in way[:-1]:
-            done(*command, results=results)
+            done(command, results)
         damage(way[-1], results)
         if not killed_in(way[-1], results, lambda child: None, arm=number):
             return
@@ -124,6 +175,8 @@ WAYS = {
     "shard": ((SHARD,), (SHARD, ("merge", "small"))),
     "merge": ((SHARD, ("merge", "small")), (("merge", "small"),)),
     "recover": ((RUN, ("recover", "small")), (("recover", "small"), RUN)),
+    "spool": ((SPOOL,), (SPOOL, LOSE, ("merge", "small", "RESULTS/spool"))),
+    "keep": ((KEEP,), (KEEP,)),
 }
 """Commands of which the last is killed, and those that finish what is left of it."""
 
@@ -131,13 +184,16 @@ WAYS = {
 def all_writes(way: str, step: int, folder: Path) -> int:
     """Kill a way's last command at its writes, finish it each time, and compare; return how often it was killed."""
     prepare()
-    done(*RUN, results=folder / "whole")
-    wanted, kills = exports(folder / "whole"), 0
+    done(KEEP if way == "keep" else RUN, folder / "whole")
+    wanted, kills = files(folder / "whole"), 0
     for results in writes(WAYS[way][0], step, folder):
         for command in WAYS[way][1]:
-            ended = call(*command, "--results", results)
-            assert ended.exit_code in ((0, 3) if command[0] == "recover" else (0,)), (kills, ended.output)
-        assert exports(results) == wanted, f"killed before write {1 + kills * step}"
+            if command is LOSE:
+                store_path("small", results).unlink()
+                continue
+            came = called(command, results)
+            assert came.exit_code in ((0, 3) if command[0] == "recover" else (0,)), (kills, came.output)
+        assert files(results) == wanted, f"killed before write {1 + kills * step}"
         left = {path.name for path in (results / "small").rglob("*") if ".part" in path.name}
         assert not left, left
         kills += 1
@@ -148,14 +204,14 @@ def at_random(seeds: range, folder: Path) -> None:
     """Kill a run at three random times, finish it, and compare; once for each seed."""
     prepare(Slow)
     started = time.monotonic()
-    done(*RUN, results=folder / "whole")
-    seconds, wanted = time.monotonic() - started, exports(folder / "whole")
+    done(RUN, folder / "whole")
+    seconds, wanted = time.monotonic() - started, files(folder / "whole")
     for seed in seeds:
         drawn, results = random.Random(seed), folder / str(seed)
         for _ in range(3):
             killed_in(RUN, results, lambda child, drawn=drawn: kill_soon(child, drawn.uniform(0, seconds)))
-        done(*RUN, results=results)
-        assert exports(results) == wanted, f"seed {seed}"
+        done(RUN, results)
+        assert files(results) == wanted, f"seed {seed}"
 
 
 def kill_soon(process: int, seconds: float) -> None:
