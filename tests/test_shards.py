@@ -120,6 +120,14 @@ def test_wherever_the_first_line_is_cut_off_the_shard_begins_again(path: Path, m
         assert read_header(path) == HEADER
 
 
+def test_a_writer_holds_no_curves_however_many_trials_it_writes(path: Path) -> None:
+    result = ended(TRIALS[0])
+    with ShardWriter.open(path, HEADER) as shard:
+        shard.add(result, facts(result.trial))
+        shard.flush()
+        assert shard.held[result.trial.key] == replace(result, measurements=())
+
+
 def test_a_later_line_counts_unless_it_has_no_result_and_the_earlier_has(tmp_path: Path) -> None:
     failed = replace(ended(TRIALS[0]), status=Status.FAILED)
     one, other = ended(TRIALS[0], error=0.5), ended(TRIALS[0], error=0.75)

@@ -116,7 +116,7 @@ class ShardWriter:
             raise StoreError(failure) from error
         for key, result, _ in self._waiting:
             if replaces(result, self.held.get(key)):
-                self.held[key] = result
+                self.held[key] = replace(result, measurements=(), frames=())
             count_line(result, self.runs_failed)
         self.forget()
 
@@ -156,7 +156,7 @@ def _resumed(path: Path, file: int, header: Header) -> tuple[dict[str, TrialResu
         for result in (line.result for line in lines_of(reader) if line.result is not None):
             count_line(result, runs_failed)
             if replaces(result, held.get(result.trial.key)):
-                held[result.trial.key] = replace(result, measurements=())
+                held[result.trial.key] = replace(result, measurements=(), frames=())
         end = _end_of_lines(reader)
         if end < reader.seek(0, os.SEEK_END):
             os.ftruncate(file, end)
