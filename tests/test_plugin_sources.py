@@ -166,10 +166,10 @@ def test_what_is_loaded_later_by_name_joins_the_rows_source(tmp_path: Path) -> N
     (tmp_path / "aside.py").write_text("value = 2.0\n")
     lazy = "from importlib import import_module; loaded = import_module('asi' + 'de')"
     registry.use([written(tmp_path, body=lazy, value="loaded.value")])
-    used = registry.used()
-    assert registry.loaded_later(used) == {}
+    (made,) = registry.used()
+    assert registry.seen_later(made).files == {}
     assert registry.schedule("mine").factor(1, 1) == 2
-    later = registry.loaded_later(used)
+    later = registry.seen_later(made).files
     sys.modules.pop("aside")
     assert later == {"aside": str(tmp_path / "aside.py")}
     source = provenance.source_with(later, ())

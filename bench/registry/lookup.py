@@ -200,22 +200,9 @@ def plugins_of(specs: Iterable[tuple[str, str]]) -> list[Plugin]:
     return sorted(named, key=lambda made: made.label)
 
 
-def loaded_later(made: Iterable[Plugin]) -> dict[str, str]:
-    """Return the files of the user's own modules that plugins loaded after their import, by name."""
-    return plugins.loaded_later(made, used())
-
-
 def seen_later(made: Plugin) -> Sources:
     """Return the modules and files that a plugin loaded and read after its import."""
     return plugins.seen_later(made, used())
-
-
-def forget_readers(made: Iterable[Plugin]) -> None:
-    """Drop all plugins in use if one of these has read files, so that the next import reads them again."""
-    if readers := [one for one in made if plugins.has_read(one)]:
-        for one in readers:
-            plugins.forget(one)
-        use(())
 
 
 def labels_of(specs: Iterable[tuple[str, str]]) -> str:

@@ -1,6 +1,5 @@
 """What is done with one cohort, in whatever process: it is trained, and what its plugins do is watched and noted."""
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -38,10 +37,8 @@ def train_cohort(
         lenses: The lenses whose frames go with each result.
         audit_every: Whether compiled passes are audited at every update, or at the last before each evaluation.
     """
-    from longlag.process import state
     from longlag.training.cohort import train
 
-    before = set(sys.modules)
     for trial in trials:
         need_data(trial)
     if any(trial.plugins for trial in trials):
@@ -57,14 +54,9 @@ def train_cohort(
 
         watch = Watch(lenses)
         report, look = watch.with_frames(report), watch.look
-    with state.settled():  # the next cohort must not depend on this one's plugins
-        of_made = of_plugins(trials)
-        of_made |= {provenance.UNCHECKED: True} if unchecked and of_made else {}
-        train(trials, report, environment | provenance.numerics() | of_made, keep, look, audit_every)
-    used = plugins_of(trials)
-    for name in registry.loaded_later(used).keys() - before:  # the next cohort loads, and reads, what it needs
-        del sys.modules[name]
-    registry.forget_readers(used)
+    of_made = of_plugins(trials)
+    of_made |= {provenance.UNCHECKED: True} if unchecked and of_made else {}
+    train(trials, report, environment | provenance.numerics() | of_made, keep, look, audit_every)
 
 
 def need_data(trial: Trial) -> None:
