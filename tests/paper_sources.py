@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from longlag.registry import lookup
+from longlag.tasks.support.options import options_of, spell
 
 FILE = Path(__file__).resolve().parent.parent / "bench" / "report" / "paper" / "sources.toml"
 KINDS = ("task", "cell", "architecture", "clip", "optimizer", "schedule")
@@ -18,6 +19,11 @@ def text() -> str:
             of = lookup.find(kind, name)
             summary = re.sub(r"``|\*", "", (of.__doc__ or "").splitlines()[0]).rstrip(".")
             lines += ["", f"[{kind}.{name}]", f"summary = {quoted(summary)}", f"reference = {quoted(of.reference)}"]
+            options = {key: option for key, option in options_of(of).items() if option.default is not None}
+            told = ", ".join(f"{key} = {quoted(spell(option.default))}" for key, option in options.items())
+            words = [word for option in options.values() for word in option.choices]
+            lines += [f"options = {{ {told} }}"] * bool(told)
+            lines += [f"words = [{', '.join(map(quoted, dict.fromkeys(words)))}]"] * bool(words)
     return "\n".join([*lines, ""])
 
 

@@ -11,12 +11,13 @@ from longlag.report.figures import style
 from longlag.report.outcomes import SETTING, notes, outcomes, seeds
 from longlag.report.paper.latex import escape
 from longlag.report.paper.origin import Origin, versions
-from longlag.report.paper.sources import ALWAYS, bibliography, cite, cited, source_of
+from longlag.report.paper.sources import ALWAYS, bibliography, cite, options_of, source_of, works_of
 from longlag.report.paper.table import plain
 from longlag.report.text.tables import axis_text, number
 from longlag.report.text.words import joined
 from longlag.store.results import StudyData
 from longlag.tasks.support.options import spell
+from longlag.tasks.support.spelling import clip_parts, split_spec
 from longlag.values.trial import Status
 
 _PROGRAMS = {"python": "Python", "torch": "PyTorch", "numpy": "NumPy", "numba": "Numba"}
@@ -67,11 +68,6 @@ def methods_of(study: StudyData) -> Methods:
     return Methods(sentences, _settings(study))
 
 
-def _works(kind: str, spec: str) -> tuple[str, ...]:
-    source = source_of(kind, spec)
-    return tuple(cited(source.reference)) if source else ()
-
-
 def _own(kind: str, spec: str) -> str:
     """Return a remark if the spec is that of a plugin; else an empty text."""
     return "" if source_of(kind, spec) else ", our own"
@@ -88,7 +84,7 @@ def _tasks(study: StudyData) -> list[Clause]:
         first = study.plan[study.plan["task"] == task].iloc[0]
         facts = f"lag {first['lag']:.0f}, floor {number(first['baseline_error'])} of the {first['error_name']}"
         facts += f", solved below {number(first['solved_below'])}"
-        clauses.append(Clause(f"{style.task_label(task)}: {facts}{_own('task', task)}", _works("task", task)))
+        clauses.append(Clause(f"{style.task_label(task)}: {facts}{_own('task', task)}", works_of("task", task)))
     return clauses
 
 
@@ -98,7 +94,7 @@ def _cells(study: StudyData) -> list[Clause]:
     for cell in sorted(_each(study, "cell"), key=style.cell_rank):
         counts = sorted({int(count) for count in sizes.loc[sizes["cell"] == cell, "num_parameters"]})
         size = f" ({_range([f'{count:,}' for count in counts])} parameters)" if counts else ""
-        clauses.append(Clause(f"{style.cell_label(cell)}{size}{_own('cell', cell)}", _works("cell", cell)))
+        clauses.append(Clause(f"{style.cell_label(cell)}{size}{_own('cell', cell)}", works_of("cell", cell)))
     return clauses
 
 
@@ -109,15 +105,26 @@ def _range(texts: Sequence[str]) -> str:
 def _clips(study: StudyData) -> list[Clause]:
     clauses = []
     for clip in sorted(_each(study, "clip"), key=style.clip_rank):
-        source = source_of("clip", clip)
-        what = source.summary[0].lower() + source.summary[1:] if source and clip != "none" else ""
+        parts = [part for part in clip_parts(clip) if part != "none"]
+        sources = [source for part in parts if (source := source_of("clip", part))]
+        what = "; ".join(source.summary[0].lower() + source.summary[1:] for source in sources)
         text = f"{style.clip_label(clip)} ({what})" if what else style.clip_label(clip)
-        clauses.append(Clause(text + _own("clip", clip), _works("clip", clip)))
+        own = "".join(dict.fromkeys(_own("clip", part) for part in parts))
+        works = dict.fromkeys(work for part in parts for work in works_of("clip", part))
+        clauses.append(Clause(text + own, tuple(works)))
     return clauses
 
 
 def _named(study: StudyData, kind: str) -> list[Clause]:
-    return [Clause(f"{spec}{_own(kind, spec)}", _works(kind, spec)) for spec in _each(study, kind)]
+    return [
+        Clause(f"{_with_options(kind, spec)}{_own(kind, spec)}", works_of(kind, spec)) for spec in _each(study, kind)
+    ]
+
+
+def _with_options(kind: str, spec: str) -> str:
+    """Write the name of a spec and all of its options, as others may have other defaults."""
+    options = [f"{name} {value}" for name, value in options_of(kind, spec).items()]
+    return f"{split_spec(spec, kind)[0]} ({', '.join(options)})" if options else spec
 
 
 def _rates(study: StudyData) -> Clause:
@@ -188,7 +195,7 @@ def _machine(study: StudyData) -> str:
         if any(environment.get(key) for environment in environments)
     ]
     made_by = sorted(study.trials.reindex(columns=["processor"])["processor"].dropna().astype(str).unique())
-    on = f" on {joined(made_by)}" if made_by else ""
+    on = f" ({joined(made_by)})" if made_by else ""
     kinds = f"{_listed(study.plan['dtype'])} on {_listed(study.plan['device'])}"
     with_programs = f" with {joined(programs)}" if programs else ""
     sources = f", code {joined(study.sources)}" if study.sources else ""
@@ -231,11 +238,11 @@ def settings_latex(methods: Methods, origin: Origin) -> str:
                       "\\end{tabular}", ""])  # fmt: skip
 
 
-def to_markdown(methods: Methods) -> str:
+def to_markdown(methods: Methods, origin: Origin) -> str:
     """Write the paragraph and the settings for Markdown, with citations by authors and year."""
     sentences = [_markdown(*sentence) for sentence in methods.sentences]
     rows = [f"| {name} | {plain(value)} |" for name, value in methods.settings]
-    return "\n".join([" ".join(sentences), "", "| setting | values |", "| :-- | :-- |", *rows, ""])
+    return "\n".join([origin.comment, " ".join(sentences), "", "| setting | values |", "| :-- | :-- |", *rows, ""])
 
 
 def _markdown(begin: str, clauses: list[Clause]) -> str:
@@ -244,11 +251,11 @@ def _markdown(begin: str, clauses: list[Clause]) -> str:
 
 
 def methods_files(study: StudyData, origin: Origin) -> dict[str, str]:
-    """Return the texts of all files, by name; the bibliography does not name its origin, as BibTeX has no comments."""
+    """Return the texts of all files, by name."""
     methods = methods_of(study)
     return {
         "methods.tex": to_latex(methods, origin),
         "settings.tex": settings_latex(methods, origin),
-        "methods.md": to_markdown(methods),
-        "methods.bib": bibliography(methods.works),
+        "methods.md": to_markdown(methods, origin),
+        "methods.bib": f"% {origin.line.replace('@', '(at)')}\n{bibliography(methods.works)}",  # @ begins an entry
     }

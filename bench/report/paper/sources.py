@@ -2,10 +2,13 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
+from types import MappingProxyType
 from typing import NamedTuple
+
+from longlag.tasks.support.spelling import split_spec
 
 _NAME = r"(?:van der |De )?[A-Z][\w-]+(?: Chowdhury| Roux)?"
 _CITED = re.compile(
@@ -17,10 +20,19 @@ ALWAYS = ("Clopper & Pearson 1934", "Kaplan & Meier 1958")
 
 
 class Source(NamedTuple):
-    """A description and a reference for something that is shipped."""
+    """A description and a reference for something that is shipped.
+
+    Attributes:
+        summary: What it is.
+        reference: Where it is from; ``chrono: Tallec & Ollivier 2018`` says it of an option or its value.
+        options: The options and their defaults, as users write them.
+        words: The words that options may be set to.
+    """
 
     summary: str
     reference: str
+    options: Mapping[str, str] = MappingProxyType({})
+    words: Sequence[str] = ()
 
 
 @cache
@@ -35,6 +47,43 @@ def source_of(kind: str, spec: str) -> Source | None:
     name = re.split(r"[:+]", spec)[0]
     known = sources()
     return known.get((kind, name)) or (known.get(("architecture", name)) if kind == "cell" else None)
+
+
+def options_of(kind: str, spec: str) -> dict[str, str]:
+    """Return the options of a spec, those that it leaves out included; none for a plugin.
+
+    >>> options_of("optimizer", "sgd:momentum=0.9")
+    {'momentum': '0.9', 'nesterov': 'false'}
+    """
+    source = source_of(kind, spec)
+    return {**source.options, **split_spec(spec, kind)[1]} if source else {}
+
+
+def works_of(kind: str, spec: str) -> tuple[str, ...]:
+    """Return the works that a spec rests on: those of options only where the spec has these options set.
+
+    >>> works_of("cell", "rnn"), works_of("cell", "rnn:init=identity,nonlinearity=relu")
+    (('Elman 1990',), ('Elman 1990', 'Le, Jaitly & Hinton 2015'))
+    """
+    source = source_of(kind, spec)
+    if source is None:
+        return ()
+    if kind == "clip":
+        return tuple(cited(source.reference))
+    known = {*source.options, *source.words}
+    options = options_of(kind, spec)
+    in_use = {*options.values()} | {name for name, value in options.items() if _set(value, source.options.get(name))}
+    clauses = [
+        clause
+        for clause in source.reference.split("; ")
+        if not (of := set(clause.rpartition(": ")[0].split(", "))) <= known or of & in_use
+    ]
+    return tuple(cited("; ".join(clauses)))
+
+
+def _set(value: str, default: str | None) -> bool:
+    """Return whether an option is in use: it is true, or a number that is not its default."""
+    return value == "true" or (value != "false" and value != default)
 
 
 def cited(reference: str) -> list[str]:

@@ -179,7 +179,7 @@ def _grouped(text: str, table: Table) -> str:
     return "\n".join([*grouped, *lines[first + len(table.rows) :], ""])
 
 
-def to_markdown(table: Table) -> str:
+def to_markdown(table: Table, origin: Origin) -> str:
     """Write a table for Markdown, with its caption below."""
     grouped = any(table.groups)
     heads = ([""] if grouped else []) + table.headings
@@ -187,7 +187,7 @@ def to_markdown(table: Table) -> str:
     for place, (group, row, bold) in enumerate(zip(table.groups, table.rows, table.bold, strict=True)):
         first = [group if place == 0 or table.groups[place - 1] != group else ""] if grouped else []
         lines.append(_line([plain(text) for text in first] + [_bold(plain(text), bold) for text in row]))
-    return "\n".join([*lines, "", plain(table.caption), ""])
+    return "\n".join([origin.comment, "", *lines, "", plain(table.caption), ""])
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -203,11 +203,12 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_|#\[\]])", r"\\\1", html.escape(text, quote=False))
 
 
-def to_html(table: Table) -> str:
+def to_html(table: Table, origin: Origin) -> str:
     """Write a table for HTML, with its caption."""
     grouped = any(table.groups)
     heads = "".join(f"<th>{html.escape(name)}</th>" for name in ([""] if grouped else []) + table.headings)
     lines = [
+        origin.comment,
         "<table>",
         f"<caption>{html.escape(table.caption)}</caption>",
         f"<thead><tr>{heads}</tr></thead>",
@@ -231,7 +232,7 @@ def written_as(study: StudyData, table: Table, origin: Origin) -> dict[str, dict
     return {
         "latex": {f"table{number}.tex": to_latex(part, origin) for number, part in zip(numbers, parts, strict=True)},
         "caption": {"table.caption.tex": f"% {origin.line}\n{escape(table.caption)}\n"},
-        "markdown": {"table.md": to_markdown(table)},
-        "html": {"table.html": to_html(table)},
+        "markdown": {"table.md": to_markdown(table, origin)},
+        "html": {"table.html": to_html(table, origin)},
         "csv": {"table.csv": to_csv(summarise(study).drop(columns=list(shared_values(study))))},
     }
