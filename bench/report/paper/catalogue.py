@@ -21,6 +21,7 @@ from longlag.report.figures import (
     updates_to_solve,
 )
 from longlag.report.lens import reach
+from longlag.report.paper import cost_time
 from longlag.store.results import StudyData
 from longlag.tasks.support.errors import UsageError, near
 
@@ -57,13 +58,18 @@ FIGURES: dict[str, Figure] = {
     "transfer": transfer,
     "depth": depth,
     "cost": cost,
+    "cost_time": cost_time,
     "statuses": statuses,
     "profiles": profiles,
 }
 
 
+ON_REQUEST = ("cost_time",)
+"""Figures that are drawn only where they are named: their numbers differ from run to run."""
+
+
 def checked_figures(names: list[str]) -> list[str]:
-    """Return the figures that were chosen; by default all.
+    """Return the figures that were chosen; by default all but those of `ON_REQUEST`.
 
     Raises:
         UsageError: There is no such figure.
@@ -71,4 +77,4 @@ def checked_figures(names: list[str]) -> list[str]:
     for name in names:
         if name not in FIGURES:
             raise UsageError(f"no figure is called {name!r}{near(name, FIGURES)}; there are {', '.join(FIGURES)}")
-    return list(dict.fromkeys(names)) or list(FIGURES)
+    return list(dict.fromkeys(names)) or [name for name in FIGURES if name not in ON_REQUEST]

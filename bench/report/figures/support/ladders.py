@@ -18,6 +18,12 @@ def has_horizons(study: StudyData) -> bool:
     return bool((rungs(study)["n"] > 0).any())
 
 
+def on_ladders(study: StudyData) -> dict[str, str]:
+    """Return the tasks that are rungs of a ladder with results, and the ladder of each."""
+    of = rungs(study)
+    return dict(zip(of["rung"], of["task"], strict=True)) if has_horizons(study) else {}
+
+
 @once
 def rungs(study: StudyData) -> pd.DataFrame:
     """Return one row for each rung and setting of every ladder, the data to which `figures.horizons` fits horizons.
