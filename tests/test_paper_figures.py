@@ -5,7 +5,7 @@ import shutil
 import zlib
 from dataclasses import replace
 from io import StringIO
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import matplotlib as mpl
 import numpy as np
@@ -21,7 +21,7 @@ from synthetic import ADDING, AGREEMENT, CELLS, COPY, LADDER, Shape, make_study
 from longlag.report.figures.cost import front
 from longlag.report.figures.profiles import interquartile_means
 from longlag.report.figures.support import frames
-from longlag.report.paper.catalogue import FIGURES
+from longlag.report.paper.catalogue import FIGURES, checked_figures
 from longlag.report.paper.figures import Wanted, write_figures
 from longlag.report.paper.origin import origin_of
 from longlag.report.paper.selection import Selection
@@ -46,9 +46,9 @@ def study_for(name):
     if name == "reach":
         return seen(replace(USUAL, tasks=(COPY,)))
     made = make_study(OF.get(name, USUAL))
-    if name == "cost":  # the made-up trials all have one size
+    if name in ("cost", "cost_time"):  # the made-up trials all have one size and pace
         sizes = made.trials["cell"].map({cell: 100.0 * (2 + place) for place, cell in enumerate(CELLS)})
-        made = replace(made, trials=made.trials.assign(num_parameters=sizes))
+        made = replace(made, trials=made.trials.assign(num_parameters=sizes, updates_per_second=1e5 / sizes))
     return made
 
 
@@ -259,6 +259,51 @@ def test_a_front_has_no_point_that_another_beats():
     assert front([1, 1, 2, 3], [0.2, 0.4, 0.4, 0.9]) == [False, True, False, True]
 
 
+def test_cost_is_set_against_horizons_where_distances_make_a_ladder():
+    made = make_study(OF["horizons"])
+    sizes = made.trials["cell"].map({cell: 100.0 * (2 + place) for place, cell in enumerate(CELLS)})
+    data = FIGURES["cost"].numbers(replace(made, trials=made.trials.assign(num_parameters=sizes)))
+    told = FIGURES["horizons"].numbers(made).set_index(["task", "cell", "clip"])
+    assert set(data["quality_name"]) == {"horizon"}
+    assert len(data) == len(told)
+    for row in data.itertuples():
+        of = told.loc[(row.task, row.cell, row.clip)]
+        assert (row.quality, row.low, row.high) == (of["drawn_at"], of["drawn_low"], of["drawn_high"])
+        assert row.cost == 100.0 * (2 + CELLS.index(row.cell))
+    ax = FIGURES["cost"].draw(data[data["clip"] == "none"])
+    assert ax.get_yscale() == "log"
+
+
+def test_time_is_a_cost_only_where_it_is_asked_for():
+    assert "cost_time" not in checked_figures([])
+    made = study_for("cost_time")
+    data = FIGURES["cost_time"].numbers(made)
+    for row in data.itertuples():
+        of = made.trials[(made.trials["task"] == row.task) & (made.trials["cell"] == row.cell)]
+        of = of[of["clip"] == row.clip]
+        assert row.cost == pytest.approx((1000 / of["updates_per_second"]).median())
+
+
+def test_marks_on_top_of_each_other_are_all_seen():
+    data = FIGURES["cost"].numbers(study_for("cost"))
+    frame = data[(data["task"] == COPY) & (data["clip"] == "none")].assign(cost=100.0, quality=1.0)
+    ax = FIGURES["cost"].draw(frame)
+    marks = [line for line in ax.lines if line.get_marker() not in ("None", "", None)]
+    sizes = [line.get_markersize() for line in marks]
+    assert len(sizes) == frame["cell"].nunique() > 2
+    assert all(below > above + 1 for below, above in pairwise(sizes))
+    assert {line.get_markerfacecolor() for line in marks} == {"none"}
+
+
+def test_an_axis_of_costs_has_two_numbers_or_more():
+    data = FIGURES["cost"].numbers(study_for("cost"))
+    frame = data[(data["task"] == COPY) & (data["clip"] == "none")]
+    for costs in ([16.0, 32.0], [433.0, 1553.0], [0.9, 6.2], [1.0, 1.1]):
+        ax = FIGURES["cost"].draw(frame.head(2).assign(cost=costs))
+        low, high = ax.get_xlim()
+        assert sum(low <= tick <= high for tick in ax.get_xticks()) > 1, costs
+
+
 def test_interquartile_means_leave_out_a_quarter_at_each_end():
     assert interquartile_means([np.array([[0.0, 0.2]]), np.array([[0.4, 9.0]])]) == pytest.approx([0.3])
 
@@ -311,6 +356,7 @@ def call(results, *args):
         (("--only", "depth"), "study made has no numbers for depth; it has them for solved,"),
         (("--format", "pfd"), "no format is called 'pfd'; did you mean pdf?"),
         (("--cell", "lsmt"), "study made has no cell 'lsmt'; did you mean lstm?; it has gru, lstm, rnn"),
+        (("--task", "cpoy"), "study made has no task 'cpoy'; did you mean copy?; it has copy:items="),
         (("--lr", "0.5"), "study made has no lr '0.5'"),
         (("--label", "lsmt=LSTM"), "--label lsmt=LSTM: study made has no 'lsmt'; did you mean lstm?"),
         (("--label", "lstm"), "--label lstm: a label is written SPEC=TEXT"),

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from longlag.report.figures import style
+from longlag.report.figures.support.looks import worn
 from longlag.report.memo import once
 from longlag.report.origins import origins
 from longlag.store.results import StudyData
@@ -72,6 +73,7 @@ def in_order(frame: pd.DataFrame) -> pd.DataFrame:
         "cell": style.cell_rank,
         "clip": style.clip_rank,
     }
+    ranks |= {column: values.index for column, values in worn().given.items() if column in WAYS}
     places = [_places(frame[name], ranks.get(name)) for name in names]
     return frame.iloc[np.lexsort(places[::-1])].reset_index(drop=True)
 

@@ -83,7 +83,8 @@ def _match(part: pd.DataFrame) -> dict[str, object]:
 def _best_first(table: pd.DataFrame) -> pd.DataFrame:
     """Rank within a task by solved share, then updates to solve, then error; settings without results last.
 
-    Where rows are not ranked (`looks.in_order`) they stay in the order of cells and clips.
+    Where an author gave an order it goes before. Where rows are not ranked (`looks.in_order`) they stay in the order of
+    cells and clips.
     """
     words = ("rate_basis", "mixed_source", "mixed_processors", "reach_open")
     for name in table.columns.difference([*SETTING, *COLUMNS, *words]):
@@ -94,6 +95,7 @@ def _best_first(table: pd.DataFrame) -> pd.DataFrame:
     keys = list(
         zip(
             [tasks.index(task) for task in table["task"]],
+            *(map(values.index, table[column]) for column, values in worn().given.items()),
             -table["solved_fraction"].fillna(-1.0),
             table["updates_to_solve"].fillna(float("inf")),
             table["error"].fillna(float("inf")),

@@ -22,6 +22,8 @@ from longlag.values.trial import AXES
 AXIS_COLUMNS = {name: axis.column or name for name, axis in AXES.items() if axis.group != Group.ORIGIN}
 """The axes by which a selection can be made, and the columns of a study's frames that hold them."""
 _NAMED = ("task", "cell", "clip")
+_UNRANKED = ("task", "seed")
+"""Axes by which the rows of tables are not ordered: they are cut by tasks in their order, and sum up seeds."""
 _LOOKS = ("label", "color", "marker")
 
 
@@ -64,7 +66,7 @@ class Selection:
 
     @contextmanager
     def worn(self, study: StudyData) -> Iterator[None]:
-        """Use the labels and looks of the selection inside the context.
+        """Use the labels, looks and order of the selection inside the context.
 
         Args:
             study: The whole study, before it was reduced.
@@ -74,7 +76,9 @@ class Selection:
         """
         specs = {name: list(dict.fromkeys(map(str, study.plan[name]))) for name in _NAMED}
         every = [spec for of in specs.values() for spec in of]
-        order = [value for axis in ("cell", "clip") for value in _chosen(study, axis, self.axes.get(axis, ()))]
+        values = {axis: _chosen(study, axis, texts) for axis, texts in self.axes.items()}
+        order = [*values.get("cell", ()), *values.get("clip", ())]
+        given = {AXIS_COLUMNS[axis]: tuple(of) for axis, of in values.items() if axis not in _UNRANKED and len(of) > 1}
         by_look: dict[str, dict[str, str]] = {name: {} for name in _LOOKS}
         for spec, look in self.looks.items():
             for name, value in look.items():
@@ -82,12 +86,13 @@ class Selection:
         for spec, text in self.labels:
             matching = _matching(spec, every)
             if not matching:
+                hint = near(spec, [*every, *map(_name, every)])
                 raise UsageError(
-                    f"--label {spec}={text}: study {study.name} has no {spec!r}{near(spec, every)}; there are "
-                    f"{', '.join(every)}"
+                    f"--label {spec}={text}: study {study.name} has no {spec!r}{hint}; there are {', '.join(every)}"
                 )
             by_look["label"] |= dict.fromkeys(matching, text)
-        with wearing(Looks(by_look["label"], by_look["color"], by_look["marker"], tuple(map(str, order)))):
+        chosen = tuple(map(str, order))
+        with wearing(Looks(by_look["label"], by_look["color"], by_look["marker"], chosen, given=given)):
             yield
 
 
@@ -151,7 +156,8 @@ def _chosen(study: StudyData, axis: str, texts: Sequence[str]) -> list[Any]:
         alike = _matching(text, values)
         if not alike:
             there = sorted(map(_spelled, values)) if axis not in _NAMED else list(map(_spelled, values))
-            raise UsageError(f"study {study.name} has no {axis} {text!r}{near(text, there)}; it has {', '.join(there)}")
+            known = [*there, *map(_name, there)] if axis in _NAMED else there
+            raise UsageError(f"study {study.name} has no {axis} {text!r}{near(text, known)}; it has {', '.join(there)}")
         chosen += [value for value in alike if value not in chosen]
     return chosen
 
@@ -160,8 +166,13 @@ def _matching(text: str, values: Iterable[Any]) -> list[Any]:
     """Return the values that a text spells exactly, or else those whose name it is."""
     values = list(values)
     exact = [value for value in values if _parts(text) == _parts(_spelled(value))]
-    named = [value for value in values if isinstance(value, str) and re.split(r"[:+]", value)[0] == text.strip()]
+    named = [value for value in values if isinstance(value, str) and _name(value) == text.strip()]
     return exact or named
+
+
+def _name(spec: str) -> str:
+    """Return the name that a spec begins with."""
+    return re.split(r"[:+]", spec)[0]
 
 
 def _parts(spec: str) -> tuple[str, frozenset[str]]:

@@ -16,6 +16,8 @@ class Looks:
         markers: Markers of cells.
         order: Specs that come before all others, in this order.
         ranked: Whether rows of tables are ranked by their results, and not in that order.
+        given: The values of axes for which an author gave an order, by column. Rows of tables are ranked only among
+            those that it does not tell apart.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -23,6 +25,7 @@ class Looks:
     markers: Mapping[str, str] = field(default_factory=dict)
     order: tuple[str, ...] = ()
     ranked: bool = True
+    given: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
 
     def place(self, spec: str) -> int:
         """Return a spec's place among those with a chosen order; 0 for one that has none."""
