@@ -43,7 +43,7 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest -n auto
 
 test-all: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto -m "not gpu and not browser"
+	$(BIN)/python -m pytest -n auto -m "not gpu and not browser and not jax"
 
 mutants: $(INSTALLED)
 	$(BIN)/python tests/mutants.py

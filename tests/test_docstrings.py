@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import re
@@ -12,6 +13,8 @@ import longlag.tasks
 MOST = 3
 """Parameters that a name alone explains."""
 LEFT_OUT = ("longlag.registry.skeletons", "longlag.reference", "longlag.__main__")
+OPTIONAL = () if importlib.util.find_spec("jax") else ("longlag.perf.jax_loop",)
+"""Modules whose library is not installed."""
 
 
 def modules():
@@ -20,7 +23,7 @@ def modules():
         for package in (longlag, longlag.tasks)
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     }
-    return [importlib.import_module(name) for name in sorted(names) if not name.startswith(LEFT_OUT)]
+    return [importlib.import_module(name) for name in sorted(names) if not name.startswith(LEFT_OUT + OPTIONAL)]
 
 
 def own(module, is_kind):

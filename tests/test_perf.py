@@ -54,6 +54,11 @@ def test_the_ordinary_loop_learns() -> None:
     assert loop.evaluate(batch) < 0.1 * before
 
 
+def test_updates_are_timed_at_the_shapes_of_quick() -> None:
+    adam = [trial for trial in files.find("quick").trials() if trial.optimizer == "adam"]
+    assert set(updates.shapes_of_quick()) == {(trial.task, trial.hidden_size) for trial in adam}
+
+
 @pytest.mark.parametrize("task", updates.TASKS)
 def test_the_ordinary_network_answers_at_the_same_steps(task: str) -> None:
     made = registry.task(task)

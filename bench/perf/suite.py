@@ -29,8 +29,9 @@ def _kernels(quick: bool) -> Iterator[Timing]:
 
 def _updates(quick: bool) -> Iterator[Timing]:
     if quick:
-        return updates.measure(updates.TASKS[1:2], updates.CELLS, 3)
-    return updates.measure(updates.TASKS, updates.CELLS, _REPEATS)
+        return updates.measure((("adding", updates.UNITS),), updates.CELLS, 3)
+    large = tuple((task, updates.UNITS) for task in updates.TASKS)
+    return updates.measure(updates.shapes_of_quick() + large, updates.CELLS, _REPEATS)
 
 
 def _lenses(quick: bool) -> Iterator[Timing]:

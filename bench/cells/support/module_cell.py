@@ -140,6 +140,7 @@ def checked(template: nn.Module, given: dict[str, Tensor], inputs: Tensor, hidde
         hidden_size: H.
 
     Raises:
+        RuntimeError: As the module raised it.
         TypeError: It does not return outputs and a state; or it looks vectors up in a table of tokens.
         ValueError: The outputs have another shape than (T, B, H).
     """
