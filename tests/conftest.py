@@ -21,3 +21,12 @@ def server_of_processes():
     """Load into the one server that processes are forked from what workers need, and what measured processes do."""
     loaded = [*PRELOADED, "longlag.training.cohort", "numba.np.arraymath"]
     multiprocessing.get_context("forkserver").set_forkserver_preload(loaded)
+
+
+@pytest.fixture(scope="module")
+def nothing_drawn():
+    """Let runs in this process draw neither figures nor a page: for tests that are about something else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("longlag.report.figures.all.draw_figures", lambda *_: [])
+        patch.setattr("longlag.cli.training.page_of", lambda *_: "")
+        yield

@@ -15,6 +15,8 @@ from longlag.checks.leaks import hunt
 from longlag.checks.tasks import check_task
 from longlag.cli import main
 
+pytestmark = pytest.mark.usefixtures("nothing_drawn")
+
 
 @pytest.fixture(autouse=True)
 def _no_plugins_left():

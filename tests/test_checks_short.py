@@ -18,6 +18,8 @@ from longlag.store.store import Store, store_path
 from longlag.tasks.base import Batch
 from longlag.tasks.support.errors import UsageError
 
+pytestmark = pytest.mark.usefixtures("nothing_drawn")
+
 MODULE = """
 import torch
 from torch import nn

@@ -154,9 +154,8 @@ def test_more_layers_cost_more():
 # By command
 
 
-def test_a_run_is_stored_shown_exported_and_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr("longlag.report.figures.all.draw_figures", lambda *_: [])
-    monkeypatch.setattr("longlag.cli.training.page_of", lambda *_: "")
+@pytest.mark.usefixtures("nothing_drawn")
+def test_a_run_is_stored_shown_exported_and_kept(tmp_path):
     options = ["run", "--task", REVERSE, "--cell", "gru", "--decoder-cell", "lstm", "--decoder-layers", "2",
                "--updates", "2", "--seeds", "1", "--hidden-size", "4", "--name", "pair", "--workers", "1",
                "--keep-networks", "--results", str(tmp_path)]  # fmt: skip

@@ -21,6 +21,8 @@ from longlag.training.cohort import train
 from longlag.values.frames import PHASES, REFUSED, Found, Frame
 from longlag.values.trial import Trial
 
+pytestmark = pytest.mark.usefixtures("nothing_drawn")
+
 GRID = [
     *("--task", "copy:items=1,symbols=2,blanks=1", "--cell", "rnn", "--cell", "gru", "--lr", "0.01", "--updates", "12"),
     *("--eval-every", "3", "--hidden-size", "4", "--seeds", "2", "--workers", "1"),

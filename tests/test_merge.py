@@ -25,6 +25,8 @@ from longlag.shards.header import Header
 from longlag.store.store import Store, store_path
 from longlag.values.trial import Status
 
+pytestmark = pytest.mark.usefixtures("nothing_drawn")
+
 TRIALS = small().trials()
 ELSEWHERE = MADE_HERE | {"processor": "skylake-avx512"}
 

@@ -10,6 +10,8 @@ from click.testing import CliRunner, Result
 from longlag import registry
 from longlag.cli import main
 
+pytestmark = pytest.mark.usefixtures("nothing_drawn")
+
 KINDS = ("cell", "clip", "task", "optimizer", "schedule")
 ROOT = Path(__file__).resolve().parent.parent
 READMES = [

@@ -114,9 +114,9 @@ def test_the_lens_is_measured_on_every_trial_of_quick_that_has_one_of_the_seeds(
 
 
 def test_storage_is_measured_on_as_many_trials_as_it_says() -> None:
-    steps = {one.what: one for one in storage.measure(80)}
+    steps = {one.what: one for one in storage.measure(40)}
     assert list(steps) == ["plan", "store", "resume", "load", "tables", "figures"]
-    assert {one.setting for one in steps.values()} == {"80 trials"}
+    assert {one.setting for one in steps.values()} == {"40 trials"}
 
 
 def test_the_command_writes_table_json_and_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

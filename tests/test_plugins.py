@@ -25,6 +25,8 @@ from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import Status, Trial, TrialResult
 from longlag.values.wiring import Wiring
 
+pytestmark = pytest.mark.usefixtures("nothing_drawn")
+
 MODULE = """
 import torch
 from torch import nn

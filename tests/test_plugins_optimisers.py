@@ -12,6 +12,8 @@ from longlag.run.engines.local import LocalEngine
 from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import Status
 
+pytestmark = pytest.mark.usefixtures("nothing_drawn")
+
 OPTIMIZER = """
 from dataclasses import dataclass
 from typing import ClassVar

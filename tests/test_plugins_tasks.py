@@ -16,6 +16,8 @@ from longlag.run.run import RunOptions, run
 from longlag.store.results import load
 from longlag.values.trial import Status
 
+pytestmark = pytest.mark.usefixtures("nothing_drawn")
+
 SKELETON = (files("longlag.registry.skeletons") / "task.py").read_text()
 DIAL = 'dial: ClassVar[str] = "blanks"'
 DRAW = "symbols = generator"

@@ -224,12 +224,9 @@ def call(*arguments: str) -> bytes:
     return result.stdout_bytes
 
 
+@pytest.mark.usefixtures("nothing_drawn")
 @pytest.mark.parametrize("kills", [1, pytest.param(6, marks=pytest.mark.slow)])
-def test_killed_and_resumed_gives_the_bytes_of_an_undisturbed_run(
-    kills: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("longlag.report.figures.all.draw_figures", lambda *_: [])  # in this process
-    monkeypatch.setattr("longlag.cli.training.page_of", lambda *_: "")
+def test_killed_and_resumed_gives_the_bytes_of_an_undisturbed_run(kills: int, tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     call("run", *GRID, "--results", str(whole), "--workers", "1")
     for _ in range(kills):
@@ -246,7 +243,10 @@ def test_killed_and_resumed_gives_the_bytes_of_an_undisturbed_run(
         assert (broken / "adhoc/tables" / table).read_bytes() == (whole / "adhoc/tables" / table).read_bytes()
 
 
-@pytest.mark.parametrize("signals", [(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)], ids=str)
+ALONE = pytest.param((signal.SIGINT,), marks=pytest.mark.slow)  # as the first of two
+
+
+@pytest.mark.parametrize("signals", [(signal.SIGTERM,), (signal.SIGINT, signal.SIGINT), ALONE], ids=str)
 def test_interrupting_keeps_what_is_finished_and_says_so(signals: tuple[signal.Signals, ...], tmp_path: Path) -> None:
     command = ["run", "--task", "adding:length=900", "--cell", "rnn", "--seeds", "1", "--updates", "100000"]
     quick_one = ["--task", "copy:items=1,blanks=1"]
@@ -335,6 +335,7 @@ def wait_until(condition) -> None:
         time.sleep(0.02)  # polls; what is waited for is asserted above
 
 
+@pytest.mark.usefixtures("nothing_drawn")
 def test_a_run_opens_its_store_once_and_looks_for_damage_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     statements: list[str] = []
     connect = file.connect
@@ -346,8 +347,6 @@ def test_a_run_opens_its_store_once_and_looks_for_damage_once(tmp_path: Path, mo
         return connection
 
     monkeypatch.setattr("longlag.store.store.connect", watched)
-    monkeypatch.setattr("longlag.report.figures.all.draw_figures", lambda *_: [])
-    monkeypatch.setattr("longlag.cli.training.page_of", lambda *_: "")
     command = ["run", *GRID, "--updates", "2", "--eval-every", "1", "--workers", "1", "--results", str(tmp_path)]
     for _ in range(2):
         statements.clear()

@@ -22,6 +22,8 @@ from longlag.training.cohort import train
 from longlag.values.seeding import stream
 from longlag.values.trial import Trial
 
+pytestmark = pytest.mark.usefixtures("nothing_drawn")
+
 BASE = Trial("adding:length=6", "", "norm:1", 0.01, 0, hidden_size=6, batch_size=4, updates=4, eval_every=4)
 CHECKED = ["JANET", "PeepholeLSTM", "SCRN", "coRNN"]
 """One of each way to hold a state; all forty take minutes."""

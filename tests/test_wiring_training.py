@@ -23,6 +23,8 @@ from longlag.values.seeding import stream
 from longlag.values.trial import Status, Trial
 from longlag.values.wiring import DIRECTIONS, NORMALISATIONS, SKIPS, Wiring
 
+pytestmark = pytest.mark.usefixtures("nothing_drawn")
+
 PARITY = "parity:steps=2-6"
 BASE = Trial(PARITY, "rnn", "none", 0.01, 0, hidden_size=5, batch_size=3, updates=4, eval_every=2, layers=3)
 ALL = [
