@@ -88,8 +88,9 @@ def test_reported_seeds_are_others_than_those_that_choose_rates_and_grow_with_th
     claim = asked([number])[0]
     *searches, study = planned(claim, tier)
     reported = {trial.seed for trial in study.trials()}
-    assert all({trial.seed for trial in search.trials()} == set(TUNING_SEEDS) for search in searches)
-    assert not reported & set(TUNING_SEEDS)
+    chosen_on = [{trial.seed for trial in search.trials()} for search in searches]
+    assert all(set(TUNING_SEEDS) <= seeds for seeds in chosen_on)
+    assert not any(reported & seeds for seeds in chosen_on)
     lowest = planned(claim, 10 if number in TRAINED else 60)[-1]
     assert {trial.seed for trial in lowest.trials()} <= reported
     by_setting = Counter((trial.task, trial.cell, trial.wiring, trial.clip) for trial in study.trials())
