@@ -234,6 +234,12 @@ def test_a_module_with_an_embedding_reads_tokens(used) -> None:
         trials(layers=2)
 
 
+def test_an_embedding_in_a_module_that_is_given_vectors_is_told_the_line_it_lacks(used) -> None:
+    used("self.embed = nn.Embedding(input_size, input_size)", read="inputs = self.embed(inputs)")
+    with pytest.raises(TypeError, match="Mine was given vectors .*its class needs the line `tokens = True`"):
+        results(trials(seeds=1))
+
+
 def test_a_module_that_seeds_itself_breaks_a_rule_though_its_readout_follows_the_seed(used) -> None:
     used("torch.manual_seed(42); self.inner = nn.RNN(input_size, hidden_size)")
     (found,) = [one for one in check_cell("mine", timed=False) if one.rule == "determinism"]

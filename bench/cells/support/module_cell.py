@@ -140,10 +140,19 @@ def checked(template: nn.Module, given: dict[str, Tensor], inputs: Tensor, hidde
         hidden_size: H.
 
     Raises:
-        TypeError: It does not return outputs and a state.
+        TypeError: It does not return outputs and a state; or it looks vectors up in a table of tokens.
         ValueError: The outputs have another shape than (T, B, H).
     """
-    returned = torch.func.functional_call(template, given, (inputs, None))
+    try:
+        returned = torch.func.functional_call(template, given, (inputs, None))
+    except RuntimeError as error:
+        if inputs.is_floating_point() and any(isinstance(part, nn.Embedding) for part in template.modules()):
+            name = type(template).__name__
+            raise TypeError(
+                f"{name} was given vectors (T, B, I), and its nn.Embedding reads tokens: if {name} is to read tokens "
+                f"(T, B), its class needs the line `tokens = True`; {error}"
+            ) from error
+        raise
     if not isinstance(returned, tuple) or len(returned) != 2 or not isinstance(returned[0], Tensor):
         given_back = f"a tuple of {len(returned)}" if isinstance(returned, tuple) else type(returned).__name__
         rule = "must return (outputs, state), nothing beside them: the loss is the task's"
