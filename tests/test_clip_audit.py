@@ -99,6 +99,19 @@ def test_non_finite_norms_stay_out_of_medians_and_maxima():
     assert (account.median, account.largest, account.largest_taken) == (2.0, (3.0, 2), 3.0)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_replaced_gradient_counts_as_clipped_though_no_number_of_it_could_be_compared(value):
+    ledger, raw = ledger_of("guard"), gradients_of(1)
+    show(ledger, raw, raw)
+    lost = torch.full_like(raw, value)
+    taken, context = lost.clone(), context_of(lost)
+    (block,) = ledger.blocks
+    block.clip.apply(taken, row_norms(lost), context)
+    show(ledger, lost, taken, context)
+    (account,) = ledger.flush(torch.ones(2, 1, dtype=torch.bool))
+    assert account.clipped.tolist() == [0, 1]
+
+
 # The invariant that every run checks: each wrong place for the call stops the run
 
 
