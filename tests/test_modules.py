@@ -236,7 +236,7 @@ def test_a_module_with_an_embedding_reads_tokens(used) -> None:
 
 def test_an_embedding_in_a_module_that_is_given_vectors_is_told_the_line_it_lacks(used) -> None:
     used("self.embed = nn.Embedding(input_size, input_size)", read="inputs = self.embed(inputs)")
-    with pytest.raises(TypeError, match="Mine was given vectors .*its class needs the line `tokens = True`"):
+    with pytest.raises(TypeError, match=r"Mine was given vectors .*its class needs the line `tokens = True`"):
         results(trials(seeds=1))
 
 

@@ -140,7 +140,8 @@ def checked(template: nn.Module, given: dict[str, Tensor], inputs: Tensor, hidde
         hidden_size: H.
 
     Raises:
-        TypeError: It does not return outputs and a state; or it looks vectors up in a table of tokens.
+        RuntimeError: The module raises it.
+        TypeError: It does not return outputs and a state, or its `torch.nn.Embedding` was given vectors.
         ValueError: The outputs have another shape than (T, B, H).
     """
     try:
