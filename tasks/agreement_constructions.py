@@ -113,7 +113,7 @@ class AgreementConstructions(VerbTask):
 
     version: ClassVar[int] = 1
     reference: ClassVar[str] = "Marvin & Linzen 2018"
-    no_dial: ClassVar[str] = "each construction has its own distance; the task agreement sets it by its option nouns"
+    no_dial: ClassVar[str] = "each construction has the distance it has; agreement sets it by its option nouns"
     words: ClassVar[tuple[str, ...]] = VOCABULARY
 
     objective: str = option("lm", "predict every next word, or the number only", choices=("lm", "number"))

@@ -198,7 +198,7 @@ def test_details_of_cells_are_their_source_sizes_and_path() -> None:
     assert lines[place].split(maxsplit=1) == ["lem", "Long expressive memory."]
     assert [line.strip() for line in lines[place + 1 : place + 3]] == [
         # 4 * 64 * (64 + 64 + 1), 2 * 64
-        "33,024 parameters, state 128, readable: two products a step, the second with the new slow state",
+        "33,024 parameters, state 128, readable: two products per step, the second with the new slow state",
         "Rusch, Mishra, Erichson & Mahoney 2022, section 2",
     ]
     assert [line for line in lines if line.startswith("selective")]

@@ -132,12 +132,12 @@ def call(*args: str) -> Result:
         (
             CELL.replace("option(1.0, 'a factor', low=0)".replace("'", '"'), "1.0"),
             "mine.py",
-            "scale is no option; write",
+            "scale is not an option; write",
         ),
         (
             CELL.replace(' = option(1.0, "a factor", low=0)', ""),
             "mine.py",
-            "scale is no option; write scale: type = opt",
+            "scale is not an option; write scale: type = opt",
         ),
         (
             CELL.replace("reference", "version: ClassVar[int] = 0; reference"),
