@@ -109,7 +109,7 @@ def test_frames_are_stored_beside_trials_which_are_the_same_without(runs):
         (lens, p) for lens in ("reach", "bound") for p in PHASES
     }
     said = {json.loads(numbers).get(REFUSED) for _, lens, *_, numbers, _ in frames if lens == "bound"}
-    assert said == {None, "the theorem is about h = f(x W + b + h U); the steps of cell gru are others"}
+    assert said == {None, "the theorem is about h = f(x W + b + h U); cell gru has other equations"}
 
 
 def test_the_same_command_again_trains_nothing_and_another_lens_trains_again(runs):

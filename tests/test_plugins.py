@@ -93,7 +93,11 @@ def call(*args: str) -> Result:
     ("text", "name", "message"),
     [
         ("1 / 0", "mine.py", "does not import: ZeroDivisionError: division by zero (line 1 of mine.py)"),
-        (MODULE.replace("input_size", "width"), "mine.py", ": module Mine is no cell: it has __init__(self, width, h"),
+        (
+            MODULE.replace("input_size", "width"),
+            "mine.py",
+            ": module Mine is not a cell: it has __init__(self, width, h",
+        ),
         (
             MODULE.replace("s, state)", "s, more, state)"),
             "mine.py",
