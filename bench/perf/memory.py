@@ -86,7 +86,7 @@ def _of_trial(trial: Trial, sequences: int) -> Iterator[Callable[[], object]]:
 
 
 def _measure(answer: Any, works: Callable[..., Iterator[Callable[[], object]]], plugins: list[str], given: Any) -> None:
-    """Do the small work, then the full one, and send how far the latter raised the peak above the memory in use."""
+    """Do the small work, then the full one, and send the rise of the latter's peak above the memory in use."""
     torch.set_num_threads(1)
     registry.use(plugins)
     with arithmetic():

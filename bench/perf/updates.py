@@ -20,7 +20,7 @@ def trials(task: str, cell: str, count: int, hidden_size: int = 64) -> list[Tria
     Args:
         task: The task's spec.
         cell: The cell's spec.
-        count: How many trials.
+        count: The number of trials.
         hidden_size: Units.
     """
     return [
