@@ -108,13 +108,13 @@ def test_what_is_suggested_repeats_what_was_given() -> None:
     checks = f"longlag check 'my studies/made.toml' --margin 15 {options} --baseline old.json"
     made = report({"lstm": 0.0, "rnn": 0.85}, commands=given, margin=15)
     one = replace(made.verdicts[0], ruling=Ruling.REGRESSED)
-    assert replace(made, verdicts=(one,)).advice == [f"If the regression is meant to be: {trains} && {accepts}"]
+    assert replace(made, verdicts=(one,)).advice == [f"If the regression is intended: {trains} && {accepts}"]
     assert replace(made, confirms=False).advice == [
-        f"Without --no-confirm, fresh seeds decide on what looks worse: {checks}"
+        f"Without --no-confirm, fresh seeds decide on entries that look worse: {checks}"
     ]
     unsure = replace(made.verdicts[0], more_seeds=31)
     more = trains.replace("100", "41")
-    assert replace(made, verdicts=(unsure,)).advice == [f"To tell what could not be told: {more} && {checks}"]
+    assert replace(made, verdicts=(unsure,)).advice == [f"To decide what is undecided: {more} && {checks}"]
 
 
 def test_other_versions_are_told() -> None:

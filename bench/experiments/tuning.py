@@ -98,7 +98,7 @@ def extended(study: Study, rates: Mapping[Group, tuple[float, ...]]) -> Study:
 
 
 def searched(study: Study, train: Callable[[Study], pd.DataFrame | None]) -> pd.DataFrame | None:
-    """Train a tuning study, then further rates until none is left to try; return its trials, None if some lack a result.
+    """Train a tuning study, then further rates until none is left to try; return its trials, None if some are missing.
 
     Args:
         study: The study with the first rates.
