@@ -130,7 +130,7 @@ def test_a_trial_that_was_only_looked_at_before_training_lacks_the_lens(tmp_path
 
 def test_kept_networks_are_looked_at_without_training(runs):
     asked = [*GRID, "--name", "plain", "--results", str(runs), "--lens", "reach"]
-    assert "4 stored trials are looked at in their kept networks" in call("plan", *asked).stdout
+    assert "lenses run on the kept networks of 4 stored trials" in call("plan", *asked).stdout
     before = rows(runs, "plain")
     assert before[0] == []
     done = call("run", *asked)
