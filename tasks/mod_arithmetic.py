@@ -135,7 +135,7 @@ def guessing_errors(modulus: int, most: int) -> np.ndarray:
     before = np.stack([(total + term + m) % modulus, (total + term - m) % modulus, after_product])
 
     def best(values: np.ndarray, head: np.ndarray) -> np.ndarray:
-        """Return the probability of the likeliest value for each m, from equally likely (ways, sum, product, m)."""
+        """Return the probability of the likeliest value for each m, with operators equally likely (the first axis)."""
         weights = head.reshape(modulus, modulus) / len(values)
         by_value = [(weights[..., None] * (values == value)).sum((0, 1, 2)) for value in range(modulus)]
         likeliest: np.ndarray = np.max(by_value, axis=0)

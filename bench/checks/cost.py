@@ -29,7 +29,7 @@ def update_ratio(cell: Backbone) -> str:
 
 
 def draw_ratio(task: Task) -> str:
-    """Time a task's batch against the forward and backward pass of an lstm, a part of an update, on the same shape."""
+    """Time the drawing of a task's batch relative to an lstm's forward and backward pass on a batch of that size."""
     network = network_for(registry.cell("lstm"), task, HIDDEN)
     source = stream("cost")
     draw, update = timed([lambda: task.draw(source.generator(), 32), passes(network, task, 32)])

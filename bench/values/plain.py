@@ -109,7 +109,7 @@ def _dataclass(kind: Any) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         values = _instance(dict, value)
         if unknown := sorted(values.keys() - readers.keys()):
-            raise ValueError(f"unknown {', '.join(unknown)}")
+            raise ValueError(f"unknown fields: {', '.join(unknown)}")
         try:
             return kind(**{name: readers[name](one) for name, one in values.items()})
         except TypeError as error:  # a field is missing
