@@ -97,7 +97,7 @@ class Counting(ClassTask):
 
 
 def words(counts: np.ndarray, length: int) -> np.ndarray:
-    """Write the words of so many a's (0) and b's (1), (B,), and what comes after them (2), (length, B).
+    """Write words, (length, B): for each of the counts (B,) as many a's (0) as b's (1), then end symbols (2).
 
     >>> words(np.array([1, 2]), length=5).T
     array([[0, 1, 2, 2, 2],

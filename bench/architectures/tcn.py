@@ -47,7 +47,7 @@ class Tcn(Architecture):
         return min(1 + taps, shape.length)
 
     def context_size(self, shape: Shape) -> int:
-        """Return the size of the state: how many numbers of past inputs the convolutions read."""
+        """Return the number of past values that the convolutions read."""
         reach = [
             min((self.kernel_size - 1) * self.dilation(shape, layer), shape.length - 1) for layer in range(shape.layers)
         ]

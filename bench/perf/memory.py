@@ -27,7 +27,7 @@ _KIBIBYTE = 1024
 
 
 def gradient_bytes(cell: str, plugins: list[str], length: int, batch_size: int, hidden_size: int) -> int | None:
-    """Return how many bytes a forward and backward pass of one trial on the adding task adds at its peak.
+    """Return the peak memory, in bytes, that a forward and backward pass of one trial on the adding task adds.
 
     Args:
         cell: The cell's spec.
@@ -43,7 +43,7 @@ def gradient_bytes(cell: str, plugins: list[str], length: int, batch_size: int, 
 
 
 def trial_bytes(trial: Trial, plugins: list[str], sequences: int) -> int | None:
-    """Return how many bytes a forward and backward pass of a trial's network on its own task adds at its peak.
+    """Return the peak memory, in bytes, that a forward and backward pass of a trial's network on its own task adds.
 
     Args:
         trial: The trial, whose batch size is not used.

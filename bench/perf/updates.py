@@ -56,7 +56,7 @@ def compare_update(task: str, cell: str, count: int, hidden_size: int, repeats: 
     Args:
         task: The task's spec.
         cell: The cell's spec.
-        count: How many trials.
+        count: The number of trials.
         hidden_size: Units.
         repeats: Rounds.
     """

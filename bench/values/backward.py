@@ -1,4 +1,4 @@
-"""Rules that a backward pass through time follows beside the chain rule, and a record of the signal that it carried.
+"""Rules of a backward pass through time in addition to the chain rule, and a record of its signal.
 
 A layer's backward signal d_t is the gradient of the loss by the states after step t, one for each state: for an LSTM by
 h_t and by c_t, the latter without its path through h_t, which belongs to the step. With e_t the part that the loss and

@@ -18,7 +18,7 @@ def different(generator: np.random.Generator, size: int, count: int, batch_size:
     Args:
         generator: The random generator.
         size: The upper limit, not included.
-        count: How many numbers each sequence gets.
+        count: Numbers per sequence.
         batch_size: Sequences (B).
     """
     return _first(generator.random((batch_size, size), dtype=np.float32), count)
@@ -33,7 +33,7 @@ def weighted(generator: np.random.Generator, weights: np.ndarray, count: int, ba
     Args:
         generator: The random generator.
         weights: The weights of the places.
-        count: How many places each sequence gets.
+        count: Places per sequence.
         batch_size: Sequences (B).
     """
     return _first(generator.standard_exponential((batch_size, len(weights)), dtype=np.float32) / weights, count)

@@ -13,11 +13,11 @@ from longlag.report.text.terminal import aligned
 MOST_BYTES = 60_000
 _COLUMNS = ("entry", "before", "after", "solved, change [90 %]", "beats before [90 %]", "p", "detects", "verdict")
 _LEGEND = (
-    "before, after: seeds that solve, median updates until then; before has only the seeds of after where these go "
-    "alike and are tested pair by pair. beats before: how often a new run ends better than "
+    "before, after: solved seeds, median updates to solve; if both sides are tested pair by pair, before has only the "
+    "seeds of after. beats before: the probability that a new run ends better than "
     "one of the baseline, 50 % is no change. p: the smallest of three one-sided tests, adjusted where it decided. "
-    "detects: what is found with power .8. same: a drop of the solved share over the points named is excluded "
-    "(confidence .95); a smaller one may be there."
+    "detects: effects found with power .8. same: a drop of the solved share over the points named is excluded "
+    "(confidence .95), a smaller one is not."
 )
 _ADJUSTED = "p: of one-sided tests, adjusted for all tests of this table (Holm); better is the smallest of three."
 

@@ -259,11 +259,11 @@ def _ratios(verdicts: Sequence[Verdict], cost: Callable[[Entry], float | None]) 
 
 def _cost_notes(verdicts: Sequence[Verdict]) -> list[str]:
     called = verdict_names(verdicts)
-    times = _told(called, time_ratios(verdicts), "Slower: {name} takes {ratio:.1f} times as long")
-    memory = _told(called, memory_ratios(verdicts), "Larger: {name} takes {ratio:.1f} times as much memory")
-    return [f"{line} beside the others as in the baseline (no verdict)." for line in (*times, *memory)]
+    times = _costlier(called, time_ratios(verdicts), "Slower: {name} takes {ratio:.1f} times as long")
+    memory = _costlier(called, memory_ratios(verdicts), "Larger: {name} takes {ratio:.1f} times as much memory")
+    return [f"{line} as in the baseline, relative to the other entries (no verdict)." for line in (*times, *memory)]
 
 
-def _told(called: Mapping[str, str], ratios: Mapping[str, float], line: str) -> list[str]:
+def _costlier(called: Mapping[str, str], ratios: Mapping[str, float], line: str) -> list[str]:
     above = sorted((-ratio, called[key]) for key, ratio in ratios.items() if ratio > COSTLIER)
     return [line.format(name=name, ratio=-ratio) for ratio, name in above]
