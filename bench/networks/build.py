@@ -97,7 +97,7 @@ def check_decoder(task: str, cell: str, clip: str, truncate: int, wiring: Wiring
         raise UsageError(f"{what}: task {task} has no output sequence that a decoder could write, as reverse has")
     for role, spec in (("cell", cell), ("decoder_cell", wiring.decoder_cell)):
         if not isinstance(registry.cell(spec), Cell):
-            rule = "a decoder starts from the states of its encoder, step by step"
+            rule = "encoder and decoder must be cells, with states at each step"
             raise UsageError(f"{what}: {rule}; {role} {spec} runs over whole sequences")
     made = registry.clip(clip)
     if made.signal_limit < inf or made.omega or truncate:

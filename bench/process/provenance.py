@@ -106,7 +106,7 @@ def is_present(source: str | None, environment: Mapping[str, Any]) -> bool:
 
 
 def environment() -> dict[str, str]:
-    """Return versions, machine and source hash, as they are stored beside a result."""
+    """Return versions, machine and source hash, which are stored with every result."""
     return {
         "source": source_hash(),
         "python": platform.python_version(),
