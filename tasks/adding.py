@@ -28,19 +28,20 @@ SHORTEST = {"halves": 2, "tenths": 11, "first_ten": 26, "anywhere": 2}
 class Adding(Task):
     """Pairs (value, marker); the target, asked for at the end, is the sum of the two marked values.
 
-    Values are uniform on [0, 1]. Each has variance 1/12, so the constant 1 errs by 1/6, and a network that has one of
-    the two by 1/12. A window of k of T steps misses both markers with some probability; for even T its floor is
-    (1 - k/T) / 6. Reaching `solved_below` therefore needs less than the whole sequence: that is `min_lag`.
+    Values are uniform on [0, 1]. Each has variance 1/12: the error of the constant answer 1 is 1/6, that of a network
+    which knows one of the two values 1/12. A window of k of T steps misses both markers with some probability; for even
+    T its floor is (1 - k/T) / 6. `solved_below` can therefore be reached with less than the whole sequence: `min_lag`.
 
     `arjovsky2016` marks a step in each half, `tcn2018` any two steps. The other variants draw a length L for every
     sequence, from S up to 1.1 S, of which `length` is the longest (S = 100 is ``length=110``), and count wrong answers:
 
-    - `pascanu2013` marks a step in the first tenth of L and one in the next four tenths. The target is half the sum,
-      and wrong is a squared error of .04 or more: .36 of all answers without either value, .2 with one of them.
+    - `pascanu2013` marks a step in the first tenth of L and one in the next four tenths. The target is half the sum. An
+      answer is wrong if its squared error is .04 or more: .36 of them are without either value, .2 with one.
     - `hochreiter1997` has values on [-1, 1] and marks one of the first ten steps and another one of the first
-      S/2 - 1. The first and the last step have the marker -1; where the first step is drawn its value becomes 0.
-      The target is .5 + sum/4, and wrong is an error of .04 or more: about .846 of all answers without either value,
-      .84 with one. The paper asks for 2,000 right answers in a row, `solved_below` for fewer than .001 wrong ones.
+      S/2 - 1. The first and the last step have the marker -1; if the first step is a marked one, its value becomes 0.
+      The target is .5 + sum/4. An answer is wrong if its error is .04 or more: about .846 of them are without either
+      value, .84 with one. The paper requires 2,000 right answers in a row, `solved_below` a share below .001 of wrong
+      ones.
     """
 
     version: ClassVar[int] = 1
@@ -66,7 +67,7 @@ class Adding(Task):
 
     @property
     def _tolerance(self) -> float | None:
-        """The error from which on an answer is wrong; None where the error is the square."""
+        """The smallest absolute error of a wrong answer; None where the error is the squared error."""
         return {"pascanu2013": 0.2, "hochreiter1997": 0.04}.get(self.variant)
 
     @property

@@ -28,7 +28,7 @@ LEXICON = tomllib.loads(files("longlag.tasks.support").joinpath("lexicon.toml").
 
 
 def _rows(name: str) -> list[str]:
-    """List the entries of a part of the lexicon, group after group where it has groups."""
+    """List the entries of a part of the lexicon, over all of its groups if it has any."""
     part = LEXICON[name]
     return [row for rows in part.values() for row in rows] if isinstance(part, dict) else list(part)
 
@@ -41,7 +41,7 @@ _TOKENS = {word: token for token, word in enumerate(VOCABULARY)}
 
 
 def tokens_of(words: Iterable[str]) -> list[int]:
-    """Look words up.
+    """Return the tokens of words.
 
     >>> tokens_of(["<pad>", ".", "that"])
     [0, 1, 2]
@@ -50,7 +50,7 @@ def tokens_of(words: Iterable[str]) -> list[int]:
 
 
 def words_of(tokens: Iterable[int]) -> list[str]:
-    """Write tokens as words, without the padding.
+    """Return the words of tokens, without the padding.
 
     >>> words_of(tokens_of("the mice that the teacher saw <pad> <pad>".split()))
     ['the', 'mice', 'that', 'the', 'teacher', 'saw']
@@ -98,24 +98,25 @@ SLICES = ("nouns", "attractors", "congruent", "distance", "plural", "held_out")
 class Agreement(VerbTask):
     """English sentences with n nouns between subject and verb, each one's number independent of the subject's.
 
-    A noun comes in by a prepositional phrase ("of the old books"), a subject relative ("that helped the books") or,
-    for the last one only, an object relative ("that the books help"); each belongs to the noun before it.
-    An inner verb agrees with its own subject. Where that is the subject of the sentence it stands in the past
-    tense: before the main verb nothing but the subject itself tells its number.
+    A noun is introduced by a prepositional phrase ("of the old books"), a subject relative ("that helped the books")
+    or, for the last one only, an object relative ("that the books help"); each modifies the noun before it.
+    An inner verb agrees with its own subject; if that is the subject of the sentence, the verb is in the past tense, so
+    that nothing before the main verb but the subject itself shows its number.
 
     ``lag`` is the largest distance from subject to verb in words, 4n + 2 (the smallest is 3n + 1). The answer is
     due one step before the verb, so that a window of w steps misses the subjects more than w words from their
     verb. For these nothing beats guessing; for the others the answer is the first noun in the window. The floor
     is half the share of distances above w, counted exactly.
 
-    The error is that of the sentences with an intervening noun, unless `nouns` is 0. With `lm` an answer is right
-    if the verb's right form gets a higher output than its wrong one (a tie is half wrong), with `number` likewise.
+    The error is over the sentences with an intervening noun, unless `nouns` is 0. An answer is right if the verb's
+    right form gets a higher output than its wrong one (`lm`), or the right number than the wrong one (`number`); a tie
+    is half wrong.
 
     Kept out of training, by lemma and so for both numbers (s, l, v are the places of subject, last noun and verb
     in the lexicon, from 0): subject and verb with (3s + v) mod 10 = 9; subject and last noun with (7s + l) mod 10
     = 9; and, for subjects with s mod 10 = 9, every sentence with intervening nouns: in training they have none,
-    whatever `nouns` says. In evaluation a quarter of each kind of pair is one that was kept out, and subjects are
-    uniform, so that 49.4 % of the headline sentences hold something unmet.
+    whatever `nouns` says. In evaluation a quarter of the pairs of each kind was kept out of training, and subjects are
+    uniform, so that 49.4 % of the headline sentences hold something that training did not.
     """
 
     version: ClassVar[int] = 1
@@ -193,7 +194,7 @@ def distance_shares(nouns: int) -> np.ndarray:
 
 @cache
 def _dice(nouns: Range, held_out: bool) -> np.ndarray:
-    """Return the sides of all dice: the subject's, one for the number of nouns where it differs, and the others."""
+    """Return the sides of all dice: the subject's, one for the number of nouns if it varies, and the others."""
     counts = [nouns.high + 1 - nouns.low] if nouns.low < nouns.high else []
     sides = [*SUBJECT_DICE[held_out], *counts, *np.repeat(PHRASE_DICE, nouns.high), *MAIN_DICE]
     return np.array(sides, dtype=np.uint64)
@@ -207,13 +208,13 @@ def write(
 
     Args:
         thrown: (dice, B) random bits, see `longlag.tasks.support.drawing.bits`.
-        sides: (dice,), how many sides each has, from `_dice`.
-        fewest: Nouns between subject and verb, at least.
-        most: At most.
-        held_out: Write what is kept out of training, too.
+        sides: (dice,), the number of sides of each, from `_dice`.
+        fewest: Fewest nouns between subject and verb.
+        most: Most nouns between subject and verb (n).
+        held_out: Whether to write sentences that are kept out of training, too.
 
     Returns:
-        The sentences (4n + 7, B), the facts on their verbs, (5, B), and the slices in the order of `SLICES`.
+        The sentences (4n + 7, B), their verbs (5, B) as `VerbTask.ask` takes them, and the slices `SLICES`, (6, B).
     """
     varied = int(fewest < most)
     phrase, main = 6 + varied, 6 + varied + 7 * most  # where these dice begin

@@ -1,6 +1,6 @@
 """Subject-verb agreement in fifteen constructions of English, those of Marvin & Linzen 2018.
 
-An object relative; judged is the verb of the sentence ("across") or the one inside ("within")::
+An object relative; the judged verb is the main verb ("across") or the verb of the relative clause ("within")::
 
     inputs    the    author that the security guards like   laughs
     targets   author that   the security guards like laughs .
@@ -77,9 +77,9 @@ OTHER_OWNS = _each(lambda one: one.frame.owner == OTHER)
 COORDINATED = _each(lambda one: one.frame in (SHORT, LONG))
 VERB_IS_CLUE = _each(lambda one: one.frame.clue == ANOTHER)
 FAR = _each(lambda one: len(one.frame.between) > 0)
-"""Whether words stand between the judged verb and what tells its number."""
+"""Whether words stand between the judged verb and its nearest clue."""
 FIRST_FAR = _each(lambda one: one.frame not in (SIMPLE, COMPLEMENT))
-"""Whether the first noun is the subject of a verb that stands further off."""
+"""Whether the first noun is the subject of a verb that does not follow it directly."""
 BEFORE_VERB = max(most_words(one, one.frame.before_verb) for one in CONSTRUCTIONS)
 LONGEST = max(most_words(one, one.frame.parts) for one in CONSTRUCTIONS)
 """Words of the longest sentence, without the full stop."""
@@ -95,20 +95,20 @@ class AgreementConstructions(VerbTask):
     """Sentences of the constructions that Marvin & Linzen 2018 test, all equally often, of two nouns at most.
 
     Every noun's number is an independent coin, and nouns of all places come from the same lists, so that no word says
-    by itself whether it is the subject. What tells the number of the judged verb is its subject or, nearer, another
+    by itself whether it is the subject. The clues to the number of the judged verb are its subject or, nearer, another
     verb of the same subject ("the author that *likes* the guards laughs", "the author *laughs* and swims"). ``lag``
-    is the largest distance in words from the nearest of these to the verb. A window of w steps misses those more than
-    w words away; then nothing beats guessing, and whoever sees one can tell from the words around it whose number it
-    is. The floor is half the share of distances above w, counted exactly.
+    is the largest distance in words from the nearest clue to the verb. A window of w steps misses the clues more than
+    w words away; then nothing beats guessing. In view, a clue is recognised by the words around it. The floor is half
+    the share of distances above w, counted exactly.
 
-    The error is that of all constructions but simple agreement, where nothing distracts. `slices` tells them apart by
-    their place in `CONSTRUCTIONS`: 0 simple_agrmt, 1 sent_comp, 2 vp_coord, 3 long_vp_coord, 4 prep_anim,
+    The error is over all constructions but simple agreement, where nothing distracts. `slices` numbers them by their
+    place in `CONSTRUCTIONS`: 0 simple_agrmt, 1 sent_comp, 2 vp_coord, 3 long_vp_coord, 4 prep_anim,
     5 prep_inanim, 6 subj_rel, 7-10 obj_rel_across (with *that*: animate, inanimate; without), 11-14 obj_rel_within.
 
     Kept out of training, by lemma (places in the lexicon, from 0): a judged verb v with its subject s if (3s + v) mod
-    10 = 9; a first noun f with a second noun g if (7f + g) mod 10 = 9; and, as the subject of a verb that stands
-    further off, every tenth noun: such sentences are simple ones instead. In evaluation a quarter of the pairs of each
-    kind are such, and subjects are uniform.
+    10 = 9; a first noun f with a second noun g if (7f + g) mod 10 = 9; and every tenth noun as the subject of a verb
+    that does not follow it directly: simple sentences replace these. In evaluation a quarter of the pairs of each kind
+    was kept out of training, and subjects are uniform.
     """
 
     version: ClassVar[int] = 1
@@ -160,7 +160,7 @@ class AgreementConstructions(VerbTask):
 
 
 def distance_shares(place: int) -> np.ndarray:
-    """Return the share of a construction's sentences with the verb 0, 1, 2, ... words after what tells its number.
+    """Return the share of a construction's sentences with the verb 0, 1, 2, ... words after its nearest clue.
 
     >>> distance_shares(8)  # the movie that the chef | the security guard likes is
     array([0.        , 0.        , 0.        , 0.        , 0.        ,
@@ -182,11 +182,11 @@ def write(
 
     Args:
         thrown: (dice, B) random bits, see `longlag.tasks.support.drawing.bits`.
-        sides: (dice,), how many sides each has, from `DICE`.
-        held_out: Write what is kept out of training, too.
+        sides: (dice,), the number of sides of each, from `DICE`.
+        held_out: Whether to write sentences that are kept out of training, too.
 
     Returns:
-        Sentences (W, B), verbs (5, B) as `VerbTask.ask` takes them, `SLICES` (4, B), and what tells the number, (B,).
+        Sentences (W, B), verbs (5, B) as `VerbTask.ask` takes them, `SLICES` (4, B), and the steps of the clues, (B,).
     """
     batch_size = thrown.shape[1]
     sentences, verbs = np.zeros((LONGEST + 1, batch_size), np.int64), np.empty((5, batch_size), np.int64)

@@ -25,9 +25,9 @@ __all__ = ["Batch", "ClassTask", "Later", "Range", "Task", "UsageError", "as_tok
 
 
 class Later(Mapping[str, Tensor]):
-    """Whole numbers by name that are computed when one is first read.
+    """Arrays of whole numbers by name, computed when one is first read.
 
-    Training asks for no slices: for short sequences they would be a third of what a batch costs.
+    Training reads no slices: for short sequences they would be a third of the cost of a batch.
 
     >>> slices = Later(lambda: {"distance": np.array([3, 5])})
     >>> slices["distance"]
@@ -35,7 +35,7 @@ class Later(Mapping[str, Tensor]):
     """
 
     def __init__(self, compute: Callable[[], Mapping[str, np.ndarray]]) -> None:
-        """Store the function that computes them; the arrays that ``compute`` reads must not change any more."""
+        """Store the function that computes them; the arrays that ``compute`` reads must not change afterwards."""
         self._compute = compute
 
     @cached_property
@@ -58,14 +58,14 @@ class Batch:
 
     Attributes:
         inputs: (T, B) int64 tokens, or (T, B, I) float32.
-        targets: (N,) int64 classes or (N, O) float32 values, for the scored steps in time-major order: all that are
-            asked at the first step, by sequence, then those of the next. May be given as (T, B) or (T, B, O), of
-            which the mask picks what is scored, so that no order can be wrong.
+        targets: (N,) int64 classes or (N, O) float32 values, for the scored steps in time-major order: those of the
+            first step, by sequence, then those of the next. May be given as (T, B) or (T, B, O): the mask then selects
+            the scored ones, in this order.
         mask: (T, B) bool, the steps that enter the loss; N of them are true.
         lengths: (B,) int64, the time steps of each sequence where they differ; None where all have T.
-        decoder_inputs: (T', B) int64, where the task has an `output_sequence`: the input of a decoder before each
-            symbol that it writes, first the class `output_size`, which no symbol has, then the symbols before. Without
-            them a decoder reads its own outputs.
+        decoder_inputs: (T', B) int64, if the task has an `output_sequence`: the input of a decoder for each symbol that
+            it writes, first the class `output_size`, which no symbol has, then the previous symbols. Without them a
+            decoder reads its own outputs.
         slices: By name, numbers by which judged answers are grouped, (M,) int64; `Later` if they take time to compute.
         headline: (M,) bool, the answers that enter the error; None where all do. The others show in slices only.
         notes: Further data for the task's own `errors`.
@@ -124,10 +124,10 @@ class Task(Configurable, ABC):
     """Whether the deciding input comes after the question. Windows then reach forward: they begin with the step that
     answers, all steps before it are seen as well, and `baseline_error` is the best error of reading left to right."""
     output_sequence: ClassVar[bool] = False
-    """Whether the answers to a sequence are one, a class a step without a gap, which a decoder can write: it reads what
-    comes before the first of these steps. Any other network answers at the steps themselves."""
+    """Whether the answers form a sequence, one class per step without a gap, which a decoder can write after it has
+    read the steps before the first answer. Any other network answers at the steps themselves."""
     loss_name: ClassVar[str] = ""
-    """The loss, of `longlag.tasks.support.losses`; or the task computes one of its own in `loss`, which autograd
+    """The loss, by its name in `longlag.tasks.support.losses`; empty if the task overrides `loss`, which autograd
     differentiates."""
     reduction: ClassVar[str]
     """The loss and its average, in words: they scale gradients, and so the effect of a clip's threshold."""
@@ -185,10 +185,10 @@ class Task(Configurable, ABC):
 
     @abstractmethod
     def floor(self, window: int) -> float:
-        """The best error of a left-to-right network that sees only the last ``window`` steps before it answers.
+        """The best error of a left-to-right network that knows the time and sees only the last ``window`` steps.
 
-        The step at which it answers is the last of them, and it knows the time. For a task that `looks_ahead` it is the
-        best error with all steps up to the one that answers and ``window`` steps from that one on.
+        The last of them is the step at which it answers. For a task that `looks_ahead` it is the best error with all
+        steps up to the one that answers and ``window`` steps from that one on.
         """
 
     @property
@@ -239,7 +239,7 @@ class Task(Configurable, ABC):
 
     @classmethod
     def check_dial(cls) -> None:
-        """Refuse a dial that cannot be set.
+        """Check that the dial can be set.
 
         Raises:
             UsageError: It names no option, or one that is not a whole number or a range with limits on both sides.
@@ -268,7 +268,7 @@ class Task(Configurable, ABC):
         """Return the task with its dial at another setting.
 
         Raises:
-            UsageError: Its other options do not allow it.
+            UsageError: The setting is out of range, or the task's other options do not allow it.
         """
         ranged = isinstance(getattr(self, self.dial), Range)
         return replace(self, **{self.dial: Range(setting, setting) if ranged else setting})
@@ -293,17 +293,16 @@ class Task(Configurable, ABC):
         return torch.zeros_like(batch.mask)
 
     def last_target(self, inputs: Tensor, last: Tensor) -> Tensor | None:
-        """Return the right answer at each sequence's last scored step, by its inputs alone; None by default.
+        """Return the right answer at each sequence's last scored step, computed from its inputs; None by default.
 
-        A task gives it where every symbol that is read may be exchanged for another one and the sequence still has a
-        right answer.
+        A task implements it if the sequence still has a right answer after any symbol is replaced by another one.
 
         Args:
             inputs: (T, B) int64 tokens, or (T, B, I) float32.
             last: (B,) int64, that step.
 
         Returns:
-            (B,) int64 classes or (B, O) float32 values.
+            (B,) int64 classes or (B, O) float32 values; None where the task does not implement it.
         """
         return None
 

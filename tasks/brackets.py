@@ -1,4 +1,4 @@
-"""Brackets: of which kind is the bracket that closes next? The last ones were opened at the very beginning.
+"""Brackets: which kind of bracket closes next? The last ones were opened at the very beginning.
 
 With 2 outer pairs around a filler of 3, a sequence reads (the last bracket is cut off)::
 
@@ -23,10 +23,10 @@ from longlag.tasks.support.options import option
 class Brackets(ClassTask):
     """D brackets open, F pairs follow, balanced and uniform over all shapes, and the D brackets close again.
 
-    Every pair has a kind of its own, independent and uniform. Each step before a bracket that closes is trained on,
-    but most of these close what was opened a step or two before, so that the error is that of the D outer brackets
-    only: `depth` levels, `filler` pairs in between. The kind of an opening outside the window can only be guessed:
-    counted from outside, outer bracket j needs a window of 2F + 2D - 1 - 2j steps.
+    The kinds of pairs are independent and uniform. Each step before a closing bracket is trained on, but most of these
+    brackets were opened a step or two before, so that the error is over the D outer brackets only: `depth` levels,
+    `filler` pairs in between. The kind of an opening outside the window can only be guessed: counted from outside,
+    outer bracket j needs a window of 2F + 2D - 1 - 2j steps.
     """
 
     version: ClassVar[int] = 1

@@ -32,23 +32,23 @@ TRAINING_SET = 10_000  # sequences of `tcn2018`
 class Copy(ClassTask):
     """K items out of a set of symbols, T - 1 blanks, a marker, K steps of recall: T + 2K time steps.
 
-    Item i stands at step i and is asked for at step T + K + i, so every item lies ``lag`` = T + K steps back;
+    Item i stands at step i and is recalled at step T + K + i, so every item lies ``lag`` = T + K steps back;
     a window must hold T + K + 1 steps, the answering one included. Symbols are independent and uniform, so
     without the item nothing beats guessing: the floor is 1 - 1/symbols for every shorter window.
 
     `fixed` has the inputs of Arjovsky et al., but trains the recall steps only, with one class a symbol. Theirs is
     `arjovsky2016`: every step has a target, a class of its own for "blank" until the recall, and the loss is the mean
-    over all T + 2K. Without memory that is K ln(symbols) / (T + 2K), .0204 at T = 1000, where it is nearly blind to
-    failure; gradients, and what a clip's threshold means, are smaller by (T + 2K) / K, 102 times. The error is that of
-    the recall steps everywhere. Two more papers train on all steps and differ in what is read:
+    over all T + 2K. Without memory that is K ln(symbols) / (T + 2K), .0204 at T = 1000, which hardly shows a failure;
+    gradients are smaller by (T + 2K) / K, 102 times, so that a clip's threshold means something else. The error is over
+    the recall steps in every variant. Two more papers train on all steps and differ in the inputs:
 
     - `tcn2018` reads one number a step, 0 for the blank, 1 to S for symbols, S + 1 for the marker, which stands on all
-      recall steps, too, and has a class for the marker, never asked for. It trains on 10,000 sequences, the same for
+      recall steps, too; the marker has a class that is never a target. It trains on 10,000 sequences, the same for
       every seed (in the authors' code in their order, here at random), and is tested on others.
     - `exprnn` has T blanks, and the marker on the first step of recall.
 
-    With ``variant=variable`` each sequence has a delay of its own in place of T, uniform from 1 to T, so that no
-    clock can replace the marker. A window of w steps then misses the items of the delays above w - K - 1.
+    With ``variant=variable`` each sequence has its own delay in place of T, uniform from 1 to T, so that counting steps
+    cannot replace the marker. A window of w steps then misses the items of the delays above w - K - 1.
     """
 
     version: ClassVar[int] = 1
@@ -133,7 +133,7 @@ class Copy(ClassTask):
         )
 
     def _draw_items(self, generator: np.random.Generator, batch_size: int, held_out: bool) -> np.ndarray:
-        """Draw the items of every sequence, (K, B): from all there are, or those of the training set."""
+        """Draw the items of every sequence, (K, B): any symbols, or those of a sequence of the training set."""
         if self.variant == "tcn2018" and not held_out:
             return training_set(self.items, self.symbols)[:, generator.integers(TRAINING_SET, size=batch_size)]
         return generator.integers(self.symbols, size=(self.items, batch_size))
@@ -159,7 +159,7 @@ class Copy(ClassTask):
 
 @cache
 def training_set(items: int, symbols: int) -> np.ndarray:
-    """Return the items of all sequences of `tcn2018`'s training set, (K, 10,000), the same always."""
+    """Return the items of all sequences of `tcn2018`'s training set, (K, 10,000), always the same."""
     generator = np.random.Generator(np.random.Philox(key=TRAINING_SET))
     return generator.integers(symbols, size=(items, TRAINING_SET))
 
@@ -172,8 +172,8 @@ def copy_inputs(items: np.ndarray, blanks: int, symbols: int, delays: int | np.n
     Args:
         items: The symbols to carry.
         blanks: Steps from the last item to the marker.
-        symbols: How many symbols there are.
-        delays: The same, sequence by sequence.
+        symbols: The number of symbols.
+        delays: Steps from the last item to the marker of each sequence; by default ``blanks``.
 
     >>> copy_inputs(np.array([[1], [0]]), blanks=3, symbols=2).flatten().tolist()
     [1, 0, 2, 2, 3, 2, 2]

@@ -23,20 +23,18 @@ B, END = 1, 2
 
 @dataclass(frozen=True)
 class Counting(ClassTask):
-    """Words a^n b^n of which the next symbol is predicted where it is decided: from the first b on.
+    """Words a^n b^n; the next symbol is predicted where it is determined: from the first b on.
 
     With ``counts=upper`` n is uniform over the upper half of the counts up to N, so that a test at twice the N of
-    training has counts that were never met; with ``counts=all`` it is uniform from 2 to N. Both papers train on all
-    counts from 1 on. In the first the next symbol is predicted at the a's, too, where both are right, in the second
-    words are accepted or not.
+    training has only new counts; with ``counts=all`` it is uniform from 2 to N. Both papers train on all counts from 1
+    on. The first predicts the next symbol at the a's, too, where both are right; the second accepts or rejects words.
 
-    "Another b" is nearly always right, so that the error is the share of sequences with any wrong step. Whoever knows
-    the time and sees the last a is right from there on: the count is the time at which the b's began. A window of w
-    steps sees it up to b number w - 1, and sequences of fewer a's are so right to their end. In longer ones it sees
-    nothing but b's, and may only name times at which it says "end". A sequence with n a's is right if 2n is such a
-    time and none of those from n + w to 2n - 1 is. Of the counts 2m named, each must lie before the next one's n + w:
-    after m comes 2m - w + 1 at the earliest, and as many of these as there are up to N, from w or the smallest count
-    on, are the most sequences that can be right.
+    "Another b" is nearly always right, so that the error is the share of sequences with any wrong step. A network that
+    knows the time and sees the last a is right from there on: the count is the time at which the b's began. A window of
+    w steps holds the last a up to b number w - 1, so that sequences with fewer a's are right to their end. In longer
+    ones it sees nothing but b's, and can only fix the times at which it answers "end". A sequence with n a's is right
+    if 2n is such a time and none of n + w to 2n - 1 is. For a fixed time 2m, the next count must be 2m - w + 1 or more.
+    The largest number of such counts up to N, from w or the smallest count on, is the largest number of right ones.
     """
 
     version: ClassVar[int] = 1
@@ -99,7 +97,7 @@ class Counting(ClassTask):
 
 
 def words(counts: np.ndarray, length: int) -> np.ndarray:
-    """Write the words of so many a's (0) and b's (1), (B,), and what comes after them (2), (length, B).
+    """Write words, (length, B): for each of the counts (B,) as many a's (0) as b's (1), then end symbols (2).
 
     >>> words(np.array([1, 2]), length=5).T
     array([[0, 1, 2, 2, 2],

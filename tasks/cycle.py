@@ -24,11 +24,11 @@ from longlag.tasks.support.options import Range, option
 class Cycle(ClassTask):
     """Independent moves, uniform over left, stay and right; the class is the place at which the walk ends.
 
-    Who misses the first u moves does best by guessing that they came to their likeliest sum. Short walks are not spread
-    evenly over the ring, so that the floor is below 1 - 1/places there; it is counted exactly. Five places are even to
-    within a thousandth from 12 moves on.
+    Without the first u moves the best guess is their likeliest sum. Short walks are not spread evenly over the ring, so
+    that the floor is below 1 - 1/places there; it is counted exactly. On five places walks of 12 moves or more end
+    evenly to within a thousandth.
 
-    The authors' code asks on a step of its own after the last one, a lag of one more, and has one length a batch.
+    The authors' code asks on an extra step after the last move, a lag of one more, and has one length per batch.
     """
 
     version: ClassVar[int] = 1

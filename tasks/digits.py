@@ -1,4 +1,4 @@
-"""Digits: handwritten numerals read a pixel at a time, row by row or in one fixed shuffled order; which digit is it?
+"""Digits: handwritten digits read a pixel at a time, row by row or in one fixed shuffled order; which digit is it?
 
 An image of 3 by 3 pixels and 2 blanks, read row by row::
 
@@ -6,8 +6,8 @@ An image of 3 by 3 pixels and 2 blanks, read row by row::
     target                              1     (scored: the last step)
 
 The images of 8 by 8 pixels come with scikit-learn (``pip install 'longlag[digits]'``). Those of 28 by 28 pixels are
-read from the four files of MNIST, packed or not, in the folder that the environment variable LONGLAG_MNIST names, or
-in ``MNIST/raw`` there, where torchvision puts them. Other files of that shape may stand in their place.
+read from the four files of MNIST, gzipped or not, in the folder that the environment variable LONGLAG_MNIST names, or
+in ``MNIST/raw`` there, where torchvision puts them. Other files of the same format, such as Fashion-MNIST's, work too.
 """
 
 import gzip
@@ -37,9 +37,9 @@ PUBLISHED = {
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
-"""SHA-256 of each file of MNIST, unpacked."""
+"""SHA-256 of each file of MNIST, decompressed."""
 FOLDERS = ("", "raw", "MNIST/raw")
-"""Where the files lie in the folder that is named."""
+"""Subfolders of LONGLAG_MNIST that are searched for the files."""
 SIDES = {"digits": 8, "mnist": 28}
 
 
@@ -51,7 +51,7 @@ class Images:
     labels: np.ndarray
 
     def draw(self, generator: np.random.Generator, batch_size: int) -> np.ndarray:
-        """Draw images, (B,), all digits alike and all images of a digit alike."""
+        """Draw indices of images, (B,): digits are equally likely, and so are the images of a digit."""
         order = np.argsort(self.labels, kind="stable")
         counts = np.bincount(self.labels, minlength=10)
         label = generator.integers(10, size=batch_size)
@@ -70,12 +70,12 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Digits(ClassTask):
-    """Every digit is as likely as the others; every fifth of the 8 by 8 images, or MNIST's test set, is kept out.
+    """All digits are equally likely; every fifth of the 8 by 8 images, or MNIST's test set, is kept out of training.
 
-    The images are real, so that nobody knows the best error. The floor is a bound that holds for certain: images that
-    agree in all the pixels a window holds must get the same answer, which costs at least ``floor(window)`` among those
-    kept out. It falls fast, and `min_lag` with it: what a network must span for certain is little more than `blanks`.
-    A plain rule on the last half of the pixels, the nearest mean of a digit's training images, is the partial floor.
+    The images are real, so that the best error is unknown. The floor is a lower bound: images that agree in all pixels
+    of a window must get the same answer, which costs an error of at least ``floor(window)`` among those kept out. It
+    falls fast, and `min_lag` with it: a network provably has to span little more than `blanks`. The partial floor is
+    the error of the nearest class mean on the last half of the pixels.
     """
 
     version: ClassVar[int] = 1
@@ -134,7 +134,7 @@ class Digits(ClassTask):
 
 
 def order_of(order: str, count: int) -> np.ndarray:
-    """Return which of ``count`` pixels each step shows; the shuffled order is the same always.
+    """Return the index of the pixel that each step shows, (count,); the shuffled order is always the same.
 
     >>> order_of("rows", 4), order_of("permuted", 4)
     (array([0, 1, 2, 3]), array([3, 1, 0, 2]))
@@ -145,7 +145,7 @@ def order_of(order: str, count: int) -> np.ndarray:
 
 
 def collision_error(pixels: np.ndarray, labels: np.ndarray) -> float:
-    """Return the least error of any rule on images, all digits alike: equal rows of (n, k) get one answer.
+    """Return the smallest error of any classifier of images, averaged over digits: equal rows of (n, k) get one answer.
 
     >>> collision_error(np.array([[0], [0], [1]]), np.array([4, 7, 7]))  # a 0 is a 4, or half of the 7s
     0.25
@@ -170,7 +170,7 @@ def _bound(images: str, order: str, seen: int) -> float:
 
 @cache
 def _half(images: str, order: str) -> float:
-    """Return the error of the nearest mean on the last half of the pixels."""
+    """Return the error of the nearest class mean on the last half of the pixels."""
     met, kept = load(images).training, load(images).held_out
     half = order_of(order, met.pixels.shape[1])[met.pixels.shape[1] // 2 :]
     means = np.stack([met.pixels[met.labels == digit][:, half].mean(0) for digit in range(10)])
@@ -180,10 +180,10 @@ def _half(images: str, order: str) -> float:
 
 @cache
 def load(images: str) -> ImageSet:
-    """Return the images.
+    """Return the images of the option `images`.
 
     Raises:
-        UsageError: They are not installed, missing, or have another content than expected.
+        UsageError: They are not installed, missing, or have other contents than expected.
     """
     if images == "digits":
         spec = find_spec("sklearn")
@@ -197,7 +197,7 @@ def load(images: str) -> ImageSet:
 
 
 def read_table(content: bytes) -> ImageSet:
-    """Read rows of pixels from 0 to 16 and a label; every fifth is kept out."""
+    """Read scikit-learn's table, rows of pixels from 0 to 16 and a label; every fifth row is kept out of training."""
     rows = np.loadtxt(content.decode("ascii").splitlines(), delimiter=",")
     kept = np.arange(len(rows)) % 5 == 4
     parts = [
@@ -208,10 +208,10 @@ def read_table(content: bytes) -> ImageSet:
 
 
 def read_mnist(folder: Path) -> ImageSet:
-    """Read the four files of MNIST, or others of their shape, which are named so in the trials.
+    """Read the four files of MNIST, or others of the same format, whose data label begins with ``not-mnist``.
 
     Raises:
-        UsageError: A file is missing, or holds something else.
+        UsageError: A file is missing, cannot be read, or has other contents.
     """
     first = next(iter(PUBLISHED))
     place = next((folder / one for one in FOLDERS if _path(folder / one, first)), None)
@@ -222,7 +222,7 @@ def read_mnist(folder: Path) -> ImageSet:
     for part in ("train", "t10k"):
         pixels, labels = (contents[f"{part}-{what}-ubyte"][1] for what in ("images-idx3", "labels-idx1"))
         if pixels.shape[1:] != (28, 28) or labels.shape != pixels.shape[:1] or set(labels.tolist()) != set(range(10)):
-            rule = "images of 28 by 28 pixels with as many labels, from 0 to 9 and each there"
+            rule = "images of 28 by 28 pixels with as many labels, among which each of 0 to 9 occurs"
             raise UsageError(f"task digits: the {part} files in {place} are not {rule}")
         parts.append(Images(pixels.reshape(len(pixels), -1).astype(np.float32) / 255, labels.astype(np.int64)))
     files = {name: content for name, (content, _) in contents.items()}
@@ -236,10 +236,10 @@ def _path(folder: Path, name: str) -> Path | None:
 
 
 def read_file(folder: Path, name: str) -> tuple[bytes, np.ndarray]:
-    """Read a file of bytes in the IDX format, packed by gzip or not; return its content, unpacked, and the array.
+    """Read a file of bytes in the IDX format, gzipped or not; return its decompressed content and the array.
 
     Raises:
-        UsageError: There is no such file, it cannot be read, or it holds something else.
+        UsageError: There is no such file, it cannot be read, or it is not such a file.
     """
     if (path := _path(folder, name)) is None:
         raise UsageError(f"no file {name} or {name}.gz in {folder}")
@@ -255,15 +255,15 @@ def read_file(folder: Path, name: str) -> tuple[bytes, np.ndarray]:
 
 
 def parse_idx(data: bytes) -> np.ndarray:
-    """Return an array of bytes in the IDX format: two zeros, type 8, how many axes, their sizes, and the bytes.
+    """Parse an array of bytes in the IDX format: two zeros, type 8, the number of axes, their sizes, and the bytes.
 
     >>> parse_idx(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9]))
     array([7, 8, 9], dtype=uint8)
 
     Raises:
-        ValueError: It begins otherwise, or has more or fewer bytes than it says.
+        ValueError: It begins otherwise, or has more or fewer bytes than its header says.
     """
     if len(data) < 4 or data[:3] != b"\x00\x00\x08":
-        raise ValueError("no IDX file of bytes")
+        raise ValueError("not an IDX file of bytes")
     sizes = np.frombuffer(data, dtype=">u4", count=data[3], offset=4).astype(np.int64)
     return np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * len(sizes)).reshape(sizes)

@@ -1,4 +1,4 @@
-"""Even pairs: is the number of places where neighbours differ even? It is, if the first and the last symbol agree.
+"""Even pairs: is the number of places where neighbours differ even? It is if the first and the last symbol agree.
 
 A sequence of 6 steps (01 and 10 stand at two places each, so the class is 0, even)::
 
@@ -21,12 +21,12 @@ from longlag.tasks.support.options import Range, option
 
 @dataclass(frozen=True)
 class EvenPairs(ClassTask):
-    """Independent fair bits; class 1, asked at the last one, says that unequal neighbours are odd in number.
+    """Independent fair bits; the class, due at the last one, is 1 if the number of unequal neighbours is odd.
 
     Only the first bit has to be carried, and without it the answer is a guess: the floor of a window is half the share
     of longer sequences. A single bit has no pair and would always be even, so that lengths begin at 2.
 
-    The authors' code asks on a step of its own after the last one, a lag of one more, and has one length a batch.
+    The authors' code asks on an extra step after the last bit, a lag of one more, and has one length per batch.
     """
 
     version: ClassVar[int] = 1
@@ -68,7 +68,7 @@ class EvenPairs(ClassTask):
 
 
 def odd_pairs(bits: Tensor) -> Tensor:
-    """Return 1 where unequal neighbours up to and including the step are odd in number; time is the first axis.
+    """Return 1 where the number of unequal neighbours up to and including the step is odd; time is the first axis.
 
     >>> odd_pairs(torch.tensor([1, 0, 1, 1, 0, 1]))
     tensor([0, 1, 0, 0, 1, 0])

@@ -24,16 +24,16 @@ WRITE, READ, IGNORE, ZERO = 0, 1, 2, 3
 
 @dataclass(frozen=True)
 class FlipFlop(ClassTask):
-    """N instructions, the first a write, the last a read, those between ignored, or else a read or write alike.
+    """N instructions: first a write, last a read, in between ignores, and reads and writes in equal shares.
 
-    Some ``acting`` of those between are expected not to be ignored, whatever N: the longer the sequence, the sparser
+    The expected number of reads and writes in between is ``acting`` for any N: the longer the sequence, the sparser
     they lie, and distances grow with it. The paper's settings have 256 instructions (512 steps): FFL(0.8), where 8 in
     10 are ignored, is ``instructions=256,acting=50.8``, and its sparse FFL(0.98) is ``instructions=256,acting=5.08``.
 
-    The bit after a read is the one that was due, so that an earlier read is as good as a write, and what has to be
-    carried is the bit of the last instruction that was not ignored. With n instructions before a read and a share of q
-    ignored, the chance of m ignored ones just before it is q ** m as long as m < n, else none: the floor is half of
-    that, for the m = window // 2 bits seen, averaged over all reads. `lag_at_least` groups reads by that distance.
+    The bit after a read is its answer, so that an earlier read is as good as a write: the bit to carry is that of the
+    last instruction that was not ignored. With n instructions before a read and a share q of ignores, the probability
+    of m ignores just before it is q ** m for m < n, else 0: the floor is half of that, for the m = window // 2 bits in
+    view, averaged over all reads. `lag_at_least` groups reads by the distance of that bit.
     """
 
     version: ClassVar[int] = 2
@@ -50,7 +50,7 @@ class FlipFlop(ClassTask):
     token_names: ClassVar[Sequence[str]] = ("w", "r", "i", "0", "1")
 
     instructions: int = option(50, "instructions, of two steps each (N)", low=2, high=50_000)
-    acting: float = option(5.0, "of those between first and last, the number expected not to be ignored", low=0.0)
+    acting: float = option(5.0, "expected number of reads and writes between the first and the last", low=0.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,7 +64,7 @@ class FlipFlop(ClassTask):
 
     @property
     def _ignored(self) -> float:
-        """The share of instructions that are ignored, of those that may be."""
+        """The share of ignores among the instructions between the first and the last."""
         return 1 - self.acting / max(self.instructions - 2, 1)
 
     @property
@@ -105,7 +105,7 @@ class FlipFlop(ClassTask):
 
 
 def flip_flop_bits(instructions: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Return the bit after each instruction, (N, B): of a read the bit written last, else the noise.
+    """Return the bit after each instruction, (N, B): the bit written last for a read, the noise for all others.
 
     >>> flip_flop_bits(np.array([[WRITE], [IGNORE], [READ]]), noise=np.array([[1], [0], [0]])).ravel()
     array([1, 0, 1])

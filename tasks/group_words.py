@@ -28,10 +28,11 @@ class GroupWords(ClassTask):
     """Independent elements of a group, uniform; the target of every step is the product up to it.
 
     A single unseen factor leaves the product uniform, and the floor of a window is 1 - 1/order for every longer word.
-    A5 and S5 are not solvable: their word problem is complete for NC1, out of reach of diagonal linear recurrences.
+    A5 and S5 are not solvable groups: their word problem is complete for NC1, out of reach of diagonal linear
+    recurrences.
 
     The loss is the mean over all steps. The early ones are easy, so that the error is that of the last step only;
-    `step_at_least` groups them all.
+    `step_at_least` groups the errors of all steps.
     """
 
     version: ClassVar[int] = 1

@@ -1,4 +1,4 @@
-"""Memorisation: a short pattern is held over a stretch of one and the same distractor, and written down at a cue.
+"""Memorisation: a short pattern is held while one distractor repeats, and written down at a cue.
 
 With a pattern of 3 bits and 4 distractors, a sequence reads (``.`` distractor, ``>`` cue)::
 
@@ -23,15 +23,15 @@ PATTERNS = {"bits": (5, 2), "symbols": (10, 5)}  # how many, out of how many
 
 @dataclass(frozen=True)
 class Memorisation(ClassTask):
-    """K items, T distractors, and K steps of recall of which the first holds the cue: T + 2K time steps.
+    """K items, T distractors, and K steps of recall, the first with the cue: T + 2K time steps.
 
     The pattern is 5 bits or 10 symbols out of 5. An item lies ``lag`` = T + K steps before its answer, and without it
     nothing beats guessing. As in the papers every step has a target, a blank until the cue, and the loss is the mean
     over all of them, so that it says little about the memory: the error is taken over the recall steps only. With
-    ``wrong=sequences`` it is that of Pascanu et al., the share of sequences with any wrong step, recall or not; without
+    ``wrong=sequences`` it is Pascanu et al.'s, the share of sequences with any wrong step, recall or not; without
     memory that is 1 - 1/patterns.
 
-    There are only 32 patterns of 5 bits, and all of them are drawn in training.
+    There are only 32 patterns of 5 bits, and all of them occur in training.
     """
 
     version: ClassVar[int] = 1

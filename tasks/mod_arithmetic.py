@@ -26,11 +26,11 @@ OPERATORS = ("+", "-", "*")
 class ModArithmetic(ClassTask):
     """Independent digits and operators, both uniform: n digits make 2n - 1 time steps. There are no brackets.
 
-    Products with 0 make the value 0 likelier than the others. The floor is that of the best guess at a value whose
-    first digits are unseen, counted exactly: the whole of the tail acts on the head as "sum + m × last product + c",
-    so that a chance for each (sum, product) of the head and for each m of the tail is enough.
+    Products with 0 make the value 0 likelier than the others. The floor is the error of the best guess at a value whose
+    first digits are unseen, computed exactly: the tail maps the head's state to "sum + m × last product + c", so that
+    the probabilities of each (sum, product) of the head and of each m of the tail are enough.
 
-    The authors' code asks on a step of its own after the last one, a lag of one more, and has one length a batch.
+    The authors' code asks on an extra step after the last digit, a lag of one more, and has one length per batch.
     """
 
     version: ClassVar[int] = 1
@@ -93,7 +93,7 @@ class ModArithmetic(ClassTask):
 
 @cache
 def _transitions(modulus: int) -> np.ndarray:
-    """Return what a digit after an operator makes of a sum and a product, all four in one index and out of one."""
+    """Return the next state, sum * modulus + product, for each state and each operator and digit, (m², 3m)."""
     total, term, operator, digit = np.ogrid[:modulus, :modulus, : len(OPERATORS), :modulus]
     times = operator == 2
     sums = np.where(times, total, total + term) % modulus
@@ -119,7 +119,7 @@ def running_values(tokens: np.ndarray, modulus: int) -> np.ndarray:
 
 @cache
 def guessing_errors(modulus: int, most: int) -> np.ndarray:
-    """Return the error of the best guess by digits, up to ``most``, and steps seen, (most + 1, 2 · most).
+    """Return the error of the best guess by number of digits and steps seen, (most + 1, 2 · most).
 
     >>> guessing_errors(2, 2)[2, :4]  # 0 or 1, joined to 0 or 1: 1 in 5 of 12 cases
     array([0.41666667, 0.41666667, 0.41666667, 0.        ])
@@ -135,7 +135,7 @@ def guessing_errors(modulus: int, most: int) -> np.ndarray:
     before = np.stack([(total + term + m) % modulus, (total + term - m) % modulus, after_product])
 
     def best(values: np.ndarray, head: np.ndarray) -> np.ndarray:
-        """Return the chance of the likeliest value for each m, the ways alike, from (ways, sum, product, m)."""
+        """Return the probability of the likeliest value for each m, with operators equally likely (the first axis)."""
         weights = head.reshape(modulus, modulus) / len(values)
         by_value = [(weights[..., None] * (values == value)).sum((0, 1, 2)) for value in range(modulus)]
         likeliest: np.ndarray = np.max(by_value, axis=0)

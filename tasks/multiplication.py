@@ -30,19 +30,19 @@ TOLERANCES = {"pascanu2013": 0.2, "hochreiter1997": 0.04}
 class Multiplication(Task):
     """Pairs (value, marker), values uniform on [0, 1]; the target is the product of the two marked values.
 
-    The product's variance is 7/144: that is the error of the constant 1/4. With one value known half of it is the
-    best answer, and the error is 1/36.
+    The product's variance is 7/144: that is the error of the constant answer 1/4. With one value known, half of it is
+    the best answer, with an error of 1/36.
 
     `halves` marks a step in each half. The other variants draw a length L for every sequence, from S up to 1.1 S, of
-    which `length` is the longest (S = 100 is ``length=110``), and count answers that are off by a tolerance or more:
+    which `length` is the longest (S = 100 is ``length=110``), and count answers whose error is a tolerance or more:
 
     - `pascanu2013`, .2 (a squared error of .04): a marker in the first tenth of L, one in the next four tenths.
     - `hochreiter1997`, .04: one of the first ten steps and another one of the first S/2 - 1. The first and the last
-      step have the marker -1; where the first step is drawn its value becomes 1. In the paper 2,000 sequences in a
-      row hold at most 140 or 13 wrong answers; `solved_below` is the stricter share, 13 in 2,000.
+      step have the marker -1; if the first step is a marked one, its value becomes 1. The paper allows 140 or 13 wrong
+      answers in 2,000 sequences; `solved_below` is the stricter share, 13 in 2,000.
 
-    Under a tolerance t the best constant is t, right for products below 2t: it errs with probability
-    1 - 2t + 2t ln 2t, and so does the best answer that knows one value only, since products stay below it.
+    Under a tolerance t the best constant is t, right for products below 2t: it is wrong with probability
+    1 - 2t + 2t ln 2t, and so is the best answer that knows one value only, since products stay below it.
     """
 
     version: ClassVar[int] = 1

@@ -21,12 +21,12 @@ from longlag.tasks.support.options import Range, option
 
 @dataclass(frozen=True)
 class Parity(ClassTask):
-    """Independent fair bits; the class, asked at the last one, says whether the number of ones is odd.
+    """Independent fair bits; the class, due at the last one, says whether the number of ones is odd.
 
     A single unseen bit makes it a guess: the floor of a window is half the share of longer sequences. With
-    ``steps=3-40`` lengths are uniform over a range, from which transfer to lengths never seen can start.
+    ``steps=3-40`` lengths are uniform over a range, which suits tests at longer sequences.
 
-    The authors' code asks on a step of its own after the last one, a lag of one more, and has one length a batch.
+    The authors' code asks on an extra step after the last bit, a lag of one more, and has one length per batch.
     """
 
     version: ClassVar[int] = 1

@@ -1,4 +1,4 @@
-"""Permutation: the first of a hundred symbols has to be given again at the end, past a stretch of all the others.
+"""Permutation: the first of a hundred symbols has to be repeated at the end, after all the others.
 
 A sequence of 6 steps (the first symbol is 0 or 1, the others never are)::
 
@@ -21,11 +21,11 @@ from longlag.tasks.support.options import option
 
 @dataclass(frozen=True)
 class Permutation(ClassTask):
-    """T symbols, of which the first is one of two and is asked for at the last step.
+    """T symbols; the first is one of two and has to be repeated at the last step.
 
     Despite the name the symbols in between are drawn independently from all others, as in the code of Pascanu et al.
-    The network answers with one of all symbols. The first one stands ``lag`` = T - 1 steps before the answer; without
-    it nothing beats one of two: the floor is .5 for every shorter window.
+    The classes are all symbols. The first one stands ``lag`` = T - 1 steps before the answer; without it nothing beats
+    guessing one of two: the floor is .5 for every shorter window.
     """
 
     version: ClassVar[int] = 1
@@ -73,7 +73,7 @@ class Permutation(ClassTask):
 
 
 def repeated(inputs: Tensor) -> Tensor:
-    """Return what (T, B) inputs end with, (B,): what they begin with.
+    """Return the targets of (T, B) inputs, (B,): their first symbols.
 
     >>> repeated(torch.tensor([[1, 0], [17, 84], [2, 56]]))
     tensor([1, 0])

@@ -1,6 +1,6 @@
 """Recall: a story names something once, talks at length about something else, and comes back to the first ("tickets").
 
-A short story, the words of which are predicted one by one; the last is the one that counts::
+A short story, whose words are predicted one by one; the error is that of the last::
 
     anna had to print her tickets before the evening . the price of coins was high . a dog slept near the door .
     then she looked at the coins . at last she could print her [tickets]
@@ -29,7 +29,7 @@ _TOKENS = {word: token for token, word in enumerate((*PARTS, *VOCABULARY))}  # p
 
 
 def _patterns(texts: Sequence[str]) -> np.ndarray:
-    """Look up texts of one length as (words, texts): below 5 a part to fill in, else 5 and a word's token."""
+    """Return texts of one length as (words, texts): below 5 a part to fill in, else 5 plus a word's token."""
     return np.array([[_TOKENS[word] for word in text.split()] for text in texts]).T
 
 
@@ -42,15 +42,15 @@ NOUNS, PEOPLE = (_patterns(STORIES[part]) - len(PARTS) for part in ("nouns", "pe
 class Recall(ClassTask):
     """Stories of six kinds as a language model reads them; the error is that of their last word, one of 50 nouns.
 
-    A story opens with the noun, goes on with a clause about another one, the loud noun, then with `clauses` that hold
-    neither, and with the other clauses about the loud noun, which is so both more frequent and more recent. Its last
-    words are the same whatever the noun. Seven words a clause set the lag.
+    A story opens with the noun, continues with a clause about another one, the loud noun, then with `clauses` that hold
+    neither, and with the other clauses about the loud noun, which is thus both more frequent and more recent. Its last
+    words are the same for every noun. Each clause adds seven words to the lag.
 
-    A window that does not reach the first noun leaves a guess among N = 50 nouns, or among N - 1 once it shows which
-    one is loud: the floor is 1 - 1/N, then 1 - 1/(N - 1), averaged over the places that nouns have in their clauses.
+    Without the first noun a window leaves a guess among N = 50 nouns, or among N - 1 if it shows which one is loud: the
+    floor is 1 - 1/N, then 1 - 1/(N - 1), averaged over the positions that nouns have in their clauses.
 
     Kept out of training: the pairs of a noun n and a loud noun l (their places in the lexicon, from 0) with
-    (7n + l) mod 10 = 9. In evaluation all pairs are equally likely, a tenth of them so unmet.
+    (7n + l) mod 10 = 9. In evaluation all pairs are equally likely, so that a tenth of them is new.
     """
 
     version: ClassVar[int] = 1
@@ -132,13 +132,13 @@ def told(patterns: np.ndarray, parts: np.ndarray) -> np.ndarray:
 
 
 def kept_out(noun: np.ndarray, loud: np.ndarray) -> np.ndarray:
-    """Return which pairs of nouns are kept out of training, (B,); nouns are given by places in the lexicon."""
+    """Return which pairs of nouns are kept out of training, (B,) bool; nouns are given by places in the lexicon."""
     kept: np.ndarray = (7 * noun + loud) % 10 == 9
     return kept
 
 
 def met_with(noun: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Turn numbers drawn below N - 1 into loud nouns that are met with a noun in training, (B,).
+    """Turn numbers drawn below N - 1 into loud nouns that occur with a noun in training, (B,).
 
     >>> met_with(np.array([0, 0, 1]), np.array([0, 1, 8]))
     array([10,  1, 11])

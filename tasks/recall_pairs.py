@@ -1,4 +1,4 @@
-"""Recall of pairs (multi-query associative recall): keys with values first, later the keys alone; what was the value?
+"""Recall of pairs (multi-query associative recall): keys with values, then the keys alone; what was each key's value?
 
 With 2 pairs, a sequence reads (capital keys, small values, ``.`` blank)::
 
@@ -29,23 +29,23 @@ LONGEST_CROWDED = 4096  # time steps; the shares that floors need take seconds t
 class RecallPairs(ClassTask):
     """P different keys, each followed by its value, all different; then every key once more, on every other step.
 
-    Which keys, which values and which belong together is drawn anew for each sequence. Queries stand on different
-    slots of two steps each, all choices alike, and every other step after the pairs is blank.
+    Keys, values and their pairing are drawn anew for each sequence. Queries stand on different slots of two steps each,
+    all choices equally likely; all other steps after the pairs are blank.
 
-    What a window shows is certain, the rest a guess. With h of the pairs beginning before it, a query is one of theirs
-    with chance h/P. It is then answered by any of the V - P + h values (V are in the vocabulary) that the window does
-    not show with another key, unless it begins with the value of a pair: of h keys that may be its own. An error is
-    so h/P · (1 - 1/(V - P + h)) or (h - 1)/P, averaged over the slots; without any memory it is 1 - 1/V.
+    Pairs in the window are known, the others are guessed. If h of the pairs begin before the window, a query is for one
+    of these with probability h/P. It may then have any of the V - P + h values (V in the vocabulary) that the window
+    does not show with another key; if the window begins with the value of a pair, that value belongs to one of h keys.
+    The error is h/P · (1 - 1/(V - P + h)) or (h - 1)/P, averaged over the slots; without any memory it is 1 - 1/V.
 
-    Kept out of training, where there are 8 keys or more: the first key with the second value, the second with the third
+    Kept out of training, if there are 8 keys or more: the first key with the second value, the second with the third
     and so on, the last with the first. In evaluation they are as frequent as other pairs; `held_out` tells them apart.
 
-    `zoology` is closer to the paper: queries crowd towards the pairs, by slots drawn one after the other with chances
-    that fall as slot ** -.99, all other steps after the pairs hold any key or value in place of a blank, and nothing is
-    kept out. The paper's vocabulary is ``vocabulary=4096``. Floors are those of whoever knows the time: by their looks
-    a key and a value next to each other may be a pair or neither. The authors' code differs in three ways. It gives
-    earlier pairs the slots drawn earlier, so that their place tells a little of where they are asked for; its network
-    answers with a key or a value; and it has one key less.
+    `zoology` is closer to the paper: queries crowd towards the pairs, on slots drawn one after the other with
+    probabilities that fall as slot ** -.99, all other steps after the pairs hold any key or value in place of a blank,
+    and nothing is kept out. The paper's vocabulary is ``vocabulary=4096``. Floors assume that the time is known, since
+    nothing else tells a pair from a key beside a value. The authors' code differs in three ways. It gives earlier pairs
+    the slots drawn earlier, so that the order of pairs is informative; its network answers with a key or a value; and
+    it has one key less.
 
     Distances differ, and so do floors: `lag_at_least` groups answers by the distance of their pair.
     """
@@ -61,7 +61,7 @@ class RecallPairs(ClassTask):
     pairs: int = option(4, "pairs in a sequence (P)", low=2, high=1000)
     vocabulary: int = option(32, "keys to choose from, and values as many", low=2, high=100_000)
     length: int = option(64, "time steps", low=8, high=100_000)
-    variant: str = option("even", "how queries lie, and what between them", choices=("even", "zoology"))
+    variant: str = option("even", "where queries stand, and what fills the gaps", choices=("even", "zoology"))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -154,7 +154,7 @@ class RecallPairs(ClassTask):
         )
 
     def _draw_slots(self, generator: np.random.Generator, batch_size: int) -> np.ndarray:
-        """Draw the slot on which each pair is asked for, (P, B)."""
+        """Draw the slot of each pair's query, (P, B)."""
         if self.variant == "even":
             return different(generator, self._slots, self.pairs, batch_size)
         slots = weighted(generator, power_law(self._slots, CROWDING), self.pairs, batch_size)
@@ -162,7 +162,7 @@ class RecallPairs(ClassTask):
         return dealt
 
     def _background(self, generator: np.random.Generator, batch_size: int) -> np.ndarray:
-        """Return what stands where neither a pair nor a query does, (T, B)."""
+        """Return the tokens of all steps before pairs and queries are written, (T, B)."""
         if self.variant == "even":
             return np.full((self.length, batch_size), 2 * self.vocabulary)
         return generator.integers(2 * self.vocabulary, size=(self.length, batch_size))
@@ -172,14 +172,14 @@ class RecallPairs(ClassTask):
 
 
 def write_pairs(inputs: np.ndarray, keys: np.ndarray, values: np.ndarray, slots: np.ndarray, vocabulary: int) -> None:
-    """Write pairs and the slots on which their keys are asked for, (P, B) each, into (T, B) tokens.
+    """Write pairs and queries into (T, B) tokens.
 
     Args:
-        inputs: Written to.
-        keys: Of the pairs.
-        values: Of the pairs.
-        slots: Where keys are asked for.
-        vocabulary: How many keys there are.
+        inputs: The tokens, changed in place.
+        keys: (P, B), the keys of the pairs.
+        values: (P, B), the values of the pairs.
+        slots: (P, B), the slots of the queries.
+        vocabulary: The number of keys.
 
     >>> inputs, keys, values = np.full((10, 1), 8), np.array([[1], [0]]), np.array([[3], [2]])
     >>> write_pairs(inputs, keys, values, slots=np.array([[2], [0]]), vocabulary=4)
@@ -192,9 +192,9 @@ def write_pairs(inputs: np.ndarray, keys: np.ndarray, values: np.ndarray, slots:
 
 
 def parted(values: np.ndarray, kept_out: np.ndarray) -> np.ndarray:
-    """Exchange values between neighbours until no key has the value it must not have; all are (P, B).
+    """Exchange values between neighbours until no key has the value that is kept out with it; all are (P, B).
 
-    One exchange is enough: values differ within a sequence, and so do those that its keys must not have.
+    One exchange is enough: values differ within a sequence, and so do those that are kept out.
 
     >>> parted(np.array([[3], [1], [2]]), kept_out=np.array([[3], [0], [4]])).ravel()
     array([1, 3, 2])

@@ -5,7 +5,7 @@ With 3 items a, b, c a sequence reads (``>`` end mark, ``.`` blank)::
     inputs    a b c > . .
     targets         c b a     (scored: the last 3 steps)
 
-A decoder gets ``> c b`` in place of the last three steps while it learns, and what it wrote itself afterwards.
+A decoder reads ``> c b`` in place of the last three steps in training, and its own outputs in evaluation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,10 +24,10 @@ from longlag.tasks.support.options import Range, option
 class Reverse(ClassTask):
     """n items out of a set of symbols, an end mark at which the writing begins, n - 1 blanks: 2n time steps.
 
-    The answer k steps after the mark lies 2k + 1 steps behind its item: the first is easy, the last the farthest back,
-    ``lag`` = 2n - 1. Symbols are independent and uniform, so that without the item nothing beats guessing, also where
-    the symbols written before are known: a window of w steps is right on the first w // 2 answers of a sequence and
-    guesses the others. All sequences are drawn in training: there are too many to meet one twice.
+    The answer k steps after the mark comes 2k + 1 steps after its item: the first is easy, the last has the largest
+    distance, ``lag`` = 2n - 1. Symbols are independent and uniform, so that without the item nothing beats guessing,
+    even with the previous answers known: a window of w steps gives the first w // 2 answers of a sequence, the others
+    are guessed. No sequence is kept out of training: there are too many to meet one twice.
     """
 
     version: ClassVar[int] = 1
@@ -99,7 +99,7 @@ class Reverse(ClassTask):
 
 
 def reversed_items(symbols: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Turn the first ``lengths`` (B,) of symbols (n, B) round; what comes behind them stays.
+    """Reverse the first ``lengths`` (B,) of symbols (n, B); the others stay.
 
     >>> reversed_items(np.array([[1, 4], [2, 5], [3, 6]]), np.array([3, 2])).T
     array([[3, 2, 1],

@@ -29,9 +29,9 @@ class SelectiveCopy(ClassTask):
     item i is lost if at least i + 1 items lie before it, with a hypergeometric probability; then guessing is best.
     Distances differ, and so do floors: `lag_at_least` groups answers by the distance of their item.
 
-    `gu2023` repeats the recall marker on every step of recall. `mad2024` shows it once, on a step of its own before K
-    blank ones: T + 2K + 1 steps. Its blanks each fall before one of the items, all alike, so that the last item is
-    never followed by one, and later items lie nearer: i + 1 of K gaps come before item i.
+    `gu2023` repeats the recall marker on every step of recall. `mad2024` shows it once, on an extra step before K blank
+    ones: T + 2K + 1 steps. Each of its blanks falls before a uniformly drawn item, so that the last item is never
+    followed by one, and later items lie nearer: i + 1 of K gaps come before item i.
     """
 
     version: ClassVar[int] = 1
@@ -130,7 +130,7 @@ class SelectiveCopy(ClassTask):
 
 
 def scattered(inputs: np.ndarray, symbols: int) -> np.ndarray:
-    """Collect the tokens below ``symbols`` of (T, B) inputs in their order, (K, B); each sequence has as many.
+    """Collect the tokens below ``symbols`` of (T, B) inputs in their order, (K, B); each sequence has K of them.
 
     >>> scattered(np.array([[2, 0], [1, 2], [2, 1], [0, 2]]), symbols=2)
     array([[1, 0],
@@ -143,7 +143,7 @@ def scattered(inputs: np.ndarray, symbols: int) -> np.ndarray:
 
 @cache
 def shares_before(stage: int, items: int, before: int) -> list[float]:
-    """Return the share of choices of ``items`` among ``stage`` steps with 0, 1, 2, ... or more in the first ``before``.
+    """Return the probability of at least 0, 1, 2, ... of ``items`` in the first ``before`` of ``stage`` steps.
 
     >>> shares_before(4, 2, 1)
     [1.0, 0.5, 0.0]
@@ -156,7 +156,7 @@ def shares_before(stage: int, items: int, before: int) -> list[float]:
 def shares_of_few(blanks: int, items: int) -> np.ndarray:
     """Return the share of items with at most 0, 1, 2, ... blanks before them, each blank in one of ``items`` gaps.
 
-    Those before item i are binomial: each blank is, with a chance of (i + 1) / items.
+    The number of blanks before item i is binomial with probability (i + 1) / items.
 
     >>> shares_of_few(2, 2)  # of the first item 1/4, 3/4 and 1, of the second 0, 0 and 1
     array([0.125, 0.375, 1.   ])

@@ -1,6 +1,6 @@
 """Sentiment: is "terribly" praise or blame? The word that decides comes later.
 
-A sentence with a distance of 3; the opinion before it is drawn apart from the one that decides::
+A sentence with a distance of 3; its first opinion is independent of the last one, which decides::
 
     inputs    the dull film was terribly so truly exciting
     target                        praise                      (scored: the step of "terribly")
@@ -26,9 +26,8 @@ class Sentiment(ClassTask):
 
     The last word stands d steps after "terribly", adverbs in between; the sentence ends with it. Both opinions are
     independent and uniform over four words of praise and four of blame, so that nothing up to the question tells its
-    answer: whoever reads from left to right stays at .5 exactly, whatever it remembers. Windows reach forward: who
-    sees w steps from the question on misses the last word of the sentences with a distance of w or more, and the
-    floor is half of their share.
+    answer: a left-to-right network stays at an error of exactly .5. Windows reach forward: w steps from the question on
+    miss the last word of the sentences with a distance of w or more, and the floor is half of their share.
 
     >>> read = "the dull film was terribly so truly exciting"
     >>> CLASSES[polarity(np.array([[WORDS.index(word)] for word in read.split()]))[0]]

@@ -23,10 +23,10 @@ from longlag.tasks.support.reviews import ASKED, CLASSES, OPINIONS, WORDS, polar
 class SentimentBefore(ClassTask):
     """Sentences "<opinion> ... terribly was <noun> <opinion> the"; the class is the polarity of the first word.
 
-    The twin of ``sentiment`` that a network can solve from left to right: the same words, distances and classes, so
-    that what two directions are good for can be told apart from what more parameters are. What comes after the
-    question is drawn apart from its answer. Whoever sees w steps up to the question misses the first word of the
-    sentences with a distance of w or more, and the floor is half of their share.
+    The control of ``sentiment`` that a left-to-right network can solve: the same words, distances and classes, so that
+    the effect of two directions can be told from that of more parameters. The words after the question are independent
+    of its answer. A window of w steps up to the question misses the first word of the sentences with a distance of w or
+    more, and the floor is half of their share.
     """
 
     version: ClassVar[int] = 1
@@ -75,7 +75,7 @@ class SentimentBefore(ClassTask):
 
 
 def backwards(sentences: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Return sentences (T, B) from their last words, at steps (B,), to their first; what is behind them stays.
+    """Reverse sentences (T, B) whose last words are at steps (B,); the padding after them stays.
 
     >>> read = "the dull film was terribly so truly exciting . .".split()
     >>> found = backwards(np.array([[WORDS.index(word)] for word in read]), np.array([7]))

@@ -29,15 +29,15 @@ class TemporalOrder(ClassTask):
     """Each marked symbol is X or Y; the class is the word they spell, one of 4 or 8, all equally likely.
 
     `hochreiter1997` draws a length L for each sequence, from S to 1.1 S, of which `length` is the longest (S = 100 is
-    ``length=110``), frames it with E and B, and lets the marked symbols stand on the steps .1 S to .2 S and .5 S to
-    .6 S, or, where there are three, .1 S to .2 S, .33 S to .43 S and .66 S to .76 S, both ends included.
-    `pascanu2013` has sequences of one length T without a frame and steps from .1 T, .5 T, or .1 T, .3 T, .6 T on, up
-    to .1 T later, that end excluded. `pascanu2013_code` is what the authors ran: T is drawn for each training batch,
+    ``length=110``), frames it with E and B, and draws the steps of the marked symbols from .1 S to .2 S and .5 S to
+    .6 S, or, for three, .1 S to .2 S, .33 S to .43 S and .66 S to .76 S, both ends included.
+    `pascanu2013` has sequences of one length T without a frame, and steps from .1 T and .5 T, or .1 T, .3 T and .6 T,
+    to .1 T later, end excluded. `pascanu2013_code` follows the authors' program: T is drawn for each training batch,
     from a quarter of `length` to all of it (50 to 200 in theirs), and for each sequence of an evaluation.
 
-    A sequence counts as right by its highest output. `solved_below` is the paper's of `pascanu2013`, fewer than 1 in
-    100 wrong, and the code's of `pascanu2013_code`, none wrong in 10,000; the paper of 1997 asks for 2,000 right ones
-    in a row, with every output off by less than .3.
+    The highest output is the answer. `solved_below` is, for `pascanu2013`, the paper's, fewer than 1 in 100 wrong, and
+    for `pascanu2013_code` the program's, none wrong in 10,000; the paper of 1997 requires 2,000 right ones in a row,
+    with every output off by less than .3.
 
     Every symbol that a window misses halves the chance of a right guess: the floor is 1 - E[2 ** -missed].
     """
@@ -85,7 +85,7 @@ class TemporalOrder(ClassTask):
 
     @property
     def lengths(self) -> range:
-        """The lengths that sequences have, all equally often."""
+        """The lengths of sequences, which are all equally likely."""
         if self.variant == "pascanu2013_code":
             return range(max(self.length // 4, 10), self.length + 1)
         shortest = self.length * 10 // 11
@@ -93,7 +93,7 @@ class TemporalOrder(ClassTask):
         return range(shortest, shortest + shortest // 10 + 1) if varied else range(self.length, self.length + 1)
 
     def spans(self, length: Any) -> list[tuple[Any, Any]]:
-        """Return where each marked symbol of a sequence may stand, the end excluded; its length may be an array."""
+        """Return the steps of each marked symbol of a sequence, end excluded; its length may be an array."""
         if self.variant == "hochreiter1997":
             size = self.lengths[0]
             starts = (size // 10, size // 2) if self.marked == 2 else (size // 10, size // 3, 2 * size // 3)

@@ -5,7 +5,7 @@ With 3 items of 3 words a sequence reads (``>`` end mark, ``.`` blank)::
     inputs    a a c > . .
     targets         C C A     (scored: the last 3 steps)
 
-A decoder gets ``> C C`` in place of the last three steps while it learns, and what it wrote itself afterwards.
+A decoder reads ``> C C`` in place of the last three steps in training, and its own outputs in evaluation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,9 +25,9 @@ class Translate(ClassTask):
     """n words out of a vocabulary, an end mark at which the writing begins, n - 1 blanks: 2n time steps.
 
     The dictionary is the alphabet backwards: word i of V is V - 1 - i in the other language. Any other would be as
-    hard, since to a network words are numbers without neighbours. Every answer lies ``lag`` = n steps behind its word,
-    and a window must hold n + 1. Words are independent and uniform, so that without the word nothing beats guessing,
-    also where the words written before are known. All sequences are drawn in training.
+    hard, since tokens have no order for a network. Every answer comes ``lag`` = n steps after its word, and a window
+    must hold n + 1. Words are independent and uniform, so that without the word nothing beats guessing, even with the
+    previous answers known. No sequence is kept out of training.
     """
 
     version: ClassVar[int] = 1
@@ -89,7 +89,7 @@ class Translate(ClassTask):
 
 
 def translated(words: np.ndarray, vocabulary: int) -> np.ndarray:
-    """Look words up in the dictionary.
+    """Return the translations of words.
 
     >>> translated(np.array([0, 1, 7]), vocabulary=8)
     array([7, 6, 0])

@@ -80,8 +80,8 @@ def test_building_and_training_leave_global_random_state_alone(cell: str) -> Non
     [
         ({"cell": "transformer:heads=3"}, "heads=3: the hidden size must be a multiple of 3, not 8; .*6 or 9"),
         ({"cell": "transformer:positions=rotary,heads=8"}, "a multiple of 16, not 8; did you mean 16"),
-        ({"cell": "transformer", "layers": 2, "skip": "residual"}, "its own ways between layers: skip must be none"),
-        ({"cell": "tcn", "layers": 2, "dropout": 0.1}, "tcn has its own ways between layers: dropout must be 0"),
+        ({"cell": "transformer", "layers": 2, "skip": "residual"}, "connects its layers itself: skip must be none"),
+        ({"cell": "tcn", "layers": 2, "dropout": 0.1}, "tcn connects its layers itself: dropout must be 0"),
         ({"cell": "tcn", "direction": "bidirectional", "task": "adding"}, "tcn reads from left to right only"),
         (
             {"cell": "transformer", "direction": "bidirectional", "task": "agreement"},
@@ -90,7 +90,7 @@ def test_building_and_training_leave_global_random_state_alone(cell: str) -> Non
         ({"cell": "transformer:positions=rotery"}, "positions must be one of .* did you mean rotary"),
         ({"cell": "transformer:dropout=1"}, "cell transformer has no option 'dropout'"),
         ({"cell": "transfomer"}, "no cell is called 'transfomer'; did you mean transformer"),
-        ({"cell": "transformer:positions=learned", "test_lags": (4, 12)}, "has the task's 5 places, not 13; sin"),
+        ({"cell": "transformer:positions=learned", "test_lags": (4, 12)}, "has the task's 5 positions, not 13; sin"),
         ({"cell": "tcn:kernel_size=1"}, "kernel_size must be from 2 to 1000, not 1"),
     ],
 )  # fmt: skip

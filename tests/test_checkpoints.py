@@ -231,5 +231,5 @@ def test_files_that_are_no_networks_of_ours_are_refused_in_one_line(file: Path, 
         assert "\n" not in said[name]
     assert said["absent"].startswith(": there is no such file")
     assert all(said[name].startswith(" is not a safetensors file, or damaged") for name in ("empty", "text", "torn"))
-    assert said["foreign"].startswith(" is not a network that longlag wrote")
+    assert said["foreign"].startswith(" was not written by longlag")
     assert said["renamed"].startswith(" holds the network of trial")

@@ -111,7 +111,7 @@ def task(targets: str) -> str:
         (
             "cell",
             module(forward="if self.training: return *self.rnn(inputs, state), inputs.sum()"),
-            r"'training': raises TypeError: Mine.forward must return \(outputs, state\), .* not a tuple of 3",
+            r"'training': raises TypeError: Mine.forward must return \(outputs, state\) .* not a tuple of 3",
         ),
         (
             "cell",
@@ -132,7 +132,7 @@ def test_what_is_broken_is_refused_with_the_command_that_checks_it_all(kind, tex
     (made,) = registry.used()
     with pytest.raises(UsageError, match=said) as refused:
         refuse_broken(made, "mine:1" if kind == "clip" else "mine")
-    assert f"; longlag check-{kind} mine --plugin {path} checks it all, --unchecked" in str(refused.value)
+    assert f"; longlag check-{kind} mine --plugin {path} checks all rules, --unchecked" in str(refused.value)
 
 
 @pytest.mark.parametrize("kind", ["task", "cell", "clip", "optimizer", "schedule"])
@@ -197,4 +197,4 @@ def test_answers_in_the_right_order_are_found_to_be(targets, plugin) -> None:
 
 
 def test_answers_of_sequences_that_never_come_again_cannot_be_told() -> None:
-    assert order_of_answers(registry.task("adding")) == "cannot be told: hardly any sequence is drawn twice"
+    assert order_of_answers(registry.task("adding")) == "cannot be checked: hardly any sequence is drawn twice"

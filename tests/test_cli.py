@@ -63,7 +63,7 @@ def test_a_run_with_failed_trials_exits_with_3(tmp_path: Path) -> None:
     [
         (["rnu"], "no command is called 'rnu'; did you mean run?"),
         (["help"], "no command is called 'help'; did you mean --help?"),
-        (["--lr", "3", "run"], "--lr belongs behind the command, as in longlag run ... --lr"),
+        (["--lr", "3", "run"], "--lr belongs after the command, as in longlag run ... --lr"),
         (["run", "--task", "ADDING", "--cell", "rnn"], "no task is called 'ADDING'; did you mean adding?"),
         (["run", "--task", "copy", "--cell", "LSTM"], "no cell is called 'LSTM'; did you mean lstm?"),
         (["run", "--task", "copy", "--cell", "gru "], "no cell is called 'gru '; did you mean gru?"),
@@ -183,7 +183,7 @@ def test_without_a_command_there_is_help_and_a_group_asks_for_its_own() -> None:
 def test_results_before_the_command_are_told_where_they_belong() -> None:
     result = call("--results", "mine", "show", "x")
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
-    assert "--results belongs behind the command" in result.stderr
+    assert "--results belongs after the command" in result.stderr
 
 
 def test_plan_counts_without_training(results: Path) -> None:
@@ -198,7 +198,7 @@ def test_details_of_cells_are_their_source_sizes_and_path() -> None:
     assert lines[place].split(maxsplit=1) == ["lem", "Long expressive memory."]
     assert [line.strip() for line in lines[place + 1 : place + 3]] == [
         # 4 * 64 * (64 + 64 + 1), 2 * 64
-        "33,024 parameters, state 128, readable: two products a step, the second with the new slow state",
+        "33,024 parameters, state 128, readable: two products per step, the second with the new slow state",
         "Rusch, Mishra, Erichson & Mahoney 2022, section 2",
     ]
     assert [line for line in lines if line.startswith("selective")]

@@ -79,7 +79,7 @@ def test_every_cell_trains_in_either_part(cell):
 
 
 def test_the_kernels_gradient_is_the_readable_paths():
-    assert kernel_as_readable(BASE).startswith("the kernel's gradient is the readable path's")
+    assert kernel_as_readable(BASE).startswith("the kernel's gradient equals the readable path's")
 
 
 @pytest.mark.slow

@@ -35,14 +35,14 @@ def test_a_fault_ends_with_70_and_names_the_file_of_its_traceback(
     monkeypatch.setattr(tempfile, "tempdir", str(results))
     done = call("show", "made", "--results", str(results))
     (kept,) = results.glob("longlag-*.txt")
-    refused(done, 70, f"longlag: RuntimeError: one line; a fault of longlag, its traceback is in {kept}")
+    refused(done, 70, f"longlag: RuntimeError: one line; an error in longlag, its traceback is in {kept}")
     assert "in broken" in kept.read_text()
 
 
 def test_a_fault_is_told_where_no_file_can_keep_it(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal, "render_text", broken)
     monkeypatch.setattr(tempfile, "tempdir", str(results / "missing"))
-    refused(call("show", "made", "--results", str(results)), 70, "its traceback cannot be kept: No such file")
+    refused(call("show", "made", "--results", str(results)), 70, "its traceback cannot be written: No such file")
 
 
 def test_a_terminal_that_lacks_a_character_gets_another_in_its_place(

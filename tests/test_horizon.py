@@ -248,10 +248,8 @@ def test_the_command_shows_its_ladder_without_training(tmp_path: Path) -> None:
         main, ["horizon", "--task", "adding", "--cell", "gru", "--longest", "40", "--plan", "--results", str(tmp_path)]
     )
     lines = result.stdout.splitlines()
-    assert lines[0] == "adding: 8, 11, 16, 23, 32 (smallest window); up to 19 trials a rung"
-    assert re.fullmatch(
-        r"time if all climb to the end: .+ if no trial stops early, \d+ workers \(estimated .+\)", lines[1]
-    )
+    assert lines[0] == "adding: 8, 11, 16, 23, 32 (smallest window); up to 19 trials per rung"
+    assert re.fullmatch(r"time to climb to the end: .+ if no trial stops early, \d+ workers \(estimated .+\)", lines[1])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -69,7 +69,7 @@ def test_training_on_what_is_held_out_is_seen(monkeypatch):
             cohort.task.draw(cohort.draws.streams[seed].generator(cohort.update), 2, held_out=True)
 
     monkeypatch.setattr(Cohort, "_batches", leaking)
-    with pytest.raises(BrokenRuleError, match="training draws what is kept out of it"):
+    with pytest.raises(BrokenRuleError, match="training draws sequences that are kept out of it"):
         invariants.sequences_are_new(SHORT)
 
 
@@ -78,7 +78,7 @@ def test_evaluations_on_what_training_may_see_are_seen(monkeypatch):
         yield task.draw(stream(name).generator(index), 10)
 
     monkeypatch.setattr(evaluation, "_chunks", chunks)
-    with pytest.raises(BrokenRuleError, match="evaluations draw what training may see"):
+    with pytest.raises(BrokenRuleError, match="evaluations draw as training does"):
         invariants.sequences_are_new(SHORT)
 
 
@@ -101,13 +101,13 @@ def twice(evaluate):
 @pytest.mark.parametrize("fault", [half, twice])
 def test_an_evaluation_that_gives_another_error_than_the_outputs_is_seen(monkeypatch, fault):
     monkeypatch.setattr(evaluation, "_evaluate", fault(evaluation._evaluate))
-    with pytest.raises(BrokenRuleError, match=r"the error of a network is said to be .*, its outputs give"):
+    with pytest.raises(BrokenRuleError, match=r"the error of a network is .*, but its outputs give"):
         recomputed.error_is_that_of_outputs(LSTM)
 
 
 def test_a_trained_error_that_is_not_that_of_the_outputs_is_seen(monkeypatch):
     monkeypatch.setattr(evaluation, "_evaluate", twice(evaluation._evaluate))
-    with pytest.raises(BrokenRuleError, match=r"the error of a network is said to be .*, its outputs give"):
+    with pytest.raises(BrokenRuleError, match=r"the error of a network is .*, but its outputs give"):
         recomputed.trained_error_is_that_of_its_outputs()
 
 
@@ -125,7 +125,7 @@ def test_a_network_that_is_called_solved_without_being_confirmed_is_seen(monkeyp
     told = {"confirmed_error": 0.0, "updates_to_solve": 20}
     monkeypatch.setattr(Record, "_below", lambda record, place: len(record._curve) >= -place)
     monkeypatch.setattr(Record, "_look_closer", lambda record, row: setattr(record, "_solved", told))
-    with pytest.raises(BrokenRuleError, match="a network is called solved, with errors"):
+    with pytest.raises(BrokenRuleError, match="a network ends solved, with errors"):
         recomputed.trained_error_is_that_of_its_outputs()
 
 
@@ -139,7 +139,7 @@ def test_a_network_that_is_called_solved_without_being_confirmed_is_seen(monkeyp
 )
 def test_an_interval_that_does_not_solve_its_equation_is_seen(monkeypatch, name, fault):
     monkeypatch.setattr(intervals, name, fault)
-    with pytest.raises(BrokenRuleError, match=r"interval of 9 of 10 is said to be .*, its equation gives"):
+    with pytest.raises(BrokenRuleError, match=r"interval of 9 of 10 is .*, but its equation gives"):
         recomputed.intervals_solve_their_equations([(9, 10)])
 
 
@@ -147,7 +147,7 @@ def test_an_interval_that_does_not_solve_its_equation_is_seen(monkeypatch, name,
 def test_a_parameter_more_than_stated_is_seen(monkeypatch, cell):
     counted = Layout.num_parameters.fget
     monkeypatch.setattr(Layout, "num_parameters", property(lambda layout: counted(layout) + 1))
-    with pytest.raises(BrokenRuleError, match="parameters, stated are"):
+    with pytest.raises(BrokenRuleError, match="parameters, documented are"):
         invariants.parameters_as_stated(replace(LSTM, cell=cell))
 
 

@@ -233,9 +233,9 @@ def test_gates_by_symbol_and_in_a_trace_are_those_of_the_sequences():
 
 def test_a_network_without_gates_is_one_line():
     for cell, more, why in (
-        ("rnn", {}, "lens gates: cell rnn has no gates to show"),
-        ("transformer", {}, "lens gates: it looks between the steps of a cell"),
-        ("gru", {"layers": 2}, "lens gates: gates are of one layer in one direction, not of 2 layers"),
+        ("rnn", {}, "lens gates: cell rnn reports no gates"),
+        ("transformer", {}, "lens gates: it needs the steps of a cell"),
+        ("gru", {"layers": 2}, "lens gates: gates are shown for one layer in one direction, not for 2 layers, forward"),
     ):
         with pytest.raises(UsageError, match=why):
             Gates().look(subject(cell, hidden_size=8, **more))

@@ -111,7 +111,7 @@ def test_frames_are_stored_beside_trials_which_are_the_same_without(runs):
         (lens, p) for lens in ("reach", "bound") for p in PHASES
     }
     said = {json.loads(numbers).get(REFUSED) for _, lens, *_, numbers, _ in frames if lens == "bound"}
-    assert said == {None, "the theorem is about h = f(x W + b + h U); the steps of cell gru are others"}
+    assert said == {None, "the theorem is about h = f(x W + b + h U); cell gru has other equations"}
 
 
 def test_the_same_command_again_trains_nothing_and_another_lens_trains_again(runs):
@@ -132,7 +132,7 @@ def test_a_trial_that_was_only_looked_at_before_training_lacks_the_lens(tmp_path
 
 def test_kept_networks_are_looked_at_without_training(runs):
     asked = [*GRID, "--name", "plain", "--results", str(runs), "--lens", "reach"]
-    assert "4 stored trials are looked at in their kept networks" in call("plan", *asked).stdout
+    assert "lenses run on the kept networks of 4 stored trials" in call("plan", *asked).stdout
     before = rows(runs, "plain")
     assert before[0] == []
     done = call("run", *asked)

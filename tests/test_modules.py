@@ -243,14 +243,14 @@ def test_an_embedding_in_a_module_that_is_given_vectors_is_told_the_line_it_lack
 def test_a_module_that_seeds_itself_breaks_a_rule_though_its_readout_follows_the_seed(used) -> None:
     used("torch.manual_seed(42); self.inner = nn.RNN(input_size, hidden_size)")
     (found,) = [one for one in check_cell("mine", timed=False) if one.rule == "determinism"]
-    assert (found.ok, found.detail) == (False, "every seed gives the same initial weights, but for the readout's")
+    assert (found.ok, found.detail) == (False, "every seed gives the same initial weights, except the readout's")
 
 
 def test_all_rules_are_kept_by_a_module_with_frozen_parameters(used) -> None:
     used(FROZEN, "outputs = outputs * self.scale")
     found = {one.rule: one for one in check_cell("mine", timed=False)}
     assert {rule for rule, one in found.items() if not one.ok} == set()
-    assert found["counts"].detail.endswith("numbers of state, 4160 frozen")
+    assert found["counts"].detail.endswith("numbers, 4160 frozen")
 
 
 def test_match_counts_what_is_trained(used) -> None:

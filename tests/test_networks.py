@@ -135,4 +135,4 @@ def test_a_network_says_how_far_back_its_last_state_reaches(spec, reached):
 @pytest.mark.parametrize("spec", WHOLE)
 def test_what_states_no_number_of_parameters_is_still_seen_to_learn_with_all(spec):
     said = invariants.parameters_as_stated(Trial("adding:length=10", spec, "none", 0.1, 0, hidden_size=8))
-    assert said == "a gradient reaches all parameters of a module, which states no number of them"
+    assert said == "a gradient reaches all parameters of the module, whose number is not documented"

@@ -126,7 +126,7 @@ def test_whoever_else_may_have_read_is_named(call: str, through: str, tmp_path: 
         registry.schedule("mine").factor(1, 1)
     seen = registry.seen_later(registry.used()[0])
     assert seen == Sources(through=(through,))
-    assert list(told_data(seen)) == [f"what it reads by {through} is not seen"]
+    assert list(told_data(seen)) == [f"files that it reads by {through} are not seen"]
 
 
 def test_what_opens_files_unseen_is_known_by_its_name(tmp_path: Path) -> None:
@@ -162,6 +162,6 @@ def test_rows_of_what_reads_unseen_say_so_and_fresh_trains_them_again(call: str,
     assert data.sources == (provenance.source_hash(),), "rows of other trials by the same code are not told as others"
     (said,) = data.trials["unhashed"]
     assert said in (
-        "mine: what it reads by from_file is not seen",
-        "mine: what it reads by another program is not seen",
+        "mine: files that it reads by from_file are not seen",
+        "mine: files that it reads by another program are not seen",
     )

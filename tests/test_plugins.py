@@ -95,7 +95,11 @@ def call(*args: str) -> Result:
     ("text", "name", "message"),
     [
         ("1 / 0", "mine.py", "does not import: ZeroDivisionError: division by zero (line 1 of mine.py)"),
-        (MODULE.replace("input_size", "width"), "mine.py", ": module Mine is no cell: it has __init__(self, width, h"),
+        (
+            MODULE.replace("input_size", "width"),
+            "mine.py",
+            ": module Mine is not a cell: it has __init__(self, width, h",
+        ),
         (
             MODULE.replace("s, state)", "s, more, state)"),
             "mine.py",
@@ -134,12 +138,12 @@ def call(*args: str) -> Result:
         (
             CELL.replace("option(1.0, 'a factor', low=0)".replace("'", '"'), "1.0"),
             "mine.py",
-            "scale is no option; write",
+            "scale is not an option; write",
         ),
         (
             CELL.replace(' = option(1.0, "a factor", low=0)', ""),
             "mine.py",
-            "scale is no option; write scale: type = opt",
+            "scale is not an option; write scale: type = opt",
         ),
         (
             CELL.replace("reference", "version: ClassVar[int] = 0; reference"),

@@ -93,5 +93,5 @@ def test_a_clip_may_have_options_beside_its_thresholds(tmp_path: Path) -> None:
 
 
 def test_a_field_with_a_default_that_is_no_option_is_told_how_to_be_one(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"class Mine: max_norm is no option; write max_norm: type = option\("):
+    with pytest.raises(UsageError, match=r"class Mine: max_norm is not an option; write max_norm: type = option\("):
         used(CLIP.replace("max_norm: float", "max_norm: float = 1.0"), tmp_path)

@@ -117,7 +117,7 @@ def test_the_commands_that_are_suggested_can_be_pasted(results: Path, monkeypatc
     folder = ("--results", ".", "--baseline", "other.json")
     told = call("check", "some/made.toml", "--no-confirm", *folder).stdout.splitlines()
     line = "longlag check some/made.toml --results . --baseline other.json"
-    assert f"Without --no-confirm, fresh seeds decide on what looks worse: {line}" in told
+    assert f"Without --no-confirm, fresh seeds decide on entries that look worse: {line}" in told
     put(study_of(10), results, USUAL, source="old")
     refused(call("check", "some/made.toml", *folder), 2, "; longlag run some/made.toml --fresh --results .\n")
 
@@ -126,7 +126,7 @@ def test_inconclusive_exits_with_5_only_if_strict(results: Path) -> None:
     put(study_of(10), results, USUAL | {"lstm": 0.1}, "b")
     done = check(results, "--no-confirm")
     assert done.exit_code == 0
-    assert "could not be told" in done.stdout
+    assert "undecided" in done.stdout
     assert check(results, "--no-confirm", "--strict").exit_code == 5
 
 

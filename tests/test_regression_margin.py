@@ -110,7 +110,9 @@ def test_a_margin_that_was_not_excluded_says_how_many_seeds_would_do_it():
     after = counted(29, range(100, 136))  # a drop of 9 points
     verdict = ruled(BEFORE, after, pytest.fail, 0.2)
     assert verdict.ruling is Ruling.INCONCLUSIVE
-    assert verdict.reason == f"the interval includes a drop over 20 points: {verdict.more_seeds} more seeds would do"
+    assert (
+        verdict.reason == f"the interval includes a drop over 20 points: {verdict.more_seeds} more seeds would suffice"
+    )
     n = 36 + verdict.more_seeds
     assert Comparison(BEFORE, counted(round(n * 29 / 36), range(100, 100 + n)), 0.05).excludes_drop(0.2)
     assert "possible" in verdict.meaning
@@ -125,8 +127,8 @@ def test_paired_seeds_that_are_to_come_are_counted_as_pairs_like_those_there_are
 @pytest.mark.parametrize(
     ("solved_before", "margin", "told"),
     [
-        (90, 0.1, r"takes 230 seeds, more than the 200 that are trained unasked"),
-        (50, 0.05, r"takes a baseline of more than 100 seeds, however many are new"),
+        (90, 0.1, r"takes 230 seeds, more than the 200 that are trained without a request"),
+        (50, 0.05, r"takes a baseline of more than 100 seeds, with any number of new ones"),
     ],
 )
 def test_a_margin_that_no_fair_number_of_seeds_excludes_is_inconclusive_untrained(solved_before, margin, told):
@@ -176,7 +178,9 @@ def test_what_is_worse_by_less_than_counts_is_told_so_and_is_not_the_same():
     assert -0.2 < verdict.confirmed.effects["outcome"] < 0
     assert verdict.ruling is Ruling.INCONCLUSIVE
     number = verdict.confirmed.effects[verdict.measure] + 0.5
-    assert f"30 fresh seeds (p = {verdict.p:.2g}), by less than counts (superiority {number:.3f})" in verdict.reason
+    assert (
+        f"30 fresh seeds (p = {verdict.p:.2g}), by less than the minimum (superiority {number:.3f})" in verdict.reason
+    )
     assert "do not" not in verdict.reason
 
 

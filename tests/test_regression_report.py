@@ -108,13 +108,13 @@ def test_what_is_suggested_repeats_what_was_given() -> None:
     checks = f"longlag check 'my studies/made.toml' --margin 15 {options} --baseline old.json"
     made = report({"lstm": 0.0, "rnn": 0.85}, commands=given, margin=15)
     one = replace(made.verdicts[0], ruling=Ruling.REGRESSED)
-    assert replace(made, verdicts=(one,)).advice == [f"If the regression is meant to be: {trains} && {accepts}"]
+    assert replace(made, verdicts=(one,)).advice == [f"If the regression is intended: {trains} && {accepts}"]
     assert replace(made, confirms=False).advice == [
-        f"Without --no-confirm, fresh seeds decide on what looks worse: {checks}"
+        f"Without --no-confirm, fresh seeds decide on entries that look worse: {checks}"
     ]
     unsure = replace(made.verdicts[0], more_seeds=31)
     more = trains.replace("100", "41")
-    assert replace(made, verdicts=(unsure,)).advice == [f"To tell what could not be told: {more} && {checks}"]
+    assert replace(made, verdicts=(unsure,)).advice == [f"To decide what is undecided: {more} && {checks}"]
 
 
 def test_other_versions_are_told() -> None:
@@ -146,8 +146,8 @@ def test_several_types_of_processor_are_told() -> None:
 @pytest.mark.parametrize(
     ("cost", "told"),
     [
-        ({"seconds_per_update": 0.005}, "Slower: RNN tanh · norm ≤ 1 · copy takes 2.5 times as long beside"),
-        ({"memory_bytes": 5000}, "Larger: RNN tanh · norm ≤ 1 · copy takes 2.5 times as much memory beside"),
+        ({"seconds_per_update": 0.005}, "Slower: RNN tanh · norm ≤ 1 · copy takes 2.5 times as long as in"),
+        ({"memory_bytes": 5000}, "Larger: RNN tanh · norm ≤ 1 · copy takes 2.5 times as much memory as in"),
     ],
 )
 def test_an_entry_that_costs_more_beside_the_others_is_told_but_passes(cost, told) -> None:

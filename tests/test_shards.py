@@ -168,7 +168,7 @@ def test_a_newer_shard_and_a_first_line_of_other_things_are_refused(path: Path) 
         ({"study": 3}, "does not describe a shard"),
         ({"share": "9/2"}, "share must be"),
         ({"command": ["a\nb"]}, "more than one line"),
-        ({"more": 1}, "unknown more"),
+        ({"more": 1}, "unknown fields: more"),
         ({"definition": []}, "does not describe a shard"),
     ):
         path.write_bytes(lines.written(said | change))

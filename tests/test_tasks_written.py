@@ -140,16 +140,16 @@ class AsksAtOnce(Broken):
     ("made", "said"),
     [
         (Untold, "batches have no decoder_inputs"),
-        (TellsTheAnswer, "a decoder does not begin with class 8"),
-        (TellsTheAnswerLater, "decoder_inputs are not the classes written before"),
+        (TellsTheAnswer, "decoder_inputs do not begin with class 8"),
+        (TellsTheAnswerLater, "decoder_inputs are not the previous targets"),
         (Gaps, "the answers to a sequence have gaps"),
-        (AsksAtOnce, "a sequence is asked at its first step"),
+        (AsksAtOnce, "a sequence is scored at its first step"),
     ],
 )
 def test_a_decoder_that_is_told_wrong_is_found(made, said):
     with pytest.raises(Exception, match=said):
         Drawn(made()).decoder()
-    assert Drawn(Reverse()).decoder().startswith("begins with class 8")
+    assert Drawn(Reverse()).decoder().startswith("decoder_inputs are class 8")
 
 
 def test_what_a_decoder_reads_tells_nothing_of_the_next_symbol():

@@ -72,7 +72,7 @@ def test_inputs_begin_as_large_as_their_positions() -> None:
 def test_learned_positions_beyond_the_tasks_are_refused() -> None:
     network = built("transformer:positions=learned")
     longer = torch.cat([sequences(), sequences(1)])
-    with pytest.raises(UsageError, match=r"positions=learned has the task's 7 places, not 14; sinusoidal"):
+    with pytest.raises(UsageError, match=r"positions=learned has the task's 7 positions, not 14; sinusoidal"):
         network.states(weights_of(network), longer)
     other = built("transformer:positions=rotary,heads=2")
     assert len(other.states(weights_of(other), longer)) == 14

@@ -204,7 +204,7 @@ def test_the_shipped_studies_of_an_installed_package_are_not_written(tmp_path: P
     shipped.mkdir(parents=True)
     shutil.copy(files.STUDIES / "quick.toml", shipped)
     monkeypatch.setattr(files, "STUDIES", shipped)
-    with pytest.raises(UsageError, match="it needs a checkout, this is an installed package"):
+    with pytest.raises(UsageError, match="which needs a checkout: this is an installed package"):
         need_writable(shipped / "quick.toml")
     (tmp_path / "pyproject.toml").touch()
     need_writable(shipped / "quick.toml")

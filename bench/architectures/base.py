@@ -55,7 +55,7 @@ class Architecture(Backbone):
 
     @abstractmethod
     def context_size(self, shape: Shape) -> int:
-        """Return how many numbers of the past are needed to compute the next step."""
+        """Return the number of past values that are needed to compute the next step."""
 
     def reach(self, shape: Shape) -> int:
         """Return the steps that the last output sees, its own included; by default all."""
@@ -63,7 +63,7 @@ class Architecture(Backbone):
 
     @final
     def admit(self, wiring: Wiring) -> None:
-        """Refuse settings between layers of cells, learned initial states, and directions that it does not have.
+        """Check that a wiring has no settings between layers, no learned initial states and a supported direction.
 
         Raises:
             UsageError: The wiring has one of these.
@@ -71,7 +71,7 @@ class Architecture(Backbone):
         between = {"skip": wiring.skip, "normalisation": wiring.normalisation, "dropout": wiring.dropout}
         for name, value in between.items():
             if value not in ("none", 0):
-                raise UsageError(f"cell {self.name()} has its own ways between layers: {name} must be {NOTHING[name]}")
+                raise UsageError(f"cell {self.name()} connects its layers itself: {name} must be {NOTHING[name]}")
         if wiring.initial_state != "zeros":
             raise UsageError(f"cell {self.name()} carries no state from step to step: initial_state must be zeros")
         if wiring.direction not in self.directions:
@@ -80,12 +80,12 @@ class Architecture(Backbone):
 
 @lru_cache(maxsize=64)
 def template(architecture: Architecture, shape: Shape) -> nn.Module:
-    """Build a module whose tensors have shapes but no numbers."""
+    """Build a module whose tensors have shapes but no values."""
     with torch.device("meta"):
         return architecture.build(shape)
 
 
 def drawn(architecture: Architecture, shape: Shape, seed: int) -> nn.Module:
-    """Build a module with initial weights that follow from the seed; no global random state is moved."""
+    """Build a module with initial weights drawn from a seed; the global random state is left unchanged."""
     with seeded(seed):
         return architecture.build(shape)

@@ -2,10 +2,10 @@
 
 y   = relu(C1 * x)          C1, C2: K taps, d steps apart, ending at the step itself; weights normalised
 y'  = relu(C2 * y)
-x'  = relu(y' + x)          x through a product where its width differs, in the first layer
+x'  = relu(y' + x)          x through a linear map if its width differs, in the first layer
 
 Layer l has d = b^l, so that an output of L layers sees 1 + 2 (K - 1) (b^L - 1) / (b - 1) steps. A tap that reaches
-behind the longest sequence sees nothing but zeros. The paper's dropout is left out.
+beyond the longest sequence sees only zeros. The paper's dropout is left out.
 
 Parameters: I H (K + 1) + H^2 K (2 L - 1) + 4 L H + H, without I H + H where I = H.
 Context: the inputs within the reach of each convolution, min((K - 1) d, T - 1) steps.
@@ -47,7 +47,7 @@ class Tcn(Architecture):
         return min(1 + taps, shape.length)
 
     def context_size(self, shape: Shape) -> int:
-        """Return the size of the state: how many numbers of past inputs the convolutions read."""
+        """Return the number of past values that the convolutions read."""
         reach = [
             min((self.kernel_size - 1) * self.dilation(shape, layer), shape.length - 1) for layer in range(shape.layers)
         ]

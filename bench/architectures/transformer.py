@@ -1,13 +1,13 @@
-"""Transformer: every step looks at the steps before it (and, bidirectional, behind it) at once.
+"""Transformer: every step attends to all steps up to it, or, if bidirectional, to all steps.
 
 x_0  = E u + e + p                                           input u, position p
 x'   = x + O [attention of each head](N(x))                  q, k, v = N(x) W; softmax(q k^T / sqrt(d)) v
 x''  = x' + W2 relu(W1 N'(x') + b1) + b2                     in each of L layers
 h    = N''(x_L)
 
-N is layer normalisation; it stands before each part (Xiong et al. 2020), so that no warm-up is needed. Positions are
-added: sinusoidal, or learned, one vector for each of the task's steps; or they rotate q and k (rotary); or there are
-none: a causal network can still tell places apart by what it can see.
+N is layer normalisation, before each part (Xiong et al. 2020), so that no warm-up is needed. Positions are added:
+sinusoidal, or learned, one vector for each of the task's steps; or they rotate q and k (rotary); or there are none: a
+causal network still distinguishes positions by the number of steps it sees.
 
 Parameters: (I + 1) H + L ((4 + 2 F) H^2 + (9 + F) H) + 2 H, F the feedforward factor; T H more with learned positions.
 Context: keys and values of all steps, 2 L T H.
@@ -34,11 +34,9 @@ class Transformer(Architecture):
     reference: ClassVar[str] = "Vaswani et al. 2017; Xiong et al. 2020 (normalisation first); Su et al. 2021 (rotary)"
     directions: ClassVar[tuple[str, ...]] = ("forward", "bidirectional")
 
-    heads: int = option(4, "attention heads; the hidden size is a multiple of them", low=1, high=256)
+    heads: int = option(4, "attention heads; they divide the hidden size", low=1, high=256)
     feedforward: int = option(4, "units between the two feedforward products, in hidden sizes", low=1, high=16)
-    positions: str = option(
-        "sinusoidal", "how places are told apart", choices=("sinusoidal", "learned", "rotary", "none")
-    )
+    positions: str = option("sinusoidal", "encoding of positions", choices=("sinusoidal", "learned", "rotary", "none"))
 
     @property
     def width_step(self) -> int:
@@ -52,8 +50,8 @@ class Transformer(Architecture):
             UsageError: The positions are learned, and the sequences are longer than those of training.
         """
         if self.positions == "learned" and longest > trained:
-            rule = f"cell transformer: positions=learned has the task's {trained} places"
-            raise UsageError(f"{rule}, not {longest}; sinusoidal, rotary or none take any number")
+            rule = f"cell transformer: positions=learned has the task's {trained} positions"
+            raise UsageError(f"{rule}, not {longest}; sinusoidal, rotary and none work for any number")
 
     def build(self, shape: Shape) -> nn.Module:
         """Build embedding, positions and layers."""
@@ -130,7 +128,7 @@ def angles(steps: int, pairs: int, like: Tensor) -> Tensor:
 
 
 def sinusoids(steps: int, size: int, like: Tensor) -> Tensor:
-    """Return the positions of Vaswani et al. 2017, section 3.5, (T, H): sine and cosine in turns."""
+    """Return the position encodings of Vaswani et al. 2017, section 3.5, (T, H): sines and cosines alternate."""
     turns = angles(steps, (size + 1) // 2, like)
     return torch.stack([turns.sin(), turns.cos()], -1).flatten(1)[:, :size]
 

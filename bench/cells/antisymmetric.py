@@ -3,8 +3,8 @@
 M   = A - A^T - gamma I                              A strictly upper triangular
 h_t = h_{t-1} + epsilon * tanh(x_t W + b + h_{t-1} M)
 
-With ``gated=true`` the step is epsilon * sigmoid(x_t W + b + h_{t-1} M) * tanh(...), a gate with input weights of its
-own and the same M.
+With ``gated=true`` the step is epsilon * sigmoid(x_t W + b + h_{t-1} M) * tanh(...): the gate has its own input weights
+and the same M.
 
 Parameters: G H (I + 1) + H (H - 1) / 2 with G = 1, gated 2. State: H.
 """

@@ -1,13 +1,13 @@
 """The contract of every cell.
 
-A cell is the equations of one time step. Its input projection lies outside, so that it is one product over all
-time steps: ``projected = inputs @ input_weight + bias``, a block of ``hidden_size`` columns for each gate. The
-cell gets one time step of it. Every tensor may have a leading trial axis S; weights then have it too, and
-biases an axis of one behind it, so that the equations read the same.
+A cell is the equations of one time step. Its input projection is computed outside, as one product over all time
+steps: ``projected = inputs @ input_weight + bias``, a block of ``hidden_size`` columns for each gate. The cell gets
+one time step of it. Every tensor may have a leading trial axis S; weights then have it too, and biases a second axis
+of size one, so that the equations stay the same.
 
-Most cells define no more than that. A cell whose blocks or states have other sizes defines `gate_widths` and
+Most cells define nothing else. A cell whose blocks or states have other sizes defines `gate_widths` and
 `state_shapes`; one whose weights follow from others (an orthogonal matrix) makes them in `prepare`, once per
-sequence; one whose output is read from its state defines `output`.
+sequence; one whose output is computed from its state defines `output`.
 """
 
 from abc import abstractmethod
@@ -55,19 +55,19 @@ class Cell(Stackable):
     states: ClassVar[tuple[str, ...]]
     """The names of the states carried from step to step; the first is the output unless `output` is overridden."""
     keeping_gate: ClassVar[str] = ""
-    """The name, in `gate_values`, of the gate that the state is multiplied by from one step to the next."""
+    """The gate, by its name in `gate_values`, that multiplies the state from step to step; empty without one."""
     biased: ClassVar[bool] = True
     """Whether the input projection has a bias."""
     unit_axis: ClassVar[int] = -1
 
     @property
     def standard(self) -> bool:
-        """Whether the cell's kernel, where it has one, computes the equations that these options give."""
+        """Whether these options give the equations that the cell's kernel, if it has one, computes."""
         return True
 
     @property
     def steepest(self) -> float | None:
-        """The largest slope of f in a cell that is h_t = f(x_t W + b + h_{t-1} U) and nothing else; None elsewhere."""
+        """The largest slope of f if the cell is h_t = f(x_t W + b + h_{t-1} U); None for other cells."""
         return None
 
     def gate_widths(self, hidden_size: int) -> dict[str, int]:
@@ -83,7 +83,7 @@ class Cell(Stackable):
         """Return the shapes of the weights that `step` uses; products are ``state @ weight``, with units last."""
 
     def parts(self, name: str, hidden_size: int) -> tuple[int, ...]:
-        """Return the columns of each logical tensor stored side by side in one of `shapes`: one a gate.
+        """Return the numbers of columns of the logical tensors, one per gate, that are stored in one of `shapes`.
 
         By default a tensor called ``...weight`` or ``...bias`` holds blocks of ``hidden_size``, any other is one.
         """
@@ -117,7 +117,7 @@ class Cell(Stackable):
         return type(self).output is Cell.output
 
     def gate_values(self, projected: Tensor, state: State, weights: Weights) -> dict[str, Tensor]:
-        """Return the gates of a step, (B, H) each and between 0 and 1, by name; empty where a cell reports none.
+        """Return the gates of a step, (B, H) each and between 0 and 1, by name; empty if the cell reports none.
 
         Args:
             projected: As for `step`.
@@ -127,9 +127,9 @@ class Cell(Stackable):
         return {}
 
     def carry_back(self, signal: State, projected: Tensor, before: State, weights: Weights) -> State:
-        """Return J^T d for a backward signal d after a step, J the step's derivative by the states before it.
+        """Return J^T d for a backward signal d after a step, with J the step's Jacobian by the states before it.
 
-        The result can be differentiated by the weights, the signal and the states before being constants
+        The result is differentiable by the weights; the signal and the states before are constants
         (`longlag.networks.omega`). By default autograd computes it through `step`, gates and slopes included.
 
         Args:
@@ -165,12 +165,12 @@ class Cell(Stackable):
 
     @final
     def state_count(self, hidden_size: int) -> int:
-        """Return how many numbers a layer carries from step to step, for one sequence."""
+        """Return the size of a layer's state for one sequence: all numbers carried from step to step."""
         return sum(prod(shape) for shape in self.state_shapes(hidden_size).values())
 
     @final
     def orthogonality_error(self, weights: Weights) -> Tensor | None:
-        """Return max |B^T B - 1| for the matrix B that `prepare` makes as ``orthogonal``; None where it makes none."""
+        """Return max |B^T B - 1| for the matrix B that `prepare` calls ``orthogonal``; None if there is none."""
         matrix = self.prepare(weights).get("orthogonal")
         if matrix is None:
             return None

@@ -7,9 +7,9 @@ beta    = beta_max sigmoid(b)                        how strongly a value is wri
 S_t     = alpha (S_{t-1} - beta k (k^T S_{t-1})) + beta k v^T
 h_t     = q^T S_t
 
-With beta_max = 2 the transition's eigenvalue along a key, alpha (1 - beta), may be as low as -1, without which no such
-network tells odd from even (Grazzi et al. 2025). With n householders there are n keys, values and strengths at a step,
-and S_t follows from alpha S_{t-1} by n such corrections, one after the other (Siems et al. 2025):
+With beta_max = 2 the transition's eigenvalue along a key, alpha (1 - beta), may be as low as -1; without negative
+eigenvalues no such network computes parity (Grazzi et al. 2025). With n householders there are n keys, values and
+strengths per step, and S_t follows from alpha S_{t-1} by n corrections, one after the other (Siems et al. 2025):
 
 S_{t,j} = S_{t,j-1} - beta_j k_j (k_j^T S_{t,j-1}) + beta_j k_j v_j^T        S_{t,0} = alpha S_{t-1}
 

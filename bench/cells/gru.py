@@ -10,8 +10,8 @@ n    = tanh(x_t W + b + (r * h_{t-1}) U)
 
 which needs a second product a step, after the gate, and has no kernel.
 
-With ``diagonal=true`` a unit sees its own past only: u * h_{t-1} for h_{t-1} U, with one weight a unit and gate. Both
-variants then differ in nothing but candidate_bias. The ParaGRU of Danieli et al. (2025) is
+With ``diagonal=true`` a unit sees its own past only: u * h_{t-1} in place of h_{t-1} U, with one weight per unit and
+gate. Both variants of reset then differ only in candidate_bias. The ParaGRU of Danieli et al. (2025) is
 ``reset=before,diagonal=true``; its update gate is 1 - z, and its heads, which make W block-diagonal, and the block
 around it are left out.
 

@@ -25,7 +25,7 @@ class Lem(Cell):
     reference: ClassVar[str] = "Rusch, Mishra, Erichson & Mahoney 2022, section 2"
     gates: ClassVar[tuple[str, ...]] = ("step_y", "step_z", "z", "y")
     states: ClassVar[tuple[str, ...]] = ("y", "z")
-    no_kernel: ClassVar[str] = "two products a step, the second with the new slow state"
+    no_kernel: ClassVar[str] = "two products per step, the second with the new slow state"
 
     dt: float = option(1.0, "largest step size", low=1e-6, high=1)
 

@@ -4,7 +4,7 @@ a   = exp(-exp(nu) + i exp(theta))                   complex, |a| < 1
 s_t = a * s_{t-1} + exp(gamma) * (x_t W)             complex state of H numbers
 h_t = Re(s_t C) + x_t D
 
-The surrounding block (normalisation, nonlinearity, skip connection) is not part of the cell; D is a full matrix,
+The surrounding block (normalisation, nonlinearity, skip connection) is not part of the cell. D is a full matrix,
 since inputs and outputs differ in size.
 
 Parameters: 3 H (I + 1) + 2 H^2. State: 2 H.

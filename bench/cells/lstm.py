@@ -7,11 +7,11 @@ h_t     = o * tanh(c_t)
 
 Options change the equations: ``forget_gate=false`` sets f = 1 (the cell of 1997), ``coupled=true`` i = 1 - f (Greff
 et al. 2017), and ``peepholes=true`` adds p * c_{t-1} inside i and f, and p * c_t inside o (Gers & Schmidhuber 2000).
-With ``diagonal=true`` a unit sees its own past only: u * h_{t-1} for h_{t-1} U, with one weight a unit and gate. The
-ParaLSTM of Danieli et al. (2025) is ``diagonal=true,coupled=true,peepholes=true``; its heads, which make W
+With ``diagonal=true`` a unit sees its own past only: u * h_{t-1} in place of h_{t-1} U, with one weight per unit and
+gate. The ParaLSTM of Danieli et al. (2025) is ``diagonal=true,coupled=true,peepholes=true``; its heads, which make W
 block-diagonal, and the block around it are left out.
 
-Parameters: G H (I + H + 1) with G = 4 gates, or 3 without a forget or an input gate of its own; diagonal: G H (I + 2);
+Parameters: G H (I + H + 1) with G = 4 gates, or 3 without a forget gate or with coupled gates; diagonal: G H (I + 2);
 peepholes add (G - 1) H. State: 2 H.
 """
 

@@ -5,13 +5,13 @@ d   = softplus(d + offset)
 s_t = exp(-d exp(rate)) s_{t-1} + (d u) w            N numbers for each of H units; d and the decay are its head's
 h_t = r s_t + skip u
 
-`selective`, which is Mamba's, has a step size for each unit and a decay for each number of it. One decay a head makes
-the state a memory that is read like attention without a softmax: read is the query, write the key, d u the value (the
-duality of the title). A head is H / heads units; with one head, the default, the layer has one decay, and its units
-differ in their signal only. The paper's heads have 64 or 128 units, and states of 64 to 256 numbers a unit.
+`selective`, Mamba's recurrence, has a step size for each unit and a decay for each of its numbers. With one decay per
+head the state is a memory that is read like attention without a softmax: read is the query, write the key, d u the
+value (the duality of the title). A head is H / heads units; with one head, the default, the layer has one decay, and
+its units differ in their signal only. The paper's heads have 64 or 128 units, and states of 64 to 256 numbers per unit.
 
-The convolution, gate, normalisation and projection around it are left out; write and read are shared by all heads, as
-there.
+The convolution, gate, normalisation and projection around it are left out; as in the paper, all heads share write and
+read.
 
 Parameters: I (H + heads + 2 N) + 3 heads. State: N H.
 """
@@ -32,17 +32,17 @@ from longlag.tasks.support.options import option
 
 @dataclass(frozen=True)
 class Mamba2(Cell):
-    """State space with one decay a head, as in Mamba-2's recurrence; ``numbers`` a unit."""
+    """State space with one decay per head, as in Mamba-2's recurrence, and ``numbers`` per unit."""
 
     version: ClassVar[int] = 1
     reference: ClassVar[str] = "Dao & Gu 2024, sections 5.1 and 7 (structured state space duality)"
     gates: ClassVar[tuple[str, ...]] = ("signal", "step", "write", "read")
     states: ClassVar[tuple[str, ...]] = ("s",)
     biased: ClassVar[bool] = False
-    no_kernel: ClassVar[str] = "none is written for decays that units share"
+    no_kernel: ClassVar[str] = "no kernel is written for decays that units share"
 
-    numbers: int = option(16, "state numbers a unit (N)", low=1, high=1024)
-    heads: int = option(1, "groups of units with a decay each; the hidden size is a multiple of it", low=1, high=1024)
+    numbers: int = option(16, "state numbers per unit (N)", low=1, high=1024)
+    heads: int = option(1, "groups of units with a decay each; they divide the hidden size", low=1, high=1024)
 
     @property
     def width_step(self) -> int:

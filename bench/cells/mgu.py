@@ -24,7 +24,7 @@ class Mgu(Cell):
     reference: ClassVar[str] = "Zhou, Wu, Zhang & Zhou 2016, section 3"
     gates: ClassVar[tuple[str, ...]] = ("forget", "candidate")
     states: ClassVar[tuple[str, ...]] = ("h",)
-    no_kernel: ClassVar[str] = "two products a step, the second with what the first gates"
+    no_kernel: ClassVar[str] = "two products per step, the second with a state that the first gates"
 
     def recurrent_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
         return {"recurrent_weight": (hidden_size, 2 * hidden_size)}

@@ -8,9 +8,9 @@ C_t = f' C_{t-1} + i' k v^T / sqrt(K)                memory, K x H
 n_t = f' n_{t-1} + i' k / sqrt(K)                    normaliser, K
 h_t = sigmoid(o) * q^T C_t / max(|q^T n_t|, exp(-m_t))
 
-One head, with nothing from the state inside its gates; C here is the paper's transposed. The convolution before queries
-and keys, the normalisation of a head's output, and the projections and skip connections around it are left out. The
-forget gate's bias starts at 3, the lowest that the authors' program starts heads with.
+One head, whose gates do not read the state; C here is the paper's transposed. The convolution before queries and keys,
+the normalisation of a head's output, and the projections and skip connections around it are left out. The forget gate's
+bias starts at 3, the lowest initial value of heads in the authors' program.
 
 Parameters: (I + 1) (2 K + 2 H + 2). State: K H + K + 1.
 """
@@ -27,7 +27,7 @@ from longlag.cells.base import Cell, State, Weights
 from longlag.tasks.support.options import option
 
 _LOWEST = -80.0
-"""Below it exp(-m) would overflow in float32; what is read from such a memory is 0 either way."""
+"""Below it exp(-m) would overflow in float32; reading such a memory gives 0 either way."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Mlstm(Cell):
     reference: ClassVar[str] = "Beck et al. 2024, section 2.3; stabilised form: appendix A"
     gates: ClassVar[tuple[str, ...]] = ("query", "key", "value", "input", "forget", "output")
     states: ClassVar[tuple[str, ...]] = ("memory", "normaliser", "stabiliser")
-    no_kernel: ClassVar[str] = "none is written for a memory with a normaliser"
+    no_kernel: ClassVar[str] = "no kernel is written for a memory with a normaliser"
 
     key_size: int = option(16, "numbers in a key (K)", low=1, high=1024)
     forget_bias: float = option(3.0, "initial bias of the forget gate", low=-100, high=100)

@@ -27,7 +27,7 @@ class Rhn(Cell):
     reference: ClassVar[str] = "Zilly, Srivastava, Koutnik & Schmidhuber 2017, section 4"
     gates: ClassVar[tuple[str, ...]] = ("candidate", "transform")
     states: ClassVar[tuple[str, ...]] = ("h",)
-    no_kernel: ClassVar[str] = "a product for every layer within a step, one after the other; with depth=1 it has one"
+    no_kernel: ClassVar[str] = "one product after the other in each step, one per layer; depth=1 has a kernel"
 
     depth: int = option(2, "highway layers in a time step", low=1, high=100)
     transform_bias: float = option(-2.0, "initial bias of the transform gates", low=-100, high=100)

@@ -25,7 +25,7 @@ _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "linear": lambda signal: signal,
 }
 NONZEROS, RADIUS = 15, 0.95
-"""Non-zero weights into a unit, and the spectral radius of the whole matrix, of ``init=pascanu``."""
+"""Non-zero weights into a unit, and the spectral radius of the whole matrix, with ``init=pascanu``."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Rnn(Cell):
         return (_FUNCTIONS[self.nonlinearity](projected + h @ weights["recurrent_weight"]),)
 
     def carry_back(self, signal: State, projected: Tensor, before: State, weights: Weights) -> State:
-        """Return (d f'(a)) U^T with f'(a) a constant, as Pascanu, Mikolov & Bengio 2013 (equation 10) have it."""
+        """Return (d f'(a)) U^T with f'(a) a constant, as in Pascanu, Mikolov & Bengio 2013, equation 10."""
         (slope,) = torch.autograd.grad(self.step(projected, before, weights), projected, signal)
         return (slope @ weights["recurrent_weight"].mT,)
 

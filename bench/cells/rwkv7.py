@@ -8,9 +8,9 @@ k   = k * (1 + (a - 1) * mixing)                     replacement key
 S_t = (diag(w) - (a * c) c^T) S_{t-1} + k v^T        memory, K x H
 h_t = r^T S_t
 
-Unlike `deltanet`'s, the decay is a vector, what is taken away may stand under another key than what is written, and a
-is a vector, too: S_t is made by a diagonal plus rank-one matrix. One head; S here is the paper's transposed. The token
-shift, the low-rank maps that make d and a (here full, and linear), the value residual, the bonus r (k * rho) v, the
+Unlike in `deltanet`, the decay is a vector, values are removed and written under different keys, and a is a vector,
+too: the transition is a diagonal plus a rank-one matrix. One head; S here is the paper's transposed. The token shift,
+the low-rank maps that make d and a (here full, and linear), the value residual, the bonus r (k * rho) v, the
 normalisation, the gate and the feed-forward layer around it are left out.
 
 Parameters: I (4 K + H) + 4 K. State: K H.
@@ -41,7 +41,7 @@ class Rwkv7(Cell):
     gates: ClassVar[tuple[str, ...]] = ("receptance", "decay", "key", "value", "rate")
     states: ClassVar[tuple[str, ...]] = ("memory",)
     biased: ClassVar[bool] = False
-    no_kernel: ClassVar[str] = "none is written for decays of single rows of a memory"
+    no_kernel: ClassVar[str] = "no kernel is written for decays of single rows of a memory"
 
     key_size: int = option(16, "numbers in a key (K)", low=1, high=1024)
 

@@ -28,7 +28,7 @@ SLOWEST, FASTEST = 0.001, 0.1
 
 @dataclass(frozen=True)
 class Selective(Cell):
-    """Diagonal selective state space, as in Mamba's recurrence; ``numbers`` a unit."""
+    """Diagonal selective state space, as in Mamba's recurrence, with ``numbers`` per unit."""
 
     version: ClassVar[int] = 1
     reference: ClassVar[str] = "Gu & Dao 2023, section 3.2 (algorithm 2); initial a: S4D-real"
@@ -36,7 +36,7 @@ class Selective(Cell):
     states: ClassVar[tuple[str, ...]] = ("s",)
     biased: ClassVar[bool] = False
 
-    numbers: int = option(16, "state numbers a unit (N)", low=1, high=1024)
+    numbers: int = option(16, "state numbers per unit (N)", low=1, high=1024)
 
     def gate_widths(self, hidden_size: int) -> dict[str, int]:
         return {"signal": hidden_size, "step": hidden_size, "write": self.numbers, "read": self.numbers}

@@ -6,8 +6,8 @@ c_t = exp(log sigmoid(f) + m_{t-1} - m_t) * c_{t-1} + exp(i - m_t) * tanh(g)
 n_t = exp(log sigmoid(f) + m_{t-1} - m_t) * n_{t-1} + exp(i - m_t)
 h_t = sigmoid(o) * c_t / n_t
 
-One head: U is a full matrix. Where nothing has been written, n = 0, the stabiliser counts as -inf: the first one is the
-input gate itself, as in the authors' program, so that n is at least 1 from then on and h_t never 0 / 0.
+One head: U is a full matrix. As long as n = 0, nothing has been written and the stabiliser counts as -inf, so that the
+first m_t is the input gate itself, as in the authors' program; then n is at least 1 and h_t never 0 / 0.
 
 Parameters: 4 H (I + H + 1). State: 4 H.
 """

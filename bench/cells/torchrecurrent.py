@@ -37,7 +37,7 @@ class TorchRecurrent(ModuleCell):
 
     reference: ClassVar[str] = "Martinuzzi 2025, arXiv:2510.21252; each cell's own: in the library's documentation"
 
-    cell: str = option("LiGRU", "the library's name of it", choices=NAMES)
+    cell: str = option("LiGRU", "the cell's name in the library", choices=NAMES)
 
     def __post_init__(self) -> None:
         if self.cell in REFUSED:
@@ -51,7 +51,7 @@ class TorchRecurrent(ModuleCell):
 
     @property
     def spec(self) -> str:
-        """The spelling, with the cell even where it is the default, since the library's name alone is not clear."""
+        """The spelling, with the cell even if it is the default, since the library's name alone is unclear."""
         return f"{self.name()}:cell={self.cell}"
 
     @property

@@ -1,7 +1,7 @@
-"""The best answers without memory, by trying several: their error is what a task's floor(0) must be.
+"""The best answers without memory, found by trying several: a task's floor(0) must be their error.
 
-A constant answer is the best of the most common classes or, for numbers, of the mean and of quantiles, the median among
-them: an error may count only what lies outside a tolerance. An answer that knows the time may be another constant at
+A constant answer is the best of the most common classes or, for numbers, of the mean and of quantiles, including the
+median: an error may count only what lies outside a tolerance. An answer that knows the time may be another constant at
 every step.
 """
 
@@ -17,9 +17,9 @@ from longlag.tasks.base import Batch, Task
 COMMON = 10
 """The number of most common classes that are tried as constant answers."""
 QUANTILES = 100
-"""Equal parts into which the constants tried cut the numbers."""
+"""The number of equal parts between the quantiles that are tried as constant answers."""
 ENOUGH = 200
-"""Answers by which a part of them is judged."""
+"""The fewest answers from which a slice or a step is judged."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Blind:
 
     @cached_property
     def constants(self) -> Tensor:
-        """(constants, M), the errors of constant answers."""
+        """(C, M), the errors of C constant answers."""
         targets = self.batch.targets
         if targets.is_floating_point():
             cuts = torch.linspace(0, 1, QUANTILES + 1)[1:-1]
@@ -54,14 +54,14 @@ class Blind:
 
     @cached_property
     def ways(self) -> dict[str, Tensor]:
-        """What was tried to (answers that enter the error,), the errors of the best of that kind."""
+        """For each kind of answer, by its name, the errors of the best one: one for each answer of the headline."""
         errors = self.constants[:, self.headline]
         by_way = {"one constant": errors[errors.mean(1).argmin()]}
         return by_way | {"a constant at each step": self._errors(self._by_step())[self.headline]}
 
     @property
     def best(self) -> tuple[str, float, float]:
-        """Return the best way, its mean error and the deviation of that mean: a sequence counts once."""
+        """The best kind of answer, its mean error and the standard error of that mean: a sequence counts once."""
         name, errors = min(self.ways.items(), key=lambda item: float(item[1].mean()))
         apart = min(len(errors), self.batch.mask.shape[1])
         return name, float(errors.mean()), float(errors.std()) / apart**0.5
@@ -70,9 +70,9 @@ class Blind:
         return self.task.errors(answering(self.task, answers), self.batch).double()
 
     def _by_step(self) -> Tensor:
-        """Answer at every step with enough answers by their most common class or mean, at others by that of all.
+        """Answer each step by its most common class or mean, or, at steps with few answers, by that of all steps.
 
-        A step at which every sequence is asked has enough, even of few sequences; so few make the answer look better.
+        A step at which every sequence is asked counts as having enough, although few sequences flatter the answer.
         """
         targets, steps = self.batch.targets, self.batch.scored // self.batch.mask.shape[1]
         answers = _middle(targets).expand_as(targets).clone()

@@ -21,7 +21,7 @@ ROUNDED = 1e-4
 """The relative difference allowed between float64 and float32."""
 _MANY_NUMBERS = 500
 _FEW_VALUES = 2
-"""A tensor with at most so many different numbers need not be drawn at random."""
+"""A tensor with at most this many different numbers need not be drawn at random."""
 
 
 def check_cell(spec: str, timed: bool = True) -> Iterator[Finding]:
@@ -56,7 +56,7 @@ def check_cell(spec: str, timed: bool = True) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class CheckedLayer(SmallLayer):
-    """The rules, each a method that returns what it observed, or raises."""
+    """The rules, each a method that returns its observation, or raises."""
 
     def shapes(self) -> str:
         """Weights and states are as declared, and outputs have one place for every step, sequence and unit."""
@@ -66,7 +66,7 @@ class CheckedLayer(SmallLayer):
         expect(outputs.dtype == torch.float32, f"float32 inputs and weights give {outputs.dtype} outputs")
         expect(outputs.isfinite().all(), "outputs are not finite with initial weights")
         kept = self.cell.kept_losses(INPUTS, self.hidden_size)
-        expect(not kept, f"forward keeps a loss in {', '.join(kept)}, which nobody adds: the loss is the task's")
+        expect(not kept, f"forward keeps a loss in {', '.join(kept)}, which is never added: the loss is the task's")
         one = self.run(self.inputs(steps=1, dtype=torch.float32), weights).shape
         expect(one == (1, BATCH, self.hidden_size), "one step alone fails")
         read = "tokens (T, B)" if self.reads_tokens else "inputs (T, B, I)"
@@ -80,7 +80,7 @@ class CheckedLayer(SmallLayer):
         vectors = torch.nn.functional.one_hot(tokens, INPUTS).double()
         same = close(self.run(tokens, self.weights()), self.run(vectors, self.weights()))
         expect(same, "a token gives other outputs than its one-hot vector")
-        return "a token gives what its one-hot vector gives"
+        return "a token has the same effect as its one-hot vector"
 
     def causality(self) -> str:
         """No output depends on a later input."""
@@ -102,7 +102,7 @@ class CheckedLayer(SmallLayer):
         weights = {name: value.detach() for name, value in self.weights().items()}
         factors = sequences(9)[0, :, :1]  # unequal, so that nothing cancels
         outputs = self.run(inputs, weights)
-        expect(outputs.requires_grad, "outputs have no gradient at all: something is detached, or runs without")
+        expect(outputs.requires_grad, "outputs have no gradient: something is detached, or runs under no_grad")
         (by_inputs,) = torch.autograd.grad((outputs[-1] * factors).sum(), inputs, materialize_grads=True)
         reach = by_inputs.abs().sum((1, 2))
         seen = self.network.reach(STEPS)
@@ -110,7 +110,7 @@ class CheckedLayer(SmallLayer):
             expect(size > 0 or step < STEPS - seen, f"the last output has no gradient at step {step}")
             expect(size == 0 or step >= STEPS - seen, f"the last output has a gradient at step {step}, out of reach")
         if seen < STEPS:
-            return f"the last of {STEPS} outputs has a gradient at the {seen} steps that it is said to reach"
+            return f"the last of {STEPS} outputs has a gradient at the {seen} steps that it should reach"
         ratio = reach[0] / reach[-1]
         return f"the last of {STEPS} outputs has a gradient at the first step, {ratio:.2g} of that at the last"
 
@@ -132,7 +132,7 @@ class CheckedLayer(SmallLayer):
             expect(close(before[:, other], after[:, other]), f"sequence {other} changes when sequence 1 does")
         alone = torch.cat([self.run(inputs[:, [place]], weights) for place in range(BATCH)], 1)
         expect(close(before, alone), "a sequence alone gives other outputs than in a batch")
-        return "a sequence gives the same alone, in a batch, and beside others"
+        return "a sequence gives the same outputs alone, in a batch and beside other sequences"
 
     def determinism(self) -> str:
         """Equal inputs and weights give equal bytes; equal seeds equal weights."""
@@ -141,7 +141,7 @@ class CheckedLayer(SmallLayer):
         expect(first.isfinite().all(), "outputs are not finite")
         self.run(self.inputs(1), weights)  # after other calls, which may have left state behind
         again = self.run(self.inputs(), weights)
-        kept = "something is kept, or noise is drawn in evaluation, too"
+        kept = "the module keeps something between calls, or draws noise in evaluation, too"
         expect(torch.equal(first, again), f"the same inputs give other outputs the second time: {kept}")
         return f"the same bytes every time; {self._follow_the_seed()}"
 
@@ -153,7 +153,7 @@ class CheckedLayer(SmallLayer):
         own = [name for name in one if not name.startswith("readout.")]
         fixed = [name for name in own if (one[name] == other[name]).all()]
         drawn = [name for name in fixed if len(np.unique(one[name])) > _FEW_VALUES]  # zeros, ones, an identity
-        expect(not drawn or len(fixed) < len(own), "every seed gives the same initial weights, but for the readout's")
+        expect(not drawn or len(fixed) < len(own), "every seed gives the same initial weights, except the readout's")
         names = ", ".join(repr(name.partition(".")[2]) for name in drawn)
         return "initial weights follow the seed" + f"; every seed starts from the same {names}" * bool(drawn)
 
@@ -213,17 +213,17 @@ class CheckedLayer(SmallLayer):
         return "values and gradients equal the readable path's"
 
     def counts(self) -> str:
-        """Every parameter takes part."""
+        """Every parameter has an effect on the outputs."""
         weights, rest = self.trained()
         signal = (self.run(self.inputs(), weights | rest) * sequences(9)[..., :1]).sum()
         gradients = torch.autograd.grad(signal, list(weights.values()), materialize_grads=True)
         for name, gradient in zip(weights, gradients, strict=True):
-            expect((gradient != 0).any(), f"weight {name.partition('.')[2]!r} is counted but takes no part")
+            expect((gradient != 0).any(), f"weight {name.partition('.')[2]!r} is counted but has no effect")
         size = 64 * self.cell.width_step // math.gcd(64, self.cell.width_step)
         large = assembled(self.cell, 2, 1, size, length=100)
         parameters = large.num_parameters - size - 1  # without the readout
-        counted = f"with {size} units and 2 inputs {parameters} parameters, {large.state_size} numbers of state"
-        return f"every parameter takes part; {counted}" + f", {large.num_frozen} frozen" * bool(large.num_frozen)
+        counted = f"with {size} units and 2 inputs {parameters} parameters, a state of {large.state_size} numbers"
+        return f"every parameter has an effect; {counted}" + f", {large.num_frozen} frozen" * bool(large.num_frozen)
 
     def learns(self) -> str:
         """The loss has a gradient by the trained weights: no operation cuts every path to them."""
@@ -231,8 +231,8 @@ class CheckedLayer(SmallLayer):
         signal = (self.run(self.inputs(), weights | rest) * sequences(9)[..., :1]).sum()
         names = [name for name, value in weights.items() if value.numel()]
         if not names:
-            return "has nothing that is trained"
-        expect(signal.requires_grad, "outputs have no gradient at all: something is detached, or runs without")
+            return "has no trained weights"
+        expect(signal.requires_grad, "outputs have no gradient: something is detached, or runs under no_grad")
         gradients = torch.autograd.grad(signal, list(weights.values()), materialize_grads=True)
         reached = sum(bool((gradient != 0).any()) for gradient in gradients)
         expect(reached, "no weight of its own has a gradient: only the readout would learn")
@@ -247,14 +247,14 @@ def as_stated(cell: Cell, weights: Weights, hidden_size: int) -> None:
     """Compare initial weights, and the state that a step returns, with the shapes that a cell declares.
 
     Raises:
-        AssertionError: They differ.
+        BrokenRuleError: Weights or names of states differ from the declared ones.
     """
     stated = cell.shapes(INPUTS, hidden_size)
     drawn = cell.initial_weights(INPUTS, hidden_size, "check")
-    expect(drawn.keys() == stated.keys(), f"initialise leaves weights {list(drawn)}, stated are {list(stated)}")
+    expect(drawn.keys() == stated.keys(), f"initialise leaves weights {list(drawn)}, declared are {list(stated)}")
     for name, shape in stated.items():
-        expect(drawn[name].shape == shape, f"weight {name!r} is {drawn[name].shape}, stated as {shape}")
+        expect(drawn[name].shape == shape, f"weight {name!r} has shape {drawn[name].shape}, declared is {shape}")
         expect(drawn[name].dtype == np.float64, f"weight {name!r} is drawn as {drawn[name].dtype}, not float64")
     named = list(cell.state_shapes(hidden_size))
-    expect(named == list(cell.states), f"state_shapes names {named}, states {list(cell.states)}")
-    run_readable(cell, sequences(steps=1), weights)  # sees what a step returns
+    expect(named == list(cell.states), f"state_shapes names {named}, but states names {list(cell.states)}")
+    run_readable(cell, sequences(steps=1), weights)  # checks the state that a step returns

@@ -22,13 +22,13 @@ from longlag.values.seeding import stream
 SIZES = (1e-12, 0.01, 1.0, 3.0, 1e4)
 """Norms of the rows, so that any threshold lies between some of them."""
 PAST = 120
-"""Updates after which a clip with a memory is checked again."""
+"""The number of updates after which a clip with a memory is checked again."""
 THRESHOLD = "0.5"
-"""The value of each threshold that is not given."""
+"""The value of every threshold that a spec leaves out."""
 
 
 def complete_spec(spec: str) -> str:
-    """Return a clip's spec; a name alone gets thresholds."""
+    """Return a clip's spec, with thresholds if it is only a name."""
     if ":" in spec or "+" in spec:
         return spec
     name = spec.strip()
@@ -65,7 +65,7 @@ def check_clip(spec: str) -> Iterator[Finding]:
 
 
 def inside(clip: Clip) -> str:
-    """A clip inside the backward pass changes one trial's gradient; a trial beside it keeps its bytes."""
+    """A clip inside the backward pass changes one trial's gradient; the trials beside it keep theirs."""
     task = registry.task("adding:length=20")
     network = Network.for_task(Gru(), task, 6)
     row = torch.from_numpy(network.initial_row(0)).float()
@@ -73,16 +73,16 @@ def inside(clip: Clip) -> str:
     backwards = [PLAIN, Backward(signal_limit=clip.signal_limit, omega=clip.omega), PLAIN]
     gradients = torch.zeros(3, len(row))
     write_gradients(network, task, row.expand(3, -1), gradients, [drawn] * 3, backwards=backwards)
-    expect(torch.equal(gradients[0], gradients[2]), "the backward pass of a trial beside it changes")
+    expect(torch.equal(gradients[0], gradients[2]), "it changes the backward pass of another trial")
     plain, ours = row_norms(gradients[:2]).tolist()
     if torch.equal(gradients[0], gradients[1]):
         return f"leaves a small network's gradient of norm {plain:.2g} as it is"
-    return f"makes a gradient of norm {ours:.2g} in place of one of {plain:.2g}; a trial beside it keeps its own"
+    return f"changes a gradient of norm {plain:.2g} to one of norm {ours:.2g}; other trials keep theirs"
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A clip and the layout of the rows it gets."""
+    """A clip and the layout of its rows."""
 
     clip: Clip
     layout: Layout
@@ -122,7 +122,7 @@ class Rows:
         tensor = isinstance(verdicts, Tensor)
         returned = f"{verdicts.dtype} of shape {tuple(verdicts.shape)}" if tensor else f"a {type(verdicts).__name__}"
         one_a_row = tensor and verdicts.dtype == torch.bool and verdicts.shape == (len(raw),)
-        expect(one_a_row, f"holds() must return a tensor of {len(raw)} bools, one a row, not {returned}")
+        expect(one_a_row, f"holds() must return a tensor of {len(raw)} bools, one per row, not {returned}")
         return [bool(one) for one in verdicts]
 
     def shape(self) -> str:
@@ -137,7 +137,7 @@ class Rows:
             expect(torch.equal(norms, row_norms(self.gradients(dtype))), "apply() changes the norms it is given")
             expect(torch.equal(before, context.parameters), "apply() changes the parameters")
             for size, row in zip(SIZES, raw, strict=True):
-                expect(row.isfinite().all(), f"apply() makes a gradient of norm {size:g} one that is not finite")
+                expect(row.isfinite().all(), f"apply() turns a gradient of norm {size:g} into one that is not finite")
             self.kept(self.gradients(dtype))
         return "changes the gradients in place and nothing else, float32 and float64"
 
@@ -154,7 +154,7 @@ class Rows:
     def watch(self) -> str:
         """`holds` rejects a gradient that breaks the promise, in its row only."""
         raw = self.gradients()
-        expect(all(self.kept(raw)), "cannot be told while holds() does not accept what apply() makes")
+        expect(all(self.kept(raw)), "cannot be checked while holds() does not accept what apply() makes")
         places = [place for place, drops in enumerate(self.clip.dropped(row_norms(raw)).tolist()) if not drops]
         for place in places:
             longer = torch.ones(len(raw), 1)
@@ -162,8 +162,8 @@ class Rows:
             kept = self.kept(raw, lambda taken, longer=longer: taken * longer)  # type: ignore[misc]
             size = f"of norm {SIZES[place]:g}"
             expect(not kept.pop(place), f"holds() accepts a gradient {size} half as long again as promised")
-            expect(all(kept), "holds() refuses rows because of another row")
-        return "holds() sees a gradient that is not the one promised, in its row"
+            expect(all(kept), "holds() rejects rows because of another row")
+        return "holds() rejects a gradient that is not the promised one, and no other row"
 
     def memory(self) -> str:
         """After many updates the promise holds, too, and a gradient that breaks it is rejected."""
@@ -181,10 +181,11 @@ class Rows:
         expect(kept.all(), f"holds() does not accept what apply() makes after {PAST} updates")
         expect(seen.all(), f"holds() accepts a gradient half as long again as promised after {PAST} updates")
         acted = int((row_norms(taken) < norms).sum())
-        return f"after {PAST} updates of norms about 1 it changes {acted} of {len(raw)} gradients, and holds() sees it"
+        observed = f"after {PAST} updates of norms about 1 it changes {acted} of {len(raw)} gradients"
+        return f"{observed}, and holds() checks them"
 
     def company(self) -> str:
-        """A row is clipped alike in any company."""
+        """A row is clipped to the same bytes in any company."""
         raw = self.gradients(torch.float32)
         together = self.clipped(raw)
         for place in range(len(raw)):
@@ -203,7 +204,7 @@ class Rows:
         return "the padding between tensors stays zero"
 
     def inert(self) -> str:
-        """Report from which norm on the clip acts."""
+        """Report the norm from which the clip acts."""
         sizes = tuple(10.0**power for power in range(-12, 13))
         raws = [self.gradients(sizes=(size,)) for size in sizes]
         acted = [size for size, raw in zip(sizes, raws, strict=True) if not torch.equal(self.clipped(raw), raw)]
@@ -239,7 +240,7 @@ class Rows:
             dropped = self.clip.drops and bool(self.clip.dropped(row_norms(raw))[2])
             stays = "finite" if taken[2].isfinite().all() else "not finite"
             effects.append(f"{value} " + ("drops the update" if dropped else f"leaves a row that is {stays}"))
-        return ", ".join(effects) + "; other rows do not see it"
+        return ", ".join(effects) + "; other rows do not change"
 
     def determinism(self) -> str:
         """Equal gradients give equal bytes."""

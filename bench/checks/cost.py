@@ -20,16 +20,16 @@ _LEAST_SECONDS = 0.005
 
 
 def update_ratio(cell: Backbone) -> str:
-    """Time a forward and backward pass of a cell against that of an lstm, each on the path that runs."""
+    """Time a forward and backward pass of a cell against an lstm's, each on its usual path."""
     task = registry.task(f"copy:items=1,blanks={LENGTH - 2}" if cell.tokens else f"adding:length={LENGTH}")
     networks = [network_for(one, task, HIDDEN) for one in (cell, registry.cell("lstm"))]
     ours, theirs = timed([passes(network, task, BATCH) for network in networks])
     paths = " against ".join(network.path("cpu", "float32") for network in networks)
-    return f"forward and backward take {ours / theirs:.2g} times those of lstm ({paths}; {1e3 * ours:.2g} ms)"
+    return f"forward and backward pass take {ours / theirs:.2g} times an lstm's ({paths}; {1e3 * ours:.2g} ms)"
 
 
 def draw_ratio(task: Task) -> str:
-    """Time a task's batch against the forward and backward pass of an lstm, less than an update, at the same shape."""
+    """Time the drawing of a task's batch relative to an lstm's forward and backward pass on a batch of that size."""
     network = network_for(registry.cell("lstm"), task, HIDDEN)
     source = stream("cost")
     draw, update = timed([lambda: task.draw(source.generator(), 32), passes(network, task, 32)])

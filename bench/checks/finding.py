@@ -1,4 +1,4 @@
-"""Findings, and the running of rules: each within a time limit, whatever it raises."""
+"""Findings, and a runner for rules: each has a time limit and may raise anything."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ class Finding:
 
     Attributes:
         rule: The rule in a few words.
-        ok: Whether it is kept; None where it was not tried.
-        detail: What was observed, in plain words; a `Note` where it may be a mistake.
+        ok: Whether it is kept; None if it was not tried.
+        detail: The observation, in plain words; a `Note` if it may be a mistake.
         slow: Whether it took too long.
     """
 
@@ -54,13 +54,13 @@ def expect(kept: object, otherwise: str) -> None:
 def findings(
     rules: Mapping[str, Callable[[], str]], needed: Collection[str] = (), seconds: float | None = None
 ) -> Iterator[Finding]:
-    """Run rules by name, on one thread as training does; a rule returns what it observed, or raises.
+    """Run rules by name, on one thread as training does; a rule returns its observation, or raises.
 
     Small products do not gain from a second thread, and on a busy machine they may wait for it many times their time.
 
     Args:
         rules: The rules.
-        needed: Rules that the others depend on, where all are about one object. Once one of them is broken, or any rule
+        needed: Rules that the others depend on, if all are about one object. Once one of them is broken, or any rule
             raises or takes too long, the others are not tried: their findings would be false, or repeat the first.
         seconds: The time limit of a rule; `RULE_SECONDS` by default.
     """
@@ -84,7 +84,14 @@ def findings(
 
 
 def global_state_untouched(what: Callable[[], object], same: Callable[[object, object], bool]) -> str:
-    """Call a function from equal and different global random states, which it must neither use nor change.
+    """Call a function from equal and different global random states, which it must neither read nor change.
+
+    Args:
+        what: The function.
+        same: Whether two of its results are equal.
+
+    Returns:
+        The observation.
 
     Raises:
         BrokenRuleError: The result depends on the state, or the call changes it or settings of the process.

@@ -29,7 +29,7 @@ class SmallLayer:
 
     @property
     def hidden_size(self) -> int:
-        """`HIDDEN`, or the next size that the cell allows."""
+        """`HIDDEN`, or the next larger size that the cell allows."""
         return -(-HIDDEN // self.cell.width_step) * self.cell.width_step
 
     def weights(self, seed: int = 0, dtype: torch.dtype = torch.float64) -> Weights:
@@ -61,7 +61,7 @@ class SmallLayer:
         return self.network.states(weights, inputs)
 
     def trained(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return the weights of the cell's own that are trained, with a gradient, and the rest."""
+        """Return the cell's trained weights, which require gradients, and all other weights."""
         weights, frozen = dict(self.weights()), self.network.frozen
         own = [name for name in weights if not name.startswith("readout.") and name not in frozen]
         return {name: weights.pop(name).requires_grad_() for name in own}, weights
@@ -73,5 +73,5 @@ def sequences(seed: int = 0, steps: int = STEPS) -> Tensor:
 
 
 def close(one: Tensor, other: Tensor, tolerance: float = EXACT) -> bool:
-    """Whether two tensors agree up to rounding."""
+    """Return whether two tensors agree up to rounding."""
     return one.shape == other.shape and torch.allclose(one, other, rtol=tolerance, atol=tolerance)

@@ -1,6 +1,6 @@
 """Hunts leaks: a small network that sees only the last steps must not beat the floor of that window.
 
-It has one hidden layer and is trained by the task's own loss. If it finds no leak, that is no proof.
+It has one hidden layer and is trained by the task's own loss. Finding no leak proves nothing.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from longlag.values.seeding import stream
 HIDDEN, RATE = 64, 0.01
 UPDATES, LONGER, BATCH = 150, 400, 64
 JUDGED = 4000
-"""Sequences on which the trained network is judged, at most."""
+"""The most sequences on which the trained network is judged."""
 _MOST_NUMBERS = 200_000
-"""Numbers seen, and put out, in one batch, at most; at least four sequences."""
+"""The most inputs, and outputs, of one batch, which has at least four sequences."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Hunt:
 
 
 def hunt(task: Task, window: int, updates: int = UPDATES) -> Hunt:
-    """Train a small network that sees the last ``window`` steps, the one that asks included.
+    """Train a small network that sees the last ``window`` steps, the answering one included, and judge it.
 
-    Where the task looks ahead it sees the next ones, the one that asks included.
+    If the task looks ahead, it sees the next ``window`` steps instead, the answering one included.
     """
     width = task.input_size * max(window, 1)
     scored = max(1, int(task.draw(_generator("size", 0), 8).mask.sum()) // 8)
@@ -82,7 +82,7 @@ def _judged(task: Task, window: int, errors: Tensor) -> Hunt:
 
 
 def _seen(batch: Batch, window: int, task: Task, weight: Tensor) -> Tensor:
-    """Multiply the steps seen at each answer, nothing beyond the ends, with a weight (window·I, H); return (N, H)."""
+    """Return the products of each answer's window, zero beyond the ends, with a weight (window·I, H), as (N, H)."""
     inputs = batch.inputs
     beyond = torch.full((window - 1, *inputs.shape[1:]), -1 if task.tokens else 0).to(inputs.dtype)
     padded = torch.cat([inputs, beyond] if task.looks_ahead else [beyond, inputs])

@@ -16,12 +16,12 @@ from longlag.values.layout import Layout
 from longlag.values.seeding import stream
 
 RATES = (0.01, 0.03, 0.1)
-"""Of the rows, which are trials."""
+"""The learning rates of the rows, which are trials."""
 UPDATES = 5
 SIZES = (0.0, 1e-12, 1.0, 1e12)
-"""Of the entries of gradients that must give a finite step."""
+"""Absolute values of gradient entries that must give a finite step."""
 FALLS = 0.1
-"""The share of its first value below which the quadratic must fall, at one of these rates, within so many updates."""
+"""The share of its first value below which the quadratic must fall at one of `FALL_RATES` within `FALL_UPDATES`."""
 FALL_RATES, FALL_UPDATES = (1e-1, 1e-2, 1e-3), 200
 
 
@@ -54,7 +54,7 @@ def check_optimizer(spec: str) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class Rows:
-    """An optimiser and the layout of the rows it gets."""
+    """An optimiser and the layout of its rows."""
 
     optimiser: Optimiser
     layout: Layout
@@ -69,17 +69,17 @@ class Rows:
         return rows
 
     def update(self, number: int, dtype: torch.dtype = torch.float32) -> Update:
-        """Make the update of a number, from 1; trials count theirs alike."""
+        """Make update ``number``, from 1; all trials have taken that many."""
         rates = torch.tensor(RATES, dtype=dtype).unsqueeze(1)
         given = self.drawn("parameters", dtype=dtype), self.drawn("gradients", number, dtype=dtype)
         return Update(*given, rates, (number,) * len(RATES), 0.0, self.layout)
 
     def updates(self, dtype: torch.dtype = torch.float32) -> list[Update]:
-        """Make `UPDATES` of them."""
+        """Make the first `UPDATES` updates."""
         return [self.update(number, dtype) for number in range(1, UPDATES + 1)]
 
     def steps(self, updates: Sequence[Update]) -> Tensor:
-        """Return the steps (U, R, P) of updates after one another, from a fresh state."""
+        """Return the steps (U, R, P) of consecutive updates, from a fresh state."""
         state = self.optimiser.start(updates[0].parameters)
         return torch.stack([self.step(update, state) for update in updates])
 
@@ -104,9 +104,9 @@ class Rows:
             expect(torch.equal(gradients, update.gradients), "direction() changes the gradients")
             known = dict.fromkeys(self.optimiser.memory, (dtype, parameters.shape))
             held = {name: (value.dtype, value.shape) for name, value in state.items()}
-            expect(held == known, f"direction() leaves a state of {held}, not what memory declares")
+            expect(held == known, f"direction() leaves a state of {held}, which memory does not declare")
         return (
-            f"a step of the gradients' shape, float32 and float64; remembers {len(self.optimiser.memory)} numbers each"
+            f"a step of the gradients' shape, float32 and float64; {len(self.optimiser.memory)} numbers per parameter"
         )
 
     def finite(self) -> str:
@@ -130,13 +130,13 @@ class Rows:
         return "a row takes the same steps, to the byte, alone, beside others and in another order"
 
     def counts(self) -> str:
-        """A row takes the same steps beside one with another count of updates, as where a clip has dropped some."""
+        """A row takes the same steps beside one with another count of updates, of which a clip has dropped some."""
         counted = [replace(update, counts=(*update.counts[:-1], update.counts[-1] + 2)) for update in self.updates()]
         together = self.steps(counted)
         for place in range(len(RATES)):
             alone = self.steps([_rows(update, [place]) for update in counted])[:, 0]
             expect(torch.equal(alone, together[:, place]), "a row's step depends on the counts of other rows")
-        return "a row goes by its own count of updates"
+        return "a row's step depends on its own count of updates only"
 
     def dropped(self) -> str:
         """An update that is undone leaves no trace."""
@@ -146,8 +146,8 @@ class Rows:
         kept = {name: value.clone() for name, value in state.items()}
         self.step(replace(wild, gradients=wild.gradients * 1e6), state)
         after = self.step(second, kept)
-        expect(torch.equal(after, self.steps([first, second])[1]), "remembers something beside its state")
-        return "remembers nothing but its state: an update that is taken back leaves no trace"
+        expect(torch.equal(after, self.steps([first, second])[1]), "remembers something outside its state")
+        return "remembers nothing outside its state: an update that is undone leaves no trace"
 
     def padding(self) -> str:
         """Zeros between tensors stay zeros."""
@@ -158,7 +158,7 @@ class Rows:
         return "the padding between tensors stays zero"
 
     def decay(self) -> str:
-        """Weight decay acts once, and where it is declared to act."""
+        """Weight decay acts once, as it is declared."""
         updates = self.updates(torch.float64)
         plain, decay = self.steps(updates), 0.1
         steps = self.steps([replace(update, weight_decay=decay) for update in updates])
@@ -183,7 +183,7 @@ class Rows:
             updates[1].gradients[1, 0] = value
             steps = self.steps(updates)
             expect(torch.equal(steps[:, [0, 2]], expected[:, [0, 2]]), f"a {value} in one row changes other rows")
-        return "rows do not see a NaN or an Inf of another row"
+        return "a NaN or an Inf in one row does not change other rows"
 
     def determinism(self) -> str:
         """Equal updates give equal bytes."""

@@ -1,7 +1,7 @@
 """Checks that answers belong to their sequences: a flat list of targets can be in a wrong order.
 
-A sequence that is drawn alone has its own answers, whatever the order in batches. So where a sequence that was drawn
-alone occurs in a batch, its answers there must be the same.
+A sequence that is drawn alone has the right answers. If the same sequence occurs in a batch, its answers there must be
+the same.
 """
 
 from collections.abc import Iterator
@@ -15,13 +15,14 @@ from longlag.tasks.support.errors import UsageError
 from longlag.values.seeding import stream
 
 _TRIED = 8
-"""Settings of the dial, from the shortest on, one of which must be allowed."""
+"""The number of settings of the dial, from the shortest on, that are tried until one is allowed."""
 _FEW, _ALONE, _BATCHES, _BATCH = 100, 600, 10, 32
-"""Sequences drawn alone at first, and in all, of which every other one is looked up among the rest; batches."""
+"""Sequences drawn alone at first, and in all, of which every other one is looked up among the rest; batches; their
+size."""
 _ENOUGH = 20
-"""Answers by which it is told."""
+"""The fewest sequences that must recur for a verdict."""
 _MORE_WRONG = 0.1
-"""The share of answers that may differ in a batch beyond those that differ alone: chance, and what may be answered."""
+"""By how much the share of differing answers in batches may exceed that between sequences drawn alone, by chance."""
 
 Answers = tuple[float, ...]
 
@@ -50,7 +51,7 @@ def order_of_answers(task: Task) -> str:
         expect(share <= expected + _MORE_WRONG, f"{observed}: {order}")
         alike = f"{observed}, {expected:.0%} of those drawn alone twice"
         return alike if share else f"{len(differ)} sequences in batches have the answers that they have alone"
-    return "cannot be told: hardly any sequence is drawn twice"
+    return "cannot be checked: hardly any sequence is drawn twice"
 
 
 def _settings(task: Task) -> Iterator[Task]:

@@ -57,15 +57,15 @@ class Factors:
     def acts(self) -> str:
         """Some factor is above 0."""
         factors = self.over(BUDGETS[-1])
-        expect(max(factors) > 0, "every factor is 0: nothing would be learnt")
+        expect(max(factors) > 0, "every factor is 0: nothing would be learned")
         return f"from {factors[0]:.3g} to {factors[-1]:.3g} over {BUDGETS[-1]} updates, {max(factors):.3g} at most"
 
     def determinism(self) -> str:
         """A factor depends on its update and its budget alone, not on earlier calls."""
         forwards = self.over(BUDGETS[-1])
         backwards = [self.schedule.factor(update, BUDGETS[-1]) for update in range(BUDGETS[-1], 0, -1)][::-1]
-        expect(forwards == backwards, "a factor depends on what was asked before")
-        return "the same number for an update, in whatever order they are asked for"
+        expect(forwards == backwards, "a factor depends on earlier calls")
+        return "an update has the same factor in any order of calls"
 
     def global_state(self) -> str:
         """Nothing is drawn from global generators, and no setting of the process is changed."""

@@ -24,7 +24,7 @@ Rules = dict[str, Callable[[], str]]
 
 
 def used_by(trials: Iterable[Trial]) -> dict[str, tuple[Plugin, str]]:
-    """Return the plugins of trials by their labels, each with a spec that names it."""
+    """Return the plugins of trials, by label, each with a spec that names it."""
     by_label: dict[str, tuple[Plugin, str]] = {}
     for kind, spec in dict.fromkeys(pair for trial in trials if trial.plugins for pair in trial.specs):
         for part in clip_parts(spec) if kind == "clip" else [spec]:
@@ -34,7 +34,7 @@ def used_by(trials: Iterable[Trial]) -> dict[str, tuple[Plugin, str]]:
 
 
 def refuse_broken(plugin: Plugin, spec: str) -> None:
-    """Refuse a plugin that breaks a rule.
+    """Run the short check on a plugin.
 
     Args:
         plugin: The plugin.
@@ -49,7 +49,7 @@ def refuse_broken(plugin: Plugin, spec: str) -> None:
     named = "" if plugin.origin.module else f" --plugin {plugin.path}"
     whole = f"longlag check-{plugin.kind} {plugin.name}{named}"
     what = f"plugin {plugin.path}: {plugin.kind} {spec} breaks the rule {broken.rule!r}: {broken.detail}"
-    raise UsageError(f"{what}; {whole} checks it all, --unchecked trains it as it is")
+    raise UsageError(f"{what}; {whole} checks all rules, --unchecked trains it as it is")
 
 
 def short_check(kind: str, spec: str) -> Iterator[Finding]:

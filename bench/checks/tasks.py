@@ -1,4 +1,4 @@
-"""The contract of a task: its batches, its stated facts such as floors, and whether the two agree."""
+"""The contract of a task: its batches, the facts that it states, such as floors, and whether they agree."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -25,13 +25,13 @@ from longlag.values.seeding import stream
 
 BATCH, _MANY = 6, 64
 DRAWN = 10_000
-"""Sequences by which balance and floor are judged."""
+"""The most sequences by which balance and floor are judged."""
 _NUMBERS = 3_000_000
-"""Inputs and outputs of the sequences by which balance is judged, at most."""
+"""The most inputs, and outputs, of these sequences."""
 _NEEDED = ("shapes", "range", "repeatable", "seeds", "loss", "errors", "floors")
 """Rules that the others depend on."""
 _FLOORS = 300
-"""Windows whose floors are compared, at most."""
+"""The most windows whose floors are compared."""
 
 
 def check_task(spec: str, timed: bool = True, hunted: bool = True) -> Iterator[Finding]:
@@ -101,7 +101,7 @@ class Drawn:
             steps = len(batch.mask)
             check_tensor(batch.mask, "mask", torch.bool, (steps, size))
             expect(steps <= self.task.length, f"a batch has {steps} time steps, more than length = {self.task.length}")
-            expect(batch.mask.any(0).all(), "some sequences are asked nothing: no step of theirs is in the mask")
+            expect(batch.mask.any(0).all(), "some sequences have no scored step in the mask")
             vectors = (steps, size, self.task.input_size)
             if self.task.tokens:
                 check_tensor(batch.inputs, "inputs", torch.int64, vectors[:2])
@@ -115,7 +115,7 @@ class Drawn:
             if batch.lengths is not None:
                 check_tensor(batch.lengths, "lengths", torch.int64, (size,))
                 late = torch.arange(steps).unsqueeze(1) >= batch.lengths
-                expect(not (batch.mask & late).any(), "steps behind a sequence's length are scored")
+                expect(not (batch.mask & late).any(), "steps after a sequence's end are scored")
         kind = "tokens" if self.task.tokens else "vectors"
         return f"inputs are {kind} {tuple(batch.inputs.shape)}, {scored} steps of {size} sequences are scored"
 
@@ -131,7 +131,7 @@ class Drawn:
         return "tokens and classes are below the sizes stated, numbers are finite"
 
     def repeatable(self) -> str:
-        """The same stream and update give the same batch, whatever was drawn before."""
+        """The same stream and update give the same batch, independently of earlier draws."""
         first = self.batch(update=4, size=_MANY)
         for update in (1, 2, 3):
             self.batch(update=update)
@@ -139,7 +139,7 @@ class Drawn:
             same(first, self.batch(update=4, size=_MANY)),
             "the same stream and update give another batch the second time",
         )
-        return "the same stream and update give the same batch, whatever was drawn before"
+        return "the same stream and update give the same batch, independently of earlier draws"
 
     def seeds(self) -> str:
         """Another seed or update gives another batch."""
@@ -160,14 +160,14 @@ class Drawn:
         expect(loss.shape == (), f"the loss is not one number but of shape {tuple(loss.shape)}")
         expect(loss.isfinite(), f"the loss is {loss.item()} for outputs drawn at random")
         (gradient,) = torch.autograd.grad(loss, outputs)
-        expect((gradient != 0).any(1).all(), "some scored steps have no part in the loss")
-        return f"one number; every scored step takes part ({self.task.reduction})"
+        expect((gradient != 0).any(1).all(), "some scored steps have no effect on the loss")
+        return f"one number, on which every scored step has an effect ({self.task.reduction})"
 
     def errors(self) -> str:
         """Errors are not negative and belong to the same answers as slices; those of right answers are 0."""
         batch = self.batch(size=50)
         errors = self.task.errors(self.outputs(batch), batch)
-        expect(errors.ndim == 1 and (errors >= 0).all(), "errors are not one number an answer, 0 or more")
+        expect(errors.ndim == 1 and (errors >= 0).all(), "errors are not one number per answer, 0 or more")
         for name, values in batch.slices.items():
             check_tensor(values, f"slice {name!r}", torch.int64, tuple(errors.shape))
         if batch.headline is not None:
@@ -199,11 +199,11 @@ class Drawn:
         short, enough = task.floor(task.min_lag - 1), task.floor(task.min_lag)
         expect(enough < task.solved_below <= short, f"min_lag {task.min_lag} is not the smallest window that can solve")
         there, side = self._steps_there(), "from the answer on" if task.looks_ahead else "up to the answer"
-        expect(there >= task.min_lag, f"min_lag is {task.min_lag} steps, and there are at most {there} {side}")
+        expect(there >= task.min_lag, f"min_lag is {task.min_lag} steps, but there are at most {there} {side}")
         return f"lag {task.lag}, min_lag {task.min_lag} of {task.length} steps"
 
     def _steps_there(self) -> int:
-        """Return the steps that any network sees at most, the one that answers included, where windows lie."""
+        """Return the most steps on the side of the windows that any network sees, the answering one included."""
         batch = self.blind.batch
         steps, columns = batch.scored // batch.mask.shape[1], batch.scored % batch.mask.shape[1]
         if not self.task.looks_ahead:
@@ -212,7 +212,7 @@ class Drawn:
         return int((ends - steps).max())
 
     def dial(self) -> str:
-        """The dial makes the distance longer, and leaves batches in order."""
+        """The dial makes the distance longer, and batches stay valid."""
         task = self.task
         if not task.dial:
             return f"none, so that --test-lags and longlag horizon refuse it: {without_dial(task)}"
@@ -236,7 +236,7 @@ class Drawn:
         return Blind(self.task, self.batch(size=self._enough(), held_out=True))
 
     def balance(self) -> str:
-        """No constant answer beats the floor, neither altogether nor within a slice."""
+        """No constant answer beats the floor, neither on all answers nor within a slice."""
         errors, headline, batch = self.blind.constants, self.blind.headline, self.blind.batch
         parts = {"all answers": headline}
         for name, values in batch.slices.items():
@@ -247,7 +247,7 @@ class Drawn:
         best = judged[0] if judged else math.nan
         slices = f", nor in any of {len(judged) - 1} slices" if len(judged) > 1 else ""
         return (
-            f"no constant answer errs by less than floor(0), {self.task.floor(0):.3g}{slices}; the best by {best:.3g}"
+            f"no constant answer has an error below floor(0), {self.task.floor(0):.3g}{slices}; the best has {best:.3g}"
         )
 
     def _unbeaten(self, name: str, errors: Tensor) -> float:
@@ -255,39 +255,36 @@ class Drawn:
         best = int(means.argmin())
         deviation = float(errors[best].std()) / errors.shape[1] ** 0.5
         floor = self.task.floor(0)
-        observed = f"{name}: one constant answer errs by {means[best]:.3g}, below the floor without memory, {floor:.3g}"
-        expect(
-            means[best] >= floor - 6 * deviation - 1e-6, f"{observed}: it is stated too high, or answers are unbalanced"
-        )
+        observed = f"{name}: the error of a constant answer, {means[best]:.3g}, is below floor(0), {floor:.3g}"
+        wrong = f"{observed}: the floor is too high, or answers are unbalanced"
+        expect(means[best] >= floor - 6 * deviation - 1e-6, wrong)
         return float(means[best])
 
     def baseline(self) -> str:
-        """Some answer without memory reaches floor(0); else it is stated too low."""
+        """Some answer without memory reaches floor(0); otherwise the floor is too low."""
         way, error, deviation = self.blind.best
         floor, rule = self.task.floor(0), self.task.baseline_rule
-        observed = (
-            f"the best answer without memory that was found, {way}, errs by {error:.3g}, and floor(0) is {floor:.3g}"
-        )
+        observed = f"the best answer found without memory, {way}, has an error of {error:.3g}; floor(0) is {floor:.3g}"
         if error <= (reached := floor + 4 * deviation + 0.02 * floor):
             drawn = self.blind.batch.mask.shape[1]
-            return f"{observed} (up to {reached:.3g} is near enough, of {drawn:,} sequences)"
-        expect(rule, f"{observed}: it is stated too low, or else baseline_rule must say which rule does better")
-        return Note(f"{observed}, taken on trust to be that of a rule: {rule}")
+            return f"{observed} (up to {reached:.3g} is close enough, for {drawn:,} sequences)"
+        expect(rule, f"{observed}: the floor is too low, or baseline_rule must name a better rule")
+        return Note(f"{observed}; baseline_rule names a better one, which is not checked: {rule}")
 
     def _enough(self) -> int:
         scored = int(self.batch(size=8).mask.sum()) // 8
         return max(50, min(DRAWN, _NUMBERS // self.task.length, _NUMBERS // (scored * self.task.output_size)))
 
     def decoder(self) -> str:
-        """Answers follow each other, and a decoder reads before each the right answer to the one before it."""
+        """Answers are consecutive, and a decoder reads the previous right answer at each of them."""
         for size in (BATCH, BATCH + 3):
             batch = self.batch(size=size)
             asked, first = batch.mask.sum(0), batch.mask.int().argmax(0)
             place = torch.arange(len(batch.mask)).unsqueeze(1) - first
             expect(torch.equal(batch.mask, (place >= 0) & (place < asked)), "the answers to a sequence have gaps")
-            expect(first.min() > 0, "a sequence is asked at its first step: there is nothing to read before")
+            expect(first.min() > 0, "a sequence is scored at its first step: a decoder has nothing to read before")
             given = batch.decoder_inputs
-            expect(given is not None, "output_sequence is true, and batches have no decoder_inputs")
+            expect(given is not None, "output_sequence is true, but batches have no decoder_inputs")
             assert given is not None
             check_tensor(given, "decoder_inputs", torch.int64, (int(asked.max()), size))
             expected = given.clone()
@@ -297,7 +294,8 @@ class Drawn:
             expected[later[within], (batch.scored % size)[within]] = batch.targets[within]
             low, high = int(given.min()), int(given.max())
             expect(0 <= low <= high <= self.task.output_size, f"decoder_inputs run from {low} to {high}")
-            expect(torch.equal(given[0], expected[0]), f"a decoder does not begin with class {self.task.output_size}")
+            first_class = f"decoder_inputs do not begin with class {self.task.output_size}"
+            expect(torch.equal(given[0], expected[0]), first_class)
             rows = torch.arange(len(given)).unsqueeze(1) < asked
-            expect(torch.equal(given[rows], expected[rows]), "decoder_inputs are not the classes written before")
-        return f"begins with class {self.task.output_size}, then reads what was to be written before"
+            expect(torch.equal(given[rows], expected[rows]), "decoder_inputs are not the previous targets")
+        return f"decoder_inputs are class {self.task.output_size}, then the previous targets"

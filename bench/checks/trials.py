@@ -10,7 +10,7 @@ HIDDEN, BATCH = 6, 4
 
 
 def company(**given: str) -> str:
-    """Train a trial alone and in company: the same numbers.
+    """Check that a trial gives the same numbers alone and in a cohort.
 
     Args:
         **given: The setting that is checked, as a key of a grid: ``cell``, ``optimizer`` or ``schedule``.
@@ -29,14 +29,14 @@ def company(**given: str) -> str:
         alone: list[TrialResult] = []
         train([trial], alone.append)
         one, other = alone[0], by_key[trial.key]
-        expect(one.status == other.status, f"alone it ends {one.status}, in a cohort {other.status}")
+        expect(one.status == other.status, f"a trial ends {one.status} alone, {other.status} in a cohort")
         same = one.measurements == other.measurements
         expect(same, "a trial alone gives other numbers than in a cohort")
     return f"a trial gives the same bytes alone and beside {len(trials) - 1} others"
 
 
 def two_updates(cell: str) -> str:
-    """Train two updates with a cell, since a module may behave differently in training than in evaluation."""
+    """Train a cell for two updates, since a module may behave differently in training than in evaluation."""
     step = registry.cell(cell).width_step
     study = adhoc(
         "check", task="copy:items=1,blanks=2", cell=cell, lr=0.01, seeds=1, updates=2, eval_every=1,
@@ -48,7 +48,7 @@ def two_updates(cell: str) -> str:
 
 
 def short_run(spec: str) -> str:
-    """Train a few updates, each of which is audited against the clip's promise."""
+    """Train a few updates, which are audited against the clip's promise."""
     study = adhoc(
         "check", task="copy:items=1,blanks=2", cell="rnn", clip=tuple(dict.fromkeys((spec, "none"))), lr=0.1, seeds=2,
         updates=6, eval_every=3, hidden_size=6, batch_size=4,
@@ -61,4 +61,5 @@ def short_run(spec: str) -> str:
         all(result.updates == 6 for result in ours), f"the run ended {ours[0].status} after {ours[0].updates} updates"
     )
     shares = [result.clipped_fraction or 0 for result in ours]
-    return f"a run of 6 updates held the promise each time; {sum(shares) / len(shares):.0%} of the updates were clipped"
+    clipped = sum(shares) / len(shares)
+    return f"the clip kept its promise in a run of 6 updates; {clipped:.0%} of the updates were clipped"

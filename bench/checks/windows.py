@@ -1,6 +1,6 @@
 """The contract of a task's windows: the errors of a small network that sees only a window, compared with the floors.
 
-If the network beats a floor, a rule is broken. A floor that it does not reach may be too low, or only hard to learn.
+If the network beats a floor, a rule is broken. A floor that it does not reach may be too low, or just hard to learn.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from longlag.checks.leaks import LONGER, Hunt, hunt
 from longlag.tasks.base import Task
 
 _FAR, _TOO_SHORT = 0.25, 0.5
-"""How far above a floor is far, and how much one more step may help, as shares of the floor without memory."""
+"""The excess over a floor that gives a note, and the largest gain of one more step, as shares of floor(0)."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,16 @@ class Windows:
         return f"none found by a small network: its error is {listed}"
 
     def windows(self) -> str:
-        """A floor that a small network does not reach, trained longer as well, gives a note; no rule is broken."""
+        """Note floors that a small network does not reach, even when trained longer; this breaks no rule."""
         far = [hunt(self.task, one.window, LONGER) for one in self._far(self.hunts)]
         self._none_leaks(far)
         if far := self._far(far):
             listed = [f"{one.error:.3g} with {self._seen(one.window)}, the floor is {one.floor:.3g}" for one in far]
-            return Note(f"a small network reached {'; '.join(listed)}: stated too low, or only hard to learn")
-        return self._a_step_off() or f"no error of these is more than {_FAR * self.task.floor(0):.2g} above its floor"
+            return Note(f"a small network reached {'; '.join(listed)}: the floor is too low, or just hard to learn")
+        return self._a_step_off() or f"no such error is more than {_FAR * self.task.floor(0):.2g} above its floor"
 
     def _a_step_off(self) -> Note | None:
-        """Look among the middle windows, where floors fall, for one that a small network reaches with one more step."""
+        """Note a floor between window and the next one that a small network reaches only with one more step."""
         window, whole = self.task.min_lag // 2, self.task.floor(0)
         if not whole > self.task.floor(window) > self.task.floor(window + 1):
             return None
@@ -59,20 +59,20 @@ class Windows:
             return f"min_lag is the whole sequence, {least} steps"
         enough, more = (hunt(self.task, window, LONGER) for window in (least, least + 1))
         observed = (
-            f"a small network errs by {enough.error:.3g} with {self._seen(least)}, with one more by {more.error:.3g}"
+            f"a small network reaches {enough.error:.3g} with {self._seen(least)}, {more.error:.3g} with one more"
         )
         gain = (enough.error - more.error) / self.task.floor(0)
-        expect(gain <= _TOO_SHORT, f"{observed}: min_lag is stated too short")
-        return Note(f"{observed}: perhaps min_lag is stated too short") if gain > _FAR else observed
+        expect(gain <= _TOO_SHORT, f"{observed}: min_lag is too short")
+        return Note(f"{observed}: perhaps min_lag is too short") if gain > _FAR else observed
 
     def _far(self, found: list[Hunt]) -> list[Hunt]:
         return [one for one in found if one.window and one.error - one.floor > _FAR * self.task.floor(0)]
 
     def _none_leaks(self, found: list[Hunt]) -> None:
         for one in found:
-            seen = f"a small network that sees {self._seen(one.window)} errs by {one.error:.3g}"
+            seen = f"a small network that sees {self._seen(one.window)} has an error of {one.error:.3g}"
             observed = f"{seen}, below the floor of that window, {one.floor:.3g}"
-            expect(not one.leaks, f"{observed}: it is stated too high, or something gives the answer away")
+            expect(not one.leaks, f"{observed}: the floor is too high, or an input reveals the answer")
 
     def _seen(self, window: int) -> str:
         return f"the {'next' if self.task.looks_ahead else 'last'} {window} steps"

@@ -48,14 +48,23 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or offer one that is spelled alike."""
+        """Find the command.
+
+        Raises:
+            UsageError: There is no such command; the message offers one with a similar name.
+        """
         if args and self.get_command(ctx, args[0]) is None:
             known = [*self.list_commands(ctx), "--help", "--version"]
             raise UsageError(f"no command is called {args[0]!r}{near(args[0], known) or '; see longlag --help'}")
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the words before the command; an option that belongs after it is refused with a hint."""
+        """Parse the words before the command.
+
+        Raises:
+            UsageError: An option belongs after the command.
+            NoSuchOption: An option is unknown.
+        """
         ctx.meta[COMMAND] = shlex.join(["longlag", *args])
         try:
             return super().parse_args(ctx, args)
@@ -64,12 +73,17 @@ class Commands(click.Group):
             taking = [name for name, one in commands if any(option in parameter.opts for parameter in one.params)]
             if taking:
                 name = next((name for name in taking if name in args), taking[0])
-                where = f"belongs behind the command, as in longlag {name} ... {option}"
+                where = f"belongs after the command, as in longlag {name} ... {option}"
                 raise UsageError(f"{option} {where}") from None
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; a closed pipe ends it quietly, and a plugin that ends the program is reported."""
+        """Run a command; a closed pipe ends it quietly.
+
+        Raises:
+            UsageError: The command or a plugin refuses something, or a plugin raises an exception or ends the program.
+            StoreError: A store cannot be used.
+        """
         try:
             return super().invoke(ctx)
         except BrokenPipeError:  # `longlag export quick | head`
@@ -101,7 +115,7 @@ class Commands(click.Group):
             complain("interrupted")
             code = EXIT_INTERRUPTED
         except OSError as error:  # a full disk or a read-only folder, met while writing tables or figures
-            complain(f"{error.filename or 'output'}: {error.strerror or error}; what was stored is kept")
+            complain(f"{error.filename or 'output'}: {error.strerror or error}; stored results are kept")
             code = EXIT_STORE
         except Exception as error:
             complain(explain_fault(error))

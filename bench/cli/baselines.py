@@ -1,4 +1,4 @@
-"""Commands on accepted results, and functions that `check` shares with them."""
+"""Commands for baselines, and functions that `check` shares with them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,12 +24,12 @@ baseline_option = click.option(
 
 @click.group(no_args_is_help=False)
 def baseline() -> None:
-    """Accept, compare and list the results that a study is checked against."""
+    """Accept the results against which a study is checked."""
 
 
 @baseline.command()
 @click.argument("study")
-@click.option("--reason", required=True, metavar="TEXT", help="Why, in one line; kept in the file.")
+@click.option("--reason", required=True, metavar="TEXT", help="The reason, in one line; kept in the file.")
 @baseline_option
 @plugin_option
 @results_option
@@ -86,7 +86,7 @@ def compare(before: str, after: str, as_json: bool, results: Path) -> None:
 @plugin_option
 @results_option
 def history(study: str, file: Path | None, results: Path) -> None:
-    """Print what was accepted when, why and by which version, and the checks since; draw how entries moved.
+    """Print a baseline's acceptances and checks, with times, reasons and versions; draw its entries over time.
 
     If STUDY is a file, only the entries of that file are shown.
     """
@@ -109,9 +109,9 @@ def history(study: str, file: Path | None, results: Path) -> None:
 
 
 def judged(study: str, results: Path) -> "StudyData":
-    """Load the trials to judge: the plan last run of a study that is named, or the trials of a file.
+    """Load the trials to judge: those of the last run of a named study, or those of a study's file.
 
-    If a file was last run with more seeds than its own (``--seeds``), these are judged.
+    If a file was last run with more seeds than it has (``--seeds``), all of these are judged.
 
     Raises:
         UsageError: The file is refused, or nothing is stored under its name.
@@ -129,10 +129,10 @@ def judged(study: str, results: Path) -> "StudyData":
 
 
 def known(study: "StudyData") -> "StudyData":
-    """Return a study whose rows show by their source hash alone whether the present code made them.
+    """Return a study whose source hashes alone show whether the present code made the rows.
 
-    Rows of plugins whose code no hash covers lose their fingerprint: they may be like the baseline to the last digit
-    and yet be made by other code, so that they are never unchanged without a test.
+    Rows of plugins whose code no hash covers lose their fingerprint: other code may have made them even if they equal
+    the baseline to the last digit, so that they always need a test.
     """
     import json
     from dataclasses import replace
@@ -165,26 +165,26 @@ def commands_for(study: str, file: Path | None, results: Path) -> "Commands":
 
 
 def _as_typed(path: str) -> str:
-    """Return a path relative to the present folder, if it lies in it."""
+    """Return a path relative to the working directory, if it lies in it."""
     whole, here = Path(path), Path.cwd()
     return str(whole.relative_to(here)) if whole.is_relative_to(here) else path
 
 
 def _own(study: str, file: Path | None, results: Path) -> Path:
-    """Return the file that a study's baseline is written to."""
+    """Return the file to which a study's baseline is written."""
     from longlag.plan.grid import checked_name
 
     return file or results / "reference" / f"{checked_name(study)}.json"
 
 
 def baseline_path(study: str, file: Path | None, results: Path) -> Path:
-    """Return the file of a study's baseline: its own or, where it has none, the one in the package."""
+    """Return the file of a study's baseline: its own or, if it has none, the one in the package."""
     own = _own(study, file, results)
     return own if file is not None else or_shipped(own)
 
 
 def or_shipped(own: Path) -> Path:
-    """Return a file of ``results/reference``; where it does not exist, its namesake that comes with the package."""
+    """Return a file of ``results/reference``, or, if it does not exist, the package's file of that name."""
     from importlib.resources import files
 
     shipped = Path(str(files("longlag.reference") / own.name))
@@ -203,7 +203,7 @@ def _side(word: str, results: Path) -> "list[Entry]":
 
 
 def measured(entries: "Sequence[Entry]", workers: int) -> "list[Entry]":
-    """Return entries with the memory that their gradients take on this machine; ``workers`` are measured at once."""
+    """Return entries with the memory of a gradient on this machine; ``workers`` entries are measured at once."""
     from concurrent.futures import ThreadPoolExecutor
     from dataclasses import replace
 
@@ -218,7 +218,11 @@ def measured(entries: "Sequence[Entry]", workers: int) -> "list[Entry]":
 
 
 def need_origins(entries: "Sequence[Entry]") -> None:
-    """Refuse to judge entries that were made with other plugins than those in use, without them, or on other data."""
+    """Check that entries were made with the plugins in use and the present data.
+
+    Raises:
+        UsageError: An entry was made with other plugins or other data.
+    """
     from longlag.cli.rerun import need_plugins
     from longlag.run.engines.cohort import need_data
 

@@ -1,4 +1,4 @@
-"""Trains the fresh seeds that a check needs for its confirmation."""
+"""Trains the fresh seeds with which a check confirms its verdicts."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def confirmation(study: str, results: Path, workers: int) -> "Confirm":
-    """Return a function that trains fresh seeds of flagged entries, as a study beside the one that is checked."""
+    """Return a function that trains fresh seeds of entries, in a study called ``STUDY.confirm``."""
     from longlag.cli.training import train_study
     from longlag.regression.judge.entries import entries_of
     from longlag.run.plan import Retrain
@@ -25,7 +25,7 @@ def confirmation(study: str, results: Path, workers: int) -> "Confirm":
         seeds = f"{counts[0]} fresh seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} fresh seeds each"
         trials = sum(len(one.seeds) for one in asked)
         what = "1 entry" if len(asked) == 1 else f"{len(asked)} entries"
-        click.echo(f"not decided yet: {what}; training {seeds}, {trials} trials", err=True)
+        click.echo(f"undecided: {what}; training {seeds}, {trials} trials", err=True)
         plan = _plan_of(f"{study}.confirm", asked)
         train_study(plan, results, RunOptions(workers, retrain=Retrain(fresh=True), audit_every=True))
         return entries_of(load_study(plan.name, results).trials)
@@ -34,7 +34,7 @@ def confirmation(study: str, results: Path, workers: int) -> "Confirm":
 
 
 def _plan_of(name: str, asked: "Sequence[Asked]") -> "Study":
-    """Return a study of a few entries, each at some seeds."""
+    """Return a study of some entries, each with its seeds."""
     from dataclasses import fields
 
     from longlag.plan.grid import SPANNED, Grid
@@ -47,4 +47,4 @@ def _plan_of(name: str, asked: "Sequence[Asked]") -> "Study":
         values = {key: getattr(entry.setting, key) for key in shared}
         axes = {key: (values[key],) for key in SPANNED}
         grids.append(Grid(**(values | axes), seeds=seeds))
-    return Study(name, "Fresh seeds of entries that were not decided", tuple(grids))
+    return Study(name, "Fresh seeds of undecided entries", tuple(grids))

@@ -15,7 +15,7 @@ import click
 from longlag.process.guards import first_line
 
 EXIT_CONFLICT, EXIT_USAGE, EXIT_SOME_FAILED, EXIT_STORE, EXIT_FAULT, EXIT_INTERRUPTED = 1, 2, 3, 4, 70, 130
-"""`EXIT_FAULT` is EX_SOFTWARE of sysexits.h, so that an error of the program is never taken for a verdict such as 1."""
+"""Exit codes. `EXIT_FAULT` is EX_SOFTWARE of sysexits.h: an error of the program must not look like a verdict, 1."""
 
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
@@ -23,12 +23,12 @@ _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def stopped_once() -> Iterator[None]:
-    """Let SIGTERM stop the body as Ctrl-C does; then neither is heard while it writes what is finished and ends.
+    """Let SIGTERM stop the body as Ctrl-C does; afterwards both are ignored, while finished results are written.
 
     Raises:
-        KeyboardInterrupt: One of them came.
+        KeyboardInterrupt: One of the two signals arrived.
     """
-    if threading.current_thread() is not threading.main_thread():  # which alone is told of signals
+    if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield
         return
 
@@ -54,14 +54,14 @@ def _handle(signals: Mapping[signal.Signals, Any]) -> None:
 
 
 def accept_any_character() -> None:
-    """Let output replace characters that its encoding lacks, so that a ``≤`` does not cost a computed table."""
+    """Let output replace characters that its encoding lacks, so that a ``≤`` does not lose a computed table."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a caller may have replaced it by another object
             stream.reconfigure(errors="replace")
 
 
 def write_as_files() -> None:
-    """Write to stdout the bytes that a file would get, UTF-8, whatever the terminal's encoding: for CSV and JSON."""
+    """Write UTF-8 to stdout, as to a file, whatever the terminal's encoding: for CSV and JSON."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8")
 
@@ -72,8 +72,8 @@ def complain(message: str) -> None:
 
 
 def explain_fault(error: BaseException) -> str:
-    """Return a line on an unexpected error, which names the temporary file with its traceback."""
-    message = f"{first_line(error)}; a fault of longlag"
+    """Return a line about an unexpected error, with the temporary file that holds its traceback."""
+    message = f"{first_line(error)}; an error in longlag"
     trace = "".join(traceback.format_exception(error))
     try:
         with tempfile.NamedTemporaryFile(
@@ -81,5 +81,5 @@ def explain_fault(error: BaseException) -> str:
         ) as file:
             file.write(trace)
     except OSError as full:
-        return f"{message}; its traceback cannot be kept: {full.strerror}"
+        return f"{message}; its traceback cannot be written: {full.strerror}"
     return f"{message}, its traceback is in {file.name}"

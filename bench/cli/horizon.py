@@ -1,4 +1,4 @@
-"""Commands that measure how far back settings remember."""
+"""Commands that measure how far back networks remember."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ _COMMON = [
         "--lr", "rates", multiple=True, type=float, help="Rates to choose from on each rung.  [default: 3e-3 1e-2 3e-2]"
     ),
     click.option("--seeds", type=int, default=10, show_default=True, help="Seeds reported on each rung."),
-    click.option("--longest", type=float, default=1024.0, show_default=True, help="No rung lies further than this."),
+    click.option("--longest", type=float, default=1024.0, show_default=True, help="The largest distance of a rung."),
     click.option("--updates", type=int, default=2000, show_default=True, help="Budget of every trial."),
     click.option("--hidden-size", type=int),
     click.option("--optimizer", metavar="SPEC"),
@@ -40,8 +40,8 @@ def _common(command: Any) -> Any:
 def horizon(tasks: tuple[str, ...], name: str, results: Path, **options: Any) -> int:
     """Find the lag at which half of the seeds that learn at all still solve, for each task, cell and clip.
 
-    Climbs a ladder of distances by a factor of √2 until no seed solves on two rungs in a row. Of several rates one is
-    chosen on every rung, on other seeds. The same command again resumes.
+    Climbs a ladder of distances by a factor of √2 until no seed solves on two rungs in a row. If there are several
+    rates, the best is chosen on every rung, on other seeds. The same command again resumes.
     """
     from longlag.report.figures import horizons
 
@@ -62,7 +62,7 @@ def horizon(tasks: tuple[str, ...], name: str, results: Path, **options: Any) ->
 @click.option("--name", default="frontier", show_default=True, help="Store under this name.")
 @_common
 def frontier(items: tuple[int, ...], name: str, results: Path, **options: Any) -> int:
-    """Map how many items are carried how far in copy memory, and the bits held per number of the state."""
+    """Map the number of items that copy memory carries against the distance, and the bits per number of the state."""
     from longlag.report.figures import frontier as report
 
     rungs = _climb(name, tuple(f"copy:items={count}" for count in items), results, options)
@@ -82,7 +82,12 @@ def _exit_code(rungs: Any, options: dict[str, Any]) -> int:
 
 
 def _climb(name: str, tasks: tuple[str, ...], results: Path, options: dict[str, Any]) -> Any:
-    """Climb and return the rungs; with ``--plan`` only show the ladder and return None."""
+    """Climb and return the rungs; with ``--plan`` only show the ladder and return None.
+
+    Raises:
+        UsageError: The name is taken, or an option is refused.
+        StoreError: The store cannot be used.
+    """
     from longlag.cli.options import checked_workers
     from longlag.cli.planning import check_free, time_told
     from longlag.cli.training import train_study
@@ -108,8 +113,8 @@ def _climb(name: str, tasks: tuple[str, ...], results: Path, options: dict[str, 
         a_rung = len(climb.cells) * len(climb.clips) * (tuned + climb.seeds)
         for spec in tasks:
             lags = [task.min_lag for task in horizon.rungs(spec, climb.longest)]
-            click.echo(f"{spec}: {', '.join(map(str, lags))} (smallest window); up to {a_rung} trials a rung")
+            click.echo(f"{spec}: {', '.join(map(str, lags))} (smallest window); up to {a_rung} trials per rung")
         plan = make_plan(horizon.whole_ladder(climb), results)
-        click.echo(f"time if all climb to the end: {time_told(plan, workers)}")
+        click.echo(f"time to climb to the end: {time_told(plan, workers)}")
         return None
     return horizon.run(climb, results, lambda study: train_study(study, results, RunOptions(workers)))

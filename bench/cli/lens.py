@@ -1,4 +1,4 @@
-"""The command that shows why networks forget: of stored trials, of one trial, or at initialisation."""
+"""The command that shows why networks forget: for stored trials, for one trial, or at initialisation."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,9 +33,9 @@ def lens(
 ) -> None:
     """Show why networks forget: how far back the signal reaches, and the results of other lenses.
 
-    With STUDY, for its stored trials: lenses that are new to them look at untrained and at kept networks. With --task
-    and --cell instead, at initialisation: nothing is trained or stored. `longlag list lenses` shows the lenses.
-    """
+    With STUDY, for its stored trials: lenses that have not run on them measure their untrained and kept networks. With
+    --task and --cell instead, at initialisation: nothing is trained or stored. `longlag list lenses` lists the lenses.
+    """  # noqa: DOC501  (a command's help)
     from longlag.plan.lenses import checked_lenses
 
     asked = checked_lenses(lenses, "--lens")
@@ -55,7 +55,7 @@ def lens(
 
 
 def _at_start(lenses: tuple[str, ...], name: str, options: dict[str, Any]) -> "StudyData":
-    """Look at the networks of a grid before training."""
+    """Return the frames of a grid's networks before training."""
     from longlag.lens.support.asked import check_asked
     from longlag.lens.support.kept import frames_at_start
     from longlag.plan.study import adhoc
@@ -68,7 +68,12 @@ def _at_start(lenses: tuple[str, ...], name: str, options: dict[str, Any]) -> "S
 
 
 def _completed(study: str, lenses: tuple[str, ...], results: Path, key: str | None) -> "StudyData":
-    """Return a stored study, after the requested lenses have looked at trials that they had not seen."""
+    """Return a stored study, after the requested lenses have run on trials without their frames.
+
+    Raises:
+        UsageError: The study has no trained trial or no frames, or a lens applies to none of its networks.
+        StoreError: The store cannot be used.
+    """
     from longlag.store.results import load_study
 
     data = load_study(study, results)
@@ -78,12 +83,12 @@ def _completed(study: str, lenses: tuple[str, ...], results: Path, key: str | No
     if lenses and _look(data, lenses, results, keys):
         data = load_study(study, results)
     if data.lenses.empty:
-        raise UsageError(f"no lens has looked at study {study}: name one by --lens, such as reach")
+        raise UsageError(f"study {study} has no results of lenses: name a lens by --lens, such as reach")
     return data if key is None else data.only(keys)
 
 
 def _look(data: "StudyData", lenses: tuple[str, ...], results: Path, keys: list[str]) -> bool:
-    """Look at stored trials that some lenses have not seen: at their untrained and their kept networks."""
+    """Run lenses on the untrained and kept networks of stored trials without their frames; return whether any ran."""
     from longlag.lens.support.asked import check_asked
     from longlag.lens.support.kept import frames_at_start, frames_of_kept
     from longlag.lens.support.named import versions
@@ -108,13 +113,17 @@ def _look(data: "StudyData", lenses: tuple[str, ...], results: Path, keys: list[
     if without:
         command = f"longlag run {data.name} {' '.join(f'--lens {name}' for name in lenses)}"
         click.echo(
-            f"{without} trials kept no network: seen before training only; {command} trains them again", err=True
+            f"{without} trials have no kept network: only initial ones are shown; {command} trains them again", err=True
         )
     return looked
 
 
 def _only(data: "StudyData", key: str) -> str:
-    """Return the key of the one stored trial whose key begins with the given digits."""
+    """Return the key of the stored trial whose key begins with the given digits.
+
+    Raises:
+        UsageError: There is no such trial, or several.
+    """
     keys = [one for one in data.trials["key"] if one.startswith(key)]
     if len(keys) != 1:
         what, more = (f"{len(keys)} stored trials have", "; give more digits") if keys else ("no stored trial has", "")
@@ -123,7 +132,7 @@ def _only(data: "StudyData", key: str) -> str:
 
 
 def _show(data: "StudyData", lenses: tuple[str, ...], results: Path) -> None:
-    """Print tables and sentences, and write them and the figures beside the study's."""
+    """Print tables and sentences, and write them and the figures into the study's folder."""
     from longlag.report.lens.figures import draw_lenses
     from longlag.report.lens.lines import render
 

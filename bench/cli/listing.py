@@ -1,4 +1,4 @@
-"""Commands that list names, show the state of the installation and its stores, and recover a damaged one."""
+"""Commands that list names, show the state of the installation and of stores, and recover a damaged store."""
 
 import textwrap
 from pathlib import Path
@@ -17,7 +17,7 @@ _KINDS = {"tasks": "task", "cells": "cell", "clips": "clip", "optimizers": "opti
 @click.option("--details", is_flag=True, help="Cells only: source, size and path of each.")
 @plugin_option
 def list_names(what: str, details: bool) -> None:
-    """List everything that has a name, with its options."""
+    """List tasks, cells, clips and so on by name, with their options."""  # noqa: DOC501  (a command's help)
     kinds = [*_KINDS, "lenses", "studies"]
     if what not in kinds:
         raise UsageError(f"nothing to list is called {what!r}{near(what, kinds) or '; there are ' + ', '.join(kinds)}")
@@ -91,7 +91,7 @@ def _list_configurable(kind: str) -> None:
 @click.command()
 @results_option
 def doctor(results: Path) -> None:
-    """Show versions, threads, device and the health of every store."""
+    """Show versions, threads, device and the health of every store."""  # noqa: DOC501  (a command's help)
     import torch
 
     from longlag import registry
@@ -126,10 +126,10 @@ def doctor(results: Path) -> None:
 @click.argument("study")
 @results_option
 def recover(study: str, results: Path) -> int:
-    """Recover what can be read of STUDY's damaged store; the damaged file is kept beside it.
+    """Recover the readable part of STUDY's damaged store; the damaged file is kept beside it.
 
-    Exits with 3 where trials of the plan are missing, or the plan itself.
-    """
+    Exits with 3 if the plan, or trials of it, are missing.
+    """  # noqa: DOC501  (a command's help)
     from longlag.plan.grid import checked_name
     from longlag.store.recovery import recover as recover_store
     from longlag.store.store import store_path
@@ -138,18 +138,19 @@ def recover(study: str, results: Path) -> int:
     path = store_path(name, results)
     if not path.is_file():
         raise UsageError(f"there is no store {path}")
-    found = recover_store(path)
-    if found.aside is None:
-        click.echo(f"{path} is sound, {found.trials} trials are stored; nothing was changed")
+    recovered = recover_store(path)
+    if recovered.aside is None:
+        click.echo(f"{path} is sound, {recovered.trials} trials are stored; nothing was changed")
         return 0
-    click.echo(f"study {name}: {found.trials} trials are recovered; the damaged store is kept as {found.aside}")
-    if found.unchecked:
+    click.echo(f"study {name}: {recovered.trials} trials are recovered; the damaged store is kept as {recovered.aside}")
+    if recovered.unchecked:
         known = "setting, end and curve fit their hashes, their other numbers could not be checked"
-        click.echo(f"unchecked {found.unchecked} of them, of a version without checksums: {known}")
-    if found.planned is None:
-        click.echo(f"its plan is lost: the command that ran {name} writes it again, and trains what is missing")
+        click.echo(f"unchecked {recovered.unchecked} of them, of a version without checksums: {known}")
+    if recovered.planned is None:
+        click.echo(f"its plan is lost: the command that ran {name} writes it again and trains missing trials")
         return EXIT_SOME_FAILED
-    if found.missing:
-        click.echo(f"missing   {found.missing} of {found.planned} trials: the command that ran {name} trains them")
+    if recovered.missing:
+        missing = f"{recovered.missing} of {recovered.planned} trials"
+        click.echo(f"missing   {missing}: the command that ran {name} trains them")
         return EXIT_SOME_FAILED
     return 0

@@ -34,7 +34,7 @@ def results_option(command: Command) -> Command:
 
 
 def name_of(study: str) -> str:
-    """Return the name of a stored study, which may be given as the study's file.
+    """Return the name of a stored study, given by its name or its file.
 
     >>> name_of("mine"), name_of("studies/mine.toml")
     ('mine', 'mine')
@@ -43,10 +43,10 @@ def name_of(study: str) -> str:
 
 
 def asked(study: str) -> "str | Study":
-    """Return the subject of a report: the name, for the plan last run of that study, or the study of a file.
+    """Return the subject of a report: a study's name, which stands for its last run, or the study of a file.
 
     Raises:
-        UsageError: The file cannot be read, or something in it is refused.
+        UsageError: The file cannot be read, or it is not a valid study.
     """
     from longlag.plan import files
 
@@ -55,7 +55,7 @@ def asked(study: str) -> "str | Study":
 
 @contextmanager
 def in_its_order(study: "str | Study") -> Iterator[None]:
-    """List and draw cells and clips in the order of a study's file; nothing changes for a study that is named."""
+    """List and draw cells and clips in the order of a study's file, within the body; a name changes nothing."""
     from longlag.report.figures.support.looks import in_order
 
     trials = () if isinstance(study, str) else study.trials()
@@ -64,10 +64,10 @@ def in_its_order(study: "str | Study") -> Iterator[None]:
 
 
 def need_study(name: str, results: Path) -> None:
-    """Refuse the name of a study that is neither shipped nor in a folder of results.
+    """Check that a study is shipped or has a folder of results.
 
     Raises:
-        UsageError: There is none of that name.
+        UsageError: There is no study of that name.
     """
     from longlag.plan import files
     from longlag.tasks.support.errors import UsageError, near
@@ -83,14 +83,14 @@ def report_options(command: Command) -> Command:
 
 
 def plugin_option(command: Command) -> Command:
-    """Add ``--plugin``, which lets the command use the names of plugins."""
+    """Add ``--plugin``, which makes plugins' names known to the command."""
     return click.option(
         "--plugin",
         multiple=True,
         metavar="FILE",
         expose_value=False,
         callback=_use,
-        help="File of a task, cell, clip, optimizer or schedule of yours; its name is the name to use. Repeatable.",
+        help="Your file of a task, cell, clip, optimizer or schedule; its name is the name to use. Repeatable.",
     )(command)
 
 
@@ -123,12 +123,12 @@ def _option(key: str, axis: Axis) -> Callable[[Command], Command]:
 _GRID = [
     *(_option(key, axis) for key, axis in GIVEN.items()),
     click.option("--match", metavar="WHAT", help="hidden, parameters or state: picks each network's hidden size."),
-    click.option("--match-target", type=int, metavar="N", help="How much of it each network shall have."),
+    click.option("--match-target", type=int, metavar="N", help="The number of them that each network should have."),
 ]
 
 
 def checked_workers(workers: int | None) -> int:
-    """Return how many processes to use: as many as this process may use cores, unless said.
+    """Return the number of worker processes; defaults to the cores that this process may use.
 
     Raises:
         UsageError: The number is out of range.
@@ -141,7 +141,7 @@ def checked_workers(workers: int | None) -> int:
 
 
 def checked_timeout(seconds: float) -> float:
-    """Return the seconds that a trial may take.
+    """Return the time limit of a trial in seconds.
 
     Raises:
         UsageError: The number is out of range.
@@ -158,10 +158,10 @@ def as_bytes(text: str) -> int:
     (True, True)
 
     Raises:
-        UsageError: It is none, or out of range.
+        UsageError: The text is not an amount of memory, or it is out of range.
     """
-    found = re.fullmatch(r"(\d{1,6})(MiB|GiB)", text)
-    amount = int(found[1]) * {"MiB": 2**20, "GiB": 2**30}[found[2]] if found else 0
+    match = re.fullmatch(r"(\d{1,6})(MiB|GiB)", text)
+    amount = int(match[1]) * {"MiB": 2**20, "GiB": 2**30}[match[2]] if match else 0
     if not 2**26 <= amount <= 2**44:
         raise UsageError(f"--memory must be a whole number of MiB or GiB, from 64MiB to 16384GiB, not {text!r}")
     return amount
@@ -176,24 +176,24 @@ _TRAINING = [
         type=float,
         default=3600.0,
         show_default=True,
-        help="Seconds a trial; a cohort gets the sum.",
+        help="Seconds per trial; a cohort gets the sum.",
     ),
-    click.option("--memory", default="1GiB", show_default=True, help="For a worker's cohort: 512MiB, 2GiB."),
-    click.option("--fresh", is_flag=True, help="Train rows again that other source code made."),
-    click.option("--retry", is_flag=True, help="Train trials again that failed in three runs."),
-    click.option("--budget-minutes", type=float, metavar="M", help="Cut the seeds to as many as should fit."),
+    click.option("--memory", default="1GiB", show_default=True, help="Limit for a worker's cohort: 512MiB, 2GiB."),
+    click.option("--fresh", is_flag=True, help="Retrain rows that other source code made."),
+    click.option("--retry", is_flag=True, help="Retrain trials that failed in three runs."),
+    click.option("--budget-minutes", type=float, metavar="M", help="Reduce the seeds to a number that should fit."),
     click.option("--keep-networks", is_flag=True, help="Keep trained networks as safetensors, for `longlag probe`."),
     click.option(
-        "--lens", "lenses", multiple=True, metavar="NAME", help="Look at the networks: reach, ...; repeatable."
+        "--lens", "lenses", multiple=True, metavar="NAME", help="Lens to run on networks: reach, ...; repeatable."
     ),
     click.option(
         "--audit",
         type=click.Choice(["evaluations", "every"]),
         default="evaluations",
         show_default=True,
-        help="How often compiled clips are held against their promise: before evaluations, or at every update.",
+        help="When compiled clips are checked: at the last update before each evaluation, or at every update.",
     ),
-    click.option("--unchecked", is_flag=True, help="Train plugins whose contract is not checked; rows say so."),
+    click.option("--unchecked", is_flag=True, help="Skip the check of plugins' contracts; rows say so."),
     click.option(
         "--engine",
         type=click.Choice(["local", "ray"]),
@@ -201,12 +201,12 @@ _TRAINING = [
         show_default=True,
         help="Where workers run: processes here, or on the nodes of a Ray cluster.",
     ),
-    click.option("--address", metavar="HOST:PORT", help="Of a Ray cluster, or auto.  [default: start one here]"),
+    click.option("--address", metavar="HOST:PORT", help="A Ray cluster's, or auto.  [default: start one here]"),
 ]
 
 
 def training_options(command: Command) -> Command:
-    """Add what `run` is told, and `plan` likewise: STUDY or a grid, and how to train it."""
+    """Add the arguments of `run` and `plan`: STUDY or a grid, and options for training it."""
     command = grid_options(results_option(command))
     for option in reversed(_TRAINING):
         command = option(command)
@@ -214,13 +214,13 @@ def training_options(command: Command) -> Command:
 
 
 def take_run_options(options: dict[str, Any]) -> "RunOptions":
-    """Take out of a command's options those that say how it trains.
+    """Remove from a command's options those for training, and return them as one value.
 
     Args:
-        options: What `training_options` gave; what makes the study stays in it.
+        options: The options from `training_options`, changed in place; those that define the study stay.
 
     Raises:
-        UsageError: A value is out of range, or one that nothing would be done with.
+        UsageError: A value is out of range, or ``--address`` is given without a cluster.
     """
     from longlag.run.engines.cluster import Cluster
     from longlag.run.plan import Retrain

@@ -1,4 +1,4 @@
-"""Commands that measure speed, and what cells cost."""
+"""Commands that measure speed and the costs of cells."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ _MOST = {"hidden_size": 4096, "length": 100_000, "batch_size": 4096}
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="The most telling lines, in under a minute.")
+@click.option("--quick", is_flag=True, help="The most important lines, in under a minute.")
 @click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), help="Only this part; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of lines.")
 @results_option
@@ -48,11 +48,11 @@ def perf(quick: bool, parts: tuple[str, ...], as_json: bool, results: Path) -> N
 def cost(
     cells: tuple[str, ...], quick: bool, as_json: bool, results: Path, length: int, batch_size: int, hidden_size: int
 ) -> None:
-    """Measure parameters, state, time a step and memory of cells, relative to an lstm of the same size.
+    """Measure parameters, state, time per step and memory of cells, relative to an lstm of the same size.
 
-    Timed is one trial's forward and backward pass, each cell in turn with the lstm, on the path that runs. Memory is
-    what the pass adds to a process of its own at its peak. Table and figure go to RESULTS/perf.
-    """
+    The time is that of one trial's forward and backward pass on its usual path, each cell in turn with the lstm. Memory
+    is the peak that the pass adds to a separate process. Table and figure go to RESULTS/perf.
+    """  # noqa: DOC501  (a command's help)
     for name, value in {"length": length, "batch_size": batch_size, "hidden_size": hidden_size}.items():
         least = 2 if name == "length" else 1
         if not least <= value <= _MOST[name]:
@@ -73,7 +73,7 @@ def cost(
 
 
 def _every_cell() -> list[str]:
-    """Return the cells that can be run; print which need a library that is not installed."""
+    """Return the cells that can run; print those that need a library which is not installed."""
     from longlag import registry
 
     specs = []

@@ -1,4 +1,4 @@
-"""Makes the study of a command line; and the command that shows its plan."""
+"""Makes the study of a command line, and defines the command that shows its plan."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +34,7 @@ def study_of(name: str | None, new_name: str | None, options: dict[str, Any]) ->
 
 
 def check_free(name: str | None) -> None:
-    """Refuse to store an ad-hoc study under the name of a study file.
+    """Check that an ad-hoc study is not stored under the name of a study file.
 
     Raises:
         UsageError: A file has the name.
@@ -46,7 +46,7 @@ def check_free(name: str | None) -> None:
 
 
 def within(study: "Study", workers: int, minutes: float | None) -> "Study":
-    """Return the study with a number of seeds that is expected to fit into a time limit, if one is given.
+    """Return the study, with a number of seeds that should fit into a time limit if one is given.
 
     Raises:
         UsageError: No number of seeds fits.
@@ -94,9 +94,7 @@ def plan(
     if planned.skipped:
         click.echo(f"skipped   {planned.skipped_line}")
     if planned.unhashed:
-        click.echo(
-            f"unhashed  {planned.unhashed} stored trials rest on plugins that no hash covers: --fresh trains them"
-        )
+        click.echo(f"unhashed  {planned.unhashed} stored trials used plugins that no hash covers: --fresh trains them")
     if planned.without_network:
         click.echo(f"networks  {planned.without_network} stored trials lack theirs and are trained again")
     if cut.lenses:
@@ -112,10 +110,10 @@ def plan(
 
 
 def with_lenses(study: "Study", lenses: tuple[str, ...]) -> "Study":
-    """Return the study with lenses added to its own.
+    """Return the study with further lenses.
 
     Raises:
-        UsageError: No lens has one of the names, or a lens applies to no network of the study.
+        UsageError: A lens is unknown, or applies to no network of the study.
     """
     from longlag.plan.lenses import checked_lenses
 
@@ -128,10 +126,10 @@ def with_lenses(study: "Study", lenses: tuple[str, ...]) -> "Study":
 
 
 def _unseen(plan: "Plan") -> str:
-    """Return what the run does with stored trials that lenses have not looked at."""
+    """Return, as text, what a run does with stored trials that lack frames of lenses."""
     retrained = f"; {plan.without_lens} stored trials lack them and are trained again" if plan.without_lens else ""
     kept = len(plan.from_networks)
-    return retrained + (f"; {kept} stored trials are looked at in their kept networks" if kept else "")
+    return retrained + (f"; lenses run on the kept networks of {kept} stored trials" if kept else "")
 
 
 def time_told(plan: "Plan", workers: int) -> str:
@@ -139,14 +137,14 @@ def time_told(plan: "Plan", workers: int) -> str:
     from longlag.cli.progress import minutes
 
     if plan.pace:
-        whose = f": {plan.pace.times:.1f} times a server's, as {plan.pace.trials} of its stored trials took here"
+        basis = f": {plan.pace.times:.1f} times a server's, as {plan.pace.trials} of its stored trials took here"
     else:
-        whose = " for a server with AVX-512; elsewhere up to three times as long"
-    return f"{minutes(plan.seconds_here(workers))} if no trial stops early, {workers} workers (estimated{whose})"
+        basis = " for a server with AVX-512; elsewhere up to three times as long"
+    return f"{minutes(plan.seconds_here(workers))} if no trial stops early, {workers} workers (estimated{basis})"
 
 
 def matched_lines(study: "Study") -> list[str]:
-    """Return a line per network on the hidden size that was picked, and how near it comes to the target."""
+    """Return a line per network with the hidden size that was picked, and its distance from the target."""
     lines: dict[str, None] = {}
     for trial, match, _ in study.planned:
         if match is not None:

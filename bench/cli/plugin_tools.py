@@ -21,7 +21,7 @@ _KINDS = ("cell", "clip", "task", "optimizer", "schedule")
 @click.argument("name", required=False)
 @plugin_option
 def check_cell(name: str | None) -> int:
-    """Check the contract of a cell and print the findings; exit code 1 where it is broken."""
+    """Check the contract of a cell and print the findings; exit code 1 if it is broken."""
     spec = _named("cell", name)
     from longlag.checks.cells import check_cell
 
@@ -43,7 +43,7 @@ def check_clip(name: str | None) -> int:
 @click.argument("name", required=False)
 @plugin_option
 def check_task(name: str | None) -> int:
-    """Check the contract of a task and print the findings; exit code 1 where it is broken."""
+    """Check the contract of a task and print the findings; exit code 1 if it is broken."""
     spec = _named("task", name)
     from longlag.checks.tasks import check_task
 
@@ -54,7 +54,7 @@ def check_task(name: str | None) -> int:
 @click.argument("name", required=False)
 @plugin_option
 def check_optimizer(name: str | None) -> int:
-    """Check the contract of an optimizer and print the findings; exit code 1 where it is broken."""
+    """Check the contract of an optimizer and print the findings; exit code 1 if it is broken."""
     spec = _named("optimizer", name)
     from longlag.checks.optimisers import check_optimizer
 
@@ -65,7 +65,7 @@ def check_optimizer(name: str | None) -> int:
 @click.argument("name", required=False)
 @plugin_option
 def check_schedule(name: str | None) -> int:
-    """Check the contract of a schedule and print the findings; exit code 1 where it is broken."""
+    """Check the contract of a schedule and print the findings; exit code 1 if it is broken."""
     spec = _named("schedule", name)
     from longlag.checks.schedules import check_schedule
 
@@ -77,7 +77,7 @@ def check_schedule(name: str | None) -> int:
 @click.argument("name")
 @click.option("--to", type=click.Path(path_type=Path), default=".", help="Folder to write to.  [default: this one]")
 def new(kind: str, name: str, to: Path) -> None:
-    """Write a commented template of a plugin; it passes its check unchanged."""
+    """Write a commented template of a plugin; it passes its check unchanged."""  # noqa: DOC501  (a command's help)
     from importlib.resources import files
 
     from longlag import registry
@@ -104,7 +104,11 @@ def new(kind: str, name: str, to: Path) -> None:
 
 
 def _named(kind: str, name: str | None) -> str:
-    """Return the name given, or that of the one plugin of this kind."""
+    """Return the name given, or the name of the only plugin of this kind.
+
+    Raises:
+        UsageError: No name is given, and there is not exactly one plugin of this kind.
+    """
     from longlag import registry
     from longlag.registry.contracts import one
 

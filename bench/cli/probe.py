@@ -18,9 +18,9 @@ _PROBLEMS_SHOWN = 20
 def probe(study: str, files: tuple[Path, ...], results: Path) -> None:
     """Score minimal pairs with the networks that STUDY kept.
 
-    STUDY was run with --keep-networks on a task that reads words. A FILE holds lines of condition, grammatical and
-    ungrammatical sentence, tabs or commas between them, in this order or that of a header line, or BLiMP's JSON.
-    """
+    STUDY was run with --keep-networks on a task that reads words. A FILE is a table with tabs or commas, with columns
+    condition, grammatical, ungrammatical or those of its header line, or BLiMP's JSON.
+    """  # noqa: DOC501  (a command's help)
     from longlag.experiments.minimal_pairs import read_all
 
     if not files:
@@ -32,18 +32,18 @@ def probe(study: str, files: tuple[Path, ...], results: Path) -> None:
     from longlag.experiments.scoring import probe as score
     from longlag.report import probing
 
-    found, study = score(asked(study), results, pairs), name_of(study)
+    probed, study = score(asked(study), results, pairs), name_of(study)
     for problem in problems[:_PROBLEMS_SHOWN]:
         click.echo(f"left out: {problem}", err=True)
     if len(problems) > _PROBLEMS_SHOWN:
         click.echo(f"left out: {len(problems) - _PROBLEMS_SHOWN} further lines, in malformed.csv", err=True)
-    if found.without:
+    if probed.without:
         click.echo(
-            f"{found.without} trials of {study} have no network kept; run it again with --keep-networks", err=True
+            f"{probed.without} trials of {study} have no kept network; run it again with --keep-networks", err=True
         )
-    table = probing.accuracies(found.trials, found.scores)
-    click.echo(probing.render(table, found.trials, found.coverage, found.words), nl=False)
+    table = probing.accuracies(probed.trials, probed.scores)
+    click.echo(probing.render(table, probed.trials, probed.coverage, probed.words), nl=False)
     malformed = pd.DataFrame([vars(problem) for problem in problems], columns=["file", "line", "reason"])
-    tables = {"networks": found.scores, "coverage": found.coverage, "words": found.words, "malformed": malformed}
-    for path in probing.write(table, found.trials, tables, results / study / "probe"):
+    tables = {"networks": probed.scores, "coverage": probed.coverage, "words": probed.words, "malformed": malformed}
+    for path in probing.write(table, probed.trials, tables, results / study / "probe"):
         click.echo(path, err=True)

@@ -30,8 +30,8 @@ _COLOURS = {
 class Progress:
     """An observer of a run.
 
-    The time left is estimated from the expected costs of finished and unfinished trials; at first, while most of the
-    work is in trials that have not ended, from the expected cost alone.
+    The time left is estimated from the time and expected cost of finished trials; until they are a tenth of the
+    expected cost, from the expected cost alone.
 
     Args:
         workers: The number of worker processes.
@@ -59,7 +59,7 @@ class Progress:
             self._say(f"stopped; {done} of {self._total} trials were finished and are kept: the same command resumes")
 
     def started(self, plan: Plan) -> None:
-        """Show how many trials are stored, and how many will be trained."""
+        """Show the numbers of stored trials and of trials to train."""
         self._total = len(plan.missing)
         self._cost = sum(expected_seconds(trial) for trial in plan.missing)
         self._whole_seconds = plan.seconds_here(self._workers)

@@ -1,4 +1,4 @@
-"""The command that judges whether a study's results are worse than accepted ones."""
+"""The command that checks whether a study's results are worse than its baseline."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -29,8 +29,8 @@ def _files(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command()
 @click.argument("study", required=False)
 @click.option("--margin", type=int, metavar="POINTS", help="Drop of the solved share that `same` must exclude, in %.")
-@click.option("--no-confirm", is_flag=True, help="Train nothing: what looks worse is inconclusive.")
-@click.option("--strict", is_flag=True, help="Exit with 5 where something is inconclusive.")
+@click.option("--no-confirm", is_flag=True, help="Train nothing: entries that look worse are inconclusive.")
+@click.option("--strict", is_flag=True, help="Exit with 5 if an entry is inconclusive.")
 @click.option("--self-test", is_flag=True, help="Measure the procedure's false alarms and power on stored outcomes.")
 @click.option("--workers", type=int, help="Processes of the confirmation and the self-test.  [default: all cores]")
 @_files
@@ -48,12 +48,12 @@ def check(
     results: Path,
     **written: Path | None,
 ) -> int:
-    """Say whether STUDY's stored results are worse than its baseline; the exit code is the verdict.
+    """Check whether STUDY's stored results are worse than its baseline; the exit code is the verdict.
 
     Run it after `longlag run STUDY --fresh`. 0: no regression, 1: regressed, 2: not comparable, 5: inconclusive, with
-    --strict. What looks worse is trained again on 30 fresh seeds, which alone decide. With --margin what has not
-    enough seeds to exclude such a drop is trained on as many fresh ones as that takes.
-    """
+    --strict. Entries that look worse are trained on 30 fresh seeds, which alone decide. With --margin entries that have
+    too few seeds to exclude such a drop are trained on as many fresh ones as needed.
+    """  # noqa: DOC501  (a command's help)
     from longlag.cli.confirmation import confirmation
     from longlag.cli.options import checked_workers
     from longlag.process import provenance
@@ -97,7 +97,7 @@ def check(
 
 
 def _self_test(study: str, file: Path | None, results: Path, workers: int) -> int:
-    """Run the procedure on stored outcomes; return 0 where its error rates are as promised, else 1."""
+    """Run the procedure on stored outcomes; return 0 if its error rates are as promised, else 1."""
     from longlag.regression.judge import baseline as accepted
     from longlag.regression.selftest import self_test
     from longlag.regression.selftest.plants import PLANTS
@@ -133,7 +133,7 @@ def _invariants(entries: "Sequence[Entry]") -> "tuple[Invariant, ...]":
 
 
 def _write(report: "Report", written: Mapping[str, Path | None], results: Path) -> list[Path]:
-    """Write the requested formats, the figure, and a line for the history."""
+    """Write the requested formats, the figure and a line of the history."""
     from longlag.regression.show.figure import draw_report
     from longlag.regression.show.formats import as_json, as_junit
     from longlag.regression.show.history import note

@@ -20,10 +20,10 @@ EXIT_DIFFERENT = 1
 @plugin_option
 @results_option
 def rerun(key: str, results: Path) -> int:
-    """Train one stored trial again, alone, and show it beside its stored numbers.
+    """Train one stored trial again, alone, and show its new and its stored numbers.
 
-    KEY is the key of a stored trial, or enough of its first digits. Exits with 1 where the numbers differ.
-    """
+    KEY is the key of a stored trial, or enough of its first digits. Exits with 1 if the numbers differ.
+    """  # noqa: DOC501  (a command's help)
     from longlag.process import provenance
     from longlag.run.engines.cohort import train_cohort
 
@@ -70,10 +70,10 @@ def _find_result(key: str, results: Path) -> "TrialResult":
 
 
 def need_plugins(trial: "Trial") -> None:
-    """Refuse to train a trial that was made with other plugins than those in use.
+    """Check that the plugins in use are those that a trial was made with.
 
     Raises:
-        UsageError: A plugin of the trial is not in use, or has another content.
+        UsageError: A plugin of the trial is not in use, or has other contents.
     """
     from longlag import registry
 

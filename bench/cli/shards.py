@@ -22,17 +22,16 @@ _NOT_REPEATED = ("shard", "spool", "retry")
 
 
 def apart_options(command: Command) -> Command:
-    """Add the options with which a run writes its trials to a shard, or also to a spool."""
+    """Add ``--shard`` and ``--spool``, which let a run write its trials to a shard, or to a spool as well."""
     spool = click.Path(path_type=Path, file_okay=False)
     summary = "Train one of COUNT shares of the study, into a shard: see `longlag merge`."
-    command = click.option("--spool", type=spool, metavar="DIR", help="Workers keep what they finish there as well.")(
-        command
-    )
+    summary_of_spool = "Folder in which workers also keep finished trials."
+    command = click.option("--spool", type=spool, metavar="DIR", help=summary_of_spool)(command)
     return click.option("--shard", metavar="NUMBER/COUNT", help=summary)(command)
 
 
 def command_words(context: click.Context) -> list[str]:
-    """Return the words of the given command, without those on where its trials are written."""
+    """Return the words of the given command, without the options for where its trials are written."""
     words = ["longlag", context.info_name or ""]
     for parameter in context.command.params:
         given = context.params.get(parameter.name or "")
@@ -63,8 +62,8 @@ def _shards(command: Command) -> Command:
 def merge(study: str, shards: tuple[Path, ...], require_same_processor: bool, results: Path) -> int:
     """Merge SHARDS of STUDY into its store, and print which trials are missing.
 
-    SHARDS are files, or folders of them; by default those in the study's folder. Exits with 1 where a trial has several
-    results, which are set aside, and with 3 where trials have none.
+    SHARDS are files, or folders of them; by default those in the study's folder. Exits with 1 if a trial has several
+    results, which are set aside, and with 3 if trials have none.
     """
     from longlag.shards.merge import merge as unite
 
@@ -91,7 +90,7 @@ def merge(study: str, shards: tuple[Path, ...], require_same_processor: bool, re
 @click.command()
 @_shards
 def status(study: str, shards: tuple[Path, ...], results: Path) -> None:
-    """Show how far SHARDS of STUDY are; nothing is written.
+    """Show the progress of SHARDS of STUDY; nothing is written.
 
     SHARDS are files, or folders of them; by default those in the study's folder.
     """
@@ -133,7 +132,12 @@ def _tell_faults(held: "Sequence[Held]") -> None:
 
 
 def _read(study: str, given: tuple[Path, ...], results: Path) -> "tuple[Study, list[Held]]":
-    """Read shards; print which hold nothing yet."""
+    """Read shards; print those that are still empty.
+
+    Raises:
+        UsageError: There are no shards, or they do not belong to the study.
+        StoreError: A shard cannot be read.
+    """
     from longlag.plan.grid import checked_name
     from longlag.plan.study import Study
     from longlag.shards.file import shards_of
@@ -152,11 +156,11 @@ def _read(study: str, given: tuple[Path, ...], results: Path) -> "tuple[Study, l
 
 
 def _tell_missing(study: "Study", missing: "Sequence[Trial]", held: "Sequence[Held]", failed: int) -> None:
-    """Print how many trials have no result, and which commands train them."""
+    """Print the number of trials without a result, and the commands that train them."""
     if not missing:
         return
     without = f", {failed} of them failed or timed out" if failed else ""
-    click.echo(f"missing   {len(missing)} trials{without}, such as {missing[0].key}; what trains them:")
+    click.echo(f"missing   {len(missing)} trials{without}, such as {missing[0].key}; commands that train them:")
     again = shlex.join(next((one.shard.header.command for one in held if one.shard.header.command), ["longlag", "run"]))
     for line in _of_shares(study, missing, held):
         click.echo(f"          {again} --shard {line}")

@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from longlag.tasks.base import Batch, Task
 
 WIDTH = 100
-"""Characters of a line: as in the help, on every terminal, so that the same command prints the same text."""
+"""Characters of a line, as in the help: fixed, so that the same command prints the same text on every terminal."""
 
 
 @click.command("show-task")
 @click.argument("task", metavar="TASK")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the examples.")
-@click.option("--examples", type=click.IntRange(1, 100), default=3, show_default=True, metavar="N", help="How many.")
-@click.option("--held-out", is_flag=True, help="As drawn for evaluation, with what is kept out of training.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of the examples.")
+@click.option(
+    "--examples", type=click.IntRange(1, 100), default=3, show_default=True, metavar="N", help="Number of examples."
+)
+@click.option("--held-out", is_flag=True, help="Draw as for evaluation, with sequences kept out of training.")
 @plugin_option
 def show_task(task: str, seed: int, examples: int, held_out: bool) -> None:
     """Draw a few examples of a task: its inputs, what must be carried, and its targets.
@@ -41,7 +43,7 @@ def show_task(task: str, seed: int, examples: int, held_out: bool) -> None:
 
 
 def facts(task: "Task") -> list[str]:
-    """Return lines on a task: what it is, its distances and its floors."""
+    """Return lines about a task: its description, its distances and its floors."""
     partial = [f"floor {floor:.3g} with {known}" for known, floor in task.partial_floors.items()]
     criterion = f"solved below {task.solved_below:.3g}"
     return [
@@ -51,13 +53,13 @@ def facts(task: "Task") -> list[str]:
         f"error: {task.error_name}",
         f"loss: {task.reduction}",
         f"read from left to right only: {'yes' if task.causal else 'no'}"
-        + ("; what decides comes later: a network that does stays at the floor" if task.looks_ahead else ""),
+        + ("; the deciding input comes later: such a network stays at the floor" if task.looks_ahead else ""),
         f"from: {task.reference}",
     ]
 
 
 def counted_steps(task: "Task", batch: "Batch") -> "Tensor":
-    """Return the steps that enter the error, (T, B) bool: those at which a wrong answer changes it."""
+    """Return the steps that enter the error, (T, B) bool: steps at which a wrong answer changes it."""
     import torch
 
     classes = not batch.targets.is_floating_point()
@@ -83,7 +85,7 @@ def rows(task: "Task", batch: "Batch", counted: "Tensor", column: int) -> dict[s
         task: The task.
         batch: A batch of the task.
         counted: The steps that enter the error, (T, B).
-        column: The sequence's place in the batch.
+        column: The sequence's index in the batch.
     """
     steps = len(batch.mask) if batch.lengths is None else int(batch.lengths[column])
     by_name: dict[str, list[str]] = {}
@@ -104,12 +106,12 @@ def rows(task: "Task", batch: "Batch", counted: "Tensor", column: int) -> dict[s
 
 
 def named(names: Sequence[str] | None, token: int) -> str:
-    """Return the name of a token or class, or its number where it has none."""
+    """Return the name of a token or class, or its number if it has none."""
     return str(token) if names is None else names[token]
 
 
 def target(task: "Task", value: int | list[float]) -> str:
-    """Return a class by its name, or numbers, as text."""
+    """Return a target as text: a class by its name, or numbers."""
     if isinstance(value, list):
         return " ".join(f"{number:.2g}" for number in value)
     return named(task.class_names, value)

@@ -1,4 +1,4 @@
-"""The command that trains a study, and functions with which other commands train."""
+"""The command that trains a study, and functions that other commands use for training."""
 
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -44,13 +44,13 @@ def run(
     """Train the missing trials of STUDY, or of the grid that the options span; then print and draw the results.
 
     The same command again resumes. With a STUDY, options replace its values.
-    """
+    """  # noqa: DOC501  (a command's help)
     from longlag.shards.file import shards_of
 
     if shard is not None and budget_minutes is not None:
         raise UsageError("--shard cannot go with --budget-minutes, which picks other seeds elsewhere; give --seeds")
     if shard is not None and spool is not None:
-        raise UsageError("--shard cannot go with --spool: what is finished is in the shard at once")
+        raise UsageError("--shard cannot go with --spool: finished trials are in the shard at once")
     how = take_run_options(options)
     asked = with_lenses(study_of(study, name, options), lenses)
     apart = Apart(shard, spool, command_words(click.get_current_context()))
@@ -67,7 +67,7 @@ def run(
 
 @contextmanager
 def _attached(how: "RunOptions") -> "Iterator[RunOptions]":
-    """Attach to the cluster that is asked for, if one is; the workers are as many as it takes."""
+    """Attach to the cluster, if one is given; the number of workers is the cluster's."""
     if how.cluster is None:
         yield how
         return
@@ -79,12 +79,12 @@ def _attached(how: "RunOptions") -> "Iterator[RunOptions]":
 
 @dataclass(frozen=True)
 class Apart:
-    """Where finished trials go beside the store, or instead of it.
+    """The destinations of finished trials other than the store.
 
     Attributes:
-        shard: The share to train, ``NUMBER/COUNT``, into a shard; None to train all, into the store.
-        spool: A folder in which workers keep what they finish as well.
-        command: The command's words, which a shard says of itself.
+        shard: The share to train into a shard, ``NUMBER/COUNT``; None to train all trials into the store.
+        spool: A folder in which workers also keep finished trials.
+        command: The command's words, which a shard records.
     """
 
     shard: str | None = None
@@ -93,13 +93,13 @@ class Apart:
 
 
 def train_study(study: "Study", results: Path, how: "RunOptions", apart: Apart = Apart()) -> "Counter[Status]":
-    """Train what is missing of a study, or of a share of it, showing progress; return how its trials ended.
+    """Train the missing trials of a study, or of a share of it, and show progress; return the counts of statuses.
 
     Args:
-        study: What to train, and the lenses that look at it.
+        study: The study to train, with its lenses.
         results: The folder of all studies.
-        how: How it is trained.
-        apart: Where finished trials go, if not only into the store.
+        how: The options of training.
+        apart: The destinations of finished trials other than the store.
 
     Raises:
         UsageError: The study cannot be trained here, or a plugin breaks a rule; nothing was written.
@@ -152,7 +152,7 @@ def check_plugins(study: "Study", results: Path) -> None:
 
 
 def write_reports(name: str, results: Path) -> None:
-    """Print a study's summary and write its tables, figures and page; what is up to date is left alone."""
+    """Print a study's summary and write its tables, figures and page, except those that are up to date."""
     from longlag.report.text.files import write_tables
     from longlag.report.text.terminal import render_text
     from longlag.store.results import load_study
@@ -166,7 +166,7 @@ def write_reports(name: str, results: Path) -> None:
 
 
 def page_of(data: "StudyData", results: Path) -> Path:
-    """Return the file of a study's page, made where it does not stand as it would be made."""
+    """Return the file of a study's page, written again unless it is up to date."""
     from longlag.report.page import stamp
 
     path = results / data.name / stamp.FILE
@@ -178,7 +178,7 @@ def page_of(data: "StudyData", results: Path) -> Path:
 
 
 def figures_of(data: "StudyData", folder: Path) -> list[Path]:
-    """Return the files of a study's figures, drawn again where they are not up to date."""
+    """Return the files of a study's figures, drawn again unless they are up to date."""
     from longlag.report import drawn
 
     digest, target = drawn.digest_of(data), folder / "figures"

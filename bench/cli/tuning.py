@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 @plugin_option
 @results_option
 def tune(study: str, write: bool, workers: int | None, results: Path) -> int:
-    """Run the tuning study of STUDY, resuming what is stored, and print the best learning rates.
+    """Run or resume the tuning study of STUDY, and print the best learning rates.
 
-    Other seeds than those STUDY reports first try the rates of the tuning study, then, until every best rate has one
-    within a factor of 1.5 on both sides, the neighbours of the best rates: all clips of a cell the same ones.
-    """
+    Seeds that STUDY does not report first try the rates of the tuning study, then the neighbours of the best rates,
+    until every best rate has one within a factor of 1.5 on both sides. All clips of a cell try the same rates.
+    """  # noqa: DOC501  (a command's help)
     from longlag.cli.ending import EXIT_SOME_FAILED
     from longlag.cli.options import checked_workers
     from longlag.experiments import tuning
@@ -58,7 +58,7 @@ def tune(study: str, write: bool, workers: int | None, results: Path) -> int:
 
 
 def _searched(plan: "Study", results: Path, workers: int) -> "pd.DataFrame | None":
-    """Train a tuning study and the further rates that follow; return its trials, or None where some failed."""
+    """Train a tuning study with all further rates; return its trials, or None if some failed."""
     from longlag.cli.training import train_study
     from longlag.experiments import tuning
     from longlag.run.run import RunOptions
@@ -72,13 +72,17 @@ def _searched(plan: "Study", results: Path, workers: int) -> "pd.DataFrame | Non
 
 
 def need_writable(path: Path) -> None:
-    """Refuse, before anything is trained, a study's file that rates cannot be written to."""
+    """Check, before anything is trained, that rates can be written into a study's file.
+
+    Raises:
+        UsageError: The file is part of an installed package, or no comments in it mark the rates.
+    """
     from longlag.experiments import tuning
     from longlag.plan import files
 
     shipped = path.parent == files.STUDIES
     if shipped and not (files.STUDIES.parents[2] / "pyproject.toml").exists():
-        raise UsageError("--write changes the study's file: it needs a checkout, this is an installed package")
+        raise UsageError("--write changes the study's file, which needs a checkout: this is an installed package")
     tuning.marked(path)
 
 
@@ -104,6 +108,6 @@ def _print(choices: "pd.DataFrame") -> None:
 _REMARKS = {
     "coarse": "; the rates next to it are further than a factor of 1.5 away",
     "edge": "; the last rate on its side that can be tried",
-    "neighbour": "; no rate found: that of another clip",
-    "none": "; no rate found: the lowest errors",
+    "neighbour": "; no rate found: another clip's rate",
+    "none": "; no rate found: the rate with the lowest errors",
 }

@@ -71,7 +71,7 @@ def window(workers: int | None, only_plan: bool, results: Path, **options: Any) 
 
 
 def _window(options: dict[str, Any]) -> "Window":
-    """Make a window of the command's options: its own fields, and further keys of a grid."""
+    """Make a window from the command's options: fields of `Window`, and further keys of a grid."""
     from longlag.experiments.clip_window import Window, rates_around, swept
 
     own = {item.name for item in fields(Window)}

@@ -3,8 +3,8 @@
 first warmup updates:  g <- g * min(1, l / |g|) over all parameters     y_k <- min(y_k, |g_k|)
 then, each tensor k:   g_k <- g_k * min(1, r y_k / |g_k|)               y_k <- b y_k + (1 - b) |g_k|
 
-|g_k| in the averages is the norm after clipping. Tensors are counted as the equations write them, one for each gate.
-A tensor whose gradient was zero so far has no y_k yet and no limit: a running minimum of 0 would silence it for good.
+|g_k| in the averages is the norm after clipping. A tensor is a logical one: one for each gate, as in the equations. A
+tensor whose gradient was zero so far has no y_k and no limit: a running minimum of 0 would silence it for good.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class AdaGC(Clip):
     summary: ClassVar[str] = "gradient of each tensor kept below r times the average of its clipped norms so far"
     reference: ClassVar[str] = "Wang et al. 2025 (arXiv 2502.11034), algorithm 1; r = 1.05 there"
 
-    lambda_rel: float = threshold("r, the largest norm of a tensor's gradient by its average")
+    lambda_rel: float = threshold("r, the largest ratio of a tensor's gradient norm to its average")
     lambda_abs: float = option(1.0, "l, the largest norm of the gradient in the warm-up", low=1e-30, high=1e30)
     beta: float = option(0.98, "b, the decay of the averages", low=0, high=0.999999)
     warmup: int = option(100, "updates of the warm-up", low=1, high=10_000_000)

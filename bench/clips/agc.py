@@ -2,8 +2,8 @@
 
 g_i <- g_i * r max(|w_i|, eps) / |g_i|   if |g_i| > r max(|w_i|, eps), eps = 0.001
 
-w_i are the weights of one tensor into unit i; the bias of a gate, and any other vector, is one w. The readout is left
-alone.
+w_i are the weights of one tensor into unit i; the bias of a gate, or any other vector, is a w as a whole. The readout
+is not clipped.
 """
 
 from collections.abc import Iterator
@@ -16,17 +16,17 @@ from torch import Tensor
 from longlag.clips.base import TOLERANCE, Clip, Context, threshold
 
 EPS = 1e-3
-"""The smallest norm that weights count with, so that weights at zero can change."""
+"""The lower bound of a weight norm in the limit, so that weights at zero can change."""
 
 
 @dataclass(frozen=True)
 class ClipAdaptive(Clip):
     """Clipping by unit, relative to the norm of its weights."""
 
-    summary: ClassVar[str] = "gradient of each unit's weights kept below r times the weights' norm; readout left alone"
+    summary: ClassVar[str] = "gradient of each unit's weights kept below r times the weights' norm; readout not clipped"
     reference: ClassVar[str] = "Brock, De, Smith & Simonyan 2021, equation 3"
 
-    ratio: float = threshold("r, the largest norm of a unit's gradient by that of its weights")
+    ratio: float = threshold("r, the largest ratio of a unit's gradient norm to its weight norm")
 
     def apply(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
         for row, weights in zip(gradients, context.parameters, strict=True):  # sums depend on shape: a trial at a time

@@ -33,7 +33,7 @@ SMALLEST, LARGEST = 1e-30, 1e30
 
 @dataclass(frozen=True)
 class Context:
-    """The data that a clip may read beside the gradients.
+    """The data that a clip may read in addition to the gradients.
 
     Attributes:
         layout: Where each tensor lies in a row.
@@ -64,7 +64,7 @@ class Clip(Configurable, ABC):
     """A clipping setting as a value, spelled ``name`` or ``name:threshold``.
 
     A field without a default is a threshold, declared by `threshold` or by its type alone. Fields made with `option`
-    have a default and are spelled by name, behind the thresholds.
+    have a default and are spelled by name, after the thresholds.
     """
 
     kind: ClassVar[str] = "clip"
@@ -73,9 +73,9 @@ class Clip(Configurable, ABC):
     largest: ClassVar[float] = LARGEST
     """The largest threshold."""
     memory: ClassVar[int] = 0
-    """How many numbers it remembers of each trial: see `observe` and `memory_size`."""
+    """The number of values that it remembers of each trial: see `observe` and `memory_size`."""
     guards: ClassVar[bool] = False
-    """Whether it replaces gradients that cannot be trusted: see `replaced`. It may then be combined with another."""
+    """Whether it replaces gradients that cannot be trusted: see `replaced`. Another clip may then be added to it."""
     drops: ClassVar[bool] = False
     """Whether it may drop a whole update: see `dropped`."""
     in_backward: ClassVar[bool] = False
@@ -83,7 +83,11 @@ class Clip(Configurable, ABC):
 
     @classmethod
     def option_of(cls, item: Field[Any]) -> Option:
-        """Return the option that a field declares: a threshold, where it has no default."""
+        """Return the option that a field declares; a field without a default is a threshold.
+
+        Raises:
+            UsageError: A field with a default is not an option.
+        """
         if item.default is not MISSING:
             return super().option_of(item)
         summary = item.metadata.get("summary", "a threshold")
@@ -100,7 +104,7 @@ class Clip(Configurable, ABC):
         return 0.0
 
     def memory_size(self, layout: Layout) -> int:
-        """Return how many numbers it remembers of each trial: `memory`, unless that depends on the tensors."""
+        """Return the number of values that it remembers of each trial: `memory`, unless that depends on the tensors."""
         return self.memory
 
     def observe(self, gradients: Tensor, norms: Tensor, context: Context) -> None:
@@ -163,7 +167,7 @@ class Together(Clip):
     """
 
     summary: ClassVar[str] = "settings side by side"
-    reference: ClassVar[str] = "those of its parts"
+    reference: ClassVar[str] = "the references of its parts"
 
     parts: tuple[Clip, ...]
 

@@ -2,8 +2,8 @@
 
 g_U <- .02 U, and 0 for every other tensor,   if |g| is not finite or above 1e10
 
-U are the recurrent weights, so that a network whose signal explodes is pulled back. In the authors' program only the
-arm with clipping has it, there norm:1+guard. A trial whose loss is not finite goes on.
+U are the recurrent weights: shrinking them ends the explosion of the signal. In the authors' program only the runs with
+clipping have the guard (``norm:1+guard``). A trial whose loss is not finite goes on.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ RECURRENT = "recurrent_weight"
 class Guard(Clip):
     """Replaces gradients that are not finite or too large."""
 
-    summary: ClassVar[str] = "where the gradient is not finite or above 1e10: .02 of the recurrent weights, the rest 0"
+    summary: ClassVar[str] = "a gradient not finite or above 1e10 becomes .02 of the recurrent weights, 0 elsewhere"
     reference: ClassVar[str] = "the program of Pascanu, Mikolov & Bengio 2013"
     guards: ClassVar[bool] = True
 

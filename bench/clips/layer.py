@@ -1,8 +1,8 @@
-"""Norm clipping by tensor: the gradient of every logical tensor is scaled down to the threshold by itself.
+"""Norm clipping by tensor: the gradient of each logical tensor is scaled down to the threshold by itself.
 
 g_k <- g_k * c / |g_k|   if |g_k| > c, for each tensor k
 
-Tensors are counted as the equations write them, one for each gate, however they are stored.
+There is a logical tensor for each gate, as in the equations, even where gates are stored as one tensor.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from longlag.clips.base import TOLERANCE, Clip, Context, row_norms, threshold
 class ClipLayer(Clip):
     """Norm clipping of each tensor at ``max_norm``."""
 
-    summary: ClassVar[str] = "gradient of each tensor, one a gate, scaled to norm c where its norm is above c"
+    summary: ClassVar[str] = "gradient of each tensor, one per gate, scaled to norm c where its norm is above c"
     reference: ClassVar[str] = "Pascanu, Mikolov & Bengio 2013, section 3.2, by tensor instead of over all parameters"
 
     max_norm: float = threshold("c, the largest norm of a tensor's gradient")

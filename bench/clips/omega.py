@@ -1,4 +1,4 @@
-"""Pascanu's regulariser, which keeps the backward signal from fading: most often beside norm clipping, norm:1+omega:4.
+"""Pascanu's regulariser, which keeps the backward signal from fading: often with norm clipping, ``norm:1+omega:4``.
 
 g <- g + a dOmega/dU      Omega: mean of (|J_t^T d_t| / |d_t| - 1)² over steps and sequences, d_t the backward signal
 

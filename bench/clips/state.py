@@ -1,11 +1,11 @@
 """Clipping inside the backward pass: of the signal that goes from step to step, not of the resulting gradient.
 
-d_t <- clip(d_t, -c, c), each entry, at every step of the backward pass, before anything follows from it
+d_t <- clip(d_t, -c, c), entry by entry, at every step of the backward pass, before d_t is used
 
-d_t is the gradient of the loss by the states that step t hands on, h_t and, of an LSTM, c_t, what later steps send
-included (`longlag.values.backward`). Early LSTM trainers bounded the derivatives within the network in this way (Graves
-2013, section 2.1, by the gates' inputs, which lie between d_t and d_{t-1}). The effect of c depends on the batch size,
-since d_t belongs to the mean loss.
+d_t is the gradient of the loss by the states after step t, h_t and, in an LSTM, c_t, later steps' parts included
+(`longlag.values.backward`). Early LSTM trainers clipped derivatives within the network in a similar way (Graves 2013,
+section 2.1: those by the gates' inputs, which lie between d_t and d_{t-1}). The effect of c depends on the batch size,
+since the loss is a mean.
 """
 
 from dataclasses import dataclass

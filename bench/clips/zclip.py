@@ -31,7 +31,7 @@ class ZClip(Clip):
     largest: ClassVar[float] = 1000.0
     memory: ClassVar[int] = 5
 
-    z_threshold: float = threshold("z, deviations above the mean up to which norms are left alone")
+    z_threshold: float = threshold("z, the deviations above the mean from which norms are clipped")
     alpha: float = option(0.97, "decay of mean and variance", low=0, high=0.999999)
     warmup: int = option(25, "updates that are not clipped, from which mean and variance start", low=1, high=10_000_000)
 

@@ -1,1 +1,1 @@
-"""Questions that take more than one study: horizons, windows of rates and thresholds, tuning, scored sentences."""
+"""Questions that need more than one study: horizons, windows of rates and thresholds, tuning, scored sentences."""

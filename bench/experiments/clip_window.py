@@ -1,8 +1,8 @@
 """The safe clip window: the thresholds and the learning rates with which a cell learns.
 
-Two sweeps through one point. The clip's threshold goes from tight to loose, and on to no clip at all, at one learning
-rate; the rate goes from low to high, without a clip and with the middle one of the thresholds. All seeds of all
-settings see the same data and start from the same weights. It is an ordinary study, stored and resumed like any other.
+Two sweeps through one point. One goes over thresholds from tight to loose, and then to no clip, at one learning rate;
+the other over rates from low to high, without a clip and with the middle threshold. In all settings a seed has the same
+data and initial weights. It is an ordinary study, stored and resumed like any other.
 """
 
 import math
@@ -22,7 +22,7 @@ from longlag.values.trial import Status
 
 NONE = "none"
 SAFE_FRACTION = 0.9
-"""A setting is safe where at least this share of its seeds solve."""
+"""A setting is safe if at least this share of its seeds solve."""
 
 _ROUND = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 THRESHOLDS: dict[str, tuple[float, ...]] = {
@@ -94,7 +94,7 @@ def swept(kind: str, thresholds: Sequence[float]) -> tuple[float, ...]:
     """Return the thresholds of a kind of clip, ascending: those given, or the default ones.
 
     Raises:
-        UsageError: There is no such kind, it has no threshold, or it is a plugin's and no thresholds are given.
+        UsageError: There is no such kind, it has no threshold or no default ones, or fewer than two are given.
     """
     known = registry.names("clip")
     if kind not in known:
@@ -180,7 +180,7 @@ def _setting(window: Window, trials: pd.DataFrame, sweep: str, cell: str, clip: 
 
 
 def safe_runs(fractions: Sequence[float | None]) -> list[tuple[int, int]]:
-    """Return the first and last place of each run of neighbours that are safe.
+    """Return the first and last index of each run of consecutive safe settings.
 
     >>> safe_runs([0.2, 0.9, 1.0, 0.5, 1.0])
     [(1, 2), (4, 4)]

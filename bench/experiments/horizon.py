@@ -1,9 +1,9 @@
-"""Horizons: climbs a ladder of distances until no seed solves, and fits where half of the seeds that learn still do.
+"""Horizons: climbs a ladder of distances until no seed solves, for a fit of the distance that half of the seeds solve.
 
-A rung is a distance of a task. On each, every setting (cell and clip) first tries the same learning rates on
-tuning seeds, where there are several; the best is trained on the reported seeds. A setting that solves in no seed on
-two rungs in a row climbs no further: one empty rung may be bad luck where few seeds learn at all.
-Everything is an ordinary study, stored and resumed like any other.
+A rung is a distance of a task. On each, every setting (cell and clip) first tries the same learning rates on tuning
+seeds, if several are given; the best is trained on the reported seeds. A setting stops climbing after two rungs in a
+row on which no seed solves: one such rung may be chance if few seeds learn at all. Everything is an ordinary study,
+stored and resumed like any other.
 """
 
 import math
@@ -41,9 +41,9 @@ class Climb:
         tasks: Specs of tasks, whose dials are changed; their other options stay.
         cells: Specs of cells.
         clips: Specs of clips.
-        rates: Learning rates, each tried on `TUNING_SEEDS` at every rung; a single one is used without a trial.
+        rates: Learning rates, each tried on `TUNING_SEEDS` at every rung; a single one is used without tuning.
         seeds: The reported seeds are 0 to ``seeds`` - 1.
-        longest: No rung lies further than this `min_lag`.
+        longest: The largest `min_lag` of a rung.
         options: Further keys of a grid: updates, hidden size, optimizer.
     """
 
@@ -79,7 +79,7 @@ def _once(specs: list[str], what: str) -> tuple[str, ...]:
 
 
 def _without_dial(task: Task) -> str:
-    """Return a task's name and all options but its dial, by which tasks with the same ladder are recognised."""
+    """Return a task's name and all options but its dial: equal for tasks with the same ladder."""
     kept = [f"{name}={spell(value)}" for name, value in task.changed().items() if name != task.dial]
     return ":".join(filter(None, [task.name(), ",".join(kept)]))
 
@@ -93,8 +93,8 @@ def rungs(spec: str, longest: float = LAST_LAG) -> tuple[Task, ...]:
     [8, 11, 16, 23, 32]
 
     Raises:
-        UsageError: The task has no dial, or no distance of it lies in that range; or it is a plugin whose `min_lag`
-            raised or took too long.
+        UsageError: The task has no dial or no distance in that range, or it is a plugin whose `min_lag` raised or took
+            too long.
     """
     task = registry.task(spec)
     if not task.dial:
@@ -119,7 +119,7 @@ def rungs(spec: str, longest: float = LAST_LAG) -> tuple[Task, ...]:
 def nearest(task: Task, target: float, min_lag: Callable[[Task], int]) -> Task | None:
     """Return the task at the setting of its dial whose ``min_lag`` is nearest to the target.
 
-    None where no setting comes within a factor of `STEP` of it, as where the dial ends before.
+    None if no setting is within a factor of `STEP` of it, for instance beyond the end of the dial.
     """
     candidates = neighbours(task, lambda turned: min_lag(turned) >= target)
     near = [turned for turned in candidates if target / STEP < min_lag(turned) < target * STEP]
@@ -133,7 +133,7 @@ def first_study(climb: Climb) -> Study:
 
 
 def whole_ladder(climb: Climb) -> Study:
-    """Return the study of all trials of a climb to the last rung, with one rate in place of those not chosen yet."""
+    """Return the study of all trials of a climb to its last rung, with the first rate where one is to be chosen."""
     every = [task for spec in climb.tasks for task in rungs(spec, climb.longest)]
     tuned = [_tuning_grid(climb, task, climb.cells, climb.clips) for task in every]
     reported = [grid.changed(lr=climb.rates[:1], seeds=tuple(range(climb.seeds))) for grid in tuned]
@@ -146,7 +146,7 @@ def run(climb: Climb, folder: Path, train: Callable[[Study], object]) -> pd.Data
     Args:
         climb: The settings to measure.
         folder: The results folder.
-        train: Trains what is missing of a study into it.
+        train: Trains the missing trials of a study into the folder.
 
     Returns:
         ``task`` (as the climb names it), ``rung`` (the task's spec at that distance), ``cell``, ``clip``, ``lag``

@@ -1,7 +1,7 @@
-"""Reads minimal pairs: two sentences that differ in grammaticality only, of which one should be more probable.
+"""Reads minimal pairs: two sentences of which only one is grammatical and should be more probable.
 
-The beginning of a file decides its format: a table with tabs or commas, ``condition, grammatical, ungrammatical`` in
-this order (as in Marvin & Linzen 2018) or in that of a header line; or JSON with ``sentence_good`` and
+The first characters of a file decide its format: a table with tabs or commas, with the columns ``condition,
+grammatical, ungrammatical`` (as in Marvin & Linzen 2018) or those of a header line; or JSON with ``sentence_good`` and
 ``sentence_bad`` (BLiMP, Warstadt et al. 2020), an object per line or one list. A line that is not a pair becomes a
 `Problem`; all others are kept.
 """
@@ -28,8 +28,9 @@ class MinimalPair:
     """A minimal pair.
 
     Attributes:
-        construction: The file's name without its ending, or BLiMP's ``UID``.
-        attractors: Nouns whose number is not the subject's, by the condition's name; None where it does not show them.
+        construction: BLiMP's ``UID`` or a column ``construction``; otherwise the file's name without its ending.
+        attractors: The number of nouns that differ in number from the subject, from the condition's name; None if that
+            does not give it.
         good: The words of the grammatical sentence.
         bad: The words of the ungrammatical sentence.
     """
@@ -42,7 +43,7 @@ class MinimalPair:
 
 @dataclass(frozen=True)
 class Problem:
-    """A line that is not a pair: the file, its number from 1 (in a JSON list the entry's), and the reason."""
+    """A line that is not a pair: its file, its number from 1 (in a JSON list the entry's), and the reason."""
 
     file: str
     line: int
@@ -53,7 +54,7 @@ class Problem:
 
 
 def words_of(sentence: str) -> tuple[str, ...]:
-    """Split a sentence into words in lower case, its final mark a full stop of its own.
+    """Split a sentence into words in lower case; a final punctuation mark becomes a separate full stop.
 
     >>> words_of("The author laughs."), words_of("the author laughs")
     (('the', 'author', 'laughs', '.'), ('the', 'author', 'laughs'))
@@ -63,7 +64,7 @@ def words_of(sentence: str) -> tuple[str, ...]:
 
 
 def attractors_in(condition: str) -> int | None:
-    """Count the nouns that differ in number from the subject, which a condition names first.
+    """Count the nouns that differ in number from the subject, the first noun that a condition names.
 
     >>> attractors_in("sing_MS_MV_plur_ES"), attractors_in("plur_MS_MV"), attractors_in("other")
     (1, 0, None)
@@ -94,7 +95,7 @@ def read_pairs(path: Path) -> tuple[list[MinimalPair], list[Problem]]:
 
 
 def _rows(text: str, path: Path) -> Iterator[tuple[int, Callable[[], Mapping[str, object]]]]:
-    """Yield the line of each pair (in a list, its place) and what reads its sentences by the names of their columns.
+    """Yield the line of each pair (in a list, its index) and a function that reads its fields by column.
 
     Raises:
         UsageError: The file is a list in JSON that cannot be read, or a header lacks a column.
@@ -120,7 +121,7 @@ def _rows(text: str, path: Path) -> Iterator[tuple[int, Callable[[], Mapping[str
 
 
 def _splitter(first: str) -> Split:
-    """Return the function that splits a table's lines: at tabs where the first line has one, else at commas, as CSV."""
+    """Return the function that splits a table's lines: at tabs if the first line has one, else at commas, as CSV."""
     by_comma = "\t" not in first and len(_split_csv(first)) >= len(HEADER) - 1
     return _split_csv if by_comma else lambda line: line.split("\t")
 
@@ -160,7 +161,7 @@ def _from_line(line: str) -> Mapping[str, object]:
     try:
         return _from_json(json.loads(line))
     except (json.JSONDecodeError, RecursionError):
-        raise ValueError("this is not JSON") from None
+        raise ValueError("not valid JSON") from None
 
 
 def _from_json(entry: object) -> Mapping[str, object]:
@@ -189,7 +190,7 @@ def read_all(paths: Sequence[Path]) -> tuple[dict[str, list[MinimalPair]], list[
     """Read files; return the pairs of each, by the file's path, and all problems.
 
     Raises:
-        UsageError: A file cannot be used, or two have one name.
+        UsageError: A file cannot be used, or two have the same name.
     """
     pairs: dict[str, list[MinimalPair]] = {}
     problems: list[Problem] = []

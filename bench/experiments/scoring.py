@@ -1,8 +1,8 @@
 """Scores minimal pairs with trained networks: does the grammatical sentence get the higher probability?
 
-A network that was trained as a language model gives every word a probability given those before it. The score of a
-sentence is the sum of their logarithms from the second word on (the first is given), as far as the sentence goes; the
-pair is right where the grammatical one has more (Marvin & Linzen 2018), half right at a tie.
+A language model gives every word a probability given the words before it. The score of a sentence is the sum of their
+logarithms from the second word on; a pair is right if the grammatical sentence has the higher score (Marvin & Linzen
+2018), half right at a tie.
 """
 
 from collections import Counter, defaultdict
@@ -52,7 +52,7 @@ class Probed:
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """The pairs that a task's networks can score, as tokens, and the reasons that exclude others."""
+    """The pairs that a task's networks can score, also as tokens, and the numbers of excluded ones by reason."""
 
     pairs: list[MinimalPair]
     tokens: list[tuple[Sentence, Sentence]]
@@ -69,7 +69,8 @@ def probe(study: str | Study, results: Path, pairs: Mapping[str, Sequence[Minima
         pairs: The pairs of each file.
 
     Raises:
-        UsageError: The study has no language model over words, no network kept, or knows none of the pairs.
+        UsageError: The study has no language model over words or no kept networks, a network cannot be loaded, or none
+            of the pairs can be scored.
         StoreError: The store cannot be used.
     """
     trials, name = load(study, results), study if isinstance(study, str) else study.name
@@ -111,7 +112,7 @@ def _matching(folder: Path, trial: pd.Series) -> KeptNetwork:
     """Load a trial's network, and compare its fingerprint with the stored row.
 
     Raises:
-        UsageError: The network is not that of the stored trial.
+        UsageError: The network does not belong to the stored result.
     """
     path = checkpoints.path_of(folder, trial["key"])
     network = checkpoints.load_network(path)

@@ -1,12 +1,12 @@
 """Chooses learning rates: for each setting the best rate tried, with neighbours tried on both sides of it.
 
 A tuning study begins with a coarse grid of rates. `further` returns the rates to try next: the neighbours, at most a
-factor of `FACTOR` away, of every rate that is the best of some clip, for all clips of that task, cell and optimizer. So
-the range of rates grows until the best lies inside, peaks are refined, and all clips of a cell are tried at the same
-rates, equally often. Windows of rates are narrow: a coarse grid misses the best one (Okpekpe & Orvieto 2025, arXiv
+factor of `FACTOR` away, of every rate that is the best of some clip, for all clips of that task, cell and optimizer.
+Thus the range of rates grows until the best lies inside, peaks are refined, and all clips of a cell are tried at the
+same rates, equally often. Windows of rates are narrow: a coarse grid misses the best one (Okpekpe & Orvieto 2025, arXiv
 2508.19029).
 
-This module has pure functions on frames, and the only code that writes a study file.
+The functions are pure functions of data frames, except those that write a study file.
 """
 
 import math
@@ -47,7 +47,7 @@ class Group(NamedTuple):
 
 
 def further(trials: pd.DataFrame) -> dict[Group, tuple[float, ...]]:
-    """Return the rates to try next, ascending; empty where every best rate has its neighbours.
+    """Return the rates to try next, ascending, by group; empty if every best rate has its neighbours.
 
     A group in which no seed solved under any clip gets none, since it has no best rate.
 
@@ -55,7 +55,7 @@ def further(trials: pd.DataFrame) -> dict[Group, tuple[float, ...]]:
         trials: Rows of `longlag.store.results.load`.
 
     Raises:
-        UsageError: As for `choose`.
+        UsageError: A setting was tried at other rates or on fewer seeds than another clip of its group.
     """
     missing: dict[Group, set[float]] = defaultdict(set)
     for setting, rows in _settings(trials):
@@ -67,7 +67,7 @@ def further(trials: pd.DataFrame) -> dict[Group, tuple[float, ...]]:
 
 
 def _missing_neighbours(best: float, tried: Sequence[float]) -> set[float]:
-    """Return the next rates of the ladder below and above a rate, where no rate within `FACTOR` was tried.
+    """Return the next rates of the ladder below and above a rate, on sides where no rate within `FACTOR` was tried.
 
     >>> sorted(_missing_neighbours(0.01, [0.001, 0.01, 0.015]))
     [0.0067]
@@ -98,11 +98,11 @@ def extended(study: Study, rates: Mapping[Group, tuple[float, ...]]) -> Study:
 
 
 def searched(study: Study, train: Callable[[Study], pd.DataFrame | None]) -> pd.DataFrame | None:
-    """Train a tuning study and whatever rates follow from it; return its trials, or None where some have no result.
+    """Train a tuning study, then further rates until none is left to try; return its trials, None if some are missing.
 
     Args:
-        study: Where the search begins.
-        train: Trains what is missing of a study and returns its trials, or None where some have no result.
+        study: The study with the first rates.
+        train: Trains the missing trials of a study and returns all of its trials, or None if some have no result.
     """
     while True:
         trials = train(study)
@@ -117,10 +117,10 @@ def searched(study: Study, train: Callable[[Study], pd.DataFrame | None]) -> pd.
 def choose(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the best rate of each setting, one row per setting.
 
-    A rate is better if it solves in more seeds; then if it solves sooner, unsolved seeds counting their whole
-    budget; then if its errors are lower, the floor standing in for those that are missing; then if it is smaller.
-    Where no seed solved at any rate there is no best one: the setting gets the best rate of the other clips, and where
-    these have none either, the rate with the lowest errors. ``basis`` records which it was.
+    Rates are compared by solved seeds, then by the mean of updates to solve (the budget for unsolved seeds), then by
+    the mean error (the floor for missing errors), then by size: the smaller is better. If no seed solved at any rate,
+    the setting gets the best rate of the other clips, and if these have none either, the rate with the lowest errors.
+    ``basis`` records the case.
 
     Args:
         trials: Rows of `longlag.store.results.load`.
@@ -130,7 +130,8 @@ def choose(trials: pd.DataFrame) -> pd.DataFrame:
         ``rates_tried``, ``all_solved`` and ``all_tries`` (over all rates).
 
     Raises:
-        UsageError: Some setting was tried at other rates or on fewer seeds than another clip of its task and cell.
+        UsageError: A setting was tried at other rates or on fewer seeds than another clip of its task, cell and
+            optimizer.
     """
     groups: dict[Group, dict[tuple[str, ...], pd.DataFrame]] = defaultdict(dict)
     for setting, rows in _settings(trials):
@@ -190,7 +191,7 @@ def _best(rows: pd.DataFrame) -> float:
 
 
 def _merit(rows: pd.DataFrame) -> tuple[float, float, float]:
-    """Return the numbers by which rates are compared; smaller is better."""
+    """Return the numbers by which rates are compared; smaller ones are better."""
     updates = rows["updates_to_solve"].astype("float64").fillna(rows["budget_updates"])
     errors = rows["error"].fillna(rows["baseline_error"]).clip(upper=rows["baseline_error"])
     return -_solved(rows), float(updates.mean()), float(errors.mean())
@@ -201,10 +202,10 @@ def _solved(rows: pd.DataFrame) -> int:
 
 
 def write(choices: pd.DataFrame, path: Path) -> None:
-    """Write the choices into a study file, between the two comments that mark them, and leave the rest unchanged.
+    """Write the choices into a study file, between its two comments for rates, and leave the rest unchanged.
 
     Raises:
-        UsageError: The file has no such marks, or is not text in UTF-8.
+        UsageError: The file has no such comments, or is not text in UTF-8.
     """
     before, after = marked(path)
     entries = "".join(_entry(row) for row in choices.to_dict("records"))
@@ -218,7 +219,7 @@ def marked(path: Path) -> tuple[str, str]:
     """Return the text before and after the rates of a study file, with its byte-order mark and line ends.
 
     Raises:
-        UsageError: No comments mark where the rates are, or the file is not text in UTF-8.
+        UsageError: No comments mark the rates, or the file is not text in UTF-8.
     """
     try:
         text = path.read_bytes().decode()

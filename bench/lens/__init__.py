@@ -1,1 +1,1 @@
-"""Lenses, which measure inside networks why one forgets. One lens a file; the directory is the list."""
+"""Lenses, which measure inside networks why they forget. One lens per file; the directory is the list."""

@@ -1,8 +1,8 @@
 """The contract of every lens.
 
-A lens is a pure function of a network, the parameters of one trial and sequences drawn from a stream of their own. It
-reads and changes nothing else, so that no number of a trial depends on whether it ran. Lags are counted back from the
-last scored step of each sequence, in time steps: lag k is the step k before it.
+A lens is a pure function of a network, the parameters of one trial and sequences drawn from a separate stream. It reads
+and changes nothing else, so that no number of a trial depends on whether it ran. Lags are counted back from the last
+scored step of each sequence, in time steps: lag k is k steps before it.
 """
 
 from abc import ABC, abstractmethod
@@ -42,10 +42,10 @@ class Subject:
 
 
 class Lens(ABC):
-    """One way to look into a network."""
+    """A measurement inside a network."""
 
     version: ClassVar[int] = 1
-    """Raised where the meaning of its numbers changes: stored frames of another version count as missing."""
+    """Raised when the meaning of its numbers changes: stored frames of another version count as missing."""
     summary: ClassVar[str]
     """What it shows, in one line."""
     reference: ClassVar[str]

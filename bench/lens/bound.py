@@ -2,9 +2,9 @@
 
     s(k) = |dy/dh_(T-k)| / |dy/dh_T| <= (g s_max)^k
 
-for a plain network (`longlag.lens.support.theorem`), everything in float64, from the answer at the last scored step.
-It takes the largest singular value and not an eigenvalue: of a matrix that is not normal the former is larger, and a
-signal may grow for a while although every eigenvalue is below 1.
+for a plain network (`longlag.lens.support.theorem`), computed in float64, from the answer at the last scored step.
+It uses the largest singular value, not an eigenvalue: in a matrix that is not normal the former is larger, and a signal
+may grow for some steps although every eigenvalue is below 1.
 """
 
 from typing import ClassVar
@@ -31,7 +31,7 @@ class Bound(Lens):
         return no_bound(subject)
 
     def frame(self, subject: Subject) -> Found:
-        """Return by lag the bound, the largest and the median s; and by how much s exceeds the bound, relatively."""
+        """Return the bound, the largest and the median s by lag, and the largest relative excess over the bound."""
         exact = in_double(subject)
         slope, largest = fading(exact)
         signal = joined([(norms_of(exact, batch), STATE) for batch in exact.batches])

@@ -1,12 +1,13 @@
 """Erasure: how the answer depends on each step of the input, measured by replacing that step.
 
-At one lag at a time, the content that was read so many steps before the answer is replaced by that of another sequence,
-everything else unchanged, and the answer is computed again. Markers stay: in token tasks a symbol that must be carried
+At one lag at a time, the content read that many steps before the answer is replaced by that of another sequence, with
+everything else unchanged, and the answer is computed again. Markers stay. In token tasks a symbol that must be carried
 (`Task.carried`) is replaced by another one that some sequence carries from that step (else from any), and any other
-by one that stands elsewhere at that step; of vectors, the numbers that take more than three values are content and the
-others markers. The change is the share of answers that become another class, or the mean absolute change of the output
-in regression, steps that must be carried apart from the others. Beside it stands the change of the right answer, where
-the task can tell it by the inputs alone (`Task.last_target`): a network that solves changes as much.
+symbol by one that another sequence has at that step. In vectors the components with more than three different values
+are content, the others markers. The change is the share of answers that become another class, or in regression the
+mean absolute change of the output, separately for steps that must be carried and for others. The change of the right
+answer is reported, too, if the task computes it from its inputs (`Task.last_target`): a network that solves the task
+changes as much.
 """
 
 from dataclasses import replace
@@ -28,23 +29,23 @@ _COLUMNS = ("_n", "", "_target")
 
 
 class Erasure(Lens):
-    """How the answer changes when what was read k steps back is redrawn."""
+    """How the answer changes when the input k steps back is redrawn."""
 
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "how the answer changes when what was read k steps back is redrawn"
+    summary: ClassVar[str] = "how the answer changes when the input k steps back is redrawn"
     reference: ClassVar[str] = "after Li, Monroe & Jurafsky 2016, arXiv:1612.08220"
 
     def refusal(self, subject: Subject) -> str:
-        """Return why the lens does not apply: a decoder writes the answer; empty without a decoder."""
+        """Return why the lens does not apply to networks with a decoder; empty without a decoder."""
         if isinstance(subject.network, EncoderDecoder):
-            return "an answer that a decoder writes depends on what it wrote before"
+            return "a decoder's answer depends on the answers that it wrote before"
         return ""
 
     def frame(self, subject: Subject) -> Found:
-        """Return by lag how many sequences were changed, how their answers changed and how the right answers did.
+        """Return by lag the number of changed sequences, the change of their answers and that of the right answers.
 
-        Columns, of steps that must be carried and of others: ``carried_n``, ``carried``, ``carried_target``,
-        ``others_n``, ``others``, ``others_target``; None where nothing was changed, or the task cannot tell.
+        Columns, for steps that must be carried and for others: ``carried_n``, ``carried``, ``carried_target``,
+        ``others_n``, ``others``, ``others_target``; None if nothing was changed or the task has no `last_target`.
         """
         batch = subject.batches[0]
         last, places = last_scored(batch)
@@ -88,12 +89,12 @@ def redrawn(batch: Batch, carried: Tensor, steps: Tensor, lag: int) -> tuple[Bat
 
     Args:
         batch: The sequences.
-        carried: (T, B), what must be carried.
+        carried: (T, B) bool, the inputs that must be carried.
         steps: (B,), the step of each; below 0 for none.
         lag: The lag, which names the draw's stream.
 
     Returns:
-        The batch, and which sequences now have another input, (B,) bool.
+        The batch, and whether each sequence's input has changed, (B,) bool.
     """
     generator = stream("erasure", lag).generator()
     width = len(steps)
@@ -131,7 +132,7 @@ def _answers(subject: Subject, batch: Batch, places: Tensor) -> Tensor:
 
 
 def _change(before: Tensor | None, after: Tensor | None) -> Tensor | None:
-    """Return how each answer changed, (B,) float64: 0 or 1 for classes; None of none."""
+    """Return the change of each answer, (B,) float64, 0 or 1 for classes; None if an argument is None."""
     if before is None or after is None:
         return None
     if before.is_floating_point():

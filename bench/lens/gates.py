@@ -1,12 +1,12 @@
-"""Gates: how far each unit opens its gates, at which step and at which symbol.
+"""Gates: how far each unit opens its gates, by step and by symbol.
 
 Gates are computed on the readable path, step by step (`Cell.gate_values`), since kernels do not store them. For the
 gate f that keeps the state (an LSTM's forget, a GRU's update gate), a unit's memory is
 
-    -1 / mean_t log f      steps after which it has kept 1/e
+    -1 / mean_t log f      the steps after which it has kept 1/e
 
-the mean over steps and sequences. Gate values at steps that must be carried (`Task.carried`) are reported beside those
-at other steps.
+with the mean over steps and sequences. Gate values at steps that must be carried (`Task.carried`) are reported
+separately from those at other steps.
 """
 
 from collections.abc import Sequence
@@ -26,14 +26,14 @@ from longlag.values.frames import Found, Number, Part, rounded
 OPEN, CLOSED = 0.9, 0.1
 BINS = 20
 _MOST_STEPS, _MOST_UNITS = 200, 64
-"""Of the one sequence whose gates are kept step by step."""
+"""The most steps and units of the one sequence whose gates are reported step by step."""
 
 
 class Gates(Lens):
     """Gates by step, symbol and unit."""
 
     version: ClassVar[int] = 1
-    summary: ClassVar[str] = "gates by unit, symbol and step, and the memory that they give: lstm and gru, one layer"
+    summary: ClassVar[str] = "gates by unit, symbol and step, and the memory that they imply: lstm and gru, one layer"
     reference: ClassVar[str] = "after Tallec & Ollivier 2018; Karpathy, Johnson & Fei-Fei 2016, arXiv:1506.02078"
 
     def refusal(self, subject: Subject) -> str:
@@ -43,9 +43,10 @@ class Gates(Lens):
         network = subject.network
         assert isinstance(network, Network), "no_steps refuses others"
         if not network.cell.keeping_gate:
-            return f"cell {network.cell.name()} has no gates to show"
+            return f"cell {network.cell.name()} reports no gates"
         if network.wiring.layers > 1 or network.wiring.direction != "forward":
-            return f"gates are of one layer in one direction, not of {network.wiring.layers} layers"
+            layers = f"{network.wiring.layers} layers, {network.wiring.direction}"
+            return f"gates are shown for one layer in one direction, not for {layers}"
         return ""
 
     def frame(self, subject: Subject) -> Found:
@@ -144,7 +145,7 @@ def _histogram(gates: dict[str, Tensor], inside: Tensor) -> Part:
 
 
 def _trace(gates: dict[str, Tensor], batch: Batch, inside: Tensor, names: Sequence[str] | None) -> Part:
-    """Return the gates of the first sequence by step and unit, with what it read: a token, or the vector's numbers."""
+    """Return the gates of the first sequence by step and unit, with its inputs: a token, or the vector's numbers."""
     steps = min(int(inside[:, 0].sum()), _MOST_STEPS)
     read = batch.inputs[:steps, 0]
     if names is not None and not read.is_floating_point():

@@ -1,14 +1,14 @@
-"""Lyapunov exponents: how fast neighbouring states part, or meet, while a network reads its task's sequences.
+"""Lyapunov exponents: how fast neighbouring states diverge or converge while a network reads its task's sequences.
 
 With J_t = ds_t / ds_{t-1} the Jacobian of the joint state (all states of the layer) along a sequence, and Q_0
 orthonormal,
 
     J_t Q_{t-1} = Q_t R_t        lambda_i = mean over t of log |R_t[i, i]|
 
-(Benettin et al. 1980; of networks: Vogt et al. 2020, arXiv:2006.14123), in nats per step. They are finite-time
+(Benettin et al. 1980; for networks: Vogt et al. 2020, arXiv:2006.14123), in nats per step. They are finite-time
 exponents, over the length of the sequence. The first 20 steps, or half of a sequence shorter than 40, only align Q and
-do not count. There are at most 32 exponents, from 8 sequences. A direction with exponent 0 is kept; with exponent -1/k
-it decays by a factor e in k steps.
+do not count. There are at most 32 exponents, from 8 sequences. A direction with exponent 0 is preserved; with exponent
+-1/k it decays by a factor e in k steps.
 """
 
 from typing import ClassVar
@@ -37,20 +37,20 @@ class Lyapunov(Lens):
     reference: ClassVar[str] = "Benettin et al. 1980; Vogt, Puelma Touzel, Shlizerman & Lajoie 2020, arXiv:2006.14123"
 
     def refusal(self, subject: Subject) -> str:
-        """Return why there are no exponents: no single layer of a cell, or no state; empty where there are."""
+        """Return why exponents are not computed: not one layer of a cell, or a large state; empty where they are."""
         if why := no_steps(subject):
             return why
         network = subject.network
         assert isinstance(network, Network), "no_steps refuses others"
         wiring = network.wiring
         if wiring.layers > 1 or wiring.direction != "forward":
-            return f"exponents are of one layer in one direction, not of {wiring.layers} layers, {wiring.direction}"
+            return f"exponents are for one layer in one direction, not for {wiring.layers} layers, {wiring.direction}"
         if network.state_size > LARGEST:
-            return f"exponents take a state of at most {LARGEST} numbers; this one has {network.state_size}"
+            return f"exponents need a state of at most {LARGEST} numbers; this one has {network.state_size}"
         return ""
 
     def frame(self, subject: Subject) -> Found:
-        """Return the exponents, largest first: mean, lowest and highest of the sequences."""
+        """Return the exponents, largest first: mean, lowest and highest over the sequences."""
         exact = in_double(subject)
         batch, network = exact.batches[0], exact.network
         assert isinstance(network, Network), "refusal refuses others"
@@ -76,13 +76,13 @@ class Lyapunov(Lens):
 def exponents(
     cell: Cell, weights: Weights, inputs: Tensor, ends: Tensor | None = None, dropped: int = DROPPED
 ) -> np.ndarray:
-    """Return the exponents of each sequence, (B, K), largest first; -inf where a direction is lost altogether.
+    """Return the exponents of each sequence, (B, K), largest first; -inf for directions that collapse to zero.
 
     Args:
         cell: The cell.
         weights: Its weights.
         inputs: (T, B) tokens or (T, B, I).
-        ends: (B,), where sequences end.
+        ends: (B,), the lengths of sequences.
         dropped: The number of first steps that do not count, at most half of the sequence.
     """
     projected, prepared = cell.project(inputs, weights), cell.prepare(weights)

@@ -1,17 +1,17 @@
 """Reach: how much of the gradient signal arrives k steps before the answer.
 
-With y the answer's margin at a sequence's last scored step T (`longlag.lens.support.answers`) and x_t the vector that
-is read at step t, one-hot for a token,
+With y the answer's margin at a sequence's last scored step T (`longlag.lens.support.answers`) and x_t the input vector
+at step t, one-hot for a token,
 
     r(k) = |dy/dx_(T-k)| / max_j |dy/dx_(T-j)|
 
-for each of 64 sequences, computed alike for every cell, module and architecture. For networks of cells there is also
+for each of 64 sequences, in the same way for every cell, module and architecture. For networks of cells there is also
 the signal by their states, relative to that at k = 0:
 
-    s(k) = |dy/ds_(T-k)| / |dy/ds_T|      s the states of all scans together, and each by itself
+    s(k) = |dy/ds_(T-k)| / |dy/ds_T|      s the states of all scans together, or one of them
 
 It bounds how fast a network can learn from the input k steps back. Only lags that at least half of the sequences have
-are reported; a negative lag lies after the answer, where bidirectional networks read.
+are reported; negative lags lie after the answer, where bidirectional networks read.
 """
 
 from collections.abc import Callable, Sequence
@@ -66,12 +66,16 @@ class Reach(Lens):
 def numbers_of(norms: ByLag, needed: int | None = None) -> dict[str, Number]:
     """Return a summary of the norms by the input.
 
+    Args:
+        norms: The norms by lag.
+        needed: The largest lag that a solution must see, if it is known.
+
     Returns:
-        ``reach_1pct``: the largest k up to which the median of r stays at least .01, None where it is below at k = 0;
-        ``reach_open``: whether the sequences end first; ``reach_slope``: the slope of log r over the lags, by least
-        squares, where the median is above 0, in nats a step; ``silent`` and ``unbounded``: sequences in which every
-        norm is exactly 0, or the largest is not finite, which all else leaves out; ``needed_lag``: the furthest step
-        that a solution must see, counted as lags are, and ``needed_signal``: the median of r there.
+        ``reach_1pct``: the largest k up to which the median of r is at least .01, None if it is below at k = 0;
+        ``reach_open``: whether it is that large at all lags; ``reach_slope``: the slope of log r over the lags, by
+        least squares, over lags whose median is above 0, in nats per step; ``silent`` and ``unbounded``:
+        sequences in which every norm is exactly 0, or the largest is not finite, which the other numbers leave out;
+        ``needed_lag``: ``needed``, and ``needed_signal``: the median of r there.
     """
     base = largest(norms)
     held = relative(norms, base).common
@@ -109,13 +113,13 @@ def reach(
         inputs: (T, B, I), time first.
         answer: The right class of each sequence, (B,) whole numbers, whose margin at the sequence's last step is
             differentiated; or a function of the outputs (T, B, O) that returns one number for each sequence, (B,).
-        lengths: (B,), where sequences end; all at T by default. Lags count from their last step.
+        lengths: (B,), the lengths of sequences; T by default. Lags count from the last step.
 
     Returns:
         ``numbers`` from `numbers_of`; ``parts["input"]``: the quantiles over sequences by lag.
 
     Raises:
-        ValueError: The module's outputs or the answers are of another shape.
+        ValueError: The module's outputs or the answers have another shape.
     """
     steps, width = inputs.shape[:2]
     ends = torch.full((width,), steps) if lengths is None else torch.as_tensor(lengths)

@@ -3,11 +3,11 @@
     s(k)^2 = E |sum_(j <= k) dh_T / da_(T-j) . da_(T-j) / dθ|_F^2
 
 with h_T the output of the top layer at the last scored step, a_t the step t, θ the recurrent weights of all layers, and
-E over sequences. It grows with the length of memory even where the signal by the state neither fades nor grows, since
-more and more steps add up, which makes the loss landscape steep (Zucchet & Orvieto 2024, arXiv:2405.21064).
+E over sequences. It grows with the length of memory even if the signal by the state neither fades nor grows, since more
+and more steps add up, which makes the loss landscape steep (Zucchet & Orvieto 2024, arXiv:2405.21064).
 
-The norm is estimated with 8 random cotangents v of signs: E |v^T M|^2 = |M|_F^2. Signs are drawn for each sequence by
-itself, so that in the square of a sum over sequences only each sequence's own term is left on average.
+The norm is estimated with 8 cotangents v of random signs: E |v^T M|^2 = |M|_F^2. Signs are independent between
+sequences, so that cross terms in the square of a sum over sequences vanish on average.
 """
 
 from dataclasses import replace
@@ -41,7 +41,7 @@ class Sensitivity(Lens):
         return no_steps(subject) or no_weights(subject)
 
     def frame(self, subject: Subject) -> Found:
-        """Return s by lag; the numbers are s of all steps, and how many steps make nine tenths of it."""
+        """Return s by lag; the numbers are s over all steps, and the lag at which it reaches nine tenths of that."""
         batch = subject.batches[0]
         total = sum(_squares(subject, batch, place) for place in range(COTANGENTS))
         assert isinstance(total, Tensor), "there is at least one cotangent"
@@ -56,7 +56,7 @@ class Sensitivity(Lens):
 
 
 def _squares(subject: Subject, batch: Batch, place: int) -> Tensor:
-    """Return |sum_(j <= k) v^T ...|^2 for each k, of one cotangent."""
+    """Return |sum_(j <= k) v^T ...|^2 for each k, for one cotangent."""
     network = subject.network
     assert isinstance(network, Network), "no_steps refuses others"
     seen: list[Signal] = []

@@ -1,18 +1,18 @@
 """Share: the part of the gradient that comes from distant steps, before and after the clip.
 
-The gradient of the training loss L by the recurrent weights θ (all that a step uses beside the input projection) is a
-sum over steps, where the part of each step follows from the signal d_t that arrives there:
+The gradient of the training loss L by the recurrent weights θ (all weights of a step except the input projection) is a
+sum over steps, in which each step's part follows from the signal d_t that arrives there:
 
-    G_t = sum_b d_t . ds_t / dθ      s_t by the step's own equation, the states before it held fixed
+    G_t = sum_b d_t . ds_t / dθ      s_t by the step's own equation, with the states before it held fixed
 
 With lags counted from each sequence's last scored step T, the share of lags >= k is
 
     |sum_(t <= T-k) G_t| / |sum_t G_t|
 
-1 at lag 0, and it may exceed 1 where near and far parts cancel. Where several steps are scored, d_t comes from all of
-them, and the lag is that to the last. *After* the clip, every entry is multiplied by the clip's factor on that entry of
+It is 1 at lag 0, and may exceed 1 where near and far parts cancel. If several steps are scored, d_t comes from all of
+them, and lags count from the last. *After* the clip, every entry is multiplied by the clip's factor on that entry of
 the whole gradient, and a clip inside the backward pass, or a truncation, has acted on d_t itself. Clips with a memory
-act as in the first update of a training. The gradient that omega adds is left out, since it is no part of L.
+act as in the first update of training. The gradient that omega adds is left out, since it is not part of L.
 """
 
 from dataclasses import replace
@@ -44,10 +44,10 @@ class Share(Lens):
         return no_steps(subject) or no_weights(subject)
 
     def frame(self, subject: Subject) -> Found:
-        """Return the shares by lag, for the first piece of the sequences; None after a clip that drops all."""
+        """Return the shares by lag, for the first piece of the sequences; None after a clip that drops the update."""
         batch = subject.batches[0]
-        plain, raw = _gone_back(subject, batch, PLAIN)
-        own, taken = _gone_back(subject, batch, replace(subject.backward, omega=0.0))
+        plain, raw = _backward_pass(subject, batch, PLAIN)
+        own, taken = _backward_pass(subject, batch, replace(subject.backward, omega=0.0))
         factors, acts = _factors(subject, taken)
         before = _shares(subject, batch, plain, None)
         after = _shares(subject, batch, own, factors)
@@ -65,7 +65,7 @@ class Share(Lens):
         return Found(numbers, {"recurrent": {"lag": lags[kept].tolist()} | parts})
 
 
-def _gone_back(subject: Subject, batch: Batch, backward: Backward) -> tuple[list[Signal], Tensor]:
+def _backward_pass(subject: Subject, batch: Batch, backward: Backward) -> tuple[list[Signal], Tensor]:
     """Return the signals of each scan in the backward pass from the training loss, and the gradient (P,)."""
     seen: list[Signal] = []
     gradient = torch.zeros_like(subject.row)

@@ -1,8 +1,8 @@
-"""Spectrum: the recurrent matrices by themselves, one per gate.
+"""Spectrum: singular values and eigenvalues of the recurrent matrices, one matrix per gate.
 
 For a square matrix A: its largest and smallest singular value, its spectral radius, its eigenvalues in the complex
-plane, and its departure from normality (Henrici 1962), sqrt(|A|_F^2 - sum |lambda|^2) / |A|_F: 0 where A is normal, so
-that its eigenvalues describe it, up to 1 where they are all 0. Where a cell makes its matrix from other weights, as an
+plane, and its departure from normality (Henrici 1962), sqrt(|A|_F^2 - sum |lambda|^2) / |A|_F: 0 if A is normal, so
+that its eigenvalues describe it, up to 1 if they are all 0. If a cell computes its matrix from other weights, as for an
 orthogonal one, A is the matrix that its steps use; per-unit weights form a diagonal matrix.
 """
 
@@ -37,7 +37,7 @@ class Spectrum(Lens):
         return ""
 
     def frame(self, subject: Subject) -> Found:
-        """Return ``matrices``, a row per matrix, and ``eigenvalues``, a row each; numbers are maxima over matrices."""
+        """Return ``matrices``, a row per matrix, and ``eigenvalues``, a row per eigenvalue; numbers are maxima."""
         named = list(_matrices(subject))
         values = [torch.linalg.eigvals(matrix) for _, matrix in named]
         singular = [torch.linalg.svdvals(matrix) for _, matrix in named]
@@ -60,7 +60,7 @@ class Spectrum(Lens):
 
 
 def departure(matrix: Tensor, eigenvalues: Tensor) -> float:
-    """Return Henrici's departure from normality as a share of the Frobenius norm; 0 of the zero matrix.
+    """Return Henrici's departure from normality as a share of the Frobenius norm; 0 for the zero matrix.
 
     >>> rotation, shift = torch.tensor([[0.0, 1.0], [-1.0, 0.0]]), torch.tensor([[0.0, 1.0], [0.0, 0.0]])
     >>> departure(rotation, torch.linalg.eigvals(rotation)), departure(shift, torch.zeros(2))
@@ -87,7 +87,7 @@ def _of_scan(cell: Cell, weights: Weights, size: int) -> Iterator[tuple[str, Ten
     for name in [name for name in prepared if name not in outside]:
         tensor, follows = prepared[name], name not in weights
         if name in weights and any(made not in weights for made in prepared):
-            continue  # steps use a matrix that follows from it
+            continue  # steps use a matrix that is computed from it
         if tensor.ndim == 1 and name == "recurrent_weight":
             blocks = [torch.diag(part) for part in torch.split(tensor, size)] if len(tensor) % size == 0 else []
         elif tensor.ndim == 2 and tensor.shape[0] == size and tensor.shape[1] % size == 0:

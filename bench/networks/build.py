@@ -77,7 +77,7 @@ def width_step(trial: Trial) -> int:
 
 
 def check_decoder(task: str, cell: str, clip: str, truncate: int, wiring: Wiring) -> None:
-    """Refuse a decoder where the task has no output sequence, or the encoder no states to start from.
+    """Check that a task and its cells support a decoder; without a decoder everything passes.
 
     Args:
         task: The task's spec.
@@ -87,7 +87,8 @@ def check_decoder(task: str, cell: str, clip: str, truncate: int, wiring: Wiring
         wiring: How the layers are joined.
 
     Raises:
-        UsageError: One of these is missing, or the clip or the truncation acts inside a scan.
+        UsageError: The task has no output sequence, a cell is a module or architecture, or the clip or the truncation
+            acts inside a scan.
     """
     if not wiring.decodes:
         return
@@ -96,7 +97,7 @@ def check_decoder(task: str, cell: str, clip: str, truncate: int, wiring: Wiring
         raise UsageError(f"{what}: task {task} has no output sequence that a decoder could write, as reverse has")
     for role, spec in (("cell", cell), ("decoder_cell", wiring.decoder_cell)):
         if not isinstance(registry.cell(spec), Cell):
-            rule = "a decoder starts from the states of its encoder, step by step"
+            rule = "encoder and decoder must be cells, with states at each step"
             raise UsageError(f"{what}: {rule}; {role} {spec} runs over whole sequences")
     made = registry.clip(clip)
     if made.signal_limit < inf or made.omega or truncate:
@@ -105,7 +106,7 @@ def check_decoder(task: str, cell: str, clip: str, truncate: int, wiring: Wiring
 
 
 def check_backward(cell: str, clip: str, truncate: int) -> None:
-    """Refuse a clip or truncation that a cell does not support in its backward pass.
+    """Check that a cell supports a clip and a truncation in its backward pass.
 
     Raises:
         UsageError: The cell does not support one of them.

@@ -1,4 +1,4 @@
-"""An encoder-decoder: layers of cells read a sequence, others write one, starting from the last states of the first.
+"""An encoder-decoder: layers of cells read a sequence, other layers write one, starting from their last states.
 
 The encoder reads each sequence up to the step before its first answer. With e_k the last states of encoder layer k (all
 of them, those of both directions side by side, each at its sequence's own end), decoder layer l starts from
@@ -6,11 +6,11 @@ of them, those of both directions side by side, each at its sequence's own end),
     d_l = e_k                 where both cells have states of the same names and sizes, and the encoder one direction
     d_l = e_k B_l + b_l       elsewhere, B_l and b_l learned: the bridge
 
-k being as far from the encoder's top as l is from the decoder's, or the lowest layer where the encoder has fewer. There
+Here k is as far from the encoder's top as l is from the decoder's, or the lowest layer if the encoder has fewer. There
 is no other connection between the two, so that the gradient flows back through these states alone.
 
-In training the decoder reads the right symbol before each one that it writes (teacher forcing, Williams & Zipser 1989).
-Where a batch has no decoder inputs it runs freely: at each step it reads the class to which it gave the largest output.
+In training the decoder reads the previous right symbol at each step (teacher forcing, Williams & Zipser 1989). Without
+decoder inputs it runs freely: at each step it reads the class to which it gave the largest output before.
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ Starts = dict[str, State]
 class EncoderDecoder(AnyNetwork):
     """Layers over a task's inputs, layers that write its output sequence, and a linear readout of the latter.
 
-    Sutskever, Vinyals & Le 2014; Cho et al. 2014. The decoder reads classes, and the first one that is none.
+    Sutskever, Vinyals & Le 2014; Cho et al. 2014. The decoder reads classes, and at first the start symbol, class O.
     """
 
     cell: Cell
@@ -96,11 +96,11 @@ class EncoderDecoder(AnyNetwork):
 
     @property
     def state_size(self) -> int:
-        """How many numbers are carried from one time step to the next: the larger of encoder and decoder."""
+        """The number of values carried from one time step to the next: the larger of encoder's and decoder's."""
         return max(layers.state_size for layers in self._parts.values())
 
     def path(self, device: str, dtype: str) -> str:
-        """Return which code runs the scans: ``readable`` if it runs either part, else ``fused``."""
+        """Return the code that runs the scans: ``fused`` if both cells have kernels, else ``readable``."""
         fused = all(standard_kernel(cell) is not None for cell in (self.cell, self.decoder_cell))
         return "fused" if serves(device, dtype) and fused else "readable"
 
@@ -114,7 +114,7 @@ class EncoderDecoder(AnyNetwork):
         ]
 
     def warm(self, tokens: bool, device: str, dtype: str) -> None:
-        """Compile the kernels of both cells; the decoder reads tokens whatever the encoder does."""
+        """Compile the kernels of both cells; the decoder always reads tokens."""
         warm(self.cell, tokens, device, dtype)
         warm(self.decoder_cell, True, device, dtype)
 
@@ -172,8 +172,8 @@ class EncoderDecoder(AnyNetwork):
 
         Args:
             views: The tensors of one trial, by their names in `layout`.
-            batch: Its scored steps follow each other, the first not before the second step of a sequence. With
-                `decoder_inputs` the decoder reads these, without it runs freely.
+            batch: Its scored steps are consecutive, and begin at the second step of a sequence or later. The decoder
+                reads its `decoder_inputs`; without them it runs freely.
             noise: The generator of dropout in training; None in evaluation.
             backward: Must be the chain rule alone.
         """
@@ -212,7 +212,7 @@ class EncoderDecoder(AnyNetwork):
         return [piece.reshape(-1, *shape) for piece, shape in zip(pieces, shapes, strict=True)]
 
     def _run_freely(self, views: Mapping[str, Tensor], states: Starts, steps: int) -> Tensor:
-        """Write ``steps`` symbols, each from the one before; return the readouts (T', B, O)."""
+        """Write ``steps`` symbols, each read at the next step; return the readouts (T', B, O)."""
         tensors, batch = _within("decoder", views), len(next(iter(states.values()))[0])
         everywhere = torch.arange(batch, device=views["readout.bias"].device)
         last, readouts = torch.full_like(everywhere, self.output_size), []
@@ -239,8 +239,8 @@ def _run_between(
         layers: The layers.
         tensors: The tensors by their names in `Layers.shapes`.
         inputs: (T, B) tokens or (T, B, I) vectors.
-        starts: The states of each scan before its first step; learned ones, or zeros, where there are none.
-        lengths: (B,), at least 1, where sequences end: each has its own last states. All at T by default.
+        starts: The states of each scan before its first step; by default learned ones or zeros.
+        lengths: (B,), at least 1, the lengths of sequences, each with its own last states; T by default.
         noise: The generator of dropout; without it nothing is dropped.
     """
     ends: Starts = {}

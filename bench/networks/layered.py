@@ -34,7 +34,7 @@ class Layered(SequenceNetwork):
 
         Args:
             backward: The rules for the backward signal, whose steps are counted in the scan's own direction.
-            noise: In training, the generator for layers that draw noise of their own.
+            noise: In training, the generator for layers that draw noise themselves.
         """
 
     @cached_property
@@ -56,18 +56,18 @@ class Layered(SequenceNetwork):
 
     @property
     def state_size(self) -> int:
-        """How many numbers are carried from one time step to the next."""
+        """The number of values carried from one time step to the next."""
         return self.layers.state_size
 
     def reach(self, length: int) -> int:
-        """Return how many steps the last state depends on: all, since states carry information from the first."""
+        """Return the number of steps that the last state depends on: all, since states carry information."""
         return length
 
     def initial_row(self, seed: int) -> np.ndarray:
         """Draw the initial parameters of one trial, (P,) float64.
 
-        Skips, directions and settings between layers are in no stream's name: tensors that two networks of equal depth
-        have in common, with equal shapes, start equal.
+        Streams are not named by skips, directions and settings between layers: tensors with the same name and shape in
+        two networks of equal depth start equal.
         """
         sizes = (self.input_size, self.hidden_size, self.output_size, self.wiring.layers)
         names: tuple[str | int, ...] = ("weights", self.cell.spec, self.cell.version, *sizes, seed)

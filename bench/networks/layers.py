@@ -7,10 +7,10 @@ With x the input, h_l the outputs of layer l (both directions side by side) and 
     highway   u_l = s_{l-1}                      s_l = g h_l + (1 - g) s_{l-1},  g = sigmoid(v_l W_l + b_l)
     dense     u_l = [h_1, ..., h_{l-1}]          s_l = h_l
 
-Layer l sees v_l = dropout(normalised(u_l)), with dense connections [x, v_l]. Widths differ at the first layer, which
-maps the input to the hidden size: it sees x alone, x as it is, and s_1 = h_1, also where the widths happen to agree.
-What leaves the top layer is neither normalised nor dropped. With dense connections a cell's initial weights of u_l are
-divided by the root of the l - 1 layers that it comes from, or else wide sums would saturate deep layers.
+Layer l sees v_l = dropout(normalised(u_l)), with dense connections [x, v_l]. The first layer maps the input to the
+hidden size: it sees x, neither normalised nor dropped, and s_1 = h_1, even if both have the same width. The outputs of
+the top layer are neither normalised nor dropped. With dense connections a cell's initial weights of u_l are divided by
+the square root of l - 1, the number of layers in u_l: otherwise wide sums would saturate deep layers.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,18 +31,18 @@ from longlag.values.seeding import stream
 from longlag.values.wiring import ONE_LAYER, Wiring
 
 Scan = Callable[[str, Tensor, Mapping[str, Tensor], State | None], Tensor]
-"""Runs a layer in one direction: from the name of its scan, its inputs, its weights, and its initial state, where that
-is learned, to its outputs (T, B, H)."""
+"""Runs a layer in one direction: takes the name of its scan, its inputs, its weights and its initial state, None if
+that is not learned; returns its outputs (T, B, H)."""
 HIGHWAY_BIAS = -2.0
-"""Initial bias of the transform gate: at first most of a layer's input is carried on (Srivastava et al. 2015)."""
+"""Initial bias of the transform gate: at first most of a layer's input is passed on (Srivastava et al. 2015)."""
 
 
 @dataclass(frozen=True)
 class Layers:
     """Layers over inputs of ``input_size``; the caller of `run` passes the function that runs a layer over time.
 
-    Their tensors are called ``0.bias``, ``0-backward.bias``, ``1-norm.gain``, ``1-highway.weight``, and where initial
-    states are learned ``0.initial_h``: the numbers of a state, one behind the other.
+    Their tensors are called ``0.bias``, ``0-backward.bias``, ``1-norm.gain``, ``1-highway.weight``, and, if initial
+    states are learned, ``0.initial_h``: a state's values as a vector.
 
     Residual: He et al. 2015; dense: Huang et al. 2016; highway: Srivastava, Greff & Schmidhuber 2015; layer
     normalisation: Ba, Kiros & Hinton 2016; dropout between layers only, in training: Zaremba, Sutskever & Vinyals
@@ -61,13 +61,13 @@ class Layers:
 
     @property
     def state_size(self) -> int:
-        """How many numbers are carried from one time step to the next, in all layers and directions."""
+        """The number of values carried from one time step to the next, in all layers and directions."""
         each = self.cell.state_count(self.hidden_size)
         return self.wiring.layers * len(self.wiring.directions) * each
 
     @cached_property
     def scans(self) -> tuple[tuple[str, int], ...]:
-        """The name of each scan, which its tensors' names begin with, and its input size, from the bottom."""
+        """The name of each scan, the prefix of its tensors' names, and its input size, from the bottom."""
         return tuple(
             (scan_name(layer, direction), self._input_size(layer))
             for layer in range(self.wiring.layers)
@@ -85,7 +85,7 @@ class Layers:
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of each tensor: layer by layer, first the cell's, then those between."""
+        """The shape of each tensor: layer by layer, first the cell's, then those between layers."""
         shapes_by_name: dict[str, tuple[int, ...]] = {}
         for layer in range(self.wiring.layers):
             for direction in self.wiring.directions:
@@ -169,7 +169,7 @@ class Layers:
             tensors: The tensors by their names in `shapes`.
             inputs: (T, B) tokens or (T, B, I) vectors.
             scan: Runs each layer in each direction; the backward direction gets reversed sequences.
-            lengths: (B,), where sequences end; the backward direction begins there. All at T by default.
+            lengths: (B,), the lengths of sequences; the backward direction starts at their ends. T by default.
             noise: The generator of dropout; without it nothing is dropped.
 
         Raises:
@@ -240,7 +240,7 @@ class Layers:
 
 
 def scan_name(layer: int, direction: str) -> str:
-    """Return the name of a scan, which its tensors' names begin with.
+    """Return the name of a scan, the prefix of its tensors' names.
 
     >>> scan_name(0, "forward"), scan_name(2, "backward")
     ('0', '2-backward')

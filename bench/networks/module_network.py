@@ -25,7 +25,7 @@ class ModuleNetwork(Layered):
 
     @property
     def makes_noise(self) -> bool:
-        """True, since a module may have dropout of its own."""
+        """True, since a module may have dropout."""
         return True
 
     def scan(self, backward: Backward, noise: np.random.Generator | None = None) -> Scan:
@@ -39,9 +39,7 @@ class ModuleNetwork(Layered):
             ValueError: ``backward`` has a rule for the steps within the module.
         """
         if backward != PLAIN:
-            raise ValueError(
-                f"cell {self.cell.name()} is a module: neither clip nor truncation can act between its steps"
-            )
+            raise ValueError(f"cell {self.cell.name()} is a module: no clip or truncation can act between its steps")
         sizes = dict(self.layers.scans)
         places = {name: place for place, name in enumerate(sizes)}
 
@@ -63,7 +61,7 @@ class ModuleNetwork(Layered):
         """Do nothing: there is nothing to compile."""
 
     def work(self, sequences: Sequences) -> list[Work]:
-        """Return the work of its layers and its readout, as far as it is known without running the module."""
+        """Return the work of its layers and its readout, a lower bound since a module's work is unknown."""
         each, outputs = work.of_module(self.hidden_size), self.output_size * sequences.scored
         return [work.of_layers(self.layers, each, sequences.length, outputs, plain=self.wiring.plain)]
 

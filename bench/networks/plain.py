@@ -1,11 +1,11 @@
 """The gradient of a plain network: layers of a cell with a kernel, one above the other, and a linear readout.
 
-There and back through one trial and one batch, in this order, with x the inputs, layers l = 1 ... L, n the scored
-steps, and every gradient written to where it lies in the trial's row:
+The forward and backward pass of one trial on one batch, with x the inputs, layers l = 1 ... L and n the scored steps;
+gradients are written into the trial's row:
 
 1. forward, from the bottom, with s_0 = x     a_l = s_{l-1} U_l + b_l              (`project_tokens`, `project_vectors`)
                                               h_l = scan(a_l, R_l),  s_l = h_l     (`scan_forward`)
-2. what is read, and the outputs              r_n = s_L at n,  z = r W + b
+2. the readout                                r_n = s_L at n,  z = r W + b
 3. the loss and its gradient                  L(z),  dz = dL/dz                    (`longlag.passes.losses`)
 4. the readout's gradients                    dW = r^T dz,  db = sum_n dz_n,  dr = dz W^T
 5. backward, from the top                     ds_L = dr at n, elsewhere 0          (`scatter`)
@@ -13,8 +13,8 @@ steps, and every gradient written to where it lies in the trial's row:
                                               dU_l = s_{l-1}^T da_l,  db_l = sum da_l,  dR_l = h_l(t-1)^T da_l
                                               ds_{l-1} = da_l U_l^T
 
-No autograd takes part, but for a loss that a task computes by itself. `Straight` does steps 1 and 5 with buffers that
-are kept; where a sequence is longer than a chunk, or somebody looks at the backward signal, `Stack` does, to the byte.
+Autograd is used only for a loss that the task computes itself. `Straight` does steps 1 and 5 with buffers that are
+kept; if a sequence is longer than a chunk, or the backward signal is recorded, `Stack` does, with the same bytes.
 """
 
 from collections.abc import Mapping
@@ -38,18 +38,18 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 KEPT_NUMBERS = 2**22
-"""Pre-activations in the buffers that are kept, at most; of larger batches those of one shape only."""
+"""The most pre-activations in the buffers that are kept; when there are more, only those of one shape stay."""
 
 
 @dataclass
 class PlainGradient:
-    """Writes a trial's gradient; the buffers that it keeps belong to no trial.
+    """Writes a trial's gradient; the buffers that it keeps serve all trials.
 
     Attributes:
-        kernel: Of every layer.
-        layers: All of the network but the readout.
+        kernel: The kernel of every layer.
+        layers: The network without its readout.
         layout: Where each tensor lies in a row.
-        spare: Buffers that nobody uses at the moment, by the shape of their batches.
+        spare: Buffers that are not in use, by the shape of their batches.
     """
 
     kernel: "Kernel"
@@ -80,11 +80,11 @@ class PlainGradient:
         """Write one trial's gradient and return its loss.
 
         Args:
-            task: What the loss is of.
+            task: The task, which defines the loss.
             row: (P,), the parameters.
             gradient: (P,), overwritten; padding stays zero.
             batch: The batch.
-            backward: What happens to the backward signal, and who sees it.
+            backward: The rules for the backward signal, and the list that records it.
         """
         theta, g, inputs, scored = row.numpy(), gradient.numpy(), batch.inputs.numpy(), batch.scored.numpy()
         shape, layers = self._lent(inputs, theta.dtype, backward)
@@ -98,7 +98,7 @@ class PlainGradient:
         return loss.detach()
 
     def _lent(self, inputs: Array, dtype: np.dtype[Any], backward: Backward) -> tuple["Shape | None", Any]:
-        """Return layers for a batch, and the shape under which they are to be given back."""
+        """Return the shape of a batch, under which its layers are given back (None: they are not), and the layers."""
         from longlag.networks.straight import Shape, Straight
         from longlag.scans.engine.stack import Stack
 
@@ -107,7 +107,7 @@ class PlainGradient:
             return None, Stack(self.kernel, lambda row: self.layers.by_scan(self.layout.arrays(row)))
         try:
             return shape, self.spare[shape].pop()
-        except (KeyError, IndexError):  # asked only now: two threads may want the last one
+        except (KeyError, IndexError):  # not checked before, since two threads may want the last one
             return shape, Straight(self.kernel, self.sizes, shape)
 
     def _give_back(self, shape: "Shape", layers: "Straight") -> None:

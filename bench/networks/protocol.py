@@ -30,7 +30,7 @@ class AnyNetwork(ABC):
 
     @property
     def makes_noise(self) -> bool:
-        """Whether parts of it draw noise of their own in training, and so need a generator."""
+        """Whether parts of it draw noise themselves in training, and so need a generator."""
         return False
 
     @final
@@ -48,11 +48,11 @@ class AnyNetwork(ABC):
     @property
     @abstractmethod
     def state_size(self) -> int:
-        """How many numbers are carried from one time step to the next."""
+        """The number of values carried from one time step to the next."""
 
     @abstractmethod
     def path(self, device: str, dtype: str) -> str:
-        """Return which code runs: ``fused`` or ``readable``."""
+        """Return the code that runs the scans: ``fused`` or ``readable``."""
 
     @abstractmethod
     def initial_row(self, seed: int) -> np.ndarray:
@@ -68,7 +68,7 @@ class AnyNetwork(ABC):
 
     @abstractmethod
     def warm(self, tokens: bool, device: str, dtype: str) -> None:
-        """Compile what `gradient` will need, so that no update is timed with it.
+        """Compile the code that `gradient` needs, so that no update's time includes it.
 
         Args:
             tokens: Whether inputs are tokens, not vectors.
@@ -110,7 +110,7 @@ class AnyNetwork(ABC):
         """Write one trial's gradient and return its loss.
 
         Args:
-            task: The task, which has the loss.
+            task: The task, which defines the loss.
             row: (P,), the parameters.
             gradient: (P,), overwritten; padding stays zero.
             batch: The batch.
@@ -128,7 +128,7 @@ class AnyNetwork(ABC):
         noise: np.random.Generator | None,
         backward: Backward,
     ) -> Tensor:
-        """Compute `gradient` by autograd, to which a fused scan is one operation; Omega is left out."""
+        """Compute `gradient` by autograd, in which a fused scan is one operation; Omega is left out."""
         frozen = self.frozen
         views = {
             name: view.detach().requires_grad_(name not in frozen) for name, view in self.layout.views(row).items()
@@ -142,7 +142,7 @@ class AnyNetwork(ABC):
 
     @final
     def rate_factors(self) -> Tensor | None:
-        """Return factors on the learning rate, (P,) float64: 0 where nothing is trained; None where all are 1."""
+        """Return factors on the learning rate, (P,) float64, 0 for frozen tensors; None if all are 1."""
         row, declared = torch.ones(self.layout.row_size, dtype=torch.float64), bool(self.frozen)
         for slot in self.layout.slots:
             if slot.name in self.frozen:
@@ -156,7 +156,7 @@ class AnyNetwork(ABC):
     @final
     @torch.no_grad()
     def orthogonality_error(self, row: Tensor) -> float | None:
-        """Return the largest `Cell.orthogonality_error` of all scans; None where no cell has an orthogonal matrix."""
+        """Return the largest `Cell.orthogonality_error` of all scans; None if no cell has an orthogonal matrix."""
         errors = [cell.orthogonality_error(tensors) for cell, tensors in self.scans(self.layout.views(row))]
         known = [float(error) for error in errors if error is not None]
         return max(known) if known else None
@@ -172,9 +172,9 @@ class SequenceNetwork(AnyNetwork):
         Args:
             views: The tensors by their names in `layout`.
             inputs: (T, B) tokens or (T, B, I) vectors.
-            lengths: (B,), where sequences end; all at T by default.
+            lengths: (B,), the lengths of sequences; T by default.
         """
 
     @abstractmethod
     def reach(self, length: int) -> int:
-        """Return how many steps of a sequence the state at the last one depends on, its own included."""
+        """Return the number of steps of a sequence that the state at the last one depends on, the last included."""

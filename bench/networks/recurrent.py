@@ -41,7 +41,7 @@ class Network(Layered):
         return lambda _, seen, weights, start: run_layer(self.cell, seen, weights, backward, start)
 
     def path(self, device: str, dtype: str) -> str:
-        """Return which code runs the scans: ``fused`` or ``readable``."""
+        """Return the code that runs the scans: ``fused`` or ``readable``."""
         return "fused" if serves(device, dtype) and standard_kernel(self.cell) is not None else "readable"
 
     def by_scan(self, views: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -82,12 +82,12 @@ class Network(Layered):
         return loss
 
     def _is_plain(self, row: Tensor) -> bool:
-        """Return whether the layers run by a kernel that needs no autograd, with nothing beside them but a readout."""
+        """Return whether the network is a plain stack with a readout, run by a kernel that needs no autograd."""
         return self._is_direct and serves(row.device.type, str(row.dtype))
 
     @cached_property
     def _is_direct(self) -> bool:
-        """Return whether layers lie one above the other, and their kernel reads the cell's own weights."""
+        """Return whether the network is a plain stack whose kernel reads the cell's own weights."""
         kernel = standard_kernel(self.cell)
         return self.wiring.plain and kernel is not None and kernel.direct
 

@@ -32,13 +32,13 @@ TorchState = Tensor | tuple[Tensor, ...]
 
 
 class _Stacked(nn.Module, ABC):
-    """The base of the three layers. Parameters have the names of `torch.nn`, and a leading trial axis.
+    """The base of the three modules. Parameters have the names of `torch.nn`, and a leading trial axis.
 
     Args:
         num_trials: S, the number of trials.
         input_size: The size of an input at a time step.
         hidden_size: Units of each layer.
-        num_layers: Layers, one above the other.
+        num_layers: The number of layers.
         generator: Draws the initial weights, uniform on ±1/√H as in `torch.nn`; torch's global one by default.
     """
 
@@ -69,7 +69,7 @@ class _Stacked(nn.Module, ABC):
 
     @abstractmethod
     def _reference(self, *sizes: int, dtype: torch.dtype | None) -> nn.RNNBase:
-        """Make the `torch.nn` module that one trial equals."""
+        """Make the `torch.nn` module that computes the same as one trial."""
 
     @property
     @abstractmethod
@@ -77,14 +77,14 @@ class _Stacked(nn.Module, ABC):
         """The spec of the cell, which selects the kernel."""
 
     def load_trial(self, index: int, state_dict: Mapping[str, Tensor]) -> None:
-        """Take over one trial's weights from a `torch.nn` module's state dict.
+        """Set one trial's weights from a `torch.nn` module's state dict.
 
         Args:
             index: The index of the trial.
             state_dict: The state dict of a module of the same kind and sizes.
 
         Raises:
-            ValueError: A name or a shape is not this layer's.
+            ValueError: The tensors have other names or shapes than this module's.
         """
         own = dict(self.named_parameters())
         if own.keys() != state_dict.keys():
@@ -166,7 +166,7 @@ class _Stacked(nn.Module, ABC):
         return inputs, tuple(torch.stack(parts) for parts in zip(*ended, strict=True))
 
     def _weights(self, weights: Mapping[str, Tensor], layer: int, kernel: "Kernel") -> dict[str, Tensor]:
-        """Return a layer's weights as kernels want them: transposed, with one bias for each sum."""
+        """Return a layer's weights in the form of kernels: transposed, with one bias for each sum."""
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         by_input, by_state, bias, own = (weights[f"{name}_l{layer}"] for name in names)
         together = (kernel.gates - kernel.apart) * self.hidden_size

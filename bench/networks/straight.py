@@ -1,7 +1,7 @@
 """Runs stacked layers forward and backward, from a trial's row of parameters into its row of gradients.
 
-What `Stack` does, with the same bytes, where a sequence is one chunk of time and nobody looks at the backward signal.
-All buffers are made once for a shape of batch and serve one trial after another; nothing is made in an update.
+It computes the same bytes as `Stack`, if a sequence is one chunk of time and the backward signal is not recorded. All
+buffers are allocated once for a shape of batch and serve one trial after another; an update allocates nothing.
 """
 
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Shape:
-    """A batch as a layer sees it.
+    """The shape of a batch.
 
     Attributes:
         steps: T.
         batch: B.
         tokens: Whether inputs are tokens, not vectors.
-        dtype: Of the weights.
+        dtype: The dtype of the weights.
     """
 
     steps: int
@@ -40,11 +40,11 @@ class Shape:
 
     @classmethod
     def of(cls, inputs: Array, dtype: np.dtype[Any]) -> "Shape":
-        """Return that of inputs (T, B) or (T, B, I)."""
+        """Return the shape of inputs (T, B) or (T, B, I)."""
         return cls(inputs.shape[0], inputs.shape[1], inputs.ndim == 2, dtype)
 
     def row(self, units: int) -> int:
-        """Return the numbers of a sequence at a time step: whole panels."""
+        """Return the padded number of units: whole panels."""
         panel = panel_width(self.dtype)
         return -(-units // panel) * panel
 
@@ -56,12 +56,12 @@ class Shape:
 
 @dataclass(frozen=True)
 class Sizes:
-    """A layer's sizes, and where its tensors begin in a row.
+    """A layer's sizes, and the offsets of its tensors in a row.
 
     Attributes:
         inputs: I, or the number of tokens.
         units: H.
-        at: (4 + V,) int64, by `longlag.scans.engine.laid_out`.
+        at: (4 + V,) int64, the offsets, in the order of `longlag.scans.engine.laid_out`.
     """
 
     inputs: int
@@ -75,11 +75,11 @@ class KeptLayer:
     Args:
         kernel: Its kernel.
         sizes: Its sizes.
-        shape: Of the batch.
-        lowest: Whether it is the first layer, whose inputs want no gradient.
+        shape: The shape of the batch.
+        lowest: Whether it is the first layer, whose inputs need no gradient.
 
     Attributes:
-        states: (T·B, padded units), the outputs h; they last until the next way forward.
+        states: (T·B, padded units), the outputs h, valid until the next forward pass.
         arriving: (T·B, padded units), to be filled with the loss's gradients by the outputs before `backward`.
     """
 
@@ -141,10 +141,10 @@ class KeptLayer:
         """Run backward in time.
 
         Args:
-            gradient: (P,), the trial's gradient: that by the layer's weights is written.
-            inputs: As of `forward`.
-            by_inputs: (T·B, padded inputs), written with the gradients by the inputs, if wanted.
-            backward: What happens to the backward signal on its way.
+            gradient: (P,), the trial's gradient; the gradients by the layer's weights are written.
+            inputs: As for `forward`.
+            by_inputs: (T·B, padded inputs), the gradients by the inputs, written; None if they are not needed.
+            backward: The rules for the backward signal.
         """
         gates, weight_grads = self.chunk.gates, self.weight_grads
         self.grads.carry.fill(0)
@@ -169,8 +169,8 @@ class Straight:
 
     Args:
         kernel: The kernel.
-        sizes: Of each layer, from the bottom.
-        shape: Of the batch.
+        sizes: The sizes of each layer, from the bottom.
+        shape: The shape of the batch.
     """
 
     def __init__(self, kernel: Pair, sizes: tuple[Sizes, ...], shape: Shape) -> None:
@@ -180,11 +180,11 @@ class Straight:
 
     @property
     def numbers(self) -> int:
-        """Pre-activations that the buffers hold."""
+        """The number of pre-activations that the buffers hold."""
         return sum(layer.chunk.gates.size for layer in self.layers)
 
     def forward(self, row: Array, inputs: Array, scored: Array) -> Array:
-        """Return the outputs of the top layer at some steps, (N, H).
+        """Return the outputs of the top layer at the scored steps, (N, H).
 
         Args:
             row: (P,), the trial's parameters.
@@ -192,7 +192,7 @@ class Straight:
             scored: (N,), places in the flattened (T·B).
 
         Raises:
-            IndexError: A token has no row of the input weight, which compiled code would not notice.
+            IndexError: A token is out of range, which compiled code would not notice.
         """
         if self.tokens and leaves(inputs, self.tokens):
             raise IndexError(f"tokens run from {inputs.min()} to {inputs.max()}, not from 0 to {self.tokens - 1}")
@@ -209,10 +209,10 @@ class Straight:
         """Write the gradients by all weights.
 
         Args:
-            gradient: (P,), the trial's gradient, written but for the readout's.
-            scored: As of `forward`.
-            by_states: (N, H), the loss's gradient by what that returned.
-            backward: What happens to the backward signal on its way.
+            gradient: (P,), the trial's gradient, written except for the readout's.
+            scored: As for `forward`.
+            by_states: (N, H), the loss's gradient by the outputs that `forward` returned.
+            backward: The rules for the backward signal.
         """
         scatter(by_states, scored, self.layers[-1].arriving)
         for place in reversed(range(len(self.layers))):

@@ -39,11 +39,11 @@ class WholeNetwork(SequenceNetwork):
 
     @property
     def state_size(self) -> int:
-        """How many numbers of the past are needed to compute the next step."""
+        """The number of past values that are needed to compute the next step."""
         return self.cell.context_size(self.shape)
 
     def reach(self, length: int) -> int:
-        """Return how many steps the last state depends on, from the architecture."""
+        """Return the number of steps that the last output depends on, from the architecture."""
         return min(length, self.cell.reach(self.shape))
 
     def path(self, device: str, dtype: str) -> str:

@@ -13,7 +13,7 @@ class Sequences:
 
     Attributes:
         length: Time steps of a sequence.
-        scored: The share of these that is read out.
+        scored: The share of steps that are scored.
         ends: The number of different steps at which an encoder stops reading the sequences of a batch.
     """
 
@@ -28,17 +28,17 @@ class Work:
 
     Attributes:
         steps: Time steps.
-        products: Multiplications and additions in products, at a step of a sequence.
-        between: Numbers that pass from layer to layer beside those of a plain stack, at a step of a sequence.
+        products: Multiplications and additions in products, per step and sequence.
+        between: Numbers passed from layer to layer in addition to those of a plain stack, per step and sequence.
         scans: Layers, each direction counted.
-        kept: Numbers of a layer that are kept for the backward pass, at a step of a sequence.
-        seen: Numbers that all layers see where more lies between them than in a plain stack, at a step of a sequence.
-        outputs: Numbers that are read out, at a step of a sequence.
-        numbers: Numbers that scans compute one by one, at a step of a sequence.
+        kept: Numbers of a layer that are kept for the backward pass, per step and sequence.
+        seen: Inputs of all layers, per step and sequence; 0 in a plain stack.
+        outputs: Numbers of the readout, per step and sequence.
+        numbers: Numbers that scans compute one by one, per step and sequence.
         fused: Whether kernels run the scans.
-        calls: Gates of all scans, which torch is called for at each step where no kernel runs them.
-        pieces: Runs of each scan, from one end of a sequence of the batch to the next; 0 in a plain stack.
-        projected: Columns of an input projection from which torch makes a scan's inputs; 0 where it is scanned itself.
+        calls: Gates of all scans, each of which costs a call of torch per step if no kernel runs.
+        pieces: Runs of each scan, one for each different length of the batch's sequences; 0 in a plain stack.
+        projected: Columns of the input projection, if torch computes a scan's inputs from it; otherwise 0.
         modules: Layers of a module that torch runs over whole sequences.
     """
 
@@ -59,7 +59,7 @@ class Work:
 
 @dataclass(frozen=True)
 class OneLayer:
-    """The work of a layer at a step of a sequence, in one direction, without that of reading its input.
+    """The work of a layer per step and sequence, in one direction, without its input projection.
 
     Attributes:
         gates: Blocks of its input projection.
@@ -90,7 +90,7 @@ def of_cell(cell: Cell, hidden_size: int) -> OneLayer:
 
 
 def of_module(hidden_size: int) -> OneLayer:
-    """Return the least work of a layer of an unknown module: one gate, and one state, since its size is not known."""
+    """Return a lower bound of the work of a module's layer, whose size is unknown: one gate and one state."""
     return OneLayer(gates=1, numbers=hidden_size, kept=2 * hidden_size)
 
 

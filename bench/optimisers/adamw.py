@@ -1,4 +1,4 @@
-"""Adam whose weight decay acts on the weights, not through the moments.
+"""Adam whose weight decay acts on the weights directly, not through the moments.
 
 θ <- θ - η (λ θ + m̂ / (sqrt(v̂) + eps))
 """

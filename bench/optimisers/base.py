@@ -1,11 +1,11 @@
 """The contract of every optimiser: one update of the cohort's matrix, a row per trial.
 
 A trial's numbers must not depend on its company. Operations on the whole matrix that round once (+, -, ×, ÷, square
-root) keep that: a number is the same bytes wherever in the matrix it lies. A fused multiply-and-add may round once in
-the body of a vectorised loop and twice at its tail. Whatever sums or multiplies matrices runs a row at a time
-(`longlag.optimisers.muon` does). Which operations run must depend on the optimiser alone, not on the other trials.
+root) satisfy this: a number is the same bytes anywhere in the matrix. A fused multiply-and-add may round once in the
+body of a vectorised loop and twice at its tail. Sums and matrix products run a row at a time, as in
+`longlag.optimisers.muon`. The sequence of operations must depend on the optimiser alone, not on the other trials.
 
-An optimiser remembers only what is in its state: a row of it is dropped where a trial ends, and restored where a clip
+An optimiser has no memory but its state: a trial's row of it is dropped when the trial ends, and restored when a clip
 drops an update.
 """
 
@@ -35,8 +35,8 @@ class Update:
         parameters: (S, P), before the update.
         gradients: (S, P), after clipping.
         rates: (S, 1) or (S, P), this update's learning rates.
-        counts: How many updates each trial has taken, this one included: S numbers from 1 on. Updates that a clip
-            dropped do not count, so that trials may differ.
+        counts: The number of updates that each trial has taken, this one included: S numbers from 1 on. Updates that a
+            clip dropped do not count, so that trials may differ.
         weight_decay: λ, the weight decay.
         layout: Where each tensor lies in a row.
     """
@@ -49,21 +49,21 @@ class Update:
     layout: Layout
 
     def each(self, correction: Callable[[int], float]) -> Tensor:
-        """Return a correction that depends on how many updates a trial has taken, (S, 1)."""
+        """Return a correction that depends on a trial's number of updates, (S, 1)."""
         numbers = [[correction(count)] for count in self.counts]
         return torch.tensor(numbers, dtype=self.gradients.dtype, device=self.gradients.device)
 
 
 @dataclass(frozen=True)
 class Optimiser(Configurable, ABC):
-    """Makes a step of a gradient, for S trials at once; a subclass defines `direction`."""
+    """Turns gradients into steps, for S trials at once; a subclass defines `direction`."""
 
     kind: ClassVar[str] = "optimizer"
     reference: ClassVar[str]
     memory: ClassVar[tuple[str, ...]]
     """The running quantities, kept for every parameter."""
     decoupled_decay: ClassVar[bool] = False
-    """Where weight decay acts: on the step (θ <- θ - ηλθ - η direction, Loshchilov & Hutter 2019), or, as by default,
+    """Whether weight decay acts on the step (θ <- θ - ηλθ - η direction, Loshchilov & Hutter 2019); by default it acts
     on the gradient after clipping (g + λθ, as in torch.optim)."""
 
     @final
@@ -78,7 +78,7 @@ class Optimiser(Configurable, ABC):
         Args:
             update: The update.
             state: The running quantities, changed in place.
-            witness: Called with the gradients that the step is made of, to audit the clip.
+            witness: Called with the gradients from which the step is computed, to audit the clip.
         """
         witness(update.gradients)
         decayed = update.parameters * update.weight_decay if update.weight_decay else None

@@ -19,7 +19,7 @@ from longlag.optimisers.base import Optimiser, OptimiserState, Update, option
 from longlag.optimisers.support.moments import adam_direction
 
 POLYNOMIAL = (3.4445, -4.7750, 2.0315)
-"""a, b, c of a X + b X X^T X + c (X X^T)² X: steepest at zero, and never far from 1 between there and 1."""
+"""a, b, c of a X + b X X^T X + c (X X^T)² X: steepest at zero; iterated, it brings singular values near 1."""
 SMALLEST_NORM = 1e-7
 """The smallest norm by which a matrix is divided, as in the authors' program."""
 

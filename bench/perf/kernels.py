@@ -27,8 +27,8 @@ def measure(lengths: tuple[int, ...], shapes: tuple[tuple[int, int], ...], repea
 
     Args:
         lengths: Time steps.
-        shapes: Batch size and hidden size of each.
-        repeats: Rounds.
+        shapes: Pairs of batch size and hidden size.
+        repeats: The number of rounds.
     """
     for cell in CELLS:
         for length in lengths:
@@ -88,7 +88,7 @@ def torch_layer(cell: str, length: int, batch_size: int, hidden_size: int) -> Ca
 
 
 def products_alone(gates: int, length: int, batch_size: int, hidden_size: int) -> Callable[[], object]:
-    """Return a call that does a layer's recurrent products only: arithmetic that every scan must do.
+    """Return a call that does a layer's recurrent products only, the arithmetic that every scan needs.
 
     Args:
         gates: Products in a time step.
@@ -114,7 +114,7 @@ def products_alone(gates: int, length: int, batch_size: int, hidden_size: int) -
 
 
 def _operations(gates: int, length: int, batch_size: int, hidden_size: int) -> int:
-    """Return how many additions and multiplications `products_alone` does: three products for each gate and step."""
+    """Return the number of additions and multiplications of `products_alone`: three products for each gate and step."""
     return 3 * 2 * gates * length * batch_size * hidden_size**2
 
 

@@ -1,7 +1,7 @@
-"""Part `lenses`: what looking at reach adds to the CPU time of the study `quick`, which has it on by default.
+"""Part `lenses`: the CPU time that the lens reach adds to the study `quick`, which takes its frames by default.
 
-The same trials are trained in this process with the lens and without it, to the ends that they have in the study, so
-that early ends, after which only the last frame is due, count as they do there.
+The same trials are trained in this process with the lens and without it, to the same ends as in the study, so that
+trials that solve early have as few frames as there.
 """
 
 import time
@@ -23,7 +23,7 @@ def measure(seeds: int, updates: int | None = None) -> Iterator[Timing]:
     """Yield for each task the CPU seconds of its trials with the lens against those without.
 
     Args:
-        seeds: Of each setting.
+        seeds: The number of seeds of each setting.
         updates: The budget of each trial; by default the study's.
     """
     for task, cohorts in cut(seeds, updates).items():
@@ -44,10 +44,10 @@ def cut(seeds: int, updates: int | None) -> dict[str, list[list[Trial]]]:
             budget = trial.updates if updates is None else updates
             mine = replace(trial, updates=budget, eval_every=min(trial.eval_every, budget))
             alike[mine.task, replace(mine, seed=0, lr=1.0, clip="none")].append(mine)
-    found: dict[str, list[list[Trial]]] = defaultdict(list)
+    cohorts: dict[str, list[list[Trial]]] = defaultdict(list)
     for (task, _), trials in alike.items():
-        found[task] += [trials[start : start + _COHORT] for start in range(0, len(trials), _COHORT)]
-    return found
+        cohorts[task] += [trials[start : start + _COHORT] for start in range(0, len(trials), _COHORT)]
+    return cohorts
 
 
 def _cpu_seconds(cohort: Sequence[Trial], lenses: Sequence[str]) -> float:
@@ -62,4 +62,4 @@ def _trained(cohort: Sequence[Trial], lenses: Sequence[str]) -> None:
 
 
 def _ignore(result: object) -> None:
-    """Take a result and keep nothing."""
+    """Discard a result."""

@@ -27,7 +27,7 @@ _KIBIBYTE = 1024
 
 
 def gradient_bytes(cell: str, plugins: list[str], length: int, batch_size: int, hidden_size: int) -> int | None:
-    """Return how many bytes a forward and backward pass of one trial on the adding task adds at its peak.
+    """Return the peak memory, in bytes, that a forward and backward pass of one trial on the adding task adds.
 
     Args:
         cell: The cell's spec.
@@ -43,7 +43,7 @@ def gradient_bytes(cell: str, plugins: list[str], length: int, batch_size: int, 
 
 
 def trial_bytes(trial: Trial, plugins: list[str], sequences: int) -> int | None:
-    """Return how many bytes a forward and backward pass of a trial's network on its own task adds at its peak.
+    """Return the peak memory, in bytes, that a forward and backward pass of a trial's network on its own task adds.
 
     Args:
         trial: The trial, whose batch size is not used.
@@ -86,7 +86,7 @@ def _of_trial(trial: Trial, sequences: int) -> Iterator[Callable[[], object]]:
 
 
 def _measure(answer: Any, works: Callable[..., Iterator[Callable[[], object]]], plugins: list[str], given: Any) -> None:
-    """Do the small work, then the full one, and send how far the latter raised the peak above the memory in use."""
+    """Do the small work, then the full one, and send the rise of the latter's peak above the memory in use."""
     torch.set_num_threads(1)
     registry.use(plugins)
     with arithmetic():

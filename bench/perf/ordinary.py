@@ -21,7 +21,7 @@ def recurrent(cell: str, input_size: int, hidden_size: int) -> nn.RNN | nn.LSTM 
 
     Args:
         cell: The cell's spec.
-        input_size: Numbers of an input.
+        input_size: The size of an input vector.
         hidden_size: Units.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Writes timings as a table, as JSON, and as one figure a part."""
+"""Writes timings as a table, as JSON, and as one figure per part."""
 
 import json
 from collections.abc import Sequence

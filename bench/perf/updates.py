@@ -31,7 +31,7 @@ def trials(task: str, cell: str, count: int, hidden_size: int = UNITS) -> list[T
     Args:
         task: The task's spec.
         cell: The cell's spec.
-        count: How many trials.
+        count: The number of trials.
         hidden_size: Units.
     """
     return [
@@ -69,7 +69,7 @@ def compare_update(task: str, cell: str, count: int, hidden_size: int, repeats: 
     Args:
         task: The task's spec.
         cell: The cell's spec.
-        count: How many trials.
+        count: The number of trials.
         hidden_size: Units.
         repeats: Rounds.
     """

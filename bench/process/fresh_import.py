@@ -1,4 +1,4 @@
-"""Imports a plugin in a fresh process, to list all modules that it loads: in this one some may be loaded already."""
+"""Imports a plugin in a fresh process, to list all modules that it loads: here some may be loaded already."""
 
 import ast
 import contextlib
@@ -58,13 +58,13 @@ def look(origin: Origin, seconds: float) -> Sources:
         ended = subprocess.run(command, input=given, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
         raise TookTooLongError(f"took longer than {seconds:g} s") from None
-    told = ended.stdout.strip().splitlines()
-    found: dict[str, Any] = json.loads(told[-1]) if told else {}
-    return Sources(found.get("files", {}), *(tuple(found.get(key, ())) for key in _LISTS))
+    lines = ended.stdout.strip().splitlines()
+    sources: dict[str, Any] = json.loads(lines[-1]) if lines else {}
+    return Sources(sources.get("files", {}), *(tuple(sources.get(key, ())) for key in _LISTS))
 
 
 def tell(origin: dict[str, Any]) -> None:
-    """Import a plugin and print what it loaded, as JSON; the body of the fresh process."""
+    """Import a plugin and print the sources that it loaded, as JSON; the body of the fresh process."""
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # stdout is the answer's alone: what the plugin prints goes to stderr
     plugin = Origin(**origin | {"distribution": tuple(origin["distribution"])})
@@ -87,7 +87,7 @@ def _run(plugin: Origin) -> None:
 
 
 def run_file(path: Path, content: bytes, name: str) -> ModuleType:
-    """Run a plugin's content as the module of a name, from which it can import what lies beside its file."""
+    """Run a plugin's content as a module with a given name; it can import the modules beside its file."""
     module = ModuleType(name)
     module.__file__ = str(path)
     module.__package__ = package_of(path)[1]
@@ -123,10 +123,12 @@ def _sources(plugin: Origin) -> Sources:
 
 
 def through_in(code: Collection[str], plugin: Origin) -> set[str]:
-    """Name by what a plugin's code reads unseen: as its sources say, and as was seen when it ran.
+    """Return the libraries, functions and processes by which a plugin's code reads files unseen, in words.
+
+    They are found in its sources, and recorded while it ran.
 
     Args:
-        code: Its files; what is no Python source, or is gone, says nothing.
+        code: Its files; files that are missing or not Python sources are left out.
         plugin: The plugin.
     """
     sources = [Path(path) for path in code if path.endswith(".py")]
@@ -148,7 +150,7 @@ def _named_in(path: str) -> set[str]:
 
 
 def _place(name: str, plugin: Origin) -> str | None:
-    """Return the file of a module that is named and not loaded, if it is the user's own."""
+    """Return the file of a module that a source names and has not loaded, if it is the user's own."""
     top = name.partition(".")[0]
     if top in sys.stdlib_module_names or name.startswith(".") or not may_be_own(top, plugin):
         return None

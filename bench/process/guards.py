@@ -17,7 +17,7 @@ _AGAIN = 1.0
 _LONGEST = 300
 """Characters of an exception that are kept."""
 PLUGINS = "longlag_plugins."
-"""What the names of modules of plugins begin with."""
+"""The prefix of the names of plugin modules."""
 
 
 class TookTooLongError(Exception):
@@ -68,14 +68,14 @@ def first_line(error: BaseException) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """Return an exception in one line: its type, its message, cut where it is long, and its place in a plugin."""
+    """Return an exception in one line: its type, its message, cut if it is long, and its place in a plugin."""
     message = " ".join(str(error).split())
     line = f"{type(error).__name__}: {message}" if message else type(error).__name__
     return (line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ...") + place(error)
 
 
 def place(error: BaseException) -> str:
-    """Return where in a plugin, or in the user's own modules, an exception was raised: `` (line 12 of mycell.py)``."""
+    """Return where plugin code raised an exception, `` (line 12 of mycell.py)``; empty if it was other code."""
     trace = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     plugin = [frame.f_globals.get("__name__", "").startswith(PLUGINS) for frame, _ in trace]
     if not any(plugin):

@@ -1,7 +1,8 @@
 """The user's own modules and data that a plugin uses beside its file, and the part of them that no hash covers.
 
-A module is the user's own unless it lies where distributions are installed, belongs to Python, or to `longlag`. The
-modules of the plugin's own distribution are, too, wherever they lie. Other distributions go by their versions.
+A module is the user's own unless it lies where distributions are installed, or belongs to Python or to `longlag`. The
+modules of the plugin's own distribution count as own code, wherever they lie. Other distributions are identified by
+their versions.
 """
 
 import ast
@@ -57,10 +58,10 @@ class Sources:
 
     Attributes:
         files: The user's own modules, and data files beside them, by name: absolute paths.
-        unknown: The parts of its code that no hash covers, in words; empty where hashes cover all.
+        unknown: The parts of its code that no hash covers, in words; empty if hashes cover all.
         libraries: Top-level names of other distributions that its code imports.
-        outside: Files that it reads and that lie in no folder of its own, of which no hash is kept.
-        through: By what it reads that is not seen, in words.
+        outside: Files that it reads outside its own folders; they are not hashed.
+        through: The libraries, functions and processes by which it reads files unseen, in words.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
@@ -195,10 +196,10 @@ def may_be_own(top: str, origin: Origin, folders: Iterable[str] = ()) -> bool:
 
 
 def mentioned(tree: ast.AST, package: str) -> set[str]:
-    """List what a source imports, inside functions too, by full name.
+    """List the modules that a source imports, inside functions too, by full name.
 
-    Of ``from a import b`` both ``a`` and ``a.b`` are listed, since b may be a module. Where no package is given
-    relative names stay as they are.
+    Of ``from a import b`` both ``a`` and ``a.b`` are listed, since b may be a module. Without a package relative names
+    stay as they are.
 
     >>> sorted(mentioned(ast.parse("from .b import c"), "a"))
     ['a.b', 'a.b.c']
@@ -285,12 +286,12 @@ def _is_hidden(path: Path, home: Path) -> bool:
 
 
 def told_data(sources: Sources) -> Iterator[str]:
-    """Say which files that a plugin reads no hash covers, and by what it reads unseen, in a line each at most."""
+    """Yield a line on the files outside its folder that a plugin reads, and one on how it reads files unseen."""
     if outside := sources.outside:
         more = f" and {len(outside) - 1} more" if len(outside) > 1 else ""
         yield f"it reads {outside[0]}{more}, outside its folder"
     if sources.through:
-        yield f"what it reads by {', '.join(sources.through)} is not seen"
+        yield f"files that it reads by {', '.join(sources.through)} are not seen"
 
 
 def unknowable(files: Mapping[str, str]) -> Iterator[str]:

@@ -25,12 +25,12 @@ MAKES_NUMBERS = (
     "longlag.schedules.*",
     "longlag.scans.kernels.*",
 )
-"""What trains a cohort, and the folders in which it finds what a trial names; with all that these import."""
+"""The code that trains a cohort, and the packages of the things that a trial names; with all that these import."""
 LATER, UNHASHED, UNCHECKED = "loaded_later", "unhashed", "unchecked"
-"""In a row's environment: modules that its plugins loaded, and files that they read, after their import; what of them
-no hash covers; and whether their contract was not checked."""
+"""Keys of a row's environment: the modules that its plugins loaded, and the files that they read, after their import;
+the parts of them that no hash covers; and whether their contract was not checked."""
 OF_LONGLAG = "source_of_longlag"
-"""In the environment of a row whose source follows from more: the `source_hash` that made it."""
+"""Key of the environment of a row whose source includes more than longlag: the `source_hash` of longlag."""
 _BLAS = re.compile(r"(Math Kernel Library Version [\w.]+)")
 _BLAS_NAME = re.compile(r"BLAS_INFO=(\w+)")
 
@@ -59,7 +59,7 @@ def source_with(later: Mapping[str, str], unhashed: Sequence[str]) -> str:
     """Return the source hash of a row whose plugins loaded more files after their import.
 
     Args:
-        later: These files by the names of their modules, as `longlag.process.own_code` has them.
+        later: These files, by the names of their modules (`Sources.files`).
         unhashed: The parts of plugins that no hash covers, in words.
 
     Raises:
@@ -74,8 +74,8 @@ def source_with(later: Mapping[str, str], unhashed: Sequence[str]) -> str:
 def versions(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[str, ...]:
     """Return the versions of the code that made rows, sorted; more than one means that rows cannot be compared.
 
-    Rows whose plugins loaded more after their import have a source of their own: they go by that of `longlag`, and
-    count as several where rows that loaded the same have different ones.
+    Rows whose plugins loaded more files after their import have other hashes: they are compared by the source of
+    longlag, and by their own among rows that loaded the same files.
 
     Args:
         rows: The source and the environment of each.
@@ -85,7 +85,7 @@ def versions(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[str, ...]:
         by_longlag.add(environment.get(OF_LONGLAG, source))
         more = (tuple(sorted(environment.get(LATER, ()))), tuple(environment.get(UNHASHED, ())))
         alike.setdefault(more, set()).add(source)
-    most = max([by_longlag, *alike.values()], key=lambda found: len(found))
+    most = max([by_longlag, *alike.values()], key=len)
     return tuple(sorted(most))
 
 
@@ -106,7 +106,7 @@ def is_present(source: str | None, environment: Mapping[str, Any]) -> bool:
 
 
 def environment() -> dict[str, str]:
-    """Return versions, machine and source hash, as they are stored beside a result."""
+    """Return versions, machine and source hash, which are stored with every result."""
     return {
         "source": source_hash(),
         "python": platform.python_version(),
@@ -148,8 +148,8 @@ def _compiled_for() -> str:
 def _cpu_model() -> str:
     try:
         if sys.platform == "darwin":
-            asked = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
-            return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+            command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, subprocess.SubprocessError, StopIteration):  # not every system names its processor

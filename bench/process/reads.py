@@ -1,7 +1,7 @@
 """Records which files code opens for reading, by Python's audit hook: data that a plugin reads is a part of it.
 
-Files that compiled libraries open by themselves are not seen, but for databases of `sqlite3` and libraries of `ctypes`;
-nor is what other processes and machines read for the code, of which only is noted that there are some.
+Files that compiled libraries open by themselves are not seen, except databases of `sqlite3` and libraries of `ctypes`.
+Of files that other processes and machines read for the code only the fact is recorded.
 """
 
 import os
@@ -15,23 +15,23 @@ from typing import Any
 
 _IMPORTS = ("<frozen importlib", "<frozen zipimport")
 _SYSTEM = ("/proc/", "/sys/", "/dev/")
-"""What lies there is no data."""
+"""Folders whose files are not data."""
 _BY_PATH = {"sqlite3.connect", "ctypes.dlopen"}
-"""Events beside ``open`` that name a file which is read."""
+"""Events other than ``open`` that name a file which is read."""
 _OTHERS = {
     **dict.fromkeys(("os.fork", "os.forkpty", "os.posix_spawn", "os.spawn"), "another process"),
     **dict.fromkeys(("os.system", "subprocess.Popen"), "another program"),
     "socket.connect": "the network",
 }
-"""Events after which somebody else may read for the code."""
+"""Events after which another process or machine may read files for the code."""
 _ANY = ""
-"""Stands for all files of code, where a thread runs a library's function: who has started it cannot be told."""
+"""Stands for all files of code, for threads that run a library's function: which code started them is unknown."""
 _read: dict[str, set[str]] = {}
 """For each file of code, the files that were opened for reading while its code was running."""
 _made: dict[str, set[str]] = {}
-"""Likewise, the files that were made: they say nothing that the code did not know."""
+"""Likewise, the files that the code created, whose contents it knew before."""
 _through: dict[str, set[str]] = {}
-"""Likewise, who else was asked."""
+"""Likewise, the processes and machines that may have read files for it."""
 _watching: list[bool] = []
 
 
@@ -52,8 +52,8 @@ def forget() -> None:
 def read_by(code: Iterable[str]) -> set[str]:
     """Return the absolute paths of the files that were read while code of the given files was running.
 
-    A file that a library reads while it is imported counts for no code; one that it reads when it is called counts for
-    its caller. A compiled file (``.pyc``) counts as its source. Files that `longlag` reads are left out.
+    A file that a library reads while it is imported is left out; one that it reads when it is called is its caller's. A
+    compiled file (``.pyc``) counts as its source. Files that `longlag` reads are left out.
     """
     places = [_ANY, *map(_real, code)]
     read, made = (set[str]().union(*(noted.get(place, ()) for place in places)) for noted in (_read, _made))
@@ -62,7 +62,7 @@ def read_by(code: Iterable[str]) -> set[str]:
 
 
 def read_through(code: Iterable[str]) -> set[str]:
-    """Return who else may have read for code of some files, in words; those are the files as of `read_by`."""
+    """Return the processes and machines that may have read files for the code of the given files, in words."""
     return set[str]().union(*(_through.get(place, ()) for place in [_ANY, *map(_real, code)]))
 
 

@@ -23,7 +23,7 @@ def random_state() -> dict[str, Any]:
 
 
 def moved(before: dict[str, Any]) -> list[str]:
-    """Name the libraries whose global generator is no longer as it was.
+    """Return the names of the libraries whose global generator has changed.
 
     >>> before = random_state()
     >>> moved(before)
@@ -62,7 +62,7 @@ def settings() -> dict[str, Any]:
 
 
 def changed(before: dict[str, Any]) -> list[str]:
-    """Name the settings that are no longer as they were.
+    """Return the names of the settings that have changed.
 
     >>> changed(settings())
     []

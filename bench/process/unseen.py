@@ -1,6 +1,6 @@
-"""Libraries and functions that open files by compiled code, which no audit hook sees: known by their names.
+"""Names of libraries and functions that open files by compiled code, which no audit hook sees.
 
-Python's own `open`, and with it `numpy`, `torch.load` and what parses text, is seen (`longlag.process.reads`).
+Python's own `open` is seen, and with it `numpy`, `torch.load` and parsers of text (`longlag.process.reads`).
 """
 
 import ast
@@ -16,16 +16,16 @@ LIBRARIES = {
     *("cv2", "duckdb", "h5py", "lmdb", "netCDF4", "onnxruntime", "polars", "pyarrow", "rasterio", "safetensors"),
     *("soundfile", "tables", "tensorflow", "tensorstore", "torchaudio", "torchcodec"),
 }
-"""Top-level names of libraries that read files by compiled code; what requires one of them may read by it."""
+"""Top-level names of libraries that read files by compiled code; distributions that require them may do so, too."""
 CALLS = {"from_file", "read_parquet", "read_orc", "read_hdf", "HDFStore", "read_image", "load_library"}
-"""Functions of torch, torchvision and pandas that do."""
+"""Functions of torch, torchvision and pandas that read files by compiled code."""
 _LOADS = {"jit", "export"}
-"""Parts of torch whose `load` does."""
+"""Parts of torch whose `load` reads files by compiled code."""
 _DISTRIBUTION = re.compile(r"[\w.-]+")
 
 
 def functions_in(tree: ast.AST) -> set[str]:
-    """Name the functions that open files unseen and that a source mentions.
+    """Return the names of functions in a source that open files unseen.
 
     >>> functions_in(ast.parse("torch.jit.load(file); torch.load(file)"))
     {'jit.load'}
@@ -43,11 +43,11 @@ def functions_in(tree: ast.AST) -> set[str]:
 
 
 def reads_by(contents: Iterable[bytes], origin: Origin) -> set[str]:
-    """Name the libraries and functions that open files unseen and that sources name.
+    """Return the names of libraries and functions in sources that open files unseen.
 
     Args:
         contents: The sources.
-        origin: Whose they are.
+        origin: The plugin that they belong to.
     """
     return set[str]().union(*(_reads_by(content, origin) for content in contents))
 
@@ -56,7 +56,7 @@ def reads_by(contents: Iterable[bytes], origin: Origin) -> set[str]:
 def _reads_by(content: bytes, origin: Origin) -> set[str]:
     try:
         tree = ast.parse(content)
-    except (SyntaxError, ValueError):  # told where it is imported
+    except (SyntaxError, ValueError):  # reported where it is imported
         return set()
     tops = {name.partition(".")[0] for name in mentioned(tree, "")}
     hiding = {name for top in LIBRARIES for name in distributions(top)}
@@ -68,7 +68,7 @@ def _reads_by(content: bytes, origin: Origin) -> set[str]:
 
 @cache
 def _all_required(distribution: str) -> frozenset[str]:
-    """Return what a distribution requires, and what that requires, by the names that they have there."""
+    """Return the names of all distributions that a distribution requires, directly or indirectly."""
     found, todo = set[str](), [distribution]
     while todo:
         new = set(_required(todo.pop())) - found

@@ -1,4 +1,4 @@
-"""Checks the class of a plugin: its kind must be one that plugins may add, and it must keep that kind's contract."""
+"""Checks the class of a plugin: plugins may add its kind, and it keeps the kind's contract."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
@@ -65,7 +65,7 @@ def kind_of(made: Any) -> tuple[str, type]:
 
 
 def _contracts(made: type) -> list[str]:
-    """Return the kinds whose base a class inherits from; also cell for a module that is called like one."""
+    """Return the kinds whose base a class inherits from; also cell for a module with a cell's parameters."""
     from torch import nn
 
     from longlag.cells.support.backbone import Backbone
@@ -101,7 +101,7 @@ def _asked(signature: inspect.Signature) -> list[str]:
 
 
 def _not_cells(classes: Iterable[type]) -> Iterator[str]:
-    """Yield for each module why it is not a cell: its parameters are others."""
+    """Yield for each module the parameters for which it is not a cell."""
     from torch import nn
 
     for made in sorted((made for made in classes if issubclass(made, nn.Module)), key=lambda made: made.__name__):
@@ -109,7 +109,7 @@ def _not_cells(classes: Iterable[type]) -> Iterator[str]:
         wrong = [
             f"{name}({', '.join(has)}), not {name}({', '.join(asked)})" for name, has, asked in methods if has != asked
         ]
-        yield f"module {made.__name__} is no cell: it has {' and '.join(wrong)}"
+        yield f"module {made.__name__} is not a cell: it has {' and '.join(wrong)}"
 
 
 def completed(kind: str, made: Any, name: str) -> type:
@@ -129,7 +129,7 @@ def completed(kind: str, made: Any, name: str) -> type:
 
 
 def _named(name: str, like: type, base: type, **attributes: Any) -> type:
-    """Return a subclass of a base with the name that users write, and the module and docstring of another class."""
+    """Return a subclass of a base with the name that users write, and the module and docstring of ``like``."""
     attributes_of = {"name": classmethod(lambda cls: name), "__module__": like.__module__, "__doc__": like.__doc__}
     return type(like.__name__, (base,), attributes_of | attributes)
 

@@ -1,4 +1,4 @@
-"""Finds and makes all things that have a name; the directories are the lists, and plugins add to most of them.
+"""Finds and makes all things that specs name; the directories are the lists, and plugins add to most of them.
 
 Names come from file names, without importing anything; a class is imported when it is first used.
 """
@@ -39,7 +39,7 @@ _PACKAGES = {
 }
 _NOT_LISTED = {"base"}
 _MUCH_ALIKE = 0.7
-"""How similar a name must be to an unknown one to be suggested; high, since that may be a file of the user's."""
+"""The similarity from which a known name is suggested; high, since the unknown name may be the user's own file."""
 
 Cached = TypeVar("Cached", bound=Callable[..., Any])
 _files: dict[tuple[str, str], Plugin] = {}
@@ -57,10 +57,10 @@ def use(paths: Sequence[Path | str], digests: Sequence[str] = ()) -> None:
 
     Args:
         paths: The files.
-        digests: The digests of the expected contents, where they are known.
+        digests: The digests of the expected contents, if they are known.
 
     Raises:
-        UsageError: A file is refused, or a name would have two meanings; then no plugin is used.
+        UsageError: A file is refused, or a name would have two meanings; then no plugin is in use.
     """
     for held in filter(plugins.has_read, used()):
         plugins.forget(held)
@@ -96,8 +96,8 @@ def shipped(kind: str) -> list[str]:
 def names(kind: str) -> list[str]:
     """List the names of a kind, sorted: the shipped ones and the plugins in use.
 
-    Kinds are ``task``, ``cell``, ``clip``, ``optimizer``, ``schedule`` and ``architecture``, a whole network, which is
-    given in the place of a cell.
+    Kinds are ``task``, ``cell``, ``clip``, ``optimizer``, ``schedule``, ``lens`` and ``architecture``, a whole network,
+    which is given in place of a cell.
     """
     return sorted([*shipped(kind), *(name for of, name in _files if of == kind)])
 

@@ -82,7 +82,11 @@ def is_name(name: str) -> bool:
 
 
 def check_name(name: str, what: str) -> None:
-    """Refuse a text that is not a valid name.
+    """Check that a text is a valid name.
+
+    Args:
+        name: The text.
+        what: The plugin, for the message.
 
     Raises:
         UsageError: It does not begin with a letter, has other characters than letters, digits and underscores, is
@@ -143,9 +147,9 @@ def content_of(path: Path) -> bytes:
 
 
 _at_first: set[str] = set(sys.modules)
-"""Modules that were loaded before the plugins in use, and so by none of them."""
+"""Modules that were loaded before the plugins in use."""
 _folders: list[str] = []
-"""Folders of the files in use, at the end of ``sys.path``, so that they do not hide Python's own modules."""
+"""Folders of the files in use; they are last in ``sys.path``, so that they do not hide Python's own modules."""
 _brought: dict[str, dict[str, ModuleType]] = {}
 """The user's own modules that each plugin's module imported, by name."""
 
@@ -165,7 +169,7 @@ def forget_files() -> None:
 
 
 def _imported(path: Path, content: bytes, digest: str, sources: Sources) -> ModuleType:
-    """Run exactly the content that was hashed; the same content is one module in a process.
+    """Run exactly the content that was hashed; the same content is run once per process.
 
     Raises:
         UsageError: The import changes settings of the process, or a module of the plugin is hidden by another.
@@ -198,7 +202,7 @@ def _imported(path: Path, content: bytes, digest: str, sources: Sources) -> Modu
 def loaded_later(made: Iterable[Plugin], used: Iterable[Plugin]) -> dict[str, str]:
     """Return the files of the user's own modules that plugins loaded after their import, by name.
 
-    Import statements in functions are known beforehand, from the source; these modules are named by none.
+    Modules in import statements, inside functions too, are known from the source; these are named in none.
 
     Args:
         made: The plugins.
@@ -220,7 +224,7 @@ def forget(plugin: Plugin) -> None:
 
 
 def has_read(plugin: Plugin) -> bool:
-    """Whether a plugin's code has read any file, when it was imported or later."""
+    """Return whether a plugin's code has read any file, when it was imported or later."""
     known = plugin.sources
     return (
         any(name.startswith(BESIDE) for name in known.files)
@@ -238,7 +242,7 @@ def seen_later(plugin: Plugin, used: Iterable[Plugin]) -> Sources:
 
 
 def check_apart(paths: Sequence[Path]) -> None:
-    """Refuse files whose own modules have a name in common, since a process has one module of a name.
+    """Check that no two files import different modules of one name, since a process has one module per name.
 
     Raises:
         UsageError: Two files have such modules, or a file cannot be read.

@@ -19,12 +19,12 @@ def seen() -> dict[Origin, tuple[str, Sources]]:
 
 
 def have_seen(what: Mapping[Origin, tuple[str, Sources]]) -> None:
-    """Take over the cache of another process."""
+    """Add the cache of another process to this one's."""
     _seen.update(what)
 
 
 def sources_of(origin: Origin, content: bytes) -> Sources:
-    """Return the modules and files that a plugin loads, by importing it in a fresh process where it may load any.
+    """Return the modules and files that a plugin loads; one that may load any is imported in a fresh process.
 
     Raises:
         TookTooLongError: It took longer than `SECONDS`.
@@ -55,7 +55,7 @@ def look(origin: Origin, content: bytes) -> Sources:
 
 
 def read_since(origin: Origin, sources: Sources, more: Collection[str] = ()) -> Sources:
-    """Return what a plugin's code has read beside what is known.
+    """Return the files that a plugin's code has read, and its ways to read unseen, without the known ones.
 
     Args:
         origin: The plugin.

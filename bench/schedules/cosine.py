@@ -9,7 +9,7 @@ from longlag.schedules.base import Schedule, option
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """Half a cosine from the full rate down to ``final`` of it, behind a linear rise over ``warmup`` updates."""
+    """Half a cosine from the full rate down to ``final`` of it, after a linear rise over ``warmup`` updates."""
 
     reference: ClassVar[str] = "Loshchilov & Hutter 2017, equation 5, without restarts"
 

@@ -8,7 +8,7 @@ from longlag.schedules.base import Schedule, option
 
 @dataclass(frozen=True)
 class Linear(Schedule):
-    """A straight line from the full rate down to ``final`` of it, behind a linear rise over ``warmup`` updates."""
+    """A straight line from the full rate down to ``final`` of it, after a linear rise over ``warmup`` updates."""
 
     reference: ClassVar[str] = "as torch's LinearLR"
 

@@ -16,7 +16,7 @@ _BLOCK = 64
 
 
 def boschloo_p(solved: int, n: int, baseline_solved: int, baseline_n: int) -> float:
-    """Return the probability of so few solved seeds, or fewer, if both shares are the same (Boschloo 1970).
+    """Return the one-sided p for a solved share below the baseline's (Boschloo 1970).
 
     The supremum over the unknown common share is taken on a grid of 1,024 points, even in its arcsine.
 
@@ -69,15 +69,15 @@ def critical_count(n: int, baseline_solved: int, baseline_n: int, alpha: float) 
 
 
 def permutation_p(scores: np.ndarray, m: int, exact_below: float = 1.0) -> float:
-    """Return the probability that the first ``m`` scores sum to as much or more, if all orders are equally likely.
+    """Return the one-sided p for larger scores in a sample, if all orders are equally likely: a permutation test.
 
-    It is exact, by counting subsets by their sum (Streitberg & Röhmel 1986). Where a normal approximation, with its
-    variance corrected for ties, is not below ``exact_below``, the approximation is returned: such a p decides nothing.
+    It is exact, by counting subsets by their sum (Streitberg & Röhmel 1986). If a normal approximation, with its
+    variance corrected for ties, is ``exact_below`` or more, it is returned instead: such a p decides nothing.
 
     Args:
         scores: Whole numbers, (N,); those of the sample first, larger is worse.
         m: Size of the sample.
-        exact_below: See above; with 1 the result is always exact.
+        exact_below: Where the approximation is this large, it is returned; with 1 the result is always exact.
 
     >>> permutation_p(np.array([9, 8, 7, 1, 2, 3, 4]), 3)  # one subset in 35
     0.02857142857142857
@@ -114,9 +114,9 @@ def _subsets_up_to(distances: np.ndarray, m: int, limit: int) -> float:
 
 
 def paired_p(differences: np.ndarray) -> float:
-    """Return the probability that the differences sum to as much or more, if both signs are equally likely.
+    """Return the one-sided p for a positive sum of differences, if both signs are equally likely: a sign-flip test.
 
-    It is exact, by counting signs by their sum; differences of zero carry no information.
+    It is exact, by counting sign vectors by their sum; differences of zero carry no information.
 
     Args:
         differences: Whole numbers, one a pair; above zero is worse.
@@ -145,8 +145,8 @@ def mcnemar(only_first: int, only_second: int) -> float:
     probability under the null hypothesis.
 
     Args:
-        only_first: Seeds that solve on the first side alone.
-        only_second: Seeds that solve on the second side alone.
+        only_first: The number of seeds that solve on the first side only.
+        only_second: The number of seeds that solve on the second side only.
 
     >>> mcnemar(7, 0), mcnemar(3, 1), mcnemar(0, 0)
     (0.015625, 0.625, 1.0)

@@ -11,16 +11,16 @@ from longlag.values.seeding import stream
 
 
 class Horizon(NamedTuple):
-    """The lag at which half of the seeds that learn at all still solve; an end outside the lags tried is None.
+    """The lag at which half of the seeds that learn at all still solve; numbers outside the lags tried are None.
 
     Attributes:
         lag: The estimate.
         low: Lower end of its interval.
-        high: Upper end.
+        high: Upper end of its interval.
         shortest: The shortest lag tried.
-        longest: The longest.
-        beyond: Whether the estimate lies beyond the longest, rather than below the shortest.
-        ceiling: The share of seeds that solve however short the lag; below 1 where some learn at no lag.
+        longest: The longest lag tried.
+        beyond: Whether the estimate lies beyond the longest lag; otherwise, without an estimate, below the shortest.
+        ceiling: The share of seeds that learn at all: below 1 if some do not solve even the shortest lags.
     """
 
     lag: float | None
@@ -42,9 +42,9 @@ class Horizon(NamedTuple):
 
 RESAMPLES = 1000
 _SLOPES = np.geomspace(0.5, 8, 9)
-"""Slopes of the logistic curve per doubling of the lag; held finite, so that a sharp edge has an estimate."""
+"""Slopes of the logistic curve per doubling of the lag; finite, so that a sharp edge has an estimate."""
 _CEILINGS = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
-"""Shares of seeds that learn at all; of those that fit equally well the first counts."""
+"""Shares of seeds that learn at all; the first of those that fit equally well is taken."""
 _MIDDLES = 201
 _BLOCK = 200  # resamples fitted together
 
@@ -52,15 +52,15 @@ _BLOCK = 200  # resamples fitted together
 def horizon(lags: Sequence[int], solved: Sequence[int], n: Sequence[int], *names: str | int) -> Horizon:
     """Fit a logistic curve with a ceiling to the solved share over log lag; return the lag at half of the ceiling.
 
-    A seed that learns at no lag would bend a curve that begins at 1 (the lapses of Wichmann & Hill 2001, part I,
-    section 2). The estimate is censored at both ends. The interval is the bootstrap's: seeds are drawn anew on each
-    rung with the chance (k + 1/2) / (n + 1), so that rungs on which all or none solve vary, too. It is widened to
-    the rungs on either side of the estimate, since the distance between them is not known.
+    Seeds that learn at no lag would distort a curve without a ceiling (the lapses of Wichmann & Hill 2001, part I,
+    section 2). The estimate is censored at both ends. The interval is a bootstrap's: counts are drawn anew for each lag
+    with the probability (k + 1/2) / (n + 1), so that lags at which all or none solve vary, too. It is widened to the
+    lags tried on either side of the estimate, since nothing is known between them.
 
     Args:
-        lags: The rungs, ascending.
-        solved: Seeds that solved on each.
-        n: Seeds with a result on each, above 0 on at least one.
+        lags: The lags tried, ascending.
+        solved: Seeds that solved at each.
+        n: Seeds with a result at each, above 0 for at least one.
         names: Names of the fitted setting, which key the bootstrap's stream.
 
     >>> str(horizon([8, 16, 32, 64], [10, 10, 0, 0], [10, 10, 10, 10]))
@@ -84,7 +84,7 @@ def horizon(lags: Sequence[int], solved: Sequence[int], n: Sequence[int], *names
 
 
 def _fitted(lags: tuple[int, ...], hits: np.ndarray, trials: np.ndarray) -> np.ndarray:
-    """Return middle and ceiling of the likeliest curve for each row of counts, (rows, 2)."""
+    """Return the midpoint and ceiling of the likeliest curve for each row of counts, (rows, 2)."""
     settings, log_solved, log_unsolved = _curves(lags)
     likelihood = hits @ log_solved + (trials - hits) @ log_unsolved
     likeliest: np.ndarray = settings[likelihood.argmax(axis=1)]
@@ -93,7 +93,7 @@ def _fitted(lags: tuple[int, ...], hits: np.ndarray, trials: np.ndarray) -> np.n
 
 @lru_cache(maxsize=8)
 def _curves(lags: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return middle and ceiling of every curve tried, (C, 2), and its log probabilities on each rung, (rungs, C)."""
+    """Return midpoint and ceiling of every curve tried, (C, 2), and its log probabilities at each lag, (lags, C)."""
     rungs = np.log2(lags)
     middles = np.linspace(rungs[0] - 1, rungs[-1] + 1, _MIDDLES)
     plain = stats.logistic.cdf(_SLOPES[:, None, None] * (middles[:, None] - rungs)).reshape(-1, len(rungs))

@@ -44,18 +44,18 @@ def score_interval(share: float, n: float, confidence: float = 0.95) -> Interval
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
-    """Return the interval of the mean of shares (Student 1908), cut to 0 and 1; None for fewer than two shares.
+    """Return the interval of a mean of shares (Student 1908), cut at 0 and 1; None for fewer than two shares.
 
     >>> low, high = mean_interval([0.4, 0.5, 0.6])
     >>> round(low, 3), round(high, 3)
     (0.252, 0.748)
     """
-    found = student_interval(values, confidence)
-    return None if found is None else Interval(max(0.0, found.low), min(1.0, found.high))
+    interval = student_interval(values, confidence)
+    return None if interval is None else Interval(max(0.0, interval.low), min(1.0, interval.high))
 
 
 def student_interval(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
-    """Return the interval of a mean (Student 1908); None of fewer than two values.
+    """Return the interval of a mean (Student 1908); None for fewer than two values.
 
     >>> low, high = student_interval([-1.0, 0.0, 1.0])
     >>> round(low, 3), round(high, 3)

@@ -23,7 +23,7 @@ def compare(pairs: Sequence[tuple[Solved, Solved]], level: float = 0.05) -> list
 
     Two sides with the same seeds had the same data and initial weights: they are tested seed by seed, by McNemar's
     exact test; other pairs by Fisher's. Every p is two-sided. The level is corrected by Bonferroni over those pairs
-    that could reach it at all (Tarone 1990): a pair whose seeds all agree, or has too few, does not count.
+    that could reach it at all (Tarone 1990): pairs whose seeds all agree, or that have too few, do not count.
 
     >>> eight, none = dict.fromkeys(range(8), True), dict.fromkeys(range(8), False)
     >>> [pair.decided for pair in compare([(eight, none), (none, none), ({0: True}, {0: False})])]

@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Survival(NamedTuple):
-    """A step function: after ``updates[i]`` the share ``unsolved[i]`` is not solved yet; it starts at 1."""
+    """A step function: after ``updates[i]`` updates the share ``unsolved[i]`` is still unsolved; it starts at 1."""
 
     updates: list[float]
     unsolved: list[float]

@@ -1,4 +1,4 @@
-"""A correlation within groups: does a number predict the outcome among what is otherwise alike?"""
+"""A correlation within groups: does a number predict the outcome among pairs that are otherwise alike?"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class Within(NamedTuple):
 
     Attributes:
         value: The correlation of both variables after each group's mean is subtracted.
-        low, high: Its interval, by the bootstrap over clusters; None of fewer than `FEWEST_CLUSTERS`.
+        low, high: Its interval, by the bootstrap over clusters; None for fewer than `FEWEST_CLUSTERS`.
         n: Pairs in groups in which both vary.
         groups: Those groups.
     """
@@ -38,9 +38,9 @@ def within_correlation(
 ) -> Within | None:
     """Return the correlation of a number with an outcome within groups; None where both vary in no group.
 
-    A correlation pooled over groups would measure the groups: a cell that solves and has a long reach, and one with
-    neither. Seeds of one setting are not independent: the bootstrap draws whole clusters (Efron & Tibshirani 1993,
-    chapter 8).
+    A correlation pooled over groups would measure differences between groups: one cell that solves and has a long
+    reach, another that has neither. Seeds of one setting are not independent: the bootstrap draws whole clusters (Efron
+    & Tibshirani 1993, chapter 8).
 
     >>> within = within_correlation([1, 2, 11, 12], [0, 1, 0, 1], ["a", "a", "b", "b"], [1, 1, 2, 2])
     >>> round(within.value, 6), within.groups
@@ -49,9 +49,9 @@ def within_correlation(
     Args:
         values: The number, finite.
         outcomes: The outcome, such as 0 and 1.
-        groups: The group of each pair: the settings that are alike within it.
+        groups: The group of each pair: the settings that its members share.
         clusters: The cluster of each pair, within its group; clusters are drawn whole.
-        confidence: Of the interval; above .95 more resamples are drawn, so that its ends rest on as many.
+        confidence: The interval's; above .95 more resamples are drawn, so that as many lie beyond its ends.
     """
     x, y = np.asarray(values, dtype=float), np.asarray(outcomes, dtype=float)
     group = np.unique(np.array([repr(name) for name in groups], dtype=object).astype(str), return_inverse=True)[1]
@@ -78,12 +78,12 @@ def within_correlation(
 
 
 def _correlations(sums: np.ndarray, home: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the correlation for each row of weights (R, C) of clusters; NaN where nothing varies.
+    """Return the correlation for each row of weights of clusters, (R,); NaN where nothing varies.
 
     Args:
-        sums: (6, C): count, x, y, x², y² and xy of each cluster.
-        home: (C,), the group of each.
-        weights: (R, C), how often each is drawn.
+        sums: (6, C), the sums of 1, x, y, x², y² and xy over each cluster.
+        home: (C,), the group of each cluster.
+        weights: (R, C), how often each cluster is drawn.
     """
     groups = np.eye(home.max() + 1)[home]  # (C, G)
     count, x, y, xx, yy, xy = ((weights * part) @ groups for part in sums)

@@ -1,7 +1,7 @@
 """Verifies that signal clipping and truncation happened inside the backward pass.
 
 The check takes two further backward passes, so it is made only at the last update before each evaluation. It compares
-the signal that was carried from step to step with the equations of `longlag.values.backward`, whatever code carried it.
+the signal that was carried from step to step with the equations of `longlag.values.backward`, on both code paths.
 """
 
 from collections.abc import Callable
@@ -39,10 +39,10 @@ def look(
         gradient: (P,), the gradient that the backward pass gave for this trial.
         batch: The trial's batch.
         noise: Returns the generator of dropout, in the same state at each call.
-        backward: What was to happen in the trial's backward pass.
+        backward: The rules of the trial's backward pass.
 
     Returns:
-        The plain gradient (P,), and a sentence on what is wrong with ``gradient``; None if nothing is.
+        The plain gradient (P,), and a sentence on the fault of ``gradient``; None if there is none.
     """
     own: list[Signal] = []
     chain_rule: list[Signal] = []
@@ -57,19 +57,19 @@ def look(
     if all(part.isfinite().all() for signal in chain_rule for part in signal.passed):
         reads_state = all(cell.reads_state for cell, _ in network.scans(network.layout.views(row)))
         if not _was_seen(chain_rule[-1], reads_state):
-            return plain, "the backward signal was not seen"
+            return plain, "the backward signal was not recorded"
         return plain, _carried(backward, own, reads_state) or _top(backward, own[-1], chain_rule[-1], without, plain)
     return plain, None
 
 
 def close(one: Tensor, other: Tensor) -> bool:
-    """Return whether two tensors agree but for rounding; true, too, where ``other`` is not finite."""
+    """Return whether two tensors agree up to rounding; also true if ``other`` is not finite."""
     scale = other.abs().max() if other.numel() else torch.zeros(())
     return not bool(scale.isfinite()) or bool(((one - other).abs() <= TOLERANCE * scale).all())
 
 
 def _was_seen(chain_rule: Signal, reads_state: bool) -> bool:
-    """Return whether the signal at the last scored step, which no later step adds to, is the loss's own gradient."""
+    """Return whether the recorded signal at the last scored step is the loss's gradient: no later step adds to it."""
     scored = chain_rule.arriving.flatten(1).any(1).nonzero().flatten().tolist()
     if not scored:
         return True
@@ -81,7 +81,7 @@ def _carried(backward: Backward, signals: list[Signal], reads_state: bool) -> st
     """Return a sentence on the first fault: an entry beyond the limit, or a signal carried across a chunk's border.
 
     Args:
-        backward: What was to happen in the backward pass.
+        backward: The rules of the backward pass.
         signals: The signal of each layer.
         reads_state: Whether the cell's output is its first state.
 
@@ -109,7 +109,7 @@ def _top(backward: Backward, own: Signal, chain_rule: Signal, gradient: Tensor, 
     """Compare the top layer's signal with the chain rule's, from the last step back to where one is clipped or cut.
 
     Args:
-        backward: What was to happen in the backward pass.
+        backward: The rules of the backward pass.
         own: The top layer's signal as the trial's backward pass carried it.
         chain_rule: The same signal by the chain rule alone.
         gradient: (P,), the trial's gradient without the regulariser.
@@ -124,10 +124,10 @@ def _top(backward: Backward, own: Signal, chain_rule: Signal, gradient: Tensor, 
     latest = acts[-1] if acts else -1
     for mine, theirs in zip(own.passed, chain_rule.passed, strict=True):
         if not close(mine[latest + 1 :], theirs[latest + 1 :]):
-            return "the backward signal differs from the chain rule's where nothing is to happen"
+            return "the backward signal differs from the chain rule's at steps where no rule acts"
         bounded = theirs[latest].clamp(-backward.signal_limit, backward.signal_limit)
         if acts and not backward.cuts(latest + 1) and not close(mine[latest], bounded):
             return f"the backward signal is not the chain rule's clipped at {backward.signal_limit:g}"
     if not acts and len(own.arriving) and not close(gradient, plain):
-        return "the gradient differs from the plain one, though nothing happened in the top layer"
+        return "the gradient differs from the plain one, though no rule acted in the top layer"
     return None

@@ -1,4 +1,4 @@
-"""Writes trained networks to disk, one safetensors file a trial, and loads them again.
+"""Writes trained networks to disk, one safetensors file per trial, and loads them again.
 
 A file holds each tensor by its name in the network's layout, without padding; its header holds the trial and the
 fingerprint of its result. A file is written whole or not at all, and the same trial gives the same bytes.
@@ -24,7 +24,7 @@ from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import Trial, TrialResult
 
 _NAME = "longlag"
-"""The key of the header's single entry: the library writes several entries in an order that changes."""
+"""The key of the header's only entry: the library writes several entries in no fixed order."""
 _HINT = "train it again with --keep-networks"
 
 
@@ -110,7 +110,7 @@ def load_network(path: Path) -> KeptNetwork:
         if made.version != version:
             raise UsageError(f"{path}: trained with version {version} of {kind} {made.name()}, not {made.version}")
     if (present := registry.data_of(trial.task)) != trial.data:
-        raise UsageError(f"{path}: trained on the data {trial.data or 'of no file'}, not {present or 'of no file'}")
+        raise UsageError(f"{path}: trained on data {trial.data or 'from no file'}, not {present or 'from no file'}")
     network = network_of(trial)
     row = np.zeros(network.layout.row_size, dtype=trial.dtype)
     _fill(path, network.layout.arrays(row))
@@ -136,7 +136,7 @@ def _about(path: Path) -> dict[str, Any]:
         about: dict[str, Any] = json.loads(header[_NAME])
         return {"trial": dict(about["trial"]), "fingerprint": about["fingerprint"]}
     except (KeyError, TypeError, ValueError):
-        raise UsageError(f"{path} is not a network that longlag wrote: its header describes no trial") from None
+        raise UsageError(f"{path} was not written by longlag: its header describes no trial") from None
 
 
 def _trial(path: Path, values: dict[str, Any]) -> Trial:
@@ -153,10 +153,10 @@ def _trial(path: Path, values: dict[str, Any]) -> Trial:
 
 
 def _need_plugins(path: Path, trial: Trial) -> None:
-    """Check that the plugins of a trial are those that it was trained with.
+    """Check that the plugins in use are those that a trial was trained with.
 
     Raises:
-        UsageError: They are others.
+        UsageError: They are different.
     """
     present = registry.labels_of(trial.specs)
     if present != trial.plugins:

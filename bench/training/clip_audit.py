@@ -14,7 +14,7 @@ from longlag.passes.noted import AFTER, BEFORE, CHANGED, COSINE, NUMBERS
 from longlag.training.blocks import Block
 
 NOT_NOTED = -1.0
-"""Marks a norm that neither a pass nor the ledger has noted; real norms are never negative."""
+"""Marks a norm that neither a pass nor the ledger has recorded; real norms are never negative."""
 AGREEMENT = 1e-9
 """Relative tolerance between two sums of the same float64 numbers, at most a million of them, in different orders."""
 
@@ -24,19 +24,19 @@ class ClippingError(RuntimeError):
 
 
 class Ledger:
-    """What clipping did at each update, for every trial; kept as tensors until an evaluation reads it.
+    """The effect of clipping at each update, for every trial; kept as tensors until an evaluation reads it.
 
     Where rows are clipped in torch, the cohort calls `before` when the backward pass has ended, and the optimiser calls
     `taken` with the gradients it reads. The ledger compares the two, so that it notices a clip that is called too
-    early, too late or on the joint norm of a cohort, however well the network learns. It measures the norms itself.
+    early, too late or on the joint norm of a cohort, even if the network learns well. It measures the norms itself.
 
     A compiled pass clips rows and notes norms and cosines, at every update. It is audited at those updates at which
     `before` is called: the gradient that the optimiser reads must keep the clip's promise, and the norms and cosines
     that the pass noted must equal those that the ledger measures.
 
-    Where a clip acts inside the backward pass, the gradient *before* is the plain one, which that pass does not give.
-    It is computed separately at the last update before each evaluation (`longlag.training.backward_audit`). At other
-    updates the trial's norm before clipping, its cosine and whether it was clipped are NaN.
+    Where a clip acts inside the backward pass, the gradient before clipping is the plain one, which that pass does not
+    compute. It is computed separately at the last update before each evaluation (`longlag.training.backward_audit`). At
+    other updates the trial's norm before clipping, its cosine and whether it was clipped are NaN.
 
     Args:
         blocks: The blocks of the cohort.
@@ -68,7 +68,7 @@ class Ledger:
         Args:
             block: The block, of R rows.
             gradients: (R, P), as the backward pass gave them.
-            context: What the clip may look at, after it has observed the norms.
+            context: The clip's context, after it has observed the norms.
             plain: (R, P), the plain gradients; None at updates at which they are not known.
         """
         self._before[block] = gradients.clone(), plain, context
@@ -96,7 +96,7 @@ class Ledger:
             elif not block.by_pass:  # numbers noted by a pass stay, so that no digit depends on the audit
                 here.copy_(measured)
         else:
-            assert block.by_pass, "the optimiser reads before a backward pass"
+            assert block.by_pass, "the optimiser reads gradients before a backward pass"
         if inside and plain is None:
             here[:, [BEFORE, COSINE, CHANGED]] = torch.nan
 
@@ -133,7 +133,7 @@ def _measured(before: Tensor, before_norms: Tensor, after: Tensor, norms: Tensor
 
 
 def _agree(noted: Tensor, measured: Tensor) -> Tensor:
-    """Return for each row of (R, 4) whether a pass noted what was measured, (R,) bool; non-finite numbers agree."""
+    """Return for each row of (R, 4) whether a pass recorded the measured numbers, (R,) bool; non-finite ones agree."""
     near = (noted - measured).abs() <= AGREEMENT * measured.abs().clamp(min=1e-300)
     near[:, COSINE] = (noted - measured)[:, COSINE].abs() <= AGREEMENT
     return (near | ~measured.isfinite()).all(1)
@@ -149,7 +149,7 @@ class Account:
     """Numbers on one trial's gradients over U updates, each (U,) float64.
 
     Attributes:
-        norms: Norms before clipping; NaN where the gradient before is not known (see `Ledger`).
+        norms: Norms before clipping; NaN where the gradient before clipping is unknown (see `Ledger`).
         taken: Norms after clipping.
         clipped: 1 where clipping changed the gradient, else 0; NaN where that is not known.
         cosines: Cosines of the gradient after clipping to the one before; NaN where one of them has no direction or is

@@ -32,7 +32,7 @@ def write_gradients(
         gradients: (S, P), overwritten; padding stays zero.
         batches: A batch for each trial; trials may share one.
         noises: For each trial the generator of its dropout, or None; by default nothing is dropped.
-        backwards: For each trial what happens in its backward pass; by default the chain rule alone.
+        backwards: The rules of each trial's backward pass; by default the chain rule alone.
     """
     rows = zip(
         parameters,

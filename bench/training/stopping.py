@@ -25,7 +25,7 @@ class EvaluationInterval:
     Attributes:
         update: Number of updates done at the end of the interval.
         losses: (U,), the training loss of each update.
-        account: Gradient norms and what clipping did.
+        account: Gradient norms and the effect of clipping.
         parameter_norm: Euclidean norm of all trained parameters at the end.
         diverged: The update at which a number became non-finite, and the name of that quantity; None if none did.
         exploded_at: The update at which the parameters jumped; None if they did not.
@@ -41,7 +41,7 @@ class EvaluationInterval:
 
 @dataclass
 class Record:
-    """One trial's curve, and what else its result needs; `judge` adds an interval and ends the trial.
+    """One trial's curve and the other parts of its result; `judge` adds an interval and may end the trial.
 
     Attributes:
         trial: The trial.
@@ -93,7 +93,7 @@ class Record:
         return len(self._curve) >= -place and self._curve[place].error < self.task.solved_below
 
     def _look_closer(self, row: Tensor) -> None:
-        """Confirm a network that seems to have solved its task on sequences that no stopping rule has seen."""
+        """Test a network that seems to have solved its task on sequences that no stopping rule has seen."""
         self._looks += 1
         confirmed = evaluation.confirm(self.network, self.task, row, self._looks)
         if confirmed < self.task.solved_below:
@@ -108,7 +108,7 @@ class Record:
         return evaluation.at_test_lags(self.network, self.task, row, self.trial.test_lags)
 
     def _result(self, status: Status, updates: int, row: Tensor | None = None, **ended: Any) -> TrialResult:
-        """Return the result. A trial that has solved its task has the status solved, whatever came after."""
+        """Return the result. A trial that has solved its task has the status solved, whatever happened later."""
         last_error = None if status is Status.DIVERGED else self._curve[-1].error
         status, ended = (Status.SOLVED, ended | self._solved) if self._solved else (status, ended)
         account = self._account

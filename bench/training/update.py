@@ -84,7 +84,7 @@ class Matrices:
         self._make_buffers()
 
     def _make_buffers(self) -> None:
-        """Make what depends on which rows there are: gradients, rates, blocks, ledger, and an evaluation's flags."""
+        """Make all that depends on the set of rows: gradients, rates, blocks, ledger, and an evaluation's flags."""
         trials, device = self.trials, self.parameters.device
         self.gradients = torch.zeros_like(self.parameters)
         self.rates = torch.tensor([[trial.lr] for trial in trials], dtype=torch.float64, device=device)
@@ -223,7 +223,7 @@ class Matrices:
             block: The block, of R rows.
             rates: (R, 1), learning rates.
             norms: (R,), the norms of the parameters after the step, written.
-            sound: (R,) bool; becomes true where the clip dropped or replaced the gradient, whatever the loss is.
+            sound: (R,) bool; becomes true where the clip dropped or replaced the gradient, even with a non-finite loss.
         """
         rows, active, raw_norms = block.rows, self.active[block.rows], self.raw_norms[block]
         parameters, state = self.parameters[rows], {name: value[rows] for name, value in self.state.items()}
@@ -242,7 +242,7 @@ class Matrices:
         sound.logical_or_(drops | block.clip.replaced(raw_norms))
 
     def _updates_taken(self, block: Block, drops: Tensor) -> tuple[int, ...]:
-        """Return how many updates the optimiser has taken for each trial of a block, this one included."""
+        """Return the number of updates that the optimiser has taken for each trial of a block, this one included."""
         if not block.clip.drops:
             return (self.update,) * len(drops)
         dropped = self.dropped[block.rows].add_(drops)

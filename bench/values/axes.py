@@ -10,10 +10,10 @@ from longlag.values.rules import Rule
 
 
 class Group(IntEnum):
-    """What an axis is about; reports put axes side by side in this order."""
+    """The groups of axes, in the order of reports."""
 
     SETTING = 0
-    """Task, cell, clip and seed, which every report is laid out by."""
+    """Task, cell, clip and seed, by which every report is laid out."""
     OPTIMISATION = 1
     NETWORK = 2
     BUDGET = 3
@@ -26,7 +26,7 @@ class Group(IntEnum):
 
 
 AS_TRIAL = object()
-"""A grid that is given no value holds the trial's default."""
+"""Marks an axis for which a grid without a value takes the trial's default."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +36,19 @@ class Axis:
     Attributes:
         name: The name of the field.
         kind: Its type: int, float or str.
-        default: The default of a trial, which its key leaves out; `MISSING` where every trial has a value of its own.
+        default: The default of a trial, which its key leaves out; `MISSING` if the field has none.
         group: The group of axes that it belongs to.
         summary: Its help on the command line; empty where a user cannot give it, since it follows from other fields.
         rule: The check of a value that a user gives, one of `longlag.values.rules`.
-        spans: Whether a grid holds several values of it and forms their product.
+        spans: Whether a grid may hold several values of it.
         unset: The value in a grid where none is given, if that is not the default.
-        given_as: Its name in study files and on the command line, if another than ``name``.
+        given_as: Its name in study files and on the command line, if not ``name``.
         repeatable: Whether the command line takes it several times although a grid does not span it.
         as_text: Whether the command line passes its text on unconverted, since it need not be a number.
         metavar: The placeholder for its value in the command line's help.
-        column: Its column in tables, if another than ``name``.
-        label: How reports write a value: ``{} units``.
-        words: How reports write particular values, by the value.
+        column: Its column in tables, if not ``name``.
+        label: The format of a value in reports: ``{} units``.
+        words: The texts of particular values in reports, by value.
         in_cohort: Whether trials that train together may differ in it.
     """
 
@@ -75,7 +75,7 @@ class Axis:
         return bool(self.summary)
 
     def written(self, value: Any) -> str | None:
-        """Return how reports write a value; None where the declaration has no text for it."""
+        """Return the text of a value in reports; None if the declaration has none."""
         if value in self.words:
             return self.words[value]
         return self.label.format(spell(value)) if self.label else None

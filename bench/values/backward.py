@@ -1,13 +1,13 @@
-"""Rules that a backward pass through time follows beside the chain rule, and a record of the signal that it carried.
+"""Rules of a backward pass through time in addition to the chain rule, and a record of its signal.
 
-A layer's backward signal d_t is the gradient of the loss by the states that step t hands on, one for each state: of an
-LSTM by h_t and by c_t, the latter without its way through h_t, which belongs to the step. With e_t the part that the
-loss and the layer above send to step t itself,
+A layer's backward signal d_t is the gradient of the loss by the states after step t, one for each state: for an LSTM by
+h_t and by c_t, the latter without its path through h_t, which belongs to the step. With e_t the part that the loss and
+the layer above send to step t itself,
 
     d_t = clip(e_t + J_{t+1}^T d_{t+1}, -c, c)      J_{t+1} = ds_{t+1} / ds_t
 
-each entry for itself (``state:c``), and without J_{t+1}^T d_{t+1} where step t + 1 begins a chunk of k steps, counted
-from the first step of the sequence (``--truncate k``). Weights get what follows from d_t at every step.
+entry by entry (``state:c``), and without J_{t+1}^T d_{t+1} where step t + 1 begins a chunk of k steps, counted from the
+first step of the sequence (``--truncate k``). The gradients of weights follow from d_t at every step.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class Signal:
     """The signal of a backward pass through one scan: arrays of zeros that the pass fills.
 
     Attributes:
-        inputs: Of the scan, tokens (T, B) or vectors (T, B, I), in the scan's order.
+        inputs: The scan's inputs, tokens (T, B) or vectors (T, B, I), in the scan's order.
         before: The states before each step, (T, B, ...) each.
         arriving: (T, B, H), the gradient of the loss by the outputs.
         passed: The backward signal d_t after clipping, (T, B, ...) for each state.

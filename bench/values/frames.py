@@ -22,7 +22,7 @@ class Found:
 
     Attributes:
         numbers: Numbers by name.
-        parts: Tables by their subject, such as ``input`` and ``state``.
+        parts: Tables by name, such as ``input`` and ``state``.
     """
 
     numbers: dict[str, Number] = field(default_factory=dict)

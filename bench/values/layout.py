@@ -1,4 +1,4 @@
-"""Where each parameter of a network lies in a row of the cohort's matrix (S, P)."""
+"""The places of a network's parameters in a row of the cohort's matrix (S, P)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class Layout:
         parts: Mapping[str, tuple[int, ...]] | None = None,
         unit_axes: Mapping[str, int] | None = None,
     ) -> "Layout":
-        """Lay tensors out one behind the other, each padded to `ALIGNMENT` elements.
+        """Lay tensors out one after the other, each padded to `ALIGNMENT` elements.
 
         >>> [slot.offset for slot in Layout.of({"weight": (2, 3), "bias": (3,)}).slots]
         [0, 16]

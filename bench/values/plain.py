@@ -39,20 +39,20 @@ def to_plain(value: Any) -> Any:
 
 @cache
 def _defaults(kind: Any) -> list[tuple[str, Any]]:
-    """Return the fields of a dataclass, each with its default, or with an object that equals no value."""
+    """Return the fields of a dataclass, each with its default, or with `MISSING`, which equals no value."""
     made = [item.default if item.default_factory is MISSING else item.default_factory() for item in fields(kind)]
     return [(item.name, default) for item, default in zip(fields(kind), made, strict=True)]
 
 
 def from_plain(kind: Any, value: Any) -> Any:
-    """Return the value of a type that `to_plain` wrote; anything else is refused.
+    """Return the value of a type from its plain form, which `to_plain` wrote.
 
     Args:
-        kind: The type, as an annotation writes it: ``tuple[Measurement, ...]``.
-        value: The plain value that was read.
+        kind: The type, as an annotation: ``tuple[Measurement, ...]``.
+        value: The plain form.
 
     Raises:
-        ValueError: The plain value does not fit the type.
+        ValueError: The plain form does not fit the type.
 
     >>> from_plain(tuple[float, ...], [1.5, "inf"])
     (1.5, inf)
@@ -109,7 +109,7 @@ def _dataclass(kind: Any) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         values = _instance(dict, value)
         if unknown := sorted(values.keys() - readers.keys()):
-            raise ValueError(f"unknown {', '.join(unknown)}")
+            raise ValueError(f"unknown fields: {', '.join(unknown)}")
         try:
             return kind(**{name: readers[name](one) for name, one in values.items()})
         except TypeError as error:  # a field is missing
@@ -144,7 +144,7 @@ def _text(value: Any) -> str:
 
 
 def _json(value: Any) -> Any:
-    """Return a value that JSON can hold unchanged."""
+    """Return a value that is valid JSON as it is."""
     if isinstance(value, dict):
         return {_text(name): _json(one) for name, one in value.items()}
     if isinstance(value, list):

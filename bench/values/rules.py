@@ -81,7 +81,7 @@ def share(value: object, label: str) -> float:
 
 
 def spec(value: object, label: str) -> str:
-    """Return a text that `word` accepts, with the spaces around it, so that looking up the name refuses them.
+    """Return a text that `word` accepts, surrounding spaces included, which the look-up of its name refuses.
 
     Raises:
         UsageError: The value is not such a text.
@@ -91,7 +91,7 @@ def spec(value: object, label: str) -> str:
 
 
 def word(value: object, label: str) -> str:
-    """Return a text that is not empty and has one line, without spaces around it.
+    """Return a non-empty text of one line, without surrounding spaces.
 
     Raises:
         UsageError: The value is not such a text.
@@ -132,7 +132,7 @@ def lags(value: object, label: str) -> tuple[int, ...]:
     """Return distances in time steps, ascending; texts such as ``50,100`` hold several.
 
     Raises:
-        UsageError: The value holds anything else, or one distance twice.
+        UsageError: The value holds anything else, or the same distance twice.
     """
     items = [lag for item in (value if isinstance(value, list | tuple) else [value]) for lag in _listed(item, label)]
     return tuple(sorted(several(whole(1, _LONGEST))(items, label)))
@@ -149,10 +149,10 @@ def _listed(item: object, label: str) -> list[object]:
 
 
 def seeds(value: object, label: str) -> tuple[int, ...]:
-    """Return the seeds of a list, or the seeds from 0 of a number of seeds.
+    """Return a list of seeds, or the first N seeds from 0 for a whole number N.
 
     Raises:
-        UsageError: The value is neither a list of seeds nor their number.
+        UsageError: The value is neither, or the list holds a seed twice.
     """
     if not isinstance(value, list | tuple):
         return tuple(range(whole(1, _MOST_SEEDS)(value, label)))

@@ -21,11 +21,11 @@ class _Key(np.random.SeedSequence):
     """
 
     def __init__(self, names: str) -> None:
-        super().__init__(0)  # of no consequence
+        super().__init__(0)  # not used
         self._words = np.frombuffer(hashlib.sha256(names.encode()).digest()[:16], dtype="<u8")
 
     def generate_state(self, n_words: int, dtype: object = np.uint64) -> np.ndarray:
-        """Return the key's two words, which is all that Philox asks for."""
+        """Return the key's two words, which are all that Philox reads."""
         return self._words
 
 

@@ -42,7 +42,7 @@ class Status(StrEnum):
 
     @property
     def has_network(self) -> bool:
-        """Whether training left a network with finite numbers, unless it diverged after it had solved."""
+        """Whether training left a network with finite numbers; a solved trial may have diverged later."""
         return self in (Status.SOLVED, Status.UNSOLVED, Status.EXPLODED)
 
 
@@ -58,10 +58,10 @@ class Trial(_Keyed):
     """Everything that decides one training run's result.
 
     Specs are in their shortest spelling (`longlag.plan.specs`), so that equal settings are equal values.
-    ``truncate`` is the number of steps of a chunk of truncated backpropagation, 0 where sequences are left whole.
-    ``task_version`` and ``cell_version`` are raised where the meaning of a task or cell changes. ``plugins`` are those
-    that the specs name, each with a hash of its content (`registry.labels_of`), ``data`` is what the task reads from
-    files, with a hash of that (`registry.data_of`). ``test_lags`` are other distances at which the trained network is
+    ``truncate`` is the number of steps of a chunk of truncated backpropagation, 0 for whole sequences.
+    ``task_version`` and ``cell_version`` are raised when the meaning of a task or cell changes. ``plugins`` are those
+    that the specs name, each with a hash of its content (`registry.labels_of`), ``data`` is the name and a hash of the
+    files that the task reads (`registry.data_of`). ``test_lags`` are other distances at which the trained network is
     tested, in time steps: ``50,100``. Without a decoder ``decoder_cell`` is ``none``, and its layers and version are 0.
     """
 
@@ -153,14 +153,14 @@ class Trial(_Keyed):
 
     @property
     def specs(self) -> tuple[tuple[str, str], ...]:
-        """What may name a plugin, each with its kind."""
+        """The specs that may name a plugin, each with its kind."""
         decoder = (("cell", self.decoder_cell),) if self.wiring.decodes else ()
         named = ("task", "cell", "clip", "optimizer", "schedule")
         return *((kind, getattr(self, kind)) for kind in named), *decoder
 
     @property
     def cohort(self) -> tuple[Any, ...]:
-        """What trials that train together share: everything but seed, learning rate and clip."""
+        """The values that trials of a cohort share: all but seed, learning rate and clip."""
         return _common(self)
 
 
@@ -210,9 +210,9 @@ class Transfer:
         min_lag: The smallest window with which it can be solved.
         baseline_error: The best error there without memory.
         solved_below: The error under which it counts as solved there.
-        error: On the transfer stream of that distance, with the parameters the training ended with; None where it is
-            not finite.
-        trained_from: The shortest distance that was trained at.
+        error: The error on the transfer stream of that distance, with the parameters at the end of training; None if it
+            is not finite.
+        trained_from: The shortest distance in training.
     """
 
     lag: int
@@ -229,7 +229,7 @@ class TrialResult:
 
     Attributes:
         trial: The trial.
-        status: How it ended; solved also where training went on after that (``stop`` is never).
+        status: How it ended; solved even if training went on after that (``stop`` is never).
         error: Error at the last evaluation; None where it is not finite or there was none.
         confirmed_error: Error on the confirmation stream; only solved trials have one.
         updates: Updates done.
@@ -237,11 +237,11 @@ class TrialResult:
         diverged_at: The update at which a number became non-finite, counted from 1.
         diverged_in: The quantity that became non-finite: ``loss``, ``gradient`` or ``parameters``.
         exploded_at: The update at which the trial counted as exploded.
-        path: Which code computed the scans: ``readable`` or ``fused``.
+        path: The code that computed the scans: ``readable`` or ``fused``.
         grad_norm_median: Median of the finite gradient norms before clipping, over all updates.
         grad_norm_max: Largest finite gradient norm before clipping, over all updates.
         grad_norm_max_at: The update with that norm.
-        grad_norm_after_max: Largest gradient norm after clipping, as the optimiser took it.
+        grad_norm_after_max: Largest finite norm of a gradient that the optimiser took, after clipping.
         clipped_fraction: Share of updates whose gradient the clip changed.
         clip_cosine: Mean cosine of the gradient after clipping to the one before, over updates in which both have one.
         num_parameters: Trainable numbers.

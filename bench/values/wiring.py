@@ -39,8 +39,8 @@ class Wiring:
         skip: One of `SKIPS`.
         direction: One of `DIRECTIONS`.
         normalisation: One of `NORMALISATIONS`.
-        dropout: Share of the numbers going up that each update sets to zero (Zaremba et al. 2014).
-        decoder_cell: The spec of the decoder's cell; these layers are then its encoder. ``none`` without a decoder.
+        dropout: Share of the numbers passed up that each update sets to zero (Zaremba et al. 2014).
+        decoder_cell: The spec of the decoder's cell; these layers are then the encoder. ``none`` without a decoder.
         decoder_layers: Layers of the decoder; 0 without one.
         initial_state: One of `INITIAL_STATES`, for the layers that read the input: a decoder starts from their last
             states.
@@ -67,7 +67,7 @@ class Wiring:
 
     @property
     def decoder(self) -> "Wiring":
-        """How the decoder's layers are joined: like the encoder's, but always in the direction forward."""
+        """The wiring of the decoder's layers: the encoder's, but always forward and from zeros."""
         return replace(self.encoder, layers=self.decoder_layers, direction="forward", initial_state="zeros")
 
     @property

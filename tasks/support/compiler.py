@@ -1,7 +1,7 @@
 """Compiles functions, and keeps the compiled code on disk.
 
-Numba keeps compiled code, too, but notices only changes in the file of the function itself. Here the folder is named
-by the contents of a whole package, the versions and the processor, so that any change takes effect.
+Numba's own cache notices only changes in the file of the function itself. Here the folder's name is a hash of a whole
+package, the versions and the processor, so that any change takes effect.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ Result = TypeVar("Result")
 
 @cache
 def cache_folder(*sources: Path) -> Path:
-    """Return the folder of the code compiled from the sources in some folders, and in those inside, for this processor.
+    """Return the folder of the code compiled for this processor from the sources in folders and their subfolders.
 
-    It lies in ``$XDG_CACHE_HOME`` or ``~/.cache``, or among the temporary files where that cannot be written.
+    It lies in ``$XDG_CACHE_HOME`` or ``~/.cache``, or among the temporary files if these are not writable.
     """
     import llvmlite
     import llvmlite.binding as llvm

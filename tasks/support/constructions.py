@@ -1,4 +1,4 @@
-"""The sentences of agreement_constructions: their parts, the lists of words for these, and their order."""
+"""The sentences of agreement_constructions: their parts, the order of these, and the lists of words for them."""
 
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -14,10 +14,10 @@ LEXICON = tomllib.loads(
     files("longlag.tasks.support").joinpath("agreement_constructions.toml").read_text(encoding="utf-8")
 )
 ANIMATE, INANIMATE, ANY, NONE = ("animate",), ("inanimate",), ("animate", "inanimate"), ()
-"""Which sorts of nouns may stand at a place."""
+"""The sorts of nouns that are allowed at a place."""
 SUBJECT, OTHER, LINK, JUDGED, ANOTHER, STOP, NOTHING = range(7)
-"""The parts of a sentence: the subject of the verb that is judged, the other noun, what links two parts, the verb that
-is judged, another verb, the full stop, and what fills up the table of parts."""
+"""The parts of a sentence: the subject of the judged verb, the other noun, the words that link two parts, the judged
+verb, another verb, the full stop, and the padding of the table of parts."""
 
 
 class Frame(NamedTuple):
@@ -64,7 +64,7 @@ class Construction(NamedTuple):
     """A kind of sentence.
 
     Attributes:
-        name: As Marvin & Linzen call its file.
+        name: The name of its file in Marvin & Linzen's data.
         frame: Its structure.
         subject: The sorts of nouns for the judged verb's subject.
         other: The sorts of nouns for the other noun.
@@ -102,7 +102,7 @@ def _texts(rows: Sequence[str]) -> list[str]:
     return [text.strip() for row in rows for text in row.split("|")]
 
 
-# The lists that parts are from, by name. In each of nouns and verbs, singular and plural alternate.
+# The lists that parts are drawn from, by name. In lists of nouns and verbs singular and plural alternate.
 LISTS = {
     **{f"{sort} nouns": [f"the {text}" for text in _texts(LEXICON["nouns"][sort])] for sort in ANY},
     "embedded": _texts(LEXICON["verbs"]["embedded"]),
@@ -122,7 +122,7 @@ _TOKENS = {word: token for token, word in enumerate(VOCABULARY)}
 
 
 def tokens_of(words: Iterable[str]) -> list[int]:
-    """Look words up.
+    """Return the tokens of words.
 
     >>> tokens_of(["<pad>", "."])
     [0, 1]
@@ -136,7 +136,7 @@ LENGTHS = (PHRASES != PAD).sum(1)
 
 
 def lists_of(one: Construction, part: int) -> list[str]:
-    """Return the names of the lists that a part of a construction is from.
+    """Return the names of the lists that a part of a construction is drawn from.
 
     >>> lists_of(CONSTRUCTIONS[0], JUDGED), lists_of(CONSTRUCTIONS[7], ANOTHER)
     (['animate verbs', 'inanimate verbs'], ['embedded'])
@@ -150,7 +150,7 @@ def lists_of(one: Construction, part: int) -> list[str]:
 
 
 def lengths_of(one: Construction, part: int) -> np.ndarray:
-    """Return how many words each text has that may be a part of a construction.
+    """Return the number of words of each text that a part of a construction is drawn from.
 
     >>> sorted(set(lengths_of(CONSTRUCTIONS[4], LINK).tolist()))  # near, next to, in front of, to the side of
     [1, 2, 3, 4]
@@ -159,5 +159,5 @@ def lengths_of(one: Construction, part: int) -> np.ndarray:
 
 
 def most_words(one: Construction, parts: Sequence[int]) -> int:
-    """Return how many words some parts of a construction have together, at most."""
+    """Return the largest number of words that some parts of a construction have together."""
     return sum(int(lengths_of(one, part).max()) for part in parts)

@@ -1,4 +1,4 @@
-"""Drawing that several tasks share: where markers lie, how long sequences are, how one question a sequence is asked."""
+"""Drawing that several tasks share: the steps of markers, the lengths of sequences, batches with one question each."""
 
 import math
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ def bits(generator: np.random.Generator, dice: int, batch_size: int) -> np.ndarr
     """Draw 32 random bits for each throw of several dice, (dice, B), all at once.
 
     The upper half of the product of bits and a die's sides is the number thrown, from 0 (Lemire 2019).
-    `Generator.integers` does the same and rejects the few bits that make some numbers likelier than others, by less
-    than 1e-6 for 4000 sides.
+    `Generator.integers` does the same, and also rejects the few bits that make some numbers likelier, by less than 1e-6
+    for 4000 sides.
 
     >>> faces = bits(np.random.default_rng(1), 2, 3) * np.array([[2], [6]], dtype=np.uint64) >> np.uint64(32)
     >>> one_by_one = np.random.default_rng(1)
@@ -37,8 +37,8 @@ def ask_once(
         inputs: (T, B) or (T, B, I).
         targets: (B,) or (B, O), the answer of each sequence.
         steps: (B,), the time step of each question.
-        slices: By name, the value of each sequence, (B,).
-        lengths: Whether each sequence ends with its question; else all end at T.
+        slices: The number of each sequence in each slice, (B,), by name.
+        lengths: Whether each sequence ends with its question; otherwise all end at T.
 
     >>> batch = ask_once(torch.zeros(3, 2), np.array([7, 8]), np.array([2, 1]), {})
     >>> batch.targets, batch.mask.T.int().tolist(), batch.lengths  # in the order of the steps
@@ -56,7 +56,7 @@ def ask_once(
 
 
 def write_out(symbols: np.ndarray, written: np.ndarray, lengths: np.ndarray, vocabulary: int) -> Batch:
-    """Make a batch of symbols to read, an end mark, and blanks while the answer is written, one symbol a step.
+    """Make a batch of symbols to read, an end mark, and blanks while the answer is written, one symbol per step.
 
     The blank is the token ``vocabulary``, the mark is the next one. The first answer is due at the mark. A decoder
     first reads the class ``vocabulary``, which no symbol has, and then the right answer of the step before.
@@ -108,9 +108,9 @@ def share_longer(lengths: Range, window: int) -> float:
 
 
 def ask_at_end(inputs: np.ndarray, targets: np.ndarray, lengths: np.ndarray) -> Batch:
-    """Ask one question a sequence of tokens, (T, B), at its last step; what comes after it is padded with 0.
+    """Make a batch with one question for each sequence of tokens (T, B), at its last step; later steps are set to 0.
 
-    Targets and lengths are (B,); where lengths differ they are a slice.
+    Targets and lengths are (B,); lengths that differ are a slice.
     """
     varied = bool(lengths.min() < len(inputs))
     if varied:
@@ -129,7 +129,7 @@ def letters(count: int) -> list[str]:
 
 
 def at_least(distances: np.ndarray) -> np.ndarray:
-    """Round distances of 1 or more down to a power of two, for slices that stay few however long the sequences.
+    """Round distances of 1 or more down to a power of two, so that long sequences have few slices.
 
     >>> at_least(np.array([1, 2, 3, 4, 100]))
     array([ 1,  2,  2,  4, 64])
@@ -156,13 +156,13 @@ class TwoMarkers:
 
     @property
     def lengths(self) -> range:
-        """The lengths of sequences, which are all equally frequent."""
+        """The lengths of sequences, which are all equally likely."""
         shortest = self.longest * 10 // 11
         ends = {"tenths": shortest + shortest // 10, "first_ten": shortest + shortest // 10 + 1}
         return range(shortest, ends[self.rule]) if self.rule in ends else range(self.longest, self.longest + 1)
 
     def spans(self, length: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-        """Return where each marker of a sequence may lie, the end excluded; its length may be an array."""
+        """Return the steps at which each marker of a sequence may lie, end excluded; its length may be an array."""
         if self.rule == "tenths":
             return (0, length // 10), (length // 10, length // 10 + length * 4 // 10)
         if self.rule == "first_ten":

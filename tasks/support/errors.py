@@ -1,4 +1,4 @@
-"""The exception for a user's mistake, and hints at names that are nearly right."""
+"""The exception for a user's mistake, and suggestions for misspelt names."""
 
 import difflib
 from collections.abc import Iterable
@@ -9,11 +9,16 @@ class UsageError(ValueError):
 
 
 _SYNONYMS = {"elman": "rnn", "vanilla": "rnn", "help": "--help", "version": "--version", "train": "run"}
-"""What people say who mean another word; it counts where that word is known."""
+"""Other people's words for ours; one is suggested only where our word is among the known ones."""
 
 
 def near(word: str, words: Iterable[str], alike: float = 0.5) -> str:
-    """Return ``; did you mean X?`` where a word exists that is alike to that share, capitals or not, else nothing.
+    """Return ``; did you mean X?`` for the known word most similar to a given one; empty if none is similar enough.
+
+    Args:
+        word: The given word; upper and lower case do not matter.
+        words: The known words.
+        alike: The smallest similarity, from 0 to 1, as `difflib` measures it.
 
     >>> near("lsmt", ["gru", "lstm"]), near("ADDING", ["adding"]), near("Elman", ["gru", "rnn"])
     ('; did you mean lstm?', '; did you mean adding?', '; did you mean rnn?')

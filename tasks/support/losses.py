@@ -1,4 +1,4 @@
-"""The losses that a task can name: a mean whose gradient by the outputs is known in closed form."""
+"""The losses that a task can name: means whose gradient by the outputs is known in closed form."""
 
 from collections.abc import Callable, Mapping
 

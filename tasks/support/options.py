@@ -2,8 +2,8 @@
 
 Whatever can be spelled ``name:option=value,option=value`` is a frozen dataclass whose fields are made with
 `option`; this module checks their values, reads them from text and writes them back. Options without a default are
-required, and may be given by place: ``norm:1``. It needs the standard library only, so that names and spellings cost
-no heavy import.
+required, and may be given by position: ``norm:1``. It needs the standard library only, so that looking up names and
+spellings needs no heavy import.
 """
 
 import math
@@ -59,16 +59,16 @@ _RULES = {bool: "true or false", int: "a whole number", float: "a number", Range
 
 @dataclass(frozen=True)
 class Option:
-    """What a user may set, and to what.
+    """An option: its type, its default and the values allowed.
 
     Attributes:
         type: The type of its value.
-        default: The value where the user says nothing; None where one is required.
+        default: The value if the user gives none; None if the option is required.
         summary: One line for listings.
         low: Smallest value allowed, itself included.
         high: Largest value allowed, itself included.
         choices: The words allowed, for an option that is a word.
-        words: What the value must be, where there is more to say than its type.
+        words: The rule for its value in words, if its type alone does not say it.
     """
 
     type: type[Value]
@@ -81,7 +81,7 @@ class Option:
 
     @property
     def rule(self) -> str:
-        """What the value must be, limits left aside."""
+        """The rule for its value, without limits."""
         return self.words or _RULES[self.type]
 
     def read(self, text: str) -> Value:
@@ -129,7 +129,7 @@ def option(
 
 
 def spell(value: Value) -> str:
-    """Write an option's value as a user would.
+    """Return an option's value as a user would write it.
 
     >>> spell(1.0), spell(True), spell(Range(0, 4))
     ('1', 'true', '0-4')
@@ -159,7 +159,7 @@ class Configurable:
 
     @classmethod
     def name(cls) -> str:
-        """The word users write; also the name of the file, or of the class where a file holds several."""
+        """The word users write: the name of the module, unless a plugin is offered under another name."""
         return cls.__module__.rpartition(".")[2]
 
     def values(self) -> dict[str, Value]:
@@ -167,7 +167,7 @@ class Configurable:
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
     def changed(self) -> dict[str, Value]:
-        """The options that differ from their defaults: what a key and a spelling hold."""
+        """The options that differ from their defaults, as keys and spellings hold them."""
         return {item.name: value for item in fields(self) if (value := getattr(self, item.name)) != item.default}
 
     @property
@@ -177,10 +177,10 @@ class Configurable:
 
     @classmethod
     def from_spec(cls, text: str) -> Self:
-        """Make the value from a spec whose name is this one's.
+        """Make an instance from a spec with this class's name.
 
         Raises:
-            UsageError: It is not of the form of a spec, or `from_texts` refuses what it gives.
+            UsageError: The text is not a valid spec, or `from_texts` refuses an option.
         """
         return cls.from_texts(split_spec(text, cls.kind, required(cls), _form(cls))[1])
 
@@ -215,7 +215,7 @@ class Configurable:
         """
         if "option" not in item.metadata:
             how = f"write {item.name}: type = option(default, 'what it sets')"
-            raise UsageError(f"class {cls.__name__}: {item.name} is no option; {how}")
+            raise UsageError(f"class {cls.__name__}: {item.name} is not an option; {how}")
         return cast("Option", item.metadata["option"])
 
 
@@ -223,18 +223,18 @@ def options_of(made: type[Configurable]) -> dict[str, Option]:
     """Return the options of a class by name, in the order of declaration, with required options first.
 
     Raises:
-        UsageError: A field of the class is no option.
+        UsageError: A field of the class is not an option.
     """
     return {item.name: made.option_of(item) for item in fields(made)}
 
 
 def required(made: type[Configurable]) -> list[str]:
-    """Name the options that have no default: a spec may give them by place, in this order."""
+    """Return the names of the options without a default: a spec may give them by position, in this order."""
     return [name for name, one in options_of(made).items() if one.default is None]
 
 
 def _form(made: type[Configurable]) -> str:
-    """How a spec is written that gives values by place, or no values; empty where every value has a name."""
+    """Return the form of a spec that gives values by position, or no values; empty where every value has a name."""
     named = len(options_of(made)) - len(placed := required(made))
     if named and not placed:
         return ""
@@ -242,7 +242,7 @@ def _form(made: type[Configurable]) -> str:
 
 
 def _spelled(made: type[Configurable], texts: Mapping[str, str]) -> str:
-    """Write a spec: values of required options by place, as long as none is left out, the others by name."""
+    """Write a spec: values of required options by position until one is left out, all others by name."""
     placed = list(takewhile(texts.__contains__, required(made)))
     by_place = ":".join(texts[name] for name in placed)
     by_name = (f"{name}={text}" for name, text in texts.items() if name not in placed)
@@ -254,7 +254,7 @@ def _texts(value: Configurable) -> dict[str, str]:
 
 
 def _refusal(made: type[Configurable], texts: Mapping[str, str], name: str, rule: str, value: str) -> UsageError:
-    """Say what an option must be; a spec that may give values by place is quoted whole, and the value within it."""
+    """Return the error for a wrong value; a spec with required options is quoted whole, with the value in it."""
     hint = near(texts.get(name, ""), options_of(made)[name].choices)
     if required(made):
         return UsageError(f"{made.kind} {_spelled(made, texts)!r}: {name} must be {rule}{hint}")

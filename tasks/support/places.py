@@ -1,4 +1,4 @@
-"""Different places, drawn alike or by weights, and how often each is among them."""
+"""Draws without replacement, uniform or by weights, and the probability that each place is drawn."""
 
 import math
 from functools import cache
@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 
 _NODES = 96
-"""Times at which the integral is evaluated: twice as many change nothing above 1e-12."""
+"""Number of nodes of the integral: twice as many change nothing above 1e-12."""
 _SMALL = 1e-17
 _BLOCK = 4_000_000
 """Numbers held at once."""
@@ -18,7 +18,7 @@ def different(generator: np.random.Generator, size: int, count: int, batch_size:
     Args:
         generator: The random generator.
         size: The upper limit, not included.
-        count: How many numbers each sequence gets.
+        count: Numbers per sequence.
         batch_size: Sequences (B).
     """
     return _first(generator.random((batch_size, size), dtype=np.float32), count)
@@ -27,13 +27,13 @@ def different(generator: np.random.Generator, size: int, count: int, batch_size:
 def weighted(generator: np.random.Generator, weights: np.ndarray, count: int, batch_size: int) -> np.ndarray:
     """Draw ``count`` different places for every sequence, one after the other by their weights, (count, B).
 
-    If each place has an exponential clock with its weight as the rate, the places whose clocks run out first, in that
-    order, are such a draw (Efraimidis & Spirakis 2006).
+    If each place has an exponential clock whose rate is its weight, the places in the order in which their clocks run
+    out are such a draw (Efraimidis & Spirakis 2006).
 
     Args:
         generator: The random generator.
         weights: The weights of the places.
-        count: How many places each sequence gets.
+        count: Places per sequence.
         batch_size: Sequences (B).
     """
     return _first(generator.standard_exponential((batch_size, len(weights)), dtype=np.float32) / weights, count)
@@ -52,10 +52,10 @@ def power_law(size: int, exponent: float) -> np.ndarray:
 
 @cache
 def shares_taken(size: int, exponent: float, count: int) -> np.ndarray:
-    """Return how often each place is one of ``count`` that `weighted` draws by a `power_law`, (size,).
+    """Return the probability that each place is among ``count`` that `weighted` draws by a `power_law`, (size,).
 
-    Place u is taken if fewer than ``count`` other clocks run out before its own. The chance of that is an integral over
-    its own time, and the others that have run out by then are a sum of independent events.
+    Place u is drawn if fewer than ``count`` other clocks run out before its own. The probability of that is an integral
+    over its own time; the number of other clocks that have run out by then is a sum of independent events.
 
     >>> shares_taken(2, 1.0, 1).round(9), shares_taken(2, 1.0, 2)
     (array([0.66666667, 0.33333333]), array([1., 1.]))
@@ -78,9 +78,9 @@ def shares_taken(size: int, exponent: float, count: int) -> np.ndarray:
 
 
 def _interval(rates: np.ndarray, count: int) -> tuple[float, float]:
-    """Return logarithms of times, before which fewer than ``count`` clocks have run out, and after which as many have.
+    """Return logarithms of two times, before which fewer than ``count`` clocks have run out, and after which as many.
 
-    Both but for chances that Chernoff's bound puts below the rounding of a number.
+    Both hold up to a probability that Chernoff's bound puts below the rounding of a number.
     """
     log_times = np.linspace(math.log(_SMALL), math.log(50 / rates.min()), 200)
     means = -np.expm1(-np.exp(log_times)[:, None] * rates).sum(1)
@@ -90,7 +90,7 @@ def _interval(rates: np.ndarray, count: int) -> tuple[float, float]:
 
 
 def _few_others(chances: np.ndarray, count: int) -> np.ndarray:
-    """Return the chance that fewer than ``count`` of all events but one occur, for each of them, (size, nodes)."""
+    """Return the probability that fewer than ``count`` of the other events occur, for each event, (size, nodes)."""
     size, nodes = chances.shape
     before = np.zeros((size, nodes, count))  # of those before each, the chance of 0, 1, 2, ... that occur
     before[0, :, 0] = 1

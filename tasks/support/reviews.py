@@ -17,13 +17,13 @@ _ADVERBS = (TOKENS[ADVERBS[0]], TOKENS[ADVERBS[-1]] + 1)
 
 
 def write(generator: np.random.Generator, distances: np.ndarray, length: int) -> np.ndarray:
-    """Draw sentences of tokens (T, B), each with its last word so many steps after "terribly", "." behind it.
+    """Draw sentences as tokens (T, B), padded with ".".
 
     Both opinions are independent and uniform over praise and blame.
 
     Args:
-        generator: Draws the words.
-        distances: (B,).
+        generator: The random generator.
+        distances: (B,), the steps from "terribly" to the last word.
         length: T.
     """
     batch_size = len(distances)

@@ -1,4 +1,4 @@
-"""Base class and layout of the agreement tasks: sentences read word by word, and a question on one verb's number."""
+"""Base class and layout of the agreement tasks: sentences read word by word, and a question about one verb's number."""
 
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
@@ -14,18 +14,18 @@ from longlag.tasks.support.compiler import compiled
 
 PAD, END = 0, 1
 KEPT_OUT = 9
-"""The residue modulo 10 of what stays out of training."""
+"""The residue modulo 10 of the pairs that are kept out of training."""
 WORDS, VERB_AT, NUMBER, RIGHT, WRONG = range(5)
-"""What is said of each sentence: how many words it has, with the full stop; the step of the verb that is judged; its
+"""Rows of a table of verbs: the sentence's number of words, with the full stop; the step of the judged verb; its
 number, 0 singular, 1 plural; and the verb in the right and in the wrong number, as tokens."""
 
 
 class VerbTask(Task, ABC):
     """Sentences of which one verb is judged, by a language model of every word or by a classifier of the number.
 
-    A subclass has the option `objective`, ``lm`` or ``number``. With ``lm`` an answer is right if the verb's right form
-    gets a higher output than its wrong one (a tie is half wrong), with ``number`` likewise. The answer is due one step
-    before the verb.
+    A subclass has the option `objective`. An answer is right if the verb's right form gets a higher output than its
+    wrong one (``lm``), or the right number than the wrong one (``number``); a tie is half wrong. The answer is due one
+    step before the verb.
     """
 
     tokens: ClassVar[bool] = True
@@ -39,7 +39,7 @@ class VerbTask(Task, ABC):
 
     @property
     def causal(self) -> bool:
-        """A language model reads the verb one step after it was asked for; for `number` the sentence ends before."""
+        """Whether it is a language model, which reads the verb one step after its answer; ``number`` stops before."""
         return self.objective == "lm"
 
     @property
@@ -58,11 +58,11 @@ class VerbTask(Task, ABC):
         slices: Callable[[], dict[str, np.ndarray]] = dict,
         notes: Callable[[], dict[str, np.ndarray]] = dict,
     ) -> Batch:
-        """Ask about the verbs of sentences.
+        """Make a batch with a question about one verb of each sentence.
 
         Args:
             sentences: (T + 1, B) or more: the words, as tokens, then padding.
-            verbs: (5, B), on the verb of each sentence, in the order of `WORDS`, `VERB_AT`, `NUMBER`, `RIGHT`, `WRONG`.
+            verbs: (5, B), the verb of each sentence: rows `WORDS`, `VERB_AT`, `NUMBER`, `RIGHT` and `WRONG`.
             headline: (B,), which sentences enter the error; None if all do.
             slices: Returns, by name, the numbers by which sentences are grouped, (B,) each.
             notes: Returns, by name, further numbers of the sentences, (B,) each.
@@ -108,7 +108,7 @@ class VerbTask(Task, ABC):
         return {word: token for token, word in enumerate(self.words) if token != PAD}
 
     def ask_one(self, sentence: Sequence[int], forms: Sequence[int]) -> Batch:
-        """Ask about one sentence, given as tokens, with a singular verb, given in both numbers."""
+        """Make a batch of one sentence, given as tokens, with a singular verb, given in both numbers."""
         verb = (len(sentence), sentence.index(forms[0]), 0, *forms)
         return self.ask(np.array(sentence)[:, None], np.array(verb)[:, None])
 
@@ -125,16 +125,16 @@ class VerbTask(Task, ABC):
 def lay_out(
     sentences: np.ndarray, verbs: np.ndarray, steps: int, every_word: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Lay out what is read of sentences and what is asked: each next word, or the number of the verb before it comes.
+    """Lay out inputs and targets of sentences: the next word at each step, or the verb's number one step before it.
 
     Args:
         sentences: (T + 1, B) or more.
         verbs: (5, B), see `VerbTask.ask`.
         steps: T.
-        every_word: Whether each next word is asked for.
+        every_word: Whether the next word is the target at each step.
 
     Returns:
-        Inputs (T, B), mask (T, B), targets (N,), lengths (B,) and which of the targets are the verbs, (B,).
+        Inputs (T, B), mask (T, B), targets (N,), lengths (B,) and the indices of the verbs among the targets, (B,).
 
     >>> sentences = np.array([[5, 5], [6, 8], [7, 9], [1, 1], [0, 0]])
     >>> verbs = np.array([[4, 4], [2, 1], [0, 1], [7, 8], [3, 4]])

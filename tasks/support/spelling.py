@@ -1,4 +1,4 @@
-"""Specs as text: ``name:option=value,option=value``, where some values may be given by place: ``norm:1``."""
+"""Specs as text: ``name:option=value,option=value``, where some values may be given by position: ``norm:1``."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from longlag.tasks.support.errors import UsageError
 
 
 def clip_parts(spec: str) -> list[str]:
-    """Return the specs that stand side by side in a clip's.
+    """Return the specs that a clip's spec combines.
 
     >>> clip_parts("norm:1e+3 + omega:4")
     ['norm:1e+3', 'omega:4']
@@ -26,8 +26,8 @@ def split_spec(text: str, what: str, placed: Sequence[str] = (), form: str = "")
     Args:
         text: The spec.
         what: Its kind, for messages.
-        placed: The options that may be given by place, in this order, before any that is given by name.
-        form: How such a spec is written, for messages.
+        placed: The options that may be given by position, in this order, before any that is given by name.
+        form: The form of such a spec, for messages.
 
     Raises:
         UsageError: An option lacks a value or is given twice, or there are more values than options.
@@ -45,9 +45,9 @@ def split_spec(text: str, what: str, placed: Sequence[str] = (), form: str = "")
 
 
 def _settings(text: str, placed: Sequence[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield parts of a text, each with the option and the value that it gives; what is not said is empty.
+    """Yield the parts of a text, each with its option and its value; either is empty where the text has none.
 
-    Several values by place are separated by colons, as specs are written and stored, or by commas.
+    Several values by position are separated by colons, as specs are written and stored, or by commas.
     """
     left = list(placed)
     for part in text.split(","):

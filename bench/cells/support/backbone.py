@@ -23,9 +23,9 @@ class Backbone(Configurable, ABC):
     kind: ClassVar[str] = "cell"
     reference: ClassVar[str]
     no_kernel: ClassVar[str] = ""
-    """Why it has no kernel by default, in a few words; empty where it has one, and for plugins."""
+    """Why it has no kernel by default, in a few words; empty if it has one, and for plugins."""
     unit_axis: ClassVar[int]
-    """The axis of a weight matrix that counts the units it leads to."""
+    """The axis of a weight matrix that counts the units of its output."""
 
     @property
     def width_step(self) -> int:
@@ -38,25 +38,25 @@ class Backbone(Configurable, ABC):
         return False
 
     def admit(self, wiring: Wiring) -> None:
-        """Refuse wirings that it cannot have; by default it can have all.
+        """Check that it supports a wiring; by default it supports all.
 
         Raises:
-            UsageError: It cannot have this one.
+            UsageError: It does not support the wiring.
         """
 
     def kept_losses(self, input_size: int, hidden_size: int) -> list[str]:
-        """Return where a user's module keeps a loss of its own, which nothing would train; empty without a module."""
+        """Return the attributes in which a user's module keeps its own loss, which nothing would train."""
         return []
 
     def admit_inputs(self, tokens: bool) -> None:
-        """Refuse inputs, tokens or vectors, that it cannot read; by default it reads both.
+        """Check that it can read the inputs, tokens or vectors; by default it reads both.
 
         Raises:
             UsageError: It cannot read them.
         """
 
     def admit_steps(self, trained: int, longest: int) -> None:
-        """Refuse sequences that a network trained on ``trained`` time steps cannot read; by default it reads any.
+        """Check that a network trained on ``trained`` time steps can read longer sequences; by default it reads any.
 
         Raises:
             UsageError: It cannot read ``longest`` time steps.
@@ -73,7 +73,7 @@ class Stackable(Backbone):
 
     @abstractmethod
     def parts(self, name: str, hidden_size: int) -> tuple[int, ...]:
-        """Return the columns of each logical tensor stored side by side in one of `shapes`."""
+        """Return the numbers of columns of the logical tensors that are stored side by side in one of `shapes`."""
 
     def state_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
         """Return the shape of each state of one sequence that a scan may start from; empty by default."""
@@ -81,7 +81,7 @@ class Stackable(Backbone):
 
     @abstractmethod
     def state_count(self, hidden_size: int) -> int:
-        """Return how many numbers a layer carries from step to step, for one sequence."""
+        """Return the size of a layer's state for one sequence: all numbers carried from step to step."""
 
     @abstractmethod
     def initial_weights(self, input_size: int, hidden_size: int, *names: str | int) -> dict[str, np.ndarray]:
@@ -93,7 +93,7 @@ class Stackable(Backbone):
 
     @final
     def count(self, input_size: int, hidden_size: int) -> int:
-        """Return how many numbers of a layer are trained."""
+        """Return the number of a layer's trained parameters."""
         frozen = self.frozen(input_size, hidden_size)
         shapes = self.shapes(input_size, hidden_size)
         return sum(prod(shape) for name, shape in shapes.items() if name not in frozen)

@@ -39,10 +39,10 @@ class ModuleCell(Stackable):
 
     @final
     def admit(self, wiring: Wiring) -> None:
-        """Refuse learned initial states, and layers above one that reads tokens.
+        """Check that states start from zeros, and that a module that reads tokens has one layer.
 
         Raises:
-            UsageError: The wiring asks for it.
+            UsageError: The wiring breaks one of these rules.
         """
         if wiring.initial_state != "zeros":
             raise UsageError(f"cell {self.name()} is a module, which makes its own states: initial_state must be zeros")
@@ -51,7 +51,7 @@ class ModuleCell(Stackable):
 
     @final
     def admit_inputs(self, tokens: bool) -> None:
-        """Refuse vectors where the module reads tokens.
+        """Check that a module that reads tokens gets tokens.
 
         Raises:
             UsageError: It reads tokens, and the inputs are vectors.
@@ -62,7 +62,7 @@ class ModuleCell(Stackable):
             )
 
     def parts(self, name: str, hidden_size: int) -> tuple[int, ...]:
-        """Return one part for every tensor, since how a module stores its gates is not known."""
+        """Return no parts, since the gates in a module's tensors are unknown: each counts as one logical tensor."""
         return ()
 
     def shapes(self, input_size: int, hidden_size: int) -> dict[str, tuple[int, ...]]:
@@ -77,7 +77,7 @@ class ModuleCell(Stackable):
         return _tensors(self.module, input_size, hidden_size)
 
     def state_count(self, hidden_size: int) -> int:
-        """Return how many numbers the module's state holds for one sequence, by running one step."""
+        """Return the size of the module's state for one sequence, found by running one step."""
         return _state_numbers(self.module, self.tokens, hidden_size)
 
     def initial_weights(self, input_size: int, hidden_size: int, *names: str | int) -> dict[str, np.ndarray]:
@@ -117,7 +117,7 @@ class ModuleCell(Stackable):
             return checked(template, given, inputs, hidden_size)[0]
 
     def kept_losses(self, input_size: int, hidden_size: int) -> list[str]:
-        """Return where the module keeps a number that depends on its weights, such as a loss of its own."""
+        """Return the attributes that hold a single number which depends on its weights, such as its own loss."""
         template = build(self.module, input_size, hidden_size, 0)
         inputs = torch.zeros(2, 2, dtype=torch.int64) if self.tokens else torch.zeros(2, 2, input_size)
         with torch.enable_grad(), seeded(0):
@@ -140,8 +140,8 @@ def checked(template: nn.Module, given: dict[str, Tensor], inputs: Tensor, hidde
         hidden_size: H.
 
     Raises:
-        RuntimeError: As the module raised it.
-        TypeError: It does not return outputs and a state; or it looks vectors up in a table of tokens.
+        RuntimeError: The module raises it.
+        TypeError: It does not return outputs and a state, or its `torch.nn.Embedding` was given vectors.
         ValueError: The outputs have another shape than (T, B, H).
     """
     try:
@@ -156,7 +156,7 @@ def checked(template: nn.Module, given: dict[str, Tensor], inputs: Tensor, hidde
         raise
     if not isinstance(returned, tuple) or len(returned) != 2 or not isinstance(returned[0], Tensor):
         given_back = f"a tuple of {len(returned)}" if isinstance(returned, tuple) else type(returned).__name__
-        rule = "must return (outputs, state), nothing beside them: the loss is the task's"
+        rule = "must return (outputs, state) and nothing else, since the task computes the loss"
         raise TypeError(f"{type(template).__name__}.forward {rule}; not {given_back}")
     expected = (*inputs.shape[:2], hidden_size)
     if returned[0].shape != expected:

@@ -26,8 +26,8 @@ class ModuleTensor:
     """One tensor of a module.
 
     Attributes:
-        shape: As the module has it.
-        dtype: As the module has it.
+        shape: Its shape in the module.
+        dtype: Its dtype in the module.
         trained: Whether it is a parameter that is trained.
     """
 
@@ -37,7 +37,7 @@ class ModuleTensor:
 
     @property
     def row_shape(self) -> tuple[int, ...]:
-        """The shape that it has in a row: a complex number is two, and a single number has the shape (1,)."""
+        """Its shape in a row: a complex number is stored as two, and a scalar has the shape (1,)."""
         return (*self.shape, 2) if self.dtype.is_complex else self.shape or (1,)
 
     def from_row(self, view: Tensor) -> Tensor:
@@ -79,11 +79,11 @@ def build(made: type[nn.Module], input_size: int, hidden_size: int, seed: int) -
 
 
 def admit_module(made: type[nn.Module], input_size: int = 16, hidden_size: int = 16) -> None:
-    """Refuse a module that holds state which trials would share.
+    """Check that a module holds no state that trials would share.
 
     Raises:
-        UsageError: A buffer of it changes when it runs or holds numbers too large for a row, a plain attribute follows
-            from random numbers, or it has buffers and cannot run.
+        UsageError: A buffer of it changes when it runs or holds numbers too large for a row, a plain attribute depends
+            on random numbers, or it has buffers and cannot run.
     """
     one, other = (build(made, input_size, hidden_size, seed) for seed in (0, 1))
     what = f"class {made.__name__}"
@@ -94,7 +94,7 @@ def admit_module(made: type[nn.Module], input_size: int = 16, hidden_size: int =
     theirs = dict(_plain_numbers(other))
     for name, value in _plain_numbers(one):
         if name in theirs and not _same(value, theirs[name]):
-            rule = "does not follow the seed: all trials would share the first one's; make it a buffer or a parameter"
+            rule = "would be the same in all trials; make it a buffer or a parameter, which follow the trial's seed"
             raise UsageError(f"{what}: {name!r}, a plain attribute made of random numbers, {rule}")
     for name in _changed_buffers(one, input_size):
         rule = "changes when the module runs (as running statistics do); a buffer must be constant"
@@ -102,10 +102,10 @@ def admit_module(made: type[nn.Module], input_size: int = 16, hidden_size: int =
 
 
 def _changed_buffers(module: nn.Module, input_size: int) -> list[str]:
-    """Name the buffers that a pass in training changes.
+    """Return the names of the buffers that a forward pass in training mode changes.
 
     Raises:
-        UsageError: The module cannot run, so that nobody can see whether its buffers change.
+        UsageError: The module cannot run, so that this cannot be checked.
     """
     before = {name: value.clone() for name, value in module.named_buffers()}
     if not before:
@@ -119,7 +119,7 @@ def _changed_buffers(module: nn.Module, input_size: int) -> list[str]:
             torch.func.functional_call(module, given, (inputs, None))
     except Exception as error:
         raised = f"raises on inputs {tuple(inputs.shape)}: {first_line(error)}{place(error)}"
-        rule = "it must run, as its buffers are checked to be constant"
+        rule = "it must run, so that its buffers can be checked to be constant"
         raise UsageError(f"class {type(module).__name__} {raised}; {rule}") from error
     return [name for name, value in before.items() if not _same(value, given[name])]
 

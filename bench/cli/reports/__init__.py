@@ -1,1 +1,1 @@
-"""Commands that read what is stored: summaries and exports; figures, tables and methods, also those of a paper."""
+"""Commands that read stored results: summaries, exports, figures, tables and methods, also for a paper."""

@@ -1,4 +1,4 @@
-"""Options by which an author chooses: what of a study, called and drawn how, in which style."""
+"""Options with which an author selects parts of a study, their labels and looks, and a style."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -27,22 +27,22 @@ def selection_options(command: Command) -> Command:
         axes = {name: options.pop(f"only_{name}") for name in _AXES}
         return command(*args, selection=_selection(axes, label, looks), **options)
 
-    found: Command = click.option(
+    decorated: Command = click.option(
         "--looks",
         type=click.Path(path_type=Path, dir_okay=False),
         help="TOML file of labels, colours, markers by spec.",
     )(chosen)
-    found = click.option(
-        "--label", multiple=True, metavar="SPEC=TEXT", help="What a task, cell or clip is called; repeatable."
-    )(found)
+    decorated = click.option(
+        "--label", multiple=True, metavar="SPEC=TEXT", help="Label of a task, cell or clip; repeatable."
+    )(decorated)
     for name in reversed(_AXES):
-        told = (
+        summary = (
             f"Only these of axis {name}, in this order; repeatable." if name in ("task", "cell", "clip", "lr") else ""
         )
-        found = click.option(
-            option_label(name), f"only_{name}", multiple=True, metavar="VALUE", help=told, hidden=not told
-        )(found)
-    return found
+        decorated = click.option(
+            option_label(name), f"only_{name}", multiple=True, metavar="VALUE", help=summary, hidden=not summary
+        )(decorated)
+    return decorated
 
 
 def _selection(axes: dict[str, tuple[str, ...]], label: tuple[str, ...], looks: Path | None) -> "Selection":
@@ -53,7 +53,7 @@ def _selection(axes: dict[str, tuple[str, ...]], label: tuple[str, ...], looks: 
 
 
 def style_options(command: Command) -> Command:
-    """Add ``--style, --width, --usetex, --title, --only, --format``; the command gets ``wanted``, or None of none."""
+    """Add ``--style, --width, --usetex, --title, --only, --format``; the command gets ``wanted``, None without any."""
 
     @wraps(command)
     def styled(
@@ -74,8 +74,8 @@ def style_options(command: Command) -> Command:
     for option in (
         click.option("--format", "form", multiple=True, metavar="NAME", help="pdf, png, svg; repeatable. [all]"),
         click.option("--only", metavar="NAMES", help="Figures, separated by commas."),
-        click.option("--title/--no-title", default=None, help="Whether frames say what they show, not the caption."),
-        click.option("--usetex", is_flag=True, help="Let TeX set the text."),
+        click.option("--title/--no-title", default=None, help="Put titles above frames, not into the caption."),
+        click.option("--usetex", is_flag=True, help="Typeset text with TeX."),
         click.option("--width", metavar="NAME", help="column, text, half. [column]"),
         click.option("--style", metavar="NAME", help="neurips, icml, iclr, acl, tmlr, jmlr, plain. [plain]"),
     ):

@@ -1,4 +1,4 @@
-"""The command that puts the lecture's claims to the test."""
+"""The command that tests the lecture's claims."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 @click.argument("numbers", nargs=-1, type=int, metavar="[NUMBER]...")
 @click.option("--tier", type=int, default=10, show_default=True, help="10, 60 or 600: minutes on two cores, roughly.")
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be trained; train nothing.")
-@click.option("--explain", is_flag=True, help="Show each rule, its source, and what would have falsified it.")
-@click.option("--new-rules", is_flag=True, help="Judge anew what was judged by another rule, and keep that beside it.")
+@click.option("--explain", is_flag=True, help="Show each rule, its source and its falsification.")
+@click.option("--new-rules", is_flag=True, help="Judge claims again whose rules have changed; old verdicts are kept.")
 @click.option("--workers", type=int, help="Training processes.  [default: all cores]")
 @results_option
 def claims(
@@ -30,7 +30,7 @@ def claims(
     workers: int | None,
     results: Path,
 ) -> int:
-    """Answer the lecture's claims, all or those of the NUMBERs, each by a rule that was fixed before the numbers.
+    """Test the lecture's claims, all or those of the NUMBERs, each by a rule that was fixed before the results.
 
     Trials go to the folder `claims` of the results; the same command again resumes. A higher tier has more seeds.
     """
@@ -50,7 +50,7 @@ def claims(
 
 
 def _answer(asked: "Sequence[Claim]", tier: int, folder: Path, workers: int, new_rules: bool) -> int:
-    """Answer claims one by one, storing each; return the exit code."""
+    """Answer claims one by one, store each answer, and return the exit code."""
     from longlag.claims.support import named, stored, told
     from longlag.claims.support.answering import Bench, answer
     from longlag.cli.ending import EXIT_SOME_FAILED
@@ -114,13 +114,13 @@ def _show_plan(asked: "Sequence[Claim]", tier: int, folder: Path, workers: int) 
             is_search = study.name in searches
             seconds = plan.seconds_here(workers) * (1 + AROUND_THE_BEST * is_search)
             whole += seconds
-            how = "with what follows around the best rates" if is_search else "if none stops early"
+            how = "with further trials around the best rates" if is_search else "if none stops early"
             click.echo(f"    {study.name}: {len(plan.trials)} trials, {plan.stored} stored, {minutes(seconds)} {how}")
-    click.echo(f"{minutes(whole)} on {workers} workers, an estimate; and a minute for what is computed")
+    click.echo(f"{minutes(whole)} on {workers} workers, an estimate; and a minute for computed claims")
 
 
 def _explained(claim: "Claim") -> str:
-    """Return everything that was fixed before the numbers."""
+    """Return all that was fixed before the results: sentence, source and rules."""
     from longlag.claims.base import LECTURE
     from longlag.claims.support.fixed import rule_hash
 

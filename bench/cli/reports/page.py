@@ -19,7 +19,7 @@ from longlag.tasks.support.errors import UsageError
 @plugin_option
 @results_option
 def report(studies: tuple[str, ...], out: Path | None, static: bool, results: Path) -> None:
-    """Write a study's page, or two side by side: one HTML file to look at, without a network."""
+    """Write a page of one study, or of two side by side: one HTML file that works offline."""  # noqa: DOC501
     from longlag.report.page import stamp
     from longlag.report.page.page import write
     from longlag.store.results import load_study

@@ -26,8 +26,8 @@ out_option = click.option(
 def figures(study: str, wanted: "Wanted | None", selection: "Selection", out: Path | None, results: Path) -> None:
     """Redraw a study's figures from its store, or draw those of a paper.
 
-    With none but STUDY: the figures that a run draws. With any other option: figures in the size and letters of a
-    venue, each as PDF, PNG and SVG beside its numbers and its caption.
+    With STUDY alone: the figures that a run draws. With any other option: figures in the size and typeface of a venue,
+    each as PDF, PNG and SVG with its numbers and its caption.
     """
     from longlag.report.figures.all import draw_figures
     from longlag.report.paper.figures import Wanted, write_figures
@@ -74,9 +74,9 @@ def tables(
 ) -> None:
     """Rewrite a study's tables from its store, or make one for a paper.
 
-    With none but STUDY: the tables that a run writes. With any other option a table of at most eight columns unless
-    they are named is printed, or written in every format with --out.
-    """
+    With STUDY alone: the tables that a run writes. With any other option one table is printed, or written in every
+    format with --out; it has at most eight columns unless they are named.
+    """  # noqa: DOC501  (a command's help)
     from longlag.report.paper.origin import origin_of
     from longlag.report.paper.table import table_of, written_as
     from longlag.report.text.files import write_tables
@@ -113,10 +113,10 @@ def tables(
 @out_option
 @report_options
 def methods(study: str, form: str | None, selection: "Selection", out: Path | None, results: Path) -> None:
-    """Tell how a study was made, for a paper: a paragraph, a table of settings, a bibliography.
+    """Describe a study's methods for a paper: a paragraph, a table of settings, a bibliography.
 
-    Printed in one format, or written in all with --out.
-    """
+    They are printed in one format, or written in all with --out.
+    """  # noqa: DOC501  (a command's help)
     from longlag.report.paper.methods import methods_files
     from longlag.report.paper.origin import origin_of
     from longlag.store.results import load_study
@@ -142,7 +142,7 @@ def methods(study: str, form: str | None, selection: "Selection", out: Path | No
 @click.argument("studies", nargs=-1)
 @click.option("--manifest", type=click.Path(path_type=Path, dir_okay=False), help="File of a paper's choices.")
 @style_options
-@click.option("--columns", metavar="NAMES", help="Of the tables, separated by commas.")
+@click.option("--columns", metavar="NAMES", help="Columns of the tables, separated by commas.")
 @click.option("--group", metavar="AXIS", help="Axis whose values head groups of rows. [task]")
 @selection_options
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write. [paper]")
@@ -158,11 +158,11 @@ def paper(
     out: Path | None,
     results: Path,
 ) -> None:
-    """Write all figures and tables of some studies, and how they were made, in the size of a venue.
+    """Write all figures, tables and methods of some studies in the size of a venue.
 
-    Each study has a folder; manifest.json says of every file which study, digest and command made it. With --manifest
-    the choices are those of a file.
-    """
+    Each study has a folder; manifest.json records the study, digest and command behind every file. With --manifest all
+    choices come from a file.
+    """  # noqa: DOC501  (a command's help)
     from longlag.report.paper.bundle import Part, write_paper
     from longlag.report.paper.choices import read_choices
     from longlag.report.paper.figures import Wanted

@@ -31,12 +31,12 @@ def show(study: str, as_json: bool, results: Path) -> None:
 @click.command()
 @click.option("--format", "form", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write; CSV goes to stdout without."
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write.  [default: stdout, for CSV]"
 )
 @click.option("--timings", is_flag=True, help="Add durations, the only columns that differ between runs.")
-@click.option("--environment", is_flag=True, help="Add versions and processor, as they were where a trial was trained.")
-@click.option("--curves", is_flag=True, help="One row an evaluation instead of one row a trial.")
-@click.option("--transfer", is_flag=True, help="One row a trial and test lag instead of one row a trial.")
+@click.option("--environment", is_flag=True, help="Add the versions and the processor with which a trial was trained.")
+@click.option("--curves", is_flag=True, help="One row per evaluation instead of one per trial.")
+@click.option("--transfer", is_flag=True, help="One row per trial and test lag instead of one per trial.")
 @click.option("--lens", metavar="NAME", help="Results of a lens, one row per trial, phase and lag.")
 @report_options
 def export(
@@ -50,7 +50,7 @@ def export(
     lens: str | None,
     results: Path,
 ) -> None:
-    """Write a study's rows, one per trial, sorted by key."""
+    """Write a study's rows, one per trial, sorted by key."""  # noqa: DOC501  (a command's help)
     from longlag.plan.lenses import checked_lenses
     from longlag.store.results import load, load_curves, load_lens, load_transfer, write_csv, write_parquet
 

@@ -1,1 +1,1 @@
-"""Code that lenses share: names, sequences, and the signal in the backward pass."""
+"""Code that lenses share: look-up by name, sequences, and the signal of the backward pass."""

@@ -1,8 +1,8 @@
 """The number per sequence that lenses differentiate: the answer's margin at its last scored step.
 
-For classes it is the target's logit minus the logarithm of the sum of the others' exponentials, so that it is the
-logarithm of the odds for the right answer; unlike the loss's, its gradient does not vanish once the answer is right. In
-regression it is the sum of the outputs.
+For classes it is the target's logit minus the log-sum-exp of the others, which is the log odds of the right answer;
+unlike the loss's gradient, that of the margin does not vanish once the answer is right. In regression it is the sum of
+the outputs.
 """
 
 import torch
@@ -26,7 +26,7 @@ def margins(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def last_scored(batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return the last scored step of each sequence, (B,), -1 without one, and its place among the N scored steps, (B,).
+    """Return the last scored step of each sequence, (B,), -1 if there is none, and its index among the N scored steps.
 
     >>> mask = torch.tensor([[True, False], [True, True], [False, False]])
     >>> [part.tolist() for part in last_scored(Batch(torch.zeros(3, 2), torch.zeros(3, dtype=torch.int64), mask))]

@@ -12,14 +12,14 @@ from longlag.values.trial import Trial
 
 
 def check_asked(lenses: Sequence[str], trials: Sequence[Trial]) -> None:
-    """Refuse lenses that apply to none of the trials' networks.
+    """Check that each lens applies to the network of some trial.
 
     Args:
         lenses: The names of lenses.
         trials: At least one trial.
 
     Raises:
-        UsageError: A lens applies to none; the message has the reason for the first trial.
+        UsageError: A lens applies to none; the message gives the reason for the first trial.
     """
     alike = list({(trial.task, trial.cell, trial.wiring): trial for trial in trials}.values())
     for name in lenses:

@@ -1,4 +1,4 @@
-"""Frames of networks that are not training: as they start, and as they were kept."""
+"""Frames of networks outside training: of initial networks and of kept ones."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from longlag.values.trial import Trial
 
 
 def frames_at_start(lenses: Sequence[str], trial: Trial) -> list[Frame]:
-    """Look at a trial's network before its first update; nothing is trained."""
+    """Return the frames of a trial's network before its first update; nothing is trained."""
     network = network_of(trial)
     row = torch.from_numpy(network.initial_row(trial.seed)).to(trial.device, getattr(torch, trial.dtype))
     with arithmetic():
@@ -22,7 +22,7 @@ def frames_at_start(lenses: Sequence[str], trial: Trial) -> list[Frame]:
 
 
 def frames_of_kept(lenses: Sequence[str], trial: Trial, folder: Path, updates: int) -> list[Frame]:
-    """Look at a trial's network as it started and as it was kept.
+    """Return the frames of a trial's initial network and of the kept one.
 
     Args:
         lenses: The names of lenses.

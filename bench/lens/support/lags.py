@@ -11,17 +11,17 @@ from longlag.values.frames import Part, rounded
 Array = np.ndarray
 
 KEPT = 256
-"""All lags up to this one are kept; beyond it only some, so that neighbours differ by about 2 %."""
+"""All lags up to this one are kept; beyond it only some, about 2 % apart."""
 _APART = 1.02
 
 
 @dataclass(frozen=True)
 class ByLag:
-    """Numbers of sequences by lag; NaN where a sequence has no such lag.
+    """Numbers by lag and sequence.
 
     Attributes:
         lags: (K,), ascending without a gap; negative ones lie after the answer.
-        values: (K, B).
+        values: (K, B); NaN where a sequence has no such lag.
     """
 
     lags: Array
@@ -29,7 +29,7 @@ class ByLag:
 
     @property
     def common(self) -> "ByLag":
-        """The part of the lags that at least half of the sequences have; empty where there are no sequences."""
+        """The lags that at least half of the sequences have; empty if there are no sequences."""
         held = np.isfinite(self.values).sum(1) * 2 >= max(self.values.shape[1], 1)
         return ByLag(self.lags[held], self.values[held])
 
@@ -44,10 +44,10 @@ def by_lag(last: Array, ends: Array, norms: Array) -> ByLag:
     Args:
         last: (B,), the step from which lags count; sequences with -1 are left out.
         ends: (B,), the time steps of each sequence.
-        norms: (T, B).
+        norms: (T, B), the norms by step.
     """
-    asked = last >= 0
-    last, ends, norms = last[asked], ends[asked], norms[:, asked]
+    scored = last >= 0
+    last, ends, norms = last[scored], ends[scored], norms[:, scored]
     if not len(last):
         return ByLag(np.zeros(0, dtype=np.int64), np.zeros((0, 0)))
     lags = np.arange(-int((ends - 1 - last).max()), int(last.max()) + 1)
@@ -58,10 +58,10 @@ def by_lag(last: Array, ends: Array, norms: Array) -> ByLag:
 
 
 def joined(pieces: Sequence[tuple[Norms, str]]) -> ByLag:
-    """Return one part of several pieces joined along the sequences.
+    """Join the norms of several pieces along the sequences.
 
     Args:
-        pieces: The norms of each piece, with the name of the part.
+        pieces: The norms of each piece, with the name of the part to take.
     """
     by_piece = [by_lag(norms.last.numpy(), norms.ends.numpy(), norms.parts[part].numpy()) for norms, part in pieces]
     low, high = (
@@ -98,7 +98,7 @@ def at_zero(norms: ByLag) -> Array:
 
 
 def quantiles(norms: ByLag) -> Part:
-    """Return the median and the 10 and 90 % quantiles over sequences at each lag, and how many are exactly zero.
+    """Return the median and the 10 and 90 % quantiles over sequences at each lag, and the number of exact zeros.
 
     Columns: ``lag, n, low, median, high, zeros``.
     """

@@ -1,4 +1,4 @@
-"""Lenses by their names, which are the names of files, listed without importing any."""
+"""Looks lenses up by their names, which are file names."""
 
 import importlib
 import inspect
@@ -10,7 +10,7 @@ from longlag.lens.base import Lens
 
 @cache
 def lens(name: str) -> Lens:
-    """Return the one lens of a file; `longlag.plan.lenses` refuses unknown names before."""
+    """Return the lens of a file; `longlag.plan.lenses` has refused unknown names."""
     module = importlib.import_module(f"longlag.lens.{name}")
     classes = [
         made

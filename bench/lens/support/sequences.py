@@ -1,4 +1,4 @@
-"""The sequences that lenses look at: drawn once per task, the same for every network and every lens."""
+"""The sequences on which lenses run networks: drawn once per task, the same for every network and lens."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -15,11 +15,11 @@ from longlag.values.seeding import stream
 from longlag.values.trial import Trial
 
 SEQUENCES = 64
-"""The number of sequences that a lens looks at."""
+"""The number of sequences that a lens uses."""
 _STEPS = 2**15
-"""Time steps of one piece (T·B) at most: sequences of more than 512 steps come in several pieces."""
+"""The most time steps (T·B) of one piece: sequences of more than 512 steps come in several pieces."""
 _LONG = 2**12
-"""Time steps beyond which `small` gives sequences one by one."""
+"""The length above which `small` returns sequences one by one."""
 
 
 @registry.forgetful
@@ -36,9 +36,9 @@ def _drawn(spec: str, device: str, dtype: torch.dtype) -> tuple[Batch, ...]:
 
 
 def small(batch: Batch) -> list[Batch]:
-    """Return a batch in pieces for which a backward pass takes no more memory than in training.
+    """Return a batch in pieces whose backward pass takes no more memory than in training.
 
-    Long sequences become batches of their own, without slices and notes.
+    Each long sequence becomes a batch, without slices and notes.
     """
     steps, width = batch.mask.shape
     if steps <= _LONG:
@@ -62,7 +62,7 @@ def subject_of(trial: Trial, network: AnyNetwork, row: Tensor) -> Subject:
     Args:
         trial: The trial.
         network: The trial's network.
-        row: (P,), the trial's parameters at some moment.
+        row: (P,), the trial's parameters at some update.
     """
     batches = _drawn(trial.task, str(row.device), row.dtype)
     clip, task = registry.clip(trial.clip), registry.task(trial.task)

@@ -1,8 +1,8 @@
 """Norms of the answer's gradient by a network's inputs and states, step by step.
 
-With y the answer's margin (`answers`), x_t the vector read at step t (one-hot for tokens) and s_t the states of a scan
-after it, all of them together or one by one, these are |dy/dx_t| and |dy/ds_t| for every step of every sequence.
-Only networks of cells have signals by states: the states of modules that run whole sequences cannot be observed.
+With y the answer's margin (`answers`), x_t the input vector at step t (one-hot for tokens) and s_t the states after it,
+all of them together or one by one, these are |dy/dx_t| and |dy/ds_t| for every step of every sequence. Only networks of
+cells have signals by states: the states of modules that run whole sequences cannot be observed.
 """
 
 from collections.abc import Mapping
@@ -32,8 +32,8 @@ class Norms:
     Attributes:
         last: (B,), the last scored step of each sequence, -1 without one.
         ends: (B,), the time steps of each sequence.
-        parts: (T, B) float64 each: ``input``; ``state``, of all scans together, and where these have more than one
-            state in all, that of each scan and state by itself: ``0.h``, ``1-backward.c``.
+        parts: (T, B) float64 each: ``input``; ``state``, for all states together, and, if there are several, each of
+            them by scan and name: ``0.h``, ``1-backward.c``.
     """
 
     last: Tensor
@@ -45,7 +45,7 @@ def unreadable(subject: Subject) -> str:
     """Return why the answer cannot be differentiated by a network's inputs; empty where it can."""
     network = subject.network
     if isinstance(network, ModuleNetwork) and network.cell.tokens:
-        return f"cell {network.cell.name()} reads tokens by a table of its own, which no vector can stand for"
+        return f"cell {network.cell.name()} looks tokens up in its own table, so that it has no gradient by its inputs"
     return ""
 
 
@@ -54,7 +54,7 @@ def norms_of(subject: Subject, batch: Batch) -> Norms:
     seen: list[Signal] = []
     read, decodes = {"inputs": _as_vectors(batch.inputs, subject)}, isinstance(subject.network, EncoderDecoder)
     if decodes:
-        assert batch.decoder_inputs is not None, "tasks with an output sequence tell a decoder what to write"
+        assert batch.decoder_inputs is not None, "tasks with an output sequence have decoder inputs"
         read["decoder_inputs"] = _as_vectors(batch.decoder_inputs, subject, further=1)
     with torch.enable_grad():
         views = subject.network.layout.views(subject.row)
@@ -71,7 +71,7 @@ def norms_of(subject: Subject, batch: Batch) -> Norms:
 
 
 def _as_vectors(read: Tensor, subject: Subject, further: int = 0) -> Tensor:
-    """Return inputs as vectors for differentiation; ``further`` is the number of classes that are only read."""
+    """Return inputs as vectors for differentiation; ``further`` is the number of classes that are never targets."""
     if read.is_floating_point():
         return read.detach().to(subject.row.dtype, copy=True).requires_grad_()
     size = subject.task.output_size + further if further else subject.task.input_size
@@ -79,13 +79,13 @@ def _as_vectors(read: Tensor, subject: Subject, further: int = 0) -> Tensor:
 
 
 def _norms(part: Tensor) -> Tensor:
-    """Return the norm over all but the first two axes, (T, B) float64; by spans of time, as it copies what it reads."""
+    """Return the norm over all but the first two axes, (T, B) float64; computed by spans of time, to save memory."""
     spans = torch.split(part.detach().flatten(2), _SPAN)
     return torch.cat([torch.linalg.vector_norm(span, dim=2, dtype=torch.float64) for span in spans])
 
 
 def _written(encoder: Tensor, decoder: Tensor, mask: Tensor) -> Tensor:
-    """Return norms (T, B): a decoder's, (T', B), at the steps at which it wrote; the encoder's before them."""
+    """Return norms (T, B): a decoder's, (T', B), at the steps at which it writes; the encoder's before them."""
     steps, columns = mask.nonzero(as_tuple=True)
     joined = encoder.clone()
     joined[steps, columns] = decoder[steps - mask.int().argmax(0)[columns], columns]

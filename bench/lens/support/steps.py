@@ -21,11 +21,11 @@ def no_steps(subject: Subject) -> str:
         return ""
     cell = getattr(network, "cell", None)
     named = f"cell {cell.name()}" if cell is not None else "this network"
-    return f"it looks between the steps of a cell; {named} runs whole sequences by itself, or decodes"
+    return f"it needs the steps of a cell; {named} runs whole sequences, or has a decoder"
 
 
 def no_weights(subject: Subject) -> str:
-    """Return that a network of cells, which `no_steps` accepts, has no recurrent weights; empty where it has."""
+    """Return a message if a network of cells, which `no_steps` accepts, has no recurrent weights; else empty."""
     network = subject.network
     assert isinstance(network, Network), "no_steps refuses others"
     if not network.cell.recurrent_shapes(network.hidden_size):
@@ -41,7 +41,7 @@ class Steps:
         cell: The cell.
         weights: Its tensors, by its own names.
         signal: The states and signals of a forward and backward pass.
-        ends: (B,), the steps of each sequence in a scan that reads it backwards; None in one that reads it forwards.
+        ends: (B,), the length of each sequence if the scan reads it backwards; None if it reads it forwards.
     """
 
     cell: Cell
@@ -51,7 +51,7 @@ class Steps:
 
     @cached_property
     def recurrent(self) -> dict[str, Tensor]:
-        """The tensors that a step uses beside the input projection, as leaves."""
+        """The tensors that a step uses except the input projection, as leaves."""
         names = self.cell.recurrent_shapes(self.cell.hidden_size(self.weights))
         return {name: self.weights[name].detach().requires_grad_() for name in names}
 

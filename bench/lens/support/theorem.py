@@ -1,11 +1,11 @@
 """The bound on the signal of a plain network, and the networks for which it holds.
 
-Of h_t = f(x_t W + b + h_{t-1} U) with |f'| <= g everywhere and s_max the largest singular value of U,
+For h_t = f(x_t W + b + h_{t-1} U) with |f'| <= g everywhere and s_max the largest singular value of U,
 
     |dy/dh_(T-k)| <= (g s_max)^k |dy/dh_T|
 
 since each step back multiplies by a diagonal matrix of slopes, of norm at most g, and by U^T (Pascanu, Mikolov & Bengio
-2013, section 2; there for s_max < 1 / g, which is enough for the signal to vanish). g is 1 for tanh, ReLU and the
+2013, section 2; there for s_max < 1 / g, which is sufficient for the signal to vanish). g is 1 for tanh, ReLU and the
 identity, and 1/4 for the logistic function.
 """
 
@@ -20,9 +20,9 @@ def no_bound(subject: Subject) -> str:
     """Return why the theorem does not hold for a network; empty where it does."""
     network = subject.network
     if not isinstance(network, Network):
-        return "the theorem is about one layer of a plain cell; this network runs whole sequences by itself, or decodes"
+        return "the theorem is about one layer of a plain cell; this network runs whole sequences, or has a decoder"
     if network.cell.steepest is None:
-        return f"the theorem is about h = f(x W + b + h U); the steps of cell {network.cell.name()} are others"
+        return f"the theorem is about h = f(x W + b + h U); cell {network.cell.name()} has other equations"
     wiring = network.wiring
     if wiring.layers > 1 or wiring.direction != "forward":
         return f"the theorem is about one layer in one direction, not {wiring.layers} layers, {wiring.direction}"

@@ -24,7 +24,7 @@ class Watch:
         self.frames: dict[Trial, list[Frame]] = defaultdict(list)
 
     def look(self, trial: Trial, update: int, ended: bool, network: AnyNetwork, row: Tensor) -> None:
-        """Take the frames that are due at an evaluation; training and its random streams are not changed."""
+        """Take the frames that are due at an evaluation; training and its random streams are not affected."""
         phase = phase_at(trial, update, ended)
         if phase is None:
             return
@@ -52,7 +52,7 @@ def phase_at(trial: Trial, update: int, ended: bool) -> str | None:
 def frames_of(
     lenses: Sequence[str], trial: Trial, network: AnyNetwork, row: Tensor, phase: str, update: int
 ) -> list[Frame]:
-    """Return the frame of each lens for a network; where a lens does not apply, its frame has the reason.
+    """Return the frame of each lens for a network; if a lens does not apply, its frame holds the reason.
 
     Args:
         lenses: The names of lenses.

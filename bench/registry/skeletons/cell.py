@@ -1,6 +1,6 @@
 """Skeleton: one line that says what is new about it.
 
-Write the equations here, as the code below reads (x_t W + b is the input projection, done for all steps at once):
+Write the equations here, like the code below (x_t W + b is the input projection, computed for all steps at once):
 
 z   = sigmoid(x_t W + b + h_{t-1} U)     how much is replaced
 n   = tanh(x_t W + b + h_{t-1} U)        by what
@@ -26,13 +26,13 @@ class Skeleton(Cell):
     version: ClassVar[int] = 1  # raise it where a change of the equations or of the initial weights changes results
     reference: ClassVar[str] = "who proposed it, and where"
     gates: ClassVar[tuple[str, ...]] = ("update", "candidate")  # blocks of the projection, hidden_size columns each
-    states: ClassVar[tuple[str, ...]] = ("h",)  # what is carried from step to step; the first is the output
+    states: ClassVar[tuple[str, ...]] = ("h",)  # carried from step to step; the first is the output
 
     # Options are spelled skeleton:update_bias=1; each has a default and may have limits.
     update_bias: float = option(-1.0, "initial bias of the update gate", low=-100, high=100)
 
     def recurrent_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
-        """Name the weights that `step` uses; what follows from the input (input_weight, bias) is already there."""
+        """Return the shapes of the weights that `step` uses; input_weight and bias are declared already."""
         return {"recurrent_weight": (hidden_size, 2 * hidden_size)}
 
     def initialise(self, values: dict[str, np.ndarray], generator: np.random.Generator) -> None:

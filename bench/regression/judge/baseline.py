@@ -1,6 +1,6 @@
 """The accepted outcomes of a study, as a text file made for diffs: sorted, one line per seed.
 
-It changes only by acceptance, each with a reason. Its hash covers everything else in it, so that edits are detected.
+It changes only by acceptances, each with a reason. Its hash covers all other content, so that edits are detected.
 """
 
 import hashlib
@@ -20,19 +20,19 @@ FORMAT = "longlag baseline"
 SCHEMA = 1
 FEWEST_SEEDS = 50
 LARGEST = 1_000_000
-"""Bytes."""
+"""The largest size of the file, in bytes."""
 
 
 @dataclass(frozen=True)
 class Acceptance:
-    """When outcomes were accepted, and why.
+    """An acceptance of outcomes.
 
     Attributes:
-        when: UTC, to the second.
-        reason: One line.
-        version: Of longlag.
-        source: Hash of the source that made them, and the plugins with theirs.
-        summary: By label: seeds that solved, seeds, median updates to solve (None where fewer than half solved).
+        when: Its time in UTC, to the second.
+        reason: Its reason, one line.
+        version: The version of longlag.
+        source: Hash of the source that made the outcomes, and the plugins with their hashes.
+        summary: By label: solved seeds, all seeds, median updates to solve (None if fewer than half solved).
     """
 
     when: str
@@ -73,7 +73,7 @@ def summary_of(entries: Sequence[Entry]) -> dict[str, tuple[int, int, int | None
 
 
 def checked(entries: Sequence[Entry], study: str, again: str) -> None:
-    """Refuse entries that cannot be a baseline.
+    """Check that entries can be a baseline.
 
     Args:
         entries: The entries to accept.
@@ -96,12 +96,12 @@ def write(baseline: Baseline, path: Path) -> None:
     """Write a baseline; the file is replaced whole or not at all.
 
     Raises:
-        UsageError: It would be too large to be kept beside code.
+        UsageError: It would be too large to be kept in a repository.
     """
     text = as_text(baseline)
     if len(text.encode()) > LARGEST:
         size = f"{len(text.encode()) / 1e6:.1f} MB"
-        raise UsageError(f"{path} would have {size}, a baseline at most {LARGEST / 1e6:.0f}: take fewer seeds")
+        raise UsageError(f"{path} would have {size}, a baseline has at most {LARGEST / 1e6:.0f} MB: take fewer seeds")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     part.write_text(text, encoding="utf-8")
@@ -109,7 +109,7 @@ def write(baseline: Baseline, path: Path) -> None:
 
 
 def as_text(baseline: Baseline) -> str:
-    """Return the file's text: sorted keys, one line an acceptance, an entry's setting and a seed."""
+    """Return the file's text: sorted keys, one line per acceptance, per entry's setting and per seed."""
     content = _plain(baseline)
     lines = ["{", '"accepted": [', *_comma_separated([_line(item) for item in content["accepted"]]), "],"]
     lines += ['"entries": [']
@@ -128,10 +128,10 @@ def read(path: Path, study: str | None = None, commands: Commands | None = None)
     Args:
         path: The file.
         study: The study that it must belong to, if any.
-        commands: The commands that make a baseline, named where there is none.
+        commands: The commands that make a baseline, for the message if there is none.
 
     Raises:
-        UsageError: There is none, it is of another format or study, or it was edited.
+        UsageError: There is none, it has another format or study, or it was edited.
         StoreError: It cannot be read, was cut short, or is newer than this program.
     """
     if not path.is_file():
@@ -201,8 +201,8 @@ def _from_plain(content: dict[str, Any], path: Path) -> Baseline:
         TypeError,
         ValueError,
     ) as error:  # its hash is right, but it has fields that are unknown here
-        told = " ".join(str(error).split())
-        raise UsageError(f"{path} is not a baseline of this version of longlag: {told}") from None
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{path} is not a baseline of this version of longlag: {reason}") from None
 
 
 def _summary(plain: dict[str, list[Any]]) -> dict[str, tuple[int, int, int | None]]:
@@ -229,10 +229,10 @@ def _hash(content: dict[str, Any]) -> str:
     return hashlib.sha256(_line(content).encode()).hexdigest()[:16]
 
 
-def _fits(said: Any, content: dict[str, Any]) -> bool:
-    """Return whether a hash is that of a content, which may hold what no baseline does: NaN, half a character."""
+def _fits(stored: Any, content: dict[str, Any]) -> bool:
+    """Return whether a stored hash is the content's, which may be invalid: NaN, half of a surrogate pair."""
     try:
-        return bool(said == _hash(content))
+        return bool(stored == _hash(content))
     except (ValueError, RecursionError):
         return False
 

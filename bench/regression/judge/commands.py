@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass
 
 USUAL_SEEDS = 100
-"""Of a baseline."""
+"""The usual number of seeds of a baseline."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Commands:
     baseline: str = ""
 
     def run(self, seeds: int | None = None) -> str:
-        """Return the command that trains the study by the present source.
+        """Return the command that trains the study with the present source.
 
         >>> Commands("my study.toml", plugins=("mine.py",)).run(seeds=30)
         "longlag run 'my study.toml' --fresh --seeds 30 --plugin mine.py"
@@ -41,8 +41,8 @@ class Commands:
 
     def check(self, margin: int | None = None) -> str:
         """Return the command that checks again."""
-        asked = [] if margin is None else ["--margin", str(margin)]
-        return self._spelled("check", self.study, *asked, baseline=self.baseline)
+        option = [] if margin is None else ["--margin", str(margin)]
+        return self._spelled("check", self.study, *option, baseline=self.baseline)
 
     def _spelled(self, *words: str, baseline: str = "") -> str:
         options = [word for file in self.plugins for word in ("--plugin", file)]

@@ -10,7 +10,7 @@ from longlag.regression.judge.entries import Entry
 from longlag.regression.judge.measures import Tests
 
 MINIMUM_EFFECT = 0.2
-"""The smallest changes of the solved share, and of the probability of superiority from one half, that are reported."""
+"""The smallest change, of the solved share or of the probability of superiority from one half, that counts."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Comparison:
 
     @property
     def before(self) -> Entry:
-        """The entry that the change of the solved share is measured from."""
+        """The entry from which the change of the solved share is measured."""
         return self._before("solved")
 
     def _before(self, measure: str) -> Entry:
-        """Return the entry that an effect is measured from: the baseline, or the partners of paired new seeds."""
+        """Return the entry from which an effect is measured: the baseline, or the partners of paired new seeds."""
         return self._partners if measure in self.tests.paired else self.baseline
 
     @cached_property
@@ -58,7 +58,7 @@ class Comparison:
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """The numbers of results after and before that the probability of superiority compares."""
+        """The numbers of results, after and before, of the probability of superiority."""
         return self.new.n, self._before("outcome").n
 
     @property
@@ -73,7 +73,7 @@ class Comparison:
 
     @property
     def excluded_drop(self) -> float:
-        """The smallest drop of the solved share such that the interval excludes all that are larger."""
+        """The smallest drop of the solved share above which the interval excludes every drop."""
         return max(0.0, -self.share.low)
 
     @property
@@ -83,19 +83,19 @@ class Comparison:
 
     @property
     def detectable_drop(self) -> float | None:
-        """The drop of the solved share that is detected with power .8; None where none is."""
+        """The drop of the solved share that is detected with power .8; None if none is."""
         return effects.detectable_drop(self.before.solved, self.before.n, self.new.n, self.alpha)
 
     def excludes_drop(self, margin: float | None = None) -> bool:
-        """Return whether both intervals exclude a drop over a margin, or over the detectable drops without one.
+        """Return whether both intervals exclude a drop over the margin; without a margin, over the detectable drop.
 
         Args:
-            margin: Drop of the solved share, and of the probability of superiority from one half.
+            margin: Drop of the solved share, and of the probability of superiority below one half.
         """
         return self._would_exclude(self.new.n, margin)
 
     def more_seeds(self, margin: float | None = None) -> int | None:
-        """Return how many more seeds would exclude it, if the estimates were right; None where too many would."""
+        """Return the number of further seeds that would exclude it if the estimates are right; None if too many."""
         return effects.more_seeds(lambda n: self._would_exclude(n, margin), self.new.n)
 
     def _would_exclude(self, n: int, margin: float | None) -> bool:
@@ -115,7 +115,7 @@ class Comparison:
 
     @cached_property
     def pairs(self) -> Pairs:
-        """How many common seeds solve on both sides, on one, or on none."""
+        """The numbers of common seeds that solve on both sides, on one, or on none."""
         was = {outcome.seed: outcome.solved for outcome in self._partners.results}
         ends = [(was[outcome.seed], outcome.solved) for outcome in self.new.results if outcome.seed in was]
         return Pairs(*(ends.count(kind) for kind in ((True, True), (True, False), (False, True), (False, False))))
@@ -126,7 +126,7 @@ class Comparison:
         return tuple(name for name, p in self.tests.worse.items() if p <= self.alpha)
 
     def is_large(self, measure: str, sign: int) -> bool:
-        """Whether the effect, for the worse (-1) or the better (1), is at least the minimum."""
+        """Return whether the effect, for the worse (-1) or the better (1), is at least the minimum."""
         return sign * self.effects[measure] >= MINIMUM_EFFECT - 1e-9
 
 

@@ -1,4 +1,4 @@
-"""Effect sizes of `longlag check` with their intervals, detectable effects, and the seeds that a claim needs."""
+"""Effect sizes of `longlag check` with their intervals, detectable effects, and the seeds that a verdict needs."""
 
 import math
 from collections.abc import Callable
@@ -27,13 +27,13 @@ class Effect(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """How many seeds solve on which sides; of a number of seeds that is only thought of, parts of one.
+    """The numbers of seeds by the sides on which they solve; fractional for a hypothetical number of seeds.
 
     Attributes:
-        both: Before and after.
-        lost: Before alone.
-        won: After alone.
-        neither: On no side.
+        both: Seeds that solve before and after.
+        lost: Seeds that solve before only.
+        won: Seeds that solve after only.
+        neither: Seeds that solve on neither side.
     """
 
     both: float
@@ -43,7 +43,7 @@ class Pairs(NamedTuple):
 
 
 def superiority(baseline: np.ndarray, new: np.ndarray) -> float:
-    """Return how often a new number is below one of the baseline, ties counted half; one half is no change.
+    """Return the probability that a new number is below one of the baseline, ties counted half; one half is no change.
 
     >>> superiority(np.array([1, 2, 3]), np.array([0, 2]))
     0.75
@@ -54,12 +54,12 @@ def superiority(baseline: np.ndarray, new: np.ndarray) -> float:
 
 
 def superiority_interval(estimate: float, n: int, m: int) -> Effect:
-    """Return a probability of superiority with its 90 % interval, each end a one-sided bound at .95.
+    """Return a probability of superiority with its 90 % interval, whose ends are one-sided 95 % bounds.
 
-    Inverts the score-type variance of Newcombe (2006, method 5), which is defined at complete separation.
+    Inverts the score-type variance of Newcombe (2006, method 5), which is defined at complete separation, too.
 
     Args:
-        estimate: From 0 to 1.
+        estimate: The estimate, from 0 to 1.
         n: New results.
         m: Results of the baseline.
     """
@@ -110,8 +110,8 @@ def difference_interval(after: float, n: int, before: float, m: int) -> Effect:
 def paired_difference_interval(pairs: Pairs, confidence: float = 0.9) -> Effect:
     """Return the difference of two shares of the same seeds with its interval (Newcombe 1998b, method 10).
 
-    The intervals of the two shares are joined as where seeds differ, less what goes alike in them, which is estimated
-    with a correction for continuity.
+    The score intervals of the two shares are combined as for independent samples, less a term for their correlation,
+    which is estimated with a correction for continuity.
 
     >>> interval = paired_difference_interval(Pairs(both=36, lost=12, won=2, neither=0), 0.95)
     >>> [round(value, 4) for value in interval]
@@ -121,10 +121,10 @@ def paired_difference_interval(pairs: Pairs, confidence: float = 0.9) -> Effect:
     n = sum(pairs)
     before, after = (both + lost) / n, (both + won) / n
     (before_low, before_high), (after_low, after_high) = (score_interval(of, n, confidence) for of in (before, after))
-    alike = _alike(pairs)
+    correlation = _correlation(pairs)
 
     def joined(one: float, other: float) -> float:
-        return math.sqrt(max(0.0, one * one - 2 * alike * one * other + other * other))
+        return math.sqrt(max(0.0, one * one - 2 * correlation * one * other + other * other))
 
     change = (won - lost) / n
     low = change - joined(after - after_low, before_high - before)
@@ -132,8 +132,8 @@ def paired_difference_interval(pairs: Pairs, confidence: float = 0.9) -> Effect:
     return Effect(change, max(-1.0, low), min(1.0, high))
 
 
-def _alike(pairs: Pairs) -> float:
-    """Return the correlation of two solved shares, positive ones drawn towards 0; 0 where one side never varies."""
+def _correlation(pairs: Pairs) -> float:
+    """Return the correlation of solving on two sides, corrected towards 0 if positive; 0 if one side never varies."""
     both, lost, won, neither = pairs
     spread = math.sqrt((both + lost) * (won + neither) * (both + won) * (lost + neither))
     if not spread:
@@ -155,10 +155,10 @@ def detectable_superiority(n: int, m: int, alpha: float) -> float:
 
 @lru_cache(maxsize=4096)
 def detectable_drop(solved: int, m: int, n: int, alpha: float) -> float | None:
-    """Return the drop of the solved share that ``n`` new seeds detect with power .8; None where they detect none.
+    """Return the drop of the solved share that ``n`` new seeds detect with power .8; None if they detect none.
 
     Args:
-        solved: Solved seeds of the baseline, taken as it is.
+        solved: Solved seeds of the baseline, whose share is taken as exact.
         m: Seeds of the baseline.
         n: New seeds.
         alpha: Level of the test.
@@ -171,11 +171,11 @@ def detectable_drop(solved: int, m: int, n: int, alpha: float) -> float | None:
 
 
 def more_seeds(excludes: Callable[[int], bool], n: int) -> int | None:
-    """Return how many more seeds than ``n`` are needed; None where no number up to `MOST_SEEDS` would do.
+    """Return the number of seeds needed in addition to ``n``; None if no number up to `MOST_SEEDS` suffices.
 
     Args:
-        excludes: Whether so many seeds would do; true for more seeds than any for which it is true.
-        n: Seeds that there are.
+        excludes: Whether a number of seeds suffices; if it does, every larger number does, too.
+        n: The present number of seeds.
     """
     fewest = _fewest(excludes, n - 1)
     return None if fewest is None else fewest - n
@@ -183,20 +183,20 @@ def more_seeds(excludes: Callable[[int], bool], n: int) -> int | None:
 
 @lru_cache(maxsize=4096)
 def seeds_for_margin(solved: int, m: int, margin: float) -> int | None:
-    """Return how many new seeds exclude a drop over the margin in nine of ten checks where nothing changed.
+    """Return the number of new seeds that exclude a drop over the margin in nine of ten checks of unchanged code.
 
     Args:
         solved: Solved seeds of the baseline.
         m: Seeds of the baseline.
-        margin: Drop of the solved share, and of the probability of superiority from one half.
+        margin: Drop of the solved share, and of the probability of superiority below one half.
 
     Returns:
-        None where no number up to `MOST_SEEDS` does: the baseline itself is too uncertain.
+        The number; None if no number up to `MOST_SEEDS` suffices, since the baseline itself is too uncertain.
 
     >>> seeds_for_margin(90, 100, 0.2), seeds_for_margin(50, 100, 0.05)
     (36, None)
     """
-    share = (solved + 0.5) / (m + 1)  # a baseline that always solves is not taken for certain
+    share = (solved + 0.5) / (m + 1)  # below 1 even if the whole baseline solves
     beats = 0.5 - margin
 
     def suffices(n: int) -> bool:
@@ -214,7 +214,7 @@ def _low(solved: int, n: int, baseline_solved: int, m: int) -> float:
 
 
 def _fewest(suffices: Callable[[int], bool], too_few: int) -> int | None:
-    """Return the number above one that is too few from which on they suffice; None of none up to `MOST_SEEDS` more."""
+    """Return the smallest sufficient number above ``too_few``; None if there is none up to `MOST_SEEDS` above it."""
     most = too_few + MOST_SEEDS
     if not suffices(most):
         return None

@@ -17,7 +17,7 @@ from longlag.values.trial import AXES, Status, Trial
 CONTEXT = ("processor", "cpu_capability", "machine", "torch", "blas", "numpy", "numba", "llvmlite")
 """The entries of an environment that decide rounding."""
 MEMORY_SEQUENCES = 512
-"""Sequences in the batch that memory is measured with: those of a trial are too few to stand out of a process."""
+"""Sequences of the batch for measuring memory: a trial's own batch is too small to be visible in a process."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Outcome:
         seed: The seed.
         status: A value of `Status`.
         solved: Whether it was solved.
-        error: Error at the last evaluation; None where it is not finite.
-        updates_to_solve: None where it was not solved.
-        fingerprint: Hash of the unrounded curve; None where the row is older than fingerprints.
+        error: Error at the last evaluation; None if it is not finite.
+        updates_to_solve: Updates to solve; None if it was not solved.
+        fingerprint: Hash of the unrounded curve; None if the row is older than fingerprints.
         reason: Why it failed.
     """
 
@@ -53,15 +53,15 @@ class Entry:
     """A setting and its outcomes, by seed.
 
     Attributes:
-        setting: Every field of the trials; its seed stands for any and is 0.
-        outcomes: One a seed, sorted by seed.
-        solved_below: The error that counts as solved.
-        floor: The error of a network without memory.
-        contexts: The environments that made the rows, but for their source.
+        setting: The fields of its trials, with the seed 0.
+        outcomes: One per seed, sorted by seed.
+        solved_below: The error below which the task counts as solved.
+        floor: The best error without memory.
+        contexts: The environments that made the rows, without their source.
         sources: Hashes of the source code that made the rows.
-        seconds_per_update: Median over the seeds, wall time; None where unknown.
-        memory_bytes: What a forward and backward pass adds to a process, `MEMORY_SEQUENCES` in its batch; None where
-            unknown.
+        seconds_per_update: Median over the seeds, wall time; None if unknown.
+        memory_bytes: The memory that a forward and backward pass of `MEMORY_SEQUENCES` sequences adds to a process;
+            None if unknown.
     """
 
     setting: Trial
@@ -80,7 +80,7 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """A readable name: task, cell, clip, and what differs from one plain layer and the usual optimizer."""
+        """A readable name: task, cell, clip, and the wiring and optimizer where they are not the default."""
         of = self.setting
         unusual = [of.optimizer] if of.optimizer != AXES["optimizer"].default else []
         return " · ".join((of.task, of.cell, of.clip, *of.wiring.words, *unusual))
@@ -108,27 +108,27 @@ class Entry:
 
     @cached_property
     def badness(self) -> np.ndarray:
-        """A number for each result, larger is worse, (n,): only its order means anything.
+        """A number for each result, (n,), larger is worse; only their order has a meaning.
 
-        Sooner solved is better; then what was not solved, by error; exploded and diverged are worst.
+        Solved ones come first, by updates to solve; then unsolved ones, by error; exploded and diverged are worst.
         """
         return np.array([_badness(outcome, self.setting.updates) for outcome in self.results])
 
     @cached_property
     def times(self) -> np.ndarray:
-        """Updates to solve; what was never solved is censored at the budget, wherever it ended, (n,)."""
+        """Updates to solve, (n,); unsolved trials are censored at the budget, whenever they ended."""
         return np.array(
             [o.updates_to_solve if o.solved else self.setting.updates for o in self.results], dtype=np.int64
         )
 
     @cached_property
     def events(self) -> np.ndarray:
-        """Which results were solved, (n,)."""
+        """Whether each result was solved, (n,) bool."""
         return np.array([outcome.solved for outcome in self.results], dtype=bool)
 
     @cached_property
     def median_updates(self) -> int | None:
-        """Updates until half of the seeds had solved the task; None if fewer ever did."""
+        """Updates until half of the seeds had solved the task; None if fewer did."""
         median = median_updates(self.times.tolist(), self.events.tolist())
         return None if median is None else int(median)
 
@@ -142,7 +142,7 @@ def _badness(outcome: Outcome, budget: int) -> float:
 
 
 def entries_of(trials: pd.DataFrame) -> list[Entry]:
-    """Return the entries among stored trials, sorted by setting, whatever the order of the rows.
+    """Return the entries among stored trials, sorted by setting; the order of the rows does not matter.
 
     Args:
         trials: Rows as `longlag.store.results.load_study` returns them in ``trials``.
@@ -156,7 +156,7 @@ def entries_of(trials: pd.DataFrame) -> list[Entry]:
 
 
 def place(entry: Entry) -> tuple[str, str]:
-    """Return what entries are sorted by."""
+    """Return the key by which entries are sorted."""
     return entry.label, entry.key
 
 
@@ -204,7 +204,7 @@ def _present(value: Any) -> bool:
 
 
 def source_of(entries: Sequence[Entry]) -> str:
-    """Return the first hash of the source of some entries, with the plugins that any of them uses and their hashes.
+    """Return the first source hash of some entries, with the plugins that any of them uses and their hashes.
 
     >>> source_of([Entry(Trial("copy", "mine", "none", 0.1, 0, plugins="mine:ab12"), (), sources=("cd34",))])
     'cd34 mine:ab12'
@@ -215,7 +215,7 @@ def source_of(entries: Sequence[Entry]) -> str:
 
 
 def current(study: StudyData, source: str, again: str) -> list[Entry]:
-    """Return the entries of a study whose every trial was trained by one version of the code, the present one.
+    """Return the entries of a study, after a check that all of its trials were trained by the present code.
 
     Args:
         study: The stored study.
@@ -223,7 +223,7 @@ def current(study: StudyData, source: str, again: str) -> list[Entry]:
         again: The command that trains missing or stale trials.
 
     Raises:
-        UsageError: Trials are missing, or other source made some; the message says to run ``again``.
+        UsageError: Trials are missing, or were made by another source; the message says to run ``again``.
     """
     missing = len(study.plan) - len(study.trials)
     if missing:

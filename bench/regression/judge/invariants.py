@@ -1,4 +1,4 @@
-"""Invariants, which must hold exactly whatever networks learn: checked in seconds, before any outcome.
+"""Invariants, which must hold exactly and do not depend on learning: checked in seconds, before any outcome.
 
 A broken invariant is a regression by itself. Each rule is written from its definition and shares as little code as
 possible with the code that it checks.
@@ -31,7 +31,7 @@ from longlag.values.trial import Trial
 KERNEL_TOLERANCE = 1e-3
 """Largest difference of two gradients in float32, as a share of the largest entry."""
 STEP_TOLERANCE = 1e-3
-"""The same for the length of a step, computed from parameters with seven digits."""
+"""Largest relative difference of a step's norm, which is computed from parameters with seven digits."""
 STATED: Mapping[str, Callable[[int, int], int]] = {
     "rnn": lambda inputs, units: units * (inputs + units + 1),
     "lstm": lambda inputs, units: 4 * units * (inputs + units + 1),
@@ -39,22 +39,22 @@ STATED: Mapping[str, Callable[[int, int], int]] = {
 }
 """Parameters of a layer with the default equations, counted by hand."""
 _OF_OTHER_SIZE = {"peepholes", "coupled", "forget_gate", "reset"}
-"""Options of these cells with which a layer has other parameters."""
+"""Options of these cells that change the number of parameters."""
 _RATE = 0.5
 _SECONDS = 1800.0
 """The time limit of a rule: kernels may be compiled in it, and a busy machine must not break a rule."""
 _WATCHED = 1000
-"""Updates whose batches must differ, at most: those of a short trial all."""
+"""The most updates whose batches are compared."""
 _SHARES = (0.5, 0.1, 2.0)
-"""Thresholds, as shares of a trial's own gradient norm: two that act, one that does not."""
+"""Thresholds, as shares of the smallest gradient norm of the trials: two that act on all, one that does not."""
 
 
 def check_invariants(trials: Sequence[Trial], counts: Sequence[tuple[int, int]] = ()) -> list[Finding]:
-    """Check what must hold of the tasks and cells of some trials, and of the numbers that are made of them.
+    """Check the invariants of the tasks and cells of some trials, and of the statistics of their entries.
 
     Args:
-        trials: One of each entry is enough; their seeds do not matter.
-        counts: Solved seeds and seeds of entries.
+        trials: One trial of each entry is enough; seeds do not matter.
+        counts: Solved seeds and all seeds of each entry.
     """
     networks = {(t.task, t.cell, t.hidden_size, t.layers, t.wiring.decoder): t for t in trials if t.device == "cpu"}
     rules: dict[str, Callable[[], str]] = {
@@ -75,9 +75,9 @@ def check_invariants(trials: Sequence[Trial], counts: Sequence[tuple[int, int]] 
 
 
 def clipping_acts() -> str:
-    """Verify from the parameters that a step of plain descent is the clipped gradient, trial by trial.
+    """Verify from the parameters that a step of plain gradient descent is the clipped gradient, trial by trial.
 
-    The trials of one cohort have gradients of different norms, so that clipping by a joint norm would show.
+    The trials of the cohort have gradients of different norms, so that clipping by a joint norm would be detected.
 
     Raises:
         BrokenRuleError: A step is not the clipped gradient.
@@ -92,7 +92,7 @@ def clipping_acts() -> str:
         for norm, length in zip(norms, _step(cohort).norm(dim=1).tolist(), strict=True):
             promised = min(norm, limit)
             seen = f"with norm:{limit:.3g} a step takes a gradient of norm {length:.4g}"
-            expect(abs(length - promised) <= STEP_TOLERANCE * promised, f"{seen} where {promised:.4g} is promised")
+            expect(abs(length - promised) <= STEP_TOLERANCE * promised, f"{seen}, not of {promised:.4g}")
     limit = float(raw.abs().max()) / 2
     taken = _step(_cohort(replace(trial, clip=f"value:{limit!r}"), seeds))
     gap = float((taken - raw.clamp(-limit, limit)).abs().max())
@@ -114,11 +114,11 @@ def blind_stays_above(spec: str) -> str:
 
 
 def sequences_are_new(trial: Trial) -> str:
-    """Verify that every update of every seed draws from an index of its own, and evaluations from other ones.
+    """Verify that every update of every seed draws from its own place of a stream, and evaluations from other streams.
 
     Raises:
-        BrokenRuleError: Training sees sequences again, or those of an evaluation; or evaluations do not draw the
-            sequences that the task keeps out of training.
+        BrokenRuleError: Two updates, or training and evaluation, draw from the same place, or evaluations do not draw
+            as for evaluation (``held_out``).
     """
     cohort = _cohort(replace(trial, batch_size=2, device="cpu"), (0, 1))
     evaluation._draw_once.cache_clear()
@@ -128,19 +128,19 @@ def sequences_are_new(trial: Trial) -> str:
             cohort._batches()
         trained, held_out = {place for place, _ in drawn}, [kept for _, kept in drawn]
         expect(len(trained) == 2 * updates, f"{updates} updates of two seeds draw {len(trained)} different batches")
-        expect(not any(held_out), "training draws what is kept out of it")
+        expect(not any(held_out), "training draws sequences that are kept out of it")
         drawn.clear()
         evaluation.evaluate(cohort.network, cohort.task, cohort.parameters[0])
         evaluation.confirm(cohort.network, cohort.task, cohort.parameters[0], 1)
     streams = {key for key, _ in trained}
     expect(not any(key in streams for (key, _), _ in drawn), "evaluations draw from a stream of training")
-    expect(all(kept for _, kept in drawn), "evaluations draw what training may see")
-    return f"{updates} updates of two seeds and the evaluations draw sequences of their own"
+    expect(all(kept for _, kept in drawn), "evaluations draw as training does")
+    return f"{updates} updates of two seeds and the evaluations each draw from another place"
 
 
 @contextmanager
 def _watched(task: Task) -> Iterator[list[tuple[tuple[str, str], bool]]]:
-    """Note of every draw of a task's class where in which stream it begins, and whether it is held out."""
+    """Record for every draw of a task's class its place in a stream, and whether it is held out."""
     owner = next(kind for kind in type(task).__mro__ if "draw" in vars(kind))
     drawn: list[tuple[tuple[str, str], bool]] = []
 
@@ -155,13 +155,13 @@ def _watched(task: Task) -> Iterator[list[tuple[tuple[str, str], bool]]]:
 
 
 def parameters_as_stated(trial: Trial) -> str:
-    """Count the trainable numbers of a network of one layer, and verify that a gradient reaches each of its tensors.
+    """Count the parameters of a network of one layer, and verify that a gradient reaches each of its tensors.
 
     Raises:
-        BrokenRuleError: The number is not that of the cell's and the readout's equations.
+        BrokenRuleError: The number does not follow from the equations, or no gradient reaches a tensor.
     """
     if trial.layers > 1 or trial.direction != "forward" or trial.wiring.decodes:
-        return "stated of one layer only"
+        return "checked for one layer only"
     cohort = _backward(trial)
     network, cell = cohort.network, registry.cell(trial.cell)
     for slot in [slot for slot in network.layout.slots if slot.name not in network.frozen]:
@@ -171,18 +171,18 @@ def parameters_as_stated(trial: Trial) -> str:
     by_name = None if _OF_OTHER_SIZE & set(cell.changed()) else STATED.get(cell.name())
     scans = network.scans(network.layout.views(cohort.parameters[0]))
     if not scans:
-        return "a gradient reaches all parameters of a module, which states no number of them"
+        return "a gradient reaches all parameters of the module, whose number is not documented"
     stated = by_name(inputs, units) if by_name else sum(own.count(inputs, units) for own, _ in scans)
     stated += (units + 1) * cohort.task.output_size
     if trial.initial_state == "learned":
         stated += sum(prod(shape) for own, _ in scans for shape in own.state_shapes(units).values())
     parameters = network.layout.num_parameters
-    expect(parameters == stated, f"{parameters} parameters, stated are {stated}")
-    return f"{stated} parameters, as stated"
+    expect(parameters == stated, f"{parameters} parameters, documented are {stated}")
+    return f"{stated} parameters, as documented"
 
 
 def kernel_as_readable(trial: Trial) -> str:
-    """Compare the gradient of training on its first batch with that of the readable path.
+    """Compare loss and gradient of training on the first batch with those of the readable path.
 
     Raises:
         BrokenRuleError: They differ by more than rounding.
@@ -198,7 +198,7 @@ def kernel_as_readable(trial: Trial) -> str:
     ):
         gap = float((taken - readable).abs().max() / readable.abs().max())
         expect(gap <= KERNEL_TOLERANCE, f"the kernel's {what} is off by {gap:.2g} of the readable path's largest")
-    return f"the kernel's gradient is the readable path's to {gap:.1g} of the largest entry"
+    return f"the kernel's gradient equals the readable path's within {gap:.1g} of the largest entry"
 
 
 def _cohort(trial: Trial, seeds: Sequence[int] = (0,)) -> Cohort:
@@ -214,7 +214,7 @@ def _backward(trial: Trial, seeds: Sequence[int] = (0,)) -> Cohort:
 
 
 def _step(cohort: Cohort) -> Tensor:
-    """Do one update and return what each trial went, in gradients, (S, P)."""
+    """Do one update and return the step of each trial divided by the rate, (S, P)."""
     before = cohort.parameters.double().clone()
     cohort.step()
     return (before - cohort.parameters.double()) / _RATE
@@ -222,7 +222,7 @@ def _step(cohort: Cohort) -> Tensor:
 
 @contextmanager
 def _without_kernels() -> Iterator[None]:
-    """Let no cell have a kernel: everything runs step by step and is differentiated by autograd."""
+    """Hide all kernels: cells run step by step and are differentiated by autograd."""
     before = vars(find)["find_spec"]
     vars(find)["find_spec"] = lambda name: None
     find.kernel_for.cache_clear()

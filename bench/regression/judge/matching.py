@@ -1,4 +1,4 @@
-"""Pairs entries with those of the baseline, and states why some cannot be compared."""
+"""Pairs entries with those of the baseline, with the reason if they cannot be compared."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -15,9 +15,9 @@ class EntryPair:
     """An entry on both sides, or on one.
 
     Attributes:
-        baseline: The entry before; None where there is none.
-        new: The entry after; None where there is none.
-        obstacle: Why they cannot be compared; empty where they can.
+        baseline: The entry before; None if there is none.
+        new: The entry after; None if there is none.
+        obstacle: Why they cannot be compared; empty if they can.
     """
 
     baseline: Entry | None
@@ -35,7 +35,7 @@ class EntryPair:
 def matched(baseline: Sequence[Entry], new: Sequence[Entry]) -> list[EntryPair]:
     """Pair entries by their setting; none is dropped. The order of either side does not matter.
 
-    Entries of the same task, cell, clip and optimizer that differ in something else are one pair with an obstacle.
+    Two entries of the same task, cell, clip and optimizer that differ in another axis are a pair with an obstacle.
     """
     before, after = _by(baseline, lambda entry: entry.key), _by(new, lambda entry: entry.key)
     pairs = [EntryPair(before[key], after[key], _obstacle(before[key], after[key])) for key in before if key in after]
@@ -63,7 +63,7 @@ def _name(entry: Entry) -> tuple[str, ...]:
 
 
 def _obstacle(baseline: Entry, new: Entry) -> str:
-    """Return what differs: versions, budget, precision, or the threshold for solved; empty where nothing does."""
+    """Return the differences, such as versions, budget, precision or the threshold for solved; empty without any."""
     before, after = _meaning(baseline), _meaning(new)
     differing = [name for name in after if before[name] != after[name]]
     return ", ".join(f"{name} {_told(after[name])}, was {_told(before[name])}" for name in differing)

@@ -1,15 +1,15 @@
 """The statistical tests of `longlag check`.
 
-There are three measures, each with a one-sided p for worse and for better. Outcomes of learning have two peaks, solved
-or stuck, and any one measure misses some regressions:
+There are three measures, each with a one-sided p for worse and for better. Outcomes of learning are bimodal, solved or
+stuck, and any single measure misses some regressions:
 
 - ``solved``: the solved shares, by Boschloo's exact test;
 - ``outcome``: all outcomes in one order (sooner solved, then lower error, then exploded or diverged), by an exact
   permutation test on ranks;
 - ``updates``: updates to solve, unsolved trials censored, by an exact permutation test on log-rank scores.
 
-Where both sides hold the same seeds, and these go alike in a measure, it is tested by signs of pairs instead; of solved
-counts that is McNemar's exact test. Where they do not, the baseline's other seeds tell more than their partners.
+If both sides have the same seeds, and a measure is correlated between them, it is tested by signs of pairs instead; for
+solved counts that is McNemar's exact test. Without correlation the baseline's other seeds are more informative.
 """
 
 from typing import NamedTuple
@@ -29,9 +29,9 @@ class Tests(NamedTuple):
     """One-sided p by measure.
 
     Attributes:
-        worse: By measure, the probability of a change for the worse at least as large, if nothing changed.
-        better: The same for a change for the better.
-        paired: Measures whose seeds were paired.
+        worse: The p of each measure for a change for the worse.
+        better: The p of each measure for a change for the better.
+        paired: The measures that were tested by pairs of seeds.
     """
 
     worse: dict[str, float]
@@ -42,8 +42,7 @@ class Tests(NamedTuple):
 def tests(baseline: Entry, new: Entry, alpha: float) -> Tests:
     """Test every measure in both directions.
 
-    p for worse of more than four times ``alpha``, and p for better above ``alpha``, are approximate: they decide
-    nothing.
+    A p for worse above four times ``alpha``, or for better above ``alpha``, is approximate: it decides nothing.
     """
     stuck = 1 - np.concatenate([new.events, baseline.events]).astype(np.int64)
     scores = {"solved": stuck, "outcome": rank_scores(baseline, new), "updates": log_rank_scores(baseline, new)}
@@ -59,7 +58,7 @@ def tests(baseline: Entry, new: Entry, alpha: float) -> Tests:
             better[measure] = boschloo_p(new.n - ours, new.n, baseline.n - theirs, baseline.n)
         else:
             worse[measure] = permutation_p(of, new.n, 4 * alpha)
-            better[measure] = permutation_p(-of, new.n, alpha)  # asked at a far smaller level
+            better[measure] = permutation_p(-of, new.n, alpha)  # decides at a far smaller level
     return Tests(worse, better, frozenset(paired))
 
 
@@ -72,9 +71,9 @@ def rank_scores(baseline: Entry, new: Entry) -> np.ndarray:
 
 
 def log_rank_scores(baseline: Entry, new: Entry) -> np.ndarray:
-    """Return log-rank scores in parts of an event, the new ones first, (n + m,); larger is worse.
+    """Return log-rank scores in twentieths of an event, the new ones first, (n + m,); larger is worse.
 
-    A trial's score is the hazard it went through without solving, less one if it solved (Peto & Peto 1972).
+    A trial's score is its cumulative hazard, less one if it solved (Peto & Peto 1972).
     """
     times, events = np.concatenate([new.times, baseline.times]), np.concatenate([new.events, baseline.events])
     if not len(times):
@@ -91,13 +90,13 @@ def log_rank_scores(baseline: Entry, new: Entry) -> np.ndarray:
 def pairs_go_alike(baseline: Entry, new: Entry, scores: np.ndarray) -> bool:
     """Return whether the baseline has every new seed, and seeds are correlated enough to be compared pair by pair.
 
-    The correlation is of sums and absolute differences, which do not know which side is which, so that looking at
-    it first does not bias the test by signs.
+    The correlation is computed from sums and absolute differences, which are symmetric in the sides, so that the choice
+    does not bias the test by signs.
 
     Args:
-        baseline: Before.
-        new: After.
-        scores: Of all outcomes, the new ones first.
+        baseline: The entry before.
+        new: The entry after.
+        scores: The scores of all outcomes, the new ones first.
     """
     places = partners(baseline, new)
     if len(places) < max(_FEWEST_PAIRS, new.n):
@@ -109,7 +108,7 @@ def pairs_go_alike(baseline: Entry, new: Entry, scores: np.ndarray) -> bool:
 
 
 def partners(baseline: Entry, new: Entry) -> np.ndarray:
-    """Return the places, in pooled scores, of the new and the baseline's result of every common seed, (pairs, 2)."""
+    """Return the indices, in pooled scores, of the new and the baseline's result of every common seed, (pairs, 2)."""
     held = {outcome.seed: place for place, outcome in enumerate(baseline.results, new.n)}
     places = [(place, held[outcome.seed]) for place, outcome in enumerate(new.results) if outcome.seed in held]
     return np.array(places, dtype=np.int64).reshape(-1, 2)

@@ -3,9 +3,9 @@
 Screening is liberal (each measure at .05, uncorrected), since a false alarm only costs a confirmation. A regression is
 decided by the confirmation's seeds alone: Holm over all tests of them at .01, and an effect that is large enough.
 
-Where a margin is set, an entry is the same only if a drop over the margin is excluded. That is decided once: on the
-present seeds, if they are enough, else on as many fresh ones as needed. To add seeds until the interval is short enough
-would pass a true drop more often than the interval's confidence allows.
+With a margin an entry is the same only if a drop over the margin is excluded. That is decided once: on the present
+seeds, if they are enough, else on as many fresh ones as needed. Adding seeds until the interval is short enough would
+pass a true drop more often than the interval's confidence allows.
 """
 
 from collections.abc import Sequence
@@ -36,9 +36,9 @@ def screen(baseline: Entry, new: Entry, alpha: float = SCREEN_ALPHA) -> Comparis
 
 
 def confirmation_seeds(baseline_hash: str, taken: Sequence[int] = (), count: int = CONFIRM_SEEDS) -> list[int]:
-    """Derive fresh seeds from a baseline's hash: the same for all who use it, and never among those in use.
+    """Derive fresh seeds from a baseline's hash: the same for all who use it, without those in use.
 
-    Fewer seeds are the first of more.
+    The first seeds do not depend on ``count``.
     """
     drawn = stream("confirmation", baseline_hash).generator().integers(_FIRST_SEED, _LAST_SEED, size=8 * count)
     return list(dict.fromkeys(int(seed) for seed in drawn if int(seed) not in set(taken)))[:count]
@@ -56,11 +56,11 @@ def decide(
     Args:
         baseline: The accepted entries.
         new: The entries of the present code.
-        confirm: Trains fresh seeds; with None flagged entries stay inconclusive.
-        seeds: Fresh seeds, of which each entry takes the first; `MOST_FRESH_SEEDS` where there is a margin, else
+        confirm: Trains fresh seeds; if it is None, flagged entries stay inconclusive.
+        seeds: Fresh seeds, of which each entry takes the first ones; `MOST_FRESH_SEEDS` with a margin, else
             `CONFIRM_SEEDS`.
         margin: Drop of the solved share that must be excluded for an entry to be the same; by default the drop that
-            its seeds could detect.
+            its seeds can detect.
     """
     verdicts = _with_improvements([_first(pair, margin, confirm is not None) for pair in matched(baseline, new)])
     asked = [place for place, verdict in enumerate(verdicts) if verdict.fresh_seeds]
@@ -112,9 +112,9 @@ def _to_be_excluded(verdict: Verdict, needed: int | None) -> Verdict:
     if decided.ruling is Ruling.SAME:
         return decided
     if needed is None:
-        reason = f"{what} takes a baseline of more than {verdict.pair.baseline.n} seeds, however many are new"
+        reason = f"{what} takes a baseline of more than {verdict.pair.baseline.n} seeds, with any number of new ones"
         return replace(decided, reason=reason, more_seeds=None)
-    reason = f"{what} takes {needed} seeds, more than the {MOST_FRESH_SEEDS} that are trained unasked"
+    reason = f"{what} takes {needed} seeds, more than the {MOST_FRESH_SEEDS} that are trained without a request"
     return replace(decided, reason=reason, more_seeds=needed - _new(verdict).n)
 
 
@@ -130,8 +130,8 @@ def _undisturbed(verdict: Verdict) -> Verdict:
     if verdict.margin is None:
         drop, close = "a drop that could be detected", "the difference is too close to what can be detected"
     else:
-        drop, close = f"a drop over {points(verdict.margin)} points", "no number would, were all as they are"
-    would = f"{more} more seeds would do" if more is not None else close
+        drop, close = f"a drop over {points(verdict.margin)} points", "more seeds like the present ones would not help"
+    would = f"{more} more seeds would suffice" if more is not None else close
     reason = f"the interval includes {drop}: {would}"
     return replace(verdict, ruling=Ruling.INCONCLUSIVE, reason=reason, more_seeds=more)
 
@@ -155,7 +155,7 @@ def _with_improvements(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 
 def _confirmed(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Decide by the fresh seeds alone: flagged measures are tested, all where seeds were asked for by the margin."""
+    """Decide by the fresh seeds alone: the flagged measures are tested, or all if the margin required the seeds."""
     asked = [
         (place, measure, held.tests.worse[measure])
         for place, verdict in enumerate(verdicts)
@@ -198,9 +198,8 @@ def _slightly_worse(decided: Verdict) -> Verdict:
     assert held is not None
     effect = held.effects[measure]
     by = f"{effect:+.3f}" if measure == "solved" else f"superiority {effect + 0.5:.3f}"
-    reason = (
-        f"worse in {_called(measure)} on {held.new.n} fresh seeds (p = {decided.p:.2g}), by less than counts ({by})"
-    )
+    where = f"{_called(measure)} on {held.new.n} fresh seeds (p = {decided.p:.2g})"
+    reason = f"worse in {where}, by less than the minimum ({by})"
     if decided.margin is None:
         return replace(decided, ruling=Ruling.INCONCLUSIVE, reason=reason, more_seeds=None)
     return replace(decided, reason=f"{reason}; {decided.reason}")
@@ -232,7 +231,7 @@ def _is_unchanged(baseline: Entry, new: Entry) -> bool:
 
 
 def _crashed(baseline: Entry, new: Entry) -> str:
-    """Return a message if trials raise that did not before; else an empty text."""
+    """Return a message if trials fail now that did not before; else an empty text."""
     failed = [outcome for outcome in new.outcomes if outcome.status == Status.FAILED]
     if not failed or any(outcome.status == Status.FAILED for outcome in baseline.outcomes):
         return ""

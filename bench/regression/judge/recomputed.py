@@ -1,7 +1,7 @@
-"""Numbers that a verdict rests on, computed again by other code: errors from outputs, intervals from their equations.
+"""Numbers on which a verdict depends, computed again by other code: errors from outputs, intervals from equations.
 
-A fault in an evaluation makes every network look better, or worse, alike; one in an interval changes what is called a
-difference. Neither shows in any curve.
+A fault in an evaluation makes every network look better, or worse; a fault in an interval changes which differences
+are found. Neither shows in any curve.
 """
 
 import math
@@ -26,7 +26,7 @@ from longlag.values.trial import Status, Trial, TrialResult
 SEQUENCES = {"evaluation": 1000, "confirmation": 10_000}
 """The numbers of sequences on which errors are measured, as documented."""
 _STEPS = 2**17
-"""Time steps that are drawn from one place of a stream, at most."""
+"""The most time steps that are drawn from one place of a stream."""
 ERROR_TOLERANCE = 1e-5
 """The relative tolerance of an error: errors are kept in float32 before they are averaged."""
 INTERVAL_TOLERANCE = 1e-9
@@ -43,14 +43,14 @@ QUICK = Trial(
 )
 """A trial that solves its task within a second."""
 SLOW = replace(QUICK, lr=1e-4)
-"""Does not, so that its error is none that any rule would give."""
+"""A trial that does not solve it, so that its error is no trivial number."""
 
 
 def trained_error_is_that_of_its_outputs() -> str:
-    """Train two small networks, and compute from their outputs the errors, losses and confirmations that they got.
+    """Train two small networks, and compute their errors, losses and confirmed errors again from their outputs.
 
     Raises:
-        BrokenRuleError: They differ, or a network is called solved where they do not show it, or the reverse.
+        BrokenRuleError: The numbers differ, or a network's status is not the one that follows from them.
     """
     kept: list[tuple[TrialResult, AnyNetwork, Tensor]] = []
     train([QUICK, SLOW], lambda result: None, keep=lambda *of: kept.append(of))
@@ -65,14 +65,14 @@ def trained_error_is_that_of_its_outputs() -> str:
         below = [point.error < task.solved_below for point in result.measurements[-2:]]
         solves = all(below) and confirmed < task.solved_below
         ended = f"{result.status}, with errors {[point.error for point in result.measurements[-2:]]} at the end"
-        expect((result.status is Status.SOLVED) == solves, f"a network is called {ended} and {confirmed:.3g} confirmed")
+        expect((result.status is Status.SOLVED) == solves, f"a network ends {ended} and {confirmed:.3g} confirmed")
         ends.append(f"{result.status} with {error:.3g}")
     expect(len(kept) == len({result.status for result, *_ in kept}) == 2, f"{' and '.join(ends)}: one should be solved")
-    return f"{' and '.join(ends)}: errors of trained networks are those of their outputs"
+    return f"{' and '.join(ends)}: errors of trained networks follow from their outputs"
 
 
 def error_is_that_of_outputs(trial: Trial) -> str:
-    """Compute from the outputs of an untrained network the error of its evaluation.
+    """Compute the error of an untrained network's evaluation again from its outputs.
 
     Raises:
         BrokenRuleError: The errors differ.
@@ -81,11 +81,11 @@ def error_is_that_of_outputs(trial: Trial) -> str:
     row = cohort.parameters[0]
     wanted, _ = recomputed(cohort.network, cohort.task, row, "evaluation", 0)
     _expect_near("the error", evaluation.evaluate(cohort.network, cohort.task, row).error, wanted)
-    return f"error {wanted:.3g} of an untrained network is that of its outputs"
+    return f"error {wanted:.3g} of an untrained network follows from its outputs"
 
 
 def recomputed(network: AnyNetwork, task: Task, row: Tensor, name: str, index: int) -> tuple[float, float]:
-    """Return the error and, of classes, the loss of a network on a stream, from its outputs (N, O) in float64.
+    """Return the error and, for classes, the loss of a network on a stream, from its outputs (N, O) in float64.
 
     Args:
         network: The network.
@@ -118,14 +118,14 @@ def recomputed(network: AnyNetwork, task: Task, row: Tensor, name: str, index: i
 
 
 def _wrong(task: Task, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
-    """Return where the highest output is not the target, (N,), of tasks that are judged so; None of others."""
+    """Return 1 where the highest output is not the target, (N,), for tasks with this error; None for others."""
     plain = isinstance(task, ClassTask) and type(task).errors is ClassTask.errors
     return (outputs.argmax(axis=1) != targets).astype(float) if plain else None
 
 
 def _expect_near(what: str, stated: float | None, wanted: float) -> None:
     near = stated is not None and abs(stated - wanted) <= ERROR_TOLERANCE * max(1.0, abs(wanted))
-    expect(near, f"{what} of a network is said to be {stated}, its outputs give {wanted:.6g}")
+    expect(near, f"{what} of a network is {stated}, but its outputs give {wanted:.6g}")
 
 
 def intervals_solve_their_equations(counts: Sequence[tuple[int, int]]) -> str:
@@ -146,11 +146,11 @@ def intervals_solve_their_equations(counts: Sequence[tuple[int, int]]) -> str:
 def _expect_ends(what: str, stated: tuple[float, float] | None, wanted: tuple[float, float]) -> None:
     ends = [] if stated is None else list(zip(stated, wanted, strict=True))
     near = bool(ends) and all(abs(one - other) <= INTERVAL_TOLERANCE for one, other in ends)
-    expect(near, f"the {what} is said to be {stated and tuple(stated)}, its equation gives {wanted}")
+    expect(near, f"the {what} is {stated and tuple(stated)}, but its equation gives {wanted}")
 
 
 def _exact(count: int, n: int, confidence: float) -> tuple[float, float]:
-    """Return the shares under which so many solved, or more, or less, are as rare as either tail."""
+    """Return the shares under which this many solved or more, or this many or fewer, have the tail's probability."""
     tail = (1 - confidence) / 2
     low = _root(lambda share: _at_least(count, n, share) - tail) if count else 0.0
     high = 1.0 - (_root(lambda share: _at_least(n - count, n, share) - tail) if count < n else 0.0)
@@ -162,7 +162,7 @@ def _at_least(count: int, n: int, share: float) -> float:
 
 
 def _score(count: int, n: int) -> tuple[float, float]:
-    """Return the shares from which the one that was seen is as many standard errors away as 90 % asks for."""
+    """Return the shares from which the observed one is 1.645 standard errors away, the ends of a 90 % interval."""
     seen, z = count / n, NormalDist().inv_cdf(0.95)
     low = _root(lambda share: share - seen + z * math.sqrt(share * (1 - share) / n), 0.0, seen) if count else 0.0
     high = _root(lambda share: share - seen - z * math.sqrt(share * (1 - share) / n), seen, 1.0) if count < n else 1.0
@@ -170,7 +170,7 @@ def _score(count: int, n: int) -> tuple[float, float]:
 
 
 def _root(rising: Callable[[float], float], low: float = 0.0, high: float = 1.0) -> float:
-    """Return where a function that is negative at the lower end and not at the upper one crosses zero."""
+    """Return the zero of a function that is negative at the lower end and not at the upper one."""
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if rising(middle) < 0 else (low, middle)

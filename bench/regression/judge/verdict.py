@@ -41,12 +41,12 @@ class Verdict:
         ruling: The ruling.
         reason: The reason in half a sentence.
         measure: The measure that decided, one of `measures.MEASURES`.
-        p: The p that decided, adjusted where others were tested with it.
+        p: The p that decided, adjusted if others were tested with it.
         screened: The numbers of the first stage.
         confirmed: The numbers of the confirmation.
-        more_seeds: How many more seeds would do where it is inconclusive.
-        fresh_seeds: How many fresh seeds are to decide; none where the first stage does.
-        margin: The drop of the solved share that was asked to be excluded, if one was.
+        more_seeds: The number of further seeds that would suffice if it is inconclusive.
+        fresh_seeds: The number of fresh seeds that will decide; 0 if the first stage decides.
+        margin: The drop of the solved share that has to be excluded, if one was given.
     """
 
     pair: EntryPair
@@ -72,7 +72,7 @@ class Verdict:
 
     @property
     def meaning(self) -> str:
-        """What the intervals leave open where it is the same or inconclusive; else nothing."""
+        """The drops that the intervals do not exclude, if it is the same or inconclusive; else empty."""
         held = self.deciding
         if held is None or not held.new.n or self.ruling not in (Ruling.SAME, Ruling.INCONCLUSIVE):
             return ""

@@ -1,7 +1,6 @@
 """Context managers that change the program on purpose, in this process only.
 
-Changes of a kernel's equations are compiled anew and never kept on disk, where a later run could take them for the
-real ones.
+Changed kernels are compiled anew and never kept on disk, where a later run could load them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,7 +33,7 @@ from longlag.values.trial import Trial
 
 @contextmanager
 def clip_first() -> Iterator[None]:
-    """Clip before the backward pass: what is clipped is overwritten (the most copied mistake of the field)."""
+    """Clip before the backward pass, which then overwrites the clipped gradient: a common mistake."""
 
     def step(cohort: longlag.training.cohort.Cohort) -> None:
         cohort.update += 1
@@ -63,7 +62,7 @@ def clip_jointly() -> Iterator[None]:
 
 @contextmanager
 def without_the_ledger(inner: Callable[[], Any]) -> Iterator[None]:
-    """Make a change without the ledger's audits, so that only outcomes can show it."""
+    """Apply a change with the ledger's audits off, so that only outcomes can reveal it."""
 
     def taken(ledger: Ledger, block: Block, gradients: Tensor) -> None:
         before(ledger, block, gradients)
@@ -156,10 +155,10 @@ def missing_cue() -> Iterator[None]:
 
 @contextmanager
 def planted_kernels(kernels: Mapping[str, type]) -> Iterator[None]:
-    """Train cells by kernels with another backward pass; forward passes and evaluations are those of the real ones.
+    """Train cells with kernels whose backward pass is changed; forward passes and evaluations stay the same.
 
     Args:
-        kernels: For the names of cells, classes derived from those of their kernels.
+        kernels: By cell name, a class derived from the cell's kernel.
     """
     from longlag.scans.engine import layer
 
@@ -245,7 +244,7 @@ def _inlined(function: Callable[..., Any]) -> Any:
 
 @contextmanager
 def early_steps_dropped() -> Iterator[None]:
-    """Drop what the first quarter of the time steps adds to the gradients."""
+    """Drop the part of the first quarter of the time steps from the gradients."""
     from longlag.networks import straight
     from longlag.scans.engine import layer
 

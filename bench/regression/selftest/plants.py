@@ -29,8 +29,8 @@ class Plant:
     Attributes:
         what: The change in a few words.
         entries: The trials that it is trained on.
-        change: The trial that is trained in place of one; the same by default.
-        patch: A context in which the program is changed; nothing is by default.
+        change: Returns the trial that is trained in place of another; by default the same.
+        patch: Returns a context in which the program is changed; by default it is not.
         worse: Whether it is a regression; improvements and refactorings are not.
     """
 
@@ -42,7 +42,7 @@ class Plant:
 
 
 def _at(*wanted: str) -> Callable[[Trial], bool]:
-    """Whether a trial is called as in one of ``task``, ``task cell`` (both with Adam) or ``task cell optimizer``."""
+    """Return a test for trials named by ``task``, ``task cell`` (both with Adam) or ``task cell optimizer``."""
     named = [tuple(text.split()) for text in wanted]
 
     def fits(trial: Trial) -> bool:
@@ -53,7 +53,7 @@ def _at(*wanted: str) -> Callable[[Trial], bool]:
 
 
 def _kind(spec: str) -> str:
-    """Shorten a spec to what tells entries apart: the name, and the initialisation of a plain network."""
+    """Shorten a spec to its name and, for a plain network, its initialisation."""
     name, _, options = spec.partition(":")
     return name + (f"/{options.rpartition('init=')[2]}" if "init=" in options else "")
 

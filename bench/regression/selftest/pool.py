@@ -1,4 +1,4 @@
-"""Outcomes that were simulated once, as `longlag.regression.selftest.simulate` wrote them."""
+"""Reads the outcomes that `longlag.regression.selftest.simulate` has trained and written."""
 
 import csv
 import gzip
@@ -19,10 +19,10 @@ Outcomes = Mapping[str, Mapping[str, tuple[Outcome, ...]]]
 
 
 def read_outcomes(path: Path) -> Outcomes:
-    """Read what `longlag.regression.selftest.simulate` wrote.
+    """Read a file of `longlag.regression.selftest.simulate`.
 
     Raises:
-        UsageError: There is no such file, or it holds something else.
+        UsageError: There is no such file, or it does not hold simulated outcomes.
     """
     try:
         text = gzip.decompress(path.read_bytes()).decode()

@@ -49,7 +49,7 @@ def _margin_lines(counted: SelfTest) -> list[str]:
     unchanged = f"{passing(counted.unchanged):.1%} and {passing(counted.margin):.1%}"
     return [
         f"a drop of {MARGIN} points of the solved share passes as same in {drop} of the entries",
-        f"what did not change passes in {unchanged}",
+        f"unchanged entries pass in {unchanged}",
         f"{counted.margin.alarms} false alarms where nothing changed, with --margin {MARGIN}",
     ]
 
@@ -60,16 +60,16 @@ _COLUMNS = (
 
 
 def _row(lines: Sequence[SelfTestLine], what: str) -> tuple[str, ...]:
-    """Show the entry in which a change is called a regression most often, and in how many of them it is found."""
+    """Return the entry in which a change is called a regression most often, and in how many entries it is found."""
     most = max(lines, key=lambda line: (line.fraction, -(line.superiority or 0.0)))
     assert most.superiority is not None
     assert most.share is not None
     count = f"{sum(line.fraction >= POWER for line in lines)} of {len(lines)}"
     effects = (f"{100 * most.share:+.0f}", f"{most.superiority:.0%}", f"{most.fraction:.1%}")
-    return what, count, most.entry, *effects, _told(lines, most)
+    return what, count, most.entry, *effects, _verdict(lines, most)
 
 
-def _told(lines: Sequence[SelfTestLine], most: SelfTestLine) -> str:
+def _verdict(lines: Sequence[SelfTestLine], most: SelfTestLine) -> str:
     if all(line.unchanged for line in lines):
         return "unchanged, to the last digit"
     if not most.worse:

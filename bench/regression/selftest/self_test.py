@@ -1,7 +1,7 @@
-"""`longlag check --self-test`: how often the procedure is wrong, counted on outcomes that were simulated once.
+"""`longlag check --self-test`: counts how often the procedure is wrong, on outcomes that were trained once.
 
-Nothing changed: in half of the checks the new seeds are not the baseline's, in half they are, and go as much alike as
-the outcomes of one seed do before and after a small change of the code. A drop: outcomes that solved are lost.
+Unchanged code: in half of the checks the new seeds are not the baseline's; in the other half they are, correlated as
+the outcomes of one seed before and after a small change of the code. A drop: some solved outcomes become unsolved.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,25 +22,25 @@ from longlag.stats.exact import holm, permutation_p
 from longlag.tasks.support.errors import UsageError
 
 CHECKS, MOST_ALARMS = 2000, 12
-"""Simulated checks of healthy outcomes; so many alarms bound their rate by 1 % with confidence .95."""
+"""Simulated checks of healthy outcomes, and the most alarms in them: they bound the rate by 1 % with confidence .95."""
 PLANTED_CHECKS = 200
 POWER = 0.9
 MARGIN, MARGIN_CHECKS = 20, 16
-"""Percentage points that are lost on purpose, and the margin that must not let them pass; checks of each kind, few
-since each tests dozens of seeds of every entry."""
+"""Percentage points that are lost on purpose, which is also the margin that must not let them pass; checks of each
+kind, few since each tests dozens of seeds of every entry."""
 MOST_PASSING = 0.08
-"""Share of entries that may pass as the same, within the margin, though they lost so much: .05, but for what the
-interval approximates near a share of 1, where it is .07."""
+"""The largest share of entries that pass as the same within the margin although they lost that much: nominally .05, but
+.07 near a share of 1, where the interval is approximate."""
 MOST_FLAGGED = 0.06
-"""Share of unchanged entries that a measure of the first stage may flag at a level of .05."""
+"""The largest share of unchanged entries that a measure of the first stage flags at a level of .05."""
 ALIKE = (None, None, None, None, 0.3, 0.6, 0.8, 0.95)
-"""Rank correlations of the same seeds before and after, a part of the healthy checks each: those of the committed
-outcomes with small planted changes span this range. Parts are for processes to share, too."""
+"""Rank correlations of the same seeds before and after, each for a part of the healthy checks; None for other seeds.
+The committed outcomes with small planted changes span this range. Processes share the parts."""
 MOST_HARMLESS = 0.02
 _FEWEST_TESTED = 1000
 _UNLIKE_ALPHA = 0.01
 MOST_MARGIN_ALARMS = 2
-"""In `MARGIN_CHECKS` checks: at a level of .01 the probability of more is below .001."""
+"""The most alarms in `MARGIN_CHECKS` checks: at a level of .01 the probability of more is below .001."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class SelfTestLine:
 
     Attributes:
         change: The change; empty for none.
-        entry: The entry's label; all of them where it is empty.
+        entry: The entry's label; empty for all entries.
         checks: Simulated checks.
         regressed: Checks that called a regression.
-        superiority: How often a changed outcome beats a healthy one of the pool; None where there are many entries.
-        share: By how much the solved share differs from the pool's.
+        superiority: Probability that a changed outcome beats a healthy one of the pool; None for several entries.
+        share: The difference of the solved share from the pool's; None for several entries.
         worse: Whether it should be detected.
-        unchanged: Whether every outcome is that of the same seed in the pool.
+        unchanged: Whether every outcome equals that of the same seed in the pool.
     """
 
     change: str
@@ -74,7 +74,7 @@ class SelfTestLine:
 
     @property
     def is_small(self) -> bool:
-        """Whether the change does less than the minimum effect."""
+        """Whether the change has less than the minimum effect."""
         return (
             self.superiority is not None
             and self.share is not None
@@ -123,7 +123,7 @@ class SelfTest:
         return float(stats.beta.ppf(0.95, alarms + 1, checks - alarms)) if alarms < checks else 1.0
 
     def failures(self) -> list[str]:
-        """Return a line for each way in which the procedure is not as promised."""
+        """Return a line for each promise that the procedure breaks."""
         failures = []
         if self.healthy.fraction > MOST_ALARMS / CHECKS:
             failures.append(f"{self.healthy.regressed} false alarms in {self.healthy.checks} checks")
@@ -149,7 +149,7 @@ class SelfTest:
 
 
 def passing(tally: Tally) -> float:
-    """Return the share of entries that were called the same; 0 of none."""
+    """Return the share of entries that were called the same; 0 without entries."""
     return tally.rulings[Ruling.SAME] / max(1, tally.rulings.total())
 
 
@@ -166,15 +166,15 @@ def self_test(
 
     Args:
         baseline: The entries that were accepted.
-        outcomes: Of the pool, under the name `HEALTHY`, and of planted changes.
+        outcomes: Outcomes of the pool, under the name `HEALTHY`, and of planted changes.
         harmful: Whether a planted change is a regression, by its name.
         checks: Simulated checks of healthy outcomes.
-        planted_checks: The same of each planted change in each entry.
-        margin_checks: The same of each kind that a margin is about.
+        planted_checks: Simulated checks of each planted change in each entry.
+        margin_checks: Simulated checks of each combination of drop and margin.
         workers: Processes that share the checks.
 
     Raises:
-        UsageError: The outcomes are not those of these entries.
+        UsageError: The pool has too few outcomes of an entry.
     """
     pool, entries = _pool(baseline, outcomes), tuple(baseline)
     planted = list(_planted(baseline, outcomes, harmful, planted_checks))
@@ -210,7 +210,7 @@ def _pool(baseline: Sequence[Entry], outcomes: Outcomes) -> ByKey:
 
 
 def _unlike(baseline: Sequence[Entry], pool: ByKey) -> tuple[str, ...]:
-    """Return the entries that were accepted with other outcomes than those simulated, Holm over all at level .01."""
+    """Return the entries whose accepted outcomes differ from the simulated ones, Holm over all at level .01."""
     ps = []
     for entry in baseline:
         ranks = rank_scores(entry, replace(entry, outcomes=pool[entry.key]))
@@ -222,7 +222,7 @@ def _unlike(baseline: Sequence[Entry], pool: ByKey) -> tuple[str, ...]:
 def _planted(
     baseline: Sequence[Entry], outcomes: Outcomes, harmful: Mapping[str, bool], checks: int
 ) -> Iterator[tuple[SelfTestLine, Simulation]]:
-    """Yield the effect of each change in each entry, and the checks that are to count how often it is found."""
+    """Yield the effect of each change in each entry, and the checks that count how often it is found."""
     by_key = {entry.key: entry for entry in baseline}
     for change, worse in harmful.items():
         for key, planted in outcomes.get(change, {}).items():

@@ -1,9 +1,9 @@
-"""Trains the outcomes that `longlag check --self-test` draws from: a healthy pool, and those of planted changes.
+"""Trains the outcomes from which `longlag check --self-test` draws: a healthy pool, and outcomes of planted changes.
 
     python -m longlag.regression.selftest.simulate results/reference/ci-outcomes.csv.gz
 
-For the study `ci` that is some 15,000 trials, 70 minutes of one core. What is done is kept beside the file, so that the
-same command again goes on. Seeds are above those of a baseline.
+For the study `ci` these are some 15,000 trials, 70 minutes of one core. Finished ones are kept beside the file, so that
+the same command continues. Seeds are above those of a baseline.
 """
 
 import argparse
@@ -28,14 +28,14 @@ POOL, PLANTED = 300, 60
 """Seeds of each healthy entry, and of each planted one."""
 COLUMNS = ("plant", "entry", "seed", "status", "updates_to_solve", "error", "wall_seconds")
 _TEN = (8, 2)
-"""How a run cuts ten seeds into cohorts: the joint norm of a cohort depends on it."""
+"""The sizes of the cohorts into which a run cuts ten seeds: the joint norm of a cohort depends on them."""
 
 Job = tuple[str, tuple[Trial, ...]]
 Name = tuple[str, str, int]
 
 
 def entry_key(trial: Trial) -> str:
-    """Return what the seeds of an entry share, as digits: the key of its seed 0."""
+    """Return the name of an entry, which its seeds share: the key of its trial with seed 0."""
     return replace(trial, seed=0).key
 
 
@@ -59,13 +59,13 @@ def _cohorts(entry: Trial, count: int) -> Iterator[tuple[Trial, ...]]:
 def train_planted(
     plant: str, trials: Sequence[Trial], report: Callable[[TrialResult], None], environment: dict[str, Any]
 ) -> None:
-    """Train a cohort under a planted change; results come back under the trials that were asked for.
+    """Train a cohort under a planted change; results are reported under the original trials.
 
     Args:
         plant: The change's name.
         trials: A cohort.
         report: Called with each result.
-        environment: Stored with each.
+        environment: Versions and machine, stored with each result.
     """
     from longlag.training import cohort as cohorts
 
@@ -73,13 +73,13 @@ def train_planted(
         cohorts.train(trials, report, environment)
         return
     change = PLANTS[plant].change
-    asked = {change(trial): trial for trial in trials}
+    original = {change(trial): trial for trial in trials}
     with PLANTS[plant].patch():
-        cohorts.train(list(asked), lambda result: report(replace(result, trial=asked[result.trial])), environment)
+        cohorts.train(list(original), lambda result: report(replace(result, trial=original[result.trial])), environment)
 
 
 def simulate(file: Path, todo: Sequence[Job], workers: int) -> None:
-    """Train what is missing, cohort by cohort, and write the file anew when all is done."""
+    """Train the missing cohorts, and write the file anew when all are done."""
     partly = file.with_name(file.name + ".part")
     done = {_named(row) for row in _read(partly)}
     missing = [(plant, cohort) for plant, cohort in todo if any(_id(plant, trial) not in done for trial in cohort)]

@@ -1,6 +1,6 @@
 """Simulated checks: the whole two-stage procedure, on a baseline and new outcomes drawn from a pool of trained ones.
 
-Every check draws its baseline, too: a rate of false alarms that held for one baseline only would promise little.
+Every check draws its baseline, too: a rate of false alarms for a single baseline would promise little.
 """
 
 from collections import Counter
@@ -33,7 +33,7 @@ class Screened(NamedTuple):
 
 
 class Sides(NamedTuple):
-    """Outcomes of one entry in one check: the baseline's, the new ones, and those of fresh seeds."""
+    """Outcomes of one entry in one check: the baseline's, the new ones and those of fresh seeds."""
 
     before: tuple[Outcome, ...]
     after: tuple[Outcome, ...]
@@ -48,7 +48,7 @@ class Tally:
         alarms: Checks in which some entry was called a regression.
         rulings: The verdicts on entries, counted.
         tested: First-stage tests.
-        flagged: Those whose p was at most the level.
+        flagged: First-stage tests whose p was at most the level.
     """
 
     alarms: int = 0
@@ -70,15 +70,15 @@ class Simulation:
     """Simulated checks of entries.
 
     Attributes:
-        entries: The baseline's entries; of their outcomes only the number counts.
+        entries: The baseline's entries; only the number of their outcomes is used.
         healthy: Outcomes of unchanged code, with the same seeds for all entries.
         checks: The number of checks.
         names: Names of the stream that draws seeds.
         planted: Outcomes under a planted change, at seeds that are among the healthy ones.
-        alike: Where nothing is planted: the rank correlation of new outcomes with the baseline's of the same seeds. At
-            None the new seeds are others.
-        lost: Share of all seeds that solve no more.
-        margin: The check's.
+        alike: Without a planted change: the rank correlation of new outcomes with the baseline's of the same seeds; if
+            None, the new seeds are not in the baseline.
+        lost: Share of all seeds that no longer solve.
+        margin: The margin of the checks.
     """
 
     entries: tuple[Entry, ...]
@@ -130,7 +130,7 @@ class Simulation:
         return sides
 
     def _of_planted(self, generator: np.random.Generator) -> dict[str, Sides]:
-        """Draw new and fresh outcomes from the planted ones; the baseline holds the new seeds, as it does in use."""
+        """Draw new and fresh outcomes from the planted ones; the baseline includes the new seeds, as in real checks."""
         sides = {}
         for entry in self.entries:
             planted, healthy = (self.planted or {})[entry.key], self.healthy[entry.key]
@@ -153,7 +153,7 @@ class Simulation:
         return ranked
 
     def _partners(self, entry: Entry, places: np.ndarray, generator: np.random.Generator) -> tuple[Outcome, ...]:
-        """Draw outcomes of changed code on the same seeds: healthy ones, with ranks joined by a normal copula."""
+        """Draw outcomes of changed code on the same seeds: healthy ones, with ranks correlated by a normal copula."""
         assert self.alike is not None
         order, ranks = self._ranked[entry.key]
         normal = ndtri((ranks[places] + 0.5) / len(order))

@@ -1,1 +1,1 @@
-"""How a verdict is shown: as text, as other formats, as a figure, over time."""
+"""Formats of a verdict: text, JUnit XML and JSON, a figure, and its history."""

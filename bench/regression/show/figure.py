@@ -1,4 +1,4 @@
-"""Draws effects with their intervals, one row an entry."""
+"""Draws effects with their intervals, one row per entry."""
 
 from collections.abc import Sequence
 
@@ -29,8 +29,8 @@ def forest(rows: Sequence[tuple[str, str, Comparison | None]], title: str) -> Dr
     """Draw the change of the solved share and the probability of superiority, with 90 % intervals.
 
     Args:
-        rows: Name, verdict and numbers of each entry, from the top; entries without numbers lie on no change.
-        title: Lines above.
+        rows: Name, verdict and numbers of each entry, from the top; without numbers it is drawn at no change.
+        title: The title, which may have several lines.
     """
     data = pd.DataFrame([_numbers(*row) for row in rows])
     with style.report_style():
@@ -75,7 +75,7 @@ def _panel(ax: Axes, data: pd.DataFrame, column: str, label: str, minimum: float
 
 
 def draw_report(report: Report) -> Drawing:
-    """Draw every entry of a check that both sides hold."""
+    """Draw every entry of a check that can be compared."""
     called = verdict_names(report.verdicts)
     rows = [
         (called[entry_of(verdict).key], verdict_text(verdict), verdict.deciding)

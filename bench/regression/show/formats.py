@@ -1,4 +1,4 @@
-"""A check for programs: JUnit XML for the viewers of CI services, JSON for everything else."""
+"""A check for programs: JUnit XML for CI services, JSON for everything else."""
 
 import json
 import re
@@ -17,12 +17,12 @@ from longlag.regression.show.render import verdict_text
 from longlag.regression.show.report import Report, entry_of, memory_ratios, time_ratios, verdict_names
 
 SCHEMA = 1
-"""Of the JSON; raised when a field changes its meaning or goes."""
+"""The version of the JSON; raised when a field changes its meaning or is removed."""
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 cannot hold
 
 
 def as_junit(report: Report) -> str:
-    """Return JUnit XML, a test case an entry and invariant: regressed fails, not comparable is an error.
+    """Return JUnit XML with a test case per entry and invariant: regressed fails, not comparable is an error.
 
     Inconclusive entries are skipped tests; with ``strict`` they fail.
     """
@@ -139,7 +139,7 @@ def comparison_json(held: Comparison | None) -> dict[str, Any] | None:
 
 
 def comparisons_json(pairs: Sequence[EntryPair]) -> str:
-    """Return two sides beside each other, without a verdict; ``adjusted`` is for all tests of all entries."""
+    """Return two sides side by side, without a verdict; ``adjusted`` is for all tests of all entries."""
     tested = {id(one.pair): one for one in compare(pairs)}
     entries = []
     for pair in pairs:

@@ -1,4 +1,4 @@
-"""The history of a baseline, its acceptances and the checks since: as lines, and as a figure."""
+"""The history of a baseline, its acceptances and checks: as lines, and as a figure."""
 
 import json
 import textwrap
@@ -29,10 +29,10 @@ class Check:
     """The record of a check.
 
     Attributes:
-        when: UTC, to the second.
-        source: Hash of the source that was checked, and the plugins with theirs.
+        when: Its time in UTC, to the second.
+        source: Hash of the source that was checked, and the plugins with their hashes.
         headline: Its result, in half a line.
-        summary: As in `baseline.Acceptance`.
+        summary: The summary of its entries, as in `baseline.Acceptance`.
     """
 
     when: str
@@ -76,7 +76,7 @@ def of_trials(events: Sequence[Event], trials: Iterable[Trial]) -> tuple[Event, 
     """Return acceptances or checks with their summaries limited to the entries of some trials.
 
     Raises:
-        UsageError: There are some, but none is about these entries.
+        UsageError: There are events, but none of these entries.
     """
     labels = {Entry(trial, ()).label for trial in trials}
     kept = tuple(
@@ -93,8 +93,8 @@ def render(baseline: Baseline, told: Sequence[Acceptance], checks: Sequence[Chec
 
     Args:
         baseline: The baseline.
-        told: Its acceptances, with the entries that are told of.
-        checks: The checks, likewise.
+        told: Its acceptances, limited to the entries to show.
+        checks: The checks, limited likewise.
     """
     accepted = [
         {
@@ -128,7 +128,7 @@ def _share(summary: Mapping[str, tuple[int, int, int | None]]) -> str:
 
 
 def draw(study: str, told: Sequence[Acceptance], checks: Sequence[Check]) -> Drawing:
-    """Draw the solved share and the median updates of every entry over acceptances and checks, a column a task."""
+    """Draw the solved share and the median updates of every entry over acceptances and checks, one column per task."""
     events = [(of.when, "accepted", of.summary) for of in told]
     events += [(of.when, "checked", of.summary) for of in checks]
     points = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""A check as text for a terminal and as Markdown for a job's summary: the worst first, what is unchanged folded."""
+"""A check as text for a terminal and as Markdown for a job's summary: worst first, unchanged entries folded."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,11 +13,11 @@ from longlag.report.text.terminal import aligned
 MOST_BYTES = 60_000
 _COLUMNS = ("entry", "before", "after", "solved, change [90 %]", "beats before [90 %]", "p", "detects", "verdict")
 _LEGEND = (
-    "before, after: seeds that solve, median updates until then; before has only the seeds of after where these go "
-    "alike and are tested pair by pair. beats before: how often a new run ends better than "
+    "before, after: solved seeds, median updates to solve; if both sides are tested pair by pair, before has only the "
+    "seeds of after. beats before: the probability that a new run ends better than "
     "one of the baseline, 50 % is no change. p: the smallest of three one-sided tests, adjusted where it decided. "
-    "detects: what is found with power .8. same: a drop of the solved share over the points named is excluded "
-    "(confidence .95); a smaller one may be there."
+    "detects: effects found with power .8. same: a drop of the solved share over the points named is excluded "
+    "(confidence .95), a smaller one is not."
 )
 _ADJUSTED = "p: of one-sided tests, adjusted for all tests of this table (Holm); better is the smallest of three."
 
@@ -40,7 +40,7 @@ def render_text(report: Report) -> str:
 
 
 def render_comparisons(pairs: Sequence[EntryPair]) -> str:
-    """Return two sides beside each other, without a verdict; what only one side holds comes last."""
+    """Return two sides side by side, without a verdict; entries of one side only come last."""
     called = names([entry for pair in pairs if (entry := pair.new or pair.baseline) is not None])
     tested = compare(pairs)
     rows = [_compared(one, called) for one in tested]
@@ -86,7 +86,7 @@ def _side_that_holds(pair: EntryPair) -> str:
 
 
 def render_markdown(report: Report) -> str:
-    """Return the check for a job's summary or a comment, in fewer than 60,000 bytes whatever it holds."""
+    """Return the check for a job's summary or a comment, cut to fewer than 60,000 bytes."""
     shown, _ = _parted(report)
     count = len(shown)
     text = _markdown(report, count)
@@ -156,12 +156,12 @@ def _row(verdict: Verdict, name: str) -> tuple[str, ...]:
 
 
 def verdict_text(verdict: Verdict) -> str:
-    """Return a verdict, with what it leaves open, as text."""
+    """Return a verdict as text, with the drops that it does not exclude."""
     return f"{verdict.ruling}: {verdict.meaning}" if verdict.meaning else str(verdict.ruling)
 
 
 def side_text(entry: Entry | None) -> str:
-    """Write how many seeds solve, and the median updates until then."""
+    """Write the number of solved seeds and the median updates to solve."""
     if entry is None:
         return "-"
     middle = entry.median_updates
@@ -189,7 +189,7 @@ def beats_text(effect: Sequence[float]) -> str:
 
 
 def p_text(p: float | None, measure: str) -> str:
-    """Write a p and what it is of.
+    """Write a p and its measure.
 
     >>> p_text(0.0123, "solved"), p_text(2e-12, "updates")
     ('.012 solved', '< 1e-6 updates')
@@ -201,7 +201,7 @@ def p_text(p: float | None, measure: str) -> str:
 
 
 def detects_text(superiority: float, drop: float | None) -> str:
-    """Write what could be detected.
+    """Write the detectable effects.
 
     >>> detects_text(0.27, 0.21), detects_text(0.27, None)
     ('≤ 27 %, -21 points', '≤ 27 %')

@@ -23,7 +23,7 @@ EXPLAINED = {
     Ruling.REGRESSED: "worse on fresh seeds (Holm, level .01) by at least 20 points of the solved share or .2 in the "
     "probability of superiority; or trials raise; or an invariant is broken",
     Ruling.NOT_COMPARABLE: "another task or cell version, budget or axis than the baseline's, or missing on one side",
-    Ruling.INCONCLUSIVE: "looked worse and was not confirmed, or is worse by less than counts, or the interval "
+    Ruling.INCONCLUSIVE: "looked worse and was not confirmed, or is worse by less than the minimum, or the interval "
     "includes a drop that could be detected (with --margin, one over the margin), or an invariant is broken",
     Ruling.IMPROVED: "better by as much, beyond chance; accepting a new baseline would keep it",
     Ruling.SAME: "not the same numbers: only a drop of the solved share over the points named is excluded (confidence "
@@ -39,7 +39,7 @@ class Invariant:
     Attributes:
         rule: The rule in a few words.
         holds: Whether it holds.
-        detail: What was observed.
+        detail: The observation.
     """
 
     rule: str
@@ -100,7 +100,7 @@ class Report:
         words = {EXIT_REGRESSED: "REGRESSED", EXIT_NOT_COMPARABLE: "NOT COMPARABLE", EXIT_INCONCLUSIVE: "INCONCLUSIVE"}
         word = words.get(self.exit_code, "no regression found")
         if self.exit_code == 0 and counts[Ruling.INCONCLUSIVE]:
-            word = f"no regression found, {counts[Ruling.INCONCLUSIVE]} could not be told"
+            word = f"no regression found, {counts[Ruling.INCONCLUSIVE]} undecided"
         return f"{self.study}: {word} ({', '.join(counted)})"
 
     def _open(self, ruling: Ruling) -> str:
@@ -118,27 +118,27 @@ class Report:
 
     @property
     def advice(self) -> list[str]:
-        """What to do next."""
+        """Suggestions of what to do next."""
         counts = self.counts
         commands = self.commands or Commands(self.study)
         accept = commands.train_and_accept()
         advice = []
         if self.broken:
-            advice.append("A broken invariant is a fault in the code or in what it states; no baseline mends it.")
+            advice.append("A broken invariant is a fault in the code or its documentation; no baseline mends it.")
         elif counts[Ruling.REGRESSED]:
-            advice.append(f"If the regression is meant to be: {accept}")
+            advice.append(f"If the regression is intended: {accept}")
         elif counts[Ruling.IMPROVED]:
             advice.append(f"To keep the improvement: {accept}")
         if counts[Ruling.NOT_COMPARABLE]:
-            advice.append(f"What the baseline lacks or holds otherwise needs a new one: {accept}")
+            advice.append(f"Entries that cannot be compared need a new baseline: {accept}")
         if counts[Ruling.INCONCLUSIVE] and not self.confirms and not self.broken:
             advice.append(
-                f"Without --no-confirm, fresh seeds decide on what looks worse: {commands.check(self.margin)}"
+                f"Without --no-confirm, fresh seeds decide on entries that look worse: {commands.check(self.margin)}"
             )
         needed = [_seeds_in_all(v) for v in self.verdicts if v.ruling is Ruling.INCONCLUSIVE and v.more_seeds]
         if needed and self.confirms and not self.broken:
             more = commands.run(max(needed))
-            advice.append(f"To tell what could not be told: {more} && {commands.check(self.margin)}")
+            advice.append(f"To decide what is undecided: {more} && {commands.check(self.margin)}")
         return advice
 
     @property
@@ -148,14 +148,14 @@ class Report:
 
 
 def _seeds_in_all(verdict: Verdict) -> int:
-    """Return how many seeds would suffice in all."""
+    """Return the total number of seeds that would suffice."""
     held = verdict.deciding
     entry = verdict.pair.new if held is None else held.new
     return (len(entry.outcomes) if entry else 0) + (verdict.more_seeds or 0)
 
 
 def names(entries: Sequence[Entry]) -> dict[str, str]:
-    """Return a short name for each entry, by key: cell, clip and task, more only where two would be called alike."""
+    """Return a short name for each entry, by key: cell, clip and task, and more only if two names would be the same."""
     by_key: dict[str, str] = {}
     for tell in (_short, _longer, _longest):
         named = {entry.key: tell(entry) for entry in entries if entry.key not in by_key}
@@ -181,12 +181,12 @@ def _longest(entry: Entry) -> str:
 
 
 def verdict_names(verdicts: Sequence[Verdict]) -> dict[str, str]:
-    """Return the short names of what verdicts are on, by key."""
+    """Return the short names of the verdicts' entries, by key."""
     return names([entry_of(verdict) for verdict in verdicts])
 
 
 def entry_of(verdict: Verdict) -> Entry:
-    """Return the entry as it is now, or as it was where it is gone."""
+    """Return the entry after, or, if it is gone, the entry before."""
     entry = verdict.pair.new or verdict.pair.baseline
     assert entry is not None
     return entry
@@ -231,15 +231,15 @@ def _merged(entry: Entry) -> Mapping[str, set[str]]:
 
 
 def time_ratios(verdicts: Sequence[Verdict]) -> dict[str, float]:
-    """Return how each entry's time an update changed beside the others of the run, by key; nothing of a few entries.
+    """Return the change of each entry's time per update relative to the run's median, by key; empty for few entries.
 
-    Ratios inside a run: how fast the machine is cancels out.
+    The speed of the machine cancels out in these ratios.
     """
     return _ratios(verdicts, lambda entry: entry.seconds_per_update)
 
 
 def memory_ratios(verdicts: Sequence[Verdict]) -> dict[str, float]:
-    """Return the same of the memory of a gradient, to the tenth: pages are too coarse for more."""
+    """Return the same for the memory of a gradient, to one decimal place, since memory is measured in pages."""
     return {key: round(ratio, 1) for key, ratio in _ratios(verdicts, lambda entry: entry.memory_bytes).items()}
 
 
@@ -259,11 +259,11 @@ def _ratios(verdicts: Sequence[Verdict], cost: Callable[[Entry], float | None]) 
 
 def _cost_notes(verdicts: Sequence[Verdict]) -> list[str]:
     called = verdict_names(verdicts)
-    times = _told(called, time_ratios(verdicts), "Slower: {name} takes {ratio:.1f} times as long")
-    memory = _told(called, memory_ratios(verdicts), "Larger: {name} takes {ratio:.1f} times as much memory")
-    return [f"{line} beside the others as in the baseline (no verdict)." for line in (*times, *memory)]
+    times = _costlier(called, time_ratios(verdicts), "Slower: {name} takes {ratio:.1f} times as long")
+    memory = _costlier(called, memory_ratios(verdicts), "Larger: {name} takes {ratio:.1f} times as much memory")
+    return [f"{line} as in the baseline, relative to the other entries (no verdict)." for line in (*times, *memory)]
 
 
-def _told(called: Mapping[str, str], ratios: Mapping[str, float], line: str) -> list[str]:
+def _costlier(called: Mapping[str, str], ratios: Mapping[str, float], line: str) -> list[str]:
     above = sorted((-ratio, called[key]) for key, ratio in ratios.items() if ratio > COSTLIER)
     return [line.format(name=name, ratio=-ratio) for ratio, name in above]
