@@ -235,7 +235,7 @@ def test_hostile_baselines_and_checks_are_text(checked):
     line = {"when": HOSTILE, "source": HOSTILE, "headline": HOSTILE, "summary": {HOSTILE: [1, 2, None]}}
     broken = [{**line, "summary": {"a": ["x", "y", None]}}, {**line, "summary": 1}, [], {**line, "headline": None}]
     text = "\n".join(map(json.dumps, [*broken, line])) + "\n\xff"
-    (checked / "made" / history.FILE).write_bytes(text.encode("latin-1"))
+    (checked / "made" / "checks.jsonl").write_bytes(text.encode("latin-1"))
     for words in ([], ["--static"]):
         page = page_of(checked, *words)
         elements = Elements(page)

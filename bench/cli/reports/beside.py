@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from longlag.report.page.beside import Claims, Kept, Past
     from longlag.store.results import StudyData
 
+_VERDICTS = ("claims/claims.json", "claims.json")
+"""Where verdicts lie in the folder of results: beside the studies, or, of the studies of claims, among them."""
+_NOTED = "checks.jsonl"
+"""Where checks are noted in a study's folder. Names stand here, too, since what writes the files is slow to load."""
 _JUDGES = ("longlag.claims.*", "longlag.claims.support.*")
 _CHECKS = ("longlag.regression.show.on_page",)
 
@@ -23,15 +27,14 @@ def kept(studies: "Sequence[StudyData]", results: Path, file: Path | None = None
         results: The folder of all studies.
         file: The baseline of the study; None for those that its studies have.
     """
-    from longlag.regression.show.history import FILE
     from longlag.report.page.beside import Beside, Kept
 
-    judged = next((path for path in _verdicts(results) if path.is_file()), None)
+    judged = next((results / name for name in _VERDICTS if (results / name).is_file()), None)
     places = {study.name: baselines.baseline_path(study.name, file, results) for study in studies}
     places = {name: place for name, place in places.items() if place.is_file()}
     if judged is None and not places:
         return Kept()
-    files = [*places.values(), *(results / name / FILE for name in places), *([judged] if judged else [])]
+    files = [*places.values(), *(results / name / _NOTED for name in places), *([judged] if judged else [])]
     roots = [*(_CHECKS if places else ()), *(_JUDGES if judged else ())]
     digest = hashlib.sha256(b"".join(map(_bytes, files)) + _sources(roots))
 
@@ -40,14 +43,6 @@ def kept(studies: "Sequence[StudyData]", results: Path, file: Path | None = None
         return Beside(_claims(judged) if judged else None, pasts)
 
     return Kept(digest.hexdigest(), read)
-
-
-def _verdicts(results: Path) -> list[Path]:
-    """Return where verdicts may lie: beside the studies, or, of the studies of claims, among them."""
-    from longlag.claims.support.answering import FOLDER
-    from longlag.claims.support.stored import FILE
-
-    return [results / FOLDER / FILE, results / FILE]
 
 
 def _claims(file: Path) -> "Claims":

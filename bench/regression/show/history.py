@@ -21,8 +21,7 @@ from longlag.report.text.terminal import aligned
 from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import Trial
 
-FILE = "checks.jsonl"
-"""The name of the file of checks, beside a study's results."""
+_FILE = "checks.jsonl"
 
 
 @dataclass(frozen=True)
@@ -55,14 +54,14 @@ def note(report: Report, folder: Path) -> None:
         "headline": report.headline,
         "summary": summary_of(entries),
     }
-    with (folder / FILE).open("a", encoding="utf-8") as opened:
+    with (folder / _FILE).open("a", encoding="utf-8") as opened:
         opened.write(json.dumps(content, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def read(folder: Path) -> list[Check]:
     """Return the records of checks, oldest first; an incomplete line is left out."""
     checks = []
-    path = folder / FILE
+    path = folder / _FILE
     for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines() if path.is_file() else []:
         try:
             held = json.loads(line)
