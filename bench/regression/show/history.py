@@ -66,7 +66,7 @@ def read(folder: Path) -> list[Check]:
         try:
             held = json.loads(line)
             summary = {label: counts(*numbers) for label, numbers in held["summary"].items()}
-            checks.append(Check(*(str(held[name]) for name in ("when", "source", "headline")), summary))
+            checks.append(Check(str(held["when"]), str(held["source"]), str(held["headline"]), summary))
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             continue
     return checks

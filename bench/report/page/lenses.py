@@ -83,8 +83,8 @@ def _spread(part: dict[str, list[Any]]) -> dict[str, Any]:
 def _along(part: dict[str, list[Any]]) -> dict[str, Any]:
     table = pd.DataFrame(part)
     steps = table.groupby("step", sort=True)
-    means = {name.removesuffix("_gate"): steps[name].mean() for name in table if str(name).endswith("_gate")}
-    along = {str(gate): [rounded(value) for value in values] for gate, values in means.items()}
+    means = {name.removesuffix("_gate"): steps[name].mean() for name in map(str, table) if name.endswith("_gate")}
+    along = {gate: [rounded(value) for value in values] for gate, values in means.items()}
     return {"read": [str(word) for word in steps["read"].first()], "along": along}
 
 
