@@ -9,7 +9,8 @@ from longlag.regression.judge.entries import entries_of
 from longlag.regression.judge.matching import matched
 from longlag.regression.judge.together import compare
 from longlag.regression.show.history import Check, share
-from longlag.regression.show.render import COMPARED, compared, names
+from longlag.regression.show.render import COMPARED, compared
+from longlag.regression.show.report import names
 from longlag.report.page.beside import Past
 from longlag.report.page.table import Table
 

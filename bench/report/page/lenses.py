@@ -48,8 +48,8 @@ def reach(studies: Sequence[StudyData], places: Places) -> dict[str, Any]:
             }
         if _frames_of(study, "reach") > MOST_FRAMES:
             continue
-        for (key, phase), rows in tables[tables["phase"] != END].groupby(["key", "phase"], sort=False):
-            if (found := reaches.get(str(places[number_, key]))) is not None:
+        for (trial, phase), rows in tables[tables["phase"] != END].groupby(["key", "phase"], sort=False):
+            if (found := reaches.get(str(places[number_, trial]))) is not None:
                 medians = [rounded(value) for value in rows["median"]]
                 found["before"][phase] = {"lag": rows["lag"].tolist(), "median": medians}
     return reaches
