@@ -1,10 +1,13 @@
 """Studies whose names and words try to be more than text, and what a page holds, for the tests of pages."""
 
+import json
 from collections import defaultdict
 from dataclasses import replace
 from html.parser import HTMLParser
 
 from synthetic import ADDING, CELLS, COPY, Shape, make_study
+
+from longlag.values.frames import PHASES
 
 HOSTILE = "</script><img src=x onerror=alert(1)> {{ 7*7 }} =1+1 \\textbf{x} \u202eback"
 VOID = {"meta", "link", "img", "br", "input", "use", "path"}
@@ -42,3 +45,13 @@ class Elements(HTMLParser):
     @property
     def every(self):
         return [attributes for elements in self.found.values() for attributes in elements]
+
+
+def gates_of(trial, phase):
+    """Make up what the lens of gates found in a trial of three steps and two units, one of which read markup."""
+    trace = {"step": [0, 0, 1, 1, 2, 2], "read": ["a", "a", HOSTILE, HOSTILE, "c", "c"], "unit": [0, 1] * 3}
+    trace |= {"forget_gate": [0.2, 0.3, 0.4, 0.6, 0.7, 0.8]}
+    spread = {"gate": ["forget"] * 4, "left": [0, 0.25, 0.5, 0.75], "share": [0.25] * 4}
+    numbers = {"forget_carried": 0.9, "forget_elsewhere": 0.5, "memory": 12.0}
+    about = {"key": trial.key, "lens": "gates", "version": 1, "phase": phase, "update": 100 * PHASES.index(phase)}
+    return about | {"numbers": json.dumps(numbers), "parts": json.dumps({"histogram": spread, "trace": trace})}

@@ -3,12 +3,17 @@
 import csv
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from page_samples import HOSTILE, hostile_study
+from made_lenses import frame
+from page_samples import HOSTILE, gates_of, hostile_study
+from synthetic import COPY, MORE_CELLS, Shape, make_study
 
 from longlag.report.page.page import render
+from longlag.values.frames import PHASES
 
 pytestmark = pytest.mark.browser
 
@@ -23,9 +28,15 @@ def address(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("longlag.report.page.content.smaller", lambda study, figures: [])
-        page = render([hostile_study()], folder, static=False)
+        page = render([seen(hostile_study())], folder, static=False)
     (folder / "page.html").write_text(page, encoding="utf-8")
     return (folder / "page.html").as_uri()
+
+
+def seen(study):
+    """Return a study whose every trial has reach and gates."""
+    rows = [made(trial, phase) for trial in study.plan.itertuples() for phase in PHASES for made in (frame, gates_of)]
+    return replace(study, lenses=pd.DataFrame(rows))
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +61,16 @@ def page(browser, address):
     opened.on("pageerror", lambda error: faults.append(str(error)))
     opened.on("dialog", lambda dialog: (faults.append("a dialog"), dialog.dismiss()))
     opened.goto(address)
-    opened.wait_for_selector("#curves .point")
+    wait_for_curves(opened)
     yield opened
     context.close()
     assert faults == []
+
+
+def wait_for_curves(page):
+    """Scroll to the curves, which are drawn when they come near the view."""
+    page.locator("#curves").scroll_into_view_if_needed()
+    page.wait_for_selector("#curves .point")
 
 
 def column(page, of, name):
@@ -99,7 +116,7 @@ def test_choices_link_charts_and_trials_and_lie_in_the_address(page):
     assert rows(page) < every
     page.goto("about:blank")
     page.goto(linked)
-    page.wait_for_selector("#curves .point")
+    wait_for_curves(page)
     assert "no clip" not in column(page, "#trials", "clip")
 
 
@@ -131,6 +148,10 @@ def test_a_click_on_a_point_shows_its_trial_and_the_command_for_it(page):
     assert f"longlag rerun {key}" in page.locator("#trial").inner_text()
     assert "status" in page.locator("#trial dl").inner_text()
     page.locator("#trial-curve .point").first.wait_for()
+    for chart in ("#trial-reach", "#trial-along", "#trial-spread"):
+        page.locator(chart).scroll_into_view_if_needed()
+        page.locator(f"{chart} .trace").first.wait_for(state="attached")
+    assert page.locator("#trial-along .legend").get_by_text("forget").count() == 1
     page.get_by_role("button", name="Close").click()
     page.locator("#trial").wait_for(state="hidden")
 
@@ -159,7 +180,7 @@ def test_hostile_words_are_text(page):
     assert page.locator("h1").inner_text().strip() == HOSTILE
     assert page.locator("img[src='x']").count() == 0
     assert any("onerror" in text for text in page.locator("#choose label.box").all_inner_texts())
-    assert page.locator("#curves .legend").get_by_text("onerror").count() > 0
+    assert page.locator("#key").get_by_text("onerror").count() > 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -181,3 +202,48 @@ def test_without_scripts_it_can_be_read(browser, address):
     assert page.locator("#explorer").is_hidden()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     context.close()
+
+
+def test_printed_it_has_heads_that_are_text_and_no_explorer(page):
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    heads = page.locator("#settings-table-1 thead")
+    assert heads.locator(".printed").first.is_visible()
+    assert heads.locator("button").first.is_hidden()
+    assert page.locator("#explorer").is_hidden()
+    assert page.locator("#settings-table-1 tbody tr").count() == rows(page, "#settings-table-1")
+
+
+def test_of_two_studies_the_lines_of_the_second_are_told_apart(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr("longlag.report.page.content.headline", lambda study: None)
+    studies = [replace(make_study(Shape((COPY,), ("gru",), ("none",), seeds=2)), name=name) for name in ("a", "b")]
+    monkeypatch.setattr("longlag.report.page.content.smaller", lambda study, figures: [])
+    (tmp_path / "page.html").write_text(render(studies, tmp_path, static=False), encoding="utf-8")
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    wait_for_curves(page)
+    assert page.locator("#key bdi").all_inner_texts() == ["GRU · no clip · a", "GRU · no clip · b"]
+    widths = page.locator("#key line").evaluate_all("lines => lines.map((one) => one.getAttribute('stroke-width'))")
+    assert widths == ["1.5", "4"]
+    page.context.close()
+
+
+def test_ten_thousand_trials_open_within_three_seconds(browser, tmp_path, monkeypatch):
+    """Seconds that the page's thread works, whatever else the machine does, until its tables answer."""
+    monkeypatch.setattr("longlag.report.page.content.headline", lambda study: None)
+    monkeypatch.setattr("longlag.report.page.content.smaller", lambda study, figures: [])
+    study = make_study(Shape(cells=MORE_CELLS, seeds=93))
+    assert len(study.plan) >= 10_000
+    (tmp_path / "page.html").write_text(render([study], tmp_path, static=False), encoding="utf-8")
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    measured = page.context.new_cdp_session(page)
+    measured.send("Performance.enable", {"timeDomain": "threadTicks"})
+    page.goto((tmp_path / "page.html").as_uri())
+    page.locator("#trials tbody tr").first.wait_for()
+    numbers = {one["name"]: one["value"] for one in measured.send("Performance.getMetrics")["metrics"]}
+    assert numbers["TaskDuration"] < 3
+    wait_for_curves(page)
+    numbers = {one["name"]: one["value"] for one in measured.send("Performance.getMetrics")["metrics"]}
+    assert numbers["TaskDuration"] < 4
+    assert "evenly picked" in page.locator("#shown").inner_text()
+    page.context.close()

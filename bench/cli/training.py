@@ -167,13 +167,14 @@ def write_reports(name: str, results: Path) -> None:
 
 def page_of(data: "StudyData", results: Path) -> Path:
     """Return the file of a study's page, written again unless it is up to date."""
+    from longlag.cli.reports.beside import kept
     from longlag.report.page import stamp
 
-    path = results / data.name / stamp.FILE
-    if not stamp.stands(stamp.digest_of([data], static=False), path):
+    path, others = results / data.name / stamp.FILE, kept([data], results)
+    if not stamp.stands(stamp.digest_of([data], static=False, beside=others.digest), path):
         from longlag.report.page.page import write  # loads what draws, which takes a second
 
-        write([data], results, path)
+        write([data], results, path, kept=others)
     return path
 
 

@@ -72,7 +72,7 @@ def read(folder: Path) -> list[Entry]:
         is_ours, schema, verdicts = held["format"] == FORMAT, held["schema"], list(held["verdicts"])
         for entry in verdicts:
             entry["claim"], entry["rule"], entry["tier"], entry["rule_hash"]
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         is_ours = False
     if not is_ours:
         raise StoreError(f"{path} holds no verdicts of {FORMAT}: move it away")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from longlag.cli.baselines import baseline_option
 from longlag.cli.options import asked, plugin_option, results_option
 from longlag.tasks.support.errors import UsageError
 
@@ -16,10 +17,13 @@ from longlag.tasks.support.errors import UsageError
     help="File to write; by default report.html, of two studies against-FIRST.html, in the last one's folder.",
 )
 @click.option("--static", is_flag=True, help="Leave out the explorer and its scripts: a page of under 1.5 MB.")
+@baseline_option
 @plugin_option
 @results_option
-def report(studies: tuple[str, ...], out: Path | None, static: bool, results: Path) -> None:
+def report(studies: tuple[str, ...], out: Path | None, static: bool, file: Path | None, results: Path) -> None:
     """Write a page of one study, or of two side by side: one HTML file that works offline."""  # noqa: DOC501
+    from longlag.cli.reports.beside import kept
+    from longlag.regression.judge import baseline
     from longlag.report.page import stamp
     from longlag.report.page.page import write
     from longlag.store.results import load_study
@@ -28,10 +32,14 @@ def report(studies: tuple[str, ...], out: Path | None, static: bool, results: Pa
         raise UsageError(f"a page shows one study or two side by side, not {len(studies)}")
     if len(set(studies)) < len(studies):
         raise UsageError(f"a page compares two different studies, not {studies[0]} with itself")
+    if file is not None and len(studies) > 1:
+        raise UsageError(f"--baseline {file} is of one study, and this page shows two; leave it out")
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"--out {out}: there is no folder {out.parent}")
     shown = [load_study(asked(study), results) for study in studies]
-    file = stamp.FILE if len(shown) == 1 else f"against-{shown[0].name}.html"
-    path = out or results / shown[-1].name / file
-    write(shown, results, path, static)
+    if file is not None:
+        baseline.read(file, shown[0].name)  # what cannot be used is refused if it was given, else the page says so
+    called = stamp.FILE if len(shown) == 1 else f"against-{shown[0].name}.html"
+    path = out or results / shown[-1].name / called
+    write(shown, results, path, static, kept(shown, results, file))
     click.echo(path)

@@ -194,6 +194,8 @@ def _from_plain(content: dict[str, Any], path: Path) -> Baseline:
             Acceptance(of["when"], of["reason"], of["version"], of["source"], _summary(of["summary"]))
             for of in content["accepted"]
         )
+        if not accepted:
+            raise ValueError("nothing was accepted")
         return Baseline(content["study"], tuple(_entry(plain) for plain in content["entries"]), accepted)
     except (
         AttributeError,
@@ -206,7 +208,17 @@ def _from_plain(content: dict[str, Any], path: Path) -> Baseline:
 
 
 def _summary(plain: dict[str, list[Any]]) -> dict[str, tuple[int, int, int | None]]:
-    return {label: (solved, n, median) for label, (solved, n, median) in plain.items()}
+    return {label: counts(*numbers) for label, numbers in plain.items()}
+
+
+def counts(solved: int, n: int, median: int | None) -> tuple[int, int, int | None]:
+    """Return the numbers of a summary, which a file may hold as something else.
+
+    Raises:
+        ValueError: One is no whole number.
+        TypeError: One is not even a number.
+    """
+    return int(solved), int(n), None if median is None else int(median)
 
 
 def _entry(plain: dict[str, Any]) -> Entry:

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from longlag.regression.judge.baseline import Acceptance, Baseline, summary_of
+from longlag.regression.judge.baseline import Acceptance, Baseline, counts, summary_of
 from longlag.regression.judge.entries import Entry, source_of
 from longlag.regression.show.report import Report
 from longlag.report.figures import style
@@ -62,12 +62,12 @@ def read(folder: Path) -> list[Check]:
     """Return the records of checks, oldest first; an incomplete line is left out."""
     checks = []
     path = folder / _FILE
-    for line in path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else []:
+    for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines() if path.is_file() else []:
         try:
             held = json.loads(line)
-            summary = {label: (solved, n, median) for label, (solved, n, median) in held["summary"].items()}
-            checks.append(Check(held["when"], held["source"], held["headline"], summary))
-        except (ValueError, KeyError, TypeError, AttributeError):
+            summary = {label: counts(*numbers) for label, numbers in held["summary"].items()}
+            checks.append(Check(str(held["when"]), str(held["source"]), str(held["headline"]), summary))
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             continue
     return checks
 
@@ -102,7 +102,7 @@ def render(baseline: Baseline, told: Sequence[Acceptance], checks: Sequence[Chec
             "version": of.version,
             "source": of.source,
             "entries": str(len(of.summary)),
-            "solved": _share(of.summary),
+            "solved": share(of.summary),
             "reason": of.reason,
         }
         for of in told
@@ -113,7 +113,7 @@ def render(baseline: Baseline, told: Sequence[Acceptance], checks: Sequence[Chec
         *_table(accepted, "reason"),
     ]
     rows = [
-        {"checked": of.when, "source": of.source, "solved": _share(of.summary), "found": of.headline} for of in checks
+        {"checked": of.when, "source": of.source, "solved": share(of.summary), "found": of.headline} for of in checks
     ]
     return "\n".join([*lines, *(["", *_table(rows, "found")] if rows else [])]) + "\n"
 
@@ -122,7 +122,8 @@ def _table(rows: Sequence[Mapping[str, str]], last: str) -> list[str]:
     return aligned({name: [row[name] for row in rows] for name in rows[0]}, {last}) if rows else []
 
 
-def _share(summary: Mapping[str, tuple[int, int, int | None]]) -> str:
+def share(summary: Mapping[str, tuple[int, int, int | None]]) -> str:
+    """Write the share of all seeds that solved; a dash without seeds."""
     seeds = sum(n for _, n, _ in summary.values())
     return f"{sum(solved for solved, _, _ in summary.values()) / seeds:.0%}" if seeds else "-"
 

@@ -20,6 +20,8 @@ _LEGEND = (
     "(confidence .95), a smaller one is not."
 )
 _ADJUSTED = "p: of one-sided tests, adjusted for all tests of this table (Holm); better is the smallest of three."
+COMPARED = f"{_LEGEND.split(' p: ')[0]} {_ADJUSTED}"
+"""How to read the table of `compared` pairs."""
 
 
 def render_text(report: Report) -> str:
@@ -43,7 +45,7 @@ def render_comparisons(pairs: Sequence[EntryPair]) -> str:
     """Return two sides side by side, without a verdict; entries of one side only come last."""
     called = names([entry for pair in pairs if (entry := pair.new or pair.baseline) is not None])
     tested = compare(pairs)
-    rows = [_compared(one, called) for one in tested]
+    rows = [compared(one, called) for one in tested]
     both = {id(one.pair) for one in tested}
     alone = [f"  {pair.label}: {_side_that_holds(pair)}" for pair in pairs if id(pair) not in both]
     lines = []
@@ -53,11 +55,11 @@ def render_comparisons(pairs: Sequence[EntryPair]) -> str:
     if alone:
         lines += [*alone, ""]
     if rows:
-        lines.append(f"{_LEGEND.split(' p: ')[0]} {_ADJUSTED}")
+        lines.append(COMPARED)
     return "\n".join(lines) + "\n"
 
 
-def _compared(one: Compared, called: Mapping[str, str]) -> dict[str, str]:
+def compared(one: Compared, called: Mapping[str, str]) -> dict[str, str]:
     """Return the texts of a pair by column.
 
     Args:

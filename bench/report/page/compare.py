@@ -1,9 +1,11 @@
 """Compares two studies: the settings that both have, with the differences of their solved shares."""
 
+from itertools import chain
+
 import pandas as pd
 
 from longlag.report.outcomes import SETTING, several
-from longlag.report.page.content import Table
+from longlag.report.page.table import Table, heading
 from longlag.report.summary import summarise
 from longlag.report.text.tables import axis_text, error_text, updates_text
 from longlag.stats.intervals import difference_interval
@@ -24,14 +26,17 @@ def side_by_side(first: StudyData, second: StudyData) -> Table:
     both = summarise(first).merge(summarise(second), on=list(SETTING), suffixes=("_1", "_2"))
     axes = several(pd.concat([first.plan, second.plan], ignore_index=True))
     names = (first.name, second.name)
-    columns = [*axes, *(f"{what}, {name}" for what in _SAID for name in names)]
+    heads = list(map(heading, axes))
+    solved, *rest = [[f"{what}, {name}" for name in names] for what in _SAID]
+    columns = [*heads, *solved, "difference, points", *chain(*rest)]
     rows = []
     for _, row in both.iterrows():
         sides = [pd.Series(_side(row, suffix)) for suffix in ("_1", "_2")]
-        texts = [write(side) for write in _SAID.values() for side in sides]
-        rows.append([axis_text(name, row[name]) for name in axes] + texts + [difference_text(*sides)])
+        solved, *rest = [[write(side) for side in sides] for write in _SAID.values()]
+        settings = [axis_text(name, row[name]) for name in axes]
+        rows.append([*settings, *solved, difference_text(*sides), *chain(*rest)])
     alone = len(summarise(first)) + len(summarise(second)) - 2 * len(both)
-    return Table([*columns, "difference, points"], frozenset(axes), rows, alone)
+    return Table(columns, frozenset(heads), rows, alone)
 
 
 _SAID = {

@@ -10,8 +10,11 @@ from longlag.report.failures import reasons
 from longlag.report.figures import horizons, style
 from longlag.report.figures.support.ladders import has_horizons, rungs
 from longlag.report.outcomes import SETTING, notes, outcomes, progress
+from longlag.report.page.answers import answers
 from longlag.report.page.commands import run_command
+from longlag.report.page.lenses import gates_table
 from longlag.report.page.pictures import Picture, headline, smaller
+from longlag.report.page.table import Table, heading
 from longlag.report.summary import summarise
 from longlag.report.text.summary_lines import stories
 from longlag.report.text.tables import EXPLANATION, everywhere, readable
@@ -20,7 +23,6 @@ from longlag.store.results import StudyData
 MOST_ROWS = 1000
 """The most settings in the table of a page without scripts."""
 _VERSIONS = ("python", "torch", "numpy", "numba", "blas", "cpu", "processor", "platform")
-_SHORT = {"task": "task", "cell": "cell", "clip": "clip", "lr": "rate"}
 
 
 @dataclass(frozen=True)
@@ -29,23 +31,6 @@ class Sentence:
 
     about: str
     text: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of texts.
-
-    Attributes:
-        columns: The names of the columns.
-        words: The names of columns that hold words, not numbers.
-        rows: The texts of each row.
-        left_out: How many rows are not in the table.
-    """
-
-    columns: list[str]
-    words: frozenset[str]
-    rows: list[list[str]]
-    left_out: int
 
 
 @dataclass(frozen=True)
@@ -63,6 +48,8 @@ class Content:
     everywhere: str
     settings: Table
     explanation: str
+    answers: Table | None
+    gates: Table | None
     command: str | None
     sources: tuple[str, ...]
     made_with: list[tuple[str, str]]
@@ -88,6 +75,8 @@ def content_of(study: StudyData, folder: Path) -> Content:
         everywhere=everywhere(study),
         settings=settings_table(study),
         explanation=EXPLANATION,
+        answers=answers(study),
+        gates=gates_table(study),
         command=run_command(study),
         sources=study.sources,
         made_with=made_with(study),
@@ -126,7 +115,7 @@ def settings_table(study: StudyData, most: int | None = MOST_ROWS) -> Table:
     """
     table = readable(study, summarise(study))
     rows = table.head(len(table) if most is None else most).to_numpy().tolist()
-    names = [_SHORT.get(name, name.replace("_", " ")) for name in table.columns]
+    names = [heading(name) for name in table.columns]
     words = frozenset(name for name, column in zip(names, table.columns, strict=True) if column in SETTING)
     return Table(names, words, rows, len(table) - len(rows))
 

@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 
 from longlag.report.figures import style
-from longlag.report.lens.numbers import has_lens
 from longlag.report.outcomes import outcomes, several
+from longlag.report.page import lenses
 from longlag.report.page.content import settings_table
 from longlag.report.page.pictures import MOST_TRIALS
+from longlag.report.page.plain import plain, plain_column, rounded
 from longlag.report.text.tables import axis_text, number, percent
-from longlag.store.flat import lens_numbers, lens_tables
 from longlag.store.results import StudyData
-from longlag.values.frames import END
 
 MOST_POINTS = 150_000
 """The most evaluations, over all trials, that a page holds."""
@@ -42,8 +41,10 @@ def block(studies: Sequence[StudyData]) -> str:
         "trials": _trials(frame, studies) if whole else None,
         "curves": curves,
         "thinned": step,
-        "reach": _reach(studies, places),
-        "frames": _frames(studies, places),
+        "reach": lenses.reach(studies, places),
+        "gates": lenses.gates(studies, places),
+        "frames": lenses.texts(studies, places),
+        "more_frames": lenses.has_more_frames(studies),
         "slices": _slices(studies, places),
         "settings": [_settings(study) for study in studies],
     }
@@ -59,9 +60,9 @@ def _tasks(frame: pd.DataFrame) -> list[dict[str, Any]]:
         {
             "spec": row["task"],
             "label": style.task_label(row["task"]),
-            "lag": _plain(row["lag"]),
-            "floor": _plain(row["baseline_error"]),
-            "below": _plain(row["solved_below"]),
+            "lag": plain(row["lag"]),
+            "floor": plain(row["baseline_error"]),
+            "below": plain(row["solved_below"]),
             "error": row["error_name"],
         }
         for row in first.to_dict("records")
@@ -111,7 +112,7 @@ def _trials(frame: pd.DataFrame, studies: Sequence[StudyData]) -> dict[str, Any]
     words = [name for name in named if name in ("key", "study", "task", "cell", "clip", "status", "reason", *varying)]
     return {
         "specs": {name: frame[name].tolist() for name in ("task", "cell", "clip")},
-        **{name: _plain_column(frame[name]) for name in numbers},
+        **{name: plain_column(frame[name]) for name in numbers},
         "solved": frame["solved"].tolist(),
         "counted": frame["counted"].tolist(),
         "columns": list(named),
@@ -134,45 +135,9 @@ def _curves(studies: Sequence[StudyData], places: dict[Any, int]) -> tuple[dict[
             if (place := places.get((number_, key))) is not None:
                 measured = zip(_MEASURED.values(), values, strict=True)
                 curves[str(place)] = {"update": [updates[row] for row in kept]} | {
-                    name: [_rounded(column[row]) for row in kept] for name, column in measured
+                    name: [rounded(column[row]) for row in kept] for name, column in measured
                 }
     return curves, step
-
-
-def _reach(studies: Sequence[StudyData], places: dict[Any, int]) -> dict[str, Any]:
-    """Return the reach at the end of training by the trial's place: lags, medians, and the bound's factor per step."""
-    reaches = {}
-    for number_, study in enumerate(studies if places else ()):
-        if not has_lens(study, "reach"):
-            continue
-        tables = lens_tables(study.lenses, "reach", "input")
-        numbers = lens_numbers(study.lenses, "reach")
-        ends = numbers[numbers["phase"] == END].drop_duplicates("key").set_index("key")
-        for key, rows in tables[tables["phase"] == END].groupby("key", sort=True):
-            of = ends.loc[key]
-            reaches[str(places[number_, key])] = {
-                "lag": rows["lag"].tolist(),
-                "median": _plain_column(rows["median"]),
-                "fading": _plain(of.get("fading")),
-                "needed": _plain(of.get("needed_lag")),
-            }
-    return reaches
-
-
-def _frames(studies: Sequence[StudyData], places: dict[Any, int]) -> dict[str, list[str]]:
-    """Return texts on what lenses measured in each trial, by its place."""
-    texts: dict[str, list[str]] = {}
-    for number_, study in enumerate(studies if places else ()):
-        for row in study.lenses.sort_values(["lens", "update"], kind="stable").itertuples(index=False):
-            numbers = {name: value for name, value in json.loads(str(row.numbers)).items() if value is not None}
-            text = ", ".join(f"{name.replace('_', ' ')} {_word(value)}" for name, value in numbers.items())
-            if (place := places.get((number_, row.key))) is not None:
-                texts.setdefault(str(place), []).append(f"{row.lens}, {row.phase} (update {row.update}): {text}")
-    return texts
-
-
-def _word(value: Any) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _slices(studies: Sequence[StudyData], places: dict[Any, int]) -> dict[str, Any]:
@@ -187,7 +152,7 @@ def _slices(studies: Sequence[StudyData], places: dict[Any, int]) -> dict[str, A
             if (place := places.get((number_, key))) is not None:
                 of = by_place.setdefault(str(place), {}).setdefault(name, {"value": [], "error": []})
                 of["value"].append(value)
-                of["error"].append(_rounded(error))
+                of["error"].append(rounded(error))
     return by_place
 
 
@@ -195,20 +160,3 @@ def _settings(study: StudyData) -> dict[str, Any]:
     table = settings_table(study, most=None)
     columns = [list(column) for column in zip(*table.rows, strict=True)]
     return {"columns": table.columns, "words": sorted(table.words), "texts": columns, "name": study.name}
-
-
-def _plain_column(column: pd.Series) -> list[Any]:
-    return [_plain(value) for value in column.tolist()]
-
-
-def _plain(value: Any) -> Any:
-    """Return a value that JSON can hold; a missing or infinite number is None."""
-    if value is None or pd.isna(value) or (isinstance(value, float) and not np.isfinite(value)):
-        return None
-    value = value.item() if hasattr(value, "item") else value
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else value
-
-
-def _rounded(value: float) -> float | int | None:
-    """Return a number rounded to four significant digits, more than a curve can show."""
-    return _plain(float(f"{value:.4g}")) if value is not None and np.isfinite(value) else None

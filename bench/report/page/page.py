@@ -10,7 +10,8 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from longlag.report.page import compare, stamp
+from longlag.report.page import answers, compare, lenses, stamp
+from longlag.report.page.beside import Beside, Kept
 from longlag.report.page.compare import side_by_side
 from longlag.report.page.content import content_of
 from longlag.report.page.data import block
@@ -18,10 +19,13 @@ from longlag.store.results import StudyData
 
 SCRIPTS = ("state.js", "tables.js", "charts.js", "explorer.js")
 """The scripts in the order in which they run, after the library of charts."""
+NOTHING, NOT_KEPT = Beside(), Kept()
 _HERE = Path(__file__).parent
 
 
-def render(studies: Sequence[StudyData], results: Path, digest: str = "", static: bool = True) -> str:
+def render(
+    studies: Sequence[StudyData], results: Path, digest: str = "", static: bool = True, beside: Beside = NOTHING
+) -> str:
     """Return a page; the same studies give the same bytes.
 
     Args:
@@ -29,6 +33,7 @@ def render(studies: Sequence[StudyData], results: Path, digest: str = "", static
         results: The folder of all studies.
         digest: The digest of the page's data, from `stamp.digest_of`.
         static: Whether to leave out the explorer and its scripts.
+        beside: What it shows beside the studies.
     """
     scripts = [] if static else [Markup(get_plotlyjs()), *map(asset, SCRIPTS)]
     loader = jinja2.FileSystemLoader(_HERE / "templates")
@@ -40,6 +45,10 @@ def render(studies: Sequence[StudyData], results: Path, digest: str = "", static
         numbered=[(number, content_of(study, results / study.name)) for number, study in enumerate(studies, start=1)],
         compared=side_by_side(*studies) if len(studies) == 2 else None,
         compare_explanation=compare.EXPLANATION,
+        answers_explanation=answers.EXPLANATION,
+        gates_explanation=lenses.GATES,
+        claims=beside.claims,
+        pasts={study.name: beside.pasts.get(study.name) for study in studies},
         style=asset("page.css"),
         policy=policy(scripts),
         scripts=scripts,
@@ -62,7 +71,7 @@ def policy(scripts: Sequence[str]) -> str:
     return "; ".join(f"{name} {value}" for name, value in rules.items())
 
 
-def write(studies: Sequence[StudyData], results: Path, out: Path, static: bool = False) -> bool:
+def write(studies: Sequence[StudyData], results: Path, out: Path, static: bool = False, kept: Kept = NOT_KEPT) -> bool:
     """Write a page unless the file is up to date.
 
     Args:
@@ -70,6 +79,7 @@ def write(studies: Sequence[StudyData], results: Path, out: Path, static: bool =
         results: The folder of all studies.
         out: The file.
         static: Whether to leave out the explorer and its scripts.
+        kept: Where what it shows beside the studies comes from.
 
     Returns:
         Whether the page was written.
@@ -77,10 +87,10 @@ def write(studies: Sequence[StudyData], results: Path, out: Path, static: bool =
     Raises:
         OSError: The page cannot be written; an earlier one is left as it was.
     """
-    digest = stamp.digest_of(studies, static)
+    digest = stamp.digest_of(studies, static, kept.digest)
     if stamp.stands(digest, out):
         return False
-    page, begun = render(studies, results, digest, static), out.with_name(f".{out.name}.{os.getpid()}")
+    page, begun = render(studies, results, digest, static, kept.read()), out.with_name(f".{out.name}.{os.getpid()}")
     try:
         begun.write_text(page, encoding="utf-8", newline="\n")
         begun.replace(out)

@@ -20,14 +20,15 @@ _HEAD = 4000
 """The first bytes of a page, among which its digest is."""
 
 
-def digest_of(studies: Sequence[StudyData], static: bool) -> str:
+def digest_of(studies: Sequence[StudyData], static: bool, beside: str = "") -> str:
     """Return a hash of everything that a page depends on.
 
     Args:
         studies: The studies that it shows.
         static: Whether the page has no explorer.
+        beside: The digest of what it shows beside them.
     """
-    digest = hashlib.sha256(f"{static} {[version(name) for name in _LIBRARIES]}\n".encode())
+    digest = hashlib.sha256(f"{static} {[version(name) for name in _LIBRARIES]} {beside}\n".encode())
     files = modules()
     parts = sorted(path for path in files[MAKES].parent.rglob("*") if path.suffix in (".html", ".css", ".js"))
     for path in [*(files[name] for name in sorted(closure([MAKES], files))), *parts]:

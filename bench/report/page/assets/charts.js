@@ -27,11 +27,38 @@ function groups(trials) {
   return [...found.values()];
 }
 
-function look(trial, dash) {
+/** Return what a trial's group is called: cell, clip and, of two studies, which. */
+function called(trial) {
   const of = DATA.trials, clip = DATA.clips.find((one) => one.spec === of.specs.clip[trial]);
   const cell = DATA.cells.find((one) => one.spec === of.specs.cell[trial]);
-  const study = DATA.studies.length > 1 ? " · " + DATA.studies[of.place[trial]] : "";
-  return { name: plain(`${cell.label} · ${clip.label}${study}`), line: { color: cellColor(cell.spec), dash: dash || clip.dash, width: 1.5 }, marker: { size: 4 } };
+  return `${cell.label} · ${clip.label}` + (DATA.studies.length > 1 ? " · " + DATA.studies[of.place[trial]] : "");
+}
+
+/** Return how a trial is drawn; those of a second study have wide pale lines and open marks. */
+function look(trial) {
+  const of = DATA.trials, clip = DATA.clips.find((one) => one.spec === of.specs.clip[trial]), second = of.place[trial] > 0;
+  return {
+    name: plain(called(trial)), opacity: second ? 0.6 : 1,
+    line: { color: cellColor(of.specs.cell[trial]), dash: clip.dash, width: second ? 4 : 1.5 },
+    marker: second ? { size: 8, symbol: "circle-open" } : { size: 4 },
+  };
+}
+
+const DASHES = { solid: "none", dash: "9 4", dot: "2 3", dashdot: "9 3 2 3", longdash: "14 4", longdashdot: "14 3 2 3" };
+
+function drawn(name, attributes) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+/** Say once, for all charts, which line is which. */
+function drawKey(trials) {
+  document.getElementById("key").replaceChildren(...groups(trials).map(([first]) => {
+    const { line, opacity } = look(first), picture = drawn("svg", { width: 36, height: 10, "aria-hidden": "true" });
+    picture.append(drawn("line", { x2: 36, y1: 5, y2: 5, opacity, stroke: line.color, "stroke-width": line.width, "stroke-dasharray": DASHES[line.dash] }));
+    return element("li", {}, picture, " ", element("bdi", {}, called(first)));
+  }));
 }
 
 /** Charts read some markup in texts; here there is none. */
@@ -63,27 +90,43 @@ function layout(x, y, more) {
   return {
     paper_bgcolor: "transparent", plot_bgcolor: "transparent", height: 380, margin: { l: 55, r: 15, t: 10, b: 45 },
     font: { family: "system-ui, sans-serif", size: 12, color: color("--ink") }, hovermode: "closest",
-    hoverlabel: { namelength: -1 }, legend: { orientation: "h", y: -0.3, yanchor: "top" }, showlegend: true,
+    hoverlabel: { namelength: -1 }, legend: { orientation: "h", y: -0.3, yanchor: "top" }, showlegend: false,
     xaxis: { ...axis, title: { text: x } }, yaxis: { ...axis, title: { text: y } }, ...more(axis),
   };
 }
 
-/** Draw into a place; where there is nothing, its section goes. */
+const WAITING = new Map();
+/* Charts are drawn when they come near the view, so that a page of many trials opens before they are all made. */
+const NEAR = new IntersectionObserver((seen) => {
+  for (const { target, isIntersecting } of seen) {
+    const drawn = WAITING.get(target.id);
+    if (!isIntersecting || !drawn) continue;
+    WAITING.delete(target.id);
+    drawn();
+  }
+}, { rootMargin: "50% 0px" });
+
+/** Draw into a place as soon as it is near the view; where there is nothing, its section goes. */
 function plot(place, data, how, pick) {
-  const box = document.getElementById("box-" + place), div = document.getElementById(place);
-  box.hidden = !data.length;
+  const div = document.getElementById(place);
+  document.getElementById("box-" + place).hidden = !data.length;
+  WAITING.delete(place);
+  NEAR.unobserve(div);
   if (!data.length) return;
-  Plotly.react(div, data, how, { displaylogo: false, displayModeBar: false, responsive: true });
-  if (pick && !div.dataset.picks) {
+  WAITING.set(place, () => {
+    Plotly.react(div, data, how, { displaylogo: false, displayModeBar: false, responsive: true });
+    if (!pick || div.dataset.picks) return;
     div.dataset.picks = "yes";
     div.on("plotly_click", (event) => {
       const trial = event.points[0].customdata;
       if (typeof trial === "number") pick(trial);
     });
-  }
+  });
+  NEAR.observe(div);
 }
 
 function drawCharts(trials, task, pick) {
+  drawKey(trials);
   const of = DATA.trials, few = evenly(trials), curve = (trial) => DATA.curves[trial];
   const seed = of.texts[of.columns.indexOf("seed")];
   const named = (made) => made.map((trace) => ({ ...trace, text: trace.customdata.map((trial) => (trial === null ? "" : "seed " + seed[trial])) }));
@@ -98,7 +141,7 @@ function drawCharts(trials, task, pick) {
   const clips = new Set(trials.map((trial) => of.specs.clip[trial]));
   const thresholds = DATA.clips.filter((clip) => clip.threshold !== null && clips.has(clip.spec));
   const norms = named(traces(few, measured("norm"), hover("norm")));
-  const shares = named(traces(few, measured("clipped"), { ...hover("clipped share"), yaxis: "y2", showlegend: false }));
+  const shares = named(traces(few, measured("clipped"), { ...hover("clipped share"), yaxis: "y2" }));
   plot("norms", norms.length ? [...norms, ...shares] : [], layout("updates", "", (axis) => ({
     xaxis: { ...axis, anchor: "y2", title: { text: "updates" } },
     yaxis: { ...axis, type: "log", domain: [0.36, 1], title: { text: "norm, log axis" } },
@@ -112,7 +155,7 @@ function drawCharts(trials, task, pick) {
   const heard = named(traces(few, (trial) => reach(trial) && [reach(trial).lag, reach(trial).median], { hovertemplate: "%{text}<br>%{x} steps back<br>signal %{y:.3g}" }));
   const bounds = traces(few.filter((trial) => reach(trial) && reach(trial).fading !== null && reach(trial).fading < 1),
     (trial) => [reach(trial).lag, reach(trial).lag.map((lag) => reach(trial).fading ** lag)],
-    { mode: "lines", showlegend: false, hovertemplate: "bound<br>%{x} steps back<br>%{y:.3g}" });
+    { mode: "lines", hovertemplate: "bound<br>%{x} steps back<br>%{y:.3g}" });
   bounds.forEach((trace) => { trace.line = { ...trace.line, dash: "dot", width: 1 }; });
   const needed = few.map(reach).find((one) => one && one.needed !== null);
   plot("reach", heard.length ? [...heard, ...bounds] : [], layout("steps back", "", (axis) => ({
@@ -154,4 +197,19 @@ function drawSlices(trials) {
   plot("slices", told, layout(plain(name || ""), "", (axis) => ({
     xaxis: { ...axis, type: "category", title: { text: plain(name || "") } }, yaxis: { ...axis, title: { text: "error" } },
   })));
+}
+
+/** Draw what is stored of one trial: its curve, its reach by phase, its gates. */
+function drawTrialCharts(trial, task) {
+  const curve = DATA.curves[trial], reach = DATA.reach[trial], gates = DATA.gates[trial], line = look(trial);
+  const small = (x, y, more) => ({ ...layout(x, y, more), height: 260, showlegend: true });
+  const lines = (of, trace) => Object.entries(of).map(([name, one]) => ({ type: "scatter", mode: "lines", name: plain(name), ...trace(one) }));
+  plot("trial-curve", curve ? [{ x: curve.update, y: curve.error, type: "scatter", mode: "lines+markers", ...line, hovertemplate: "update %{x}<br>error %{y}" }] : [],
+    { ...small("updates", plain(task.error), () => ({})), showlegend: false });
+  plot("trial-reach", reach ? lines({ ...reach.before, end: reach }, (one) => ({ x: one.lag, y: one.median, hovertemplate: "%{x} steps back<br>signal %{y:.3g}" })) : [],
+    small("steps back", "", (axis) => ({ yaxis: { ...axis, type: "log", title: { text: "signal, log axis" } } })));
+  plot("trial-along", gates ? lines(gates.along, (means) => ({ x: [...means.keys()], y: means, text: gates.read.map(plain), hovertemplate: "step %{x}, read %{text}<br>%{y:.3g}" })) : [],
+    small(gates ? "step, network at the " + gates.phase : "", "", (axis) => ({ yaxis: { ...axis, range: [-0.02, 1.02], title: { text: "gate" } } })));
+  plot("trial-spread", gates ? lines(gates.spread, (one) => ({ x: one.left, y: one.share, line: { shape: "hv" }, hovertemplate: "from %{x}<br>share %{y:.3g}" })) : [],
+    small("gate, closed to open", "", (axis) => ({ yaxis: { ...axis, rangemode: "tozero", title: { text: "share of values" } } })));
 }

@@ -49,7 +49,12 @@ function drawChoices(state) {
   if (again) again.focus();
 }
 
-/** Show one trial: its values, its curve, what lenses found, and the command that trains it again alone. */
+const TRIAL_CHARTS = {
+  "trial-curve": "Learning curve", "trial-reach": "Reach by lag",
+  "trial-along": "Gates along one sequence, mean of the units", "trial-spread": "How far gates are open",
+};
+
+/** Show one trial: its values, its curves, what lenses found, and the command that trains it again alone. */
 function drawTrial(trial, task) {
   const place = document.getElementById("trial");
   place.hidden = trial < 0;
@@ -60,14 +65,11 @@ function drawTrial(trial, task) {
   place.replaceChildren(
     element("div", { class: "tools" }, element("h2", {}, "Trial ", element("code", {}, KEY[trial])), close),
     element("dl", { class: "made" }, ...told.slice(1).map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, element("bdi", {}, value))))),
-    element("div", { class: "chart", id: "trial-curve" }),
+    element("div", { class: "charts" }, ...Object.entries(TRIAL_CHARTS).map(([id, title]) =>
+      element("section", { id: "box-" + id }, element("h3", {}, title), element("div", { class: "chart", id })))),
     frames.length ? element("div", {}, element("h3", {}, "What lenses found"), element("ul", { class: "frames" }, ...frames.map((text) => element("li", {}, text)))) : "",
     element("p", {}, "Train it once more, alone: ", element("code", {}, "longlag rerun " + KEY[trial])));
-  const curve = DATA.curves[trial];
-  if (!curve) return;
-  const line = look(trial);
-  Plotly.newPlot("trial-curve", [{ x: curve.update, y: curve.error, type: "scatter", mode: "lines+markers", ...line, hovertemplate: "update %{x}<br>error %{y}" }],
-    { ...layout("updates", plain(task.error), () => ({})), height: 260, showlegend: false }, { displaylogo: false, displayModeBar: false, responsive: true });
+  drawTrialCharts(trial, task);
 }
 
 let shownTrial = "";
@@ -79,6 +81,7 @@ function draw() {
   const curves = Math.min(trials.length, evenly(trials).length);
   document.getElementById("shown").textContent = `${trials.length} of ${KEY.length} trials`
     + (curves < trials.length ? `; charts of curves draw ${curves} of them, evenly picked` : "")
+    + (DATA.more_frames ? "; of so many trials one alone has no charts of gates and of earlier reach" : "")
     + (DATA.thinned > 1 ? `; curves hold one evaluation in ${DATA.thinned} and the last` : "") + ".";
   drawCharts(trials, task, (trial) => choose({ trial: KEY[trial] }));
   trialTable.only(new Set(trials));
@@ -94,7 +97,7 @@ function begin() {
     makeTable(document.getElementById("settings-table-" + (at + 1)), table.name + "-settings", table);
   });
   if (!TRIALS) {
-    for (const id of ["choose", "charts", "shown"]) document.getElementById(id).hidden = true;
+    for (const id of ["choose", "key", "charts", "shown"]) document.getElementById(id).hidden = true;
     document.getElementById("trials").replaceChildren("There are too many trials for one page; longlag export has them all.");
     return;
   }

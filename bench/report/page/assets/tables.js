@@ -1,7 +1,7 @@
 "use strict";
 /* Tables that are sorted, filtered and taken away as CSV; rows beyond a page are shown a page at a time. */
 
-const PAGE = 50;
+const PAGE = 50, PRINTED = 1000;
 
 /** Return the number that a text begins with, after "> "; null where it has none. */
 function leading(text) {
@@ -27,14 +27,15 @@ function download(name, columns, rows, texts) {
 /** Put a table into a place. `table`: columns, words (columns of words), texts (by column); `pick` is told a row's key. */
 function makeTable(place, title, table, pick) {
   const words = new Set(table.words);
-  let sorted = { column: null, down: false }, filter = "", page = 0, allowed = null;
+  let sorted = { column: null, down: false }, filter = "", page = 0, allowed = null, size = PAGE;
   const search = element("input", { type: "search", "aria-label": "Filter " + title, placeholder: "Filter", on: { input: () => { filter = search.value.toLowerCase(); page = 0; draw(); } } });
   const save = element("button", { type: "button", on: { click: () => download(title + ".csv", table.columns, rows(), table.texts) } }, "Download CSV");
   const count = element("span", { role: "status" });
   const body = element("tbody"), pages = element("div", { class: "pages" });
   const heads = table.columns.map((name, at) => {
     const button = element("button", { type: "button", on: { click: () => sort(at) } }, name);
-    return element("th", { scope: "col", class: words.has(name) ? "word" : null }, button);
+    const printed = element("span", { class: "printed", "aria-hidden": "true" }, name);  // on later sheets, where buttons are not
+    return element("th", { scope: "col", class: words.has(name) ? "word" : null }, button, printed);
   });
   const scroll = element("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Table of " + title },
     element("table", {}, element("caption", { class: "hidden" }, title), element("thead", {}, element("tr", {}, ...heads)), body));
@@ -63,9 +64,9 @@ function makeTable(place, title, table, pick) {
   }
 
   function draw() {
-    const found = rows(), last = Math.max(0, Math.ceil(found.length / PAGE) - 1);
+    const found = rows(), last = Math.max(0, Math.ceil(found.length / size) - 1);
     page = Math.min(page, last);
-    body.replaceChildren(...found.slice(page * PAGE, (page + 1) * PAGE).map((row) => element("tr", {}, ...table.columns.map((name, at) => {
+    body.replaceChildren(...found.slice(page * size, (page + 1) * size).map((row) => element("tr", {}, ...table.columns.map((name, at) => {
       const text = element("bdi", {}, table.texts[at][row]), look = words.has(name) ? "word" : null;
       if (at > 0) return element("td", { class: look }, text);
       const inside = pick ? element("button", { type: "button", class: "key", on: { click: () => pick(table.texts[0][row]) } }, text) : text;
@@ -76,6 +77,7 @@ function makeTable(place, title, table, pick) {
     pages.replaceChildren(...(last ? [turn(page - 1, "Previous"), `Page ${page + 1} of ${last + 1}`, turn(page + 1, "Next")] : []));
   }
 
+  if (!pick) for (const [event, most] of [["beforeprint", PRINTED], ["afterprint", PAGE]]) addEventListener(event, () => { size = most; draw(); });
   draw();
   return { only(some) { allowed = some; page = 0; draw(); } };
 }
