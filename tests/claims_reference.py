@@ -26,12 +26,15 @@ RULES: Mapping[tuple[int, str], tuple[Claim, Rule]] = {
     (claim.number(), rule.name): (claim, rule) for claim in claims() for rule in claim.rules
 }
 
+NAMES: Mapping[int, dict[str, type]] = {13: {"stack": str}}
+"""Columns of a claim's rows that hold names, though they look like numbers."""
+
 
 def rows_of(number: int, name: str) -> pd.DataFrame:
     """Return what a rule was given."""
     paths = [REFERENCE / "rows" / f"{number:02}{letter}.csv.gz" for letter in (name, "a")]
     path = next(path for path in paths if path.is_file())
-    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=NAMES.get(number))
 
 
 def judged(entry: Mapping[str, Any]) -> Verdict:
