@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from longlag.report.figures import style
 
@@ -15,6 +16,8 @@ _COLOURS = {
     "cannot tell": "#777777",
 }
 _SERIES = ("#0B3C7D", "#D55E00", "#2AA198", "#A8327F", "#8C6D1F", "#5AA0E0", "#4D4D4D", "#E8A200")
+_TICKS = 8
+"""Places on a logarithmic axis that are all labelled."""
 
 
 @style.report_style()
@@ -39,6 +42,8 @@ def draw(verdicts: pd.DataFrame, points: pd.DataFrame | None, x: str = "", y: st
         _points(axes, points, panels, log)
         for ax in axes:
             ax.set_xlabel(x)
+            if y.endswith("share"):
+                ax.set_ylim(-0.03, 1.03)
         axes[0].set_ylabel(y)
         if points["series"].nunique() > 1:
             handles, labels = axes[-1].get_legend_handles_labels()
@@ -66,7 +71,7 @@ def _effects(ax: Axes, effects: pd.DataFrame) -> None:
 
 
 def _points(axes: list[Axes], points: pd.DataFrame, panels: list[str], log: str) -> None:
-    """Draw all points faintly, and the median of each series at each place."""
+    """Draw all points faintly, and the median of each series at each place; a line joins those along numbers."""
     series = list(dict.fromkeys(points["series"]))
     words = not pd.api.types.is_numeric_dtype(points["x"])
     named = list(dict.fromkeys(points["x"])) if words else []
@@ -79,9 +84,13 @@ def _points(axes: list[Axes], points: pd.DataFrame, panels: list[str], log: str)
             spread = np.linspace(-0.08, 0.08, len(rows)) if words else 0.0
             ax.plot(rows["at"] + spread, rows["y"], linestyle="", marker=".", color=colour, alpha=0.25, markersize=3)
             middle = rows.groupby("at")["y"].median()
-            ax.plot(middle.index, middle, color=colour, marker="o" if words else "", markersize=4, label=str(name))
+            line = {"marker": "o", "linestyle": ""} if words else {}
+            ax.plot(middle.index, middle, color=colour, markersize=4, label=str(name), **line)
         if "x" in log:
             ax.set_xscale("log")
+            if of["x"].nunique() <= _TICKS:
+                ax.set_xticks(sorted(of["x"].unique()), [f"{place:g}" for place in sorted(of["x"].unique())])
+                ax.xaxis.set_minor_locator(NullLocator())
         if "y" in log:
             ax.set_yscale("log")
         if words:
