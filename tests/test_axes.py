@@ -1,6 +1,7 @@
 """Axes: one declaration of a trial's field, from which plan, store, export, reports and command line follow."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import MISSING
@@ -54,7 +55,8 @@ def test_a_new_axis_is_one_line_in_the_trial(tmp_path):
     assert text.count("    batch_size: int") == 1
     file.write_text(text.replace("    batch_size: int", DECLARED))
     command = [sys.executable, "-c", USED, str(tmp_path / "results")]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    env = os.environ | {"PYTHONPATH": str(tmp_path)}  # workers, too, load the copy
+    ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
     found = json.loads(ran.stdout.splitlines()[-1])
     assert "--jitter FLOAT Noise added to states; repeatable." in " ".join(found["help"][1].split())
     assert "trials    2\n" in found["plan"][1]

@@ -316,7 +316,7 @@ def test_redrawing_changes_one_step_and_leaves_markers():
 
 def test_a_decoder_is_refused_by_erasure():
     found = subject("gru", "reverse:items=3,symbols=4", decoder_cell="gru", decoder_layers=1)
-    with pytest.raises(UsageError, match="depends on what it wrote before"):
+    with pytest.raises(UsageError, match="depends on the answers that it wrote before"):
         Erasure().look(found)
 
 

@@ -348,8 +348,8 @@ def test_a_scaled_orthogonal_linear_network_reaches_the_bound():
 
 def test_the_bound_says_where_it_does_not_hold():
     for cell, more, why in (
-        ("lstm", {}, "the steps of cell lstm are others"),
-        ("transformer", {}, "runs whole sequences by itself"),
+        ("lstm", {}, "cell lstm has other equations"),
+        ("transformer", {}, "runs whole sequences"),
         ("rnn", {"layers": 2}, "not 2 layers, forward"),
     ):
         with pytest.raises(UsageError, match=why):

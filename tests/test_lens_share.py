@@ -7,7 +7,7 @@ import torch
 from lens_samples import ADDING, COPY, orthogonal, subject, with_weights
 
 from longlag import registry
-from longlag.lens.share import Share, _gone_back
+from longlag.lens.share import Share, _backward_pass
 from longlag.lens.support.steps import scans_of
 from longlag.tasks.support.errors import UsageError
 from longlag.values.backward import PLAIN, Backward
@@ -27,7 +27,7 @@ def test_the_parts_of_all_steps_are_the_gradient(task):
             continue
         found = subject(cell, task, sequences=4, hidden_size=8)
         batch = found.batches[0]
-        signals, gradient = _gone_back(found, batch, PLAIN)
+        signals, gradient = _backward_pass(found, batch, PLAIN)
         (scan,) = scans_of(found, signals, batch)
         steps = range(len(batch.mask))
         parts = [scan.weight_gradient(torch.full((4,), step)) for step in steps]
@@ -40,7 +40,7 @@ def test_the_parts_of_all_steps_are_the_gradient(task):
 def test_both_directions_count_from_the_answer():
     found = subject("gru", "sentiment", sequences=4, direction="bidirectional", layers=2)
     batch = found.batches[0]
-    signals, gradient = _gone_back(found, batch, PLAIN)
+    signals, gradient = _backward_pass(found, batch, PLAIN)
     targets = found.network.scans(found.network.layout.views(gradient))
     for scan, (_, target) in zip(scans_of(found, signals, batch), targets, strict=True):
         total = [scan.weight_gradient(torch.full((4,), step)) for step in range(len(batch.mask))]
@@ -97,7 +97,7 @@ def test_a_dropped_update_has_no_share():
 
 def test_modules_have_no_steps_to_look_at():
     for cell in ("transformer", "torchrecurrent:cell=LiGRU"):
-        with pytest.raises(UsageError, match="runs whole sequences by itself"):
+        with pytest.raises(UsageError, match="runs whole sequences"):
             Share().look(subject(cell, COPY, hidden_size=8))
 
 

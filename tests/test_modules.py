@@ -172,7 +172,7 @@ def test_parametrizations_train(used, init) -> None:
         (
             "self.register_buffer('runs', torch.zeros(1))",
             "raise KeyError('party')",
-            r"raises on inputs \(3, 4, 16\): KeyError: 'party' \(line 16 of mine.py\); it must run, as",
+            r"raises on inputs \(3, 4, 16\): KeyError: 'party' \(line 16 of mine.py\); it must run, so",
         ),
         ("self.register_buffer('big', torch.tensor([2**25 + 1]))", "pass", r"'big' has numbers above 2\^24"),
     ],

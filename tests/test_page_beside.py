@@ -60,7 +60,7 @@ def test_a_page_shows_every_verdict_with_effect_and_rule(results):
     questions = [question for claim in shown.claims for question in claim.questions]
     assert [question.name for question in questions] == [f"{one['claim']}{one['rule']}" for one in held]
     assert all(text in words for question in questions for text in (question.verdict, question.effect, question.n))
-    assert "+0.69 [+0.29, +0.88], minimum 0.3" in words
+    assert "+0.73 [+0.46, +0.88], minimum 0.3" in words
     assert len(Elements(page).found["details"]) == len(held)
     rules = {f"{claim.number()}{rule.name}": rule for claim in named.claims() for rule in claim.rules}
     for question in questions:

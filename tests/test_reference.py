@@ -10,6 +10,7 @@ import pytest
 from longlag.plan import files
 from longlag.plan.study import Study
 from longlag.report.paper import methods, table
+from longlag.report.paper.origin import origin_of
 from longlag.report.paper.selection import Selection
 from longlag.report.text.files import write_tables
 from longlag.store.results import StudyData, load_study
@@ -82,7 +83,9 @@ def test_the_table_and_the_methods_of_an_authors_page_are_those_of_quick(quick: 
     choice = Selection({"task": ("adding:length=50",), "cell": cells, "clip": ("none", "norm:1")})
     chosen = choice.of(quick)
     with choice.worn(quick):
-        rows = table.to_markdown(table.table_of(chosen, ["cell", "clip", "solved", "interval", "updates"]))
-        told = methods.to_markdown(methods.methods_of(chosen)).partition("; this was written by")[0]
+        made = table.table_of(chosen, ["cell", "clip", "solved", "interval", "updates"])
+        rows = table.to_markdown(made, origin_of(quick, "tables")).partition("\n\n")[2]
+        written = methods.to_markdown(methods.methods_of(chosen), origin_of(quick, "methods")).partition("\n")[2]
+    told = written.partition("; this was written by")[0]
     assert rows.partition("\n\n")[0] in page
     assert f"{told}." in re.sub(r"\n> ", " ", page)
