@@ -84,8 +84,8 @@ def _points(axes: list[Axes], points: pd.DataFrame, panels: list[str], log: str)
             spread = np.linspace(-0.08, 0.08, len(rows)) if words else 0.0
             ax.plot(rows["at"] + spread, rows["y"], linestyle="", marker=".", color=colour, alpha=0.25, markersize=3)
             middle = rows.groupby("at")["y"].median()
-            line = {"marker": "o", "linestyle": ""} if words else {}
-            ax.plot(middle.index, middle, color=colour, markersize=4, label=str(name), **line)
+            marker, line = ("o", "") if words else ("", "-")
+            ax.plot(middle.index, middle, color=colour, marker=marker, linestyle=line, markersize=4, label=str(name))
         if "x" in log:
             ax.set_xscale("log")
             if of["x"].nunique() <= _TICKS:
