@@ -120,6 +120,8 @@ def test_the_same_command_again_trains_nothing_and_another_lens_trains_again(run
     more = call("plan", *GRID, "--name", "mine", "--results", str(runs), "--lens", "share")
     assert "lenses    share; 4 stored trials lack them and are trained again" in more.stdout
     assert "to train  4" in more.stdout
+    half = call("plan", *GRID, "--name", "mine", "--results", str(runs), "--lens", "reach", "--lens", "share")
+    assert "4 stored trials lack them and are trained again" in half.stdout, "one of two is not both"
 
 
 def test_a_trial_that_was_only_looked_at_before_training_lacks_the_lens(tmp_path):
