@@ -105,3 +105,14 @@ def test_comparisons_that_cannot_decide_cost_nothing():
     unpaired = seeds("sss"), seeds("...", first=10)  # Fisher's p = .1 at least
     assert [found.decided for found in compare([pair, *[alike, few, unpaired] * 20])] == [True, *[False] * 60]
     assert compare([]) == []
+
+
+def test_pairs_without_common_seeds_count_in_the_correction_by_what_they_could_have_shown():
+    seeds = [range(5), range(5, 10)]
+    all_and_none = tuple(dict.fromkeys(own, solved) for own, solved in zip(seeds, (True, False), strict=True))
+    alike = tuple({seed: seed % 5 < 3 - side for seed in own} for side, own in enumerate(seeds))  # 3 and 2 of 5
+    alone, *_ = compare([all_and_none])
+    among, *others = compare([all_and_none, *[alike] * 10])
+    assert alone.p == among.p == pytest.approx(2 / 252)
+    assert (alone.decided, among.decided) == (True, False)
+    assert {other.p for other in others} == {1.0}
