@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from regressions import drawn, setting, solved, stuck
@@ -223,3 +224,13 @@ def test_solved_counts_of_the_same_seeds_are_mcnemars_and_not_those_of_two_sampl
     assert held.tests.worse["solved"] == pytest.approx(mcnemar(5, 0) / 2)
     strangers = Entry(before.setting, tuple(replace(o, seed=o.seed + 1000) for o in again))
     assert Comparison(before, strangers, 0.05).tests.worse["solved"] > 2 * held.tests.worse["solved"]
+
+
+def test_an_effect_of_exactly_the_minimum_is_large_however_its_digits_are_rounded():
+    before, after = 19 / 20, 15 / 20
+    assert after - before > -0.2  # by a rounding
+    made = SimpleNamespace(effects={"solved": after - before, "outcome": before - after})
+    assert Comparison.is_large(made, "solved", -1)
+    assert Comparison.is_large(made, "outcome", 1)
+    assert not Comparison.is_large(made, "solved", 1)
+    assert not Comparison.is_large(SimpleNamespace(effects={"solved": -0.199}), "solved", -1)
