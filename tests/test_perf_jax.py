@@ -27,7 +27,7 @@ def test_both_loops_do_the_same_updates(task: str, cell: str) -> None:
         loop.step()
     assert losses[0] != losses[-1]
     for name, value in loop.network.state_dict().items():
-        assert_close(torch.tensor(compiled.weights[name].tolist()), value, **LIMIT)
+        assert_close(torch.tensor(compiled.state.weights[name].tolist()), value, **LIMIT)
 
 
 def test_updates_are_timed_against_it_where_all_batches_have_one_shape() -> None:

@@ -6,7 +6,7 @@ clipped to a norm of 1), one trial after the other. JAX is optional: `pip instal
 
 import os
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")  # read when JAX is loaded: one thread,
 os.environ.setdefault("NPROC", "1")  # as everything that is timed beside it
@@ -23,6 +23,20 @@ Values = dict[str, Any]
 RATES = 0.9, 0.999
 """By which Adam's running means forget."""
 EPSILON = 1e-8
+
+
+class State(NamedTuple):
+    """What changes in training, each by the names of `longlag.perf.ordinary.OrdinaryNetwork`.
+
+    Attributes:
+        weights: The parameters.
+        means: Running means of the gradients.
+        squares: Running means of their squares.
+    """
+
+    weights: Values
+    means: Values
+    squares: Values
 
 
 def step_of(cell: str, weights: Values, state: Any, gates: Any) -> Any:
@@ -74,22 +88,19 @@ def loss_of(cell: str, loss: str, weights: Values, inputs: Any, scored: Any, tar
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(outputs), targets[:, None], 1))
 
 
-@partial(jax.jit, static_argnums=(0, 1), donate_argnums=(2, 3, 4))
-def updated(
-    cell: str, loss: str, weights: Values, means: Values, squares: Values, count: Any, rate: Any, batch: Any
-) -> tuple[Values, Values, Values, Any]:
-    """Return weights and Adam's running means after an update, and the loss before it.
+@partial(jax.jit, static_argnums=(0, 1), donate_argnums=(2,))
+def updated(cell: str, loss: str, state: State, count: Any, rate: Any, batch: Any) -> tuple[State, Any]:
+    """Return the state after an update, and the loss before it.
 
     Args:
         cell: The cell's spec.
         loss: The loss's name.
-        weights: The parameters.
-        means: Running means of the gradients.
-        squares: Running means of their squares.
+        state: The state before.
         count: The update, from 1.
         rate: The learning rate.
         batch: Inputs, scored places and targets.
     """
+    weights, means, squares = (dict(part) for part in state)
     value, gradients = jax.value_and_grad(loss_of, argnums=2)(cell, loss, weights, *batch)
     norm = jnp.sqrt(sum(jnp.sum(gradient**2) for gradient in gradients.values()))
     factor = jnp.minimum(1.0, 1.0 / (norm + 1e-6))  # as torch.nn.utils.clip_grad_norm_ does
@@ -100,7 +111,7 @@ def updated(
         squares[name] = forget_squares * squares[name] + (1 - forget_squares) * gradient**2
         mean, square = means[name] / (1 - forget**count), squares[name] / (1 - forget_squares**count)
         weights[name] = weights[name] - rate * mean / (jnp.sqrt(square) + EPSILON)
-    return weights, means, squares, value
+    return State(weights, means, squares), value
 
 
 class JaxTrial:
@@ -114,8 +125,8 @@ class JaxTrial:
     def __init__(self, trial: Trial) -> None:
         self.trial, self.task = trial, registry.task(trial.task)
         started = OrdinaryTrial(trial).network.state_dict()
-        self.weights: Values = {name: jnp.array(value.numpy()) for name, value in started.items()}
-        self.means, self.squares = (jax.tree.map(jnp.zeros_like, self.weights) for _ in range(2))
+        weights = {name: jnp.array(value.numpy()) for name, value in started.items()}
+        self.state = State(weights, *(jax.tree.map(jnp.zeros_like, weights) for _ in range(2)))
         self.update = 0
 
     def step(self) -> float:
@@ -125,7 +136,5 @@ class JaxTrial:
         batch = self.task.draw(generator, self.trial.batch_size)
         given = tuple(part.numpy() for part in (batch.inputs, batch.scored, batch.targets))
         count, rate = jnp.float32(self.update), jnp.float32(self.trial.lr)
-        self.weights, self.means, self.squares, loss = updated(
-            self.trial.cell, self.task.closed_loss, self.weights, self.means, self.squares, count, rate, given
-        )
+        self.state, loss = updated(self.trial.cell, self.task.closed_loss, self.state, count, rate, given)
         return float(loss)  # waits until the update is done
