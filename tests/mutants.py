@@ -92,6 +92,7 @@ def _run(folder: Path, tests: Sequence[str], told: Connection) -> None:
     os.chdir(folder)
     os.environ |= {"OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(folder / "compiled")}
     sys.path[0] = str(folder)
+    os.environ["PYTHONPATH"] = str(folder)  # workers do not look for the package in the current folder
     sys.dont_write_bytecode = True  # a file of the same second and size would be taken for the one before
     output = os.open("output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from lens_samples import ADDING, AGREEMENT, COPY, every_cell, first, orthogonal, subject, with_weights
 
+import longlag
 from longlag import registry
 from longlag.lens.bound import Bound
 from longlag.lens.reach import Reach, numbers_of, reach
@@ -273,7 +274,7 @@ def test_any_module_can_be_looked_at():
 
 
 def test_the_example_of_the_readme_runs():
-    readme = (Path(__file__).resolve().parent.parent / "bench" / "lens" / "README.md").read_text()
+    readme = (Path(longlag.__path__[0]) / "lens" / "README.md").read_text()
     (example,) = [block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "lens.reach" in block]
     names: dict[str, object] = {}
     with torch.random.fork_rng():

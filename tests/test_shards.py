@@ -121,11 +121,12 @@ def test_wherever_the_first_line_is_cut_off_the_shard_begins_again(path: Path, m
 
 
 def test_a_writer_holds_no_curves_however_many_trials_it_writes(path: Path) -> None:
-    result = ended(TRIALS[0])
+    frame = Frame("reach", 1, "start", 0, Found({"reach_1pct": 1.0}, {}))
+    result = replace(ended(TRIALS[0]), frames=(frame,))
     with ShardWriter.open(path, HEADER) as shard:
         shard.add(result, facts(result.trial))
         shard.flush()
-        assert shard.held[result.trial.key] == replace(result, measurements=())
+        assert shard.held[result.trial.key] == replace(result, measurements=(), frames=())
 
 
 def test_a_later_line_counts_unless_it_has_no_result_and_the_earlier_has(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ class ShardWriter:
 
     Attributes:
         path: The file.
-        held: The results in its lines, by key, without curves.
+        held: The results in its lines, by key, without curves and without what lenses saw.
         runs_failed: The runs in a row in which a trial failed or ran out of time, by key.
     """
 
@@ -90,7 +90,8 @@ class ShardWriter:
 
     def add(self, result: TrialResult, facts: Facts) -> None:
         """Take a finished trial; it is in the file after the next `flush`."""
-        self._waiting.append((result.trial.key, replace(result, measurements=()), trial_line(result, facts)))
+        held = replace(result, measurements=(), frames=())
+        self._waiting.append((result.trial.key, held, trial_line(result, facts)))
         if self._waiting_since is None:
             self._waiting_since = time.monotonic()
 
@@ -116,7 +117,7 @@ class ShardWriter:
             raise StoreError(failure) from error
         for key, result, _ in self._waiting:
             if replaces(result, self.held.get(key)):
-                self.held[key] = replace(result, measurements=(), frames=())
+                self.held[key] = result
             count_line(result, self.runs_failed)
         self.forget()
 

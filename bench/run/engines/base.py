@@ -112,18 +112,19 @@ class Engine(ABC):
                 self._dismiss(worker)
                 worker = None
                 continue
-            missing = dict.fromkeys(job.trials)
+            missing, retries = dict.fromkeys(job.trials), list[_Job]()
             try:
                 worker = worker or self._hire()
                 for result in worker.train(job.trials, self.timeout_seconds * len(job.trials)):
                     del missing[result.trial]
                     self._results.put(result)
-                self._finished()
             except WorkerError as lost:
                 if worker and not lost.can_go_on:
                     self._dismiss(worker)
                     worker = None
-                self._finished(self._retries(replace(job, trials=tuple(missing)), lost))
+                retries = self._retries(replace(job, trials=tuple(missing)), lost)
+            finally:  # whatever goes wrong here, a thread that waits for this job must not wait for ever
+                self._finished(retries)
 
     def _next(self, wait: bool) -> _Job | None:
         """Return the next job; where there is none, wait for running ones that may come back, or return at once."""
@@ -137,7 +138,7 @@ class Engine(ABC):
                 self._changed.wait()
             return None
 
-    def _finished(self, retries: Sequence[_Job] = ()) -> None:
+    def _finished(self, retries: Sequence[_Job]) -> None:
         with self._changed:
             self._jobs.extend(retries)
             self._running -= 1
