@@ -14,7 +14,7 @@ from longlag import registry
 from longlag.lens.bound import Bound
 from longlag.lens.reach import Reach, numbers_of, reach
 from longlag.lens.support import sequences
-from longlag.lens.support.answers import last_margins, last_scored
+from longlag.lens.support.answers import last_margins, last_scored, margins
 from longlag.lens.support.lags import ByLag, by_lag, joined, largest, quantiles, relative, thinned
 from longlag.lens.support.sequences import small
 from longlag.lens.support.signals import INPUT, STATE, norms_of
@@ -154,14 +154,11 @@ def test_a_decoder_reads_at_the_steps_at_which_it_writes():
 
 def test_the_margin_is_not_the_loss():
     """A right answer that is as sure as can be has no gradient of the loss left; its margin has as much as ever."""
-    found = subject("lstm", COPY)
-    views = found.network.layout.views(found.row)
-    sure = with_weights(found)
-    sure.network.layout.views(sure.row)["readout.bias"].copy_(torch.tensor([500.0, 0.0, 0.0]))
-    before, after = (Reach().look(one).parts[INPUT]["median"] for one in (found, sure))
-    assert views["readout.bias"].abs().max() < 1
-    assert all(value > 0 for value in after)
-    assert len(before) == len(after)
+    outputs = torch.tensor([[500.0, 0.0, 0.0], [0.0, 0.0, 500.0]], requires_grad=True)
+    found = margins(outputs, torch.tensor([0, 0]))
+    assert found.tolist() == pytest.approx([500 - np.log(2), -500])
+    found.sum().backward()
+    torch.testing.assert_close(outputs.grad, torch.tensor([[1.0, -0.5, -0.5], [1.0, 0.0, -1.0]]))
 
 
 def test_lags_count_from_each_sequences_own_last_scored_step():
@@ -258,8 +255,8 @@ def test_any_module_can_be_looked_at():
                 outputs = [module(one) for one in moved]
             last = [one[0][-1] if isinstance(one, tuple) else one[-1] for one in outputs]
             hidden = torch.nn.functional.one_hot(answer, 4).bool()
-            margins = [one[hidden] - one.masked_fill(hidden, -torch.inf).logsumexp(1) for one in last]
-            slopes[:, place] = (margins[0] - margins[1]) / (2 * step)
+            sides = [one[hidden] - one.masked_fill(hidden, -torch.inf).logsumexp(1) for one in last]
+            slopes[:, place] = (sides[0] - sides[1]) / (2 * step)
         again = reach(module, inputs.double(), lambda outputs, module=module: outputs[-1, :, 0])
         assert set(found.parts) == set(again.parts) == {INPUT}
         if not isinstance(module, Reader) or isinstance(module.core, torch.nn.LSTM):  # others mix sequences
