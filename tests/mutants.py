@@ -1,6 +1,6 @@
 """Plants the faults of `mutants.toml` in copies of the package, one at a time, and says which the tests see.
 
-    python tests/mutants.py [--workers 2] [WORD ...]    only those with one of the words in name or file
+    python tests/mutants.py [--list FILE] [--workers 2] [WORD ...]    only those with one of the words in name or file
 
 A fault is seen if one of the tests that are named beside it fails with it, or never ends, and passes without. Exit code
 1 where one is not, 2 where a test fails by itself.
@@ -57,9 +57,9 @@ class Mutant:
         return text.replace(self.what, self.by)
 
 
-def mutants() -> list[Mutant]:
-    """Read the list."""
-    entries = tomllib.loads(LIST.read_text())["mutant"]
+def mutants(path: Path = LIST) -> list[Mutant]:
+    """Read a list."""
+    entries = tomllib.loads(path.read_text())["mutant"]
     return [Mutant(**(entry | {"tests": tuple(entry["tests"])})) for entry in entries]
 
 
@@ -166,9 +166,14 @@ def main() -> int:
     """Plant what is asked for."""
     parser = argparse.ArgumentParser(description="Plant faults, one at a time, and see which the tests see.")
     parser.add_argument("words", nargs="*", help="only faults with one of these in their name or file")
+    parser.add_argument("--list", type=Path, default=LIST, help="another list of faults, in the form of this one")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
-    chosen = [one for one in mutants() if not asked.words or any(word in one.name + one.file for word in asked.words)]
+    chosen = [
+        one
+        for one in mutants(asked.list)
+        if not asked.words or any(word in one.name + one.file for word in asked.words)
+    ]
     PROCESSES.set_forkserver_preload(PRELOADED)
     return plant(chosen, asked.workers)
 

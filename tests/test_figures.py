@@ -15,10 +15,10 @@ from longlag import registry
 from longlag.report.figures import style
 from longlag.report.figures.agreement import has_agreement, last_noun_error
 from longlag.report.figures.all import FIGURES, WHERE, draw_figures
-from longlag.report.figures.curves import MOST_FAINT, curves
+from longlag.report.figures.curves import MOST_FAINT, curves, median_error
 from longlag.report.figures.support.palette import OTHERS, SHIPPED
 from longlag.report.memo import once
-from longlag.report.outcomes import study_panels
+from longlag.report.outcomes import outcomes, seeds, study_panels
 from longlag.tasks.support.options import Range
 
 FULL = Shape(tasks=(COPY, AGREEMENT), clips=("none", "norm:1"), seeds=2, test_lags=(13, 52))
@@ -145,6 +145,17 @@ def test_a_lost_trial_counts_as_the_floor_in_the_median():
     data = FIGURES["learning_curves"](make_study(replace(FULL, tasks=(COPY,)))).data
     bold = data[(data["cell"] == CELLS[2]) & (data["clip"] == "none") & (data["seed"] == "median")]
     assert bold["error"].iloc[-1] == 0.875
+
+
+def test_a_trial_that_has_ended_keeps_its_last_error_in_the_median():
+    rows = pd.DataFrame({"seed": range(3), "status": "solved", "budget_updates": 300, "baseline_error": 1.0})
+    wide = pd.DataFrame({0: [0.9, 0.1, None], 1: [0.8, 0.6, 0.5], 2: [0.7, 0.4, 0.2]}, index=[100, 200, 300])
+    assert median_error(rows, wide).tolist() == [0.8, 0.4, 0.2], "of .1, .5 and .2, not of .5 and .2"
+
+
+def test_n_counts_the_trials_that_have_a_result():
+    study = make_study(Shape(tasks=(COPY,), cells=("gru",), clips=("none", "norm:1"), seeds=4, stored=5 / 8))
+    assert seeds(outcomes(study)) == "n = 1 to 4"
 
 
 def test_curves_are_those_of_the_trials_wherever_their_rows_stand():

@@ -37,6 +37,20 @@ def test_seeds_of_any_number_of_digits_have_batches_noise_and_weights_of_their_o
         assert alike == [], what
 
 
+def test_every_update_draws_anew_and_the_same_again():
+    cohort = Cohort([replace(BASE, weight_noise=0.1, dropout=0.5, layers=2)], {})
+    draws = cohort.draws
+    drawn = {
+        "batches": lambda update: draws.batches(update, [0])[0].inputs,
+        "weight noise": lambda update: draws.with_noise(update, [0], cohort.parameters),
+        "dropout": lambda update: torch.from_numpy(draws.dropout(update, 0).random(4)),
+    }
+    for what, draw in drawn.items():
+        of_updates = [draw(update) for update in (1, 2, 10, 11, 1000)]
+        assert not any(torch.equal(*two) for two in combinations(of_updates, 2)), what
+        assert torch.equal(draw(10), of_updates[2]), what
+
+
 def test_no_update_of_a_stream_is_another_one():
     drawn = {update: stream("batches", "copy", 1, 12).generator(update).integers(2**62) for update in range(3000)}
     assert len(set(drawn.values())) == 3000

@@ -277,6 +277,16 @@ def test_the_change_of_the_right_answer_stands_beside_that_of_the_answer():
     assert agreement.numbers["carried_target"] is None
 
 
+def test_the_mean_over_lags_weighs_every_changed_sequence_alike():
+    found = subject("rnn", "adding:length=9")
+    answer = Erasure().look(found)
+    table, numbers = answer.parts["answer"], answer.numbers
+    for kind in ("carried", "others"):
+        assert len(set(table[f"{kind}_n"])) > 1, "lags differ in how many sequences they change"
+        every = [value for n, value in zip(table[f"{kind}_n"], table[kind], strict=True) for _ in range(n)]
+        assert numbers[kind] == pytest.approx(np.mean(every), rel=1e-4)
+
+
 def test_a_symbol_that_is_carried_becomes_one_that_others_carry_from_that_step():
     found = subject("rnn", "mod_arithmetic:digits=4")  # digits and operators, in turn
     batch = found.batches[0]

@@ -16,7 +16,7 @@ from longlag.lens.reach import Reach, numbers_of, reach
 from longlag.lens.support import sequences
 from longlag.lens.support.answers import last_margins, last_scored, margins
 from longlag.lens.support.lags import ByLag, by_lag, joined, largest, quantiles, relative, thinned
-from longlag.lens.support.sequences import small
+from longlag.lens.support.sequences import in_double, small
 from longlag.lens.support.signals import INPUT, STATE, norms_of
 from longlag.tasks.base import Batch
 from longlag.tasks.support.errors import UsageError
@@ -335,6 +335,17 @@ def test_the_lens_finds_the_bound_kept(nonlinearity):
             )
             tightest.append(found.parts[STATE]["largest"][1] / found.parts[STATE]["bound"][1])
     assert max(tightest) > 0.2, "near enough that a wrong bound is seen"
+
+
+def test_the_sequence_with_the_largest_signal_is_held_to_the_bound():
+    found = subject("rnn", ADDING)
+    look = Bound().look(found)
+    norms = norms_of(in_double(found), found.batches[0]).parts[STATE]
+    of_each = (norms / norms[-1]).flip(0)
+    assert of_each.max(1).values[1:].gt(of_each.median(1).values[1:] * (1 + 1e-3)).all()
+    assert look.parts[STATE]["largest"] == pytest.approx(of_each.max(1).values.tolist(), rel=1e-5)
+    nearest = max(s / bound for s, bound in zip(look.parts[STATE]["largest"], look.parts[STATE]["bound"], strict=True))
+    assert look.numbers["excess"] == pytest.approx(nearest - 1, abs=1e-9)
 
 
 def test_a_scaled_orthogonal_linear_network_reaches_the_bound():

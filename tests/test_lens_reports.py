@@ -136,6 +136,15 @@ def test_a_correlation_within_groups_does_not_measure_the_groups():
     )
 
 
+def test_clusters_of_one_name_in_different_groups_are_different_clusters():
+    values, outcomes = [0, 1, 0, 2, 0, 3, 1, 2, 3, 5, 2, 4], [0, 1, 1, 0, 0, 1, 0, 1, 1, 0, 0, 1]
+    groups, settings = np.repeat([0, 1, 2], 4), np.tile([0, 0, 1, 1], 3)
+    named_alike = within_correlation(values, outcomes, groups, settings)
+    named_apart = within_correlation(values, outcomes, groups, 10 * groups + settings)
+    assert named_alike == named_apart
+    assert named_alike.low is not None, "six clusters, not two"
+
+
 def test_clusters_and_not_seeds_are_drawn():
     """Twenty copies of each of six settings know no more than the six do."""
     values, outcomes = np.repeat([0, 1, 2, 3, 4, 5.0], 20), np.repeat([0, 1, 0, 1, 0, 1.0], 20)

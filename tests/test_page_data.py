@@ -54,6 +54,14 @@ def test_slices_are_those_of_the_last_evaluation(study, content):
     assert content["slices"]
 
 
+def test_slices_of_a_trial_that_ended_early_are_there_too(study):
+    key = next(iter(study.slices["key"]))
+    own, end = study.slices["key"] == key, study.slices["update"].max()
+    early = replace(study, slices=study.slices[~own | (study.slices["update"] < end)])
+    assert early.slices.groupby("key")["update"].max().nunique() > 1
+    assert len(json.loads(block([early]))["slices"]) == early.slices["key"].nunique()
+
+
 def test_long_curves_are_thinned_keep_their_end_and_say_so(study, monkeypatch):
     monkeypatch.setattr(page_data, "MOST_POINTS", len(study.curves) // 3)
     thinned = json.loads(block([study]))

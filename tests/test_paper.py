@@ -98,6 +98,13 @@ def test_only_what_intervals_tell_apart_is_bold_and_ties_are_marked(study, solve
     assert ("Bold:" in table.caption) == bool(bold)
 
 
+def test_the_best_row_of_every_group_is_the_bold_one(study):
+    """Rows change places when they are put into groups: the two best come first, and are not in one group."""
+    table = table_of(counts(study, 7, 8, 0, 0), ["cell", "clip", "solved"], group="clip")
+    assert [row[-1] for row in table.rows] == ["8/8", "0/8", "7/8", "0/8"]
+    assert table.bold == [True, False, True, False]
+
+
 def test_hostile_names_stay_names_in_every_format(study):
     choice = hostile(study)
     with choice.worn(study):

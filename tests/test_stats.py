@@ -107,6 +107,13 @@ def test_comparisons_that_cannot_decide_cost_nothing():
     assert compare([]) == []
 
 
+def test_a_pair_that_came_out_even_counts_in_the_correction_if_it_could_have_decided():
+    pair = seeds("ssssss"), seeds("......")  # p = 2 / 64 = .031
+    even = seeds("sss..."), seeds("...sss")  # p = 1, and .031 if all six had been on one side
+    assert [found.decided for found in compare([pair])] == [True]
+    assert [found.decided for found in compare([pair, even])] == [False, False]
+
+
 def test_pairs_without_common_seeds_count_in_the_correction_by_what_they_could_have_shown():
     seeds = [range(5), range(5, 10)]
     all_and_none = tuple(dict.fromkeys(own, solved) for own, solved in zip(seeds, (True, False), strict=True))

@@ -13,6 +13,7 @@ from longlag import registry
 from longlag.checks.tasks import check_task
 from longlag.tasks.adding import Adding, marked_sum
 from longlag.tasks.copy import Copy, copy_inputs
+from longlag.tasks.support.drawing import ask_once
 from longlag.values.seeding import stream
 
 NEEDS_LIBRARY = pytest.mark.skipif(
@@ -194,3 +195,10 @@ def test_copys_baseline_is_any_constant_symbol():
     answers = torch.zeros(len(batch.targets), 8)
     answers[:, 3] = 1
     assert task.errors(answers, batch).mean().item() == pytest.approx(task.baseline_error, abs=4 * 0.33 / 316)
+
+
+def test_slices_stand_in_the_order_of_the_answers():
+    targets, steps = np.array([7, 8, 9]), np.array([2, 0, 1])
+    batch = ask_once(torch.zeros(3, 3), targets, steps, {"lag": 10 * steps, "answer": targets})
+    assert batch.targets.tolist() == batch.slices["answer"].tolist() == [8, 9, 7]
+    assert batch.slices["lag"].tolist() == [0, 10, 20]

@@ -137,6 +137,24 @@ def test_a_network_reads_each_sequence_to_its_own_end(cell):
         torch.testing.assert_close(outputs, expected, **CLOSE)
 
 
+@pytest.mark.parametrize("decoder_layers", [0, 2])
+def test_no_two_tensors_start_alike(decoder_layers):
+    wiring = Wiring(
+        layers=2,
+        direction="bidirectional",
+        decoder_cell="gru" if decoder_layers else "none",
+        decoder_layers=decoder_layers,
+    )
+    task = registry.task("reverse:items=3,symbols=4" if decoder_layers else "parity:steps=8")
+    network = network_for(registry.cell("gru"), task, 6, wiring)
+    views = network.layout.views(torch.from_numpy(network.initial_row(0)))
+    drawn = [value.flatten() for value in views.values() if value.unique().numel() > 1]
+    assert len(drawn) > 8
+    for place, value in enumerate(drawn):
+        alike = [other for other in drawn[:place] if len(other) == len(value) and torch.equal(other, value)]
+        assert not alike
+
+
 def test_turning_round_twice_gives_the_sequences_back():
     inputs, lengths = sequences(), torch.tensor([7, 3, 1, 5])
     once = reversed_in_time(inputs, lengths)
