@@ -16,6 +16,12 @@ settings.load_profile("longlag")
 gc.set_threshold(100_000)  # imports, tests and compilers make millions of objects that stay
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """One process more than cores: a fifth of the time a test waits for processes that it has started."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(autouse=True, scope="session")
 def server_of_processes():
     """Load into the one server that processes are forked from what workers need, and what measured processes do."""
