@@ -19,7 +19,7 @@ kept; if a sequence is longer than a chunk, or the backward signal is recorded, 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,13 +27,13 @@ from torch import Tensor
 
 from longlag.networks.layers import Layers
 from longlag.networks.readout import go_back, read_states
+from longlag.networks.straight import Shape, Sizes, Straight
+from longlag.passes.losses import loss_and_gradient
+from longlag.scans.engine.base import Kernel
+from longlag.scans.engine.stack import Stack
 from longlag.tasks.base import Batch, Task
 from longlag.values.backward import Backward
 from longlag.values.layout import Layout
-
-if TYPE_CHECKING:
-    from longlag.networks.straight import Shape, Straight
-    from longlag.scans.engine.base import Kernel
 
 Array = np.ndarray[Any, Any]
 
@@ -52,14 +52,12 @@ class PlainGradient:
         spare: Buffers that are not in use, by the shape of their batches.
     """
 
-    kernel: "Kernel"
+    kernel: Kernel
     layers: Layers
     layout: Layout
-    spare: dict["Shape", list["Straight"]] = field(default_factory=dict)
+    spare: dict[Shape, list[Straight]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        from longlag.networks.straight import Sizes
-
         offset = {slot.name: slot.offset for slot in self.layout.slots}
         units, kernel = self.layers.hidden_size, self.kernel
         shapes = self.layers.shapes
@@ -75,6 +73,9 @@ class PlainGradient:
             assert len(vectors) == kernel.vectors, "the kernel declares another number of vectors"
             found.append(Sizes(inputs, units, np.array([*whole, apart, *vectors], np.int64)))
         self.sizes = tuple(found)
+        self._readout = [
+            (slot.name, slice(slot.offset, slot.offset + slot.size), slot.shape) for slot in self.layout.slots[-2:]
+        ]
 
     def write(self, task: Task, row: Tensor, gradient: Tensor, batch: Batch, backward: Backward) -> Tensor:
         """Write one trial's gradient and return its loss.
@@ -94,35 +95,26 @@ class PlainGradient:
         by_read = go_back(readout, by_readout, read, by_outputs)
         layers.backward(g, scored, by_read.numpy(), backward)
         if shape is not None:
-            self._give_back(shape, layers)
+            self.spare.setdefault(shape, []).append(layers)
         return loss.detach()
 
-    def _lent(self, inputs: Array, dtype: np.dtype[Any], backward: Backward) -> tuple["Shape | None", Any]:
+    def _lent(self, inputs: Array, dtype: np.dtype[Any], backward: Backward) -> tuple[Shape | None, Any]:
         """Return the shape of a batch, under which its layers are given back (None: they are not), and the layers."""
-        from longlag.networks.straight import Shape, Straight
-        from longlag.scans.engine.stack import Stack
-
         shape = Shape.of(inputs, dtype)
         if backward.seen is not None or not shape.fits(self.kernel, self.layers.hidden_size):
             return None, Stack(self.kernel, lambda row: self.layers.by_scan(self.layout.arrays(row)))
         try:
             return shape, self.spare[shape].pop()
         except (KeyError, IndexError):  # not checked before, since two threads may want the last one
-            return shape, Straight(self.kernel, self.sizes, shape)
-
-    def _give_back(self, shape: "Shape", layers: "Straight") -> None:
-        """Keep buffers for the next trial whose batch has this shape."""
+            made = Straight(self.kernel, self.sizes, shape)
         kept = sum(len(found) * found[0].numbers for found in list(self.spare.values()) if found)
-        if kept + layers.numbers > KEPT_NUMBERS:
+        if kept + made.numbers > KEPT_NUMBERS:
             self.spare.clear()
-        self.spare.setdefault(shape, []).append(layers)
+        return shape, made
 
     def _readout_of(self, row: Array) -> dict[str, Tensor]:
         """Return the readout's tensors, in the memory of a row."""
-        return {
-            slot.name: torch.from_numpy(row[slot.offset : slot.offset + slot.size].reshape(slot.shape))
-            for slot in self.layout.slots[-2:]
-        }
+        return {name: torch.from_numpy(row[place].reshape(shape)) for name, place, shape in self._readout}
 
 
 def _loss_and_gradient(task: Task, readout: Mapping[str, Tensor], read: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -131,8 +123,6 @@ def _loss_and_gradient(task: Task, readout: Mapping[str, Tensor], read: Tensor, 
         outputs = read_states(readout, read).requires_grad_()
         loss = task.loss(outputs, batch)
         return loss, torch.autograd.grad(loss, outputs)[0]
-    from longlag.passes.losses import loss_and_gradient
-
     across = read_states(readout, read, across=True)
     by_outputs = torch.empty_like(across)
     loss_of_all = loss_and_gradient(task.closed_loss, across.numpy(), batch.targets.numpy(), by_outputs.numpy())

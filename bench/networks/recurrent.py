@@ -13,7 +13,6 @@ from longlag.networks import work
 from longlag.networks.layered import Layered
 from longlag.networks.layers import Scan
 from longlag.networks.omega import add_omega
-from longlag.networks.plain import PlainGradient
 from longlag.networks.work import Sequences, Work
 from longlag.scans.find import kernel_for, serves
 from longlag.scans.run import run_layer, standard_kernel, warm
@@ -22,6 +21,7 @@ from longlag.values.backward import PLAIN, Backward
 from longlag.values.wiring import ONE_LAYER, Wiring
 
 if TYPE_CHECKING:
+    from longlag.networks.plain import PlainGradient
     from longlag.scans.engine.base import Kernel
 
 
@@ -92,6 +92,8 @@ class Network(Layered):
         return self.wiring.plain and kernel is not None and kernel.direct
 
     @cached_property
-    def _plain(self) -> PlainGradient:
+    def _plain(self) -> "PlainGradient":
         """Return the object that writes the gradients of such a network."""
+        from longlag.networks.plain import PlainGradient  # which loads the compiler
+
         return PlainGradient(cast("Kernel", kernel_for(self.cell)), self.layers, self.layout)

@@ -6,7 +6,7 @@ buffers are allocated once for a shape of batch and serve one trial after anothe
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,8 +22,7 @@ from longlag.values.backward import PLAIN, Backward
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(NamedTuple):
     """The shape of a batch.
 
     Attributes:

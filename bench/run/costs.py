@@ -31,7 +31,7 @@ _BLOCK = 2e-3
 _BY_TORCH = 1.3
 _COHORT = 20e-3
 """Seconds of a cohort until its first update, and ..."""
-_TOGETHER = 60e-6
+_TOGETHER = 500e-6
 """... in each update, however many train together."""
 
 _COPIES = 8

@@ -211,10 +211,11 @@ class Matrices:
             sound: (R,) bool, left as it is.
         """
         self.ledger.taken(block, self.gradients[block.rows])
-        active = self.active[block.rows].tolist()
+        active, after = self.active[block.rows].tolist(), norms.tolist()
         for at, (place, rate) in enumerate(zip(block.places, rates.flatten().tolist(), strict=True)):
             if active[at]:
-                norms[at] = self.rows[place].move(rate, self.update)
+                after[at] = self.rows[place].move(rate, self.update)
+        norms.copy_(torch.tensor(after, dtype=norms.dtype))
 
     def _move_by_torch(self, block: Block, rates: Tensor, norms: Tensor, sound: Tensor) -> None:
         """Move the parameters of a block in torch.
@@ -256,8 +257,11 @@ class Matrices:
             sound: (S,) bool, whether the loss is finite, or was not used.
         """
         finite = torch.stack([sound, self.ledger.noted[-1][:, AFTER].isfinite(), norms.isfinite()])
-        diverged = self.active & ~finite.all(0)
-        exploded = self.active & ~diverged & (norms > JUMP * self.norms)
+        diverged, jumped = self.active & ~finite.all(0), norms > JUMP * self.norms
+        exploded = self.active & ~diverged & jumped
+        if norms.device.type == "cpu" and not (diverged | exploded).any():  # elsewhere it would wait for the device
+            self.norms = norms
+            return
         self.diverged_at = torch.where(diverged, self.update, self.diverged_at)
         self.diverged_in = torch.where(diverged, finite.int().argmin(0), self.diverged_in)
         self.exploded_at = torch.where(exploded, self.update, self.exploded_at)
