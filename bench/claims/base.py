@@ -1,4 +1,4 @@
-"""What every claim says of itself, before any number is known.
+"""The declaration of a claim, made before any number is known.
 
 A claim is a sentence of the lecture with its source, trials that bear on it, and rules. A rule is a pure function from
 a frame to a verdict; which frame, the claim makes of what was trained or computed. The rest is done by
@@ -26,7 +26,7 @@ TUNING_SEEDS = (1000, 1001, 1002)
 
 @dataclass(frozen=True)
 class Rule:
-    """How one question is decided.
+    """The rule that decides one question.
 
     Attributes:
         name: A letter, alone within its claim.
@@ -53,7 +53,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Picture:
-    """What a claim's figure shows.
+    """The content of a claim's figure.
 
     Attributes:
         points: ``panel, series, x, y``: in each panel a line of medians for each series, with all points.
@@ -70,7 +70,7 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What a claim's frames are made of.
+    """The sources of a claim's frames.
 
     Attributes:
         tier: One of `TIERS`.
@@ -118,7 +118,7 @@ class Claim(ABC):
 
     @classmethod
     def bar(cls, rule: Rule) -> Bar:
-        """Return what a rule was given before the numbers; the empirical rules share the claim's level in any tier."""
+        """Return a rule's thresholds, fixed before the numbers; empirical rules share the claim's level in any tier."""
         if rule.minimum is None:
             return Bar(0.0, LEVEL)
         return Bar(rule.minimum, LEVEL / sum(one.minimum is not None for one in cls.rules))
@@ -128,7 +128,7 @@ class Claim(ABC):
         return {}
 
     def study(self, tier: int, rates: Mapping[str, Rates]) -> Study | None:
-        """Return what is trained for the verdicts, if anything.
+        """Return the study that is trained for the verdicts; None if there is none.
 
         Args:
             tier: One of `TIERS`.
@@ -137,9 +137,9 @@ class Claim(ABC):
         return None
 
     def frames(self, evidence: Evidence) -> Mapping[str, pd.DataFrame]:
-        """Return what each rule is given, by its name; computes what needs no training."""
+        """Return the frame of each rule, by its name; numbers that need no training are computed."""
         return {}
 
     def picture(self, frames: Mapping[str, pd.DataFrame]) -> Picture | None:
-        """Return what the claim's figure shows beside the effects; nothing where these say it all."""
+        """Return the content of the claim's figure beside the effects; None where the effects suffice."""
         return None

@@ -121,7 +121,7 @@ class Thread(Claim):
         return Study("claim-00", self.sentence, (copy, adding), lenses=("reach",))
 
     def frames(self, evidence: Evidence) -> Mapping[str, pd.DataFrame]:
-        """Return what each trial hears from the furthest step needed."""
+        """Return the signal that reaches each trial from the furthest step needed."""
         assert evidence.study is not None
         trials = evidence.trials[["key", "task", "cell", "lr", "seed", "status", "updates_to_solve"]]
         found = trials.merge(lens_numbers(evidence.study.lenses, "reach"), on="key")

@@ -35,7 +35,7 @@ def judge_logistic(frame: pd.DataFrame, bar: Bar) -> Verdict:
 
 
 class Eigenvalue(Claim):
-    """What is shown is that the wording with eigenvalues is too weak, and that with 1 too strong for the sigmoid."""
+    """Shown: the wording with eigenvalues is too weak, and the wording with 1 too strong for the sigmoid."""
 
     sentence: ClassVar[str] = "The gradient vanishes if the largest eigenvalue of the recurrent matrix is below 1"
     paper: ClassVar[str] = "Pascanu, Mikolov & Bengio 2013, section 2: the largest singular value, below 1 / g"

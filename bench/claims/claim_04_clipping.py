@@ -108,7 +108,7 @@ def _inert(name: str, optimizer: str) -> Rule:
 
 
 class Clipping(Claim):
-    """What is exact, what helps, and what is needed are asked apart."""
+    """Three questions are kept apart: what clipping computes, whether it helps, and whether it is needed."""
 
     sentence: ClassVar[str] = "Clipping keeps the gradient's direction, takes a smaller step, and prevents explosions"
     paper: ClassVar[str] = "Pascanu, Mikolov & Bengio 2013, section 3.2"

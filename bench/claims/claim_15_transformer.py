@@ -97,7 +97,7 @@ def _tracking(name: str, task: str) -> Rule:
 
 
 class Transformers(Claim):
-    """What the lecture only announces, asked of the two things that they are known to be good and bad at."""
+    """The lecture only announces transformers; the rules test one known strength and one known weakness."""
 
     sentence: ClassVar[str] = "Transformers came after, with many layers and skip-like connections"
     paper: ClassVar[str] = (

@@ -1,4 +1,4 @@
-"""The gradient identities of the lecture's appendix, each against finite differences, and who uses it here.
+"""The gradient identities of the lecture's appendix, each against finite differences, and the code here that uses it.
 
 Vectors are rows in the code, so that the lecture's W x is x @ W.T there.
 """

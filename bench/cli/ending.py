@@ -1,4 +1,4 @@
-"""How a command ends: exit codes, one-line error messages, and output that every terminal can show."""
+"""The end of a command: exit codes, one-line error messages, and output that every terminal can show."""
 
 import signal
 import sys
@@ -61,7 +61,7 @@ def accept_any_character() -> None:
 
 
 def write_as_files() -> None:
-    """Write UTF-8 to stdout, as to a file, whatever the terminal's encoding: for CSV and JSON."""
+    """Write UTF-8 to stdout in any terminal, as to a file: for CSV and JSON."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8")
 

@@ -26,7 +26,7 @@ EPSILON = 1e-8
 
 
 class State(NamedTuple):
-    """What changes in training, each by the names of `longlag.perf.ordinary.OrdinaryNetwork`.
+    """The quantities that training changes, each by the names of `longlag.perf.ordinary.OrdinaryNetwork`.
 
     Attributes:
         weights: The parameters.

@@ -1,6 +1,6 @@
 """Length transfer: the other distances at which a trained network is tested.
 
-Distances are lags in time steps, whatever the task's dial counts: the dial is set to where the lag comes nearest.
+Distances are lags in time steps, also where the task's dial counts something else: the dial is set to the nearest lag.
 """
 
 from collections.abc import Iterable

@@ -43,7 +43,7 @@ class Rate:
         return self.task, self.cell, self.clip, self.optimizer
 
     def fits(self, task: str, cell: str, clip: str, optimizer: str) -> bool:
-        """Return whether it holds for a task, cell, clip and optimizer."""
+        """Return whether the rate is that of a task, cell, clip and optimizer."""
         return (
             (self.task, self.cell) == (task, cell) and self.clip in (None, clip) and self.optimizer in (None, optimizer)
         )

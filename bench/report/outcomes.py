@@ -88,7 +88,7 @@ def _places(values: pd.Series, rank: Callable[[Any], Any] | None) -> np.ndarray:
 
 
 def several(frame: pd.DataFrame, names: tuple[str, ...] = SETTING) -> list[str]:
-    """Return those axes that have more than one value in a frame."""
+    """Return the axes that have more than one value in a frame."""
     return [name for name in names if frame[name].nunique() > 1]
 
 
@@ -153,7 +153,7 @@ class Panel:
 
     @cached_property
     def seeds(self) -> str:
-        """How many results its settings have: ``n = 5`` or ``n = 2 to 5``."""
+        """The number of results of its settings: ``n = 5`` or ``n = 2 to 5``."""
         return seeds(self.frame)
 
     @cached_property

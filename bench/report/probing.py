@@ -32,7 +32,7 @@ def published() -> tuple[Mapping[str, Any], ...]:
 
 
 def known_scores(construction: str) -> dict[str, float]:
-    """Return published accuracies on a construction, by who scored them.
+    """Return published accuracies on a construction, by the name of their source.
 
     >>> known_scores("simple_agrmt"), known_scores("mine")
     ({'LSTM': 1.0}, {})

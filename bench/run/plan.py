@@ -59,12 +59,12 @@ class Plan:
 
     @property
     def stored(self) -> int:
-        """How many of its trials have a result that stays."""
+        """The number of its trials that have a result which stays."""
         return len(self.trials) - len(self.missing) - len(self.skipped)
 
     @property
     def skipped_line(self) -> str:
-        """What is said of the trials that are skipped; empty where there are none."""
+        """The line on the trials that are skipped; empty where there are none."""
         if not self.skipped:
             return ""
         count = "1 trial" if len(self.skipped) == 1 else f"{len(self.skipped)} trials"

@@ -71,7 +71,7 @@ class RunOptions:
     cluster: Cluster | None = None
 
     def engine(self, train: Train) -> Engine:
-        """Return what trains cohorts."""
+        """Return the engine that trains cohorts."""
         if self.cluster is None:
             return LocalEngine(self.workers, self.timeout_seconds, train)
         return RayEngine(self.workers, self.timeout_seconds, train, self.memory)

@@ -178,7 +178,7 @@ def read_shard(shard: Shard, keys: Iterable[str]) -> Held:
 def chosen(candidates: Iterable[Found]) -> Found | None:
     """Return which of a trial's lines and rows is stored; None where they hold several different results.
 
-    Those of the present source code are preferred to those of other code, and results to failures.
+    Results of the present source code are preferred to results of other code, and any result to a failure.
     """
     every = list(candidates)
     results = [one for one in every if one.is_result]

@@ -125,5 +125,5 @@ class Header:
 
 
 def plan_digest(trials: Iterable[Trial]) -> str:
-    """Return sixteen hexadecimal digits from the keys of a plan's trials, whatever their order."""
+    """Return sixteen hexadecimal digits from the keys of a plan's trials, in any order."""
     return hashlib.sha256("\n".join(sorted(trial.key for trial in trials)).encode()).hexdigest()[:16]

@@ -136,7 +136,7 @@ def _lock(path: Path) -> Lock | None:
 
 
 def _resumed(path: Path, file: int, header: Header) -> tuple[dict[str, TrialResult], Counter[str]]:
-    """Cut an open file after its last whole line, which may be its first; return its results, and who failed how often.
+    """Cut an open file after its last whole line, maybe its first; return its results, and each trial's failed runs.
 
     Raises:
         StoreError: The file is not a shard.

@@ -27,7 +27,7 @@ _MODULUS = 2**64
 
 @dataclass(frozen=True)
 class _Term:
-    """What a column adds to the checksum of a row.
+    """The term of a column in the checksum of a row.
 
     Attributes:
         name: The column's name.
@@ -49,7 +49,7 @@ class _Term:
         return cls(name, _KINDS[column.kind], column.stands_in, factor | 1, presence)
 
     def of_text(self, text: Any) -> int:
-        """Return what a text adds; what is none adds what no text does."""
+        """Return the term of a text; None has a term that no text has."""
         if text is None or text == self.stands_in:
             return 0
         return (self.factor * (_text_bits(text) if type(text) is str else -1) + self.presence) % _MODULUS
@@ -63,7 +63,7 @@ _TERMS = {
 
 
 def checksum(table: str, row: Mapping[str, Any]) -> int:
-    """Return the checksum of a row that is to be written.
+    """Return the checksum of a row to write.
 
     Args:
         table: Its table.
@@ -116,7 +116,7 @@ def wrong_rows(table: str, page: Mapping[str, Sequence[Any]]) -> list[int]:
 
 
 def _column_sum(term: _Term, values: Sequence[Any]) -> "npt.NDArray[np.uint64] | int":
-    """Return what a column adds to the sums of its rows."""
+    """Return a column's terms in the sums of its rows."""
     import numpy as np
 
     kinds = set(map(type, values))

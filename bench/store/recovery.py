@@ -34,7 +34,7 @@ _NO_VALUE = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 
 @dataclass(frozen=True)
 class Recovered:
-    """What became of a store.
+    """The outcome of a recovery.
 
     Attributes:
         aside: The file that holds the damaged store now; None where it was sound and nothing was done.
@@ -188,7 +188,7 @@ def _fits_hashes(store: Store, key: str) -> bool:
 
 
 def _exchange(path: Path, part: Path) -> Path:
-    """Put a new file in a store's place, and return where the former one is now."""
+    """Put a new file in a store's place, and return the new path of the old one."""
     numbers = count(1)
     while True:
         aside = path.with_name(f"{path.stem}.damaged-{next(numbers)}{path.suffix}")

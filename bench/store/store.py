@@ -166,7 +166,7 @@ class Store(Reading):
                 self._put_frames(key, found)
 
     def put(self, table: str, row: schema.Row) -> bool:
-        """Put in a row as a file holds it; return False, and leave the former, where there is another of its key."""
+        """Insert a row as a file holds it; if the key has another row, leave that and return False."""
         key = schema.TABLES[table].key
         match = " AND ".join(f'"{name}" = ?' for name in key)
         values = [row[name] for name in key]

@@ -148,7 +148,7 @@ class Trial(_Keyed):
 
     @property
     def wiring(self) -> Wiring:
-        """How its layers are joined."""
+        """The way in which its layers are joined."""
         return Wiring(**{item.name: getattr(self, item.name) for item in fields(Wiring)})
 
     @property

@@ -1,4 +1,4 @@
-"""How the layers of a network are joined: depth, skip connections, directions, normalisation, initial states, decoder.
+"""The joins of a network's layers: depth, skip connections, directions, normalisation, initial states, decoder.
 
 This module needs no heavy library, so that plans and the command line can use it.
 """

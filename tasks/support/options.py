@@ -208,7 +208,7 @@ class Configurable:
 
     @classmethod
     def option_of(cls, item: Field[Any]) -> Option:
-        """Return what a field declares.
+        """Return the declaration of a field.
 
         Raises:
             UsageError: The field is not an option.

@@ -1,1 +1,1 @@
-"""What claims share: rules and verdicts, how a claim is answered, and how its verdicts are stored."""
+"""Code that claims share: rules and verdicts, the way from trials to an answer, and the storage of verdicts."""

@@ -41,7 +41,7 @@ class Bench:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What came out of a claim.
+    """The outcome of a claim.
 
     Attributes:
         claim: The claim.
@@ -63,7 +63,7 @@ class Answer:
 
 
 def planned(claim: Claim, tier: int) -> list[Study]:
-    """Return what a claim would train: coarse searches, and the reported trials at rates that stand in."""
+    """Return the studies of a claim: coarse searches, and the reported trials at rates that stand in."""
     if not claim.asked_in(tier):
         return []
     searches = claim.searches(tier)

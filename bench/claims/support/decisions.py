@@ -1,4 +1,4 @@
-"""How an effect with its interval becomes a verdict; every rule of a claim ends in one of these functions.
+"""Turns an effect with its interval into a verdict; every rule of a claim ends in one of these functions.
 
 A rule fixes two numbers beforehand: the level of its interval, and the smallest effect that would matter. Effects are
 signed so that the claim says they are above 0. What the interval leaves possible decides:
@@ -31,7 +31,7 @@ FEWEST = 12
 
 
 class Kind(StrEnum):
-    """What a verdict says."""
+    """The kind of a verdict."""
 
     PROVED = "proved"
     """An identity or a bound, computed and found exact up to rounding."""
@@ -52,7 +52,7 @@ class Effect(NamedTuple):
 
 @dataclass(frozen=True)
 class Bar:
-    """What was fixed before the numbers.
+    """The thresholds that were fixed before the numbers.
 
     Attributes:
         minimum: The smallest effect that would matter.
@@ -70,7 +70,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a rule says of its numbers.
+    """A rule's conclusion from its numbers.
 
     Attributes:
         kind: The verdict.
@@ -87,7 +87,7 @@ class Verdict:
     numbers: Mapping[str, object] = field(default_factory=dict)
 
     def told(self, **numbers: object) -> "Verdict":
-        """Return it with further numbers for its sentence."""
+        """Return the verdict with further numbers for its sentence."""
         return replace(self, numbers={**self.numbers, **numbers})
 
 
@@ -128,7 +128,7 @@ def decide_equal(effect: Effect, n: int, bar: Bar) -> Verdict:
 
 
 def left_open(verdict: Verdict) -> Verdict:
-    """Return a verdict that cannot tell, whatever the numbers: nobody learnt what the comparison rests on."""
+    """Return the verdict "cannot tell": no trial learnt the task on which the comparison rests."""
     return replace(verdict, kind=Kind.UNDECIDED, seeds=None)
 
 

@@ -1,4 +1,4 @@
-"""How far back two cells carry: the same ladder of distances for both, doubled from rung to rung.
+"""Measures how far back two cells carry: the same ladder of distances for both, doubled from rung to rung.
 
 The difference of horizons in doublings of the lag is the sum, over the rungs, of the difference of solved shares: each
 side's sum is its mean log2 horizon within the ladder (Spearman 1908; Kärber 1931), without a curve that would have to
@@ -63,7 +63,7 @@ def reported_grids(ladder: Ladder, cells: Sequence[str], rates: Rates, count: in
 
 
 def rungs_of(trials: pd.DataFrame, ladder: Ladder, names: Mapping[str, str]) -> pd.DataFrame:
-    """Return what rules are given: ``cell`` (its name), ``lag``, ``lr``, ``seed``, ``status``, ``solved``.
+    """Return the frame of the rules: ``cell`` (its name), ``lag``, ``lr``, ``seed``, ``status``, ``solved``.
 
     Args:
         trials: Those of a study.

@@ -58,7 +58,7 @@ def _claims(file: Path) -> "Claims":
 
 
 def _past(study: "StudyData", place: Path, results: Path) -> "Past":
-    """Return what is known of a study from before; of a baseline that cannot be used a line says why."""
+    """Return a study's baseline and former checks; a line says why a baseline cannot be used."""
     from longlag.regression.judge import baseline
     from longlag.regression.show import history, on_page
     from longlag.report.page.beside import Past
@@ -72,7 +72,7 @@ def _past(study: "StudyData", place: Path, results: Path) -> "Past":
 
 
 def _without_folder(error: Exception, file: Path) -> str:
-    """Return what is wrong with a file in words that do not depend on where results lie."""
+    """Describe a file's fault in words that do not depend on where results lie."""
     said = f"{file} cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
     return said.replace(str(file), file.name)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("numbers", nargs=-1, type=int, metavar="[NUMBER]...")
 @click.option("--tier", type=int, default=10, show_default=True, help="10, 60 or 600: minutes on two cores, roughly.")
-@click.option("--plan", "only_plan", is_flag=True, help="Show what would be trained; train nothing.")
+@click.option("--plan", "only_plan", is_flag=True, help="Show the plan; train nothing.")
 @click.option("--explain", is_flag=True, help="Show each rule, its source and its falsification.")
 @click.option("--new-rules", is_flag=True, help="Judge claims again whose rules have changed; old verdicts are kept.")
 @click.option("--workers", type=int, help="Training processes.  [default: all cores]")

@@ -36,7 +36,7 @@ def screen(baseline: Entry, new: Entry, alpha: float = SCREEN_ALPHA) -> Comparis
 
 
 def confirmation_seeds(baseline_hash: str, taken: Sequence[int] = (), count: int = CONFIRM_SEEDS) -> list[int]:
-    """Derive fresh seeds from a baseline's hash: the same for all who use it, without those in use.
+    """Derive fresh seeds from a baseline's hash: the same on every machine, and none that is in use.
 
     The first seeds do not depend on ``count``.
     """

@@ -20,7 +20,7 @@ _EVENTS = ("when", "what", "version", "source", "settings", "solved", "said")
 
 
 def past(baseline: Baseline, checks: Sequence[Check], trials: pd.DataFrame) -> Past:
-    """Return what a page shows of a study's baseline.
+    """Return a study's baseline and its checks for a page.
 
     Args:
         baseline: The baseline.

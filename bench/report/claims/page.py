@@ -9,7 +9,7 @@ from longlag.report.claims import table
 
 
 class About(NamedTuple):
-    """What the page says about a claim in addition to its verdicts."""
+    """A claim's texts on the page, in addition to its verdicts."""
 
     paper: str
     figure: str | None

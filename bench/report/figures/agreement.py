@@ -122,7 +122,7 @@ def how_to_read(frame: pd.DataFrame) -> str:
     return (
         f"Wrong verb forms by the number of nouns between subject and verb that differ from the subject, "
         f"{frames.counts(frame)} seeds a setting: median and range at the last evaluation, settings side by side. "
-        "Dotted: what a network that agrees with the last noun would get wrong."
+        "Dotted: the error of a network that agrees with the last noun."
     )
 
 

@@ -1,4 +1,4 @@
-"""What a page shows beside its studies, as values: others read the files, since they know what these hold."""
+"""The content of a page beside its studies, as values: the packages that know the files read them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -53,7 +53,7 @@ class Claims:
 
 @dataclass(frozen=True)
 class Past:
-    """What is known of a study from before: its baseline, and checks against it.
+    """A study's past: its baseline, and checks against it.
 
     Attributes:
         heading: Which baseline; empty if it cannot be used.
@@ -74,7 +74,7 @@ class Past:
 
 @dataclass(frozen=True)
 class Beside:
-    """What a page shows beside its studies.
+    """The content of a page beside its studies.
 
     Attributes:
         claims: The claims that were judged in the folder of results; None if none were.

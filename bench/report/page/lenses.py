@@ -1,4 +1,4 @@
-"""What lenses found in each trial, as the explorer shows it, and gates by setting, as a table."""
+"""The lenses' results of each trial for the explorer, and a table of gates by setting."""
 
 import json
 from collections.abc import Mapping, Sequence

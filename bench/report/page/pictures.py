@@ -42,7 +42,7 @@ class Picture:
 
     Attributes:
         title: The title.
-        description: What the figure shows, for readers who cannot see it.
+        description: The figure in words, for readers who cannot see it.
         image: The HTML element, an ``svg`` or an ``img`` that holds the bytes; empty if these are too many.
         file: The name of the figure's file in the folder of figures.
         wide: The usual width in pixels.

@@ -33,7 +33,7 @@ class Clause:
 
 @dataclass(frozen=True)
 class Methods:
-    """How a study's numbers were made, as sentences and as a table.
+    """The methods of a study, as sentences and as a table.
 
     Attributes:
         sentences: The beginning of each sentence, and its clauses.

@@ -13,7 +13,7 @@ LIBRARIES = ("longlag", "matplotlib", "numpy", "pandas")
 
 @dataclass(frozen=True)
 class Origin:
-    """What made a file.
+    """The origin of a file.
 
     Attributes:
         study: The study's name.

@@ -155,7 +155,7 @@ def _label(column: str, value: str) -> str:
 
 
 def _needs(name: str, rows: pd.DataFrame) -> tuple[float, float, float, int]:
-    """Return what a frame needs: its width with labels, the labels' width, its height (inches), and its named lines."""
+    """Return a frame's needs: its width with labels, the labels' width, its height (inches), and its named lines."""
     if name == "solved":
         lines, clips = rows["line"].nunique(), frames.clips_of(rows)
         slanted = 0.75 * text_inches(map(looks.clip_label, clips), 8) if len(clips) > 3 else 0.2

@@ -42,7 +42,7 @@ class Side:
 
     @property
     def count(self) -> Count:
-        """How many of the trials solved their task."""
+        """The number of trials that solved their task."""
         return Count(sum(self.solved.values()), len(self.solved))
 
     @property

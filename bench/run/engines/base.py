@@ -42,7 +42,7 @@ class Hired(Protocol):
         """
 
     def kill(self) -> None:
-        """End the worker, whatever it does; from any thread."""
+        """End the worker, also in the middle of its work; from any thread."""
 
 
 class Engine(ABC):

@@ -100,7 +100,7 @@ class RayWorker:
 
 
 class _Host:
-    """What lives on a node: it holds one process, which ends with it."""
+    """An actor on a node: it holds one process, which ends with it."""
 
     def __init__(self, train: Train, plugins: Plugins) -> None:
         self._made = train, plugins

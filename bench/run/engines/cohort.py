@@ -1,4 +1,4 @@
-"""What is done with one cohort, in whatever process: it is trained, and what its plugins do is watched and noted."""
+"""Trains one cohort in any process, and records what its plugins do."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace

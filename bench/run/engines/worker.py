@@ -49,7 +49,7 @@ class Plugins:
 
     @classmethod
     def here(cls) -> Self:
-        """Return those of this process."""
+        """Return the plugins that this process uses."""
         return cls([made.path for made in registry.used()], [made.digest for made in registry.used()], seen())
 
 
@@ -231,7 +231,7 @@ def _serve(connection: Connection, train: Train, plugins: Plugins) -> None:
 
 
 def _of_this_process(send: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Return what sends messages of this process, and ends a process that was forked from it by the user's code."""
+    """Return a function that sends this process's messages, and ends a process that the user's code forked."""
     owner = os.getpid()
 
     def checked(message: Any) -> None:

@@ -1,4 +1,4 @@
-"""How kernels are compiled: which roundings the compiler may change, and which code is inlined."""
+"""Compiles kernels, and declares which roundings the compiler may change and which code is inlined."""
 
 from collections.abc import Callable
 from pathlib import Path

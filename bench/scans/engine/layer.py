@@ -32,7 +32,7 @@ PASSING_NUMBERS = 2**18
 
 @dataclass(frozen=True)
 class Kept:
-    """What the backward pass needs: the states at the chunks' borders, (states, N) each, and an only chunk whole."""
+    """The arrays of the backward pass: the states at the chunks' borders, (states, N) each, and an only chunk whole."""
 
     borders: list[Array]
     chunk: Chunk | None

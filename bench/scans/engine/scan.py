@@ -62,7 +62,7 @@ class Grads(NamedTuple):
 
 
 class SignalRules(NamedTuple):
-    """What happens to the backward signal in a chunk of time, and where it is kept; see `longlag.values.backward`.
+    """The rules for the backward signal in a chunk of time, and the array that keeps it; see `longlag.values.backward`.
 
     Attributes:
         passed: (..., T, ...), written with the signal of each step after clipping; not written if it has no time steps.
