@@ -7,7 +7,6 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from longlag.tasks.base import Batch, Later, Task
 from longlag.tasks.support.compiler import compiled
@@ -29,6 +28,7 @@ class VerbTask(Task, ABC):
     """
 
     tokens: ClassVar[bool] = True
+    loss_name: ClassVar[str] = "cross_entropy"
     reduction: ClassVar[str] = "cross-entropy, mean over the scored steps (lm: every word; number: one a sentence)"
     error_name: ClassVar[str] = "verbs of the wrong number (share)"
     solved_below: ClassVar[float] = 0.01
@@ -84,9 +84,6 @@ class VerbTask(Task, ABC):
             slices=Later(slices),
             notes=Later(noted),
         )
-
-    def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        return cross_entropy(outputs, batch.targets)
 
     def errors(self, outputs: Tensor, batch: Batch) -> Tensor:
         answers = outputs[batch.notes["judged"]]
