@@ -94,7 +94,7 @@ def test_a_run_with_failed_trials_exits_with_3(tmp_path: Path) -> None:
         (["run", *TINY, "--workers", "0"], "--workers must be a whole number from 1 to 1024, not 0"),
         (["run", *TINY, "--timeout", "-1"], "--timeout must be above 0"),
         (["run", *TINY, "--name", "../up"], "'../up' cannot name a study"),
-        (["run", *TINY, "--name", "mine.toml"], "'mine.toml' cannot name a study: .toml is how their files end"),
+        (["run", *TINY, "--name", "mine.toml"], "'mine.toml' cannot name a study: it ends like a study file, in .toml"),
         (["run", *TINY, "--name", "perf"], "'perf' cannot name a study: the name is reserved"),
         (["run", *TINY, "--name", "quick"], "--name quick: a study file has that name"),
         (["run", "--task", "adding:length=1", "--cell", "rnn"], "task adding: length must be from 2 to 100000, not 1"),
