@@ -221,7 +221,7 @@ def test_rerun_shows_stored_and_new_numbers_side_by_side(tmp_path: Path) -> None
     call("run", *TINY, "--name", "mine", "--results", str(tmp_path))
     key = call("export", "mine", "--results", str(tmp_path)).stdout.splitlines()[1][:10]
     printed = call("rerun", key, "--results", str(tmp_path)).stdout
-    assert "every number of the curve is the same" in printed
+    assert "all numbers are the same, in every evaluation" in printed
 
 
 def test_doctor_reports_versions_and_healthy_stores(results: Path) -> None:

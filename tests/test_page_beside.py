@@ -208,7 +208,7 @@ def test_a_given_baseline_is_shown_or_refused(checked):
     missing = str(checked / "none.json")
     refused(call("report", "made", "--baseline", missing, "--results", str(checked)), 2, "there is no baseline")
     both = call("report", "made", "b", "--baseline", str(other), "--results", str(checked))
-    refused(both, 2, "is of one study, and this page shows two")
+    refused(both, 2, "belongs to one study, and this page shows two")
 
 
 @pytest.mark.parametrize(
