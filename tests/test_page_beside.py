@@ -183,7 +183,7 @@ def test_a_page_shows_the_baseline_the_checks_and_differences_with_intervals(che
     for one in rows:
         assert change_text(one.held.share) in words
         assert side_text(one.pair.new) in words
-    assert "What was accepted and checked when" in words
+    assert "Acceptances and checks over time" in words
 
 
 def test_a_page_follows_a_check_and_needs_no_baseline(checked):

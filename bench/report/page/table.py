@@ -24,7 +24,7 @@ _SHORT = {"lr": "rate"}
 
 
 def heading(column: str) -> str:
-    """Return what stands over a column.
+    """Return the heading of a column.
 
     >>> heading("lr"), heading("forget_carried")
     ('rate', 'forget carried')
