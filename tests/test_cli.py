@@ -94,7 +94,7 @@ def test_a_run_with_failed_trials_exits_with_3(tmp_path: Path) -> None:
         (["run", *TINY, "--workers", "0"], "--workers must be a whole number from 1 to 1024, not 0"),
         (["run", *TINY, "--timeout", "-1"], "--timeout must be above 0"),
         (["run", *TINY, "--name", "../up"], "'../up' cannot name a study"),
-        (["run", *TINY, "--name", "mine.toml"], "'mine.toml' cannot name a study: .toml is how their files end"),
+        (["run", *TINY, "--name", "mine.toml"], "'mine.toml' cannot name a study: it ends like a study file, in .toml"),
         (["run", *TINY, "--name", "perf"], "'perf' cannot name a study: the name is reserved"),
         (["run", *TINY, "--name", "quick"], "--name quick: a study file has that name"),
         (["run", "--task", "adding:length=1", "--cell", "rnn"], "task adding: length must be from 2 to 100000, not 1"),
@@ -221,7 +221,7 @@ def test_rerun_shows_stored_and_new_numbers_side_by_side(tmp_path: Path) -> None
     call("run", *TINY, "--name", "mine", "--results", str(tmp_path))
     key = call("export", "mine", "--results", str(tmp_path)).stdout.splitlines()[1][:10]
     printed = call("rerun", key, "--results", str(tmp_path)).stdout
-    assert "every number of the curve is the same" in printed
+    assert "all numbers are the same, in every evaluation" in printed
 
 
 def test_doctor_reports_versions_and_healthy_stores(results: Path) -> None:

@@ -35,14 +35,14 @@ def test_a_fault_ends_with_70_and_names_the_file_of_its_traceback(
     monkeypatch.setattr(tempfile, "tempdir", str(results))
     done = call("show", "made", "--results", str(results))
     (kept,) = results.glob("longlag-*.txt")
-    refused(done, 70, f"longlag: RuntimeError: one line; an error in longlag, its traceback is in {kept}")
+    refused(done, 70, f"longlag: RuntimeError: one line; an error in longlag; the traceback is in {kept}")
     assert "in broken" in kept.read_text()
 
 
 def test_a_fault_is_told_where_no_file_can_keep_it(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal, "render_text", broken)
     monkeypatch.setattr(tempfile, "tempdir", str(results / "missing"))
-    refused(call("show", "made", "--results", str(results)), 70, "its traceback cannot be written: No such file")
+    refused(call("show", "made", "--results", str(results)), 70, "the traceback cannot be written: No such file")
 
 
 def test_a_terminal_that_lacks_a_character_gets_another_in_its_place(
@@ -80,4 +80,4 @@ def test_rerun_ends_with_1_where_the_numbers_differ(results: Path) -> None:
     key = study_of(2).trials()[0].key
     done = call("rerun", key, "--results", str(results))
     assert done.exit_code == 1
-    assert "the curves differ" in done.stdout
+    assert "the numbers differ" in done.stdout

@@ -52,7 +52,7 @@ def test_every_trial_of_every_cohort_is_reported_once(engine) -> None:
     [
         (faulty.raises, "ValueError: a cell that cannot be trained"),
         (faulty.exits, "exit code 7"),
-        (faulty.is_killed, "exit code -9 (SIGKILL, as where memory runs out)"),
+        (faulty.is_killed, "exit code -9 (SIGKILL, as when memory runs out)"),
         (faulty.breaks, "exit code -11 (SIGSEGV)"),
         (faulty.forks_and_ends, "exit code 7"),
         (faulty.takes_too_much, "MemoryError"),

@@ -170,7 +170,7 @@ def test_a_damaged_line_costs_its_trial_and_says_so(tmp_path: Path) -> None:
     path.write_bytes(content)
     done = call("merge", "small", path, "--results", tmp_path)
     assert done.exit_code == 3
-    assert f"{path} line 2 is left out: its checksum does not fit" in done.stderr
+    assert f"{path} line 2 is left out: its checksum does not match" in done.stderr
     assert set(stored(tmp_path)) == {trial.key for trial in TRIALS[1:3]}
 
 
@@ -201,10 +201,10 @@ def test_shards_of_other_things_are_refused_in_one_line_and_nothing_is_written(t
     damaged.write_bytes(good.read_bytes().replace(b"plan", b"plam", 1))
     table.write_text("key,study\n")
     for shards, code, message in (
-        ((other,), 2, "is of study other, not small"),
-        ((good, larger), 2, "is of another plan of study small than"),
+        ((other,), 2, "belongs to study other, not small"),
+        ((good, larger), 2, "belongs to another plan of study small than"),
         ((newer,), 4, "was written by a newer longlag (shard format 2, this one knows 1)"),
-        ((good, damaged), 4, "its first line is damaged: its checksum does not fit"),
+        ((good, damaged), 4, "its first line is damaged: its checksum does not match"),
         ((good, table), 4, "is not a shard of longlag"),
         ((tmp_path / "none.jsonl",), 2, "there is no shard"),
         ((Path("/dev/zero"),), 2, "there is no shard"),
@@ -224,7 +224,7 @@ def test_a_study_file_must_be_the_study_of_the_shards(tmp_path: Path) -> None:
     assert call("merge", tmp_path / "small.toml", good, "--results", tmp_path).exit_code == 3
     (tmp_path / "small.toml").write_text(text + "seeds = 9\n")
     done = call("merge", tmp_path / "small.toml", good, "--results", tmp_path)
-    refused(done, 2, "is of another plan of study small than", "small.toml")
+    refused(done, 2, "belongs to another plan of study small than", "small.toml")
 
 
 def test_lines_that_a_stranger_wrote_are_left_out_whatever_they_say(tmp_path: Path) -> None:

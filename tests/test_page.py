@@ -118,7 +118,7 @@ def test_the_command_of_a_page_plans_these_very_trials(tmp_path):
 def test_a_plan_that_no_options_make_has_no_command(tmp_path):
     study = make_study()  # rates of their own for cells
     assert run_command(study) is None
-    assert "No options alone make this plan" in render([make_study(Shape(stored=0.0))], tmp_path)
+    assert "Options alone cannot describe this plan" in render([make_study(Shape(stored=0.0))], tmp_path)
 
 
 @pytest.mark.usefixtures("without_pictures")

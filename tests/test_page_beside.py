@@ -183,7 +183,7 @@ def test_a_page_shows_the_baseline_the_checks_and_differences_with_intervals(che
     for one in rows:
         assert change_text(one.held.share) in words
         assert side_text(one.pair.new) in words
-    assert "What was accepted and checked when" in words
+    assert "Acceptances and checks over time" in words
 
 
 def test_a_page_follows_a_check_and_needs_no_baseline(checked):
@@ -208,7 +208,7 @@ def test_a_given_baseline_is_shown_or_refused(checked):
     missing = str(checked / "none.json")
     refused(call("report", "made", "--baseline", missing, "--results", str(checked)), 2, "there is no baseline")
     both = call("report", "made", "b", "--baseline", str(other), "--results", str(checked))
-    refused(both, 2, "is of one study, and this page shows two")
+    refused(both, 2, "belongs to one study, and this page shows two")
 
 
 @pytest.mark.parametrize(

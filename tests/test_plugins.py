@@ -267,7 +267,10 @@ def _rerun_needs_the_file(key: str, path: str, results: str) -> None:
     assert "give its file by --plugin" in call("rerun", key, "--results", results).stderr
     assert "the file given is mine:" in call("rerun", key, "--plugin", path, "--results", results).stderr
     Path(path).write_text(MODULE)
-    assert "every number of the curve is the same" in call("rerun", key, "--plugin", path, "--results", results).stdout
+    assert (
+        "all numbers are the same, in every evaluation"
+        in call("rerun", key, "--plugin", path, "--results", results).stdout
+    )
 
 
 def test_a_store_from_before_plugins_can_be_read_and_completed(tmp_path: Path) -> None:

@@ -87,7 +87,9 @@ def test_a_dial_that_cannot_be_turned_is_refused_wherever_the_task_is_named(old,
 
 def test_a_task_without_a_dial_is_told_how_it_would_get_one(mine):
     path = mine(DIAL, 'dial: ClassVar[str] = ""')
-    said = "task mine has no dial for the distance: its class names the option that sets it in `dial: ClassVar[str] ="
+    said = (
+        "task mine has no dial for the distance: its class may name the option that sets it in `dial: ClassVar[str] ="
+    )
     assert said in refused("horizon", "--task", "mine", "--cell", "rnn", "--plugin", path)
     assert said in refused("run", "--task", "mine", "--cell", "rnn", "--test-lags", "9", "--plugin", path)
 
@@ -108,7 +110,7 @@ def test_code_that_ends_the_program_elsewhere_is_one_line(mine):
 def test_a_task_that_nobody_can_solve_is_refused(mine, tmp_path):
     path = mine("return 0.0 if window", "return 0.25 if window")
     said = refused("plan", "--task", "mine", "--cell", "rnn", "--plugin", path, "--results", str(tmp_path))
-    assert "task mine can never be solved: its best error with all of a sequence seen, 0.25, is not below 0.01" in said
+    assert "task mine can never be solved: its best error given the whole sequence, 0.25, is not below 0.01" in said
 
 
 def test_a_task_that_calls_an_answer_better_than_perfect_fails_with_that_reason(mine, tmp_path):

@@ -271,7 +271,7 @@ def test_what_is_recovered_without_checksums_stays_told_apart(tmp_path: Path, pa
     done = call("recover", "mine", "--results", tmp_path)
     assert done.exit_code == 3
     count = int(done.stdout.split(" trials are recovered")[0].split()[-1])
-    assert f"unchecked {count} of them, of a version without checksums" in done.stdout
+    assert f"unchecked {count} of them, from a version without checksums" in done.stdout
     with Store.open_for_reading(path) as store:
         (page,) = store.pages("trials")
     assert set(page[schema.CHECKSUM]) == {None}

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from longlag.cli import main
-from longlag.cli.planning import time_told
+from longlag.cli.planning import time_line
 from longlag.plan.study import Study, adhoc
 from longlag.plan.trials import facts
 from longlag.process import provenance
@@ -127,8 +127,8 @@ def test_stored_trials_say_how_fast_the_machine_is_and_decide_nothing_else(tmp_p
     assert plan.seconds_here(2) == pytest.approx(2 * plan.seconds(2))
     assert plan.cohorts(2) == replace(plan, pace=None).cohorts(2)
     told = "workers (estimated: 2.0 times a server's, as 4 of its stored trials took here)"
-    assert told in time_told(plan, 2)
-    assert "for a server with AVX-512; elsewhere up to three times" in time_told(replace(plan, pace=None), 2)
+    assert told in time_line(plan, 2)
+    assert "for a server with AVX-512; elsewhere up to three times" in time_line(replace(plan, pace=None), 2)
 
 
 def test_a_trial_that_stopped_early_is_held_against_the_updates_it_did() -> None:

@@ -87,7 +87,7 @@ def test_a_damaged_line_is_named_and_costs_no_other_trial(path: Path) -> None:
     place = content.index(b'"error"')
     path.write_bytes(content[:place] + b"f" + content[place + 1 :])
     found = list(read_lines(path))
-    assert [(line.number, line.fault) for line in found if line.fault] == [(2, "its checksum does not fit")]
+    assert [(line.number, line.fault) for line in found if line.fault] == [(2, "its checksum does not match")]
     assert [line.result.trial for line in found if line.result] == TRIALS[1:3]
 
 

@@ -102,7 +102,7 @@ def test_status_shows_each_shard_and_all_together(tmp_path: Path) -> None:
     assert "2-of-3.jsonl: 4 of 4 trials\n" in done.stdout
     assert "together  4 of 12 trials, " in done.stdout
     assert "3-of-3.jsonl holds nothing yet: its first line was cut off" in done.stderr
-    assert "1-of-3.jsonl line 3 is left out: its checksum does not fit" in done.stderr
+    assert "1-of-3.jsonl line 3 is left out: its checksum does not match" in done.stderr
     assert not store_path("small", tmp_path).exists()
 
 

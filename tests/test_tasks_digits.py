@@ -262,7 +262,7 @@ def test_images_that_tell_nothing_are_refused_wherever_trials_are_planned(mnist,
     for command in ("run", "plan", "window", "horizon"):
         done = CliRunner().invoke(main, [command, *grid, "--name", "x", "--results", str(tmp_path / "results")])
         assert (done.exit_code, done.stderr.count("\n")) == (2, 1), done.output
-        assert "task digits:images=mnist can never be solved: its best error with all of a sequence" in done.stderr
+        assert "task digits:images=mnist can never be solved: its best error given the whole sequence" in done.stderr
     assert not (tmp_path / "results").exists()
     (floors,) = (found for found in check_task("digits:images=mnist", timed=False) if found.rule == "floors")
     assert floors.ok is False

@@ -262,4 +262,4 @@ def test_a_run_of_two_wirings_is_stored_shown_and_resumed(tmp_path, monkeypatch)
         result = store.result(sorted(store.stored())[0])
     assert replace(result.trial.wiring, skip="none") == Wiring(2, "none", "bidirectional", "layer", 0.2)
     rerun = CliRunner().invoke(main, ["rerun", result.trial.key, "--results", str(tmp_path)])
-    assert "every number of the curve is the same" in rerun.stdout
+    assert "all numbers are the same, in every evaluation" in rerun.stdout

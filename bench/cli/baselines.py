@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from longlag.cli.options import asked, name_of, need_study, plugin_option, results_option
+from longlag.cli.options import name_of, need_study, plugin_option, results_option, subject_of
 
 if TYPE_CHECKING:
     from longlag.regression.judge.commands import Commands
@@ -93,7 +93,7 @@ def history(study: str, file: Path | None, results: Path) -> None:
     from longlag.regression.judge import baseline as accepted
     from longlag.regression.show.history import draw, of_trials, read, render
 
-    meant, name = asked(study), name_of(study)
+    meant, name = subject_of(study), name_of(study)
     place = baseline_path(name, file, results)
     if file is None and isinstance(meant, str) and not place.is_file():
         need_study(name, results)
@@ -119,7 +119,7 @@ def judged(study: str, results: Path) -> "StudyData":
     """
     from longlag.store.results import load_study
 
-    meant = asked(study)
+    meant = subject_of(study)
     if not isinstance(meant, str):
         ran = load_study(meant.name, results).plan
         more = meant.replaced(seeds=ran["seed"].nunique())
@@ -198,7 +198,7 @@ def _side(word: str, results: Path) -> "list[Entry]":
 
     if word.endswith(".json"):
         return list(baseline.read(Path(word)).entries)
-    data = load_store(Path(word)) if word.endswith(".sqlite") else load_study(asked(word), results)
+    data = load_store(Path(word)) if word.endswith(".sqlite") else load_study(subject_of(word), results)
     return entries_of(data.trials)
 
 

@@ -20,20 +20,20 @@ def confirmation(study: str, results: Path, workers: int) -> "Confirm":
     from longlag.run.run import RunOptions
     from longlag.store.results import load_study
 
-    def confirm(asked: "Sequence[Asked]") -> "Sequence[Entry]":
-        counts = sorted({len(one.seeds) for one in asked})
+    def confirm(requests: "Sequence[Asked]") -> "Sequence[Entry]":
+        counts = sorted({len(one.seeds) for one in requests})
         seeds = f"{counts[0]} fresh seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} fresh seeds each"
-        trials = sum(len(one.seeds) for one in asked)
-        what = "1 entry" if len(asked) == 1 else f"{len(asked)} entries"
+        trials = sum(len(one.seeds) for one in requests)
+        what = "1 entry" if len(requests) == 1 else f"{len(requests)} entries"
         click.echo(f"undecided: {what}; training {seeds}, {trials} trials", err=True)
-        plan = _plan_of(f"{study}.confirm", asked)
+        plan = _plan_of(f"{study}.confirm", requests)
         train_study(plan, results, RunOptions(workers, retrain=Retrain(fresh=True), audit_every=True))
         return entries_of(load_study(plan.name, results).trials)
 
     return confirm
 
 
-def _plan_of(name: str, asked: "Sequence[Asked]") -> "Study":
+def _plan_of(name: str, requests: "Sequence[Asked]") -> "Study":
     """Return a study of some entries, each with its seeds."""
     from dataclasses import fields
 
@@ -43,7 +43,7 @@ def _plan_of(name: str, asked: "Sequence[Asked]") -> "Study":
 
     shared = {item.name for item in fields(Grid)} & {item.name for item in fields(Trial)}
     grids = []
-    for entry, seeds in asked:
+    for entry, seeds in requests:
         values = {key: getattr(entry.setting, key) for key in shared}
         axes = {key: (values[key],) for key in SPANNED}
         grids.append(Grid(**(values | axes), seeds=seeds))

@@ -61,7 +61,7 @@ def accept_any_character() -> None:
 
 
 def write_as_files() -> None:
-    """Write UTF-8 to stdout in any terminal, as to a file: for CSV and JSON."""
+    """Write CSV or JSON to stdout in UTF-8, as to a file, even if the terminal has another encoding."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8")
 
@@ -81,5 +81,5 @@ def explain_fault(error: BaseException) -> str:
         ) as file:
             file.write(trace)
     except OSError as full:
-        return f"{message}; its traceback cannot be written: {full.strerror}"
-    return f"{message}, its traceback is in {file.name}"
+        return f"{message}; the traceback cannot be written: {full.strerror}"
+    return f"{message}; the traceback is in {file.name}"

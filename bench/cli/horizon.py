@@ -82,14 +82,14 @@ def _exit_code(rungs: Any, options: dict[str, Any]) -> int:
 
 
 def _climb(name: str, tasks: tuple[str, ...], results: Path, options: dict[str, Any]) -> Any:
-    """Climb and return the rungs; with ``--plan`` only show the ladder and return None.
+    """Climb and return the rungs; with ``--plan``, only show the ladder and return None.
 
     Raises:
         UsageError: The name is taken, or an option is refused.
         StoreError: The store cannot be used.
     """
     from longlag.cli.options import checked_workers
-    from longlag.cli.planning import check_free, time_told
+    from longlag.cli.planning import check_free, time_line
     from longlag.cli.training import train_study
     from longlag.experiments import horizon
     from longlag.run.plan import make_plan
@@ -115,6 +115,6 @@ def _climb(name: str, tasks: tuple[str, ...], results: Path, options: dict[str, 
             lags = [task.min_lag for task in horizon.rungs(spec, climb.longest)]
             click.echo(f"{spec}: {', '.join(map(str, lags))} (smallest window); up to {a_rung} trials per rung")
         plan = make_plan(horizon.whole_ladder(climb), results)
-        click.echo(f"time to climb to the end: {time_told(plan, workers)}")
+        click.echo(f"time to climb to the end: {time_line(plan, workers)}")
         return None
     return horizon.run(climb, results, lambda study: train_study(study, results, RunOptions(workers)))

@@ -38,20 +38,20 @@ def lens(
     """  # noqa: DOC501  (a command's help)
     from longlag.plan.lenses import checked_lenses
 
-    asked = checked_lenses(lenses, "--lens")
+    named = checked_lenses(lenses, "--lens")
     given = {option: value for option, value in options.items() if value is not None and value != ()}
     if study is None:
         if key is not None:
             raise UsageError("--trial needs the STUDY that holds the trial")
-        data = _at_start(asked or _AT_START, name or "initial", given)
-        _show(data, asked or _AT_START, results)
+        data = _at_start(named or _AT_START, name or "initial", given)
+        _show(data, named or _AT_START, results)
         return
     if given or name is not None:
         first = next(iter(given), "name").replace("_", "-")
         raise UsageError(f"--{first} describes untrained networks: it cannot go with a STUDY, here {name_of(study)}")
     stored = name_of(study)
-    data = _completed(stored, asked, results, key)
-    _show(data, asked or tuple(sorted(data.lenses["lens"].unique())), results)
+    data = _completed(stored, named, results, key)
+    _show(data, named or tuple(sorted(data.lenses["lens"].unique())), results)
 
 
 def _at_start(lenses: tuple[str, ...], name: str, options: dict[str, Any]) -> "StudyData":

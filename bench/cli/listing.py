@@ -144,8 +144,8 @@ def recover(study: str, results: Path) -> int:
         return 0
     click.echo(f"study {name}: {recovered.trials} trials are recovered; the damaged store is kept as {recovered.aside}")
     if recovered.unchecked:
-        known = "setting, end and curve fit their hashes, their other numbers could not be checked"
-        click.echo(f"unchecked {recovered.unchecked} of them, of a version without checksums: {known}")
+        known = "setting, status and curve match their hashes, their other numbers could not be checked"
+        click.echo(f"unchecked {recovered.unchecked} of them, from a version without checksums: {known}")
     if recovered.planned is None:
         click.echo(f"its plan is lost: the command that ran {name} writes it again and trains missing trials")
         return EXIT_SOME_FAILED

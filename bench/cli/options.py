@@ -42,7 +42,7 @@ def name_of(study: str) -> str:
     return Path(study).name.removesuffix(STUDY_FILE) if study.endswith(STUDY_FILE) else study
 
 
-def asked(study: str) -> "str | Study":
+def subject_of(study: str) -> "str | Study":
     """Return the subject of a report: a study's name, which stands for its last run, or the study of a file.
 
     Raises:
@@ -78,7 +78,7 @@ def need_study(name: str, results: Path) -> None:
 
 
 def report_options(command: Command) -> Command:
-    """Add STUDY, which `asked` reads, ``--plugin`` for files that name plugins, and ``--results``."""
+    """Add STUDY, which `subject_of` reads, ``--plugin`` for files that name plugins, and ``--results``."""
     return click.argument("study")(plugin_option(results_option(command)))
 
 

@@ -96,11 +96,11 @@ def plan(
     if planned.unhashed:
         click.echo(f"unhashed  {planned.unhashed} stored trials used plugins that no hash covers: --fresh trains them")
     if planned.without_network:
-        click.echo(f"networks  {planned.without_network} stored trials lack theirs and are trained again")
+        click.echo(f"networks  {planned.without_network} stored trials lack their network and are trained again")
     if cut.lenses:
         click.echo(f"lenses    {', '.join(cut.lenses)}{_unseen(planned)}")
     click.echo(f"to train  {len(planned.missing)} in {len(planned.cohorts(how.workers, how.memory))} cohorts")
-    click.echo(f"time      {time_told(planned, how.workers)}")
+    click.echo(f"time      {time_line(planned, how.workers)}")
     if planned.outside:
         click.echo(f"outside   {planned.outside} stored trials are not part of this plan")
     for line in moved_lines(planned.trials):
@@ -117,12 +117,12 @@ def with_lenses(study: "Study", lenses: tuple[str, ...]) -> "Study":
     """
     from longlag.plan.lenses import checked_lenses
 
-    asked = checked_lenses(lenses, "--lens")
-    if asked:
+    added = checked_lenses(lenses, "--lens")
+    if added:
         from longlag.lens.support.asked import check_asked
 
-        check_asked(asked, study.trials())
-    return replace(study, lenses=checked_lenses([*study.lenses, *asked], "--lens"))
+        check_asked(added, study.trials())
+    return replace(study, lenses=checked_lenses([*study.lenses, *added], "--lens"))
 
 
 def _unseen(plan: "Plan") -> str:
@@ -132,7 +132,7 @@ def _unseen(plan: "Plan") -> str:
     return retrained + (f"; lenses run on the kept networks of {kept} stored trials" if kept else "")
 
 
-def time_told(plan: "Plan", workers: int) -> str:
+def time_line(plan: "Plan", workers: int) -> str:
     """Return the estimated time of a plan, and the machine that the estimate is for."""
     from longlag.cli.progress import minutes
 

@@ -25,7 +25,7 @@ def check_cell(name: str | None) -> int:
     spec = _named("cell", name)
     from longlag.checks.cells import check_cell
 
-    return _told("cell", spec, check_cell(spec))
+    return _print_findings("cell", spec, check_cell(spec))
 
 
 @click.command("check-clip")
@@ -36,7 +36,7 @@ def check_clip(name: str | None) -> int:
     spec = _named("clip", name)
     from longlag.checks.clips import check_clip, complete_spec
 
-    return _told("clip", complete_spec(spec), check_clip(spec))
+    return _print_findings("clip", complete_spec(spec), check_clip(spec))
 
 
 @click.command("check-task")
@@ -47,7 +47,7 @@ def check_task(name: str | None) -> int:
     spec = _named("task", name)
     from longlag.checks.tasks import check_task
 
-    return _told("task", spec, check_task(spec))
+    return _print_findings("task", spec, check_task(spec))
 
 
 @click.command("check-optimizer")
@@ -58,7 +58,7 @@ def check_optimizer(name: str | None) -> int:
     spec = _named("optimizer", name)
     from longlag.checks.optimisers import check_optimizer
 
-    return _told("optimizer", spec, check_optimizer(spec))
+    return _print_findings("optimizer", spec, check_optimizer(spec))
 
 
 @click.command("check-schedule")
@@ -69,7 +69,7 @@ def check_schedule(name: str | None) -> int:
     spec = _named("schedule", name)
     from longlag.checks.schedules import check_schedule
 
-    return _told("schedule", spec, check_schedule(spec))
+    return _print_findings("schedule", spec, check_schedule(spec))
 
 
 @click.command()
@@ -121,7 +121,7 @@ def _named(kind: str, name: str | None) -> str:
     return own[0] if name is None else name
 
 
-def _told(kind: str, spec: str, findings: "Iterable[Finding]") -> int:
+def _print_findings(kind: str, spec: str, findings: "Iterable[Finding]") -> int:
     """Print findings as they come, with untried rules in one line, and return the exit code."""
     listed: list[Finding] = []
     for finding in findings:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from longlag.cli.options import asked, name_of, plugin_option, results_option
+from longlag.cli.options import name_of, plugin_option, results_option, subject_of
 from longlag.tasks.support.errors import UsageError
 
 _PROBLEMS_SHOWN = 20
@@ -32,7 +32,7 @@ def probe(study: str, files: tuple[Path, ...], results: Path) -> None:
     from longlag.experiments.scoring import probe as score
     from longlag.report import probing
 
-    probed, study = score(asked(study), results, pairs), name_of(study)
+    probed, study = score(subject_of(study), results, pairs), name_of(study)
     for problem in problems[:_PROBLEMS_SHOWN]:
         click.echo(f"left out: {problem}", err=True)
     if len(problems) > _PROBLEMS_SHOWN:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from longlag.cli import baselines
-from longlag.cli.options import asked, name_of, need_study, plugin_option, results_option
+from longlag.cli.options import name_of, need_study, plugin_option, results_option, subject_of
 from longlag.tasks.support.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def check(
     if margin is not None and not 1 <= margin <= 99:
         raise UsageError(f"--margin {margin} must be from 1 to 99 percentage points")
     workers = checked_workers(workers)
-    asked(study)  # first, so that an unreadable file is reported rather than a missing baseline of its name
+    subject_of(study)  # first, so that an unreadable file is reported rather than a missing baseline of its name
     commands, given, study = baselines.commands_for(study, file, results), study, name_of(study)
     place = baselines.baseline_path(study, file, results)
     if file is None and given == study and not place.is_file():

@@ -41,12 +41,12 @@ def rerun(key: str, results: Path) -> int:
     for name in ("status", "error", "updates", "updates_to_solve", "diverged_at", "grad_norm_max", "clipped_fraction"):
         before, after = getattr(stored, name), getattr(trained[0], name)
         same &= before == after
-        click.echo(f"{name:20} {_shown(before):>24} {_shown(after):>24}")
+        click.echo(f"{name:20} {_text(before):>24} {_text(after):>24}")
     same &= stored.measurements == trained[0].measurements and stored.transfer == trained[0].transfer
-    click.echo("every number of the curve is the same" if same else "the curves differ")
+    click.echo("all numbers are the same, in every evaluation" if same else "the numbers differ")
     names = (stored.environment.keys() | trained[0].environment.keys()) - {provenance.UNCHECKED}
     if differing := sorted(n for n in names if stored.environment.get(n) != trained[0].environment.get(n)):
-        click.echo(f"the stored one was made with other {', '.join(differing)}")
+        click.echo(f"the stored trial was made with other {', '.join(differing)}")
     return 0 if same else EXIT_DIFFERENT
 
 
@@ -86,5 +86,5 @@ def need_plugins(trial: "Trial") -> None:
             raise UsageError(f"trial {trial.key} was made with the plugin {label}; the file given is {labels[name]}")
 
 
-def _shown(value: object) -> str:
+def _text(value: object) -> str:
     return "" if value is None else repr(value) if isinstance(value, float) else str(value)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from longlag.cli.ending import EXIT_CONFLICT, EXIT_SOME_FAILED
-from longlag.cli.options import Command, asked, name_of, plugin_option, results_option
+from longlag.cli.options import Command, name_of, plugin_option, results_option, subject_of
 from longlag.tasks.support.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from longlag.shards.gathering import Held
     from longlag.values.trial import Trial
 
-_MOST_SHARES_TOLD, _MOST_FAULTS = 8, 5
+_MOST_SHARES_LISTED, _MOST_FAULTS = 8, 5
 _NOT_REPEATED = ("shard", "spool", "retry")
 
 
@@ -69,10 +69,10 @@ def merge(study: str, shards: tuple[Path, ...], require_same_processor: bool, re
 
     merged, held = _read(study, shards, results)
     done = unite(merged, held, results, require_same_processor)
-    _tell_faults(held)
-    there = len(merged.trials()) - len(done.missing)
+    _print_faults(held)
+    finished = len(merged.trials()) - len(done.missing)
     click.echo(
-        f"study {merged.name}: {there} of {len(merged.trials())} trials have results, {done.written} rows are new"
+        f"study {merged.name}: {finished} of {len(merged.trials())} trials have results, {done.written} rows are new"
     )
     if len(done.processors) > 1:
         counted = ", ".join(f"{name} {count}" for name, count in sorted(done.processors.items()))
@@ -81,7 +81,7 @@ def merge(study: str, shards: tuple[Path, ...], require_same_processor: bool, re
         what = "1 trial has" if len(done.conflicts) == 1 else f"{len(done.conflicts)} trials have"
         conflict = f"{what} several results, such as {done.conflicts[0]}; none is stored, all are kept in {done.aside}"
         click.echo(f"{conflict}; merge the right shards alone once you have removed that file", err=True)
-    _tell_missing(merged, done.missing, held, done.statuses.total() - there)
+    _print_missing(merged, done.missing, held, done.statuses.total() - finished)
     if done.conflicts:
         return EXIT_CONFLICT
     return EXIT_SOME_FAILED if done.missing else 0
@@ -109,21 +109,21 @@ def status(study: str, shards: tuple[Path, ...], results: Path) -> None:
         notes = [f"{lost} failed"] if lost else []
         notes += [f"{given_up} of them in {MOST_FAILED_RUNS} runs and skipped until --retry"] if given_up else []
         notes += [f"{len(one.faults)} damaged"] if one.faults else []
-        of = ""
+        total_text = ""
         if one.shard.header.share:
             share = Share.read(one.shard.header.share)
-            of = f" of {len(dealt[share.count][share.number - 1])}"
-        click.echo(f"{'shard':9} {one.shard.path}: {', '.join([f'{one.results}{of} trials', *notes])}")
-    there = {key for one in held for key, trial in one.trials.items() if trial.is_result}
-    missing = [trial for trial in shared.trials() if trial.key not in there]
+            total_text = f" of {len(dealt[share.count][share.number - 1])}"
+        click.echo(f"{'shard':9} {one.shard.path}: {', '.join([f'{one.results}{total_text} trials', *notes])}")
+    finished = {key for one in held for key, trial in one.trials.items() if trial.is_result}
+    missing = [trial for trial in shared.trials() if trial.key not in finished]
     total = sum(map(expected_seconds, shared.trials()))
     part = 1 - sum(map(expected_seconds, missing)) / total
-    click.echo(f"together  {len(there)} of {len(shared.trials())} trials, {part:.0%} of the expected cost")
-    _tell_faults(held)
-    _tell_missing(shared, missing, held, 0)
+    click.echo(f"together  {len(finished)} of {len(shared.trials())} trials, {part:.0%} of the expected cost")
+    _print_faults(held)
+    _print_missing(shared, missing, held, 0)
 
 
-def _tell_faults(held: "Sequence[Held]") -> None:
+def _print_faults(held: "Sequence[Held]") -> None:
     for one in held:
         for line in one.faults[:_MOST_FAULTS]:
             click.echo(line, err=True)
@@ -143,7 +143,7 @@ def _read(study: str, given: tuple[Path, ...], results: Path) -> "tuple[Study, l
     from longlag.shards.file import shards_of
     from longlag.shards.gathering import read_shard, shards_in, study_of
 
-    name, wanted = checked_name(name_of(study)), asked(study)
+    name, wanted = checked_name(name_of(study)), subject_of(study)
     folder = shards_of(name, results)
     if not given and not folder.is_dir():
         raise UsageError(f"there are no shards in {folder}: longlag run {study} --shard 1/N makes the first of N")
@@ -155,7 +155,7 @@ def _read(study: str, given: tuple[Path, ...], results: Path) -> "tuple[Study, l
     return shared, [read_shard(shard, keys) for shard in shards]
 
 
-def _tell_missing(study: "Study", missing: "Sequence[Trial]", held: "Sequence[Held]", failed: int) -> None:
+def _print_missing(study: "Study", missing: "Sequence[Trial]", held: "Sequence[Held]", failed: int) -> None:
     """Print the number of trials without a result, and the commands that train them."""
     if not missing:
         return
@@ -168,7 +168,7 @@ def _tell_missing(study: "Study", missing: "Sequence[Trial]", held: "Sequence[He
 
 
 def _of_shares(study: "Study", missing: "Sequence[Trial]", held: "Sequence[Held]") -> list[str]:
-    """Return a line for each share with missing trials; many shares are joined in one line."""
+    """Return a line for each share with missing trials, or one line for many shares."""
     from longlag.run.shares import shares
     from longlag.shards.header import Share
 
@@ -182,7 +182,7 @@ def _of_shares(study: "Study", missing: "Sequence[Trial]", held: "Sequence[Held]
         for number, share in enumerate(shares(study.trials(), count), 1)
         if (number_of := sum(trial.key in keys for trial in share))
     }
-    if len(lost) > _MOST_SHARES_TOLD:
+    if len(lost) > _MOST_SHARES_LISTED:
         return [f"NUMBER/{count}  # NUMBER: {_ranges(lost)}"]
     return [f"{number}/{count}  # {number_of} trials" for number, number_of in lost.items()]
 

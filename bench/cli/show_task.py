@@ -99,9 +99,9 @@ def rows(task: "Task", batch: "Batch", counted: "Tensor", column: int) -> dict[s
         by_name["carried"] = ["^" if marked else "" for marked in carried]
     scored = batch.mask[:steps, column].tolist()
     due = iter(batch.targets[batch.scored % batch.mask.shape[1] == column].tolist())
-    by_name["targets"] = [target(task, next(due)) if asked else "" for asked in scored]
-    in_error = counted[:steps, column].tolist()
-    by_name["scored"] = ["*" if also else "+" if asked else "" for asked, also in zip(scored, in_error, strict=True)]
+    by_name["targets"] = [target(task, next(due)) if is_scored else "" for is_scored in scored]
+    marks = zip(scored, counted[:steps, column].tolist(), strict=True)
+    by_name["scored"] = ["*" if in_error else "+" if is_scored else "" for is_scored, in_error in marks]
     return by_name
 
 

@@ -52,10 +52,10 @@ def run(
     if shard is not None and spool is not None:
         raise UsageError("--shard cannot go with --spool: finished trials are in the shard at once")
     how = take_run_options(options)
-    asked = with_lenses(study_of(study, name, options), lenses)
+    with_options = with_lenses(study_of(study, name, options), lenses)
     apart = Apart(shard, spool, command_words(click.get_current_context()))
     with _attached(how) as how:
-        whole = within(asked, how.workers, budget_minutes)
+        whole = within(with_options, how.workers, budget_minutes)
         ended = train_study(whole, results, how, apart)
     if shard is None:
         write_reports(whole.name, results)

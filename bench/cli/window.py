@@ -42,7 +42,7 @@ def window(workers: int | None, only_plan: bool, results: Path, **options: Any) 
     """
     from longlag.cli.ending import EXIT_SOME_FAILED
     from longlag.cli.options import checked_workers
-    from longlag.cli.planning import check_free, time_told
+    from longlag.cli.planning import check_free, time_line
     from longlag.cli.training import train_study
     from longlag.experiments.clip_window import measured
     from longlag.report.figures import clip_windows
@@ -59,7 +59,7 @@ def window(workers: int | None, only_plan: bool, results: Path, **options: Any) 
         click.echo(f"clips     {', '.join(swept.clips)} at a rate of {swept.lr:g}")
         click.echo(f"rates     {', '.join(f'{rate:g}' for rate in swept.rates)} under {' and '.join(swept.beside)}")
         click.echo(f"trials    {len(plan.trials)}, {plan.stored} stored")
-        click.echo(f"time      {time_told(plan, count)}")
+        click.echo(f"time      {time_line(plan, count)}")
         return 0
     ended = train_study(study, results, RunOptions(count))
     trials = stored.load(swept.name, results)

@@ -1,8 +1,8 @@
 """The safe clip window: the thresholds and the learning rates with which a cell learns.
 
-Two sweeps through one point. One goes over thresholds from tight to loose, and then to no clip, at one learning rate;
-the other over rates from low to high, without a clip and with the middle threshold. In all settings a seed has the same
-data and initial weights. It is an ordinary study, stored and resumed like any other.
+A window is made of two sweeps through one point. One goes over thresholds from tight to loose, and then to no clip, at
+one learning rate; the other goes over rates from low to high, without a clip and with the middle threshold. In all
+settings a seed has the same data and initial weights. The trials form an ordinary study, stored and resumed like any.
 """
 
 import math
@@ -145,8 +145,7 @@ def measured(window: Window, trials: pd.DataFrame) -> pd.DataFrame:
         exact interval ``low, high``, ``median_updates`` to solve (missing: beyond the budget) and
         ``clipped_fraction`` (median of the seeds).
     """
-    made = registry.task(window.task).spec
-    trials = trials[trials["task"] == made]
+    trials = trials[trials["task"] == registry.task(window.task).spec]
     cells = [registry.cell(spec).spec for spec in window.cells]
     by_clip = [("clip", cell, clip, window.lr) for cell in cells for clip in window.clips]
     by_rate = [("rate", cell, clip, lr) for cell in cells for clip in window.beside for lr in window.rates]

@@ -133,7 +133,7 @@ def first_study(climb: Climb) -> Study:
 
 
 def whole_ladder(climb: Climb) -> Study:
-    """Return the study of all trials of a climb to its last rung, with the first rate where one is to be chosen."""
+    """Return the study of all trials of a climb to its last rung, with the first rate in place of a chosen one."""
     every = [task for spec in climb.tasks for task in rungs(spec, climb.longest)]
     tuned = [_tuning_grid(climb, task, climb.cells, climb.clips) for task in every]
     reported = [grid.changed(lr=climb.rates[:1], seeds=tuple(range(climb.seeds))) for grid in tuned]
@@ -200,9 +200,9 @@ def _tuning_rows(trials: pd.DataFrame, tasks: set[str]) -> pd.DataFrame:
 
 
 def _rung(trials: pd.DataFrame, task: Task, spec: str, cell: str, clip: str, lr: float) -> dict[str, object]:
-    of = trials[(trials["task"] == task.spec) & (trials["cell"] == cell) & (trials["clip"] == clip)]
-    of = of[(of["lr"] == lr) & ~of["seed"].isin(TUNING_SEEDS)]
-    counted = of[~of["status"].isin(["failed", "timeout"])]
+    rows = trials[(trials["task"] == task.spec) & (trials["cell"] == cell) & (trials["clip"] == clip)]
+    rows = rows[(rows["lr"] == lr) & ~rows["seed"].isin(TUNING_SEEDS)]
+    counted = rows[~rows["status"].isin(["failed", "timeout"])]
     return {
         "task": spec,
         "rung": task.spec,
@@ -210,8 +210,8 @@ def _rung(trials: pd.DataFrame, task: Task, spec: str, cell: str, clip: str, lr:
         "clip": clip,
         "lag": task.min_lag,
         "lr": lr,
-        "budget_updates": int(of["budget_updates"].max()),
+        "budget_updates": int(rows["budget_updates"].max()),
         "solved": int((counted["status"] == "solved").sum()),
         "n": len(counted),
-        "state_size": int(of["state_size"].max()) if of["state_size"].notna().any() else None,
+        "state_size": int(rows["state_size"].max()) if rows["state_size"].notna().any() else None,
     }

@@ -17,7 +17,7 @@ from longlag.tasks.support.errors import UsageError
 
 HEADER = ["condition", "grammatical", "ungrammatical"]
 _ALSO = {"sentence_good": "grammatical", "sentence_bad": "ungrammatical", "uid": "construction"}
-"""The names of the columns in BLiMP."""
+"""Other names of columns, as in BLiMP, and the names used here."""
 _NUMBERS = ("sing", "plur")
 
 Split = Callable[[str], list[str]]
@@ -29,8 +29,7 @@ class MinimalPair:
 
     Attributes:
         construction: BLiMP's ``UID`` or a column ``construction``; otherwise the file's name without its ending.
-        attractors: The number of nouns that differ in number from the subject, from the condition's name; None if that
-            does not give it.
+        attractors: How many nouns differ in number from the subject, by the condition's name; None if it does not say.
         good: The words of the grammatical sentence.
         bad: The words of the ungrammatical sentence.
     """
@@ -43,7 +42,7 @@ class MinimalPair:
 
 @dataclass(frozen=True)
 class Problem:
-    """A line that is not a pair: its file, its number from 1 (in a JSON list the entry's), and the reason."""
+    """A line that is not a pair: its file, its number from 1 (in a JSON list, that of the entry), and the reason."""
 
     file: str
     line: int
@@ -77,7 +76,7 @@ def read_pairs(path: Path) -> tuple[list[MinimalPair], list[Problem]]:
     """Read the pairs of a file, and the problems in it.
 
     Raises:
-        UsageError: It cannot be read as text, is empty, holds no pair at all, or has a header line without the columns.
+        UsageError: The file is not text, is empty, holds no pair, or has a header line without the columns.
     """
     text = _text(path)
     if not text.strip():
@@ -111,8 +110,8 @@ def _rows(text: str, path: Path) -> Iterator[tuple[int, Callable[[], Mapping[str
         return
     split = _splitter(lines[0][1])
     columns = [_ALSO.get(name, name) for name in (field.strip().lower() for field in split(lines[0][1]))]
-    names_none = all(len(name.split()) < 2 for name in columns)  # no sentence, hence a header, with names unknown here
-    headed = names_none or bool(set(columns) & {*HEADER, *_ALSO.values()})
+    no_sentence = all(len(name.split()) < 2 for name in columns)  # hence a header, perhaps with unknown names
+    headed = no_sentence or bool(set(columns) & {*HEADER, *_ALSO.values()})
     if headed and not all(columns.count(name) == 1 for name in HEADER[1:]):
         needed = " and ".join(HEADER[1:])
         raise UsageError(f"{path}: its header line must name {needed} once each, not {', '.join(columns)}")

@@ -52,7 +52,7 @@ class Probed:
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """The pairs that a task's networks can score, also as tokens, and the numbers of excluded ones by reason."""
+    """The pairs that a task's networks can score, also as tokens, and the numbers of excluded pairs by reason."""
 
     pairs: list[MinimalPair]
     tokens: list[tuple[Sentence, Sentence]]
@@ -126,10 +126,10 @@ def _known(spec: str, pairs: Mapping[str, Sequence[MinimalPair]]) -> Known:
     tokens = task.word_tokens
     assert tokens is not None
     known = Known([], [], [], Counter())
-    for file, of in pairs.items():
+    for file, of_file in pairs.items():
         before, too_long = len(known.pairs), 0
         unknown_words = 0
-        for pair in of:
+        for pair in of_file:
             unknown = {word for word in pair.good + pair.bad if word not in tokens}
             if unknown:
                 known.unknown.update(sorted(unknown))
@@ -141,7 +141,7 @@ def _known(spec: str, pairs: Mapping[str, Sequence[MinimalPair]]) -> Known:
                 good, bad = (tuple(tokens[word] for word in words) for words in (pair.good, pair.bad))
                 known.tokens.append((good, bad))
         scored = len(known.pairs) - before
-        counts = {"pairs": len(of), "scored": scored, "unknown_words": unknown_words, "too_long": too_long}
+        counts = {"pairs": len(of_file), "scored": scored, "unknown_words": unknown_words, "too_long": too_long}
         known.coverage.append({"task": spec, "file": Path(file).name, **counts})
     return known
 

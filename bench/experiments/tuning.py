@@ -67,7 +67,7 @@ def further(trials: pd.DataFrame) -> dict[Group, tuple[float, ...]]:
 
 
 def _missing_neighbours(best: float, tried: Sequence[float]) -> set[float]:
-    """Return the next rates of the ladder below and above a rate, on sides where no rate within `FACTOR` was tried.
+    """Return the next rates of the ladder below and above a rate, on each side where none within `FACTOR` was tried.
 
     >>> sorted(_missing_neighbours(0.01, [0.001, 0.01, 0.015]))
     [0.0067]
@@ -82,7 +82,7 @@ def _missing_neighbours(best: float, tried: Sequence[float]) -> set[float]:
         [rate for rate in tried if best / _NEAR <= rate < best],
         [rate for rate in tried if best < rate <= best * _NEAR],
     )
-    return {rate for side, there in zip(sides, near, strict=True) if not there for rate in side}
+    return {rate for side, tried_near in zip(sides, near, strict=True) if not tried_near for rate in side}
 
 
 def extended(study: Study, rates: Mapping[Group, tuple[float, ...]]) -> Study:
@@ -93,7 +93,7 @@ def extended(study: Study, rates: Mapping[Group, tuple[float, ...]]) -> Study:
             group = Group(registry.task(task).spec, registry.cell(cell).spec, registry.optimizer(optimizer).spec)
             if more := set(rates.get(group, ())) - set(grid.lr or ()):
                 added = grid.changed(task=(task,), cell=(cell,), optimizer=(optimizer,), lr=tuple(sorted(more)))
-                grids += [added] if added not in grids else []  # grids of earlier rounds ask for the same
+                grids += [added] if added not in grids else []  # grids of earlier rounds may give the same
     return Study(study.name, study.title, tuple(grids), study.rates, study.origin, study.tuning)
 
 

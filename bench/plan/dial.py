@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 def without_dial(task: "Task") -> str:
-    """Return a message that a task has no dial: with the task's own reason, or else with how a class declares one.
+    """Return a message that a task has no dial, with the task's own reason, or else with the way to declare a dial.
 
     >>> from longlag.tasks.agreement_constructions import AgreementConstructions
     >>> print(without_dial(AgreementConstructions()))  # doctest: +ELLIPSIS
     task agreement_constructions has no dial for the distance: each construction has the distance it has; agreement ...
     """
-    why = task.no_dial or 'its class names the option that sets it in `dial: ClassVar[str] = "..."`'
+    why = task.no_dial or 'its class may name the option that sets it in `dial: ClassVar[str] = "..."`'
     return f"task {task.name()} has no dial for the distance: {why}"
 
 
@@ -24,8 +24,8 @@ def neighbours(task: "Task", reaches: "Callable[[Task], bool]") -> "list[Task]":
     """Return the task at the last setting of its dial that falls short and at the first that reaches, in this order.
 
     A setting that the task's other options do not allow counts as one that falls short, and is left out. Settings are
-    tried from the low end in growing strides, and none that is twice as far as necessary: at a far setting the
-    distance may take long to compute.
+    tried from the low end in growing strides, and none is tried that is twice as far as necessary: at a far setting
+    the distance may take long to compute.
 
     Args:
         task: A task that has a dial.

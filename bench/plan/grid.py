@@ -77,11 +77,11 @@ class Grid(_Axes):  # type: ignore[misc]
         return usual if self.updates > usual else -(-self.updates // 2)
 
     def size(self) -> int:
-        """The number of trials in the product; a setting without a learning rate counts once."""
+        """Return the number of trials in the product; a setting without a learning rate counts once."""
         return math.prod(len(getattr(self, axis)) or 1 for axis in (*SPANNED, "seeds"))
 
     def wirings(self) -> tuple[Wiring, ...]:
-        """Return the ways to join layers, each once: with one layer there is nothing between layers."""
+        """Return the ways to join layers, each once: networks of one layer have nothing between layers."""
         values = {name: getattr(self, name) for name in WIRING} | {"decoder_layers": self.decoder_layers or (1,)}
         ways = (Wiring(*chosen) for chosen in product(*values.values()))
         return tuple(dict.fromkeys((wiring if wiring.decodes else wiring.encoder).reduced for wiring in ways))
@@ -99,13 +99,13 @@ def checked_name(name: str) -> str:
     """Return a study's name if it may name a folder.
 
     Raises:
-        UsageError: It may not.
+        UsageError: The name may not name a folder.
     """
     if not _NAME.fullmatch(name):
         rule = "1 to 64 letters (a to z, A to Z), digits, '.', '_' or '-', a letter or digit first"
         raise UsageError(f"{name!r} cannot name a study: {rule}")
     if name.endswith(STUDY_FILE):
-        raise UsageError(f"{name!r} cannot name a study: {STUDY_FILE} is how their files end")
+        raise UsageError(f"{name!r} cannot name a study: it ends like a study file, in {STUDY_FILE}")
     if name.lower() in _RESERVED:
         raise UsageError(f"{name!r} cannot name a study: the name is reserved")
     return name
@@ -132,10 +132,10 @@ def known_keys(values: Mapping[str, object], keys: tuple[str, ...], where: str) 
 
 
 def check_interval(grid: Grid, label: Label) -> None:
-    """Refuse a grid whose trials no seed could solve, since that takes two evaluations in a row while they train.
+    """Refuse a grid whose trials could never count as solved, which takes two evaluations in a row.
 
     Raises:
-        UsageError: The budget is too small for two, or for two at the interval.
+        UsageError: The budget is too small for two evaluations, or for two at the grid's interval.
     """
     if grid.updates < 2:
         raise UsageError(f"{label('updates')} must be at least 2, for two evaluations in a row, not {grid.updates}")
@@ -164,7 +164,7 @@ def check_match(grid: Grid, given: Mapping[str, object], label: Label) -> None:
 
 
 def check_wiring(grid: Grid, label: Label, given: Collection[str] = WIRING) -> None:
-    """Refuse settings that act between layers where every network of a grid has one layer.
+    """Refuse settings without effect: of a decoder that is missing, or between layers where there is only one.
 
     Args:
         grid: The grid.

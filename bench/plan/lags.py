@@ -1,6 +1,6 @@
 """Length transfer: the other distances at which a trained network is tested.
 
-Distances are lags in time steps, also where the task's dial counts something else: the dial is set to the nearest lag.
+Distances are lags in time steps, whatever the task's dial counts: the dial gets the setting with the nearest lag.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from longlag.tasks.base import Task
 
 MOST_TIMES = 10
-"""A network is tested at up to this many times the lag it was trained at."""
+"""A network is tested at up to this many times the lag that it was trained at."""
 
 
 def lags_in(text: str) -> tuple[int, ...]:
@@ -40,7 +40,7 @@ def trained_lags(task: "Task") -> tuple[int, int]:
 
 
 def at_lags(task: "Task", lags: tuple[int, ...], label: str = "--test-lags") -> "list[Task]":
-    """Return the task at each lag, or at the nearest that its dial allows, each distance once.
+    """Return the task at each lag, or at the nearest lag that its dial allows, each distance once.
 
     >>> from longlag.tasks.copy import Copy
     >>> [task.spec for task in at_lags(Copy(items=3, blanks=10), (13, 60))]
@@ -65,7 +65,7 @@ def at_lags(task: "Task", lags: tuple[int, ...], label: str = "--test-lags") -> 
 
 
 def moved(task: "Task", lags: tuple[int, ...]) -> dict[int, int]:
-    """Return the lags that the task's dial does not reach, each with the one that is tested in its place.
+    """Return the lags that the task's dial does not allow, each with the lag that is tested in its place.
 
     >>> from longlag.tasks.agreement import Agreement
     >>> moved(Agreement(nouns=Range(0, 4)), (29, 30, 31))
@@ -76,11 +76,11 @@ def moved(task: "Task", lags: tuple[int, ...]) -> dict[int, int]:
 
 
 def moved_lines(trials: Iterable[Trial]) -> list[str]:
-    """Return a line per task on lags that its dial does not reach, with those that are tested instead."""
+    """Return a line for each task whose dial does not allow all test lags; it names those that are tested instead."""
     lines = []
     for task, lags in dict.fromkeys((trial.task, trial.test_lags) for trial in trials):
         if replaced := moved(registry.task(task), lags_in(lags)):
-            listed = ", ".join(f"{tested} instead of {asked}" for asked, tested in replaced.items())
+            listed = ", ".join(f"{tested} instead of {lag}" for lag, tested in replaced.items())
             lines.append(f"{task} is tested at the nearest lags that its dial allows: {listed}")
     return lines
 

@@ -1,4 +1,4 @@
-"""Checks the names of lenses that studies and commands give, without importing a lens."""
+"""Checks the lens names that studies and commands give, without importing a lens."""
 
 from collections.abc import Sequence
 

@@ -28,7 +28,7 @@ class Basis(StrEnum):
 
 @dataclass(frozen=True)
 class Rate:
-    """The learning rate of a task and cell; where a clip or optimizer is given, only together with it."""
+    """The learning rate of a task and cell; with a clip or optimizer, only for trials that have these, too."""
 
     task: str
     cell: str
@@ -39,18 +39,18 @@ class Rate:
 
     @property
     def condition(self) -> tuple[str, str, str | None, str | None]:
-        """The task, cell, clip and optimizer that it holds for."""
+        """The task, cell, clip and optimizer that the rate holds for."""
         return self.task, self.cell, self.clip, self.optimizer
 
     def fits(self, task: str, cell: str, clip: str, optimizer: str) -> bool:
-        """Return whether the rate is that of a task, cell, clip and optimizer."""
+        """Return whether the rate holds for a task, cell, clip and optimizer."""
         return (
             (self.task, self.cell) == (task, cell) and self.clip in (None, clip) and self.optimizer in (None, optimizer)
         )
 
     @property
     def rank(self) -> tuple[bool, bool]:
-        """Its precedence: clip and optimizer before clip, before optimizer, before neither."""
+        """The rate's precedence: with clip and optimizer, before clip only, before optimizer only, before neither."""
         return self.clip is not None, self.optimizer is not None
 
 
@@ -62,7 +62,7 @@ def shortest_rates(rates: Iterable[Rate], origin: str = "") -> tuple[Rate, ...]:
         origin: The file they were read from, for messages.
 
     Raises:
-        UsageError: A spec is refused, or two rates hold for the same.
+        UsageError: A spec is refused, or two rates hold for the same condition.
     """
     by_condition: dict[Any, Rate] = {}
     for position, rate in enumerate(rates, 1):

@@ -1,6 +1,6 @@
-"""Picks hidden sizes, so that networks of different cells can be compared at one number of parameters or of state.
+"""Picks hidden sizes, so that networks of different cells can be compared at equal numbers of parameters or states.
 
-Both grow with the hidden size, so that bisection finds the nearest size.
+Both numbers grow with the hidden size, so that bisection finds the nearest size.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Match:
 
     Attributes:
         quantity: ``hidden``, ``parameters`` or ``state``.
-        target: The value of the quantity that was asked for.
+        target: The value of the quantity that the user wants.
         reached: The value that the network has.
         note: Why the distance is above `TOLERANCE`; empty where it is not.
     """
@@ -46,15 +46,15 @@ class Match:
 
 
 def matched(trial: Trial, quantity: str, target: int) -> tuple[int, Match]:
-    """Return the hidden size with which a trial's network comes nearest to a target; the smaller one of two.
+    """Return the hidden size with which a trial's network comes nearest to a target; of two, the smaller one.
 
     Args:
         trial: The trial; its hidden size does not matter.
         quantity: ``hidden``, ``parameters`` or ``state``.
-        target: The value of the quantity that is wanted.
+        target: The value of the quantity that the user wants.
 
     Raises:
-        UsageError: The smallest network has more, or the largest has less.
+        UsageError: The smallest network has more than the target, or the largest has less.
     """
     return _matched(replace(trial, seed=0, lr=1.0, clip="none"), quantity, target)
 

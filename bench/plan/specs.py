@@ -1,4 +1,4 @@
-"""Specs of a study in their shortest spelling, in which they are compared and stored."""
+"""The shortest spelling of a study's specs, in which they are compared and stored."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ def shortest_axis(kind: str, specs: tuple[str, ...], where: str = "") -> tuple[s
     Args:
         kind: A key of `SPELLED`.
         specs: The specs as they were given.
-        where: Begins a message: ``mine.toml: grids 1: ``.
+        where: The beginning of a message: ``mine.toml: grids 1: ``.
 
     Raises:
         UsageError: A spec is refused, or two mean the same.
@@ -42,7 +42,7 @@ def shortest_spec(kind: str, spec: str, where: str = "") -> str:
     """Return a spec in its shortest spelling.
 
     Raises:
-        UsageError: It is refused; the message begins with ``where``.
+        UsageError: The spec is refused; the message begins with ``where``.
     """
     if kind == "decoder_cell":
         if spec == NO_DECODER:

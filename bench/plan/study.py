@@ -33,7 +33,7 @@ class Study:
     Attributes:
         name: Its folder in the results.
         title: Its subject in one line.
-        grids: Products of axes; what they have in common is trained once.
+        grids: Products of axes; trials that they have in common are trained once.
         rates: Learning rates of grids that have none of their own.
         origin: The file it was read from, for messages.
         tuning: The study whose trials choose the rates.
@@ -87,7 +87,7 @@ class Study:
 
     @cached_property
     def planned(self) -> tuple[Planned, ...]:
-        """The trials in the order of the grids, each once, with the targets of their hidden sizes.
+        """The trials in the order of the grids, each once, with the reasons for their hidden sizes and rates.
 
         Raises:
             UsageError: As `trials`.
@@ -128,7 +128,7 @@ def adhoc(name: str | None = None, **options: object) -> Study:
         **options: Keys of `Grid`; task and cell are needed.
 
     Raises:
-        UsageError: An option is missing, unknown or its value is refused.
+        UsageError: An option is missing or unknown, or its value is refused.
     """
     given = {"lr": (0.003,)} | _options(options)
     for key in ("task", "cell"):

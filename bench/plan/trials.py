@@ -27,7 +27,7 @@ class Planned(NamedTuple):
 
     Attributes:
         trial: The trial.
-        match: The target that its hidden size was picked for, if there is one.
+        match: The target that its hidden size was picked for; None where the size was given.
         rate_basis: The evidence for its learning rate.
     """
 
@@ -53,10 +53,12 @@ def of_grid(grid: Grid, rate: Callable[[str, str, str, str], Rate]) -> Iterator[
     """
     for task in map(registry.task, grid.task):
         _check_solvable(task.spec)
-        turned = at_lags(task, grid.test_lags, option_label("test_lags"))
+        at_test_lags = at_lags(task, grid.test_lags, option_label("test_lags"))
         for cell in grid.cell:
             registry.cell(cell).admit_inputs(task.tokens)
-            registry.cell(cell).admit_steps(task.length, max((at.length for at in turned), default=task.length))
+            registry.cell(cell).admit_steps(
+                task.length, max((tested.length for tested in at_test_lags), default=task.length)
+            )
     for specs in product(grid.task, grid.cell, grid.clip, grid.optimizer):
         for wiring in grid.wirings():
             for lr, basis in [(lr, Basis.GIVEN) for lr in grid.lr or ()] or [_of_rate(rate(*specs))]:
@@ -72,7 +74,7 @@ def _of_rate(rate: Rate) -> tuple[float, Basis]:
 def facts(trial: Trial, match: "Match | None" = None, rate_basis: Basis = Basis.GIVEN) -> Mapping[str, Any]:
     """Return facts that follow from a trial's task and cell, and the reasons for its hidden size and rate.
 
-    Plans and stores hold them. Reasons that do not exist are left out.
+    Plans and stores hold these facts. Reasons that do not exist are left out.
     """
     of_specs = _facts(trial.task, trial.cell, rate_basis)
     if match is None:
@@ -110,7 +112,7 @@ def _check_solvable(task_spec: str) -> None:
     task = registry.task(task_spec)
     with registry.blamed("task", task.name()):
         if (best := task.floor(task.length)) >= task.solved_below:
-            rule = f"its best error with all of a sequence seen, {best:g}, is not below {task.solved_below:g}"
+            rule = f"its best error given the whole sequence, {best:g}, is not below {task.solved_below:g}"
             raise UsageError(f"task {task_spec} can never be solved: {rule}")
 
 
@@ -127,7 +129,7 @@ def _plain_options(of: Configurable) -> dict[str, Any]:
 
 
 def _of_setting(grid: Grid, given: dict[str, Any], wiring: Wiring, basis: Basis) -> Iterator[Planned]:
-    """Yield a trial for each seed; what is checked of a setting is checked once."""
+    """Yield a trial for each seed; the setting is checked once."""
     first = _matched(_trial(grid, given, wiring), grid)
     for seed in grid.seeds:
         yield Planned(replace(first.trial, seed=seed), first.match, basis)
@@ -142,8 +144,8 @@ def _trial(grid: Grid, given: dict[str, Any], wiring: Wiring) -> Trial:
         wiring: How its layers are joined.
 
     Raises:
-        UsageError: The direction shows the answers, a decoder has nothing to write or to start from, or the cell cannot
-            do what the clip or the truncation asks.
+        UsageError: A bidirectional network would see the answers, a decoder has nothing to write or to start from, or
+            the cell does not support the clip or the truncation.
     """
     from longlag.networks.build import check_backward, check_decoder
 

@@ -1,4 +1,4 @@
-"""Converts a study to the content of its file and back, for shards, which hold the content."""
+"""Converts a study to the content of a study file and back, for shards, which hold this content."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ def content_of(study: Study) -> dict[str, Any]:
 
 
 def study_from(name: str, content: Mapping[str, Any], where: str) -> Study:
-    """Make a study of its content.
+    """Make a study from its content.
 
     A study made from options may hold values that its file could not, such as skip connections in a network of one
     layer; these are not checked again.
@@ -27,7 +27,7 @@ def study_from(name: str, content: Mapping[str, Any], where: str) -> Study:
     Args:
         name: The study's name.
         content: The content, from `content_of`.
-        where: Where it was read, for messages.
+        where: The place where the content was read, for messages.
 
     Raises:
         UsageError: Something in it is refused.
@@ -46,7 +46,7 @@ def study_from(name: str, content: Mapping[str, Any], where: str) -> Study:
 
 
 def _table(grid: Grid) -> dict[str, Any]:
-    """Return the values that a grid was given, as its file writes them: whole sequences are ``none`` there, not 0."""
+    """Return the values given to a grid, as a file spells them: ``truncate`` is ``none`` for whole sequences, not 0."""
     given = to_plain(grid)
     if "truncate" in given:
         given["truncate"] = [steps or "none" for steps in given["truncate"]]

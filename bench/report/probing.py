@@ -18,7 +18,7 @@ from longlag.store.results import write_csv
 
 _WORDS_SHOWN = 12
 _INCHES = 0.16
-_SAID = (
+_CAVEAT = (
     "A probe of networks trained on longlag's own grammar, which makes sentences much like some that are probed:\n"
     "no reproduction of the published experiments, whose models were trained on other text."
 )
@@ -107,7 +107,7 @@ def render(measured: pd.DataFrame, trials: pd.DataFrame, coverage: pd.DataFrame,
         words: The unknown words that excluded pairs.
     """
     setting = settings_of(trials)
-    lines = [_SAID, "Right: the grammatical sentence is the more probable one; chance is 0.5.", ""]
+    lines = [_CAVEAT, "Right: the grammatical sentence is the more probable one; chance is 0.5.", ""]
     for _, of in measured.groupby(setting, sort=False):
         first = of.to_dict("records")[0]
         networks = f"{first['networks']} network{'s' * (first['networks'] != 1)}"

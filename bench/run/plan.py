@@ -15,13 +15,13 @@ from longlag.values.frames import END, START
 from longlag.values.trial import Trial
 
 COHORT_SIZES = (8, 4, 2, 1)
-"""The sizes of cohorts that are tried, largest first: smaller ones where workers would have nothing to do."""
+"""The cohort sizes to choose from, largest first; smaller ones keep all workers busy."""
 MEMORY = 2**30
-"""The default of the bytes that a worker may use for a cohort."""
+"""The bytes that a worker may use for a cohort, by default."""
 TIMED = 64
 """The most stored trials from which this machine's pace is estimated."""
 MOST_FAILED_RUNS = 3
-"""The runs in a row in which a trial may fail or run out of time before later ones skip it."""
+"""The runs in a row in which a trial may fail or run out of time before later runs skip it."""
 SEED_LADDER = (3, 5, 8, 10, 15, 20, 30, 50, 100)
 """The numbers of seeds that a study may be reduced to."""
 
@@ -39,7 +39,7 @@ class Plan:
         without_network: Stored trials to train again because their network was not kept.
         without_lens: Stored trials to train again because a lens has not looked at them.
         skipped: Trials that are not trained, since they failed or ran out of time in `MOST_FAILED_RUNS` runs.
-        from_networks: Stored trials that such a lens can look at in their kept networks.
+        from_networks: Stored trials that a lens has not looked at, but whose networks were kept for it.
         unhashed: Stored trials with plugins whose code a hash does not cover: whether the present code made them
             cannot be known.
         pace: This machine's pace, from the study's stored trials; None where none was made by its processor.
@@ -64,7 +64,7 @@ class Plan:
 
     @property
     def skipped_line(self) -> str:
-        """The line on the trials that are skipped; empty where there are none."""
+        """The line that tells the user of skipped trials; empty where there are none."""
         if not self.skipped:
             return ""
         count = "1 trial" if len(self.skipped) == 1 else f"{len(self.skipped)} trials"
@@ -132,11 +132,11 @@ class Retrain:
     """The stored results that are trained again.
 
     Attributes:
-        fresh: Whether those are that other source code made.
-        keep_networks: Whether those are whose network was not kept.
-        lenses: Lenses that look at all trials: stored ones that a lens has not seen in its present version are trained
-            again, unless their network was kept.
-        retry: Whether those are that failed or ran out of time in `MOST_FAILED_RUNS` runs.
+        fresh: Whether to train results again that other source code made.
+        keep_networks: Whether to train results again whose network was not kept.
+        lenses: Lenses that look at all trials: a stored trial that the present version of a lens has not looked at is
+            trained again, unless its network was kept.
+        retry: Whether to train trials again that failed or ran out of time in `MOST_FAILED_RUNS` runs.
     """
 
     fresh: bool = False
@@ -145,7 +145,7 @@ class Retrain:
     retry: bool = False
 
     def gives_up(self, runs_failed: int) -> bool:
-        """Return whether a trial is skipped that failed in so many runs."""
+        """Return whether to skip a trial that failed in this many runs."""
         return runs_failed >= MOST_FAILED_RUNS and not self.retry
 
 
@@ -195,12 +195,12 @@ def compare(study: Study, store: Store | None, results: Path, retrain: Retrain) 
     if store is not None and retrain.keep_networks:
         bare = _without_network(store, networks_of(study, results), held, done & keys)
     done -= bare
-    unseen, shown = set[str](), set[str]()
+    unseen, kept = set[str](), set[str]()
     if store is not None and retrain.lenses:
         unseen = _without_lens(store, retrain.lenses, {key: held[key] for key in done & keys})
         trained = {key for key in unseen if held[key].has_network}
-        shown = trained - _without_network(store, networks_of(study, results), held, trained)
-    done -= unseen - shown
+        kept = trained - _without_network(store, networks_of(study, results), held, trained)
+    done -= unseen - kept
     skipped = {key for key, row in held.items() if retrain.gives_up(row.runs_failed) and key not in stale}
     return Plan(
         study=study,
@@ -211,8 +211,8 @@ def compare(study: Study, store: Store | None, results: Path, retrain: Retrain) 
         other_source=len(other),
         unhashed=len(unhashed),
         without_network=len(bare),
-        without_lens=len(unseen - shown),
-        from_networks=tuple(trial for trial in trials if trial.key in shown),
+        without_lens=len(unseen - kept),
+        from_networks=tuple(trial for trial in trials if trial.key in kept),
         pace=None if store is None else pace_of(_timed(store, [trial for trial in trials if trial.key in held])),
     )
 
@@ -222,9 +222,8 @@ def _of_other_source(store: Store, held: Mapping[str, Stored], trials: Sequence[
     present = provenance.source_hash()
     other = {trial.key for trial in trials if trial.key in held and held[trial.key].source != present}
     unhashed = set[str]()
-    for key in [
-        trial.key for trial in trials if trial.plugins and trial.key in other
-    ]:  # their source is more than the present hash
+    # The source of a trial with plugins covers more than the present hash.
+    for key in [trial.key for trial in trials if trial.plugins and trial.key in other]:
         result = store.result(key)
         assert result is not None
         if provenance.is_present(held[key].source, result.environment):
@@ -243,7 +242,7 @@ def _timed(store: Store, stored: Sequence[Trial]) -> list[tuple[Trial, int, floa
 
 
 def _without_network(store: Store, folder: Path, held: Mapping[str, Stored], done: set[str]) -> set[str]:
-    """Return the keys of stored trials that have a network which is not in the folder."""
+    """Return the keys of stored trials whose network is not in the folder."""
     from longlag.training.checkpoints import is_kept
 
     trained = {key for key in done if held[key].has_network}

@@ -55,9 +55,9 @@ class RunOptions:
         memory: Bytes that a worker may take for a cohort.
         retrain: Which stored results are trained again; with ``keep_networks`` each network is in its file before its
             trial's row is stored.
-        unchecked: Whether nobody has checked the contract of plugins, which rows say then.
-        spool: Where workers put finished trials, if they do.
-        audit_every: Whether compiled passes are audited at every update, or at the last before each evaluation.
+        unchecked: Whether nobody has checked the contract of plugins; if so, their rows say it.
+        spool: The folder in which workers also keep finished trials; None for none.
+        audit_every: Whether compiled passes are audited at every update; if not, at the last before each evaluation.
         cluster: The Ray cluster on which to train, to which this process is attached; None to train on this machine.
     """
 
@@ -144,7 +144,7 @@ def look_again(store: Store, study: Study, results: Path, plan: Plan, lenses: Se
         store: The study's store, open for writing.
         study: The study.
         results: The folder of all studies.
-        plan: The plan, which has these trials.
+        plan: The plan, whose ``from_networks`` are these trials.
         lenses: Names of lenses.
     """
     if not plan.from_networks:

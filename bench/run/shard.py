@@ -100,7 +100,7 @@ def _compare(
 
     Args:
         study: The study.
-        trials: Those of the share.
+        trials: The trials of the share.
         lines: The shard's results, by key.
         runs_failed: The runs in a row in which a trial failed or ran out of time, by key.
         results: The results folder.

@@ -9,7 +9,7 @@ from longlag.run.plan import COHORT_SIZES
 from longlag.values.trial import Trial
 
 PARTS = 8
-"""The least number of pieces in a share: no piece costs more than this part of it, so that shares cost alike."""
+"""The least number of pieces in a share: no piece costs more than a share divided by it, so that shares cost alike."""
 
 
 def shares(trials: Sequence[Trial], count: int) -> list[list[Trial]]:
@@ -32,13 +32,14 @@ def shares(trials: Sequence[Trial], count: int) -> list[list[Trial]]:
     alike: dict[object, list[Trial]] = defaultdict(list)
     for trial in trials:
         alike[trial.cohort].append(trial)
-    costs = {cohort: expected_seconds(of[0]) for cohort, of in alike.items()}
-    most = sum(costs[cohort] * len(of) for cohort, of in alike.items()) / count / PARTS
+    costs = {cohort: expected_seconds(members[0]) for cohort, members in alike.items()}
+    most = sum(costs[cohort] * len(members) for cohort, members in alike.items()) / count / PARTS
     pieces = []
-    for cohort, of in alike.items():
-        of.sort(key=lambda trial: (trial.seed, trial.lr, trial.clip))  # trials of one seed share their batches
+    for cohort, members in alike.items():
+        members.sort(key=lambda trial: (trial.seed, trial.lr, trial.clip))  # trials of one seed share their batches
         size = max(1, min(COHORT_SIZES[0], int(most / costs[cohort])))
-        pieces += [(costs[cohort] * len(of[at : at + size]), of[at : at + size]) for at in range(0, len(of), size)]
+        parts = [members[start : start + size] for start in range(0, len(members), size)]
+        pieces += [(costs[cohort] * len(part), part) for part in parts]
     dealt: list[list[Trial]] = [[] for _ in range(count)]
     loads = [(0.0, number) for number in range(count)]
     for cost, piece in sorted(pieces, key=lambda piece: -piece[0]):

@@ -1,7 +1,7 @@
-"""Reads shards: files of JSON lines, one for each finished trial, also where the writer was killed.
+"""Reads shards: files of JSON lines, one for each finished trial.
 
-A line counts only if it is complete; a part that a kill left at the end does not. In one shard a later line of a trial
-replaces an earlier one, unless only the earlier one has a result.
+A shard can be read even if its writer was killed: an incomplete line at the end does not count. In one shard a later
+line of a trial replaces an earlier one, unless only the earlier one has a result.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ ENDING = ".jsonl"
 
 
 class NotBegunError(StoreError):
-    """A shard has no complete first line, since its writer was stopped before."""
+    """A shard has no complete first line, since its writer was stopped too early."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def count_line(result: TrialResult, runs_failed: Counter[str]) -> None:
     """Count a line of a shard among the runs in which its trial failed; a result ends the count.
 
     Args:
-        result: The line's.
+        result: The result in the line.
         runs_failed: The runs in a row in which a trial failed or ran out of time, by key; changed.
     """
     if result.status.is_result:
@@ -159,7 +159,7 @@ def lines_of(file: IO[bytes]) -> Iterator[Line]:
 
 
 _ENVIRONMENT = {"source": str, OF_LONGLAG: str, LATER: dict[str, str], UNHASHED: tuple[str, ...]}
-"""What is read of an environment again, beside being shown."""
+"""The entries of an environment that code reads again, with their types; other entries are only shown."""
 
 
 def _check_environment(environment: Mapping[str, Any]) -> None:
@@ -168,12 +168,12 @@ def _check_environment(environment: Mapping[str, Any]) -> None:
 
 
 def _result(line: bytes) -> tuple[TrialResult, Mapping[str, Any]]:
-    held: dict[str, Any] = lines.read(line)
+    content: dict[str, Any] = lines.read(line)
     try:
-        result: TrialResult = from_plain(TrialResult, held["result"])
-        if held["key"] != result.trial.key:
+        result: TrialResult = from_plain(TrialResult, content["result"])
+        if content["key"] != result.trial.key:
             raise ValueError("its key is not that of its trial")
         _check_environment(result.environment)
-        return result, held["result"]
+        return result, content["result"]
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise DamagedLineError(f"it does not describe a trial ({' '.join(str(error).split())})") from None

@@ -1,4 +1,4 @@
-"""Collects the results of each trial in all shards, by place and digest: whether they are one result or several."""
+"""Collects each trial's results in all shards, by place and digest, to see whether they are one result or several."""
 
 import hashlib
 import json
@@ -16,23 +16,23 @@ from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import TrialResult
 
 _BESIDE = ("wall_seconds", "environment")
-"""Fields of a result on how it was made, which may differ between equal results."""
+"""The fields of a result that say how it was made; they may differ between equal results."""
 _APART = ("frames",)
-"""Fields that are stored in further tables, which not every run of a trial fills."""
+"""The fields that are stored in further tables, which not every run of a trial fills."""
 _NO_NUMBER = (None, "nan", "inf", "-inf")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A finished trial in a shard or in the store.
+class Candidate:
+    """A finished trial in a shard or in the store: what a merge may choose for its key.
 
     Attributes:
-        path: The shard; None where it is a row of the store.
+        path: The shard; None for a row of the store.
         offset: Bytes before its line.
         is_result: Whether it has a result, and did not fail or time out.
         present: Whether the present source code made it.
-        content: Digest of its result, without how it was made.
-        whole: Digest of all its fields; decides between equal contents.
+        content: Digest of its result, without the fields that say how it was made.
+        whole: Digest of all its fields; it decides between equal contents.
         processor: The type of processor that made it.
     """
 
@@ -45,13 +45,15 @@ class Found:
     processor: str
 
     @classmethod
-    def of(cls, result: TrialResult, plain: Mapping[str, Any], path: Path | None = None, offset: int = 0) -> "Found":
-        """Return place and digests of a result; numbers that are not finite count as missing, as in a store.
+    def of(
+        cls, result: TrialResult, plain: Mapping[str, Any], path: Path | None = None, offset: int = 0
+    ) -> "Candidate":
+        """Return the candidate for a result; numbers that are not finite count as missing, as in a store.
 
         Args:
             result: The result.
             plain: The result as `to_plain` writes it.
-            path: The shard.
+            path: The shard; None for a row of the store.
             offset: Bytes before its line.
         """
         content = _digest(_settled({name: value for name, value in plain.items() if name not in _BESIDE + _APART}))
@@ -62,7 +64,7 @@ class Found:
 
 
 def _settled(value: Any) -> Any:
-    """Return a value without entries that are not finite or None."""
+    """Return a value without entries that are None or not finite."""
     if isinstance(value, dict):
         return {name: _settled(one) for name, one in value.items() if one not in _NO_NUMBER}
     return [_settled(one) for one in value] if isinstance(value, list) else value
@@ -97,7 +99,7 @@ class Held:
     """
 
     shard: Shard
-    trials: dict[str, Found] = field(default_factory=dict)
+    trials: dict[str, Candidate] = field(default_factory=dict)
     runs_failed: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
@@ -138,17 +140,17 @@ def study_of(name: str, shards: Sequence[Shard], wanted: Study | None = None) ->
         wanted: The study that it must equal, if one is given.
 
     Raises:
-        UsageError: A shard is of another study or of another plan of it, or the plan cannot be made here.
+        UsageError: A shard belongs to another study or another plan of it, or the plan cannot be made here.
     """
     first = shards[0]
     for path, header in ((shard.path, shard.header) for shard in shards):
         if header.study != name:
-            raise UsageError(f"{path} is of study {header.study}, not {name}")
+            raise UsageError(f"{path} belongs to study {header.study}, not {name}")
         if header.plan != first.header.plan:
             rule = "shards of one study are made with the same options and versions"
-            raise UsageError(f"{path} is of another plan of study {name} than {first.path}: {rule}")
+            raise UsageError(f"{path} belongs to another plan of study {name} than {first.path}: {rule}")
     if wanted is not None and plan_digest(wanted.trials()) != first.header.plan:
-        raise UsageError(f"{first.path} is of another plan of study {name} than {wanted.origin}")
+        raise UsageError(f"{first.path} belongs to another plan of study {name} than {wanted.origin}")
     return first.header.make_study(str(first.path))
 
 
@@ -166,19 +168,19 @@ def read_shard(shard: Shard, keys: Iterable[str]) -> Held:
             key = line.result.trial.key
             if key in planned:
                 count_line(line.result, held.runs_failed)
-                candidate = Found.of(line.result, line.plain, shard.path, line.offset)
+                candidate = Candidate.of(line.result, line.plain, shard.path, line.offset)
                 if candidate.is_result or key not in held.trials or not held.trials[key].is_result:
                     held.trials[key] = candidate
                 continue
-            fault = f"trial {key} is not of the plan"
+            fault = f"trial {key} is not in the plan"
         held.faults.append(f"{shard.path} line {line.number} is left out: {fault}")
     return held
 
 
-def chosen(candidates: Iterable[Found]) -> Found | None:
-    """Return which of a trial's lines and rows is stored; None where they hold several different results.
+def chosen(candidates: Iterable[Candidate]) -> Candidate | None:
+    """Return the line or row of a trial that is stored; None where they hold several different results.
 
-    Results of the present source code are preferred to results of other code, and any result to a failure.
+    Results are preferred to failures, and results of the present source code to those of other code.
     """
     every = list(candidates)
     results = [one for one in every if one.is_result]
@@ -189,9 +191,9 @@ def chosen(candidates: Iterable[Found]) -> Found | None:
     return min(rest, key=lambda one: one.whole)
 
 
-def distinct(candidates: Iterable[Found]) -> list[Found]:
+def distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Return the different results, each once, in an order that depends on their content alone."""
-    by_content: dict[bytes, Found] = {}
+    by_content: dict[bytes, Candidate] = {}
     for one in sorted((one for one in candidates if one.is_result), key=lambda one: one.whole):
         by_content.setdefault(one.content, one)
     return [by_content[content] for content in sorted(by_content)]

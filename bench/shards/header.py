@@ -1,4 +1,4 @@
-"""The first line of a shard: the study of its trials, and the share of them that it is for."""
+"""The first line of a shard: the study that its trials belong to, and the share of them that it is for."""
 
 import hashlib
 import re
@@ -60,8 +60,8 @@ class Header:
         study: The study's name.
         plan: `plan_digest` of all of its trials.
         definition: The study, as `longlag.plan.written` writes it.
-        longlag: Version of the program that wrote it.
-        command: Words of the command that trains the whole study, for messages.
+        longlag: The version of the program that wrote the shard.
+        command: The words of the command that trains the whole study, for messages.
         share: The share, as text; None for a worker's shard, which takes all that the worker trains.
     """
 
@@ -83,10 +83,10 @@ class Header:
 
     @classmethod
     def read(cls, values: Mapping[str, Any], where: str) -> Self:
-        """Return the header of a first line's values.
+        """Return the header that the values of a first line describe.
 
         Raises:
-            StoreError: They do not describe a shard of this or an older format.
+            StoreError: The values do not describe a shard of this or an older format.
         """  # noqa: DOC501  (the ValueError is caught)
         known = values.get("shard")
         if isinstance(known, int) and known > FORMAT:
@@ -111,19 +111,19 @@ class Header:
         """Return the study of the definition, after a check that it has the planned trials.
 
         Raises:
-            UsageError: It has others, since tasks or cells have other versions here; a plugin is missing; or the
-                definition is not a study.
+            UsageError: The study has other trials here, since versions of tasks, cells or plugins differ; a plugin is
+                missing; or the definition is not a study.
         """
         study = study_from(self.study, self.definition, where)
         if plan_digest(study.trials()) != self.plan:
-            of = "" if self.longlag == version("longlag") else f" {self.longlag}"
+            writer = "" if self.longlag == version("longlag") else f" {self.longlag}"
             raise UsageError(
-                f"{where}: its trials are not those that this longlag plans for the same study: longlag{of} wrote it, "
-                "with other versions of tasks, cells or plugins"
+                f"{where}: its trials are not those that this longlag plans for the same study: longlag{writer} wrote "
+                "it, with other versions of tasks, cells or plugins"
             )
         return study
 
 
 def plan_digest(trials: Iterable[Trial]) -> str:
-    """Return sixteen hexadecimal digits from the keys of a plan's trials, in any order."""
+    """Return sixteen hexadecimal digits from the keys of a plan's trials, which do not depend on their order."""
     return hashlib.sha256("\n".join(sorted(trial.key for trial in trials)).encode()).hexdigest()[:16]

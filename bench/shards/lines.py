@@ -1,7 +1,7 @@
-"""A line of a shard: JSON whose first entry is a checksum of all the others.
+"""A line of a shard: a JSON object whose first entry is a checksum of all the others.
 
-The line is ``{"sha256":"...",`` and the rest of an object; the checksum is that of the object without this entry, as it
-is written. Any changed bit is seen: in the rest by the checksum, in the checksum and around it by comparison.
+The line is ``{"sha256":"...",`` and the rest of the object; the checksum is taken of the object without this entry, as
+it is written. Any changed bit is noticed: in the rest by the checksum, in the checksum and around it by comparison.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from typing import Any
 
 _OPENING, _CLOSING, _DIGITS = b'{"sha256":"', b'",', 64
 LONGEST = 2**26
-"""Bytes of a line, at most; a longer one is damaged."""
+"""The most bytes of a line; a longer line counts as damaged."""
 
 
 class DamagedLineError(ValueError):
@@ -42,13 +42,13 @@ def read(line: bytes) -> dict[str, Any]:
     rest = b"{" + line[start + len(_CLOSING) : -1]
     framed = line.startswith(_OPENING) and line[start : start + len(_CLOSING)] == _CLOSING and line.endswith(b"\n")
     if not framed or line[len(_OPENING) : start] != hashlib.sha256(rest).hexdigest().encode():
-        raise DamagedLineError("its checksum does not fit")
+        raise DamagedLineError("its checksum does not match")
     try:
         content = json.loads(rest)
-    except (ValueError, RecursionError):  # a checksum that fits does not prove that the rest is JSON
-        raise DamagedLineError("it is no JSON") from None
+    except (ValueError, RecursionError):  # a checksum that matches does not prove that the rest is JSON
+        raise DamagedLineError("it is not JSON") from None
     if not isinstance(content, dict):
-        raise DamagedLineError("it is no JSON object")
+        raise DamagedLineError("it is not a JSON object")
     return content
 
 

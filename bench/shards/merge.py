@@ -19,7 +19,7 @@ from longlag.plan.trials import facts
 from longlag.process.provenance import processor_of
 from longlag.shards import lines
 from longlag.shards.file import ENDING, read_line, read_lines, trial_line
-from longlag.shards.gathering import Found, Held, chosen, distinct
+from longlag.shards.gathering import Candidate, Held, chosen, distinct
 from longlag.shards.header import Header
 from longlag.store.file import StoreError, sync_folder
 from longlag.store.schema import Facts
@@ -39,7 +39,7 @@ class Merged:
     Attributes:
         written: Rows of the store that are new or changed.
         conflicts: Keys of the trials that have several results.
-        aside: The file that keeps these.
+        aside: The file that keeps the results of these trials.
         statuses: How the trials of the plan that have a row ended.
         missing: Trials without a result, in the plan's order.
         processors: Types of processor that made the results.
@@ -72,7 +72,7 @@ def merge(study: Study, held: Sequence[Held], results: Path, same_processor: boo
             _refuse_several(_united(study, held, stored, aside).processors)
     with Store.open_for_writing(path) as store:
         union = _united(study, held, store, aside)
-        settled = list(_results(one for one in union.new if one.path == aside))  # before that file is written anew
+        settled = list(_results(one for one in union.new if one.path == aside))  # read before the file is written anew
         if union.conflicts:
             _set_aside(aside, study, union.conflicts, store)
         store.write_plan(study.title, [(planned.trial, planned.facts) for planned in study.planned])
@@ -93,22 +93,22 @@ def merge(study: Study, held: Sequence[Held], results: Path, same_processor: boo
 
 @dataclass(frozen=True)
 class _Union:
-    """The content of the store after the merge.
+    """The comparison of shards, store and results set aside.
 
     Attributes:
-        new: Results that the store does not have, or has otherwise.
+        new: Results that the store lacks or holds in another form.
         conflicts: The different results of each trial that has several, by key, sorted.
         processors: Types of processor that made the results of the plan.
     """
 
-    new: list[Found]
-    conflicts: dict[str, list[Found]]
+    new: list[Candidate]
+    conflicts: dict[str, list[Candidate]]
     processors: Counter[str]
 
 
 def _united(study: Study, held: Sequence[Held], store: Store | None, aside: Path) -> _Union:
-    candidates: dict[str, list[Found]] = defaultdict(list)
-    for key, one in ((key, one) for of in held for key, one in of.trials.items()):
+    candidates: dict[str, list[Candidate]] = defaultdict(list)
+    for key, one in ((key, one) for shard in held for key, one in shard.trials.items()):
         candidates[key].append(one)
     for key, one in _aside(aside):
         candidates[key].append(one)
@@ -118,10 +118,10 @@ def _united(study: Study, held: Sequence[Held], store: Store | None, aside: Path
         assert store is not None
         result = store.result(key)
         assert result is not None
-        stored = Found.of(result, to_plain(result))
+        stored = Candidate.of(result, to_plain(result))
         candidates[key].append(stored)
         before[key] = stored.whole
-    best = {key: chosen(of) for key, of in candidates.items()}
+    best = {key: chosen(of_trial) for key, of_trial in candidates.items()}
     processors = ({} if store is None else _processors(store)) | {
         key: one.processor for key, one in best.items() if one is not None and one.is_result
     }
@@ -136,7 +136,7 @@ def _united(study: Study, held: Sequence[Held], store: Store | None, aside: Path
     )
 
 
-def _aside(path: Path) -> Iterator[tuple[str, Found]]:
+def _aside(path: Path) -> Iterator[tuple[str, Candidate]]:
     """Yield the results that earlier merges set aside, by key.
 
     Raises:
@@ -147,7 +147,7 @@ def _aside(path: Path) -> Iterator[tuple[str, Found]]:
     for line in read_lines(path):
         if line.result is None:
             raise StoreError(f"{path} line {line.number} cannot be used: {line.fault}; move the file away")
-        yield line.result.trial.key, Found.of(line.result, line.plain, path, line.offset)
+        yield line.result.trial.key, Candidate.of(line.result, line.plain, path, line.offset)
 
 
 def _processors(store: Store) -> dict[str, str]:
@@ -169,15 +169,15 @@ def _refuse_several(processors: Counter[str]) -> None:
         raise UsageError(f"--require-same-processor: {len(processors)} types of processor made these results: {listed}")
 
 
-def _set_aside(path: Path, study: Study, conflicts: Mapping[str, Sequence[Found]], store: Store) -> None:
+def _set_aside(path: Path, study: Study, conflicts: Mapping[str, Sequence[Candidate]], store: Store) -> None:
     """Write all results of the trials that have several; the file is whole, or as before.
 
     Raises:
         StoreError: The file cannot be written; nothing was merged.
     """
     content = [lines.written(Header.of(study).line)]
-    for key, of in conflicts.items():
-        for one in of:
+    for key, of_trial in conflicts.items():
+        for one in of_trial:
             result = store.result(key) if one.path is None else read_line(one.path, one.offset)
             assert result is not None
             content.append(trial_line(result, facts(result.trial)))
@@ -195,7 +195,7 @@ def _set_aside(path: Path, study: Study, conflicts: Mapping[str, Sequence[Found]
         part.unlink(missing_ok=True)
 
 
-def _results(chosen_lines: Iterable[Found]) -> Iterator[tuple[TrialResult, Facts]]:
+def _results(chosen_lines: Iterable[Candidate]) -> Iterator[tuple[TrialResult, Facts]]:
     """Yield results, read again from their shards."""
     for one in chosen_lines:
         assert one.path is not None

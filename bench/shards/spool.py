@@ -17,7 +17,7 @@ from longlag.store.file import StoreError
 from longlag.values.trial import Trial, TrialResult
 
 _FAULT = "not spooled"
-"""Entry in the environment of a result on its way from the worker: why it is not in the spool."""
+"""The entry in a result's environment, on its way from the worker, that says why the result is not in the spool."""
 Report = Callable[[TrialResult], None]
 Train = Callable[[Sequence[Trial], Report, dict[str, Any]], None]
 
@@ -31,7 +31,7 @@ class Spool:
     Attributes:
         folder: The folder.
         header: The first line of the shards.
-        faults: Messages on results that are not in the folder, one each.
+        faults: One message for each result that is not in the folder.
     """
 
     folder: Path
@@ -39,7 +39,7 @@ class Spool:
     faults: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.folder = self.folder.absolute()  # plugins may change a worker's folder
+        self.folder = self.folder.absolute()  # plugins may change a worker's current folder
 
     def check(self) -> None:
         """Refuse a folder in which no file can be written.
@@ -77,11 +77,11 @@ class _Spooled:
     header: Header
 
     def __call__(self, trials: Sequence[Trial], report: Report, environment: dict[str, Any]) -> None:
-        def kept(result: TrialResult) -> None:
+        def spooled(result: TrialResult) -> None:
             fault = _append(self.folder, self.header, result)
             report(replace(result, environment=result.environment | {_FAULT: fault}) if fault else result)
 
-        self.train(trials, kept, environment)
+        self.train(trials, spooled, environment)
 
 
 _OPEN: dict[tuple[int, Path], ShardWriter] = {}

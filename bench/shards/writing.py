@@ -27,7 +27,7 @@ class ShardWriter:
 
     Attributes:
         path: The file.
-        held: The results in its lines, by key, without curves and without what lenses saw.
+        held: The results in its lines, by key, without curves and without frames of lenses.
         runs_failed: The runs in a row in which a trial failed or ran out of time, by key.
     """
 
@@ -59,7 +59,7 @@ class ShardWriter:
         lock = _lock(path) if locked else None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Not through a link: what came with an unpacked folder could lead anywhere.
+            # Not through a link: one that came with an unpacked folder could lead anywhere.
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
             try:
                 held, runs_failed = _resumed(path, file, header)
@@ -136,7 +136,9 @@ def _lock(path: Path) -> Lock | None:
 
 
 def _resumed(path: Path, file: int, header: Header) -> tuple[dict[str, TrialResult], Counter[str]]:
-    """Cut an open file after its last whole line, maybe its first; return its results, and each trial's failed runs.
+    """Cut an open file after its last whole line; return its results, and in how many runs each trial failed.
+
+    Where not even the first line is whole, that line is written anew.
 
     Raises:
         StoreError: The file is not a shard.
@@ -166,13 +168,13 @@ def _resumed(path: Path, file: int, header: Header) -> tuple[dict[str, TrialResu
 
 
 def _check_same(path: Path, present: Header, wanted: Header) -> None:
-    for what, had, asked in (
+    for what, in_file, expected in (
         ("study", present.study, wanted.study),
         ("share", present.share, wanted.share),
         ("plan", present.plan, wanted.plan),
     ):
-        if had != asked:
-            content = "another plan of the study" if what == "plan" else f"{what} {had}"
+        if in_file != expected:
+            content = "another plan of the study" if what == "plan" else f"{what} {in_file}"
             raise UsageError(f"{path} holds {content}: move it away, or give --name or --results")
 
 

@@ -2,8 +2,8 @@
 
 A row's checksum is a sum over its columns of a factor times the value's bits, modulo 2**64 (multilinear hashing,
 Lemire and Kaser 2014). Factors are odd and made from the column's name, so that one changed bit always changes the sum,
-and columns may come in any order. What is missing, or is what stands in for a column in older rows, adds nothing: a
-column that a later version adds leaves the checksums of old rows as they are.
+and columns may come in any order. A missing value adds nothing, nor does the value that stands in for a column in
+older rows. So a column that a later version adds leaves the checksums of old rows as they are.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ class _Term:
         return cls(name, _KINDS[column.kind], column.stands_in, factor | 1, presence)
 
     def of_text(self, text: Any) -> int:
-        """Return the term of a text; None has a term that no text has."""
+        """Return what a text adds; a value of another type adds what no text can add."""
         if text is None or text == self.stands_in:
             return 0
         return (self.factor * (_text_bits(text) if type(text) is str else -1) + self.presence) % _MODULUS
@@ -63,11 +63,11 @@ _TERMS = {
 
 
 def checksum(table: str, row: Mapping[str, Any]) -> int:
-    """Return the checksum of a row to write.
+    """Return the checksum of a row before it is written.
 
     Args:
-        table: Its table.
-        row: Its values by column; the checksum itself may be among them.
+        table: The row's table.
+        row: The row's values by column; a checksum among them is ignored.
     """
     total = 0
     for term in _TERMS[table]:
@@ -89,29 +89,29 @@ def _text_bits(text: str) -> int:
 
 
 _NO_VALUE = {float: math.nan, int: -(2**63)}
-"""Stands in a column of numbers where something else is: no row holds it."""
+"""Replaces a value of another type in a column of numbers: no row holds these numbers."""
 
 
 def wrong_rows(table: str, page: Mapping[str, Sequence[Any]]) -> list[int]:
-    """Return the places of rows whose checksum does not fit.
+    """Return the positions of the rows whose checksum does not match their values.
 
-    Rows of older versions have none and are passed over, as are those with columns of a newer version.
+    Rows of older versions have no checksum and are passed over, as are pages with columns of a newer version.
 
     Args:
         table: The table.
         page: Rows by column, as in the file.
     """
-    import numpy as np  # here: what only writes a store does without
+    import numpy as np  # here: a process that only writes a store does not need it
 
-    given = page.get(CHECKSUM, ())
-    if page.keys() > schema.TABLES[table].columns.keys() or set(given) <= {None}:
+    stored = page.get(CHECKSUM, ())
+    if page.keys() > schema.TABLES[table].columns.keys() or set(stored) <= {None}:
         return []
-    total = np.zeros(len(given), dtype=np.uint64)
+    total = np.zeros(len(stored), dtype=np.uint64)
     for term in _TERMS[table]:
         if term.name in page:
             total += _column_sum(term, page[term.name])
     computed = total.view(np.int64).tolist()
-    pairs = enumerate(zip(given, computed, strict=True))
+    pairs = enumerate(zip(stored, computed, strict=True))
     return [place for place, (one, other) in pairs if one is not None and one != other]
 
 
@@ -125,14 +125,14 @@ def _column_sum(term: _Term, values: Sequence[Any]) -> "npt.NDArray[np.uint64] |
     if term.kind is str:
         words = {text: term.of_text(text) for text in set(values)}
         return np.fromiter(map(words.__getitem__, values), np.uint64, len(values))
-    counts = True if NoneType not in kinds else np.array([value is not None for value in values])
+    adds = True if NoneType not in kinds else np.array([value is not None for value in values])
     if not kinds <= {term.kind}:
         values = [value if type(value) is term.kind else _NO_VALUE[term.kind] for value in values]
-    held = np.array(values, dtype=np.float64 if term.kind is float else np.int64)
+    numbers = np.array(values, dtype=np.float64 if term.kind is float else np.int64)
     if term.stands_in is not None:
-        counts &= held != term.stands_in
-    bits = (held + 0.0 if term.kind is float else held).view(np.uint64)
-    return np.where(counts, np.uint64(term.factor) * bits + np.uint64(term.presence), np.uint64(0))
+        adds &= numbers != term.stands_in
+    bits = (numbers + 0.0 if term.kind is float else numbers).view(np.uint64)
+    return np.where(adds, np.uint64(term.factor) * bits + np.uint64(term.presence), np.uint64(0))
 
 
 def curve_checksum(checksums: Iterable[int]) -> int:

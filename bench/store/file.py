@@ -34,7 +34,7 @@ class NoLocksError(StoreError):
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
-    """Open a file in SQLite's mode ``ro``, ``rw`` or ``rwc``; transactions are begun and ended by hand."""
+    """Open a file in SQLite's mode ``ro``, ``rw`` or ``rwc``; the caller begins and ends transactions."""
     uri = f"{path.resolve().as_uri()}?mode={mode}"
     connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
     connection.row_factory = sqlite3.Row
@@ -119,13 +119,13 @@ def explained(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except UnicodeDecodeError as error:  # in a message of SQLite's about a damaged statement
-        raise DamagedStoreError(path, "a text in it is none") from error
+    except UnicodeDecodeError as error:  # SQLite's message quotes a damaged statement
+        raise DamagedStoreError(path, "a text in it cannot be decoded") from error
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", None) or 0
         if code & 0xFF in _DAMAGED or str(error).startswith(_NO_TEXT):
             raise DamagedStoreError(path, str(error)) from error
-        reason = _REASONS.get(code) or _REASONS.get(code & 0xFF, "cannot be used")  # the low byte is the kind
+        reason = _REASONS.get(code) or _REASONS.get(code & 0xFF, "cannot be used")  # the low byte is the primary code
         raise StoreError(f"{path} {reason} ({error})") from error
 
 
@@ -153,7 +153,7 @@ class Lock:
     """The exclusive lock for writing a store; the system releases it when the process ends, however it ends.
 
     It is a POSIX record lock, which no child process inherits: workers may outlive a killed coordinator for a moment.
-    It does not act within one process, hence `_held`.
+    It does not exclude a second lock of the same process, hence `_held`.
     """
 
     _held: ClassVar[set[Path]] = set()

@@ -11,7 +11,7 @@ _ABOUT = ["key", "phase", "update"]
 
 
 def lens_numbers(frames: pd.DataFrame, lens: str) -> pd.DataFrame:
-    """Return a lens's numbers, one row per frame, by key and in the order of the phases.
+    """Return a lens's numbers, one row per frame, sorted by key and then by phase.
 
     Args:
         frames: `StudyData.lenses`.
@@ -23,12 +23,12 @@ def lens_numbers(frames: pd.DataFrame, lens: str) -> pd.DataFrame:
 
 
 def lens_tables(frames: pd.DataFrame, lens: str, part: str | None = None) -> pd.DataFrame:
-    """Return a lens's tables, one row for each frame, part and row of the table.
+    """Return a lens's tables, one row for each row of each part of each frame.
 
     Args:
         frames: `StudyData.lenses`.
         lens: The lens's name.
-        part: One part only.
+        part: Return this part only; None for all parts.
     """
     rows = _of(frames, lens)
     tables = [
@@ -49,7 +49,10 @@ def lens_tables(frames: pd.DataFrame, lens: str, part: str | None = None) -> pd.
 
 
 def flat_frames(frames: pd.DataFrame, lens: str) -> pd.DataFrame:
-    """Return tables and numbers side by side; a frame without a table has one row."""
+    """Return tables and numbers side by side; a frame without a table has one row.
+
+    A number with the name of a table's column gets the suffix ``_of_all``.
+    """
     numbers, tables = lens_numbers(frames, lens), lens_tables(frames, lens)
     clash = [name for name in numbers if name in tables and name not in _ABOUT]
     renamed = numbers.rename(columns={name: f"{name}_of_all" for name in clash})

@@ -150,7 +150,7 @@ def _slices(page: Columns, keys: Container[str]) -> pd.DataFrame:
 
 
 def read_examples(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the numbers of the trials' examples, by the trials' order."""
+    """Return the numbers of the trials' examples, in the trials' order."""
     rows = [
         (key, name, value)
         for key, text in zip(trials["key"], trials["example"], strict=True)
@@ -161,7 +161,7 @@ def read_examples(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_transfer(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials' errors at their test lags, by the trials' order, then by lag."""
+    """Return the trials' errors at their test lags, in the trials' order, then by lag."""
     rows = [
         (key, *(point[name] for name in _TRANSFER if name != "key"))
         for key, text in zip(trials["key"], trials["transfer"], strict=True)
@@ -172,7 +172,7 @@ def read_transfer(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_lenses(store: Store, keys: pd.Index) -> pd.DataFrame:
-    """Return the frames of lenses for some trials, one row each, by key, lens and phase; numbers and tables as JSON."""
+    """Return some trials' frames of lenses, one row each, sorted by key, lens, phase; numbers and tables are JSON."""
     every = pd.concat([_frame(page, LENSES) for page in store.pages("lenses")], ignore_index=True)
     return every[every["key"].isin(keys)].reset_index(drop=True)
 
@@ -191,19 +191,24 @@ def _frame(columns: Columns, kinds: Mapping[str, str]) -> pd.DataFrame:
 
 
 def _each(texts: pd.Series, change: Callable[[str], object], kind: str = _TEXT) -> pd.Series:
-    """Convert texts to values of a dtype; few texts differ, so that each is converted once."""
+    """Convert texts to values of a dtype; since few texts differ, each distinct text is converted once."""
     places, distinct = pd.factorize(texts)
     return pd.Series([change(text) for text in distinct], dtype=kind).take(places).reset_index(drop=True)
 
 
 def finished(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Put columns in order, and add one for each option of the rows' tasks and cells; others' options are missing."""
+    """Put columns in order, and add one for each option of a task or cell; it is missing where a row lacks the option.
+
+    Args:
+        frame: Rows with options as JSON.
+        columns: The columns to keep, in their order.
+    """
     options = {}
     for kind, texts in (("task", frame["task_options"]), ("cell", frame["cell_options"])):
         places, distinct = pd.factorize(texts)
         given = [json.loads(text) for text in distinct]
-        for name in sorted({name for found in given for name in found}):
-            series = _option_series([found.get(name) for found in given])
+        for name in sorted({name for row_options in given for name in row_options}):
+            series = _option_series([row_options.get(name) for row_options in given])
             options[f"{kind}.{name}"] = series.take(places).reset_index(drop=True)
     return pd.DataFrame({name: frame[name] for name in columns} | options)
 

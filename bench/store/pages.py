@@ -1,8 +1,8 @@
 """Reads the rows of an SQLite file without SQLite, page by page, so that damage to one page costs no other.
 
-It knows as much of the file format (https://www.sqlite.org/fileformat2.html) as tables WITHOUT ROWID need: their rows
-are the cells of index pages, inner ones included, and long rows go on in chains of overflow pages. Whatever does not
-read as a row is passed over; whether a row is as it was written, its checksum must say.
+It knows the part of the file format (https://www.sqlite.org/fileformat2.html) that tables WITHOUT ROWID use: their rows
+are the cells of index pages, inner ones included, and long rows go on in chains of overflow pages. A cell that cannot
+be read as a row is passed over. Only a row's checksum can say whether the row is as it was written.
 """
 
 import struct
@@ -18,7 +18,7 @@ _UNREADABLE = (IndexError, ValueError, struct.error)
 
 
 def rows_in(content: bytes) -> Iterator[tuple[Value, ...]]:
-    """Yield the values of every row that can be read, in no order; columns of the primary key come first.
+    """Yield the values of every row that can be read, in no particular order; columns of the primary key come first.
 
     Args:
         content: The file's bytes.
@@ -47,9 +47,9 @@ class _File:
     usable: int
 
     def rows_of(self, number: int) -> Iterator[tuple[Value, ...]]:
-        """Yield the rows in a page; none where it is not one of an index."""
+        """Yield the rows in a page, if it is an index page."""
         page = self._page(number)
-        kind = page[0] if number > 1 else 0  # the first page is of the schema
+        kind = page[0] if number > 1 else 0  # the first page holds the schema
         if kind not in (_INDEX_LEAF, _INDEX_INNER):
             return
         pointers = 8 if kind == _INDEX_LEAF else 12
@@ -69,7 +69,7 @@ class _File:
         """Return the bytes of a cell's row.
 
         Raises:
-            IndexError: The cell is none.
+            IndexError: The cell does not lie within the page.
             ValueError: Its chain of overflow pages ends too early.
         """
         length, start = _varint(page, start)
@@ -93,12 +93,12 @@ class _File:
 def _part(page: bytes, start: int, length: int) -> bytes:
     part = page[start : start + length]
     if len(part) < length:
-        raise IndexError("the page ends before")
+        raise IndexError("the page ends too early")
     return part
 
 
 def _varint(content: bytes, start: int) -> tuple[int, int]:
-    """Return the number that begins at a place, and the place after it: seven bits a byte, eight of the ninth.
+    """Return the number that begins at a place, and the place after it: seven bits of each byte, eight of the ninth.
 
     >>> _varint(bytes([0x81, 0x00]), 0)
     (128, 2)
@@ -116,7 +116,7 @@ def _values(row: bytes) -> tuple[Value, ...]:
 
     Raises:
         IndexError: The row is shorter than it says.
-        ValueError: A text is none, or a value is of a kind that no store holds.
+        ValueError: A text is not UTF-8, or a value is of a kind that no store holds.
     """
     end, place = _varint(row, 0)
     values, start = list[Value](), end

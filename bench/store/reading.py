@@ -15,10 +15,10 @@ from longlag.values.trial import Status, TrialResult
 
 _PAGE = 5000
 OF_PLAN = "plan checksum"
-"""The entry of the table ``about`` that holds the plan's rows against losses."""
+"""The entry of the table ``about`` that holds the sum of the checksums of the plan's rows, so that a loss is seen."""
 
 Columns = dict[str, Sequence[Any]]
-"""Rows of a table, by column; as in the file, so that JSON is text."""
+"""Rows of a table by column. Values are as in the file: JSON is text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Reading:
     def pages(self, table: str) -> Iterator[Columns]:
         """Yield a table of `schema.TABLES` by key, a page at a time; where it is empty, one empty page.
 
-        Columns and tables that an older file lacks are filled in; such a table is empty.
+        Columns that an older file lacks are filled in; a table that it lacks is empty.
 
         Raises:
             DamagedStoreError: A row is not as it was written.
@@ -81,7 +81,7 @@ class Reading:
         """Return the fields of every stored row that a plan compares, by key.
 
         Raises:
-            DamagedStoreError: A status is none.
+            DamagedStoreError: A stored status is not one of `Status`.
         """
         counted = schema.RUNS_FAILED if schema.RUNS_FAILED in self._held("trials") else f"NULL AS {schema.RUNS_FAILED}"
         stored, sources = dict[str, Stored](), dict[str | None, str | None]()
@@ -97,7 +97,10 @@ class Reading:
         return stored
 
     def durations(self, keys: Sequence[str]) -> dict[str, tuple[int, float, str | None]]:
-        """Return updates done, seconds and processor of the rows that have them, by key."""
+        """Return updates done, seconds and processor by key, for trials that took updates and time.
+
+        The processor is None where it was not noted.
+        """
         rows = self._rows(
             f"SELECT key, updates, wall_seconds, environment FROM trials WHERE key IN ({', '.join('?' * len(keys))})",
             *keys,
@@ -157,7 +160,7 @@ class Reading:
             return [schema.decoded(dict(row)) for row in self._connection.execute(query, values).fetchall()]
 
     def verify(self) -> None:
-        """Look for damage in every row, in curves that lack a point, and in a plan that lacks a trial.
+        """Look for damaged rows, for curves that lack a point, and for a plan that lacks a trial.
 
         Raises:
             DamagedStoreError: Something is not as it was written.
@@ -171,7 +174,7 @@ class Reading:
             raise DamagedStoreError(self.path, "the plan is not as it was written")
 
     def wrong_curves(self) -> set[str]:
-        """Return the keys of trials whose curve is not as it was written; older ones are passed over."""
+        """Return the keys of trials whose curve is not as it was written; curves without a checksum are passed over."""
         sums = defaultdict[str, int](int)
         for page in self.pages("measurements"):
             for key, one in zip(page["key"], page[schema.CHECKSUM], strict=True):
@@ -184,7 +187,7 @@ class Reading:
         }
 
     def plan_is_whole(self) -> bool:
-        """Return whether the plan has all rows that were written; of an older one that is not known, and True."""
+        """Return whether the plan has all rows that were written; True for an older plan, where this is unknown."""
         noted = self._noted(OF_PLAN)
         held = curve_checksum(one or 0 for page in self.pages("plan") for one in page[schema.CHECKSUM])
         return noted in ("", str(held))

@@ -1,11 +1,12 @@
-"""Recovers from a damaged store what can be read of it and is as it was written; the damaged file is kept.
+"""Recovers the rows of a damaged store that can be read and are as they were written; the damaged file is kept.
 
-Rows are read page by page, past the damage. A trial is recovered where its checksum and that of its curve fit, so that
-none is guessed at or lacks a part; the others are trained again by the next run.
+Rows are read page by page, past the damage. A trial is recovered where its checksum and that of its curve match, so
+that no recovered trial is guessed or incomplete; the next run trains the others again.
 
-Rows of versions without checksums are held against older hashes: a trial's key is one of its setting, its fingerprint
-one of its status, its updates and its curve. Where both fit it is recovered, again without a checksum, and told as one
-whose other numbers could not be checked. Plans and frames of lenses have no such hash: the next run makes them.
+Rows of versions without checksums are compared with older hashes: a trial's key is a hash of its setting, its
+fingerprint a hash of its status, its updates and its curve. Where both match, the trial is recovered, again without a
+checksum, and is counted among those whose other numbers could not be checked. Plans and frames of lenses have no such
+hash: the next run makes them again.
 """
 
 import os
@@ -27,9 +28,9 @@ from longlag.values.trial import fingerprint_of
 _OF_TRIALS = ("measurements", "lenses")
 """Tables whose rows belong to a trial."""
 _HASHED = ("trials", "measurements")
-"""Tables whose rows are held against a trial's key and fingerprint where they have no checksum."""
+"""Tables whose rows are compared with a trial's key and fingerprint where they have no checksum."""
 _NO_VALUE = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
-"""What is raised where a value is not one of its column."""
+"""The errors that a value raises if it does not belong in its column."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,14 @@ class Recovered:
 
 
 def recover(path: Path) -> Recovered:
-    """Replace a damaged store by one of the rows that are as they were written, and keep the damaged file beside it.
+    """Replace a damaged store by a new one that holds its undamaged rows, and keep the damaged file beside it.
 
     Args:
         path: The store's file.
 
     Raises:
-        StoreError: It is of a newer version or not a store, another run is writing it, or there is no room for another;
-            it is left as it is.
+        StoreError: The file is of a newer version or not a store, another run is writing it, or the disk has no room
+            for the new one. The file is left as it is.
     """
     if path.is_symlink():
         raise StoreError(f"{path} is a link: recover the store that it leads to")
@@ -69,7 +70,7 @@ def recover(path: Path) -> Recovered:
             return _counted(path, None)
         part = path.with_suffix(".part")
         try:
-            _remove(part)  # of a recovery that was killed
+            _remove(part)  # left by a recovery that was killed
             os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666))  # not through a link
             _write_readable(path, part)
             return _counted(path, _exchange(path, part))
@@ -96,16 +97,16 @@ def _write_readable(path: Path, part: Path) -> None:
     with explained(part), Store.open_for_writing(part, locked=False) as store, store.together():
         doubtful = set[str]()
         for table, row in _sound_rows(path.read_bytes(), _orders(path)):
-            if not store.put(table, row):  # two rows of one key, neither of which is known to be the later one
+            if not store.put(table, row):  # two different rows of one key: nothing says which is later
                 doubtful.add(str(row[schema.TABLES[table].key[0]]))
         _remove_incomplete(store, doubtful)
 
 
 def _sound_rows(content: bytes, orders: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, schema.Row]]:
-    """Yield each row whose checksum fits, or that may be an older one, with its table.
+    """Yield each row whose checksum matches, or that may come from an older version, with its table.
 
     Args:
-        content: The file.
+        content: The file's bytes.
         orders: The columns of each table, in the order of its rows.
     """
     for values in rows_in(content):
@@ -134,18 +135,18 @@ def _has_kinds(table: str, row: schema.Row) -> bool:
 
 
 def _orders(path: Path) -> dict[str, list[str]]:
-    """Return the columns of each table in the order of the file's rows: as the file says, where it can be read."""
-    said = dict[str, list[str]]()
+    """Return the columns of each table in the order of the file's rows: by its schema, if that can be read."""
+    in_schema = dict[str, list[str]]()
     with suppress(sqlite3.Error, UnicodeDecodeError), closing(connect(path, "ro")) as connection:
         connection.execute("PRAGMA writable_schema = ON")  # so that a file that was cut off is opened
         for table in schema.TABLES:
             rows = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
-            said[table] = [row["name"] for row in rows]
-    return {table: _order(table, said.get(table, [])) for table in schema.TABLES}
+            in_schema[table] = [row["name"] for row in rows]
+    return {table: _order(table, in_schema.get(table, [])) for table in schema.TABLES}
 
 
 def _order(table: str, columns: Sequence[str]) -> list[str]:
-    """Return columns with those of the key first; those of this version, where they cannot be those of a store."""
+    """Return columns with those of the key first; if they cannot be a store's, those of this version."""
     known, key = schema.TABLES[table].columns, schema.TABLES[table].key
     if not set(key) <= set(columns) <= known.keys():
         columns = list(known)
@@ -153,11 +154,11 @@ def _order(table: str, columns: Sequence[str]) -> list[str]:
 
 
 def _remove_incomplete(store: Store, doubtful: Collection[str]) -> None:
-    """Remove trials without a part of their curve, parts without their trial, and the plan if a row of it is lost.
+    """Remove trials with incomplete curves, curves and frames without their trial, and a plan that lacks a row.
 
     Args:
         store: The new store.
-        doubtful: Keys of which several rows were found.
+        doubtful: Keys of which the damaged store holds several different rows.
     """
     wrong = store.wrong_curves() | _unlike_their_hashes(store) | set(doubtful)
     keys = {table: {key for page in store.pages(table) for key in page["key"]} for table in ("trials", *_OF_TRIALS)}
@@ -169,7 +170,7 @@ def _remove_incomplete(store: Store, doubtful: Collection[str]) -> None:
 
 
 def _unlike_their_hashes(store: Store) -> set[str]:
-    """Return the keys of trials without a checksum whose setting, status, updates or curve another hash is of."""
+    """Return the keys of trials without a checksum whose key or fingerprint is not the hash of the stored values."""
     return {key for key in _without_checksum(store) if not _fits_hashes(store, key)}
 
 

@@ -59,7 +59,7 @@ class StudyData:
         curves: One row per evaluation: ``key`` and the fields of `Measurement` except ``slices``.
         slices: The error by slice at each evaluation: ``key, update, slice, value, error``.
         examples: Numbers that tasks read from the outputs on their examples: ``key, name, value``.
-        transfer: The errors at other distances than that of training: ``key`` and the fields of `Transfer`.
+        transfer: The errors at lags other than that of training: ``key`` and the fields of `Transfer`.
         lenses: Results of lenses, a row per frame: ``key, lens, version, phase, update``, and as JSON ``numbers`` and
             ``parts`` (`longlag.values.frames.Found`).
         outside: Stored trials that the plan does not hold; never mixed in.
@@ -93,10 +93,10 @@ def load(
     """Load one row per stored trial of the plan last run, sorted by key.
 
     Args:
-        study: The study's name; or a study, whose own trials are then looked up among those stored under its name.
+        study: The study's name; or a study, whose trials are looked up among those stored under its name.
         results: The folder of all studies.
         timings: Add ``wall_seconds`` and ``updates_per_second``, the only columns that differ between runs.
-        environment: Add ``environment.NAME`` for everything that was noted of versions and processor.
+        environment: Add a column ``environment.NAME`` for each thing noted about versions and processor.
 
     Raises:
         UsageError: Nothing is stored under that name.
@@ -104,12 +104,12 @@ def load(
     """
     with _opened(study, results) as store:
         trials, _ = read_trials(store, _plan(store, study))
-    found = finished(trials, ROW | (TIMINGS if timings else {}))
+    rows = finished(trials, ROW | (TIMINGS if timings else {}))
     if not environment:
-        return found
-    noted = [json.loads(text) if isinstance(text, str) else {} for text in trials["environment"]]
-    names = sorted({name for of in noted for name in of} - {"source"})
-    return found.assign(**{f"environment.{name}": [of.get(name) for of in noted] for name in names})
+        return rows
+    environments = [json.loads(text) if isinstance(text, str) else {} for text in trials["environment"]]
+    names = sorted({name for one in environments for name in one} - {"source"})
+    return rows.assign(**{f"environment.{name}": [one.get(name) for one in environments] for name in names})
 
 
 def load_curves(study: "str | Study", results: str | Path = "results") -> pd.DataFrame:
@@ -125,7 +125,8 @@ def load_curves(study: "str | Study", results: str | Path = "results") -> pd.Dat
 def load_transfer(study: "str | Study", results: str | Path = "results") -> pd.DataFrame:
     """Load one row per trial and test lag: the columns of `load` up to ``lr`` and ``seed``, then those of the test.
 
-    ``lag`` and ``min_lag`` are those of the distance tested, ``trained_from`` and ``trained_to`` those of training.
+    ``lag`` and ``min_lag`` are the largest and the smallest lag tested, ``trained_to`` and ``trained_from`` those of
+    training.
 
     Raises:
         UsageError: Nothing is stored under that name.
@@ -143,14 +144,14 @@ def load_lens(lens: str, study: "str | Study", results: str | Path = "results") 
     Columns: the setting, ``phase, update``, the lens's numbers, ``part`` and the columns of its tables.
 
     Raises:
-        UsageError: Nothing is stored under that name, or the lens has not looked at any of its trials.
+        UsageError: Nothing is stored under that name, or there are no results of the lens.
         StoreError: The store cannot be used.
     """
     data = load_study(study, results)
     held = sorted(data.lenses["lens"].unique())
     if lens not in held:
-        there = f"only {', '.join(held)}" if held else "no other lens either"
-        raise UsageError(f"lens {lens} has not looked at study {data.name}, {there}: run it again with --lens {lens}")
+        others = f"only of {', '.join(held)}" if held else "nor of any other lens"
+        raise UsageError(f"study {data.name} has no results of lens {lens}, {others}: run it again with --lens {lens}")
     setting = ["key", "study", "task", "cell", "hidden_size", "layers", "clip", "optimizer", "lr", "seed"]
     return (
         data.plan[setting]
@@ -176,7 +177,7 @@ def load_study(study: "str | Study", results: str | Path = "results", verify: bo
 
 
 def unstored(study: "Study", frames: Mapping[str, Sequence[Frame]]) -> StudyData:
-    """Return the data that reports read for a study of which only results of lenses exist.
+    """Return the data that reports read, for a study that has results of lenses only.
 
     Args:
         study: The study.
@@ -234,7 +235,7 @@ def _plan(store: Store, study: "str | Study") -> pd.DataFrame:
         return plan_frame(study.name, [(planned.trial, planned.facts) for planned in study.planned])
     plan = read_plan(store, study)
     if plan.empty:
-        raise UsageError(f"{store.path} holds no plan: its run was stopped before it began; give its command again")
+        raise UsageError(f"{store.path} holds no plan: the run was stopped before it wrote one; run the command again")
     return plan
 
 

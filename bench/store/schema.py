@@ -1,6 +1,6 @@
 """The tables of a store, and the conversion of values to rows and back.
 
-JSON and SQL have no NaN: numbers that are not finite are stored as NULL, their reason is in ``status``.
+JSON and SQL have no NaN: numbers that are not finite are stored as NULL, and ``status`` gives the reason.
 """
 
 import json
@@ -23,9 +23,9 @@ Facts = Mapping[str, Any]
 
 FACTS = ("lag", "min_lag", "baseline_error", "solved_below", "error_name", "task_options", "cell_options")
 CHOSEN = ("matched", "match_target", "match_reached", "match_note", "rate_basis")
-"""The target that a hidden size was picked for, and the evidence for a learning rate; NULL where they were given."""
+"""The target that a hidden size was picked for, and the evidence for a learning rate; NULL where they were options."""
 CHECKSUM, CURVE_CHECKSUM = "checksum", "curve_checksum"
-"""Columns that hold a row, and a trial's curve, against damage (`longlag.store.checks`); NULL in older rows."""
+"""The columns with the checksums of a row and of a trial's curve (`longlag.store.checks`); NULL in older rows."""
 RUNS_FAILED = "runs_failed"
 """The runs in a row in which a trial failed or ran out of time; NULL where it has a result, and in older rows."""
 _JSON = ("task_options", "cell_options", "example", "environment", "slices", "transfer", "numbers", "parts")
@@ -34,7 +34,7 @@ _SUMMARY = tuple(item.name for item in fields(TrialResult) if item.name not in _
 _ALWAYS_NUMBERS = ("loss", "error", "parameter_norm")  # of a measurement; NULL is read back as NaN
 _SQL: Mapping[Any, str] = {int: "INTEGER", float: "REAL", str: "TEXT"}
 _TYPES = {"INTEGER": int, "REAL": int | float, "TEXT": str}
-"""Types of a column's values in the file, where whole numbers are written as such."""
+"""Types of a column's values in the file; SQLite writes a whole number as an integer in a column REAL, too."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ TABLES: Mapping[str, Table] = {
 
 
 def plain_trial(trial: Trial) -> Row:
-    """Return the key and every field by its column; the budget's is ``budget_updates``: ``updates`` are those done."""
+    """Return the key and every field by column: ``budget_updates`` for the budget, since ``updates`` are those done."""
     return {"key": trial.key} | {axis.column or name: getattr(trial, name) for name, axis in AXES.items()}
 
 

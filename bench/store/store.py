@@ -57,7 +57,7 @@ class Store(Reading):
             StoreError: The file is missing, damaged, newer than this program or not a store.
         """
         with explained(path):
-            # Not mode=ro: what a killed run left half written is rolled back by whoever comes next, readers too.
+            # Not mode=ro: whoever opens the file next, a reader too, rolls back what a killed run left half written.
             connection = connect(path, "rw")
             with closed_on_error(connection):
                 fresh = is_fresh(path, connection, verify)
@@ -114,7 +114,7 @@ class Store(Reading):
         """Take a finished result; it is in the file after the next `flush`.
 
         It replaces a row of the same key with its curve, and removes frames of lenses for a network of another
-        fingerprint; but a failure or timeout never replaces a result. One that follows another counts as a further run
+        fingerprint; but a failure or timeout never replaces a result. A failure after a failure counts as a further run
         in which the trial failed.
         """
         self._waiting.append((result, facts))
@@ -140,7 +140,12 @@ class Store(Reading):
             self.waiting_since = None
 
     def take(self, results: Iterable[tuple[TrialResult, Facts]], without: Collection[str] = ()) -> None:
-        """Remove rows by key and store results of other runs: all of it in one transaction, or nothing."""
+        """Remove rows by key and store results of other runs, all in one transaction.
+
+        Args:
+            results: The results, with the facts of their trials.
+            without: Keys of the rows to remove.
+        """
         with explained(self.path), self.together():
             for table in ("trials", "measurements"):
                 self.remove(table, without)
@@ -162,11 +167,11 @@ class Store(Reading):
     def add_frames(self, frames: Mapping[str, Sequence[Frame]]) -> None:
         """Commit frames of lenses for stored networks, by key; a frame of the same lens and phase is replaced."""
         with explained(self.path), self.together():
-            for key, found in frames.items():
-                self._put_frames(key, found)
+            for key, frames_of_trial in frames.items():
+                self._put_frames(key, frames_of_trial)
 
     def put(self, table: str, row: schema.Row) -> bool:
-        """Insert a row as a file holds it; if the key has another row, leave that and return False."""
+        """Insert a row in the form of the file; if its key has a different row, leave that one and return False."""
         key = schema.TABLES[table].key
         match = " AND ".join(f'"{name}" = ?' for name in key)
         values = [row[name] for name in key]
@@ -217,7 +222,7 @@ class Store(Reading):
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Write all that the body writes, or nothing."""
+        """Commit everything that the body writes, or nothing."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield

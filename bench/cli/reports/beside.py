@@ -1,4 +1,4 @@
-"""Finds what a page shows beside its studies, and hands it over: reports know neither claims nor `check`."""
+"""Finds the verdicts and checks that a page shows beside its studies: reports know neither claims nor `check`."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from longlag.store.results import StudyData
 
 _VERDICTS = ("claims/claims.json", "claims.json")
-"""Where verdicts lie in the folder of results: beside the studies, or, of the studies of claims, among them."""
-_NOTED = "checks.jsonl"
-"""Where checks are noted in a study's folder. Names stand here, too, since what writes the files is slow to load."""
+"""The files of verdicts in the folder of results: the first beside studies, the second in the folder of claims."""
+_HISTORY = "checks.jsonl"
+"""The file of checks in a study's folder. Both names stand here, since what writes the files loads slowly."""
 _JUDGES = ("longlag.claims.*", "longlag.claims.support.*")
 _CHECKS = ("longlag.regression.show.on_page",)
 
 
 def kept(studies: "Sequence[StudyData]", results: Path, file: Path | None = None) -> "Kept":
-    """Return where what stands on a page beside its studies comes from.
+    """Return the source of the verdicts and checks that a page shows beside its studies.
 
     Args:
         studies: The studies.
         results: The folder of all studies.
-        file: The baseline of the study; None for those that its studies have.
+        file: The baseline of the study; None for each study's own.
     """
     from longlag.report.page.beside import Beside, Kept
 
@@ -34,7 +34,7 @@ def kept(studies: "Sequence[StudyData]", results: Path, file: Path | None = None
     places = {name: place for name, place in places.items() if place.is_file()}
     if judged is None and not places:
         return Kept()
-    files = [*places.values(), *(results / name / _NOTED for name in places), *([judged] if judged else [])]
+    files = [*places.values(), *(results / name / _HISTORY for name in places), *([judged] if judged else [])]
     roots = [*(_CHECKS if places else ()), *(_JUDGES if judged else ())]
     digest = hashlib.sha256(b"".join(map(_bytes, files)) + _sources(roots))
 
@@ -46,7 +46,7 @@ def kept(studies: "Sequence[StudyData]", results: Path, file: Path | None = None
 
 
 def _claims(file: Path) -> "Claims":
-    """Return the verdicts of a file; of one that cannot be used a line says why."""
+    """Return the verdicts in a file; if it cannot be used, a line that says why."""
     from longlag.claims.support import named, on_page, stored
     from longlag.report.page.beside import Claims
     from longlag.store.file import StoreError
@@ -58,7 +58,7 @@ def _claims(file: Path) -> "Claims":
 
 
 def _past(study: "StudyData", place: Path, results: Path) -> "Past":
-    """Return a study's baseline and former checks; a line says why a baseline cannot be used."""
+    """Return a study's baseline and earlier checks; if the baseline cannot be used, a line that says why."""
     from longlag.regression.judge import baseline
     from longlag.regression.show import history, on_page
     from longlag.report.page.beside import Past
@@ -72,13 +72,13 @@ def _past(study: "StudyData", place: Path, results: Path) -> "Past":
 
 
 def _without_folder(error: Exception, file: Path) -> str:
-    """Describe a file's fault in words that do not depend on where results lie."""
-    said = f"{file} cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
-    return said.replace(str(file), file.name)
+    """Return the message of a file's error, with the file's name in place of its path."""
+    message = f"{file} cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+    return message.replace(str(file), file.name)
 
 
 def _bytes(path: Path) -> bytes:
-    """Return a file's bytes after their number; of one that cannot be read, why."""
+    """Return a file's bytes after their number; if it cannot be read, the reason in their place."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -87,7 +87,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _sources(roots: Sequence[str]) -> bytes:
-    """Return the sources of some modules with all that these import."""
+    """Return the sources of some modules and of all modules that they import."""
     from longlag.process.sources import closure, modules
 
     files = modules()

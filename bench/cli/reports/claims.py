@@ -38,18 +38,18 @@ def claims(
     from longlag.claims.support.answering import FOLDER
     from longlag.cli.options import checked_workers
 
-    asked, tier, count = named.asked(numbers), named.checked_tier(tier), checked_workers(workers)
+    chosen, tier, count = named.asked(numbers), named.checked_tier(tier), checked_workers(workers)
     folder = results / FOLDER
     if explain:
-        click.echo("\n".join(_explained(claim) for claim in asked), nl=False)
+        click.echo("\n".join(_explained(claim) for claim in chosen), nl=False)
         return 0
     if only_plan:
-        _show_plan(asked, tier, folder, count)
+        _show_plan(chosen, tier, folder, count)
         return 0
-    return _answer(asked, tier, folder, count, new_rules)
+    return _answer(chosen, tier, folder, count, new_rules)
 
 
-def _answer(asked: "Sequence[Claim]", tier: int, folder: Path, workers: int, new_rules: bool) -> int:
+def _answer(chosen: "Sequence[Claim]", tier: int, folder: Path, workers: int, new_rules: bool) -> int:
     """Answer claims one by one, store each answer, and return the exit code."""
     from longlag.claims.support import named, stored, told
     from longlag.claims.support.answering import Bench, answer
@@ -58,27 +58,27 @@ def _answer(asked: "Sequence[Claim]", tier: int, folder: Path, workers: int, new
 
     held, times, failed = stored.read(folder), dict[int, float](), False
     if not new_rules:
-        stored.check_rules(held, asked, folder)
+        stored.check_rules(held, chosen, folder)
     bench = Bench(folder, tier, _trainer(folder, workers))
-    for claim in [claim for claim in asked if claim.asked_in(tier)]:
+    for claim in [claim for claim in chosen if claim.asked_in(tier)]:
         click.echo(f"claim {claim.number()}: {claim.sentence}", err=True)
-        found = answer(claim, bench)
-        if found is None:
+        answered = answer(claim, bench)
+        if answered is None:
             failed = True
             click.echo(f"claim {claim.number()}: some trials failed, so there is no verdict", err=True)
             continue
-        held = stored.joined(held, stored.entries_of(found, tier))
+        held = stored.joined(held, stored.entries_of(answered, tier))
         stored.write(held, folder)
         if told.highest(held)[claim.number()] == tier:
-            stored.write_rows(found, folder)
-            times = stored.write_times({claim.number(): found.seconds}, folder)
-            told.draw(found, told.frame_of(held, told.highest(held), times), folder)
+            stored.write_rows(answered, folder)
+            times = stored.write_times({claim.number(): answered.seconds}, folder)
+            told.draw(answered, told.frame_of(held, told.highest(held), times), folder)
     times = stored.write_times({}, folder)
     if held:
         every = told.frame_of(held, told.highest(held), times)
         click.echo(told.write_page(named.claims(), every, folder), err=True)
-    verdicts = told.frame_of(held, {claim.number(): tier for claim in asked}, times)
-    click.echo(table.terminal(verdicts, told.not_told(asked, verdicts, tier)), nl=False)
+    verdicts = told.frame_of(held, {claim.number(): tier for claim in chosen}, times)
+    click.echo(table.terminal(verdicts, told.not_told(chosen, verdicts, tier)), nl=False)
     return EXIT_SOME_FAILED if failed else 0
 
 
@@ -94,14 +94,14 @@ def _trainer(folder: Path, workers: int) -> "Train":
     return train
 
 
-def _show_plan(asked: "Sequence[Claim]", tier: int, folder: Path, workers: int) -> None:
+def _show_plan(chosen: "Sequence[Claim]", tier: int, folder: Path, workers: int) -> None:
     from longlag.claims.support.answering import AROUND_THE_BEST, planned
     from longlag.claims.support.told import NOT_ASKED
     from longlag.cli.progress import minutes
     from longlag.run.plan import make_plan
 
     whole = 0.0
-    for claim in asked:
+    for claim in chosen:
         click.echo(f"{claim.number():>2}  {claim.sentence}")
         if not claim.asked_in(tier):
             click.echo(f"    {NOT_ASKED}")
@@ -116,11 +116,11 @@ def _show_plan(asked: "Sequence[Claim]", tier: int, folder: Path, workers: int) 
             whole += seconds
             how = "with further trials around the best rates" if is_search else "if none stops early"
             click.echo(f"    {study.name}: {len(plan.trials)} trials, {plan.stored} stored, {minutes(seconds)} {how}")
-    click.echo(f"{minutes(whole)} on {workers} workers, an estimate; and a minute for computed claims")
+    click.echo(f"about {minutes(whole)} on {workers} workers, and a minute for computed claims")
 
 
 def _explained(claim: "Claim") -> str:
-    """Return all that was fixed before the results: sentence, source and rules."""
+    """Return the lines on what was fixed before the results: sentence, source and rules."""
     from longlag.claims.base import LECTURE
     from longlag.claims.support.fixed import rule_hash
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from longlag.cli.baselines import baseline_option
-from longlag.cli.options import asked, plugin_option, results_option
+from longlag.cli.options import plugin_option, results_option, subject_of
 from longlag.tasks.support.errors import UsageError
 
 
@@ -14,7 +14,7 @@ from longlag.tasks.support.errors import UsageError
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File to write; by default report.html, of two studies against-FIRST.html, in the last one's folder.",
+    help="File to write.  [default: report.html or, of two studies, against-FIRST.html, in the last one's folder]",
 )
 @click.option("--static", is_flag=True, help="Leave out the explorer and its scripts: a page of under 1.5 MB.")
 @baseline_option
@@ -33,13 +33,13 @@ def report(studies: tuple[str, ...], out: Path | None, static: bool, file: Path 
     if len(set(studies)) < len(studies):
         raise UsageError(f"a page compares two different studies, not {studies[0]} with itself")
     if file is not None and len(studies) > 1:
-        raise UsageError(f"--baseline {file} is of one study, and this page shows two; leave it out")
+        raise UsageError(f"--baseline {file} belongs to one study, and this page shows two; leave it out")
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"--out {out}: there is no folder {out.parent}")
-    shown = [load_study(asked(study), results) for study in studies]
+    loaded = [load_study(subject_of(study), results) for study in studies]
     if file is not None:
-        baseline.read(file, shown[0].name)  # what cannot be used is refused if it was given, else the page says so
-    called = stamp.FILE if len(shown) == 1 else f"against-{shown[0].name}.html"
-    path = out or results / shown[-1].name / called
-    write(shown, results, path, static, kept(shown, results, file))
+        baseline.read(file, loaded[0].name)  # an unusable file is refused if it was given, else the page says so
+    name = stamp.FILE if len(loaded) == 1 else f"against-{loaded[0].name}.html"
+    path = out or results / loaded[-1].name / name
+    write(loaded, results, path, static, kept(loaded, results, file))
     click.echo(path)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from longlag.cli.options import asked, in_its_order, name_of, plugin_option, report_options, results_option
+from longlag.cli.options import in_its_order, name_of, plugin_option, report_options, results_option, subject_of
 from longlag.cli.reports.choosing import command_line, selection_options, style_options
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ def figures(study: str, wanted: "Wanted | None", selection: "Selection", out: Pa
     from longlag.report.paper.styles import style_of
     from longlag.store.results import load_study
 
-    named = asked(study)
-    data = load_study(named, results)
+    subject = subject_of(study)
+    data = load_study(subject, results)
     if wanted is None and out is None and not (selection.axes or selection.labels or selection.looks):
-        with in_its_order(named):
+        with in_its_order(subject):
             written = draw_figures(data, results / data.name)
     else:
         chosen = selection.of(data)
@@ -85,10 +85,10 @@ def tables(
 
     if form is not None and form not in FORMATS:
         raise UsageError(f"no format is called {form!r}{near(form, FORMATS)}; there are {', '.join(FORMATS)}")
-    named = asked(study)
-    data = load_study(named, results)
+    subject = subject_of(study)
+    data = load_study(subject, results)
     if not (columns or group or form or out or selection.axes or selection.labels or selection.looks):
-        with in_its_order(named):
+        with in_its_order(subject):
             written = write_tables(data, results / data.name)
         for path in written:
             click.echo(path)
@@ -125,7 +125,7 @@ def methods(study: str, form: str | None, selection: "Selection", out: Path | No
     files = {"markdown": "methods.md", "latex": "methods.tex", "bibtex": "methods.bib"}
     if form is not None and form not in files:
         raise UsageError(f"no format is called {form!r}{near(form, files)}; there are {', '.join(files)}")
-    data = load_study(asked(study), results)
+    data = load_study(subject_of(study), results)
     chosen = selection.of(data)
     with selection.worn(data):
         texts = methods_files(chosen, origin_of(chosen, command_line()))

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from longlag.cli.ending import write_as_files
-from longlag.cli.options import asked, in_its_order, report_options
+from longlag.cli.options import in_its_order, report_options, subject_of
 from longlag.tasks.support.errors import UsageError
 
 
@@ -19,11 +19,11 @@ def show(study: str, as_json: bool, results: Path) -> None:
     from longlag.report.text.terminal import render_text, to_json
     from longlag.store.results import load_study
 
-    named = asked(study)
-    data = load_study(named, results)
+    subject = subject_of(study)
+    data = load_study(subject, results)
     if as_json:
         write_as_files()
-    with in_its_order(named):
+    with in_its_order(subject):
         click.echo(to_json(data) if as_json else render_text(data))
     name_transfer(data.name, results)
 
@@ -56,7 +56,7 @@ def export(
 
     if form == "parquet" and out is None:
         raise UsageError("--format parquet needs --out FILE")
-    given = [name for name, asked in (("curves", curves), ("transfer", transfer), ("lens", lens)) if asked]
+    given = [name for name, value in (("curves", curves), ("transfer", transfer), ("lens", lens)) if value]
     if len(given) > 1:
         options = " and ".join(f"--{name}" for name in given)
         raise UsageError(f"{options} export different rows: give one of them at a time")
@@ -67,12 +67,13 @@ def export(
         raise UsageError(f"--environment adds columns to rows of trials: it cannot go with --{given[0]}")
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"--out {out}: there is no folder {out.parent}")
+    subject = subject_of(study)
     if curves:
-        frame = load_curves(asked(study), results)
+        frame = load_curves(subject, results)
     elif lens is not None:
-        frame = load_lens(lens, asked(study), results)
+        frame = load_lens(lens, subject, results)
     else:
-        frame = load_transfer(asked(study), results) if transfer else load(asked(study), results, timings, environment)
+        frame = load_transfer(subject, results) if transfer else load(subject, results, timings, environment)
     if form == "parquet":
         assert out is not None
         write_parquet(frame, out)

@@ -8,12 +8,12 @@ from longlag.report.text.tables import axis_text, number
 from longlag.store.results import StudyData
 
 FORMS = {"P(is)": "P(are)", "P(singular)": "P(plural)"}
-"""The names of the right answer's probability and of the wrong one's, in whatever way a task asks."""
+"""The names of the right answer's probability and of the wrong one's, for each way in which a task asks."""
 MOST_ROWS = 200
 """The most settings in the table."""
 EXPLANATION = (
-    "The writer of the books is / are: probability that networks give to each form where training ended, median and "
-    "range of the seeds. Right: seeds that find the form of the subject the more probable one."
+    "The writer of the books is / are: the probability that networks give to each form where training ended, median "
+    "and range of the seeds. Right: seeds that give the higher probability to the form that agrees with the subject."
 )
 
 
@@ -29,9 +29,9 @@ def answers(study: StudyData) -> Table | None:
     names = [name for name in (*FORMS, *FORMS.values()) if name in frame]
     axes = several(study.plan)
     rows = []
-    for _, of in frame.groupby(list(SETTING), sort=False, dropna=False):
-        settings = [axis_text(name, of[name].iloc[0]) for name in axes]
-        rows.append([*settings, *(_spread(of[name].dropna()) for name in names), _right(of)])
+    for _, trials in frame.groupby(list(SETTING), sort=False, dropna=False):
+        settings = [axis_text(name, trials[name].iloc[0]) for name in axes]
+        rows.append([*settings, *(_spread(trials[name].dropna()) for name in names), _right(trials)])
     heads = list(map(heading, axes))
     return Table([*heads, *names, "right"], frozenset(heads), rows[:MOST_ROWS], len(rows[MOST_ROWS:]))
 
@@ -50,5 +50,5 @@ def _spread(values: pd.Series) -> str:
 
 def _right(rows: pd.DataFrame) -> str:
     both = [rows[[right, wrong]].dropna() for right, wrong in FORMS.items() if {right, wrong} <= set(rows.columns)]
-    found = sum(int((of.iloc[:, 0] > of.iloc[:, 1]).sum()) for of in both)
-    return f"{found}/{sum(map(len, both))}"
+    right_answers = sum(int((pair.iloc[:, 0] > pair.iloc[:, 1]).sum()) for pair in both)
+    return f"{right_answers}/{sum(map(len, both))}"

@@ -1,4 +1,4 @@
-"""The content of a page beside its studies, as values: the packages that know the files read them."""
+"""The claims and baselines that a page shows beside its studies; `longlag.cli.reports.beside` reads the files."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ class Question:
 
     Attributes:
         name: The number of the claim and the letter of the rule.
-        asks: What is asked, as a statement.
+        asks: The statement in question.
         verdict: The verdict.
         effect: The effect with its interval and minimum; empty for exact verdicts.
-        n: On how many trials or networks it rests.
-        rule: How it is decided, and what else is shown on demand: a name and a text each.
+        n: The number of trials or networks that the verdict rests on.
+        rule: The rule and other details that are shown on demand, a name and a text for each.
     """
 
     name: str
@@ -41,8 +41,8 @@ class Claims:
     """The claims that were judged.
 
     Attributes:
-        about: Where they are from and how verdicts are read.
-        remarks: What the reader must know of verdicts that are shown otherwise than they stand, or not at all.
+        about: The origin of the claims, and how to read verdicts.
+        remarks: Remarks on verdicts that are shown differently from their file, or not at all.
         claims: The claims, by number.
     """
 
@@ -53,15 +53,15 @@ class Claims:
 
 @dataclass(frozen=True)
 class Past:
-    """A study's past: its baseline, and checks against it.
+    """A study's baseline, and earlier checks against it.
 
     Attributes:
-        heading: Which baseline; empty if it cannot be used.
-        last: The result of the last check; empty without one.
-        remarks: What the reader must know.
+        heading: The name of the baseline; empty if the baseline cannot be used.
+        last: The result of the last check; empty without a check.
+        remarks: Remarks on how far the comparison can be trusted, or why the baseline cannot be used.
         differences: The stored results beside the baseline, with intervals; None if no setting has both.
         explanation: How to read the differences.
-        events: What was accepted and checked when, the latest first; None without a baseline that can be used.
+        events: Acceptances and checks with their times, the latest first; None without a usable baseline.
     """
 
     heading: str
@@ -74,11 +74,11 @@ class Past:
 
 @dataclass(frozen=True)
 class Beside:
-    """The content of a page beside its studies.
+    """The claims and baselines that a page shows beside its studies.
 
     Attributes:
         claims: The claims that were judged in the folder of results; None if none were.
-        pasts: What is known from before, by the name of the study; only of studies that have a baseline.
+        pasts: The baseline and checks of each study that has a baseline, by the study's name.
     """
 
     claims: Claims | None = None
@@ -87,11 +87,11 @@ class Beside:
 
 @dataclass(frozen=True)
 class Kept:
-    """Where that comes from.
+    """The source of a `Beside`.
 
     Attributes:
         digest: A hash of everything that `read` depends on.
-        read: Reads it, which takes seconds; only a page that is made needs it.
+        read: Reads the files, which takes seconds; it is called only when a page is made.
     """
 
     digest: str = ""

@@ -27,19 +27,19 @@ def side_by_side(first: StudyData, second: StudyData) -> Table:
     axes = several(pd.concat([first.plan, second.plan], ignore_index=True))
     names = (first.name, second.name)
     heads = list(map(heading, axes))
-    solved, *rest = [[f"{what}, {name}" for name in names] for what in _SAID]
+    solved, *rest = [[f"{what}, {name}" for name in names] for what in _RESULTS]
     columns = [*heads, *solved, "difference, points", *chain(*rest)]
     rows = []
     for _, row in both.iterrows():
         sides = [pd.Series(_side(row, suffix)) for suffix in ("_1", "_2")]
-        solved, *rest = [[write(side) for side in sides] for write in _SAID.values()]
+        solved, *rest = [[write(side) for side in sides] for write in _RESULTS.values()]
         settings = [axis_text(name, row[name]) for name in axes]
         rows.append([*settings, *solved, difference_text(*sides), *chain(*rest)])
     alone = len(summarise(first)) + len(summarise(second)) - 2 * len(both)
     return Table(columns, frozenset(heads), rows, alone)
 
 
-_SAID = {
+_RESULTS = {
     "solved": lambda side: f"{side['solved_count']:.0f}/{side['n']:.0f}",
     "updates": updates_text,
     "error": error_text,
@@ -47,8 +47,8 @@ _SAID = {
 
 
 def _side(row: pd.Series, suffix: str) -> dict[str, object]:
-    of = {str(name).removesuffix(suffix): value for name, value in row.items() if str(name).endswith(suffix)}
-    return {**of, "budget_updates": row["budget_updates"]}
+    own = {str(name).removesuffix(suffix): value for name, value in row.items() if str(name).endswith(suffix)}
+    return {**own, "budget_updates": row["budget_updates"]}
 
 
 def difference_text(first: pd.Series, second: pd.Series) -> str:

@@ -1,4 +1,4 @@
-"""Gathers the contents of a page on one study as values, which a template only places."""
+"""Gathers the contents of a page on one study as values, which the template only arranges."""
 
 import json
 from dataclasses import dataclass

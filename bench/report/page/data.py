@@ -1,6 +1,6 @@
 """Writes the data of the explorer as one block of JSON, in columns with one entry for each trial.
 
-In long studies curves are thinned, which the page says; of very long studies it has the settings only.
+Curves of long studies are thinned, as the page says; the page of a very long study has its settings only.
 """
 
 import json
@@ -125,14 +125,14 @@ def _curves(studies: Sequence[StudyData], places: dict[Any, int]) -> tuple[dict[
     """Return the curve of each trial by its place, and the step n if only every n-th evaluation is kept."""
     total = sum(len(study.curves) for study in studies) if places else 0
     step, curves = max(1, -(-total // MOST_POINTS)), {}
-    for number_, study in enumerate(studies if places else ()):
+    for study_number, study in enumerate(studies if places else ()):
         columns = [*(study.curves[name] for name in _MEASURED)]
         values = [pd.to_numeric(column).to_numpy(dtype=float) for column in columns]
         updates = study.curves["update"].tolist()
-        for key, found_rows in study.curves.groupby("key", sort=True).indices.items():
-            rows = np.asarray(found_rows)
+        for key, indices in study.curves.groupby("key", sort=True).indices.items():
+            rows = np.asarray(indices)
             kept = sorted({*rows[::step].tolist(), int(rows[-1])})
-            if (place := places.get((number_, key))) is not None:
+            if (place := places.get((study_number, key))) is not None:
                 measured = zip(_MEASURED.values(), values, strict=True)
                 curves[str(place)] = {"update": [updates[row] for row in kept]} | {
                     name: [rounded(column[row]) for row in kept] for name, column in measured
@@ -143,16 +143,16 @@ def _curves(studies: Sequence[StudyData], places: dict[Any, int]) -> tuple[dict[
 def _slices(studies: Sequence[StudyData], places: dict[Any, int]) -> dict[str, Any]:
     """Return the errors by slice at each trial's last evaluation, by its place."""
     by_place: dict[str, Any] = {}
-    for number_, study in enumerate(studies if places else ()):
+    for study_number, study in enumerate(studies if places else ()):
         if study.slices.empty:
             continue
         last = study.slices.groupby("key")["update"].transform("max") == study.slices["update"]
         rows = study.slices[last]
         for key, name, value, error in zip(rows["key"], rows["slice"], rows["value"], rows["error"], strict=True):
-            if (place := places.get((number_, key))) is not None:
-                of = by_place.setdefault(str(place), {}).setdefault(name, {"value": [], "error": []})
-                of["value"].append(value)
-                of["error"].append(rounded(error))
+            if (place := places.get((study_number, key))) is not None:
+                columns = by_place.setdefault(str(place), {}).setdefault(name, {"value": [], "error": []})
+                columns["value"].append(value)
+                columns["error"].append(rounded(error))
     return by_place
 
 

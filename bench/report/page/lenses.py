@@ -1,4 +1,4 @@
-"""The lenses' results of each trial for the explorer, and a table of gates by setting."""
+"""The results of lenses: for each trial, as the explorer shows them, and the gates of each setting as a table."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from longlag.store.results import StudyData
 from longlag.values.frames import END, PHASES
 
 MOST_FRAMES = 2000
-"""The most frames of a lens that a page draws of; of more there are the numbers, and the reach where training ended."""
+"""The most frames of a lens for which a page draws; with more, it has their numbers and the reach at the end only."""
 MOST_ROWS = 200
 """The most settings in the table of gates."""
 GATES = (
@@ -31,53 +31,54 @@ Places = Mapping[Any, int]
 def reach(studies: Sequence[StudyData], places: Places) -> dict[str, Any]:
     """Return the reach by the trial's place: lags and medians at the end of training, and at earlier phases."""
     reaches: dict[str, Any] = {}
-    for number_, study in enumerate(studies if places else ()):
+    for study_number, study in enumerate(studies if places else ()):
         if not has_lens(study, "reach"):
             continue
         tables = lens_tables(study.lenses, "reach", "input")
         numbers = lens_numbers(study.lenses, "reach")
         ends = numbers[numbers["phase"] == END].drop_duplicates("key").set_index("key")
         for key, rows in tables[tables["phase"] == END].groupby("key", sort=True):
-            of = ends.loc[key]
-            reaches[str(places[number_, key])] = {
+            end = ends.loc[key]
+            reaches[str(places[study_number, key])] = {
                 "lag": rows["lag"].tolist(),
                 "median": [rounded(value) for value in rows["median"]],
-                "fading": plain(of.get("fading")),
-                "needed": plain(of.get("needed_lag")),
+                "fading": plain(end.get("fading")),
+                "needed": plain(end.get("needed_lag")),
                 "before": {},
             }
         if _frames_of(study, "reach") > MOST_FRAMES:
             continue
         for (trial, phase), rows in tables[tables["phase"] != END].groupby(["key", "phase"], sort=False):
-            if (found := reaches.get(str(places[number_, trial]))) is not None:
+            if (of_trial := reaches.get(str(places[study_number, trial]))) is not None:
                 medians = [rounded(value) for value in rows["median"]]
-                found["before"][phase] = {"lag": rows["lag"].tolist(), "median": medians}
+                of_trial["before"][phase] = {"lag": rows["lag"].tolist(), "median": medians}
     return reaches
 
 
 def gates(studies: Sequence[StudyData], places: Places) -> dict[str, Any]:
-    """Return the gates by the trial's place, at its last phase, for each gate.
+    """Return the gates of each trial at its last phase, by the trial's place.
 
-    ``left`` and ``share``: how its values are spread; ``mean``: of its units along one sequence, which read ``read``.
+    ``spread`` has a histogram of each gate's values (``left, share``); ``along`` has the mean of each gate's units at
+    each step of one sequence, whose symbols are ``read``.
     """
-    found: dict[str, Any] = {}
-    for number_, study in enumerate(studies if places else ()):
+    by_place: dict[str, Any] = {}
+    for study_number, study in enumerate(studies if places else ()):
         if _frames_of(study, "gates") > MOST_FRAMES:
             continue
         frames = study.lenses[study.lenses["lens"] == "gates"]
         order = frames["phase"].map(PHASES.index)
         for row in frames.assign(order=order).sort_values(["key", "order"]).itertuples(index=False):
             parts = json.loads(str(row.parts))
-            place = places.get((number_, row.key))
+            place = places.get((study_number, row.key))
             if place is not None and {"histogram", "trace"} <= parts.keys():
-                found[str(place)] = {"phase": row.phase, **_spread(parts["histogram"]), **_along(parts["trace"])}
-    return found
+                by_place[str(place)] = {"phase": row.phase, **_spread(parts["histogram"]), **_along(parts["trace"])}
+    return by_place
 
 
 def _spread(part: dict[str, list[Any]]) -> dict[str, Any]:
     table = pd.DataFrame(part)
     by_gate = table.groupby("gate", sort=False)
-    return {"spread": {gate: {name: of[name].tolist() for name in ("left", "share")} for gate, of in by_gate}}
+    return {"spread": {gate: {name: rows[name].tolist() for name in ("left", "share")} for gate, rows in by_gate}}
 
 
 def _along(part: dict[str, list[Any]]) -> dict[str, Any]:
@@ -89,19 +90,19 @@ def _along(part: dict[str, list[Any]]) -> dict[str, Any]:
 
 
 def texts(studies: Sequence[StudyData], places: Places) -> dict[str, list[str]]:
-    """Return texts on what lenses measured in each trial, by its place."""
-    told: dict[str, list[str]] = {}
-    for number_, study in enumerate(studies if places else ()):
+    """Return the numbers of all lenses as texts, by the trial's place."""
+    by_place: dict[str, list[str]] = {}
+    for study_number, study in enumerate(studies if places else ()):
         for row in study.lenses.sort_values(["lens", "update"], kind="stable").itertuples(index=False):
             numbers = {name: value for name, value in json.loads(str(row.numbers)).items() if value is not None}
             text = ", ".join(f"{name.replace('_', ' ')} {_word(value)}" for name, value in numbers.items())
-            if (place := places.get((number_, row.key))) is not None:
-                told.setdefault(str(place), []).append(f"{row.lens}, {row.phase} (update {row.update}): {text}")
-    return told
+            if (place := places.get((study_number, row.key))) is not None:
+                by_place.setdefault(str(place), []).append(f"{row.lens}, {row.phase} (update {row.update}): {text}")
+    return by_place
 
 
 def has_more_frames(studies: Sequence[StudyData]) -> bool:
-    """Return whether a study has more frames of a lens than a page draws of."""
+    """Return whether a study has more frames of a lens than a page can draw."""
     return any(_frames_of(study, lens) > MOST_FRAMES for study in studies for lens in ("reach", "gates"))
 
 
@@ -117,16 +118,16 @@ def gates_table(study: StudyData) -> Table | None:
     """Return a row for each setting whose gates were read where training ended; None if there is none."""
     if not (study.lenses["lens"] == "gates").any():
         return None
-    found = lens_numbers(study.lenses, "gates")
-    found = found[found["phase"] == END].drop(columns=["phase", "update"])
-    wanted = [str(name) for name in found if str(name).endswith(("_carried", "_elsewhere")) or name == "memory"]
+    numbers = lens_numbers(study.lenses, "gates")
+    numbers = numbers[numbers["phase"] == END].drop(columns=["phase", "update"])
+    wanted = [str(name) for name in numbers if str(name).endswith(("_carried", "_elsewhere")) or name == "memory"]
     if not wanted:
         return None
-    frame = outcomes(study).merge(found[["key", *wanted]].dropna(subset=wanted, how="all"), on="key")
+    frame = outcomes(study).merge(numbers[["key", *wanted]].dropna(subset=wanted, how="all"), on="key")
     axes, rows = several(study.plan), []
-    for _, of in frame.groupby(list(SETTING), sort=False, dropna=False):
-        medians = [number(pd.to_numeric(of[name]).median(), 2) for name in wanted]
-        rows.append([*(axis_text(name, of[name].iloc[0]) for name in axes), str(len(of)), *medians])
+    for _, trials in frame.groupby(list(SETTING), sort=False, dropna=False):
+        medians = [number(pd.to_numeric(trials[name]).median(), 2) for name in wanted]
+        rows.append([*(axis_text(name, trials[name].iloc[0]) for name in axes), str(len(trials)), *medians])
     if not rows:
         return None
     heads = list(map(heading, axes))

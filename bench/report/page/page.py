@@ -33,7 +33,7 @@ def render(
         results: The folder of all studies.
         digest: The digest of the page's data, from `stamp.digest_of`.
         static: Whether to leave out the explorer and its scripts.
-        beside: What it shows beside the studies.
+        beside: The claims and baselines that the page shows beside the studies.
     """
     scripts = [] if static else [Markup(get_plotlyjs()), *map(asset, SCRIPTS)]
     loader = jinja2.FileSystemLoader(_HERE / "templates")
@@ -63,7 +63,7 @@ def asset(name: str) -> Markup:
 
 
 def policy(scripts: Sequence[str]) -> str:
-    """Return a content-security policy that allows no network, and no scripts but these."""
+    """Return a content-security policy that allows no network, and no scripts except these."""
     hashes = [b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
     allowed = " ".join(f"'sha256-{digest}'" for digest in hashes) or "'none'"
     rules = {"default-src": "'none'", "script-src": allowed, "style-src": "'unsafe-inline'", "img-src": "data: blob:"}
@@ -79,7 +79,7 @@ def write(studies: Sequence[StudyData], results: Path, out: Path, static: bool =
         results: The folder of all studies.
         out: The file.
         static: Whether to leave out the explorer and its scripts.
-        kept: Where what it shows beside the studies comes from.
+        kept: The source of the claims and baselines that the page shows beside the studies.
 
     Returns:
         Whether the page was written.

@@ -1,4 +1,4 @@
-"""Makes a study's figures for a page; no other module of this package draws figures.
+"""Draws a study's figures for a page; no other module of this package draws figures.
 
 The headline is SVG. The others are the PNG files in the study's folder if these are up to date, else the same bytes are
 drawn again: a run does not draw a figure twice, and a page does not depend on which files exist.
@@ -25,7 +25,7 @@ LARGEST = 400_000
 MOST_TRIALS = 20_000
 """The most trials of a study whose page has pictures: hundreds of frames cannot be read."""
 
-TOLD = {
+DESCRIPTIONS = {
     "horizons": ("How far back", "Horizon of each cell and clip with its interval, a frame a task."),
     "solved": ("Solved share", "Map of solved trials, a row a cell and a column a clip, counts written in."),
     "learning_curves": ("Learning curves", "Error against updates, a faint line a seed, with the floor."),
@@ -91,7 +91,7 @@ def _png(study: StudyData, name: str, file: Path, standing: list[Path]) -> bytes
 
 
 def _picture(name: str, image: Markup, wide: int) -> Picture:
-    title, description = TOLD[name]
+    title, description = DESCRIPTIONS[name]
     return Picture(title, description, image if len(image) <= LARGEST else Markup(), f"{name}.png", wide)
 
 
@@ -102,14 +102,14 @@ def _pixels(png: bytes) -> int:
 
 def _img(png: bytes, name: str) -> Markup:
     text = b64encode(png).decode()
-    return Markup('<img alt="{}" src="data:image/png;base64,{}">').format(TOLD[name][1], Markup(text))
+    return Markup('<img alt="{}" src="data:image/png;base64,{}">').format(DESCRIPTIONS[name][1], Markup(text))
 
 
 def _inline(svg: str, name: str, study: StudyData) -> Markup:
-    """Return an SVG as an element of a page, with unique ids, and with styles that apply to nothing else."""
+    """Return an SVG as an element of a page, with unique ids and without styles that would apply to the whole page."""
     body = _LEFT_OUT.sub("", svg[svg.index("<svg") :])
-    of = f"{re.sub(r'[^a-zA-Z0-9]', '-', study.name)}-{name}-"
-    body = _ID.sub(lambda match: match.group(1) + of, body)
-    label = escape(f"{TOLD[name][0]}. {TOLD[name][1]}")
+    prefix = f"{re.sub(r'[^a-zA-Z0-9]', '-', study.name)}-{name}-"
+    body = _ID.sub(lambda match: match.group(1) + prefix, body)
+    label = escape(f"{DESCRIPTIONS[name][0]}. {DESCRIPTIONS[name][1]}")
     opening = f'<svg role="img" aria-label="{label}" style="stroke-linejoin:round;stroke-linecap:butt"'
     return Markup(opening + body.removeprefix("<svg"))

@@ -1,4 +1,4 @@
-"""Values as JSON can hold them."""
+"""Converts values of data frames to values that JSON can hold."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Tells whether a page is up to date, by a digest in its head of everything it was made from."""
+"""Tells whether a page is up to date: a digest in its head covers everything that it was made from."""
 
 import hashlib
 import re
@@ -17,7 +17,7 @@ MAKES = "longlag.report.page.page"
 _LIBRARIES = ("jinja2", "plotly")
 _IN_HEAD = re.compile(r'<meta name="longlag-made-from" content="([0-9a-f]{64})">')
 _HEAD = 4000
-"""The first bytes of a page, among which its digest is."""
+"""How many bytes of a page are searched for its digest, which is in its head."""
 
 
 def digest_of(studies: Sequence[StudyData], static: bool, beside: str = "") -> str:
@@ -26,7 +26,7 @@ def digest_of(studies: Sequence[StudyData], static: bool, beside: str = "") -> s
     Args:
         studies: The studies that it shows.
         static: Whether the page has no explorer.
-        beside: The digest of what it shows beside them.
+        beside: The digest of the claims and baselines that it shows beside them.
     """
     digest = hashlib.sha256(f"{static} {[version(name) for name in _LIBRARIES]} {beside}\n".encode())
     files = modules()

@@ -1,7 +1,7 @@
 """Engines train cohorts in workers, each with one thread, and survive their failures; they differ in where workers run.
 
-A thread supervises each worker, so that a worker that hangs halfway through a message blocks no other, and never more
-than one cohort a worker is in flight. If a worker raises, dies, stops or runs past its time, its cohort is tried once
+A thread supervises each worker, so that a worker that hangs halfway through a message blocks no other; a worker has at
+most one cohort at a time. If a worker raises, dies, stops or runs past its time, its cohort is tried once
 more, then each remaining member once alone; trials that fail then end as `failed` or `timeout`. Finished trials are
 yielded at once: the caller stores them.
 """
@@ -38,11 +38,11 @@ class Hired(Protocol):
         """Train a cohort and yield its results as they come.
 
         Raises:
-            WorkerError: The worker raised, died or ran past the time; what was yielded before stays good.
+            WorkerError: The worker raised, died or ran past the time; results yielded before remain valid.
         """
 
     def kill(self) -> None:
-        """End the worker, also in the middle of its work; from any thread."""
+        """End the worker, whatever it is doing; any thread may call this."""
 
 
 class Engine(ABC):
@@ -73,7 +73,7 @@ class Engine(ABC):
         """Train cohorts in their order and yield results as they come; None after a moment without any.
 
         Raises:
-            RuntimeError: The threads that supervise workers have ended, and some trials have no result: a fault here.
+            RuntimeError: All supervising threads have ended, and some trials have no result: a fault of this engine.
         """
         self._jobs.extend(_Job(tuple(cohort)) for cohort in cohorts)
         missing = sum(len(cohort) for cohort in cohorts)
@@ -104,10 +104,10 @@ class Engine(ABC):
             self._changed.notify_all()
 
     def _supervise(self) -> None:
-        """Hand one worker job after job, and replace it where it is lost."""
+        """Hand one worker job after job, and replace it if it is lost."""
         worker: Hired | None = None
         while (job := self._next(wait=worker is None)) or worker:
-            if job is None:  # an idle worker would keep its place from one that is still to start
+            if job is None:  # an idle worker would hold the place of one that has yet to start
                 assert worker is not None
                 self._dismiss(worker)
                 worker = None
@@ -160,7 +160,7 @@ class Engine(ABC):
         """Return a new worker.
 
         Raises:
-            WorkerError: The run is ending, or none could be started.
+            WorkerError: The run is ending, or no worker could be started.
         """
         with self._changed:
             if self._closing:

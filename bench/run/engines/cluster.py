@@ -1,9 +1,9 @@
-"""The engine of a Ray cluster: a worker is a process on one of its nodes, the same as `local` starts here.
+"""The engine of a Ray cluster: a worker is a process on one of its nodes, like those that `local` starts here.
 
 Ray places an actor of one CPU for each worker and carries results; the actor holds the process that trains, so that
 time limits, retries and reasons are those of every engine. An actor that is lost with its node is a lost worker.
 
-Ray Core of version 2.10 or later, an extra of this package; loaded when a run asks for it.
+Needs Ray Core 2.10 or later, an extra of this package, which is loaded when a run asks for it.
 """
 
 import importlib
@@ -24,15 +24,15 @@ from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import Trial, TrialResult
 
 STORE_BYTES = 100_000_000
-"""Of Ray's object store on this machine: results are small, and everything else stays where it is made."""
+"""The size of Ray's object store on this machine. It holds only results on their way, which are small."""
 CONNECT_SECONDS = 5.0
-"""Within which an address must answer."""
+"""The time within which an address must answer."""
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent anywhere
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 _ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""What keeps an instance of this machine alone on its loopback address; read when Ray is imported."""
+"""Keeps Ray on the loopback address if it runs on this machine alone; Ray reads it when it is imported."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Cluster:
     Attributes:
         address: ``HOST:PORT`` of a cluster's head, or ``auto`` for the one that this machine belongs to; None to start
             one on this machine alone, which listens on its loopback address only.
-        workers: The most that are wanted; None for one a CPU.
+        workers: The most workers to use; None for one per CPU.
     """
 
     address: str | None = None
@@ -53,7 +53,7 @@ class RayEngine(Engine):
     """Trains cohorts on the nodes of the cluster that this process is attached to.
 
     Attributes:
-        memory: Bytes that each worker is placed for.
+        memory: Bytes of memory that Ray reserves for each worker.
     """
 
     def __init__(self, workers: int, timeout_seconds: float, train: Train, memory: int = 0) -> None:
@@ -61,7 +61,7 @@ class RayEngine(Engine):
         self.memory = memory
 
     def hire(self) -> "RayWorker":
-        """Ask for an actor; where no slot is free it waits for one."""
+        """Ask for an actor; it waits while no slot is free."""
         return RayWorker(self.train, Plugins.here(), self.memory)
 
 
@@ -69,9 +69,9 @@ class RayWorker:
     """A worker on some node.
 
     Args:
-        train: What it does with a cohort.
-        plugins: Files to use, which lie at the same place on every node.
-        memory: Bytes that it is placed for.
+        train: The function that trains a cohort.
+        plugins: The plugins to use; their files have the same paths on every node.
+        memory: Bytes of memory that Ray reserves for it.
     """
 
     def __init__(self, train: Train, plugins: Plugins, memory: int) -> None:
@@ -91,24 +91,24 @@ class RayWorker:
         ray = _ray()
         try:
             for reference in self._actor.train.options(num_returns="streaming").remote(tuple(trials), timeout_seconds):
-                found = ray.get(reference)
-                if isinstance(found, WorkerError):
-                    raise found
-                yield found
+                message = ray.get(reference)
+                if isinstance(message, WorkerError):
+                    raise message
+                yield message
         except ray.exceptions.RayError as error:
             raise WorkerError(f"a worker of the cluster was lost: {one_line(error)}") from error
 
 
 class _Host:
-    """An actor on a node: it holds one process, which ends with it."""
+    """The actor on a node: it holds one process, which ends with it."""
 
     def __init__(self, train: Train, plugins: Plugins) -> None:
-        self._made = train, plugins
+        self._serves = train, plugins
         self._worker: Worker | None = None
 
     def train(self, trials: Sequence[Trial], timeout_seconds: float) -> Iterator[TrialResult | WorkerError]:
-        """Yield what the process reports, and what became of it last where it did not finish."""
-        self._worker = self._worker or Worker(*self._made)
+        """Yield the results of the process, and last the error if it did not finish."""
+        self._worker = self._worker or Worker(*self._serves)
         try:
             yield from self._worker.train(trials, timeout_seconds)
         except WorkerError as lost:
@@ -117,10 +117,10 @@ class _Host:
 
 @contextmanager
 def attached(cluster: Cluster) -> Iterator[int]:
-    """Attach this process to a cluster, or start it, and return how many workers it takes.
+    """Attach this process to a cluster, or start one, and yield the number of workers to use.
 
     Args:
-        cluster: The cluster to attach to.
+        cluster: The cluster.
 
     Raises:
         UsageError: Ray is not installed, or nothing answers at the address.
@@ -131,9 +131,9 @@ def attached(cluster: Cluster) -> Iterator[int]:
         ray = _ray()
     except ImportError:
         raise UsageError("--engine ray needs Ray: pip install 'longlag[ray]'") from None
-    where = _where(cluster)
+    arguments = _arguments(cluster)
     try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **arguments)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         raise UsageError(f"--engine ray: {one_line(error)}") from error
     try:
@@ -146,12 +146,12 @@ def attached(cluster: Cluster) -> Iterator[int]:
 
 
 def _ray() -> Any:
-    """Return Ray, which is an extra: without it there are no types to check against."""
+    """Return Ray, untyped: it is an extra, and where it is missing there are no types to check against."""
     return importlib.import_module("ray")
 
 
-def _where(cluster: Cluster) -> dict[str, Any]:
-    """Return how Ray is told which cluster is meant."""
+def _arguments(cluster: Cluster) -> dict[str, Any]:
+    """Return the arguments that tell Ray which cluster to attach to or to start."""
     if cluster.address is not None:
         _check_answers(cluster.address)
         return {"address": cluster.address}
@@ -167,14 +167,14 @@ def _check_answers(address: str) -> None:
     """Refuse an address at which nothing listens.
 
     Raises:
-        UsageError: Nothing does, or it is no address.
+        UsageError: Nothing listens there, or the text is not an address.
     """
     if address == "auto":
         return
-    found = re.fullmatch(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):(\d{1,5})", address)
-    if not found or not 0 < int(found[2]) < 2**16:
+    parts = re.fullmatch(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):(\d{1,5})", address)
+    if not parts or not 0 < int(parts[2]) < 2**16:
         raise UsageError(f"--address must be auto or HOST:PORT, not {address!r}")
     try:
-        socket.create_connection((found[1].strip("[]"), int(found[2])), CONNECT_SECONDS).close()
+        socket.create_connection((parts[1].strip("[]"), int(parts[2])), CONNECT_SECONDS).close()
     except OSError as error:
         raise UsageError(f"--address {address}: nothing answers there ({error.strerror or error})") from None

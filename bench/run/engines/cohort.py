@@ -1,4 +1,4 @@
-"""Trains one cohort in any process, and records what its plugins do."""
+"""Trains one cohort, in any process, and notes what its plugins load and change."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -31,11 +31,11 @@ def train_cohort(
     Args:
         trials: The cohort.
         report: Called with each result.
-        environment: Stored with each result.
-        networks: The folder in which trained networks are kept, if they are.
+        environment: Versions and processor, stored with each result.
+        networks: The folder in which trained networks are kept; None to keep none.
         unchecked: Whether the contract of plugins was not checked, which is stored in their rows.
         lenses: The lenses whose frames go with each result.
-        audit_every: Whether compiled passes are audited at every update, or at the last before each evaluation.
+        audit_every: Whether compiled passes are audited at every update; if not, at the last before each evaluation.
     """
     from longlag.training.cohort import train
 
@@ -60,7 +60,7 @@ def train_cohort(
 
 
 def need_data(trial: Trial) -> None:
-    """Refuse a trial whose task reads other data than it was planned with.
+    """Refuse a trial whose task would read other data than those it was planned with.
 
     Raises:
         UsageError: The files that its task reads hold other data now.
@@ -82,7 +82,7 @@ def watched(trials: Sequence[Trial], report: Callable[[TrialResult], None]) -> C
     for trial in trials:
         labels = registry.labels_of(trial.specs)
         if labels != trial.plugins:
-            raise UsageError(f"the trial was planned with plugin {trial.plugins}, not {labels or 'without one'}")
+            raise UsageError(f"the trial was planned with plugins {trial.plugins or 'none'}, not {labels or 'none'}")
     before = state.random_state()
     with state.arithmetic():  # as at each report
         settings = state.settings()
@@ -97,7 +97,7 @@ def watched(trials: Sequence[Trial], report: Callable[[TrialResult], None]) -> C
 
 
 def seen_later(trials: Sequence[Trial], environment: Mapping[str, Any]) -> dict[str, Any]:
-    """Return entries on what the plugins of a cohort loaded and read after their import, and the rows' source hash.
+    """Return a row's entries on what its cohort's plugins loaded or read after import, and its new source hash.
 
     Args:
         trials: The cohort.

@@ -27,7 +27,7 @@ PROCESSES = (
     multiprocessing.get_context("forkserver") if sys.platform == "linux" else multiprocessing.get_context("spawn")
 )
 """How a worker starts: forked from a server that has loaded the libraries, which takes 0.01 s where a fresh process
-takes 2 s; elsewhere libraries do not bear being forked."""
+takes 2 s. On other systems libraries do not survive a fork, and workers are fresh processes."""
 PROCESSES.set_forkserver_preload(["longlag.training.cohort", "numba.np.arraymath"])
 _NOT_FROM_HERE = "PYTHONSAFEPATH"
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -40,7 +40,7 @@ class Plugins:
     Attributes:
         paths: Their files.
         digests: The digest of each.
-        seen: The sources of them and of those that packages offer, so that workers need not collect them again.
+        seen: The sources of these plugins and of those that packages offer; workers need not collect them again.
     """
 
     paths: Sequence[str]
@@ -49,7 +49,7 @@ class Plugins:
 
     @classmethod
     def here(cls) -> Self:
-        """Return the plugins that this process uses."""
+        """Return the plugins of this process."""
         return cls([made.path for made in registry.used()], [made.digest for made in registry.used()], seen())
 
 
@@ -72,8 +72,8 @@ class WorkerError(Exception):
 class Worker:
     """A process that trains one cohort after another.
 
-    After a cohort with plugins another process takes its place: whatever the user's code has done to the first, the
-    next cohort does not meet it.
+    After a cohort with plugins a new process takes its place, so that nothing that the user's code did to the old
+    process can reach the next cohort.
     """
 
     def __init__(self, train: Train, plugins: Plugins) -> None:
@@ -96,7 +96,7 @@ class Worker:
                 self._start()
 
     def kill(self) -> None:
-        """End the process, also a stopped one, and what it has started itself."""
+        """End the process, even a stopped one, and all processes that it has started."""
         with self._lock:
             self._is_killed = True
             _end(self._process)
@@ -140,7 +140,9 @@ class Worker:
             self._process.join()
             if expired.is_set():
                 raise WorkerError(f"took longer than {timeout_seconds:g} s", timed_out=True) from None
-            raise WorkerError(f"the worker process ended with exit code {_told(self._process.exitcode)}") from None
+            raise WorkerError(
+                f"the worker process ended with exit code {_with_signal(self._process.exitcode)}"
+            ) from None
         finally:
             timer.cancel()
         if message.error:
@@ -153,8 +155,8 @@ _STARTING = threading.Lock()
 def _start(process: BaseProcess) -> None:
     """Start a process.
 
-    The server that it is forked from, which the first one starts, computes with one thread, and does not look for the
-    libraries that it loads in the folder where the command was given, which may hold a ``copy.py``.
+    The first call also starts the server from which processes are forked. That server computes with one thread, and
+    does not look for libraries in the current folder, which may hold a file such as ``copy.py``.
     """
     names = (*_ONE_THREAD, _NOT_FROM_HERE)
     with _STARTING:
@@ -171,23 +173,23 @@ def _start(process: BaseProcess) -> None:
 
 
 def _end(process: BaseProcess) -> None:
-    """Kill a worker's process, and all that it has started."""
+    """Kill a worker's process, and all processes that it has started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):  # it has no group yet, or has none any more
         if process.pid is not None:
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
 
 
-def _told(code: int | None) -> str:
+def _with_signal(code: int | None) -> str:
     """Return an exit code with the name of the signal that it stands for.
 
-    >>> _told(7), _told(-11)
+
     ('7', '-11 (SIGSEGV)')
     """
     if code is None or code >= 0:
         return str(code)
     name = signal.Signals(-code).name if -code in set(signal.Signals) else "an unknown signal"
-    return f"{code} ({name}{', as where memory runs out' if -code == signal.SIGKILL else ''})"
+    return f"{code} ({name}{', as when memory runs out' if -code == signal.SIGKILL else ''})"
 
 
 class _Done:
@@ -207,11 +209,11 @@ def _serve(connection: Connection, train: Train, plugins: Plugins) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the coordinator, which decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.setsid()  # a group of its own, so that what it starts can be ended with it
-    os.dup2(2, 1)  # what plugins print is none of the command's output
+    os.setsid()  # a group of its own, so that processes that it starts can be ended with it
+    os.dup2(2, 1)  # what plugins print does not belong to the command's output
     _end_with_parent()
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))  # before torch loads
-    os.environ.pop(_NOT_FROM_HERE, None)  # what plugins start is none of this
+    os.environ.pop(_NOT_FROM_HERE, None)  # not meant for programs that plugins start
     send = _of_this_process(connection.send)
     environment = provenance.environment()
     have_seen(plugins.seen)
@@ -219,9 +221,8 @@ def _serve(connection: Connection, train: Train, plugins: Plugins) -> None:
         while True:
             trials: tuple[Trial, ...] = connection.recv()
             try:
-                if len(registry.used()) < len(
-                    plugins.paths
-                ):  # here, so that one that hangs is stopped by the cohort's time limit
+                # Loaded here, so that the cohort's time limit stops a plugin that hangs.
+                if len(registry.used()) < len(plugins.paths):
                     registry.use(plugins.paths, plugins.digests)
                 train(trials, send, environment)
                 done = _Done()
@@ -231,7 +232,7 @@ def _serve(connection: Connection, train: Train, plugins: Plugins) -> None:
 
 
 def _of_this_process(send: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Return a function that sends this process's messages, and ends a process that the user's code forked."""
+    """Return a function that sends messages of this process, and ends any process that user code forked from it."""
     owner = os.getpid()
 
     def checked(message: Any) -> None:
@@ -243,7 +244,7 @@ def _of_this_process(send: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def _reason(error: BaseException, trials: Sequence[Trial]) -> str:
-    """Return an exception in one line, which names the plugins' files where neither it nor its trace does."""
+    """Return an exception in one line, with the plugins' files where neither its message nor its trace names them."""
     line = one_line(error)
     if isinstance(error, UsageError) or place(error) or not (used := plugins_of(trials)):
         return line
@@ -251,10 +252,10 @@ def _reason(error: BaseException, trials: Sequence[Trial]) -> str:
 
 
 def _end_with_parent() -> None:
-    """See that this process and its group end when the coordinator does.
+    """Make this process and its group end when the coordinator ends.
 
-    A thread waits for that. On Linux the system itself signals it to the group, also where code holds the interpreter's
-    lock: SIGIO, which ends a process that does not expect it, when the pipe that the coordinator holds is closed.
+    A thread waits for the coordinator's end. On Linux the system also sends the group SIGIO when the coordinator's pipe
+    closes. That signal ends a process without a handler for it, even while code holds the interpreter's lock.
     """
     parent = multiprocessing.parent_process()
     assert parent is not None

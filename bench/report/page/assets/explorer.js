@@ -81,7 +81,7 @@ function draw() {
   const curves = Math.min(trials.length, evenly(trials).length);
   document.getElementById("shown").textContent = `${trials.length} of ${KEY.length} trials`
     + (curves < trials.length ? `; charts of curves draw ${curves} of them, evenly picked` : "")
-    + (DATA.more_frames ? "; of so many trials one alone has no charts of gates and of earlier reach" : "")
+    + (DATA.more_frames ? "; with this many trials, a single trial has no charts of gates and of earlier reach" : "")
     + (DATA.thinned > 1 ? `; curves hold one evaluation in ${DATA.thinned} and the last` : "") + ".";
   drawCharts(trials, task, (trial) => choose({ trial: KEY[trial] }));
   trialTable.only(new Set(trials));

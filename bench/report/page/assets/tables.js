@@ -24,7 +24,7 @@ function download(name, columns, rows, texts) {
   link.remove();
 }
 
-/** Put a table into a place. `table`: columns, words (columns of words), texts (by column); `pick` is told a row's key. */
+/** Put a table into a place. `table`: columns, words (columns of words), texts (by column); `pick` gets a row's key. */
 function makeTable(place, title, table, pick) {
   const words = new Set(table.words);
   let sorted = { column: null, down: false }, filter = "", page = 0, allowed = null, size = PAGE;
