@@ -18,7 +18,7 @@ from longlag.values.trial import Trial
 
 PLACES = (
     ("training scans and projections", ("scans/engine/scan.py", "scans/engine/weights.py", "scans/engine/loops.py")),
-    ("layer and stack: packing, buffers, views", ("scans/",)),
+    ("layer and stack: packing, buffers, views", ("scans/", "networks/plain.py", "networks/straight.py")),
     ("evaluation", ("training/evaluation.py",)),
     ("clip, ledger, optimiser and checks", ("passes/", "training/clip_audit.py", "training/update.py", "clips/")),
     ("readout and loss", ("networks/readout.py", "networks/recurrent.py", "passes/losses.py", "tasks/support/losses")),
