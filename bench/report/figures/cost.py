@@ -54,11 +54,11 @@ def against(trials: pd.DataFrame, rows: Sequence[Row], costs: Mapping[str, str])
         costs: The names of costs, by column.
     """
     measured = trials.reindex(columns=["key", *costs])
-    told = []
+    rows_by_cost = []
     for row, keys in rows:
         of = measured[measured["key"].isin(keys)]
-        told += [row | {"cost_name": costs[name], "cost": _median(of[name])} for name in costs]
-    data = pd.DataFrame(told)
+        rows_by_cost += [row | {"cost_name": costs[name], "cost": _median(of[name])} for name in costs]
+    data = pd.DataFrame(rows_by_cost)
     if data.empty:
         return data
     data = data.dropna(subset="cost")

@@ -44,18 +44,18 @@ class Table:
     caption: str
 
 
-def table_of(study: StudyData, asked: Sequence[str] = (), group: str = "task") -> Table:
+def table_of(study: StudyData, chosen: Sequence[str] = (), group: str = "task") -> Table:
     """Return a study's settings as a table, best first within a group; columns with a single value are left out.
 
     Args:
         study: The study, reduced to the settings that are shown.
-        asked: Names of columns; by default the axes that vary and the most important results.
+        chosen: Names of columns; by default the axes that vary and the most important results.
         group: The axis by whose values rows are grouped.
 
     Raises:
         UsageError: There is no such column or axis.
     """
-    every = {name: texts(study, name) for name in names_of(study, asked, group)}
+    every = {name: texts(study, name) for name in names_of(study, chosen, group)}
     constant = {name: of[0] for name, of in every.items() if name not in SETTING and len(of) > 1 and len(set(of)) == 1}
     groups = [_group(group, value) for value in summarise(study)[group]] if group in SETTING else texts(study, group)
     order = sorted(range(len(groups)), key=lambda row: list(dict.fromkeys(groups)).index(groups[row]))
