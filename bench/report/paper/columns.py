@@ -1,4 +1,4 @@
-"""The columns that a table may have: how each describes a setting as text, and how LaTeX aligns it."""
+"""The columns that a table may have: how each writes a setting as text, and how LaTeX aligns it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -75,11 +75,11 @@ RESULTS: Mapping[str, Column] = {
 
 
 def names_of(study: StudyData, chosen: Sequence[str], group: str) -> list[str]:
-    """Return the columns of a table: those chosen, or by default the axes that vary within a group and `DEFAULT`.
+    """Return the columns of a table: the chosen ones, or by default the axes that vary within a group and `DEFAULT`.
 
     Args:
         study: The study.
-        chosen: The columns chosen: names of axes and of `RESULTS`.
+        chosen: The chosen columns: names of axes and of `RESULTS`.
         group: The axis by whose values rows are grouped.
 
     Raises:
