@@ -73,7 +73,7 @@ def test_a_store_without_a_plan_gets_one_line(reader: list[str], begun: bool, tm
     if begun:  # the disk was full when the plan was to be written
         with Store.open_for_writing(path):
             pass
-    refused(call(*reader, "ci", "--results", str(tmp_path)), 2, f"{path} holds no plan: its run was stopped before")
+    refused(call(*reader, "ci", "--results", str(tmp_path)), 2, f"{path} holds no plan: the run was stopped before")
 
 
 def test_rerun_ends_with_1_where_the_numbers_differ(results: Path) -> None:
