@@ -30,7 +30,7 @@ run = ["run", *GRID, "--name", "small", "--results", folder]
 for more in ([], ["--shard", "1/1"]):
     done = call(*run, *more)
     assert done.exit_code == 4, done.output
-    assert "what was finished before is kept" in done.stderr, done.stderr
+    assert "earlier results are kept" in done.stderr, done.stderr
     assert "Traceback" not in done.stderr
 subprocess.run(["mount", "-o", "remount,size=10m", folder], check=True)
 held = call("export", "small", "--results", folder)
@@ -94,7 +94,7 @@ def test_a_store_that_cannot_grow_any_more_keeps_what_it_has(tmp_path: Path, mon
         done = call(*RUN, "--results", tmp_path)
     assert done.exit_code == 4
     assert done.stderr.splitlines()[-1].endswith(
-        "cannot grow: the disk is full; what was finished before is kept (database or disk is full)"
+        "cannot grow: the disk is full; earlier results are kept (database or disk is full)"
     )
     with Store.open_for_reading(store_path("small", tmp_path)) as store:
         assert 5 <= len(store.stored()) < 12

@@ -222,7 +222,7 @@ def test_a_full_disk_says_what_is_kept_and_keeps_it(path: Path) -> None:
     fill_the_disk(store)
     for seed in range(2, 200):
         store.add(result(seed), FACTS)
-    with pytest.raises(StoreError, match="the disk is full; what was finished before is kept"):
+    with pytest.raises(StoreError, match="the disk is full; earlier results are kept"):
         store.__exit__(None, None, None)
     assert list(stored(path)) == [trial(1).key]
     write(path, [result(2)])

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--optimizer", metavar="SPEC")
 @click.option("--name", default="window", show_default=True, help="Store under this name.")
 @click.option("--workers", type=int, help="Training processes.  [default: all cores]")
-@click.option("--plan", "only_plan", is_flag=True, help="Show the plan of the sweep; train nothing.")
+@click.option("--plan", "only_plan", is_flag=True, help="Show the sweeps; train nothing.")
 @plugin_option
 @results_option
 def window(workers: int | None, only_plan: bool, results: Path, **options: Any) -> int:

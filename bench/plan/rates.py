@@ -43,7 +43,14 @@ class Rate:
         return self.task, self.cell, self.clip, self.optimizer
 
     def fits(self, task: str, cell: str, clip: str, optimizer: str) -> bool:
-        """Return whether the rate holds for a task, cell, clip and optimizer."""
+        """Return whether the rate holds for a setting.
+
+        Args:
+            task: The task's spec.
+            cell: The cell's spec.
+            clip: The clip's spec.
+            optimizer: The optimizer's spec.
+        """
         return (
             (self.task, self.cell) == (task, cell) and self.clip in (None, clip) and self.optimizer in (None, optimizer)
         )

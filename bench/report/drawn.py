@@ -1,4 +1,4 @@
-"""Tells whether a study's figures are up to date, by a digest of what they were drawn from, stored beside them.
+"""Tells whether a study's figures are up to date, by a digest of everything they were drawn from, stored beside them.
 
 Without it, a run with nothing left to train would spend most of its time on drawing the same bytes again. The digest
 covers the study's numbers, the code that draws and the versions of its libraries. Files are checked by their contents,
@@ -21,6 +21,8 @@ DRAWS = "longlag.report.figures.all"
 NOTE = "drawn.json"
 """The name of the file with the digest, in the folder of the figures."""
 _LIBRARIES = ("matplotlib", "numpy", "pandas", "seaborn")
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
+"""The errors of a note that is missing, or that longlag did not write."""
 
 
 def digest_of(study: StudyData) -> str:
@@ -37,7 +39,7 @@ def digest_of(study: StudyData) -> str:
 
 @once
 def _numbers(study: StudyData) -> bytes:
-    """Return a hash of all numbers of a study; computed from bytes, as writing them as text would take longest."""
+    """Return a hash of all numbers of a study."""
     digest = hashlib.sha256(f"{study.name}\n{study.title}\n{study.outside} {study.sources}\n".encode())
     for frame in (study.plan, study.trials, study.curves, study.slices, study.examples, study.transfer, study.lenses):
         digest.update(frame.to_csv(index=False).encode())
@@ -50,13 +52,7 @@ def standing(digest: str, folder: Path) -> list[Path] | None:
         note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
         files = {folder / name: content for name, content in note["files"].items()}
         same = note["drawn_from"] == digest and all(_content(path) == content for path, content in files.items())
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-    ):  # the file is missing, or longlag did not write it
+    except _UNREADABLE:
         return None
     return list(files) if same else None
 

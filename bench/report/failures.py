@@ -12,7 +12,7 @@ MOST = 5
 
 @once
 def reasons(study: StudyData) -> list[str]:
-    """Return a line for each reason why trials failed or timed out, and one that says where the others are.
+    """Return a line for each reason why trials failed or timed out, and one on where each trial's own reason is.
 
     A line is ``failed 3: RuntimeError: too long (line 12 of mycell.py), such as`` and the key of one of them.
     """
@@ -23,6 +23,6 @@ def reasons(study: StudyData) -> list[str]:
         text = " ".join(reason.split()) if isinstance(reason, str) else "no reason is stored"
         keys[str(status), text].append(str(key))
     ranked = sorted(keys.items(), key=lambda entry: (-len(entry[1]), entry[0]))
-    lines = [f"{status} {len(of)}: {reason}, such as {of[0]}" for (status, reason), of in ranked[:MOST]]
+    lines = [f"{status} {len(alike)}: {reason}, such as {alike[0]}" for (status, reason), alike in ranked[:MOST]]
     more = f"{len(ranked) - MOST} more reasons; " if len(ranked) > MOST else ""
     return [*lines, f"{more}each trial's own: column reason of `longlag export {study.name}`"] if lines else []

@@ -1,7 +1,7 @@
-"""The outcomes of trials for reports, one row a trial, cut into panels; with notes on missing or mixed trials.
+"""The outcomes of trials for reports, one row per trial, cut into panels; with notes on missing or mixed trials.
 
-A *setting* is all axes of a trial but the seed. A *panel* holds the trials that one frame shows: those of a task, and
-where the same cell and clip were trained in several ways (two optimisers, three rates), those of one way.
+A *setting* is all axes of a trial except the seed. A *panel* holds the trials that one frame shows: those of a task or,
+if the same cell and clip were trained in several ways (two optimisers, three rates), those of one way.
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterator
@@ -212,8 +212,8 @@ def progress(study: StudyData) -> str:
     Trials that failed or timed out have none.
     """
     frame = outcomes(study)
-    planned, there = len(frame), int(frame["counted"].sum())
-    return f"{planned} trials" if there == planned else f"{there} of {planned} trials"
+    planned, counted = len(frame), int(frame["counted"].sum())
+    return f"{planned} trials" if counted == planned else f"{counted} of {planned} trials"
 
 
 def seeds(frame: pd.DataFrame) -> str:

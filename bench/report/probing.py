@@ -62,11 +62,11 @@ def accuracies(trials: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     setting = settings_of(trials)
     joined = scores.merge(trials[["key", *setting]], on="key")
     rows = []
-    for values, of in joined.groupby([*setting, "construction"], sort=True):
+    for values, some in joined.groupby([*setting, "construction"], sort=True):
         names = dict(zip([*setting, "construction"], values, strict=True))
-        counts = sorted(of["attractors"].dropna().unique())
-        rows.append(_accuracy(names, None, of))
-        rows += [_accuracy(names, int(count), of[of["attractors"] == count]) for count in counts]
+        counts = sorted(some["attractors"].dropna().unique())
+        rows.append(_accuracy(names, None, some))
+        rows += [_accuracy(names, int(count), some[some["attractors"] == count]) for count in counts]
     return pd.DataFrame(rows).astype({"attractors": "Int64"})
 
 
@@ -108,11 +108,11 @@ def render(measured: pd.DataFrame, trials: pd.DataFrame, coverage: pd.DataFrame,
     """
     setting = settings_of(trials)
     lines = [_CAVEAT, "Right: the grammatical sentence is the more probable one; chance is 0.5.", ""]
-    for _, of in measured.groupby(setting, sort=False):
-        first = of.to_dict("records")[0]
+    for _, rows in measured.groupby(setting, sort=False):
+        first = rows.to_dict("records")[0]
         networks = f"{first['networks']} network{'s' * (first['networks'] != 1)}"
         lines += [f"{style.task_label(first['task'])} · {label_of(first, setting)} · {networks}"]
-        lines += [*_block(of), ""]
+        lines += [*_block(rows), ""]
     sources = [
         f"{one['who']}: {one['source']}" for one in published() if set(one["accuracy"]) & set(measured["construction"])
     ]
@@ -146,20 +146,20 @@ def _span(low: float | None, high: float | None) -> str:
 
 def _coverage(coverage: pd.DataFrame, words: pd.DataFrame) -> list[str]:
     lines = []
-    for task, of in coverage.groupby("task", sort=False):
-        total, scored = int(of["pairs"].sum()), int(of["scored"].sum())
+    for task, rows in coverage.groupby("task", sort=False):
+        total, scored = int(rows["pairs"].sum()), int(rows["scored"].sum())
         lines.append(
             f"coverage of {style.task_label(str(task))}: {scored} of {total} pairs scored ({scored / total:.1%})"
         )
-        for row in of[of["scored"] < of["pairs"]].to_dict("records"):
+        for row in rows[rows["scored"] < rows["pairs"]].to_dict("records"):
             long = f", {row['too_long']} too long" if row["too_long"] else ""
             lines.append(
                 f"  {row['file']}: {row['scored']} of {row['pairs']}; unknown words in {row['unknown_words']}{long}"
             )
         unknown = words[words["task"] == task]
         if not unknown.empty:
-            shown = ", ".join(f"{row['word']} {row['pairs']}" for row in unknown.head(_WORDS_SHOWN).to_dict("records"))
-            lines.append(f"  {len(unknown)} unknown words, by pairs that hold them: {shown}")
+            listed = ", ".join(f"{row['word']} {row['pairs']}" for row in unknown.head(_WORDS_SHOWN).to_dict("records"))
+            lines.append(f"  {len(unknown)} unknown words, by pairs that hold them: {listed}")
     return lines
 
 
@@ -177,8 +177,8 @@ def draw(measured: pd.DataFrame, trials: pd.DataFrame) -> Figure:
     for ax, count in zip(axes, counts, strict=True):
         rows = measured[measured["attractors"].isna() if count is None else measured["attractors"] == count]
         for place, values in enumerate(labels):
-            of = rows[(rows[setting] == list(values)).all(axis=1)]
-            _marks(ax, of, constructions, 0.6 * ((place + 0.5) / len(labels) - 0.5))
+            some = rows[(rows[setting] == list(values)).all(axis=1)]
+            _marks(ax, some, constructions, 0.6 * ((place + 0.5) / len(labels) - 0.5))
         if count is None:
             _published(ax, constructions)
         ax.axvline(0.5, color=panels.GREY, linewidth=0.6, zorder=0)
@@ -212,11 +212,11 @@ def _published(ax: Axes, constructions: list[str]) -> None:
 
 
 def _published_handles(constructions: list[str]) -> list[Line2D]:
-    shown = {who for construction in constructions for who in known_scores(construction)}
+    scorers = {who for construction in constructions for who in known_scores(construction)}
     return [
         Line2D([], [], color="black", marker=mark, linestyle="", label=label)
         for who, (label, mark) in _PUBLISHED.items()
-        if who in shown
+        if who in scorers
     ]
 
 

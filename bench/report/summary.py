@@ -21,8 +21,8 @@ def summarise(study: StudyData) -> pd.DataFrame:
     ``solved_count, solved_fraction, solved_low, solved_high`` (exact 95 % interval), ``updates_to_solve`` (median,
     unsolved censored; missing where fewer than half are solved), ``error, error_min, error_max`` (median and
     range), ``score, diverged_fraction, exploded_fraction, diverged_count, exploded_count, failed_count, timeout_count,
-    missing_count, grad_norm_median, clipped_fraction, num_parameters, rate_basis`` (what the learning rate rests on,
-    where the study says it), ``mixed_source``, ``mixed_processors`` (several types of processor made the setting's
+    missing_count, grad_norm_median, clipped_fraction, num_parameters, rate_basis`` (the evidence for the learning rate,
+    if the study gives it), ``mixed_source``, ``mixed_processors`` (several types of processor made the setting's
     results); if a hidden size was chosen to match a target, ``matched, match_target, match_reached, match_note``; if
     the lens reach was used, ``reach_1pct, reach_open`` (`reach_by_setting`).
     """
@@ -83,8 +83,8 @@ def _match(part: pd.DataFrame) -> dict[str, object]:
 def _best_first(table: pd.DataFrame) -> pd.DataFrame:
     """Rank within a task by solved share, then updates to solve, then error; settings without results last.
 
-    Where an author gave an order it goes before. Where rows are not ranked (`looks.in_order`) they stay in the order of
-    cells and clips.
+    If an author gave an order of values, it comes before these results. Rows that are not ranked (`looks.in_order`)
+    stay in the order of cells and clips.
     """
     words = ("rate_basis", "mixed_source", "mixed_processors", "reach_open")
     for name in table.columns.difference([*SETTING, *COLUMNS, *words]):

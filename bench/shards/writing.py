@@ -113,7 +113,7 @@ class ShardWriter:
         try:
             _append(self._file, b"".join(line for _, _, line in self._waiting))
         except OSError as error:
-            failure = f"shard {self.path} cannot grow: {error.strerror}; what was finished before is kept"
+            failure = f"shard {self.path} cannot grow: {error.strerror}; earlier results are kept"
             raise StoreError(failure) from error
         for key, result, _ in self._waiting:
             if replaces(result, self.held.get(key)):

@@ -33,8 +33,8 @@ class _Term:
         name: The column's name.
         kind: The type of its values.
         stands_in: The value that adds nothing.
-        factor: What the bits of a value are multiplied by.
-        presence: What is added wherever there is a value.
+        factor: The factor by which the bits of a value are multiplied.
+        presence: A number that is added wherever there is a value.
     """
 
     name: str

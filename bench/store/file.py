@@ -133,7 +133,7 @@ _DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 _NO_TEXT = "Could not decode to UTF-8"
 _REASONS = {
     sqlite3.SQLITE_READONLY_DBMOVED: "was moved or removed while it was written",
-    sqlite3.SQLITE_FULL: "cannot grow: the disk is full; what was finished before is kept",
+    sqlite3.SQLITE_FULL: "cannot grow: the disk is full; earlier results are kept",
     sqlite3.SQLITE_READONLY: "is read-only",
     sqlite3.SQLITE_BUSY: "is held by another program",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened",

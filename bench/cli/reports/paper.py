@@ -59,7 +59,7 @@ FORMATS = ("markdown", "latex", "html", "csv")
 @click.command()
 @click.option("--columns", metavar="NAMES", help="Axes and results, separated by commas.")
 @click.option("--group", metavar="AXIS", help="Axis whose values head groups of rows. [task]")
-@click.option("--format", "form", metavar="NAME", help="Format that is printed: markdown, latex, html, csv. [markdown]")
+@click.option("--format", "form", metavar="NAME", help="Format to print: markdown, latex, html, csv. [markdown]")
 @selection_options
 @out_option
 @report_options
@@ -108,7 +108,7 @@ def tables(
 
 
 @click.command()
-@click.option("--format", "form", metavar="NAME", help="Format that is printed: markdown, latex, bibtex. [markdown]")
+@click.option("--format", "form", metavar="NAME", help="Format to print: markdown, latex, bibtex. [markdown]")
 @selection_options
 @out_option
 @report_options

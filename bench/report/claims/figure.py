@@ -17,7 +17,7 @@ _COLOURS = {
 }
 _SERIES = ("#0B3C7D", "#D55E00", "#2AA198", "#A8327F", "#8C6D1F", "#5AA0E0", "#4D4D4D", "#E8A200")
 _TICKS = 8
-"""Places on a logarithmic axis that are all labelled."""
+"""The most places on a logarithmic axis that are all labelled."""
 
 
 @style.report_style()
@@ -54,7 +54,7 @@ def draw(verdicts: pd.DataFrame, points: pd.DataFrame | None, x: str = "", y: st
 
 
 def _effects(ax: Axes, effects: pd.DataFrame) -> None:
-    """Draw each effect with its interval on a line, with a tick at its minimum; units have axes of their own."""
+    """Draw each effect with its interval on a line of its own, and a tick at its minimum; all share one axis."""
     places = np.arange(len(effects))[::-1]
     for place, (_, row) in zip(places, effects.iterrows(), strict=True):
         colour = _COLOURS[str(row["verdict"])]

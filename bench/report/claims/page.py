@@ -27,18 +27,18 @@ def page(verdicts: pd.DataFrame, about: Mapping[int, About], head: str) -> str:
     """
     parts = [f"# Claims\n\n{head}\n", table.markdown(verdicts)]
     for number, rows in verdicts.groupby("claim", sort=True):
-        first, of = rows.iloc[0], about[int(str(number))]
-        source = f"Source: {of.paper}. Of what: {first['boundary']}. Tier {first['tier']}."
+        first, about_claim = rows.iloc[0], about[int(str(number))]
+        source = f"Source: {about_claim.paper}. Of what: {first['boundary']}. Tier {first['tier']}."
         parts.append(f"\n## {number}. {first['sentence']}\n\n{source}\n")
-        parts += [_paragraph(row, of) for _, row in rows.iterrows()]
-        if of.figure:
-            parts.append(f"\n![Claim {number}]({of.figure})\n")
+        parts += [_paragraph(row, about_claim) for _, row in rows.iterrows()]
+        if about_claim.figure:
+            parts.append(f"\n![Claim {number}]({about_claim.figure})\n")
     return "".join(parts)
 
 
-def _paragraph(row: "pd.Series", of: About) -> str:
+def _paragraph(row: "pd.Series", about: About) -> str:
     effect = table.effect_told(row)
-    told = f"{table.verdict_told(row)}{f', effect {effect} ({row.unit})' if effect else ''}, n = {row.n}"
+    verdict = f"{table.verdict_told(row)}{f', effect {effect} ({row.unit})' if effect else ''}, n = {row.n}"
     bold = "**" if row["verdict"] == "fails" else ""
-    rule = f"Decided by: {of.decides[row['rule']]}. It would have been falsified by {of.falsified[row['rule']]}."
-    return f"\n- **{row['rule']}**: {row['asks']}: {bold}{told}{bold}. {row['said']} {rule}\n"
+    rule = f"Decided by: {about.decides[row['rule']]}. It would have been falsified by {about.falsified[row['rule']]}."
+    return f"\n- **{row['rule']}**: {row['asks']}: {bold}{verdict}{bold}. {row['said']} {rule}\n"

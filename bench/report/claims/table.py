@@ -39,12 +39,12 @@ def terminal(verdicts: pd.DataFrame, others: Sequence[tuple[int, str, str]]) -> 
         took = "" if pd.isna(first["seconds"]) else f"   [{first['seconds']:.0f} s]"
         lines.append((int(str(number)), f"{number:>2}  {first['sentence']}{took}"))
         for _, row in rows.iterrows():
-            told = (
+            start = (
                 f"    {row['rule']}  {str(row['verdict']).upper() if row['verdict'] == 'fails' else row['verdict']:11} "
             )
             needed = "" if pd.isna(row["seeds_needed"]) else f"; n = {row['seeds_needed']:.0f} would do"
             what = "; ".join(filter(None, [effect_told(row), f"n {row['n']}"])) + needed
-            lines.append((int(str(number)), f"{told} {row['asks']}\n{'':20}{what}"))
+            lines.append((int(str(number)), f"{start} {row['asks']}\n{'':20}{what}"))
     lines += [(number, f"{number:>2}  {sentence}\n    {why}") for number, sentence, why in others]
     return "\n".join(text for _, text in sorted(lines, key=lambda line: line[0])) + "\n"
 

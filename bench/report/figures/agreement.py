@@ -133,7 +133,7 @@ def agreement(study: StudyData) -> panels.Drawing:
     clips, cells = all_clips(parts), all_cells(parts)
     last = study.slices[study.slices["update"] == study.slices.groupby("key")["update"].transform("max")]
     figure, axes = panels.grid(3 * len(parts), len(clips), [1.5, 1.3, 0.55 + 0.14 * len(cells)], sharey="row")
-    shown = []
+    drawn_rows = []
     for number, part in enumerate(parts):
         for place, clip in enumerate(clips):
             column = [axes[3 * number + row][place] for row in range(3)]
@@ -143,8 +143,8 @@ def agreement(study: StudyData) -> panels.Drawing:
                 for ax in column:
                     panels.blank(ax)
                 continue
-            shown += [draw_slice(ax, part, clip, last, name) for ax, name in zip(column, _SLICES, strict=False)]
-            shown.append(draw_sentence(column[2], part, clip, study.examples))
+            drawn_rows += [draw_slice(ax, part, clip, last, name) for ax, name in zip(column, _SLICES, strict=False)]
+            drawn_rows.append(draw_sentence(column[2], part, clip, study.examples))
         for row in (0, 1):
             axes[3 * number + row][0].set_ylabel("wrong verb forms\n(share)", fontsize=6.5)
     title = (
@@ -158,7 +158,7 @@ def agreement(study: StudyData) -> panels.Drawing:
         if (study.examples["name"] == name).any()
     ]
     panels.legend_below(figure, [*panels.cell_handles(cells), rule, *marks])
-    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+    return panels.Drawing(figure, pd.concat(drawn_rows, ignore_index=True))
 
 
 def draw_slice(ax: Axes, part: Panel, clip: str, last: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -248,6 +248,6 @@ def _lowest(examples: pd.DataFrame) -> float:
     return max(min([0.1, *map(float, above)]), 1e-6)
 
 
-def _numbers(part: Panel, clip: str, shown: str, rows: list[tuple[Any, ...]]) -> pd.DataFrame:
-    full = [(part.task, part.ways_label, cell, clip, seed, shown, value, number) for cell, seed, value, number in rows]
+def _numbers(part: Panel, clip: str, what: str, rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    full = [(part.task, part.ways_label, cell, clip, seed, what, value, number) for cell, seed, value, number in rows]
     return pd.DataFrame(full, columns=_COLUMNS).astype({"seed": "Int64"})

@@ -49,16 +49,16 @@ def against(trials: pd.DataFrame, rows: Sequence[Row], costs: Mapping[str, str])
     """Return rows of quality once for each cost, with their front.
 
     Args:
-        trials: A row a trial, with its ``key`` and columns of costs.
+        trials: One row per trial, with its ``key`` and columns of costs.
         rows: The qualities.
         costs: The names of costs, by column.
     """
     measured = trials.reindex(columns=["key", *costs])
-    told = []
+    rows_by_cost = []
     for row, keys in rows:
-        of = measured[measured["key"].isin(keys)]
-        told += [row | {"cost_name": costs[name], "cost": _median(of[name])} for name in costs]
-    data = pd.DataFrame(told)
+        trials_of = measured[measured["key"].isin(keys)]
+        rows_by_cost += [row | {"cost_name": costs[name], "cost": _median(trials_of[name])} for name in costs]
+    data = pd.DataFrame(rows_by_cost)
     if data.empty:
         return data
     data = data.dropna(subset="cost")

@@ -127,8 +127,8 @@ def long_form(part: Panel, cell: str, clip: str, wide: pd.DataFrame, value: str)
     return pd.DataFrame(columns)
 
 
-def _together(shown: list[pd.DataFrame], value: str) -> pd.DataFrame:
-    return pd.concat(shown, ignore_index=True) if shown else pd.DataFrame(columns=[*_COLUMNS, value])
+def _together(drawn_rows: list[pd.DataFrame], value: str) -> pd.DataFrame:
+    return pd.concat(drawn_rows, ignore_index=True) if drawn_rows else pd.DataFrame(columns=[*_COLUMNS, value])
 
 
 @style.report_style()
@@ -140,7 +140,7 @@ def gradient_norms(study: StudyData) -> panels.Drawing:
     parts = study_panels(study)
     clips = all_clips(parts)
     layout = lay_out(parts, clips, [1.5, 0.75], sharey="row")
-    shown = []
+    drawn_rows = []
     for part, (upper, lower) in zip(parts, layout.frames, strict=True):
         layout.head(part, upper, clips)
         for clip, above, below in zip(clips, upper, lower, strict=True):
@@ -153,10 +153,10 @@ def gradient_norms(study: StudyData) -> panels.Drawing:
             if clip == "none":
                 panels.blank(below)
                 above.tick_params(labelbottom=True)
-                shown.append(norms)
+                drawn_rows.append(norms)
                 continue
             clipped = draw_clipped(below, part, clip, curves(study))
-            shown.append(norms.merge(clipped, on=_COLUMNS, how="outer"))
+            drawn_rows.append(norms.merge(clipped, on=_COLUMNS, how="outer"))
     for upper, _ in layout.frames:
         low, high = upper[0].get_ylim()
         upper[0].set_ylim(low, max(high, 100 * low))
@@ -166,7 +166,7 @@ def gradient_norms(study: StudyData) -> panels.Drawing:
     figure = layout.figure
     panels.caption(figure, study, "Gradient norms", layout.explained(title, clips))
     panels.legend_below(figure, panels.cell_handles(all_cells(parts)))
-    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+    return panels.Drawing(figure, pd.concat(drawn_rows, ignore_index=True))
 
 
 def draw_norms(ax: Axes, part: Panel, clip: str, measured: Curves) -> pd.DataFrame:
@@ -180,11 +180,11 @@ def draw_norms(ax: Axes, part: Panel, clip: str, measured: Curves) -> pd.DataFra
     """
     ax.set_yscale("log")
     ax.set_xlim(0, part.budget * 1.03)
-    shown = _draw_medians(ax, part, clip, measured, "grad_norm_median")
+    drawn_rows = _draw_medians(ax, part, clip, measured, "grad_norm_median")
     threshold = style.clip_threshold(clip)
     if threshold is not None:  # drawn last, as the axis takes its range from the curves
         panels.reference_line(ax, threshold, f"clipped above {threshold:g}")
-    return shown
+    return drawn_rows
 
 
 def draw_clipped(ax: Axes, part: Panel, clip: str, measured: Curves) -> pd.DataFrame:
@@ -202,7 +202,7 @@ def draw_clipped(ax: Axes, part: Panel, clip: str, measured: Curves) -> pd.DataF
 
 
 def _draw_medians(ax: Axes, part: Panel, clip: str, measured: Curves, column: str) -> pd.DataFrame:
-    shown = []
+    drawn_rows = []
     for cell in part.cells:
         wide = measured.of(part.of(cell, clip), column).dropna(how="all")
         if wide.empty:
@@ -212,5 +212,5 @@ def _draw_medians(ax: Axes, part: Panel, clip: str, measured: Curves, column: st
         draw_faint(ax, wide, look.color)
         ax.plot(middle.index, middle, color=look.color, linestyle=style.clip_line(clip))
         ax.plot(middle.index[-1:], middle[-1:], color=look.color, marker=look.marker, clip_on=False)
-        shown.append(long_form(part, cell, clip, wide.assign(median=middle.reindex(wide.index)), column))
-    return _together(shown, column)
+        drawn_rows.append(long_form(part, cell, clip, wide.assign(median=middle.reindex(wide.index)), column))
+    return _together(drawn_rows, column)

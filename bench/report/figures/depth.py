@@ -39,14 +39,14 @@ def depth_frames(study: StudyData) -> list[Panel]:
     joined = flat.drop(columns=between).merge(deep[between].drop_duplicates(), how="cross")[frame.columns]
     matched = "matched" in frame and frame["matched"].notna().any()
     drawn = (*_DRAWN, "hidden_size") if matched else _DRAWN  # depths with equal parameters differ in width
-    shown = []
+    parts_by_depth = []
     for part in into_panels(pd.concat([joined, deep]), drawn) if len(deep) else []:
         for (cell, clip), rows in part.frame.groupby(["cell", "clip"], sort=False):
             if rows["layers"].nunique() > 1:
                 names = {"cell": cell} if len(part.cells) > 1 else {}
                 names |= {"clip": clip} if len(part.clips) > 1 else {}
-                shown.append(Panel(part.task, names | part.ways, rows))
-    return shown
+                parts_by_depth.append(Panel(part.task, names | part.ways, rows))
+    return parts_by_depth
 
 
 def has_depth(study: StudyData) -> bool:
@@ -110,14 +110,14 @@ def depth(study: StudyData) -> panels.Drawing:
     columns = min(_PER_ROW, len(parts))
     lines = -(-len(parts) // columns)
     figure, axes = panels.grid(2 * lines, columns, [1.35, 1.35], sharex=True, sharey="row")
-    shown = []
+    drawn_rows = []
     for place in range(lines * columns):
         upper, lower = (axes[2 * (place // columns) + below, place % columns] for below in (0, 1))
         if place >= len(parts):
             panels.blank(upper)
             panels.blank(lower)
             continue
-        shown.append(_draw(upper, lower, parts[place]))
+        drawn_rows.append(_draw(upper, lower, parts[place]))
         if place % columns == 0:
             upper.set_ylabel("solved share\n(bars: exact 95 %)", fontsize=6.5)
             lower.set_ylabel(parts[place].error_name.replace(" (", "\n("), fontsize=6.5)
@@ -128,7 +128,7 @@ def depth(study: StudyData) -> panels.Drawing:
     looks = [style.skip_look(skip) for skip in skips]
     handles = [Line2D([], [], color=look.color, marker=look.marker, label=look.label) for look in looks]
     panels.legend_below(figure, handles)
-    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+    return panels.Drawing(figure, pd.concat(drawn_rows, ignore_index=True))
 
 
 def _draw(upper: Axes, lower: Axes, part: Panel) -> pd.DataFrame:
@@ -146,12 +146,12 @@ def _draw(upper: Axes, lower: Axes, part: Panel) -> pd.DataFrame:
     upper.yaxis.set_major_formatter(PercentFormatter(1))
     lower.set_ylim(-0.04 * part.floor, 1.2 * part.floor)
     panels.reference_line(lower, part.floor, f"floor {part.floor:.3g}")
-    shown = []
+    drawn_rows = []
     of_skips = _by_skip(part)
     for place, (skip, rows) in enumerate(of_skips):
-        shown.append(_numbers(part, skip, rows))
-        _draw_line(upper, lower, shown[-1], rows, _APART ** (place - (len(of_skips) - 1) / 2))
-    return pd.concat(shown, ignore_index=True)
+        drawn_rows.append(_numbers(part, skip, rows))
+        _draw_line(upper, lower, drawn_rows[-1], rows, _APART ** (place - (len(of_skips) - 1) / 2))
+    return pd.concat(drawn_rows, ignore_index=True)
 
 
 def _numbers(part: Panel, skip: str, rows: pd.DataFrame) -> pd.DataFrame:

@@ -55,11 +55,11 @@ def direction(study: StudyData) -> panels.Drawing:
     figure.set_figwidth(max(figure.get_figwidth(), 0.75 * width))
     for ax in axes.flat[len(parts) :]:
         panels.blank(ax)
-    shown = [_draw(ax, part) for ax, part in zip(axes.flat, parts, strict=False)]
+    drawn_rows = [_draw(ax, part) for ax, part in zip(axes.flat, parts, strict=False)]
     explanation = "a point a seed, diverged ones at the floor; bar: median; above: how many solve"
     panels.caption(figure, study, "Direction", explanation)
     panels.legend_below(figure, _handles())
-    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+    return panels.Drawing(figure, pd.concat(drawn_rows, ignore_index=True))
 
 
 def _handles() -> list[Artist]:
@@ -76,19 +76,19 @@ def _draw(ax: Axes, part: Panel) -> pd.DataFrame:
     ax.set_ylim(-0.05 * part.floor, 1.4 * part.floor)
     ax.set_xlim(-0.5, len(part.cells) - 0.35)
     panels.reference_line(ax, part.floor, f"floor {part.floor:.3g}")
-    shown = []
+    drawn_rows = []
     for place, cell in enumerate(part.cells):
         for name in DIRECTIONS:
             rows = part.of(cell)
             rows = rows[(rows["direction"] == name) & rows["counted"]].sort_values("seed")
             if len(rows):
                 _draw_seeds(ax, place + _PLACES[name], cell, name, rows)
-            shown.append(rows.assign(task=part.task, ways=part.ways_label))
+            drawn_rows.append(rows.assign(task=part.task, ways=part.ways_label))
     ax.set_xticks(range(len(part.cells)), [style.cell_label(cell) for cell in part.cells])
     ax.tick_params(axis="x", length=0)
     ax.set_ylabel(part.error_name.replace(" (", "\n("), fontsize=6.5)
     columns = ["task", "ways", "cell", "clip", "direction", "seed", "status", "charged_error"]
-    return pd.concat(shown)[columns].rename(columns={"charged_error": "error"})
+    return pd.concat(drawn_rows)[columns].rename(columns={"charged_error": "error"})
 
 
 def _draw_seeds(ax: Axes, at: float, cell: str, name: str, rows: pd.DataFrame) -> None:

@@ -133,13 +133,13 @@ def horizons_figure(study: StudyData) -> panels.Drawing:
 
 
 def numbers(study: StudyData) -> pd.DataFrame:
-    """Return the horizons of a study's ladders, a row a setting, and where they are drawn (`told_as_drawn`)."""
+    """Return the horizons of a study's ladders, one row per setting, with the columns of `with_places`."""
     ladder = rungs(study)
     return with_places(horizons(ladder)) if (ladder["n"] > 0).any() else pd.DataFrame()
 
 
 def with_places(table: pd.DataFrame) -> pd.DataFrame:
-    """Return horizons with the columns ``ways, drawn_at, drawn_low, drawn_high``.
+    """Return horizons with the columns ``ways, drawn_at, drawn_low, drawn_high``, where they are drawn.
 
     Numbers that are missing because a horizon is censored are replaced by the shortest or longest lag tried.
     """
@@ -211,7 +211,7 @@ def seeds(table: pd.DataFrame) -> str:
 
 
 def budget(table: pd.DataFrame) -> str:
-    """Write the budget: within how many updates."""
+    """Write the budget: ``within 800 updates``, or with the smallest and the largest budget."""
     ends = sorted({int(table["budget"].min()), int(table["budget"].max())})
     return f"within {' to '.join(map(str, ends))} updates"
 

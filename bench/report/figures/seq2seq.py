@@ -46,10 +46,10 @@ def seq2seq(study: StudyData) -> panels.Drawing:
     parts = seq2seq_frames(study)
     skips = [skip for skip in SKIPS if any((part.frame["skip"] == skip).any() for part in parts)]
     figure, axes = panels.grid(len(parts), len(skips), [1.7])
-    shown = []
+    drawn_rows = []
     for line, part in zip(axes, parts, strict=True):
         for place, (ax, skip) in enumerate(zip(line, skips, strict=True)):
-            shown.append(_draw(ax, part, skip))
+            drawn_rows.append(_draw(ax, part, skip))
             column = style.skip_look(skip).label
             if place == 0:
                 explanation = ", ".join(filter(None, [style.task_label(part.task), part.ways_label, seeds(part.frame)]))
@@ -61,7 +61,7 @@ def seq2seq(study: StudyData) -> panels.Drawing:
         "dark: solved by all seeds; numbers: seeds that solve, then median error; one layer each has nothing to skip"
     )
     panels.caption(figure, study, "Depth of encoder and decoder", explanation)
-    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+    return panels.Drawing(figure, pd.concat(drawn_rows, ignore_index=True))
 
 
 def _draw(ax: Axes, part: Panel, skip: str) -> pd.DataFrame:

@@ -29,13 +29,13 @@ _STRAIGHT = 3
 def numbers(study: StudyData) -> pd.DataFrame:
     """Return a row for each setting: label (``line``), ``solved_count``, ``n`` (results), ``N`` (planned), share."""
     parts = study_panels(study)
-    shown = [
+    drawn_rows = [
         _row((part.task, part.ways_label, cell, clip), style.cell_label(cell), part.of(cell, clip))
         for part in parts
         for cell, clip in product(part.cells, part.clips)
         if len(part.of(cell, clip))
     ]
-    return pd.DataFrame(shown, columns=COLUMNS)
+    return pd.DataFrame(drawn_rows, columns=COLUMNS)
 
 
 def _row(names: tuple[str, str, str, str], label: str, trials: pd.DataFrame) -> tuple[object, ...]:
@@ -111,17 +111,17 @@ def solved(study: StudyData) -> panels.Drawing:
     figure, axes, of_parts = wrapped.wrapped_grid(of_parts, lambda n: under + 0.26 * n, _SQUARE * len(clips), beside)
     per_row = axes[0].get_subplotspec().get_gridspec().ncols  # type: ignore[union-attr]
     axes[0].get_gridspec().set_height_ratios([len(one.lines) for one in of_parts[::per_row]])  # type: ignore[union-attr]
-    shown = []
+    drawn_rows = []
     for one, ax in zip(of_parts, axes, strict=True):
         ax.set_title(one.title, loc="left", fontsize=7)
-        told_rows = [
+        map_rows = [
             _row(line.names(clip), line.label, line.of(clip))
             for line, clip in product(one.lines, clips)
             if len(line.of(clip))
         ]
-        shown.append(pd.DataFrame(told_rows, columns=COLUMNS))
-        draw(shown[-1], ax, [line.label for line in one.lines], clips)
-    data = pd.concat(shown, ignore_index=True)
+        drawn_rows.append(pd.DataFrame(map_rows, columns=COLUMNS))
+        draw(drawn_rows[-1], ax, [line.label for line in one.lines], clips)
+    data = pd.concat(drawn_rows, ignore_index=True)
     panels.caption(figure, study, "Solved share", how_to_read(data).split(", ")[0] + _marks(data, len(clips), of_parts))
     return panels.Drawing(figure, data)
 

@@ -107,12 +107,12 @@ def statuses(study: StudyData) -> panels.Drawing:
     figure, axes, of_parts = wrapped.wrapped_grid(
         of_parts, lambda count: 0.5 + count * (0.125 * len(clips) + 0.15), max(width, _NARROWEST), beside
     )
-    shown = []
+    drawn_rows = []
     for frame, ax in zip(of_parts, axes, strict=True):
-        shown.append(_draw_groups(ax, frame, clips))
+        drawn_rows.append(_draw_groups(ax, frame, clips))
         ax.set_xlabel("trials")
     panels.caption(figure, study, "How trials ended", "one bar a setting, one trial a seed")
-    data = pd.concat(shown, ignore_index=True)
+    data = pd.concat(drawn_rows, ignore_index=True)
     panels.legend_below(figure, handles(data))
     return panels.Drawing(figure, data)
 
@@ -120,7 +120,7 @@ def statuses(study: StudyData) -> panels.Drawing:
 def _draw_groups(ax: Axes, frame: rows.Frame, clips: list[str]) -> pd.DataFrame:
     """Draw the groups of bars of one frame, and return the counts."""
     ax.set_title(frame.title, loc="left", fontsize=7)
-    ticks, names, shown, y = [], [], [], 0.0
+    ticks, names, drawn_rows, y = [], [], [], 0.0
     for line in frame.lines:
         planned = line.part is not None
         ax.text(0, y, line.label, fontsize=6.5, va="center", color="black" if planned else "0.65")
@@ -130,11 +130,11 @@ def _draw_groups(ax: Axes, frame: rows.Frame, clips: list[str]) -> pd.DataFrame:
             names.append(style.clip_label(clip))
             counts = _counts(line.names(clip), line.of(clip)) if planned else []
             _bar(ax, y, {row[-2]: row[-1] for row in counts})
-            shown += counts
+            drawn_rows += counts
         y += 1.35
     ax.set_ylim(y - 0.6, -0.8)
     ax.set_yticks(ticks, names, fontsize=5.5)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    return pd.DataFrame(shown, columns=COLUMNS)
+    return pd.DataFrame(drawn_rows, columns=COLUMNS)

@@ -148,7 +148,7 @@ def transfer(study: StudyData) -> panels.Drawing:
     figure, axes = panels.grid(rows, columns, [2.0])
     for ax in axes.flat[len(parts) :]:
         panels.blank(ax)
-    shown = [_draw_panel(ax, part) for ax, part in zip(axes.flat, parts, strict=False)]
+    drawn_rows = [_draw_panel(ax, part) for ax, part in zip(axes.flat, parts, strict=False)]
     for ax in axes[-1] if rows == 1 else axes.flat[max(len(parts) - columns, 0) : len(parts)]:
         ax.set_xlabel("lag tested (time steps, log axis)")
     faint = f"every seed faint (at most {curves.MOST_FAINT})"
@@ -161,7 +161,7 @@ def transfer(study: StudyData) -> panels.Drawing:
     handles += [Line2D([], [], color="0.3", linestyle=style.clip_line(c), label=style.clip_label(c)) for c in clips]
     handles.append(Patch(color=_SHADE, label="lags trained at"))
     panels.legend_below(figure, handles)
-    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+    return panels.Drawing(figure, pd.concat(drawn_rows, ignore_index=True))
 
 
 def _draw_panel(ax: Axes, part: Panel) -> pd.DataFrame:
@@ -183,7 +183,7 @@ def _draw_panel(ax: Axes, part: Panel) -> pd.DataFrame:
         "floor", (last["lag"], last["baseline_error"]), (0, 1.5), textcoords="offset points",
         ha="right", fontsize=5.5, color=panels.GREY,
     )  # fmt: skip
-    shown = []
+    drawn_rows = []
     for cell, clip in ((cell, clip) for cell in part.cells for clip in part.clips):
         rows = part.of(cell, clip)
         if rows.empty:
@@ -192,10 +192,10 @@ def _draw_panel(ax: Axes, part: Panel) -> pd.DataFrame:
         look, middle = style.cell_look(cell), wide.median(axis=1)
         curves.draw_faint(ax, wide, look.color)
         ax.plot(middle.index, middle, color=look.color, linestyle=style.clip_line(clip), marker=look.marker)
-        shown += list(_long(part, cell, clip, rows, middle))
+        drawn_rows += list(_long(part, cell, clip, rows, middle))
     ax.set_ylim(bottom=-0.03 * ax.get_ylim()[1])
     ax.set_ylabel(panels.error_label(part.error_name), fontsize=6.5)
-    return pd.concat(shown, ignore_index=True)
+    return pd.concat(drawn_rows, ignore_index=True)
 
 
 def _wrapped(label: str) -> list[str]:

@@ -86,7 +86,7 @@ def _drawn(study: StudyData, lines: Lines) -> panels.Drawing:
     phases = [phase for phase in phases_of(rows) if phase != QUARTER]
     parts = [part for part in study_panels(study) if rows["key"].isin(part.frame["key"]).any()]
     figure, axes = panels.grid(len(parts), len(phases), [1.65], sharex="row", sharey="row")
-    shown = []
+    drawn_rows = []
     for part, row in zip(parts, axes, strict=True):
         for place, (phase, ax) in enumerate(zip(phases, row, strict=True)):
             panels.titles(ax, heading(part) if place == 0 else "", WHEN[phase])
@@ -96,7 +96,7 @@ def _drawn(study: StudyData, lines: Lines) -> panels.Drawing:
                     line = middle_line(some.rename(columns={lines.x: "lag"}), lines.y)
                     _plot(ax, line, cell)
                     names = {"task": part.task, "ways": part.ways_label, "cell": cell, "phase": phase}
-                    shown.append(pd.DataFrame(names | {lines.x: line.index, lines.y: line.to_numpy()}))
+                    drawn_rows.append(pd.DataFrame(names | {lines.x: line.index, lines.y: line.to_numpy()}))
             if lines.log:
                 ax.set_yscale("log")
             else:
@@ -106,7 +106,7 @@ def _drawn(study: StudyData, lines: Lines) -> panels.Drawing:
         ax.set_xlabel(lines.across)
     panels.caption(figure, study, lines.title, lines.explanation)
     panels.legend_below(figure, panels.cell_handles(curves.all_cells(parts)))
-    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+    return panels.Drawing(figure, pd.concat(drawn_rows, ignore_index=True))
 
 
 def _plot(ax: Axes, line: pd.Series, cell: str) -> None:
@@ -124,7 +124,7 @@ def erasure(study: StudyData) -> panels.Drawing:
     parts = [part for part in study_panels(study) if rows["key"].isin(part.frame["key"]).any()]
     figure, axes = panels.grid(len(parts), 2, [1.65], width=style.INCHES[3], sharex="row")
     heard = reach_by_lag(study) if has_lens(study, "reach") else pd.DataFrame(columns=["key", "phase", "lag", "median"])
-    shown = []
+    drawn_rows = []
     for part, (left, right) in zip(parts, axes, strict=True):
         panels.titles(left, f"{heading(part)}", f"erasure, {WHEN[phase]}")
         panels.titles(right, "", f"reach, {WHEN[phase]}")
@@ -132,7 +132,7 @@ def erasure(study: StudyData) -> panels.Drawing:
         left.plot(due.index, due, color=panels.GREY, linestyle="--", linewidth=0.8, zorder=1)
         for cell in part.cells:
             keys = part.of(cell)["key"]
-            shown.append(_draw_erasure(left, part, cell, rows[rows["key"].isin(keys)]))
+            drawn_rows.append(_draw_erasure(left, part, cell, rows[rows["key"].isin(keys)]))
             some = heard[(heard["phase"] == phase) & heard["key"].isin(keys)]
             line = middle_line(some) if len(some) else pd.Series(dtype=float)
             _plot(right, line[line > 0], cell)
@@ -153,7 +153,7 @@ def erasure(study: StudyData) -> panels.Drawing:
     if pd.to_numeric(rows["carried_target"]).notna().any():
         kinds.append(Line2D([], [], color=panels.GREY, linestyle="--", linewidth=0.8, label="right answer"))
     panels.legend_below(figure, [*panels.cell_handles(curves.all_cells(parts)), *kinds])
-    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+    return panels.Drawing(figure, pd.concat(drawn_rows, ignore_index=True))
 
 
 def _draw_erasure(ax: Axes, part: Panel, cell: str, rows: pd.DataFrame) -> pd.DataFrame:

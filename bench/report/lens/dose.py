@@ -105,8 +105,11 @@ def dose_correlations(study: StudyData) -> dict[str, Within | None]:
 
 def dose_sentence(study: StudyData) -> str:
     """Say how the signal at the start goes with solving across doses, within each task and rate, by family."""
-    found = dose_correlations(study)
-    by_family = [f"{style.cell_label(name)} {correlation_text(one)}" for name, one in found.items() if name != "all"]
+    by_family = [
+        f"{style.cell_label(name)} {correlation_text(one)}"
+        for name, one in dose_correlations(study).items()
+        if name != "all"
+    ]
     return "Signal before training and solving, across doses within task and rate: " + "; ".join(by_family)
 
 
@@ -128,14 +131,14 @@ def dose(study: StudyData) -> panels.Drawing:
     figure, axes = panels.grid(2 * len(labels), len(families), [1.1, 1.1], width=max(4.2, 2.35 * len(families)))
     for ax in axes.flat:
         panels.blank(ax)
-    shown = []
+    drawn_rows = []
     for part, family, cells in parts:
         row, column = labels.index(part.label), families.index(family)
         upper, lower = axes[2 * row, column], axes[2 * row + 1, column]
         upper.axis("on")
         lower.axis("on")
         panels.titles(upper, f"{part.label} · {part.seeds}" if column == 0 else "", style.cell_label(family))
-        shown.append(_draw(upper, lower, study, part, family, cells))
+        drawn_rows.append(_draw(upper, lower, study, part, family, cells))
         if column == 0:
             upper.set_ylabel("solved share", fontsize=6.5)
             lower.set_ylabel("signal", fontsize=6.5)
@@ -145,7 +148,7 @@ def dose(study: StudyData) -> panels.Drawing:
         f"together. {dose_sentence(study)}"
     )
     panels.caption(figure, study, "Dose and response", explanation)
-    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+    return panels.Drawing(figure, pd.concat(drawn_rows, ignore_index=True))
 
 
 def _draw(upper: Axes, lower: Axes, study: StudyData, part: Panel, family: str, cells: list[str]) -> pd.DataFrame:

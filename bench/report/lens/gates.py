@@ -37,7 +37,7 @@ def gates(study: StudyData) -> panels.Drawing:
         rows += [(first, phase, own, name) for name in names]
     figure, axes = panels.grid(len(rows), 2, [1.25], width=style.INCHES[3], width_ratios=[4, 1])
     image = None
-    shown = []
+    drawn_rows = []
     for (first, phase, own, name), (left, right) in zip(rows, axes, strict=True):
         image = _draw_map(left, own, name)
         what = f"{style.task_label(first['task'])} · {style.cell_label(first['cell'])} · seed {first['seed']}"
@@ -50,7 +50,7 @@ def gates(study: StudyData) -> panels.Drawing:
         right.tick_params(labelsize=5.5)
         right.set_title("share of all steps", fontsize=6)
         kept = own[["key", "phase", "step", "read", "unit"]].assign(gate=name, value=own[name])
-        shown.append(kept)
+        drawn_rows.append(kept)
     axes[-1, 0].set_xlabel("what was read")
     axes[-1, 1].set_xlabel("gate")
     if image is not None:
@@ -59,7 +59,7 @@ def gates(study: StudyData) -> panels.Drawing:
         "one sequence: units sorted by their mean, from closed (dark) to open (bright); right: all 64 sequences"
     )
     panels.caption(figure, study, "Gates", explanation)
-    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+    return panels.Drawing(figure, pd.concat(drawn_rows, ignore_index=True))
 
 
 def _draw_map(ax: Axes, own: pd.DataFrame, name: str) -> QuadMesh:

@@ -29,15 +29,15 @@ def reach(study: StudyData) -> panels.Drawing:
     clips = curves.all_clips(parts) if ended else []
     columns: list[tuple[str, str | None]] = [(START, None), *((END, clip) for clip in clips)]
     figure, axes = panels.grid(len(parts), len(columns), [1.65], sharex="row", sharey="row")
-    shown = []
+    drawn_rows = []
     for part, row in zip(parts, axes, strict=True):
         for place, ((phase, clip), ax) in enumerate(zip(columns, row, strict=True)):
             if place == 0:
                 header = ax.set_title(f"{heading(part)}\n ", loc="left", fontweight="bold")
                 header.set_in_layout(False)  # else the first column would be as wide as its row's name
             ax.set_title("\n" + ("before training" if clip is None else f"trained, {style.clip_label(clip)}"))
-            shown.append(_draw(ax, study, part, phase, clip))
-        row[0].set_ylim(_lowest(shown[-len(columns) :]), 2)
+            drawn_rows.append(_draw(ax, study, part, phase, clip))
+        row[0].set_ylim(_lowest(drawn_rows[-len(columns) :]), 2)
         row[0].set_ylabel("signal, share of the\nstrongest, log axis", fontsize=6.5)
     for ax in axes[-1]:
         ax.set_xlabel("steps back")
@@ -50,7 +50,7 @@ def reach(study: StudyData) -> panels.Drawing:
     panels.caption(figure, study, "Reach", explanation)
     dashed = Line2D([], [], color=panels.GREY, linestyle=(0, (3, 2)), linewidth=0.8, label="bound")
     panels.legend_below(figure, [*panels.cell_handles(curves.all_cells(parts)), *([dashed] if bound else [])])
-    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+    return panels.Drawing(figure, pd.concat(drawn_rows, ignore_index=True))
 
 
 def _numbers(study: StudyData, part: Panel, phase: str, clip: str | None) -> pd.DataFrame:
@@ -63,7 +63,7 @@ def _draw(ax: Axes, study: StudyData, part: Panel, phase: str, clip: str | None)
     """Draw one frame and return its numbers."""
     numbers, lags = _numbers(study, part, phase, clip), reach_by_lag(study)
     lags = lags[lags["phase"] == phase]
-    shown = []
+    drawn_rows = []
     for cell in part.cells:
         of_cell = numbers[numbers["cell"] == cell]
         rows = lags[lags["key"].isin(of_cell["key"])]
@@ -82,18 +82,18 @@ def _draw(ax: Axes, study: StudyData, part: Panel, phase: str, clip: str | None)
             )
         names = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip or "", "phase": phase}
         columns = {"lag": middle.index, "median": middle, "low": low, "high": high, "bound": fading**middle.index}
-        shown.append(pd.DataFrame(names | {name: list(values) for name, values in columns.items()}))
+        drawn_rows.append(pd.DataFrame(names | {name: list(values) for name, values in columns.items()}))
     ax.set_yscale("log")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
     needed = numbers["needed_lag"].dropna()
     if len(needed):
         ax.axvline(float(needed.iloc[0]), color=panels.GREY, linewidth=0.6, zorder=1)
-    return pd.concat(shown, ignore_index=True) if shown else pd.DataFrame()
+    return pd.concat(drawn_rows, ignore_index=True) if drawn_rows else pd.DataFrame()
 
 
-def _lowest(shown: list[pd.DataFrame]) -> float:
+def _lowest(drawn_rows: list[pd.DataFrame]) -> float:
     """Return the lower end of the axis of a row of frames, below every median that is not 0."""
-    heard = [value for rows in shown if len(rows) for value in rows["median"] if value > 0]
+    heard = [value for rows in drawn_rows if len(rows) for value in rows["median"] if value > 0]
     return max(min(heard, default=1.0) / 2, SMALLEST / 2)
 
 

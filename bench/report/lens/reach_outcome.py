@@ -59,14 +59,14 @@ def reach_outcome(study: StudyData) -> panels.Drawing:
     lines = _lines(study)
     height = max(1.2, _ROW_INCHES * (lines[-1].place + 1))
     figure, axes = panels.grid(1, len(phases), [height], width=style.INCHES[3], sharey=True, sharex=True)
-    shown = []
+    drawn_rows = []
     for phase, ax in zip(phases, axes[0], strict=True):
         of_phase = rows[rows["phase"] == phase]
         for line in lines:
             some = of_phase[of_phase["key"].isin(line.part.of(line.cell)["key"])]
             _draw_line(ax, some, line.place, style.cell_look(line.cell).color)
             columns = ["task", "cell", "clip", "lr", "seed", "solved", "signal"]
-            shown.append(some[columns].assign(phase=phase, ways=line.part.ways_label))
+            drawn_rows.append(some[columns].assign(phase=phase, ways=line.part.ways_label))
             if line.first and line.place:
                 ax.axhline(line.place - 0.7, color="0.8", linewidth=0.6)
         correlation = correlation_text(against_outcome(study, phase)).replace(", n =", ",\nn =")
@@ -94,7 +94,7 @@ def reach_outcome(study: StudyData) -> panels.Drawing:
         Line2D([], [], **dot, fillstyle="none", label="not solved"),  # type: ignore[arg-type]
     ]
     panels.legend_below(figure, handles)
-    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+    return panels.Drawing(figure, pd.concat(drawn_rows, ignore_index=True))
 
 
 def _draw_line(ax: Axes, rows: pd.DataFrame, place: int, color: str) -> None:

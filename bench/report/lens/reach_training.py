@@ -29,13 +29,13 @@ def reach_training(study: StudyData) -> panels.Drawing:
     """Draw every cell's signal by lag during training, and the errors, for each panel and its first clip."""
     parts = study_panels(study)
     figure, axes = panels.grid(len(parts), 2, [1.75], width=style.INCHES[3], width_ratios=[1.5, 1])
-    shown = []
+    drawn_rows = []
     image: QuadMesh | None = None
     for part, (left, right) in zip(parts, axes, strict=True):
         clip = part.clips[0]
         numbers, drawn = _draw_maps(left, study, part, clip)
         image = drawn or image
-        shown.append(numbers)
+        drawn_rows.append(numbers)
         errors = learning_curves.of_panel(study, part, clip)
         if len(errors):
             learning_curves.draw(errors, right)
@@ -53,7 +53,7 @@ def reach_training(study: StudyData) -> panels.Drawing:
     )
     panels.caption(figure, study, "Reach over training", explanation)
     panels.legend_below(figure, panels.cell_handles(all_cells(parts)))
-    return panels.Drawing(figure, pd.concat(shown, ignore_index=True))
+    return panels.Drawing(figure, pd.concat(drawn_rows, ignore_index=True))
 
 
 def _draw_maps(ax: Axes, study: StudyData, part: Panel, clip: str) -> tuple[pd.DataFrame, QuadMesh | None]:

@@ -37,14 +37,14 @@ def share(study: StudyData) -> panels.Drawing:
     parts = [part for part in study_panels(study) if rows["key"].isin(part.frame["key"]).any()]
     clips = curves.all_clips(parts)
     figure, axes = panels.grid(len(parts), len(clips), [1.65], sharex="row", sharey="row")
-    shown = []
+    drawn_rows = []
     for part, row in zip(parts, axes, strict=True):
         for place, (clip, ax) in enumerate(zip(clips, row, strict=True)):
             if place == 0:
                 header = ax.set_title(f"{heading(part)}\n ", loc="left", fontweight="bold")
                 header.set_in_layout(False)  # else the first column would be as wide as its row's name
             ax.set_title(f"\n{style.clip_label(clip)}")
-            shown.append(_draw(ax, part, clip, rows))
+            drawn_rows.append(_draw(ax, part, clip, rows))
         row[0].set_ylabel("share of the recurrent\ngradient, log axis", fontsize=6.5)
     for ax in axes[-1]:
         ax.set_xlabel("from at least so many steps back")
@@ -57,12 +57,12 @@ def share(study: StudyData) -> panels.Drawing:
         Line2D([], [], color=panels.GREY, linestyle="-", label="after it"),
     ]
     panels.legend_below(figure, [*panels.cell_handles(curves.all_cells(parts)), *handles])
-    return panels.Drawing(figure, pd.concat(shown, ignore_index=True).assign(phase=phase))
+    return panels.Drawing(figure, pd.concat(drawn_rows, ignore_index=True).assign(phase=phase))
 
 
 def _draw(ax: Axes, part: Panel, clip: str, rows: pd.DataFrame) -> pd.DataFrame:
     """Draw one frame and return its numbers."""
-    shown = []
+    drawn_rows = []
     for cell in part.cells:
         some = rows[rows["key"].isin(part.of(cell, clip)["key"])]
         if some.empty:
@@ -76,7 +76,7 @@ def _draw(ax: Axes, part: Panel, clip: str, rows: pd.DataFrame) -> pd.DataFrame:
         ax.plot(after.index[-1:], after[-1:], color=look.color, marker=look.marker, clip_on=False)
         names = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip}
         both = pd.DataFrame(lines).reset_index()
-        shown.append(both.assign(**names)[[*names, "lag", "before", "after"]])
+        drawn_rows.append(both.assign(**names)[[*names, "lag", "before", "after"]])
     ax.set_yscale("log")
     ax.set_ylim(_LOWEST, 2)
-    return pd.concat(shown, ignore_index=True) if shown else pd.DataFrame()
+    return pd.concat(drawn_rows, ignore_index=True) if drawn_rows else pd.DataFrame()

@@ -54,13 +54,13 @@ def write_paper(parts: Sequence[tuple[Part, StudyData]], out: Path, command: str
     Args:
         parts: The parts, each with all numbers of its study.
         out: The paper's folder.
-        command: The command that was called, which the files name.
+        command: The command line, which the files name.
 
     Returns:
         The files written.
 
     Raises:
-        UsageError: A study lacks something that was chosen.
+        UsageError: A study lacks a chosen value, column or figure.
     """
     made = [(part, data, origin_of(part.selection.of(data), command)) for part, data in parts]
     for part, data, _ in made:

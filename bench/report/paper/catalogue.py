@@ -65,11 +65,11 @@ FIGURES: dict[str, Figure] = {
 
 
 ON_REQUEST = ("cost_time",)
-"""Figures that are drawn only where they are named: their numbers differ from run to run."""
+"""Figures that are drawn only if the user names them: their numbers differ from run to run."""
 
 
 def checked_figures(names: list[str]) -> list[str]:
-    """Return the figures that were chosen; by default all but those of `ON_REQUEST`.
+    """Return the chosen figures, each once; if none are named, all except those of `ON_REQUEST`.
 
     Raises:
         UsageError: There is no such figure.

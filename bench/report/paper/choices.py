@@ -48,8 +48,8 @@ def read_choices(path: Path) -> tuple[list[Part], Path]:
 def _check(path: Path, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
     for name, value in table.items():
         if name not in known:
-            there = ", ".join(known)
-            raise UsageError(f"--manifest {path}: no key {name!r}{near(name, known)}; there are {there}")
+            keys = ", ".join(known)
+            raise UsageError(f"--manifest {path}: no key {name!r}{near(name, known)}; there are {keys}")
         if not isinstance(value, _KINDS[name][0]):
             raise UsageError(f"--manifest {path}: {name} must be {_KINDS[name][1]}, not {value!r}")
 
@@ -61,11 +61,11 @@ def _part(path: Path, choices: Mapping[str, Any], own: Mapping[str, Any]) -> Par
     axes = choices.get("only", {})
     for axis in axes:
         if axis not in AXIS_COLUMNS:
-            there = ", ".join(AXIS_COLUMNS)
+            names = ", ".join(AXIS_COLUMNS)
             raise UsageError(
-                f"--manifest {path}: no axis is called {axis!r}{near(axis, AXIS_COLUMNS)}; there are {there}"
+                f"--manifest {path}: no axis is called {axis!r}{near(axis, AXIS_COLUMNS)}; there are {names}"
             )
-    values = {axis: tuple(map(str, of if isinstance(of, list) else [of])) for axis, of in axes.items()}
+    values = {axis: tuple(map(str, some if isinstance(some, list) else [some])) for axis, some in axes.items()}
     style = style_of(
         choices.get("style", "plain"),
         choices.get("width", "column"),

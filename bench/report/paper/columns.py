@@ -1,4 +1,4 @@
-"""The columns that a table may have: how each describes a setting as text, and how LaTeX aligns it."""
+"""The columns that a table may have: how each writes a setting as text, and how LaTeX aligns it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -74,23 +74,23 @@ RESULTS: Mapping[str, Column] = {
 }  # fmt: skip
 
 
-def names_of(study: StudyData, asked: Sequence[str], group: str) -> list[str]:
-    """Return the columns of a table: those chosen, or by default the axes that vary within a group and `DEFAULT`.
+def names_of(study: StudyData, chosen: Sequence[str], group: str) -> list[str]:
+    """Return the columns of a table: the chosen ones, or by default the axes that vary within a group and `DEFAULT`.
 
     Args:
         study: The study.
-        asked: The columns chosen: names of axes and of `RESULTS`.
+        chosen: The chosen columns: names of axes and of `RESULTS`.
         group: The axis by whose values rows are grouped.
 
     Raises:
         UsageError: There is no such column.
     """
     known = [*SETTING, *RESULTS]
-    for name in (*asked, group):
+    for name in (*chosen, group):
         if name not in known:
             raise UsageError(f"no column is called {name!r}{near(name, known)}; there are {', '.join(known)}")
-    if asked:
-        return [name for name in dict.fromkeys(asked) if name != group]
+    if chosen:
+        return [name for name in dict.fromkeys(chosen) if name != group]
     of_group = study.plan.groupby(group) if group in study.plan else study.plan.groupby("task")
     axes = [name for name in several(study.plan) if name != group and of_group[name].nunique().max() > 1]
     return [*axes[: MOST - len(DEFAULT)], *DEFAULT]

@@ -13,7 +13,7 @@ _COSTS = {"update_ms": "update (ms)"}
 def numbers(study: StudyData) -> pd.DataFrame:
     """Return a row for each setting, as `cost.numbers` does, with the median time of an update over its trials.
 
-    Trials were timed in cohorts, and beside any other work of the machine.
+    Trials were timed in cohorts, while the machine may have done other work, too.
     """
     rates = pd.to_numeric(study.trials.reindex(columns=["updates_per_second"])["updates_per_second"]).astype(float)
     return cost.against(study.trials.assign(update_ms=1000 / rates), list(cost.shares(study)), _COSTS)

@@ -55,8 +55,8 @@ def write_figures(study: StudyData, wanted: Wanted, folder: Path, origin: Origin
     numbers = {name: FIGURES[name].numbers(study) for name in checked_figures(list(wanted.only))}
     for name in wanted.only:
         if numbers[name].empty:
-            there = [other for other in FIGURES if not FIGURES[other].numbers(study).empty]
-            raise UsageError(f"study {study.name} has no numbers for {name}; it has them for {', '.join(there)}")
+            known = [other for other in FIGURES if not FIGURES[other].numbers(study).empty]
+            raise UsageError(f"study {study.name} has no numbers for {name}; it has them for {', '.join(known)}")
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for name, data in numbers.items():

@@ -211,8 +211,8 @@ def _settings(study: StudyData) -> list[tuple[str, str]]:
     settings = []
     for name in SETTING:
         values = _each(study, name) if name in ("task", "cell", "clip") else sorted(study.plan[name].unique().tolist())
-        told_of = f"{name.replace('_', ' ')} "
-        texts = [axis_text(name, value).removeprefix(told_of) for value in values if value != ""]
+        prefix = f"{name.replace('_', ' ')} "
+        texts = [axis_text(name, value).removeprefix(prefix) for value in values if value != ""]
         text = "; ".join(texts) if len(texts) <= 12 else f"{len(texts)} values from {texts[0]} to {texts[-1]}"
         if text:
             settings.append((name.replace("_", " "), text))

@@ -23,7 +23,7 @@ AXIS_COLUMNS = {name: axis.column or name for name, axis in AXES.items() if axis
 """The axes by which a selection can be made, and the columns of a study's frames that hold them."""
 _NAMED = ("task", "cell", "clip")
 _UNRANKED = ("task", "seed")
-"""Axes by which the rows of tables are not ordered: they are cut by tasks in their order, and sum up seeds."""
+"""Axes by which the rows of tables are not ordered: rows are grouped by task, and each row sums up its seeds."""
 _LOOKS = ("label", "color", "marker")
 
 
@@ -32,8 +32,8 @@ class Selection:
     """The selection that figures, tables and methods of a paper share.
 
     Attributes:
-        axes: The values chosen of each axis, in order, as the user wrote them. The bare name of a task, cell or clip
-            stands for all of that name, unless one is spelled exactly so.
+        axes: The chosen values of each axis, in order, as the user wrote them. The bare name of a task, cell or clip
+            stands for all specs of that name, unless the study has a spec that is spelled exactly so.
         labels: Pairs of a spec and its label.
         looks: The ``label``, ``color`` and ``marker`` of specs, as read from a file.
     """
@@ -75,7 +75,7 @@ class Selection:
             UsageError: A label or a look is for a spec that is not in the study.
         """
         specs = {name: list(dict.fromkeys(map(str, study.plan[name]))) for name in _NAMED}
-        every = [spec for of in specs.values() for spec in of]
+        every = [spec for some in specs.values() for spec in some]
         values = {axis: _chosen(study, axis, texts) for axis, texts in self.axes.items()}
         order = [*values.get("cell", ()), *values.get("clip", ())]
         given = {AXIS_COLUMNS[axis]: tuple(of) for axis, of in values.items() if axis not in _UNRANKED and len(of) > 1}
@@ -163,7 +163,7 @@ def _chosen(study: StudyData, axis: str, texts: Sequence[str]) -> list[Any]:
 
 
 def _matching(text: str, values: Iterable[Any]) -> list[Any]:
-    """Return the values that a text spells exactly, or else those whose name it is."""
+    """Return the values that a text spells exactly; if there are none, the values whose name it is."""
     values = list(values)
     exact = [value for value in values if _parts(text) == _parts(_spelled(value))]
     named = [value for value in values if isinstance(value, str) and _name(value) == text.strip()]

@@ -20,11 +20,11 @@ ALWAYS = ("Clopper & Pearson 1934", "Kaplan & Meier 1958")
 
 
 class Source(NamedTuple):
-    """A description and a reference for something that is shipped.
+    """The description and the reference of a shipped task, cell, clip, optimiser or schedule.
 
     Attributes:
-        summary: What it is.
-        reference: Where it is from; ``chrono: Tallec & Ollivier 2018`` says it of an option or its value.
+        summary: The description.
+        reference: The works it comes from; ``chrono: Tallec & Ollivier 2018`` is the source of an option or its value.
         options: The options and their defaults, as users write them.
         words: The words that options may be set to.
     """
@@ -39,7 +39,7 @@ class Source(NamedTuple):
 def sources() -> dict[tuple[str, str], Source]:
     """Return the sources of everything that is shipped, by kind and name."""
     tables = tomllib.loads(_read("sources.toml"))
-    return {(kind, name): Source(**of) for kind, names in tables.items() for name, of in names.items()}
+    return {(kind, name): Source(**fields) for kind, names in tables.items() for name, fields in names.items()}
 
 
 def source_of(kind: str, spec: str) -> Source | None:
@@ -60,7 +60,7 @@ def options_of(kind: str, spec: str) -> dict[str, str]:
 
 
 def works_of(kind: str, spec: str) -> tuple[str, ...]:
-    """Return the works that a spec rests on: those of options only where the spec has these options set.
+    """Return the works that a spec rests on; the works of an option only if the spec sets that option.
 
     >>> works_of("cell", "rnn"), works_of("cell", "rnn:init=identity,nonlinearity=relu")
     (('Elman 1990',), ('Elman 1990', 'Le, Jaitly & Hinton 2015'))
@@ -76,7 +76,7 @@ def works_of(kind: str, spec: str) -> tuple[str, ...]:
     clauses = [
         clause
         for clause in source.reference.split("; ")
-        if not (of := set(clause.rpartition(": ")[0].split(", "))) <= known or of & in_use
+        if not (named := set(clause.rpartition(": ")[0].split(", "))) <= known or named & in_use
     ]
     return tuple(cited("; ".join(clauses)))
 

@@ -28,7 +28,7 @@ class Style:
         tallest: The largest height of a figure in inches.
         font: A font family that comes with matplotlib.
         usetex: Whether TeX sets the text.
-        title: Whether frames have titles; else the caption says what they show.
+        title: Whether frames have titles; if not, the caption says what they show.
     """
 
     name: str
@@ -120,8 +120,8 @@ def style_of(name: str, width: str = "column", usetex: bool = False, title: bool
         )
     venue = known[name]
     inches = _HALF * venue["text"] if width == "half" else venue[width]
-    shown = name == "plain" if title is None else title
-    return Style(name, inches, venue["tallest"], venue["font"], usetex, shown)
+    has_titles = name == "plain" if title is None else title
+    return Style(name, inches, venue["tallest"], venue["font"], usetex, has_titles)
 
 
 def _read() -> dict[str, dict[str, Any]]:

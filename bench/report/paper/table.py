@@ -1,4 +1,4 @@
-"""The table of a study, with columns by name and rows in groups; a best row is bold only if intervals separate it."""
+"""The table of a study, with chosen columns and rows in groups; a best row is bold only if intervals separate it."""
 
 import html
 import re
@@ -44,22 +44,30 @@ class Table:
     caption: str
 
 
-def table_of(study: StudyData, asked: Sequence[str] = (), group: str = "task") -> Table:
+def table_of(study: StudyData, chosen: Sequence[str] = (), group: str = "task") -> Table:
     """Return a study's settings as a table, best first within a group; columns with a single value are left out.
 
     Args:
         study: The study, reduced to the settings that are shown.
-        asked: Names of columns; by default the axes that vary and the most important results.
+        chosen: Names of columns; by default the axes that vary and the most important results.
         group: The axis by whose values rows are grouped.
 
     Raises:
         UsageError: There is no such column or axis.
     """
-    every = {name: texts(study, name) for name in names_of(study, asked, group)}
-    constant = {name: of[0] for name, of in every.items() if name not in SETTING and len(of) > 1 and len(set(of)) == 1}
+    every = {name: texts(study, name) for name in names_of(study, chosen, group)}
+    constant = {
+        name: column[0]
+        for name, column in every.items()
+        if name not in SETTING and len(column) > 1 and len(set(column)) == 1
+    }
     groups = [_group(group, value) for value in summarise(study)[group]] if group in SETTING else texts(study, group)
     order = sorted(range(len(groups)), key=lambda row: list(dict.fromkeys(groups)).index(groups[row]))
-    shown = {name: of for name, of in every.items() if name not in constant and (name in RESULTS or len(set(of)) > 1)}
+    shown = {
+        name: column
+        for name, column in every.items()
+        if name not in constant and (name in RESULTS or len(set(column)) > 1)
+    }
     if not shown:  # a single setting
         shown = every
     bold, ties = _bests(study, groups)
@@ -223,9 +231,9 @@ def to_html(table: Table, origin: Origin) -> str:
 
 
 def written_as(study: StudyData, table: Table, origin: Origin) -> dict[str, dict[str, str]]:
-    """Return the files of each format, names to texts; ``csv`` has all numbers of the summary.
+    """Return the files of each format, as texts by name; ``csv`` has all numbers of the summary.
 
-    LaTeX has a file a page.
+    LaTeX has one file per page.
     """
     parts = in_pages(table)
     numbers = [""] if len(parts) == 1 else [f"-{number}" for number in range(1, len(parts) + 1)]

@@ -114,7 +114,7 @@ def _of_panel(part: Panel, rates: int = 0) -> list[Comparison]:
 
     Args:
         part: The panel.
-        rates: Of how many rates the panel has the best for each cell and clip; 0 if it was not chosen so.
+        rates: How many rates were tried, if the panel holds the best of them for each cell and clip; else 0.
     """
     first, *others = part.clips
     named = replace(

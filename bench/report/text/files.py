@@ -23,9 +23,13 @@ _SOMETIMES = ("timings.csv", "transfer.csv", "transfer.md", "rungs.csv", "horizo
 
 
 def write_tables(study: StudyData, folder: Path) -> list[Path]:
-    """Write ``summary.csv``, ``.md`` and ``.tex``, ``timings.csv`` if durations are known, and what else there is.
+    """Write ``summary.csv``, ``.md`` and ``.tex``, and those tables of `_SOMETIMES` for which the study has numbers.
 
     A table that was written for an earlier plan, and for which this plan has no numbers, is removed.
+
+    Args:
+        study: The study.
+        folder: The study's folder.
 
     Returns:
         The files written, in ``folder/tables``.

@@ -67,7 +67,7 @@ def _solved(frame: pd.DataFrame) -> Count:
 
 
 def _who_solves(parts: list[Panel]) -> list[str]:
-    """Return clauses on which cells solve; the errors of cells that do not leave out diverged and exploded trials."""
+    """Return clauses on which cells solve; where none does, the error is that of trials that ran to the end."""
     by_standing: dict[str, list[tuple[str, Count]]] = {standing: [] for standing in _CLAUSES}
     for part in parts:
         for cell in part.cells:
@@ -91,7 +91,7 @@ _CLAUSES = {
 
 
 def _standing(rows: pd.DataFrame, floor: float) -> tuple[str, Count]:
-    """Return one of `_CLAUSES` for the trials of a cell, and the count of trials that it speaks of."""
+    """Return one of `_CLAUSES` for the trials of a cell, and the count of trials that the clause is about."""
     solved = _solved(rows)
     if solved.hits:
         return "all" if solved.hits == solved.n else "some", solved

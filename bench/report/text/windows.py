@@ -18,13 +18,13 @@ def render(window: Window, rows: pd.DataFrame) -> str:
     """Return both sweeps as aligned rows, each followed by the sentence on its safe window.
 
     Args:
-        window: The experiment.
-        rows: Its settings, one a row.
+        window: The settings of both sweeps.
+        rows: Their results, as `longlag.experiments.clip_window.measured` returns them.
     """
     budget = max(grid.updates for grid in window.study().grids)
     lines = [f"{style.task_label(window.task)}, n = {rows['n'].max()} seeds a setting, within {budget} updates"]
-    for (cell, sweep), of in rows.groupby(["cell", "sweep"], sort=False):
-        for clip, of_sweep in [(None, of)] if sweep == "clip" else list(of.groupby("clip", sort=False)):
+    for (cell, sweep), some in rows.groupby(["cell", "sweep"], sort=False):
+        for clip, of_sweep in [(None, some)] if sweep == "clip" else list(some.groupby("clip", sort=False)):
             swept = f"rate {spell(window.lr)}" if sweep == "clip" else style.clip_label(str(clip))
             lines += ["", f"{style.cell_label(str(cell))}, {swept}", f"  {'':12} {_HEAD}", f"  {'':12} {_UNDER}"]
             lines += [_line(str(sweep), row) for row in of_sweep.to_dict("records")]
@@ -45,9 +45,9 @@ def sentence(sweep: str, rows: pd.DataFrame, budget: int) -> str:
     """Return a sentence on which settings of a sweep are safe.
 
     Args:
-        sweep: ``threshold`` or ``rate``.
-        rows: The settings of the sweep.
-        budget: Updates of a trial.
+        sweep: ``clip`` or ``rate``.
+        rows: The results of the sweep.
+        budget: The budget of a trial in updates.
     """
     names = list(rows["clip"]) if sweep == "clip" else [spell(lr) for lr in rows["lr"]]
     runs = sweeps.safe_runs(rows["solved_fraction"].tolist())
