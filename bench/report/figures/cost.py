@@ -198,7 +198,8 @@ def how_to_read(frame: pd.DataFrame) -> str:
     axes = "; ".join(text for name, text in which.items() if name in names)
     read = (
         f"{axes}; {frames.counts(frame)} seeds a setting. "
-        "The line joins the settings that no other of the frame beats; overlapping intervals do not tell them apart. Of marks on top of each other the lower are larger."
+        "The line joins the settings that no other of the frame beats; "
+        "overlapping intervals do not tell them apart. Of marks on top of each other the lower are larger."
     )
     state = " State size: numbers carried from step to step." if COSTS["state_size"] in set(frame["cost_name"]) else ""
     return read + state
