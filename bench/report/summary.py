@@ -17,7 +17,7 @@ from longlag.values.trial import Status
 def summarise(study: StudyData) -> pd.DataFrame:
     """Summarise a study, one row for each setting; numbers that do not exist are missing values.
 
-    Columns: every axis but the seed; ``lag, min_lag, floor, n`` (trials with a result), ``N`` (planned),
+    Columns: every axis except the seed; ``lag, min_lag, floor, n`` (trials with a result), ``N`` (planned),
     ``solved_count, solved_fraction, solved_low, solved_high`` (exact 95 % interval), ``updates_to_solve`` (median,
     unsolved censored; missing where fewer than half are solved), ``error, error_min, error_max`` (median and
     range), ``score, diverged_fraction, exploded_fraction, diverged_count, exploded_count, failed_count, timeout_count,

@@ -125,8 +125,8 @@ def load_curves(study: "str | Study", results: str | Path = "results") -> pd.Dat
 def load_transfer(study: "str | Study", results: str | Path = "results") -> pd.DataFrame:
     """Load one row per trial and test lag: the columns of `load` up to ``lr`` and ``seed``, then those of the test.
 
-    ``lag`` and ``min_lag`` are the largest and the smallest lag tested, ``trained_to`` and ``trained_from`` those of
-    training.
+    ``lag`` is the distance tested and ``min_lag`` the smallest window with which the task can be solved there;
+    ``trained_from`` and ``trained_to`` are the shortest and the longest distance in training.
 
     Raises:
         UsageError: Nothing is stored under that name.

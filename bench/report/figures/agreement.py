@@ -77,10 +77,10 @@ def numbers(study: StudyData) -> pd.DataFrame:
         rows = part.frame[["key", "cell", "clip"]].merge(last, on="key")
         rows = rows.assign(value=rows["value"].astype(int))
         rule = _rule(part, "attractors", sorted(rows["value"].unique()))
-        for (cell, clip, count), of in rows.groupby(["cell", "clip", "value"], sort=True):
+        for (cell, clip, count), subset in rows.groupby(["cell", "clip", "value"], sort=True):
             names = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip, "attractors": count}
-            errors = {"n": len(of), "error": of["error"].median(), "error_min": of["error"].min()}
-            more = {"error_max": of["error"].max(), "rule": rule.get(int(str(count))), "floor": part.floor}
+            errors = {"n": len(subset), "error": subset["error"].median(), "error_min": subset["error"].min()}
+            more = {"error_max": subset["error"].max(), "rule": rule.get(int(str(count))), "floor": part.floor}
             table.append(names | errors | more)
     return pd.DataFrame(table)
 

@@ -46,15 +46,15 @@ def _figure(window: Window, rows: pd.DataFrame, trials: pd.DataFrame) -> Figure:
     for column, sweep in enumerate(("clip", "rate")):
         of_sweep = rows[rows["sweep"] == sweep]
         groups = [
-            (str(cell), str(clip), of)
+            (str(cell), str(clip), subset)
             for cell in cells
-            for clip, of in _lines(sweep, of_sweep[of_sweep["cell"] == cell])
+            for clip, subset in _lines(sweep, of_sweep[of_sweep["cell"] == cell])
         ]
-        for place, (cell, clip, of) in enumerate(groups):
+        for place, (cell, clip, subset) in enumerate(groups):
             shift = 1.06 ** (place - (len(groups) - 1) / 2)
-            of = of.assign(x=[shift * _x(window, sweep, row) for row in of.to_dict("records")])
+            subset = subset.assign(x=[shift * _x(window, sweep, row) for row in subset.to_dict("records")])
             line = style.clip_line(clip) if sweep == "rate" else "-"
-            _draw_line(axes[:, column], of, trials, budget, style.cell_look(cell), line, clip == NONE)
+            _draw_line(axes[:, column], subset, trials, budget, style.cell_look(cell), line, clip == NONE)
         _axis(axes[:, column], window, sweep)
     axes[0, 0].set_ylabel("solved share\n(bars: exact 95 %)")
     axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1))
@@ -76,7 +76,7 @@ def _figure(window: Window, rows: pd.DataFrame, trials: pd.DataFrame) -> Figure:
 def _lines(sweep: str, rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Return the rows that a line joins: the thresholds, no clip by itself, and the rates under each clip."""
     if sweep == "rate":
-        return [(str(clip), of) for clip, of in rows.groupby("clip", sort=False)]
+        return [(str(clip), subset) for clip, subset in rows.groupby("clip", sort=False)]
     alone = rows["clip"] == NONE
     return [("", rows[~alone]), (NONE, rows[alone])]
 
@@ -168,10 +168,10 @@ def numbers(study: StudyData) -> pd.DataFrame:
     frame = frame[frame["counted"]]
     rows: list[dict[str, Any]] = []
     for part in into_panels(frame, ("lr",)):
-        for (cell, clip), of in part.frame.groupby(["cell", "clip"], sort=False):
-            if of["lr"].nunique() >= _FEWEST:
+        for (cell, clip), subset in part.frame.groupby(["cell", "clip"], sort=False):
+            if subset["lr"].nunique() >= _FEWEST:
                 names = (part.task, part.ways_label, str(cell), str(clip), "rate")
-                rows += [_point(names, lr, lr, some) for lr, some in _by_rate(of)]
+                rows += [_point(names, lr, lr, some) for lr, some in _by_rate(subset)]
     for part in into_panels(frame):
         for cell in part.cells:
             rows += _thresholds(part.task, part.ways_label, part.of(cell))
@@ -186,12 +186,12 @@ def _thresholds(task: str, ways: str, rows: pd.DataFrame) -> list[dict[str, Any]
     kinds = rows["clip"].str.extract(r"^(?P<kind>[^:+]+):(?P<value>[0-9.e+-]+)$")
     kinds["value"] = pd.to_numeric(kinds["value"])
     points: list[dict[str, Any]] = []
-    for kind, of in kinds.dropna().groupby("kind", sort=True):
-        values = sorted(of["value"].unique())
+    for kind, subset in kinds.dropna().groupby("kind", sort=True):
+        values = sorted(subset["value"].unique())
         if len(values) < _FEWEST:
             continue
         names = (task, ways, str(rows["cell"].iloc[0]), str(kind), "threshold")
-        points += [_point(names, value, value, rows.loc[of.index[of["value"] == value]]) for value in values]
+        points += [_point(names, value, value, rows.loc[subset.index[subset["value"] == value]]) for value in values]
         if len(unclipped := rows[rows["clip"] == NONE]):
             points.append(_point(names, np.nan, values[-1] * max(3.0, values[-1] / values[-2]), unclipped))
     return points
@@ -219,10 +219,10 @@ def draw(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for line in frames.lines_of(frame):
         rows = line.rows.sort_values("drawn_at")
         ax.vlines(rows["drawn_at"], rows["solved_low"], rows["solved_high"], color=line.color, linewidth=0.7, alpha=0.5)
-        for of, label in ((rows[rows["value"].notna()], line.label), (rows[rows["value"].isna()], "_none")):
+        for subset, label in ((rows[rows["value"].notna()], line.label), (rows[rows["value"].isna()], "_none")):
             ax.plot(
-                of["drawn_at"], of["solved_fraction"], color=line.color, linestyle=line.dashes, marker=line.marker,
-                label=label, clip_on=False,
+                subset["drawn_at"], subset["solved_fraction"], color=line.color, linestyle=line.dashes,
+                marker=line.marker, label=label, clip_on=False,
             )  # fmt: skip
     ax.set_xscale("log")
     none = sorted(set(frame.loc[frame["value"].isna(), "drawn_at"]))

@@ -76,12 +76,12 @@ def _median(costs: pd.Series) -> float:
 def shares(study: StudyData) -> Iterator[Row]:
     """Yield the solved share of each setting."""
     for part in study_panels(study):
-        for (cell, clip), of in part.frame[part.frame["counted"]].groupby(["cell", "clip"], sort=False):
-            solved, n = int(of["solved"].sum()), len(of)
+        for (cell, clip), subset in part.frame[part.frame["counted"]].groupby(["cell", "clip"], sort=False):
+            solved, n = int(subset["solved"].sum()), len(subset)
             share = share_interval(solved, n)
             low, high = (share.low, share.high) if share else (np.nan, np.nan)
             names = {"task": part.task, "ways": part.ways_label, "cell": str(cell), "clip": str(clip), "n": n}
-            yield names | _quality(SHARE, solved / n, low, high), of["key"]
+            yield names | _quality(SHARE, solved / n, low, high), subset["key"]
 
 
 def _horizons(study: StudyData, ladders: Mapping[str, str]) -> Iterator[Row]:
@@ -91,8 +91,8 @@ def _horizons(study: StudyData, ladders: Mapping[str, str]) -> Iterator[Row]:
     for row in horizons.numbers(study).to_dict("records") if ladders else ():
         names = {name: row[name] for name in ("task", "ways", "cell", "clip")} | {"n": row["seeds"]}
         drawn = (row["drawn_at"], row["drawn_low"], row["drawn_high"])
-        of = keys.get_group((row["task"], row["cell"], row["clip"]))
-        yield names | _quality(HORIZON, *drawn, row["censored"]), of
+        subset = keys.get_group((row["task"], row["cell"], row["clip"]))
+        yield names | _quality(HORIZON, *drawn, row["censored"]), subset
 
 
 def _quality(name: str, value: float, low: float, high: float, censored: str = "") -> dict[str, object]:
@@ -195,9 +195,10 @@ def how_to_read(frame: pd.DataFrame) -> str:
         HORIZON: "Lag at which half of the seeds that learn at all still solve against cost, bars its 95 % bootstrap "
         "interval, carets horizons below or beyond the lags tried",
     }
-    of = "; ".join(text for name, text in which.items() if name in names)
+    axes = "; ".join(text for name, text in which.items() if name in names)
     read = (
-        f"{of}; {frames.counts(frame)} seeds a setting. The line joins the settings that no other of the frame beats; "
+        f"{axes}; {frames.counts(frame)} seeds a setting. "
+        "The line joins the settings that no other of the frame beats; "
         "overlapping intervals do not tell them apart. Of marks on top of each other the lower are larger."
     )
     state = " State size: numbers carried from step to step." if COSTS["state_size"] in set(frame["cost_name"]) else ""

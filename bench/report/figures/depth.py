@@ -158,7 +158,7 @@ def _numbers(part: Panel, skip: str, rows: pd.DataFrame) -> pd.DataFrame:
     """Return the numbers of one line, a row for each depth."""
     first = rows.iloc[0]
     names = {"task": part.task, "ways": part.ways_label, "cell": first["cell"], "clip": first["clip"], "skip": skip}
-    return pd.DataFrame([names | _at_depth(of) for _, of in rows.groupby("layers", sort=True)])
+    return pd.DataFrame([names | _at_depth(subset) for _, subset in rows.groupby("layers", sort=True)])
 
 
 def _at_depth(rows: pd.DataFrame) -> dict[str, Any]:

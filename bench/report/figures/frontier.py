@@ -36,10 +36,10 @@ def edges(rungs: pd.DataFrame) -> pd.DataFrame:
         ``lag`` is, as nothing shows that the bits are held).
     """
     rows = []
-    for (cell, clip, task), of in rungs.groupby(["cell", "clip", "task"], sort=True):
+    for (cell, clip, task), subset in rungs.groupby(["cell", "clip", "task"], sort=True):
         items, symbols = _items(str(task))
-        held = of[of["solved"] * 2 >= of["n"]]
-        bits, state_size = items * math.log2(symbols), int(of["state_size"].max())
+        held = subset[subset["solved"] * 2 >= subset["n"]]
+        bits, state_size = items * math.log2(symbols), int(subset["state_size"].max())
         lag = None if held.empty else int(held["lag"].max())
         rows.append(
             {
@@ -47,11 +47,11 @@ def edges(rungs: pd.DataFrame) -> pd.DataFrame:
                 "clip": clip,
                 "items": items,
                 "lag": lag,
-                "censored": "below" if lag is None else "beyond" if lag == of["lag"].max() else "",
-                "shortest": int(of["lag"].min()),
+                "censored": "below" if lag is None else "beyond" if lag == subset["lag"].max() else "",
+                "shortest": int(subset["lag"].min()),
                 "bits": bits,
                 "state_size": state_size,
-                "budget": int(of["budget_updates"].max()),
+                "budget": int(subset["budget_updates"].max()),
                 "bits_per_state_number": None if lag is None else bits / state_size,
             }
         )
@@ -100,8 +100,8 @@ def draw(rungs: pd.DataFrame) -> panels.Drawing:
     for ax in axes[len(settings) :]:
         panels.blank(ax)
     for ax, ((cell, clip), edge) in zip(axes, settings, strict=False):
-        of = rungs[(rungs["cell"] == cell) & (rungs["clip"] == clip)]
-        _draw_map(ax, of, edge, list(steps))
+        subset = rungs[(rungs["cell"] == cell) & (rungs["clip"] == clip)]
+        _draw_map(ax, subset, edge, list(steps))
         ax.set_title(f"{style.cell_label(str(cell))}, {style.clip_label(str(clip))}", loc="left")
     panels.headline(figure, f"Items carried against lag in copy memory, {horizons.budget(table)}", EXPLAINED)
     return panels.Drawing(figure, table)

@@ -69,7 +69,7 @@ def _profile(frame: pd.DataFrame, clip: str, cell: str, tasks: list[str]) -> pd.
 def _resampled(scores: list[np.ndarray], clip: str, cell: str) -> list[np.ndarray]:
     """Resample the runs of each task `RESAMPLES` times; return (resamples, runs) for each task."""
     generator = stream("bootstrap", "profiles", clip, cell).generator()
-    return [of[0][generator.integers(0, of.size, (RESAMPLES, of.size))] for of in scores]
+    return [of_task[0][generator.integers(0, of_task.size, (RESAMPLES, of_task.size))] for of_task in scores]
 
 
 def _shares(scores: list[np.ndarray]) -> np.ndarray:
@@ -78,7 +78,7 @@ def _shares(scores: list[np.ndarray]) -> np.ndarray:
     Args:
         scores: The scores of each task, (samples, runs).
     """
-    shares: np.ndarray = np.mean([(of[:, :, None] > _THRESHOLDS).mean(axis=1) for of in scores], axis=0)
+    shares: np.ndarray = np.mean([(of_task[:, :, None] > _THRESHOLDS).mean(axis=1) for of_task in scores], axis=0)
     return shares
 
 

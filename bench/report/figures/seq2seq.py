@@ -69,7 +69,7 @@ def _draw(ax: Axes, part: Panel, skip: str) -> pd.DataFrame:
     depths = [sorted(part.frame[name].unique()) for name in ("layers", "decoder_layers")]
     flat = (part.frame["layers"] == 1) & (part.frame["decoder_layers"] == 1)
     rows = part.frame[flat | (part.frame["skip"] == skip)]
-    numbers = pd.DataFrame([_field(part, skip, of) for _, of in rows.groupby(["layers", "decoder_layers"])])
+    numbers = pd.DataFrame([_field(part, skip, subset) for _, subset in rows.groupby(["layers", "decoder_layers"])])
     shares = np.full([len(some) for some in depths], np.nan)
     for _, field in numbers.iterrows():
         y, x = depths[0].index(field["layers"]), depths[1].index(field["decoder_layers"])

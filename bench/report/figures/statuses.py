@@ -93,8 +93,8 @@ def how_to_read(frame: pd.DataFrame) -> str:
     """Say how to read the figure."""
     planned = frame.groupby(["task", "ways", "cell", "clip"])["trials"].sum()
     low, high = int(planned.min()), int(planned.max())
-    of = f"{low}" if low == high else f"{low} to {high}"
-    return f"How the trials of each setting ended; {of} trials a setting, one a seed."
+    count = f"{low}" if low == high else f"{low} to {high}"
+    return f"How the trials of each setting ended; {count} trials a setting, one a seed."
 
 
 @style.report_style()

@@ -116,10 +116,10 @@ def numbers(study: StudyData) -> pd.DataFrame:
         settings = [(START, "before training", at_start(mine))]
         settings += [(END, clip, mine[(mine["phase"] == END) & (mine["clip"] == clip)]) for clip in part.clips]
         for phase, clip, some in settings:
-            for cell, of in some.groupby("cell", sort=False):
-                heard = lags[(lags["phase"] == phase) & lags["key"].isin(of["key"])]
+            for cell, of_cell in some.groupby("cell", sort=False):
+                heard = lags[(lags["phase"] == phase) & lags["key"].isin(of_cell["key"])]
                 names = {"task": part.task, "ways": part.ways_label, "cell": cell, "clip": clip, "phase": phase}
-                tables.append(_of_setting(of, heard).assign(**names, n=of["key"].nunique()))
+                tables.append(_of_setting(of_cell, heard).assign(**names, n=of_cell["key"].nunique()))
     frame = pd.concat(tables, ignore_index=True)
     first = ["task", "ways", "cell", "clip", "phase", "n"]
     return frame[[*first, *(name for name in frame if name not in first)]]

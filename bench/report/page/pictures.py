@@ -26,9 +26,9 @@ MOST_TRIALS = 20_000
 """The most trials of a study whose page has pictures: hundreds of frames cannot be read."""
 
 DESCRIPTIONS = {
-    "horizons": ("How far back", "Horizon of each cell and clip with its interval, a frame a task."),
-    "solved": ("Solved share", "Map of solved trials, a row a cell and a column a clip, counts written in."),
-    "learning_curves": ("Learning curves", "Error against updates, a faint line a seed, with the floor."),
+    "horizons": ("How far back", "Horizon of each cell and clip with its interval, one frame per task."),
+    "solved": ("Solved share", "Map of solved shares, one row per cell, one column per clip, with counts."),
+    "learning_curves": ("Learning curves", "Error against updates, one faint line per seed, with the floor."),
     "reach": ("Reach", "Share of the answer's gradient that arrives, against the number of steps back."),
 }
 """The titles and descriptions of the figures that a page may show."""

@@ -20,8 +20,8 @@ def has_horizons(study: StudyData) -> bool:
 
 def on_ladders(study: StudyData) -> dict[str, str]:
     """Return the tasks that are rungs of a ladder with results, and the ladder of each."""
-    of = rungs(study)
-    return dict(zip(of["rung"], of["task"], strict=True)) if has_horizons(study) else {}
+    table = rungs(study)
+    return dict(zip(table["rung"], table["task"], strict=True)) if has_horizons(study) else {}
 
 
 @once
@@ -60,11 +60,13 @@ def _ladders(specs: list[str]) -> dict[str, str]:
     split = {spec: split_spec(spec, "task") for spec in specs}
     ladders = {}
     for name in dict.fromkeys(name for name, _ in split.values()):
-        of = {spec: options for spec, (known, options) in split.items() if known == name}
-        values = {key: {options.get(key) for options in of.values()} for options in of.values() for key in options}
-        if len(of) > 1:
+        of_name = {spec: options for spec, (known, options) in split.items() if known == name}
+        values = {
+            key: {options.get(key) for options in of_name.values()} for options in of_name.values() for key in options
+        }
+        if len(of_name) > 1:
             dial = max(sorted(values), key=lambda key: len(values[key]))
-            for spec, options in of.items():
+            for spec, options in of_name.items():
                 rest = ",".join(f"{key}={value}" for key, value in options.items() if key != dial)
                 ladders[spec] = ":".join(filter(None, [name, rest]))
     return ladders

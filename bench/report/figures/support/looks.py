@@ -16,8 +16,8 @@ class Looks:
         markers: Markers of cells.
         order: Specs that come before all others, in this order.
         ranked: Whether rows of tables are ranked by their results, and not in that order.
-        given: The values of axes for which an author gave an order, by column. Rows of tables are ranked only among
-            those that it does not tell apart.
+        given: The values of axes for which an author gave an order, by column. Rows of tables are ordered by it first;
+            only rows with equal values there are ranked by their results.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -28,7 +28,7 @@ class Looks:
     given: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
 
     def place(self, spec: str) -> int:
-        """Return a spec's place among those with a chosen order; 0 for one that has none."""
+        """Return a spec's place in the chosen order, below 0; 0 if the spec is not in that order."""
         return self.order.index(spec) - len(self.order) if spec in self.order else 0
 
 
