@@ -16,6 +16,7 @@ from longlag.report.figures import style
 from longlag.report.figures.agreement import has_agreement, last_noun_error
 from longlag.report.figures.all import FIGURES, WHERE, draw_figures
 from longlag.report.figures.curves import MOST_FAINT, curves, median_error
+from longlag.report.figures.support.looks import kept_apart
 from longlag.report.figures.support.palette import OTHERS, SHIPPED
 from longlag.report.memo import once
 from longlag.report.outcomes import outcomes, seeds, study_panels
@@ -195,6 +196,60 @@ def test_a_subset_keeps_its_colours():
     colors = [handle.get_color() for handle in figure.legends[0].legend_handles]
     assert colors == [looks["gru"].color, looks["ugrnn"].color]
     assert len({(look.color, look.marker) for look in looks.values()}) == len(looks)
+
+
+def many(count):
+    """Return cells that have no fixed look: more than a few of them have the same look by their hash."""
+    return tuple(f"lstm:forget_bias={bias}" for bias in range(2, 2 + count))
+
+
+def looks_of(cells):
+    return [style.cell_look(cell)[1:] for cell in cells]
+
+
+def test_as_many_cells_as_there_are_looks_are_told_apart():
+    cells = many(len(OTHERS))
+    assert len(set(looks_of(cells))) < len(OTHERS), "by their hashes alone some would look alike"
+    with kept_apart(pd.DataFrame({"cell": cells, "clip": "none"})):
+        assert len(set(looks_of(cells))) == len(OTHERS)
+        assert not set(looks_of(cells)) & {look[1:] for look in SHIPPED.values()}
+    with kept_apart(pd.DataFrame({"cell": [*cells, "elsewhere"], "clip": "none"})):
+        assert len(set(looks_of([*cells, "elsewhere"]))) == len(OTHERS), "one more has to share a look"
+
+
+def test_a_cells_look_depends_neither_on_order_nor_on_what_else_is_drawn():
+    cells = many(40)
+    plan = pd.DataFrame({"cell": cells, "clip": "none"})
+    with kept_apart(plan):
+        told = dict(zip(cells, looks_of(cells), strict=True))
+        with kept_apart(plan.tail(3)):
+            assert looks_of(cells) == list(told.values()), "a part of a study looks as in the whole"
+    with kept_apart(plan.iloc[::-1]):
+        assert looks_of(cells) == list(told.values())
+    alone = dict(zip(cells, looks_of(cells), strict=True))
+    assert len({look for cell, look in alone.items() if told[cell] == look}) == len(set(alone.values())), (
+        "of those that share a look by their hash, one keeps it"
+    )
+
+
+def test_as_many_clips_as_there_are_dashes_are_told_apart():
+    clips = ("none", "norm:1", "value:0.1", *(f"norm:0.{digit}" for digit in range(1, 9)))
+    assert len({str(style.clip_line(clip)) for clip in clips}) < len(clips)
+    with kept_apart(pd.DataFrame({"cell": "lstm", "clip": clips})):
+        assert len({str(style.clip_line(clip)) for clip in clips}) == len(clips)
+
+
+def test_cells_of_one_figure_are_told_apart_in_its_legend(tmp_path):
+    first = many(1)[0]
+    alike = next(cell for cell in many(200)[1:] if style.cell_look(cell)[1:] == style.cell_look(first)[1:])
+    study = make_study(replace(FULL, tasks=(COPY,), cells=(first, alike)))
+    drawn_in = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("longlag.report.figures.panels.Drawing.save", lambda self, *_: drawn_in.append(self.figure) or [])
+        draw_figures(study, tmp_path)
+    (figure,) = [of for of in drawn_in if of.get_suptitle().startswith("Learning curves")]
+    handles = figure.legends[0].legend_handles[:2]
+    assert len({(handle.get_color(), handle.get_marker()) for handle in handles}) == 2
 
 
 def test_no_two_shipped_cells_look_alike():

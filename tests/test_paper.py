@@ -16,6 +16,8 @@ from made_study import USUAL, put, study_of
 from synthetic import ADDING, COPY, Shape, make_study
 
 from longlag.cli import main
+from longlag.report.figures import style
+from longlag.report.paper.bundle import Part, write_paper
 from longlag.report.paper.latex import escape
 from longlag.report.paper.methods import methods_files, methods_of
 from longlag.report.paper.origin import origin_of
@@ -292,6 +294,30 @@ def test_files_of_an_earlier_paper_go_and_those_of_others_stay(stored, tmp_path)
     assert not (tmp_path / "made" / "statuses.pdf").exists()
     assert (tmp_path / "made" / "solved.pdf").exists()
     assert mine.read_text() == "my own"
+
+
+def test_a_cell_looks_the_same_in_all_studies_of_a_paper(tmp_path, monkeypatch):
+    """In the second study alone, `alike` would have the look of its hash; in the first `first` has that already."""
+    first = "lstm:forget_bias=2"
+    alike = next(
+        cell for bias in range(3, 300)
+        if style.cell_look(cell := f"lstm:forget_bias={bias}")[1:] == style.cell_look(first)[1:]
+    )  # fmt: skip
+    seen = []
+    monkeypatch.setattr(
+        "longlag.report.paper.bundle.write_figures",
+        lambda study, *_: seen.append({cell: style.cell_look(cell)[1:] for cell in study.plan["cell"].unique()}) or [],
+    )
+    both, one = make_study(replace(SHAPE, cells=(first, alike))), make_study(replace(SHAPE, cells=(alike,)))
+    one = replace(one, name="one")
+    (tmp_path / "made-up").mkdir()
+    (tmp_path / "one").mkdir()
+    write_paper([(Part("made-up"), both), (Part("one"), one)], tmp_path, "longlag paper")
+    assert seen[0][first] != seen[0][alike]
+    assert seen[1][alike] == seen[0][alike]
+    chosen = Selection({"cell": (alike,)})
+    with chosen.worn(both):
+        assert style.cell_look(alike)[1:] == seen[0][alike], "a selection looks as the whole study does"
 
 
 def test_a_file_of_choices_says_what_options_say(stored, tmp_path):

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from longlag.report.figures import panels, style
+from longlag.report.figures.support.looks import kept_apart
 from longlag.report.outcomes import WAYS
 from longlag.stats.intervals import mean_interval, score_interval
 from longlag.store.results import write_csv
@@ -238,7 +239,8 @@ def write(measured: pd.DataFrame, trials: pd.DataFrame, tables: Mapping[str, pd.
         folder: The folder of the files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    written = panels.Drawing(draw(measured, trials), measured).save(folder, "accuracy")
+    with kept_apart(trials):
+        written = panels.Drawing(draw(measured, trials), measured).save(folder, "accuracy")
     for name, table in tables.items():
         written.append(folder / f"{name}.csv")
         write_csv(table, written[-1])

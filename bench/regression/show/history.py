@@ -17,6 +17,7 @@ from longlag.regression.judge.entries import Entry, source_of
 from longlag.regression.show.report import Report
 from longlag.report.figures import style
 from longlag.report.figures.panels import GREY, Drawing, cell_handles, grid, legend_below
+from longlag.report.figures.support.looks import kept_apart
 from longlag.report.text.terminal import aligned
 from longlag.tasks.support.errors import UsageError
 from longlag.values.trial import Trial
@@ -147,7 +148,7 @@ def draw(study: str, told: Sequence[Acceptance], checks: Sequence[Check]) -> Dra
 def _trend(points: pd.DataFrame, title: str) -> Figure:
     parts = points["entry"].str.split(" · ")
     tasks, cells = sorted(parts.str[0].unique()), sorted(parts.str[1].unique(), key=style.cell_rank)
-    with style.report_style():
+    with style.report_style(), kept_apart(pd.DataFrame({"cell": parts.str[1], "clip": parts.str[2]})):
         figure, axes = grid(2, max(len(tasks), 1), [1.7], sharex=True, sharey="row")
         events = points.drop_duplicates("place")
         for task, column in zip(tasks, axes.T, strict=True):

@@ -16,6 +16,7 @@ from longlag.report.figures.seq2seq import has_seq2seq, seq2seq
 from longlag.report.figures.solved import solved
 from longlag.report.figures.statuses import statuses
 from longlag.report.figures.support.ladders import has_horizons
+from longlag.report.figures.support.looks import kept_apart
 from longlag.report.figures.transfer import has_transfer, transfer
 from longlag.report.figures.updates_to_solve import updates_to_solve
 from longlag.report.lens import figures as lenses
@@ -56,13 +57,14 @@ def draw_figures(study: StudyData, folder: Path) -> list[Path]:
     target = folder / "figures"
     target.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, draw in FIGURES.items():
-        if name not in WHERE or WHERE[name](study):
-            with _nothing_collected():
-                written += draw(study).save(target, name)
-        else:
-            for path in paths(target, name):
-                path.unlink(missing_ok=True)
+    with kept_apart(study.plan):
+        for name, draw in FIGURES.items():
+            if name not in WHERE or WHERE[name](study):
+                with _nothing_collected():
+                    written += draw(study).save(target, name)
+            else:
+                for path in paths(target, name):
+                    path.unlink(missing_ok=True)
     return written
 
 

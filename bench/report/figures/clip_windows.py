@@ -16,6 +16,7 @@ from longlag.experiments.clip_window import NONE, SAFE_FRACTION, Window
 from longlag.report.figures import style
 from longlag.report.figures.panels import GREY, Drawing
 from longlag.report.figures.support import frames
+from longlag.report.figures.support.looks import kept_apart
 from longlag.report.figures.support.palette import CellLook
 from longlag.report.outcomes import into_panels, outcomes
 from longlag.stats.intervals import share_interval
@@ -33,7 +34,8 @@ def write(window: Window, rows: pd.DataFrame, trials: pd.DataFrame, folder: Path
         folder: The folder of the files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return Drawing(_figure(window, rows, trials), rows).save(folder, "window")
+    with kept_apart(trials):
+        return Drawing(_figure(window, rows, trials), rows).save(folder, "window")
 
 
 @style.report_style()

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from longlag.report.figures import panels, style
 from longlag.report.figures.support import frames
 from longlag.report.figures.support.ladders import rungs
+from longlag.report.figures.support.looks import kept_apart
 from longlag.stats.horizons import horizon
 from longlag.store.results import StudyData, write_csv
 
@@ -103,7 +104,8 @@ def write(rungs: pd.DataFrame, folder: Path) -> list[Path]:
     write_csv(rungs, tables[0])
     write_csv(table, tables[1])
     tables[2].write_text(markdown(table), encoding="utf-8", newline="\n")
-    return [*tables, *_save(figure_of(table), folder / "horizons")]
+    with kept_apart(table):
+        return [*tables, *_save(figure_of(table), folder / "horizons")]
 
 
 @style.report_style()

@@ -1,11 +1,14 @@
 """The look of reports: one colour and marker for each cell, one line style for each clip, and one short label for each.
 
-Looks depend on the spec alone, never on what else is drawn, so that a subset of a study keeps its colours.
+Specs that are listed here have a fixed look. Any other has the look that the hash of the spec picks, or the next free
+one if another spec of the same study or paper has that (`looks.kept_apart`). So no two look alike as long as there are
+looks, and a part of a study looks as it does in the whole.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Literal
 
 import matplotlib.style
@@ -58,7 +61,11 @@ _OTHER_DASHES: tuple[LineStyle, ...] = (
     (0, (1, 3)),
     (0, (9, 3)),
     (0, (2, 2)),
+    (0, (9, 1.5, 3, 1.5)),
+    (0, (5, 1.5, 1, 1.5, 1, 1.5, 1, 1.5)),
+    (0, (1, 1, 1, 3)),
 )
+_FIXED_DASHES: Mapping[str, LineStyle] = {"none": "-", "norm:1": (0, (4, 1.2)), "value:0.1": (0, (1, 1.1))}
 _CELL_DASHES: tuple[LineStyle, ...] = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (1.5, 1.2)))
 _NAMES = {"rnn": "RNN"} | {spec: look.label for spec, look in SHIPPED.items() if spec != "rnn" and ":" not in spec}
 _BY_COLUMN = {axis.column or name: axis for name, axis in AXES.items()}
@@ -90,7 +97,7 @@ _ORDER = {same: place for place, same in enumerate(_LOOKS)}
 
 
 def cell_look(spec: str) -> CellLook:
-    """Return the look of a cell; a cell without a fixed look gets one from the hash of its spec."""
+    """Return the look of a cell; a cell without a fixed look gets one by the hash of its spec."""
     usual, looks = _usual_look(spec), worn()
     return CellLook(
         looks.labels.get(spec, usual.label), looks.colors.get(spec, usual.color), looks.markers.get(spec, usual.marker)
@@ -102,10 +109,39 @@ def _usual_look(spec: str) -> CellLook:
     if same in _LOOKS:
         return _LOOKS[same]
     canonical = _canonical(spec)
-    color, marker = OTHERS[_number(canonical) % len(OTHERS)]
+    color, marker = OTHERS[_place(canonical, _without_look(worn().cells), len(OTHERS))]
     name, given = split_spec(spec, "cell")
     words = [_NAMES.get(name, name), *(f"{option.replace('_', ' ')} {value}" for option, value in given.items())]
     return CellLook(" ".join([words[0], ", ".join(words[1:])]).strip(), color, marker)
+
+
+@lru_cache
+def _without_look(cells: frozenset[str]) -> frozenset[str]:
+    """Return the canonical spelling of those cells that have no fixed look."""
+    return frozenset(_canonical(spec) for spec in cells if _same(spec) not in _LOOKS)
+
+
+def _place(name: str, others: frozenset[str], count: int) -> int:
+    """Return which of some looks, from 0 to count - 1, a name has among other names."""
+    return _places(others | {name}, count)[name]
+
+
+@lru_cache
+def _places(names: frozenset[str], count: int) -> Mapping[str, int]:
+    """Return which of some looks each name has: that of its hash, or the next free one if an earlier name has that.
+
+    Names share a look only where there are more of them than looks.
+    """
+    holders: dict[int, str] = {}
+    for name in sorted(names):
+        holders.setdefault(_number(name) % count, name)
+    places = {name: place for place, name in holders.items()}
+    free = set(range(count)) - holders.keys()
+    for name in sorted(names - places.keys()):
+        first = _number(name) % count
+        places[name] = min(free, key=lambda place: (place - first) % count, default=first)
+        free.discard(places[name])
+    return places
 
 
 def _canonical(spec: str) -> str:
@@ -152,12 +188,9 @@ def clip_label(spec: str) -> str:
 
 def clip_line(spec: str) -> LineStyle:
     """Return a clip's line style: solid for no clip, dashes for norms, dots for values."""
-    name = spec.partition(":")[0]
-    fixed: dict[str, LineStyle] = {"none": "-", "norm": (0, (4, 1.2)), "value": (0, (1, 1.1))}
-    known = {"none": "none", "norm": "norm:1", "value": "value:0.1"}
-    if known.get(name) == spec:
-        return fixed[name]
-    return _OTHER_DASHES[_number(spec) % len(_OTHER_DASHES)]
+    if spec in _FIXED_DASHES:
+        return _FIXED_DASHES[spec]
+    return _OTHER_DASHES[_place(spec, worn().clips.difference(_FIXED_DASHES), len(_OTHER_DASHES))]
 
 
 def cell_line(spec: str) -> LineStyle:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from longlag.report.figures.panels import Drawing
+from longlag.report.figures.support.looks import kept_apart
 from longlag.report.lens.by_setting import erasure, has_erasure, has_lyapunov, has_sensitivity, lyapunov, sensitivity
 from longlag.report.lens.dose import dose, has_dose
 from longlag.report.lens.gates import gates, has_gates
@@ -61,4 +62,5 @@ def draw_lenses(study: StudyData, folder: Path, lenses: Sequence[str]) -> list[P
     target = folder / "figures"
     target.mkdir(parents=True, exist_ok=True)
     names = [name for lens in lenses for name in LENSES.get(lens, ()) if WHERE[name](study)]
-    return [path for name in names for path in FIGURES[name](study).save(target, name)]
+    with kept_apart(study.plan):
+        return [path for name in names for path in FIGURES[name](study).save(target, name)]

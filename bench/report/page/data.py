@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from longlag.report.figures import style
+from longlag.report.figures.support.looks import kept_apart
 from longlag.report.outcomes import outcomes, several
 from longlag.report.page import lenses
 from longlag.report.page.content import settings_table
@@ -36,8 +37,8 @@ def block(studies: Sequence[StudyData]) -> str:
     content = {
         "studies": [study.name for study in studies],
         "tasks": _tasks(frame) if whole else [],
-        "cells": _looks(frame, "cell") if whole else [],
-        "clips": _looks(frame, "clip") if whole else [],
+        "cells": _cells(frame) if whole else [],
+        "clips": _clips(frame) if whole else [],
         "trials": _trials(frame, studies) if whole else None,
         "curves": curves,
         "thinned": step,
@@ -69,11 +70,14 @@ def _tasks(frame: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _looks(frame: pd.DataFrame, kind: str) -> list[dict[str, Any]]:
-    rank = style.cell_rank if kind == "cell" else style.clip_rank
-    specs = sorted(frame[kind].unique(), key=rank)
-    if kind == "cell":
+def _cells(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    specs = sorted(frame["cell"].unique(), key=style.cell_rank)
+    with kept_apart(frame):
         return [{"spec": spec, "label": style.cell_label(spec), "color": style.cell_look(spec).color} for spec in specs]
+
+
+def _clips(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    specs = sorted(frame["clip"].unique(), key=style.clip_rank)
     return [
         {"spec": spec, "label": style.clip_label(spec), "dash": dash, "threshold": style.clip_threshold(spec)}
         for spec, dash in zip(specs, _dashes(len(specs)), strict=True)

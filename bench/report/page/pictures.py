@@ -18,6 +18,7 @@ from longlag.report import drawn
 from longlag.report.figures import style
 from longlag.report.figures.all import FIGURES, WHERE
 from longlag.report.figures.support.ladders import has_horizons
+from longlag.report.figures.support.looks import kept_apart
 from longlag.store.results import StudyData
 
 LARGEST = 400_000
@@ -60,7 +61,8 @@ def headline(study: StudyData) -> Picture | None:
     if len(study.plan) > MOST_TRIALS:
         return None
     name = "horizons" if has_horizons(study) else "solved"
-    drawing = FIGURES[name](study)
+    with kept_apart(study.plan):
+        drawing = FIGURES[name](study)
     drawing.settle()
     text = io.StringIO()
     with style.report_style(), matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
@@ -86,7 +88,7 @@ def smaller(study: StudyData, figures: Path) -> list[Picture]:
 def _png(study: StudyData, name: str, file: Path, standing: list[Path]) -> bytes:
     if file in standing:
         return file.read_bytes()
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, kept_apart(study.plan):
         return FIGURES[name](study).save(Path(folder), name)[0].read_bytes()
 
 

@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from longlag.report.figures.support.looks import kept_apart
 from longlag.report.paper.figures import Wanted, write_figures
 from longlag.report.paper.methods import methods_files
 from longlag.report.paper.origin import Origin, origin_of, versions
@@ -63,10 +64,11 @@ def write_paper(parts: Sequence[tuple[Part, StudyData]], out: Path, command: str
         UsageError: A study lacks a chosen value, column or figure.
     """
     made = [(part, data, origin_of(part.selection.of(data), command)) for part, data in parts]
-    for part, data, _ in made:
-        with part.selection.worn(data):
-            table_of(part.selection.of(data), part.columns, part.group)
-    files = [entry for one in made for entry in _write(*one, out)]
+    with kept_apart(*(data.plan for _, data in parts)):
+        for part, data, _ in made:
+            with part.selection.worn(data):
+                table_of(part.selection.of(data), part.columns, part.group)
+        files = [entry for one in made for entry in _write(*one, out)]
     known = {str(path.relative_to(out)): _entry(path, origin) for path, origin in files}
     for name in sorted(set(_earlier(out)) - set(known)):
         (out / name).unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.colors import is_color_like
 from matplotlib.lines import Line2D
 
-from longlag.report.figures.support.looks import Looks, wearing
+from longlag.report.figures.support.looks import kept_apart, wearing, worn
 from longlag.store.results import StudyData
 from longlag.tasks.support.errors import UsageError, near
 from longlag.tasks.support.options import spell
@@ -92,7 +92,8 @@ class Selection:
                 )
             by_look["label"] |= dict.fromkeys(matching, text)
         chosen = tuple(map(str, order))
-        with wearing(Looks(by_look["label"], by_look["color"], by_look["marker"], chosen, given=given)):
+        own = replace(worn(), labels=by_look["label"], colors=by_look["color"], markers=by_look["marker"])
+        with wearing(replace(own, order=chosen, given=given)), kept_apart(study.plan):
             yield
 
 
